@@ -110,7 +110,7 @@ internal static class KeptOptions
             : RankPattern;
     }
 
-    // Files with a doubled rank multiply alpha by √2, which is stored to about 15 digits.
+    // Reading a file of doubled rank divides alpha by √2 and rounds it to 15 digits.
     private static bool IsSame(double left, double right) =>
         Math.Abs(left - right) <= 1e-12 * Math.Max(Math.Abs(left), Math.Abs(right));
 

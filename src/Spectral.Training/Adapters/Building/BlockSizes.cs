@@ -1,16 +1,16 @@
 namespace Spectral.Training.Adapters.Building;
 
 /// <summary>
-/// Blocks of a layer's inputs, all of one size, by that size or by their number: PEFT's configs have one of the two,
-/// and 0 for the other.
+/// Equal blocks of a layer's inputs, given by their size or by their number. PEFT's configs have one of the two and 0
+/// for the other.
 /// </summary>
 internal static class BlockSizes
 {
     public const string Size = "block-size";
     public const string Number = "blocks";
 
-    /// <summary>The setting of the number.</summary>
-    /// <param name="peftKey">PEFT's key.</param>
+    /// <summary>Creates the setting for the number of blocks.</summary>
+    /// <param name="peftKey">The key in PEFT's config.</param>
     public static AdapterSetting NumberSetting(string peftKey) =>
         AdapterSetting.Whole(
             Number,
@@ -24,7 +24,7 @@ internal static class BlockSizes
             InPlaceOf = Size,
         };
 
-    /// <summary>The size of a layer's blocks: the nearest that divides.</summary>
+    /// <summary>Returns the size of a layer's blocks: the divisor of its inputs nearest to the setting.</summary>
     public static int Of(AdapterBuilder layer) =>
         layer.Setting(Number) is > 0 and var number
             ? layer.In / Divisors.Nearest(layer.In, (int)number)

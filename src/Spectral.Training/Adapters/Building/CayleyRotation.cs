@@ -6,17 +6,17 @@ using Spectral.Training.IO;
 namespace Spectral.Training.Adapters.Building;
 
 /// <summary>
-/// Rotations from skew-symmetric matrices, as OFT and PSOFT make them: by Cayley's formula, or by PEFT's series in its
-/// place.
+/// Computes rotations from skew-symmetric matrices, as OFT and PSOFT do: by Cayley's formula, or by the series that
+/// PEFT offers instead.
 /// </summary>
 internal static class CayleyRotation
 {
     private const string Neumann = "cayley-neumann";
     private const string Terms = "neumann-terms";
 
-    /// <summary>The choice between the two, under PEFT's keys.</summary>
+    /// <summary>Creates the settings that choose between the two, under PEFT's keys.</summary>
     /// <param name="neumann">Whether the series is the default.</param>
-    /// <param name="opposite">As for <see cref="Trained"/>.</param>
+    /// <param name="opposite">The same as for <see cref="Trained"/>.</param>
     public static IReadOnlyList<AdapterSetting> Settings(bool neumann, bool opposite = false) =>
         [
             AdapterSetting.Switch(
@@ -34,22 +34,25 @@ internal static class CayleyRotation
             },
         ];
 
-    /// <summary>Whether options of a method with these settings choose the series.</summary>
+    /// <summary>Returns whether the options of a method with these settings choose the series.</summary>
     public static bool IsSeries(AdapterMethod method, AdapterOptions options) =>
         method.Settings.First(setting => setting.Name == Neumann).Describe(options.Setting(method, Neumann)) == "on";
 
     /// <summary>
-    /// [b, n, n] from trained upper triangles [b, n(n − 1)/2], as the method's settings say; the identity at first.
+    /// Declares trained upper triangles [b, n(n − 1)/2] and returns rotations [b, n, n] as the method's settings say.
+    /// They begin as the identity.
     /// </summary>
     /// <param name="layer">The layer.</param>
-    /// <param name="name">The tensor's name.</param>
-    /// <param name="triangles">Its shape.</param>
-    /// <param name="n">Order of the rotations.</param>
-    /// <param name="setting">What the order comes from, for messages.</param>
-    /// <param name="opposite">Whether Cayley's formula turns as the series does.</param>
-    /// <param name="longest">Largest Frobenius norm of a skew-symmetric matrix; longer ones are shortened.</param>
+    /// <param name="name">The name of the trained tensor.</param>
+    /// <param name="triangles">The shape of the trained tensor.</param>
+    /// <param name="n">The order of the rotations.</param>
+    /// <param name="setting">The setting that the order comes from, for messages.</param>
+    /// <param name="opposite">Whether Cayley's formula turns in the direction of the series.</param>
+    /// <param name="longest">
+    /// The largest Frobenius norm of a skew-symmetric matrix. Longer ones are scaled down to it.
+    /// </param>
     /// <param name="twiceTheLast">Whether the last term of the series counts twice.</param>
-    /// <exception cref="InputException">There is nothing to turn, or n is too large for the inverse.</exception>
+    /// <exception cref="InputException">n is below 2, or too large for the inverse.</exception>
     public static Expression Trained(
         AdapterBuilder layer,
         string name,
@@ -65,8 +68,8 @@ internal static class CayleyRotation
         CheckOrder(layer, n, setting, exact);
         int rotations = triangles.Rank == 1 ? 1 : triangles[0];
         Expression upper = layer.Trained(name, triangles).Reshape((rotations, n * (n - 1) / 2));
-        // The norm of the matrix is √2 times that of its triangle; one that is short enough is divided by the bound
-        // and multiplied by it.
+        // The norm of the matrix is √2 times that of its triangle. A triangle within the bound is divided by the bound
+        // and multiplied by it again.
         double? bound = longest / Math.Sqrt(2);
         if (bound is { } most)
             upper = upper.ScaleRows(upper.Norm(Broadcast.PerRow, most).Reciprocal()).Scale(most);
@@ -74,8 +77,10 @@ internal static class CayleyRotation
         return exact ? skew.Cayley(opposite) : skew.Neumann((int)layer.Setting(Terms), twiceTheLast);
     }
 
-    /// <summary>Checks that rotations have an order from 2 to what can be inverted.</summary>
-    /// <exception cref="InputException">They have not.</exception>
+    /// <summary>
+    /// Checks that the order of the rotations is at least 2 and, where they are inverted, not too large.
+    /// </summary>
+    /// <exception cref="InputException">The order is outside that range.</exception>
     public static void CheckOrder(AdapterBuilder layer, int n, string setting, bool inverts)
     {
         if (n < 2 || (inverts && n > MatrixInverse.MaxOrder))

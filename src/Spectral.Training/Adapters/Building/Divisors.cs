@@ -1,11 +1,11 @@
 namespace Spectral.Training.Adapters.Building;
 
-/// <summary>Sizes of blocks that layers divide into.</summary>
+/// <summary>Finds block sizes that divide layers.</summary>
 internal static class Divisors
 {
     /// <summary>
-    /// The divisor of <paramref name="size"/> nearest to the one wanted, the smaller of two that are equally near, as
-    /// PEFT's OFT chooses.
+    /// Returns the divisor of <paramref name="size"/> nearest to the wanted one. Of two equally near it is the smaller,
+    /// as in PEFT's OFT.
     /// </summary>
     public static int Nearest(int size, int wanted)
     {
@@ -20,7 +20,7 @@ internal static class Divisors
         }
     }
 
-    /// <summary>The largest number up to the one wanted that divides all sizes.</summary>
+    /// <summary>Returns the largest number, up to the wanted one, that divides all sizes.</summary>
     public static int Common(int wanted, params IEnumerable<int> sizes) =>
         Enumerable.Range(1, wanted).Last(divisor => sizes.All(size => size % divisor == 0));
 }

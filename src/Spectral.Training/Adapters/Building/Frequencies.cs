@@ -5,21 +5,21 @@ using Spectral.Training.Numerics;
 namespace Spectral.Training.Adapters.Building;
 
 /// <summary>
-/// Changes of a weight that have few coefficients in some frame of waves: <c>s·L·diag(c)·R</c>, column k of L and row k
-/// of R those of one wave.
+/// Builds weight changes with few coefficients in a frame of waves, <c>s·L·diag(c)·R</c>. Column k of L and row k of R
+/// belong to one wave.
 /// </summary>
 internal static class Frequencies
 {
     private const string Seed = "location-seed";
 
-    // Up to here a core costs less than the weight made anew, whose gradient is a product as large as the layer's own.
+    // Up to this rank a core costs less than a new weight, whose gradient is a product as large as the layer's own.
     private const int LargestCore = 512;
 
-    /// <summary>The setting that the waves are drawn by.</summary>
+    /// <summary>The seed setting from which the waves' locations are drawn.</summary>
     public static AdapterSetting SeedSetting =>
         AdapterSetting.Whole(Seed, 777, 0, int.MaxValue, "Seed of the locations; needed to read a file.");
 
-    /// <summary>As a core, or beyond its largest rank as a weight.</summary>
+    /// <summary>Returns the change as a low-rank term, or as a weight if its rank is too large.</summary>
     public static AdapterForm Form(
         AdapterBuilder layer,
         Expression left,
@@ -32,16 +32,17 @@ internal static class Frequencies
             : new AdapterForm { Weight = layer.Weight.Add(left.ScaleColumns(coefficients).MatMul(right), 1, scale) };
 
     /// <summary>
-    /// Tables of a layer's waves: <c>L [out, waves]</c> and <c>R [waves, in]</c>, the same for all layers of a size.
+    /// Returns the tables of a layer's waves, <c>L [out, waves]</c> and <c>R [waves, in]</c>. Layers of the same size
+    /// share them.
     /// </summary>
     /// <param name="layer">The layer.</param>
-    /// <param name="beside">Any factor of it.</param>
-    /// <param name="count">Locations (p, q), no two the same; as PEFT draws them.</param>
-    /// <param name="waves">Waves per location.</param>
-    /// <param name="tag">Names the waves.</param>
-    /// <param name="left">Element i of a column of L, from the wave's number at its location, p and i.</param>
-    /// <param name="right">Element j of a row of R, from the wave's number, q and j.</param>
-    /// <exception cref="InputException">The layer is too large for PEFT's way to draw.</exception>
+    /// <param name="beside">Any factor of the layer; the tables are on its device.</param>
+    /// <param name="count">The number of distinct locations (p, q), drawn as in PEFT.</param>
+    /// <param name="waves">The number of waves per location.</param>
+    /// <param name="tag">A name for this kind of waves; tables with different names are not shared.</param>
+    /// <param name="left">Computes element i of a column of L from the wave's number at its location, p and i.</param>
+    /// <param name="right">Computes element j of a row of R from the wave's number at its location, q and j.</param>
+    /// <exception cref="InputException">The layer is too large for PEFT's way of drawing.</exception>
     public static (Expression Left, Expression Right) Tables(
         AdapterBuilder layer,
         Factor beside,

@@ -4,17 +4,18 @@ using Spectral.Kernels.Linalg;
 namespace Spectral.Training.Adapters.Building;
 
 /// <summary>
-/// The leading singular triplets of layers' gradients, as the methods that start from a gradient take them.
+/// Computes the leading singular triplets of layers' gradients, for methods that start from a gradient.
 /// </summary>
 internal static class GradientTriplets
 {
     /// <summary>
-    /// Hands over U [out, k], S [k] and Vt [k, in] of each layer's gradient; they are disposed after the call.
+    /// Passes U [out, k], S [k] and Vt [k, in] of each layer's gradient to a callback. They are disposed after the
+    /// call.
     /// </summary>
     /// <param name="starts">The layers.</param>
-    /// <param name="count">k.</param>
-    /// <param name="take">Copies what it needs.</param>
-    /// <param name="prepare">Changes the gradient before it is decomposed, in place; null: nothing.</param>
+    /// <param name="count">Returns the number k of triplets for a layer.</param>
+    /// <param name="take">Receives the triplets and copies what it needs.</param>
+    /// <param name="prepare">Changes the gradient in place before it is decomposed; null: nothing is changed.</param>
     public static void Compute(
         IReadOnlyList<AdapterStart> starts,
         Func<AdapterStart, int> count,

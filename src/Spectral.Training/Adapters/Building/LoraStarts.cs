@@ -8,14 +8,14 @@ using Spectral.Training.IO;
 namespace Spectral.Training.Adapters.Building;
 
 /// <summary>
-/// How the factors of a LoRA begin, as PEFT's <c>init_lora_weights</c> has it; what starts from data has methods of its
-/// own.
+/// The start values of LoRA's factors that PEFT's <c>init_lora_weights</c> offers. Starts that depend on data are
+/// methods of their own.
 /// </summary>
 internal static class LoraStarts
 {
     private const string Name = "init";
 
-    /// <summary>Starts whose product is zero.</summary>
+    /// <summary>The setting with the starts whose product is zero.</summary>
     public static AdapterSetting AtBase { get; } =
         AdapterSetting.Choice(
             Name,
@@ -26,7 +26,7 @@ internal static class LoraStarts
             "orthogonal"
         );
 
-    /// <summary>Those, and starts that are taken off the base.</summary>
+    /// <summary>The setting with these starts and those that are subtracted from the base.</summary>
     public static AdapterSetting All { get; } =
         AdapterSetting.Choice(
             Name,
@@ -48,14 +48,14 @@ internal static class LoraStarts
         Olora,
     }
 
-    /// <summary>Whether what the factors begin as is subtracted again.</summary>
+    /// <summary>Returns whether the start values are subtracted again.</summary>
     public static bool IsResidual(AdapterBuilder layer) => (Kind)layer.Setting(Name) >= Kind.Pissa;
 
-    /// <summary>Whether the start is one of singular triplets.</summary>
+    /// <summary>Returns whether the start consists of singular triplets.</summary>
     public static bool UsesSvd(AdapterMethod method, AdapterOptions options) =>
         (Kind)options.Setting(method, Name) == Kind.Pissa;
 
-    /// <summary>How A begins unless <see cref="Begin"/> writes it.</summary>
+    /// <summary>Returns the start of A, unless <see cref="Begin"/> writes it.</summary>
     /// <exception cref="InputException">The rank does not suit the start.</exception>
     public static Start Right(AdapterBuilder layer)
     {
@@ -71,7 +71,7 @@ internal static class LoraStarts
         return kind == Kind.Gaussian ? Start.Normal(1.0 / layer.Rank) : Start.KaimingUniform;
     }
 
-    /// <summary>Writes what depends on more than one factor.</summary>
+    /// <summary>Writes the starts that involve more than one factor.</summary>
     /// <param name="method">The method, which has one of these settings.</param>
     /// <param name="starts">Its layers.</param>
     public static void Begin(AdapterMethod method, IReadOnlyList<AdapterStart> starts)
@@ -129,8 +129,8 @@ internal static class LoraStarts
     }
 
     /// <summary>
-    /// With Q [r, r] a random rotation of upper half Q_a and lower half Q_b, and Gaussian N, A = Q_aᵀ N_a/10 and B =
-    /// N_b Q_b/10, whose product is zero since Q_b Q_aᵀ is.
+    /// Starts A = Q_aᵀ N_a/10 and B = N_b Q_b/10, where Q [r, r] is a random rotation with upper half Q_a and lower
+    /// half Q_b, and N_a and N_b are Gaussian. Their product is zero since Q_b Q_aᵀ is.
     /// </summary>
     private static void Orthogonal(AdapterStart start)
     {

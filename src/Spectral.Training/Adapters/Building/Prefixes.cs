@@ -3,10 +3,10 @@ using Spectral.Training.IO;
 
 namespace Spectral.Training.Adapters.Building;
 
-/// <summary>The LoRA of a smaller rank within one that was trained for it.</summary>
+/// <summary>Selects the LoRA of a smaller rank from one that was trained to contain it.</summary>
 internal static class Prefixes
 {
-    /// <summary>How many directions to use.</summary>
+    /// <summary>The setting for the number of directions to use.</summary>
     public static AdapterSetting Setting { get; } =
         AdapterSetting.Whole(
             "prefix",
@@ -17,8 +17,8 @@ internal static class Prefixes
                 + "they train together."
         );
 
-    /// <summary>The first directions of a term; null: all of it is to be used.</summary>
-    /// <exception cref="InputException">It has not so many.</exception>
+    /// <summary>Returns the first directions of a term; null if the whole term is to be used.</summary>
+    /// <exception cref="InputException">The term has fewer directions.</exception>
     public static LowRankTerm? Of(AdapterBuilder layer, LowRankTerm term)
     {
         int prefix = (int)layer.Setting(Setting.Name);

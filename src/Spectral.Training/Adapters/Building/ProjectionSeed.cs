@@ -2,14 +2,16 @@ using Spectral.Training.Numerics;
 
 namespace Spectral.Training.Adapters.Building;
 
-/// <summary>The seed by which PEFT draws frozen random factors: what a file leaves out is drawn again.</summary>
+/// <summary>
+/// The seed from which PEFT draws frozen random factors, so that those missing from a file can be drawn again.
+/// </summary>
 internal static class ProjectionSeed
 {
     private const string Name = "projection-seed";
 
-    /// <summary>The setting.</summary>
-    /// <param name="value">PEFT's default.</param>
-    /// <param name="peftKey">PEFT's key.</param>
+    /// <summary>Creates the seed setting.</summary>
+    /// <param name="value">The default in PEFT.</param>
+    /// <param name="peftKey">The key in PEFT's config.</param>
     public static AdapterSetting Setting(int value, string peftKey) =>
         new(
             Name,
@@ -23,7 +25,7 @@ internal static class ProjectionSeed
             PeftKey = peftKey,
         };
 
-    /// <summary>The generator, <paramref name="offset"/> seeds further.</summary>
+    /// <summary>Creates PyTorch's generator for the seed plus <paramref name="offset"/>.</summary>
     public static TorchGenerator Generator(AdapterBuilder layer, int offset = 0) =>
         new((long)layer.Setting(Name) + offset);
 }

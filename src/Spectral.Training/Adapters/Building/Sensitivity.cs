@@ -6,16 +6,16 @@ using Spectral.Training.Optim;
 namespace Spectral.Training.Adapters.Building;
 
 /// <summary>
-/// AdaLoRA's importance of the entries of trained factors: running means I of |w·∂loss/∂w| and U of its distance from
-/// I, their product the score (Zhang et al., 2023, arXiv 2303.10512, after Molchanov et al., 2019). Memory: two tensors
-/// more per factor.
+/// Computes AdaLoRA's importance of the entries of trained factors (Zhang et al., 2023, arXiv 2303.10512, after
+/// Molchanov et al., 2019). The score is I·U, where I is a running mean of |w·∂loss/∂w| and U one of its distance from
+/// I. The cost is two more tensors per factor.
 /// </summary>
 internal static class Sensitivity
 {
     private const string Mean = ".sensitivity";
     private const string Deviation = ".uncertainty";
 
-    /// <summary>Declares what the running means need.</summary>
+    /// <summary>Declares the tensors of the running means.</summary>
     public static void Declare(AdapterBuilder layer, params Factor[] factors)
     {
         foreach (Factor factor in factors)
@@ -27,7 +27,9 @@ internal static class Sensitivity
         }
     }
 
-    /// <summary>Takes in the present gradient: I = β₁I + (1 − β₁)|w·∂w|, U = β₂U + (1 − β₂)||w·∂w| − I|.</summary>
+    /// <summary>
+    /// Updates the means with the current gradient: I = β₁I + (1 − β₁)|w·∂w|, U = β₂U + (1 − β₂)||w·∂w| − I|.
+    /// </summary>
     public static void Update(IReadOnlyDictionary<string, Parameter> factors, string name, double beta1, double beta2)
     {
         (Parameter factor, Tensor mean, Tensor deviation) = (
@@ -51,7 +53,7 @@ internal static class Sensitivity
         }
     }
 
-    /// <summary>The mean score of each row or column. Waits for the device.</summary>
+    /// <summary>Returns the mean score of each row or column. This waits for the device.</summary>
     public static float[] Scores(IReadOnlyDictionary<string, Parameter> factors, string name, Broadcast along)
     {
         (Tensor mean, Tensor deviation) = (factors[name + Mean].Master, factors[name + Deviation].Master);

@@ -2,19 +2,22 @@ using Spectral.Kernels.Linalg;
 
 namespace Spectral.Training.Adapters.Building;
 
-/// <summary>The singular triplets of the weights of many layers, as the spectral methods start from them.</summary>
+/// <summary>
+/// Computes the singular triplets of the weights of many layers, for spectral methods that start from them.
+/// </summary>
 internal static class SingularTriplets
 {
-    // Enough layers of one shape for a batch, few enough that their triplets beside the adapter's own copy do not
-    // matter.
+    // Large enough to batch layers of one shape, small enough that their triplets take little memory beside the
+    // adapter's own copy.
     private const int ModulesAtOnce = 64;
 
     /// <summary>
-    /// Hands over the leading U [out, k], S [k] and Vt [k, in] of each layer; they are disposed after the call.
+    /// Passes the leading U [out, k], S [k] and Vt [k, in] of each layer's weight to a callback. They are disposed
+    /// after the call.
     /// </summary>
     /// <param name="starts">The layers.</param>
-    /// <param name="count">k.</param>
-    /// <param name="take">Copies what it needs.</param>
+    /// <param name="count">Returns the number k of triplets for a layer.</param>
+    /// <param name="take">Receives the triplets and copies what it needs.</param>
     public static void Compute(
         IReadOnlyList<AdapterStart> starts,
         Func<AdapterStart, int> count,
@@ -43,8 +46,8 @@ internal static class SingularTriplets
     }
 
     /// <summary>
-    /// Hands over all triplets of each layer and the places of the last k, in descending order. Only the exact
-    /// decomposition has them: its cost is that of the whole spectrum.
+    /// Passes all triplets of each layer to a callback, with the indices of the last k in descending order of the
+    /// values. Only the exact decomposition has them, so that each layer costs a whole spectrum.
     /// </summary>
     /// <inheritdoc cref="Compute"/>
     public static void ComputeLast(

@@ -4,11 +4,12 @@ using Spectral.Kernels.Linalg;
 namespace Spectral.Training.Adapters.Building;
 
 /// <summary>
-/// Singular vectors written into an adapter's factors, each times a weight. By way of the host: this happens once.
+/// Writes singular vectors, each times a weight, into an adapter's factors. They pass through the host, which happens
+/// only once.
 /// </summary>
 internal static class TripletParts
 {
-    /// <summary>L [out, r]: column i is left vector which[i] times weight(σ).</summary>
+    /// <summary>Writes L [out, r]: column i is left vector which[i] times weight(σ).</summary>
     public static void CopyLeft(this SvdResult svd, Tensor left, int[] which, Func<double, double> weight)
     {
         (float[] vectors, float[] weights, int stride) = (svd.U.ToArray(), Weights(svd, which, weight), svd.U.Dim(1));
@@ -18,7 +19,7 @@ internal static class TripletParts
         left.CopyFrom(values);
     }
 
-    /// <summary>R [r, in]: row i is right vector which[i] times weight(σ).</summary>
+    /// <summary>Writes R [r, in]: row i is right vector which[i] times weight(σ).</summary>
     public static void CopyRight(this SvdResult svd, Tensor right, int[] which, Func<double, double> weight)
     {
         (float[] vectors, float[] weights, int columns) = (
@@ -33,8 +34,8 @@ internal static class TripletParts
     }
 
     /// <summary>
-    /// L and R of the triplets which, √(σ/s) on either side, so that s·L·R is their part of the matrix and the two are
-    /// of one size.
+    /// Writes L and R of the chosen triplets with √(σ/s) on either side, so that s·L·R is their share of the matrix and
+    /// both factors have the same norm.
     /// </summary>
     public static void CopyBalanced(this SvdResult svd, Tensor left, Tensor right, int[] which, double scale)
     {

@@ -3,16 +3,16 @@ using Spectral.Kernels.Ops;
 
 namespace Spectral.Training.Adapters.Building;
 
-/// <summary>Euclidean lengths of the rows, the columns or all of a weight.</summary>
+/// <summary>Computes Euclidean norms of the rows, the columns or the whole of a weight.</summary>
 internal static class WeightNorms
 {
-    /// <summary>‖W_i‖ of each row.</summary>
+    /// <summary>Computes ‖W_i‖ of each row, [out] F32.</summary>
     public static void PerRow(Tensor weight, Tensor norms) => Run(weight, norms, Broadcast.PerRow);
 
-    /// <summary>‖W[:, j]‖ of each column.</summary>
+    /// <summary>Computes ‖W[:, j]‖ of each column, [in] F32.</summary>
     public static void PerColumn(Tensor weight, Tensor norms) => Run(weight, norms, Broadcast.PerColumn);
 
-    /// <summary>‖W‖ of Frobenius.</summary>
+    /// <summary>Computes the Frobenius norm ‖W‖_F, [1] F32.</summary>
     public static void Whole(Tensor weight, Tensor norm) => Run(weight, norm, Broadcast.Single);
 
     private static void Run(Tensor weight, Tensor norms, Broadcast broadcast)

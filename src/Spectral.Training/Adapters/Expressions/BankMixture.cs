@@ -3,7 +3,7 @@ using Spectral.Kernels.Ops;
 
 namespace Spectral.Training.Adapters.Expressions;
 
-/// <summary>Rows mixed from the k vectors of a bank with the largest logits.</summary>
+/// <summary>Mixes each row from the k vectors of a bank with the largest logits.</summary>
 internal sealed class BankMixture : Expression
 {
     private readonly Expression _logits;
@@ -27,7 +27,7 @@ internal sealed class BankMixture : Expression
             }
         );
 
-    // Chosen again where backward needs it: that costs one pass over the logits.
+    // The choice is repeated in backward, which costs one pass over the logits.
     private void Choose(Action<Tensor, Tensor> use)
     {
         (Device device, Shape shape) = (_logits.Value.Device, (Shape)(_logits.Shape[0], _k));

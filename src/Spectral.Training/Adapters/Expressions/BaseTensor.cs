@@ -5,7 +5,7 @@ using Spectral.Training.Optim;
 namespace Spectral.Training.Adapters.Expressions;
 
 /// <summary>
-/// A frozen tensor of the base model in F32: converted when it is read, where the model computes in another type.
+/// A frozen tensor of the base model, F32. If the model computes in another type, it is converted when it is read.
 /// </summary>
 internal sealed class BaseTensor(Shape shape) : Expression(shape)
 {

@@ -4,8 +4,8 @@ using Spectral.Kernels.Ops;
 namespace Spectral.Training.Adapters.Expressions;
 
 /// <summary>
-/// x·diag(D_1 … D_b), D_i transposed or not, without the block-diagonal matrix: columns of x by blocks, one batched
-/// product.
+/// The product x·diag(D_1 … D_b), with D_i transposed or not. The block-diagonal matrix is never formed: column blocks
+/// of x enter one batched product.
 /// </summary>
 internal sealed class BlockProduct : Expression
 {
@@ -13,8 +13,8 @@ internal sealed class BlockProduct : Expression
     private readonly Expression _blocks;
     private readonly bool _transpose;
 
-    /// <param name="x">[m, b·k].</param>
-    /// <param name="blocks">D [b, k, n], or [b, n, k] if transposed.</param>
+    /// <param name="x">The left operand x [m, b·k].</param>
+    /// <param name="blocks">The blocks D [b, k, n], or [b, n, k] if transposed.</param>
     /// <param name="transpose">Whether to multiply by D_iᵀ.</param>
     public BlockProduct(Expression x, Expression blocks, bool transpose)
         : base(Product(x.Shape, blocks.Shape, transpose), x, blocks) =>

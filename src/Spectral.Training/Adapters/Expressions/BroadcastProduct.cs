@@ -3,7 +3,9 @@ using Spectral.Kernels.Ops;
 
 namespace Spectral.Training.Adapters.Expressions;
 
-/// <summary>s·x∘v, v along the rows or columns of x, one number or of x's shape.</summary>
+/// <summary>
+/// The product s·x∘v, where v holds one number per row or per column of x, a single number, or one per element.
+/// </summary>
 internal sealed class BroadcastProduct(Expression x, Expression v, Broadcast broadcast, double scale)
     : Expression(x.Shape, x, v)
 {

@@ -3,7 +3,7 @@ using Spectral.Kernels.Ops;
 
 namespace Spectral.Training.Adapters.Expressions;
 
-/// <summary>Matrices one under another, or side by side.</summary>
+/// <summary>Matrices stacked below each other or side by side.</summary>
 internal sealed class Concatenation : Expression
 {
     private readonly Expression[] _parts;

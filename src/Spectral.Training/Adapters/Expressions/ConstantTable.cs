@@ -2,7 +2,7 @@ using Spectral.Kernels;
 
 namespace Spectral.Training.Adapters.Expressions;
 
-/// <summary>A constant that all expressions of the same structure share.</summary>
+/// <summary>A constant tensor that all expressions of the same structure share.</summary>
 internal sealed class ConstantTable : Expression
 {
     private readonly Factor _beside;
@@ -11,10 +11,10 @@ internal sealed class ConstantTable : Expression
     private Device? _rented;
     private Tensor? _table;
 
-    /// <param name="beside">What it lives on the same device as.</param>
-    /// <param name="shape">Shape.</param>
-    /// <param name="structure">Equal for equal values in the same shape.</param>
-    /// <param name="values">As many as the shape says. Called once per structure.</param>
+    /// <param name="beside">A factor; the table is on its device.</param>
+    /// <param name="shape">The shape of the table.</param>
+    /// <param name="structure">A key that is equal for equal values in the same shape.</param>
+    /// <param name="values">Computes the elements, row by row. Called once per structure.</param>
     public ConstantTable(Factor beside, Shape shape, object structure, Func<float[]> values)
         : base(shape) => (_beside, _structure, _values) = (beside, (structure, shape), values);
 
@@ -22,7 +22,7 @@ internal sealed class ConstantTable : Expression
 
     private protected override Device Device => _beside.Parameter.Master.Device;
 
-    // What comes from the host must not be let go of: a captured step's graph could not make it again.
+    // Values from the host must be kept, because a captured step's graph could not recreate them.
     internal override void Forget() { }
 
     internal override void Release()

@@ -2,7 +2,7 @@ using Spectral.Kernels;
 
 namespace Spectral.Training.Adapters.Expressions;
 
-/// <summary>A value that counts as a constant in backward.</summary>
+/// <summary>A value that is a constant for backward.</summary>
 internal sealed class Detached : Expression
 {
     private readonly Expression _x;

@@ -3,23 +3,29 @@ using Spectral.Kernels;
 namespace Spectral.Training.Adapters.Expressions;
 
 /// <summary>
-/// Expressions whose elements are those of another, each where a fixed table says. A table costs 12 to 16 bytes per
-/// element, once for all layers of a size.
+/// Expressions that rearrange the elements of another by a fixed table. A table costs 12 to 16 bytes per element, once
+/// for all layers of a size.
 /// </summary>
 public static class ExpressionArrangements
 {
-    /// <summary>Elements of x by their indices, −1 for zero, each times its factor if there are any.</summary>
-    /// <param name="x">Any shape.</param>
-    /// <param name="shape">Shape of the result.</param>
-    /// <param name="index">One per element of the result. Layers that are given the same array share its table.</param>
-    /// <param name="factors">As many, constant; always the same with the same index.</param>
-    /// <exception cref="ArgumentException">The numbers do not fit; so for all operations here.</exception>
+    /// <summary>
+    /// Returns elements of x by their indices, −1 for zero, each times a constant factor if there are any.
+    /// </summary>
+    /// <param name="x">The source, of any shape.</param>
+    /// <param name="shape">The shape of the result.</param>
+    /// <param name="index">
+    /// One index per element of the result. Layers that pass the same array share its table.
+    /// </param>
+    /// <param name="factors">As many constant factors; they must always be the same for the same index array.</param>
+    /// <exception cref="ArgumentException">
+    /// The number of indices does not fit the shape. All operations here throw this when shapes do not fit.
+    /// </exception>
     public static Expression Gather(this Expression x, Shape shape, int[] index, float[]? factors = null) =>
         index.Length == shape.Count
             ? new Rearranged(x, shape, index, () => (index, factors))
             : throw new ArgumentException($"{index.Length} indices for {shape}", nameof(index));
 
-    /// <summary>copies of x along a new first dimension.</summary>
+    /// <summary>Repeats x along a new first dimension.</summary>
     public static Expression Repeat(this Expression x, int copies)
     {
         Shape shape = x.Shape.Rank switch
@@ -33,7 +39,7 @@ public static class ExpressionArrangements
         return Make(x, shape, ("repeat", copies), at => (int)(at % count));
     }
 
-    /// <summary>A matrix [m, n] repeated to [down·m, across·n].</summary>
+    /// <summary>Repeats a matrix [m, n] to [down·m, across·n].</summary>
     public static Expression Tile(this Expression x, int down, int across)
     {
         (int m, int n) =
@@ -47,8 +53,8 @@ public static class ExpressionArrangements
     }
 
     /// <summary>
-    /// [b, m, n] to [b·m, b·n] with the blocks on the diagonal. Where it is only multiplied by,
-    /// <see cref="ExpressionOperations.MatMulBlocks"/> does without it.
+    /// Places the blocks [b, m, n] on the diagonal of a matrix [b·m, b·n]. To only multiply by it, use
+    /// <see cref="ExpressionOperations.MatMulBlocks"/>, which does not form the matrix.
     /// </summary>
     public static Expression BlockDiagonal(this Expression x)
     {
@@ -69,8 +75,8 @@ public static class ExpressionArrangements
     }
 
     /// <summary>
-    /// [b, n(n − 1)/2] to skew-symmetric matrices [b, n, n]: the vector holds the strict upper triangle, row by row
-    /// (PEFT's order for OFT).
+    /// Builds skew-symmetric matrices [b, n, n] from vectors [b, n(n − 1)/2], which hold the strict upper triangles row
+    /// by row (PEFT's order for OFT).
     /// </summary>
     public static Expression SkewSymmetric(this Expression x, int n)
     {
@@ -106,7 +112,9 @@ public static class ExpressionArrangements
         );
     }
 
-    /// <summary>The upper triangle of a matrix [n, n], its diagonal times a constant; zeros below.</summary>
+    /// <summary>
+    /// Returns the upper triangle of a matrix [n, n] with its diagonal times a constant, and zeros below.
+    /// </summary>
     public static Expression UpperTriangle(this Expression x, double diagonal = 1)
     {
         int n =
@@ -128,13 +136,13 @@ public static class ExpressionArrangements
     }
 
     /// <summary>
-    /// A constant matrix that follows from numbers alone: no file holds it, and layers that ask for the same share its
-    /// memory.
+    /// Returns a constant table that is computed from numbers alone. No file holds it, and layers with equal tables
+    /// share the memory.
     /// </summary>
-    /// <param name="beside">Any factor of the layer: the table lives where it does.</param>
+    /// <param name="beside">Any factor of the layer; the table is on its device.</param>
     /// <param name="shape">The table's shape.</param>
-    /// <param name="structure">Equal for equal tables.</param>
-    /// <param name="values">Its elements; called once per structure.</param>
+    /// <param name="structure">A key that is equal for equal tables.</param>
+    /// <param name="values">Computes the elements, row by row. Called once per structure.</param>
     internal static Expression Table(this Factor beside, Shape shape, object structure, Func<float[]> values) =>
         new ConstantTable(beside, shape, structure, values);
 

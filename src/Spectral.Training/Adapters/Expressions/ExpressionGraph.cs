@@ -1,16 +1,16 @@
 namespace Spectral.Training.Adapters.Expressions;
 
-/// <summary>All expressions behind some outputs, in the order in which they are computed.</summary>
+/// <summary>All expressions behind some outputs, in order of computation.</summary>
 internal sealed class ExpressionGraph
 {
     private readonly List<Expression> _order = [];
     private readonly long _kept;
 
-    /// <summary>Collects what the outputs are made of.</summary>
+    /// <summary>Collects the expressions that the outputs depend on.</summary>
     /// <param name="outputs">The outputs.</param>
     /// <param name="kept">
-    /// Elements up to which a value stays in memory between forward and backward. Larger ones, such as whole weights,
-    /// are computed again where backward reads them: memory for them would be that of a second model.
+    /// The number of elements up to which a value is kept between forward and backward. Larger ones, such as whole
+    /// weights, are recomputed where backward reads them: keeping them would take the memory of a second model.
     /// </param>
     public ExpressionGraph(IEnumerable<Expression> outputs, long kept)
     {
@@ -30,7 +30,7 @@ internal sealed class ExpressionGraph
     }
 
     /// <summary>
-    /// Has values that trainable factors are in, or all values, computed anew after factors have changed.
+    /// Marks values that depend on trainable factors, or all values, for recomputation after factors have changed.
     /// </summary>
     public void Renew(bool all = false)
     {
@@ -41,7 +41,7 @@ internal sealed class ExpressionGraph
         }
     }
 
-    /// <summary>Carries the gradients of the outputs, already in their buffers, on to the factors.</summary>
+    /// <summary>Passes the gradients of the outputs, already in their buffers, on to the factors.</summary>
     public void Backward()
     {
         for (int i = _order.Count - 1; i >= 0; i--)
@@ -49,7 +49,7 @@ internal sealed class ExpressionGraph
         Trim();
     }
 
-    /// <summary>Lets go of large values.</summary>
+    /// <summary>Disposes values that are too large to keep.</summary>
     public void Trim()
     {
         foreach (Expression expression in _order)
@@ -59,7 +59,7 @@ internal sealed class ExpressionGraph
         }
     }
 
-    /// <summary>Lets go of everything.</summary>
+    /// <summary>Disposes all values and returns shared tables.</summary>
     public void Clear()
     {
         foreach (Expression expression in _order)

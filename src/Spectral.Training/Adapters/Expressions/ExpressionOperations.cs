@@ -4,12 +4,15 @@ using Spectral.Kernels.Ops;
 namespace Spectral.Training.Adapters.Expressions;
 
 /// <summary>
-/// What adapter methods state their forms with. Shapes are checked when a form is described; nothing is computed then.
+/// The operations with which adapter methods state their forms. Shapes are checked when a form is described; nothing is
+/// computed then.
 /// </summary>
 public static class ExpressionOperations
 {
-    /// <summary>s·op(a)·op(b), op transposing or not, of matrices [m, n] or of batches [b, m, n] of them.</summary>
-    /// <exception cref="ArgumentException">The shapes do not fit; so for all operations here.</exception>
+    /// <summary>
+    /// Returns s·op(a)·op(b), op transposing or not, of matrices [m, n] or of batches [b, m, n] of them.
+    /// </summary>
+    /// <exception cref="ArgumentException">The shapes do not fit. All operations here throw this.</exception>
     public static Expression MatMul(
         this Expression a,
         Expression b,
@@ -19,14 +22,15 @@ public static class ExpressionOperations
     ) => new MatrixProduct(a, transposeA, b, transposeB, scale);
 
     /// <summary>
-    /// x·diag(D_1 … D_b), x [m, b·k], D [b, k, n] (transposed [b, n, k]), without the block-diagonal matrix: m·b·k·n
-    /// products.
+    /// Returns x·diag(D_1 … D_b) for x [m, b·k] and D [b, k, n] (transposed [b, n, k]) without forming the
+    /// block-diagonal matrix. It costs m·b·k·n multiplications.
     /// </summary>
     public static Expression MatMulBlocks(this Expression x, Expression blocks, bool transpose = false) =>
         new BlockProduct(x, blocks, transpose);
 
     /// <summary>
-    /// s·x∘v, v one element per row or column of x (its last dimension), one in all, or one per element.
+    /// Returns s·x∘v. v has one element per row (index of all but the last dimension), per column (index of the last
+    /// dimension), per element, or a single one.
     /// </summary>
     public static Expression Multiply(this Expression x, Expression v, Broadcast broadcast, double scale = 1)
     {
@@ -43,79 +47,81 @@ public static class ExpressionOperations
             : throw new ArgumentException($"{x.Shape} times {v.Shape} {broadcast}", nameof(v));
     }
 
-    /// <summary>s·x, s a constant.</summary>
+    /// <summary>Returns s·x for a constant s.</summary>
     public static Expression Scale(this Expression x, double s) => new WeightedSum(x, s);
 
-    /// <summary>diag(v)·x: row i times v_i.</summary>
+    /// <summary>Returns diag(v)·x: row i times v_i.</summary>
     public static Expression ScaleRows(this Expression x, Expression v) => x.Multiply(v, Broadcast.PerRow);
 
-    /// <summary>x·diag(v): column j times v_j.</summary>
+    /// <summary>Returns x·diag(v): column j times v_j.</summary>
     public static Expression ScaleColumns(this Expression x, Expression v) => x.Multiply(v, Broadcast.PerColumn);
 
-    /// <summary>αx + βy.</summary>
+    /// <summary>Returns the weighted sum αx + βy of two values of the same shape.</summary>
     public static Expression Add(this Expression x, Expression y, double alpha = 1, double beta = 1) =>
         new WeightedSum(x, alpha, y, beta);
 
-    /// <summary>x − y.</summary>
+    /// <summary>Returns the difference x − y of two values of the same shape.</summary>
     public static Expression Subtract(this Expression x, Expression y) => new WeightedSum(x, 1, y, -1);
 
-    /// <summary>αx + γI, for a matrix or each of a batch, I with ones where row and column agree.</summary>
+    /// <summary>
+    /// Returns αx + γI for a matrix or for each of a batch. I has ones where row and column are equal.
+    /// </summary>
     public static Expression AddIdentity(this Expression x, double gamma = 1, double alpha = 1) =>
         x.Shape.Rank >= 2
             ? new PlusIdentity(x, alpha, gamma)
             : throw new ArgumentException($"{x.Shape} plus the identity", nameof(x));
 
-    /// <summary>Σ x∘y over each row, each column or everything ([1]), in F64.</summary>
+    /// <summary>Returns Σ x∘y over each row, over each column or over everything ([1]), summed in F64.</summary>
     public static Expression Dot(this Expression x, Expression y, Broadcast broadcast = Broadcast.Single) =>
         x.Shape == y.Shape
             ? new InnerProduct(x, y, broadcast)
             : throw new ArgumentException($"an inner product of {x.Shape} and {y.Shape}", nameof(y));
 
     /// <summary>
-    /// max(floor, √Σ x²) of each row, each column or everything: at the floor it is constant, which keeps its
+    /// Returns max(floor, √Σ x²) of each row, each column or everything. At the floor it is constant, which keeps its
     /// reciprocal finite.
     /// </summary>
     public static Expression Norm(this Expression x, Broadcast broadcast = Broadcast.Single, double floor = 0) =>
         x.Dot(x, broadcast).Sqrt(floor * floor);
 
-    /// <summary>x as a constant: backward stops here.</summary>
+    /// <summary>Returns x as a constant, at which backward stops.</summary>
     public static Expression Detach(this Expression x) => new Detached(x);
 
-    /// <summary>1/x; infinite at 0.</summary>
+    /// <summary>Returns 1/x of each element; infinite at 0.</summary>
     public static Expression Reciprocal(this Expression x) => new Mapped(x, MapFunction.Reciprocal, 0);
 
-    /// <summary>√max(x, floor), constant up to the floor.</summary>
+    /// <summary>Returns √max(x, floor) of each element; constant up to the floor.</summary>
     public static Expression Sqrt(this Expression x, double floor = 0) => new Mapped(x, MapFunction.Sqrt, floor);
 
-    /// <summary>eˣ.</summary>
+    /// <summary>Returns eˣ of each element.</summary>
     public static Expression Exp(this Expression x) => new Mapped(x, MapFunction.Exp, 0);
 
-    /// <summary>cos x, x in radians.</summary>
+    /// <summary>Returns cos x of each element, in radians.</summary>
     public static Expression Cos(this Expression x) => new Mapped(x, MapFunction.Cos, 0);
 
-    /// <summary>sin x, x in radians.</summary>
+    /// <summary>Returns sin x of each element, in radians.</summary>
     public static Expression Sin(this Expression x) => new Mapped(x, MapFunction.Sin, 0);
 
-    /// <summary>max(x, floor); the ReLU with floor 0.</summary>
+    /// <summary>Returns max(x, floor) of each element; a ReLU with floor 0.</summary>
     public static Expression Max(this Expression x, double floor) => new Mapped(x, MapFunction.Max, floor);
 
-    /// <summary>x².</summary>
+    /// <summary>Returns x² of each element.</summary>
     public static Expression Square(this Expression x) => new Mapped(x, MapFunction.Square, 0);
 
-    /// <summary>Matrices one under another.</summary>
+    /// <summary>Stacks matrices [m_i, n] below each other.</summary>
     public static Expression ConcatRows(params Expression[] parts) => new Concatenation(parts, rows: true);
 
-    /// <summary>Matrices side by side.</summary>
+    /// <summary>Joins matrices [m, n_i] side by side.</summary>
     public static Expression ConcatColumns(params Expression[] parts) => new Concatenation(parts, rows: false);
 
-    /// <summary>The rectangle [rows, columns] of a matrix at a row and column.</summary>
+    /// <summary>Returns the rectangle [rows, columns] of a matrix that begins at a row and column.</summary>
     public static Expression Block(this Expression x, int row, int column, int rows, int columns) =>
         new MatrixBlock(x, row, column, rows, columns);
 
-    /// <summary>The same elements in other dimensions; costs nothing.</summary>
+    /// <summary>Returns the same elements in another shape, at no cost.</summary>
     public static Expression Reshape(this Expression x, Shape shape) => new Reshaped(x, shape);
 
-    /// <summary>The last two dimensions exchanged. A product transposes its operands for nothing instead.</summary>
+    /// <summary>Exchanges the last two dimensions. A product can transpose its operands at no cost instead.</summary>
     public static Expression Transpose(this Expression x) =>
         x.Permute(
             x.Shape.Rank switch
@@ -127,36 +133,39 @@ public static class ExpressionOperations
             }
         );
 
-    /// <summary>Dimensions in another order: dimension k of the result is number axes[k] of x.</summary>
+    /// <summary>Reorders dimensions: dimension k of the result is dimension axes[k] of x.</summary>
     public static Expression Permute(this Expression x, params int[] axes) => new Permuted(x, axes);
 
     /// <summary>
-    /// The inverses of matrices [b, n, n] or of one [n, n], n up to 256, in F64 inside. Infinite or NaN where one is
-    /// singular.
+    /// Inverts matrices [b, n, n] or one [n, n], with n up to 256 and F64 arithmetic. The result is infinite or NaN
+    /// where a matrix is singular.
     /// </summary>
     public static Expression Inverse(this Expression x) =>
         x.Shape.Rank == 2 ? new Inverted(x.Reshape((1, x.Shape[0], x.Shape[1]))).Reshape(x.Shape) : new Inverted(x);
 
     /// <summary>
-    /// Cayley's rotations of skew-symmetric S [b, n, n]: (I − S)(I + S)⁻¹ = 2(I + S)⁻¹ − I, or the opposite ones, (I +
-    /// S)(I − S)⁻¹ = 2(I − S)⁻¹ − I.
+    /// Returns Cayley's rotations of skew-symmetric S [b, n, n], (I − S)(I + S)⁻¹ = 2(I + S)⁻¹ − I; or the opposite
+    /// ones, (I + S)(I − S)⁻¹ = 2(I − S)⁻¹ − I.
     /// </summary>
     public static Expression Cayley(this Expression s, bool opposite = false) =>
         s.AddIdentity(1, opposite ? -1 : 1).Inverse().AddIdentity(-1, 2);
 
     /// <summary>
-    /// PEFT's series in place of <see cref="Cayley"/>: I + 2S + 2S² + … + S^d, which comes near the <em>opposite</em>
-    /// rotations. d is terms − 1, and at least 3: the published code gives the same for 3 and for 4 terms.
+    /// Returns PEFT's replacement for <see cref="Cayley"/>, the series I + 2S + 2S² + … + S^d, which approximates the
+    /// <em>opposite</em> rotations. d is terms − 1, and at least 3: the published code gives the same for 3 and for 4
+    /// terms.
     /// </summary>
-    /// <param name="s">S [b, n, n].</param>
-    /// <param name="terms">At least 3; PEFT's default is 5.</param>
-    /// <param name="twiceTheLast">Whether the last term counts twice like those before it, as in PEFT 0.16 and
-    /// 0.17.</param>
+    /// <param name="s">The skew-symmetric matrices S [b, n, n].</param>
+    /// <param name="terms">The number of terms, at least 3; PEFT's default is 5.</param>
+    /// <param name="twiceTheLast">
+    /// Whether the last term counts twice, like those before it, as in PEFT 0.16 and 0.17.
+    /// </param>
     public static Expression Neumann(this Expression s, int terms = 5, bool twiceTheLast = false)
     {
         if (terms < 3)
             throw new ArgumentOutOfRangeException(nameof(terms), terms, "a series of at least 3 terms");
-        // Horner: S + 2I, times S plus 2I as often as there are middle terms, times S plus I.
+        // Horner's scheme: begin with S + 2I, multiply by S and add 2I for each middle term, then multiply by S and add
+        // I.
         Expression series = twiceTheLast ? s.Scale(2) : s;
         for (int power = (twiceTheLast ? terms : Math.Max(terms, 4)) - 2; power > 0; power--)
             series = s.MatMul(series.AddIdentity(2));
@@ -164,16 +173,16 @@ public static class ExpressionOperations
     }
 
     /// <summary>
-    /// origin + Σ_i α_i u_i, u_i uniform in ∓bound and made anew from the seed wherever it is read, never stored (NOLA,
-    /// arXiv 2310.02556). The cost is that of the random numbers: about 25 integer operations per element and
-    /// direction, forward and backward.
+    /// Returns origin + Σ_i α_i u_i. Each u_i is uniform in ±bound, drawn again from the seed wherever it is read and
+    /// never stored (NOLA, arXiv 2310.02556). Drawing costs about 25 integer operations per element and direction, in
+    /// forward and in backward.
     /// </summary>
-    /// <param name="alpha">α [n].</param>
-    /// <param name="origin">Of the given shape; null: zeros.</param>
-    /// <param name="shape">Shape of each u_i.</param>
-    /// <param name="seed">Seed.</param>
-    /// <param name="firstStream">Stream of u_0; u_i has the i-th after it.</param>
-    /// <param name="bound">Largest absolute value.</param>
+    /// <param name="alpha">The coefficients α [n].</param>
+    /// <param name="origin">The origin, of the given shape; null: zeros.</param>
+    /// <param name="shape">The shape of each u_i.</param>
+    /// <param name="seed">The seed of the random directions.</param>
+    /// <param name="firstStream">The random stream of u_0; that of u_i is i more.</param>
+    /// <param name="bound">The largest absolute value of an element of u_i.</param>
     public static Expression RandomCombination(
         this Expression alpha,
         Expression? origin,
@@ -184,11 +193,12 @@ public static class ExpressionOperations
     ) => new RandomSum(alpha, origin, shape, seed, firstStream, bound);
 
     /// <summary>
-    /// Rows Σ_j π_j bank_j over the k largest of each row's logits, π their softmax (VB-LoRA, arXiv 2405.15179).
+    /// Returns rows Σ_j π_j bank_j over the k largest logits of each row, with π their softmax (VB-LoRA, arXiv
+    /// 2405.15179).
     /// </summary>
-    /// <param name="logits">[p, n].</param>
-    /// <param name="bank">[n, length].</param>
-    /// <param name="k">1 to 8.</param>
+    /// <param name="logits">The logits [p, n].</param>
+    /// <param name="bank">The bank of vectors, [n, length].</param>
+    /// <param name="k">The number of vectors in each mixture, 1 to 8.</param>
     public static Expression TopKMixture(this Expression logits, Expression bank, int k) =>
         new BankMixture(logits, bank, k);
 }

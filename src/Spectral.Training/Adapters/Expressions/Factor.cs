@@ -3,10 +3,10 @@ using Spectral.Training.Optim;
 
 namespace Spectral.Training.Adapters.Expressions;
 
-/// <summary>A tensor that an adapter stores: the leaf of all expressions.</summary>
+/// <summary>A tensor that an adapter stores. Factors are the leaves of all expressions.</summary>
 public sealed class Factor : Expression
 {
-    /// <summary>What the name of a frozen copy of start values ends in.</summary>
+    /// <summary>The suffix of the name of a frozen copy of start values.</summary>
     internal const string StartSuffix = ".start";
 
     private Parameter? _parameter;
@@ -14,23 +14,25 @@ public sealed class Factor : Expression
     internal Factor(string name, Shape shape, bool trains, Start start, bool isShared = false)
         : base(shape) => (Name, Trains, Varies, Start, IsShared) = (name, trains, trains, start, isShared);
 
-    /// <summary>Its name in the file, behind the module's path unless it is shared.</summary>
+    /// <summary>The name in the file, after the module's path unless the factor is shared.</summary>
     public string Name { get; }
 
-    /// <summary>How it begins, unless the method says otherwise.</summary>
+    /// <summary>The start values, unless the method computes others.</summary>
     public Start Start { get; }
 
-    /// <summary>Whether all modules of the adapter have this one tensor in common.</summary>
+    /// <summary>Whether all modules of the adapter share this one tensor.</summary>
     public bool IsShared { get; }
 
-    /// <summary>Its factor of the learning rate.</summary>
+    /// <summary>The factor on the learning rate.</summary>
     public double Rate { get; internal init; } = 1;
 
-    /// <summary>Whether it belongs to the adapter; what only a schedule keeps is not stored with it.</summary>
+    /// <summary>Whether the tensor is stored with the adapter. State of a schedule is not.</summary>
     internal bool IsSaved { get; init; } = true;
 
-    /// <summary>The memory behind it.</summary>
-    /// <exception cref="InvalidOperationException">It is described only, and not attached to a model.</exception>
+    /// <summary>The parameter that holds the values.</summary>
+    /// <exception cref="InvalidOperationException">
+    /// The adapter is only described, and not attached to a model.
+    /// </exception>
     public Parameter Parameter
     {
         get => _parameter ?? throw new InvalidOperationException($"{Name} has no values yet");

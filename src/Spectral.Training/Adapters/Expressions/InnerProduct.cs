@@ -3,7 +3,7 @@ using Spectral.Kernels.Ops;
 
 namespace Spectral.Training.Adapters.Expressions;
 
-/// <summary>Σ x∘y over each row, each column or everything.</summary>
+/// <summary>The sum Σ x∘y over each row, over each column or over everything.</summary>
 internal sealed class InnerProduct(Expression x, Expression y, Broadcast broadcast)
     : Expression(Sums(x.Shape, broadcast), x, y)
 {

@@ -3,7 +3,7 @@ using Spectral.Kernels.Ops;
 
 namespace Spectral.Training.Adapters.Expressions;
 
-/// <summary>A function of each element.</summary>
+/// <summary>A function applied to each element.</summary>
 internal sealed class Mapped(Expression x, MapFunction function, double floor) : Expression(x.Shape, x)
 {
     protected override void Evaluate(Tensor value) => ElementwiseMap.Forward(x.Value, value, function, (float)floor);

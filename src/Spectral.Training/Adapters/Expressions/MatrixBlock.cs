@@ -3,7 +3,7 @@ using Spectral.Kernels.Ops;
 
 namespace Spectral.Training.Adapters.Expressions;
 
-/// <summary>A rectangle of a matrix.</summary>
+/// <summary>A rectangle cut out of a matrix.</summary>
 internal sealed class MatrixBlock : Expression
 {
     private readonly Expression _x;

@@ -3,7 +3,9 @@ using Spectral.Kernels.Ops;
 
 namespace Spectral.Training.Adapters.Expressions;
 
-/// <summary>s·op(a)·op(b), op transposing or not; of matrices [m, n], or of batches [b, m, n] of them.</summary>
+/// <summary>
+/// The product s·op(a)·op(b), op transposing or not, of matrices [m, n] or of batches [b, m, n] of them.
+/// </summary>
 internal sealed class MatrixProduct : Expression
 {
     private readonly Expression _a;

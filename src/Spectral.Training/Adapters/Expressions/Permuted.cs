@@ -3,7 +3,7 @@ using Spectral.Kernels.Ops;
 
 namespace Spectral.Training.Adapters.Expressions;
 
-/// <summary>Dimensions in another order: dimension k is number axes[k] of x.</summary>
+/// <summary>The dimensions in another order: dimension k is dimension axes[k] of x.</summary>
 internal sealed class Permuted(Expression x, int[] axes) : Expression(Permute.Of(x.Shape, axes), x)
 {
     private readonly int[] _back = [.. Enumerable.Range(0, axes.Length).Select(axis => Array.IndexOf(axes, axis))];

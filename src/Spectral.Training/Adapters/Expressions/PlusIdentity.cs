@@ -3,7 +3,7 @@ using Spectral.Kernels.Ops;
 
 namespace Spectral.Training.Adapters.Expressions;
 
-/// <summary>αx + γI for a matrix or each of a batch, square or not.</summary>
+/// <summary>The sum αx + γI for a matrix or for each of a batch, square or not.</summary>
 internal sealed class PlusIdentity(Expression x, double alpha, double gamma) : Expression(x.Shape, x)
 {
     protected override void Evaluate(Tensor value) => Combine.AddIdentity(x.Value, (float)alpha, (float)gamma, value);

@@ -3,7 +3,7 @@ using Spectral.Kernels.Ops;
 
 namespace Spectral.Training.Adapters.Expressions;
 
-/// <summary>origin + Σ_i α_i u_i with random directions u_i that are never stored.</summary>
+/// <summary>The sum origin + Σ_i α_i u_i with random directions u_i that are never stored.</summary>
 internal sealed class RandomSum : Expression
 {
     private readonly Expression _alpha;

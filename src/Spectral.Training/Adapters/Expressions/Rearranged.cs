@@ -3,7 +3,7 @@ using Spectral.Kernels.Ops;
 
 namespace Spectral.Training.Adapters.Expressions;
 
-/// <summary>Elements of x by a fixed table, which all expressions of the same structure share.</summary>
+/// <summary>The elements of x rearranged by a fixed table, which all expressions of the same structure share.</summary>
 internal sealed class Rearranged : Expression
 {
     private readonly Expression _x;
@@ -12,11 +12,13 @@ internal sealed class Rearranged : Expression
     private Device? _rented;
     private IndexTable? _indices;
 
-    /// <param name="x">Source.</param>
-    /// <param name="shape">Shape of the result.</param>
-    /// <param name="structure">Equal for equal tables over as many elements.</param>
-    /// <param name="table">For each element of the result the source's, −1 for zero; and a factor for each. Called once
-    /// per structure.</param>
+    /// <param name="x">The expression whose elements are taken.</param>
+    /// <param name="shape">The shape of the result.</param>
+    /// <param name="structure">A key that is equal for equal tables over the same number of elements.</param>
+    /// <param name="table">
+    /// Returns, for each element of the result, the index of its source, −1 for zero, and optionally a factor. Called
+    /// once per structure.
+    /// </param>
     public Rearranged(Expression x, Shape shape, object structure, Func<(int[] Index, float[]? Factors)> table)
         : base(shape, x) => (_x, _structure, _table) = (x, (structure, x.Shape.Count), table);
 

@@ -2,7 +2,7 @@ using Spectral.Kernels;
 
 namespace Spectral.Training.Adapters.Expressions;
 
-/// <summary>The same elements in other dimensions: a view of the memory they are in.</summary>
+/// <summary>The same elements in another shape: a view of their memory.</summary>
 internal sealed class Reshaped : Expression
 {
     private readonly Expression _x;
@@ -21,8 +21,8 @@ internal sealed class Reshaped : Expression
         _view = null;
     }
 
-    // Reads through to x each time, which computes it anew if it has to, in the same memory: that is let go of together
-    // with the view.
+    // Each read goes through x, which recomputes its value in the same memory if necessary. When x releases that
+    // memory, this view is released with it.
     private protected override Tensor Compute()
     {
         Tensor source = _x.Value;

@@ -2,13 +2,15 @@ using Spectral.Kernels;
 
 namespace Spectral.Training.Adapters.Expressions;
 
-/// <summary>Tables in use, each once per device: layers of one size have them in common.</summary>
+/// <summary>The tables in use, one instance per device, which layers of the same size share.</summary>
 internal static class SharedTables<T>
     where T : class, IDisposable
 {
     private static readonly Dictionary<(Device, object), Entry> Entries = [];
 
-    /// <summary>The table of a structure, made if nobody has it; to be returned as often as it was rented.</summary>
+    /// <summary>
+    /// Returns the table of a structure, which is created if no one has it. Each rented table has to be returned.
+    /// </summary>
     public static T Rent(Device device, object structure, Func<T> make)
     {
         lock (Entries)
@@ -20,7 +22,7 @@ internal static class SharedTables<T>
         }
     }
 
-    /// <summary>Gives it back; the last one to do so frees its memory.</summary>
+    /// <summary>Returns a rented table. The last return frees its memory.</summary>
     public static void Return(Device device, object structure)
     {
         lock (Entries)

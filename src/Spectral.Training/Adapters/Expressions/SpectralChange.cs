@@ -3,7 +3,7 @@ using Spectral.Kernels.Ops;
 
 namespace Spectral.Training.Adapters.Expressions;
 
-/// <summary>σ ∘ δ: what relative changes δ [k] of singular values σ [k], frozen, add to them.</summary>
+/// <summary>The product σ ∘ δ: the change of frozen singular values σ [k] by relative changes δ [k].</summary>
 internal sealed class SpectralChange(Expression sigma, Expression delta) : Expression(sigma.Shape, sigma, delta)
 {
     /// <inheritdoc/>

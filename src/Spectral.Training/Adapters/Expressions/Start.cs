@@ -5,55 +5,58 @@ using Spectral.Kernels.Ops;
 namespace Spectral.Training.Adapters.Expressions;
 
 /// <summary>
-/// How the values of a factor begin. Random ones come from the seed, the module's name and the factor's name alone.
+/// The start values of a factor. Random ones depend only on the seed, the module's name and the factor's name.
 /// </summary>
 public abstract record Start
 {
-    /// <summary>All zeros.</summary>
+    /// <summary>A start with zeros everywhere.</summary>
     public static Start Zeros { get; } = new Constant(0);
 
-    /// <summary>All ones.</summary>
+    /// <summary>A start with ones everywhere.</summary>
     public static Start Ones { get; } = new Constant(1);
 
     /// <summary>
-    /// Kaiming-uniform with a = √5 (He et al., 2015; PyTorch's default for linear layers): U(−1/√columns, 1/√columns).
+    /// The Kaiming-uniform start with a = √5 (He et al., 2015; PyTorch's default for linear layers): U(−1/√columns,
+    /// 1/√columns).
     /// </summary>
     public static Start KaimingUniform { get; } = new KaimingUniformStart();
 
-    /// <summary>All the same value.</summary>
+    /// <summary>Returns a start with the same value everywhere.</summary>
     public static Start Of(double value) => new Constant(value);
 
-    /// <summary>Given values, row by row.</summary>
+    /// <summary>Returns a start with given values, row by row.</summary>
     public static Start Values(params float[] values) => new ValuesStart(values);
 
-    /// <summary>N(0, <paramref name="deviation"/>²).</summary>
+    /// <summary>Returns a normal start, N(0, <paramref name="deviation"/>²).</summary>
     public static Start Normal(double deviation) => new NormalStart(deviation);
 
-    /// <summary>U(−<paramref name="bound"/>, <paramref name="bound"/>).</summary>
+    /// <summary>Returns a uniform start, U(−<paramref name="bound"/>, <paramref name="bound"/>).</summary>
     public static Start Uniform(double bound) => new UniformStart(bound);
 
     /// <summary>
-    /// Random orthonormal rows of a matrix that has no more of them than columns: those of a Gaussian matrix,
-    /// orthonormalized.
+    /// The start with random orthonormal rows: those of a Gaussian matrix, orthonormalized. The matrix must not have
+    /// more rows than columns.
     /// </summary>
     public static Start OrthonormalRows { get; } = new OrthonormalRowsStart();
 
     /// <summary>
-    /// Values that follow from the settings alone, so that a file may leave them out; computed on the host whenever
-    /// they are needed.
+    /// Returns a start whose values follow from the settings, so that files may omit them. They are computed on the
+    /// host whenever they are needed.
     /// </summary>
     internal static Start Computed(Func<float[]> values) => new ComputedStart(values);
 
-    /// <summary>The start values of another factor of the layer, once it has them, or a tensor of the base.</summary>
+    /// <summary>
+    /// Returns a start that copies another factor of the layer once it has its start values, or a tensor of the base.
+    /// </summary>
     internal static Start CopyOf(Expression source) => new CopyStart(source);
 
-    /// <summary>Whether it has to wait until the others are written.</summary>
+    /// <summary>Whether the start copies another one and has to be written after it.</summary>
     internal virtual bool IsCopy => false;
 
-    /// <summary>Whether they follow from the settings, and do not depend on the seed.</summary>
+    /// <summary>Whether the values follow from the settings, independent of the seed.</summary>
     internal virtual bool FollowsFromSettings => false;
 
-    /// <summary>Writes the values.</summary>
+    /// <summary>Writes the start values into a tensor, F32.</summary>
     internal abstract void Fill(Tensor values, ulong seed, ulong stream);
 
     private sealed record Constant(double Value) : Start

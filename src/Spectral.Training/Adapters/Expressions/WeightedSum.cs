@@ -3,7 +3,7 @@ using Spectral.Kernels.Ops;
 
 namespace Spectral.Training.Adapters.Expressions;
 
-/// <summary>αx + βy; αx alone where y is null.</summary>
+/// <summary>The weighted sum αx + βy; αx alone where y is null.</summary>
 internal sealed class WeightedSum : Expression
 {
     private readonly Expression _x;
@@ -28,7 +28,7 @@ internal sealed class WeightedSum : Expression
             Pass(gradient, _beta, _y);
     }
 
-    /// <summary>Adds a multiple of a gradient to that of an input, of the same number of elements.</summary>
+    /// <summary>Adds a multiple of a gradient to the gradient of an input with the same number of elements.</summary>
     internal static void Pass(Tensor gradient, float scale, Expression input)
     {
         if (input.GradientBuffer(out bool adds) is not { } buffer)

@@ -5,8 +5,8 @@ using Spectral.Training.IO;
 namespace Spectral.Training.Adapters.Files;
 
 /// <summary>
-/// What <c>adapter_config.json</c> says, in PEFT's terms. Absent keys have PEFT's defaults; what cannot be
-/// represented here was refused when the file was read.
+/// The contents of <c>adapter_config.json</c>, in PEFT's terms. Absent keys have PEFT's defaults. Keys with no meaning
+/// here were refused when the file was read.
 /// </summary>
 public sealed record AdapterConfig
 {
@@ -18,61 +18,67 @@ public sealed record AdapterConfig
     /// <summary>The method whose tensors the folder holds.</summary>
     public required AdapterMethod Method { get; init; }
 
-    /// <summary>Rank, alpha, dropout, patterns and the method's own settings.</summary>
+    /// <summary>The options: rank, alpha, dropout, patterns and the method's own settings.</summary>
     public required AdapterOptions Options { get; init; }
 
     /// <summary>
-    /// Whether the stored factors belong to a base from which what they started as was taken away, as PEFT leaves
-    /// them after some starts: with the base as it was they mean something only once that start is found again.
+    /// Whether the start values were subtracted from the base and are not in the file, as PEFT leaves it after some
+    /// starts. On the original base, the stored factors are meaningful only together with the recomputed start values.
     /// </summary>
     public bool LacksStart { get; init; }
 
     /// <summary>
-    /// Whether what the factors started as stands beside them, subtracted: [A; A0] and [B, -B0] at twice the rank, a
-    /// plain LoRA on the base as it was.
+    /// Whether the file holds the start values beside the factors, subtracted: [A; A0] and [B, -B0] at twice the rank,
+    /// a plain LoRA on the original base.
     /// </summary>
     public bool IncludesStart { get; init; }
 
     /// <summary>
-    /// Whether a fresh adapter of this config changes the model although its method's own start would not, as PEFT
-    /// has it for tests.
+    /// Whether a fresh adapter of this config changes the model although the method's own start would not. PEFT offers
+    /// this for tests.
     /// </summary>
     public bool StartsAtRandom { get; init; }
 
-    /// <summary>First parts of the names of tensors that matter in training alone.</summary>
+    /// <summary>Components of names that mark tensors which matter only in training and are ignored.</summary>
     internal IReadOnlyList<string> SetAside { get; init; } = [];
 
-    /// <summary>Which factors are stored as blocks; null: none.</summary>
+    /// <summary>Which factors are stored as diagonal blocks; null: none.</summary>
     internal BlockDiagonals? Blocks { get; init; }
 
-    /// <summary>How many inputs a column of A may stand for (<see cref="PooledInputs"/>); null: one.</summary>
+    /// <summary>The number of inputs that a column of A may average (<see cref="PooledInputs"/>); null: one.</summary>
     internal int? InputsPooled { get; init; }
 
-    /// <summary>The modules that are adapted.</summary>
+    /// <summary>The modules to adapt.</summary>
     public required ModulePattern TargetModules { get; init; }
 
-    /// <summary>Modules that are left out although <see cref="TargetModules"/> matches.</summary>
+    /// <summary>The modules that are not adapted although <see cref="TargetModules"/> matches them.</summary>
     public ModulePattern? ExcludeModules { get; init; }
 
     /// <summary>
-    /// The layers that are adapted; null = all. Modules listed by their full name are adapted in any layer.
+    /// The numbers of the layers to adapt; null: all. Modules listed by their full name are adapted in any layer.
     /// </summary>
     public IReadOnlyList<int>? LayersToTransform { get; init; }
 
-    /// <summary>Names of the module lists that <see cref="LayersToTransform"/> counts in; empty = any.</summary>
+    /// <summary>
+    /// The names of the module lists in which <see cref="LayersToTransform"/> counts; empty: any list.
+    /// </summary>
     public IReadOnlyList<string> LayersPattern { get; init; } = [];
 
-    /// <summary>Path or name of the base model.</summary>
+    /// <summary>The path or name of the base model.</summary>
     public string? BaseModel { get; init; }
 
-    /// <summary>SHA-256 of base tensors as stored, by tensor name; of methods that PEFT does not have.</summary>
+    /// <summary>
+    /// The SHA-256 of each base tensor as stored, by tensor name. Only configs of methods that PEFT does not have hold
+    /// them.
+    /// </summary>
     public IReadOnlyDictionary<string, string> BaseTensorSha256 { get; init; } = new Dictionary<string, string>();
 
-    /// <summary>What is written about an adapter, but for its base.</summary>
+    /// <summary>Creates the config of an adapter, without details of its base.</summary>
     /// <param name="method">The method.</param>
     /// <param name="options">The settings that hold for all layers.</param>
-    /// <param name="modules">The layers: what differs between them, by patterns or because of their sizes, is written
-    /// for each.</param>
+    /// <param name="modules">
+    /// The adapted layers. Settings in which they differ are written for each, by patterns.
+    /// </param>
     internal static AdapterConfig Of(AdapterMethod method, AdapterOptions options, IReadOnlyList<AdaptedModule> modules)
     {
         options = options with
@@ -89,7 +95,9 @@ public sealed record AdapterConfig
         };
     }
 
-    /// <summary>The options with a setting as the modules have it: most of them, and by a pattern the others.</summary>
+    /// <summary>
+    /// Returns the options with a setting as the modules have it: the most common value, and a pattern for the others.
+    /// </summary>
     private static AdapterOptions Stated(
         AdapterOptions options,
         AdapterMethod method,
@@ -117,7 +125,8 @@ public sealed record AdapterConfig
     }
 
     /// <summary>
-    /// The modules whose setting differs from the adapter's own, by an expression that matches their name alone.
+    /// Returns the modules whose setting differs from the adapter's own, each by an expression that matches only its
+    /// name.
     /// </summary>
     private static KeyValuePair<string, T>[] Exceptions<T>(
         IReadOnlyList<AdaptedModule> modules,
@@ -131,12 +140,14 @@ public sealed record AdapterConfig
                 .Select(module => KeyValuePair.Create(Regex.Escape(module.Shape.Name), setting(module.Options))),
         ];
 
-    /// <summary>Whether the list of targets says by itself which modules are adapted.</summary>
+    /// <summary>Whether the list of targets alone determines which modules are adapted.</summary>
     internal bool IsListAlone =>
         TargetModules.Names is not null && ExcludeModules is null && LayersToTransform is not { Count: > 0 };
 
     /// <summary>Compiles the expressions of <see cref="LayersPattern"/>.</summary>
-    /// <exception cref="InputException">A list's name is no regular expression, or takes backtracking.</exception>
+    /// <exception cref="InputException">
+    /// A list's name is not a regular expression, or requires backtracking.
+    /// </exception>
     internal void CheckLists()
     {
         foreach (string list in LayersPattern)
@@ -146,14 +157,14 @@ public sealed record AdapterConfig
     private static ModuleExpression LayerExpression(string list) =>
         new($@"\A.*?\.(?:{list})\.(?<layer>\d+)\.", list, "layers_pattern", mayBacktrack: false);
 
-    /// <summary>Whether a module is adapted.</summary>
+    /// <summary>Returns whether a module is adapted.</summary>
     public bool Matches(string module)
     {
         if ((ExcludeModules?.Matches(module) ?? false) || SavedModules.Exclude(Options.ModulesToSave, module))
             return false;
         if (!TargetModules.Matches(module))
             return false;
-        // PEFT counts layers only for modules found by the end of their name.
+        // PEFT applies layers_to_transform only to modules that match by the end of their name.
         if (
             LayersToTransform is not { Count: > 0 } layers
             || TargetModules.Names is null
@@ -166,7 +177,7 @@ public sealed record AdapterConfig
         return LayerOf(module) is { } layer && layers.Contains(layer);
     }
 
-    /// <summary>Whether a module is in a layer of some number.</summary>
+    /// <summary>Returns whether a module is in the layer of a given number.</summary>
     internal bool IsIn(int layer, string module) => LayerOf(module) == layer;
 
     private int? LayerOf(string module)

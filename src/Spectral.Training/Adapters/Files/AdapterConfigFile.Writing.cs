@@ -3,10 +3,10 @@ using Spectral.Training.IO;
 
 namespace Spectral.Training.Adapters.Files;
 
-/// <content>The config and the metadata out.</content>
+/// <content>Writes the config and the metadata.</content>
 internal static partial class AdapterConfigFile
 {
-    /// <summary>Writes the config: keys sorted, as PEFT does.</summary>
+    /// <summary>Writes the config with sorted keys, as PEFT does.</summary>
     public static void Save(AdapterConfig config, string directory) =>
         AtomicFile.Write(Path(directory), stream => Write(config, stream));
 
@@ -64,8 +64,8 @@ internal static partial class AdapterConfigFile
     }
 
     /// <summary>
-    /// What the weights file says beyond the config: the method's exact name, and settings that PEFT's config has no
-    /// key for.
+    /// Returns the metadata of the weights file, which add to the config: the method's exact name, and settings without
+    /// a key in PEFT's config.
     /// </summary>
     public static Dictionary<string, string> Metadata(AdapterConfig config)
     {
@@ -93,8 +93,8 @@ internal static partial class AdapterConfigFile
     }
 
     /// <summary>
-    /// The settings as a file of twice the rank has them, which holds what the factors started as; <see cref="Halved"/>
-    /// undoes it.
+    /// Returns the settings for a file of twice the rank, which also holds the start values; <see cref="Halved"/>
+    /// reverses it.
     /// </summary>
     private static AdapterOptions Doubled(AdapterOptions options) =>
         Scaled(options, rank => checked(2 * rank), options.RankStabilized ? Math.Sqrt(2) : 2);

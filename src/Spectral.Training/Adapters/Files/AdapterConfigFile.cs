@@ -4,13 +4,11 @@ using Spectral.Training.IO;
 namespace Spectral.Training.Adapters.Files;
 
 /// <summary>
-/// adapter_config.json in and out: the keys that all of PEFT's configs have, and around them those of the method.
+/// Reads and writes adapter_config.json: the keys that all of PEFT's configs have, and those of the method.
 /// </summary>
 internal static partial class AdapterConfigFile
 {
-    /// <summary>
-    /// Key of the weights file's metadata that holds the method's name. PEFT reads none of the metadata.
-    /// </summary>
+    /// <summary>The metadata key of the weights file with the method's name. PEFT does not read metadata.</summary>
     public const string MethodKey = "spectral.method";
 
     private const string SettingKey = "spectral.setting.";
@@ -41,14 +39,14 @@ internal static partial class AdapterConfigFile
         PeftField.Is("bias", "none"),
     ];
 
-    /// <summary>Parses the config of a folder, whose <see cref="Path"/> begins every message about it.</summary>
+    /// <summary>Parses the config of a folder. Its <see cref="Path"/> begins every message about it.</summary>
     public static JsonDocument Parse(string directory)
     {
         FolderFile.RequireFolder(directory, $"adapter folder with {FileName}");
         return StrictJson.ParseFile(FolderFile.At(directory, FileName), MaximumBytes);
     }
 
-    /// <summary>What the config says, with what the metadata of the weights file adds to it.</summary>
+    /// <summary>Reads the config, completed by the metadata of the weights file.</summary>
     public static AdapterConfig Load(
         JsonDocument document,
         string directory,
@@ -89,7 +87,7 @@ internal static partial class AdapterConfigFile
         if (method.UsesTopK)
             options = options with { TopK = TopK(fields, method, metadata, directory) };
         bool includesStart = metadata.GetValueOrDefault(StartKey) == StartIncluded;
-        IReadOnlyDictionary<string, double>? start = includesStart ? null : LoraStartKey.FoundAgain(fields, method);
+        IReadOnlyDictionary<string, double>? start = includesStart ? null : LoraStartKey.SettingsOf(fields, method);
         foreach ((string name, double value) in start ?? new Dictionary<string, double>())
             options = options with { Settings = new Dictionary<string, double>(options.Settings) { [name] = value } };
         AdapterConfig config = new()
@@ -132,8 +130,8 @@ internal static partial class AdapterConfigFile
         return config;
     }
 
-    /// <summary>What a reader of a config's files, who knows the method, would have of it.</summary>
-    /// <exception cref="InputException">It would refuse them.</exception>
+    /// <summary>Returns the config as a reader of its files would read it, who knows the method.</summary>
+    /// <exception cref="InputException">A reader would refuse the files.</exception>
     public static AdapterConfig ReadBack(AdapterConfig config)
     {
         using MemoryStream stream = new();
@@ -142,7 +140,7 @@ internal static partial class AdapterConfigFile
         return Load(new JsonFields(document.RootElement, FileName), config.Method, "", Metadata(config), []);
     }
 
-    /// <summary>The path of the config of a folder, for messages.</summary>
+    /// <summary>Returns the path of a folder's config, for messages.</summary>
     public static string Path(string directory) => System.IO.Path.Combine(directory, FileName);
 
     private static AdapterOptions Halved(AdapterOptions options, string path) =>
@@ -157,7 +155,7 @@ internal static partial class AdapterConfigFile
             1 / (options.RankStabilized ? Math.Sqrt(2) : 2)
         );
 
-    // The root is irrational: 15 digits are those that anybody gave.
+    // √2 is irrational, so that the result is rounded to 15 digits, as many as anyone writes.
     private static AdapterOptions Scaled(AdapterOptions options, Func<int, int> rank, double factor)
     {
         double Alpha(double alpha) =>
@@ -176,14 +174,16 @@ internal static partial class AdapterConfigFile
         };
     }
 
-    /// <summary>All fields of a method's config but those that every config has and no field reads.</summary>
+    /// <summary>
+    /// Returns all fields of a method's config, except the general ones that are read without a field.
+    /// </summary>
     private static IReadOnlyList<PeftField> Fields(AdapterMethod method)
     {
         PeftField[] own = OwnFields(method);
         return [.. own, .. Common.Where(common => Array.TrueForAll(own, field => field.Key != common.Key))];
     }
 
-    /// <summary>The fields that a method's config has beside those of all.</summary>
+    /// <summary>Returns the fields of a method's config beyond those that all methods have.</summary>
     private static PeftField[] OwnFields(AdapterMethod method)
     {
         IEnumerable<PeftField> own = method.PeftFields ?? PeftField.LoraWith(PeftField.Rank(8, least: 0));
@@ -237,7 +237,8 @@ internal static partial class AdapterConfigFile
         if (ofType[0].PeftType != type && ofType[0].FormerRefusal is { } reason)
             throw new InputException($"{path}: peft_type is {type}: {reason}");
         string? start = LoraStartKey.Of(fields);
-        // Of those that agree with the config: the one that began like this, else the one that the type is named after.
+        // Among the methods that agree with the config, prefer the one with this start, then the one that the type is
+        // named after.
         return ofType
             .Where(method => method.PeftInit is null || method.PeftInit == start)
             .OrderByDescending(method => Fields(method).All(field => field.Holds(fields)))
@@ -247,8 +248,8 @@ internal static partial class AdapterConfigFile
     }
 
     /// <summary>
-    /// Whether a layer that PEFT finds no tensors for is changed by random ones: false leaves no factor at zero, and
-    /// where a name other than that of a LoRA's start is given, it is that of a distribution.
+    /// Returns whether PEFT fills a layer without tensors with random factors that change it. The value false leaves no
+    /// factor at zero. A string that is not a start of LoRA names a distribution.
     /// </summary>
     private static bool StartsAtRandom(JsonFields fields, AdapterMethod method)
     {
@@ -339,7 +340,7 @@ internal static partial class AdapterConfigFile
             _ => ModulePattern.Of(fields.Texts(key)!.Select(WrappedNames.Unwrap)),
         };
 
-    // An expression that does not compile is found here, where the file can be named.
+    // Expressions that do not compile are reported here, where the file's name is known.
     private static void CheckExpressions(AdapterConfig config, string path)
     {
         const int MostLists = 16;

@@ -6,8 +6,8 @@ namespace Spectral.Training.Adapters.Files;
 
 /// <summary>
 /// An adapter folder in PEFT's layout: <c>adapter_config.json</c> and <c>adapter_model.safetensors</c> with keys
-/// <c>base_model.model.&lt;module path&gt;.&lt;leaf&gt;</c>, and <c>base_model.&lt;name&gt;</c> for what all modules
-/// share. Reads what PEFT and this library write; PEFT loads the folders of methods that it has. Folders of mlx-lm are
+/// <c>base_model.model.&lt;module path&gt;.&lt;leaf&gt;</c>, and <c>base_model.&lt;name&gt;</c> for shared tensors. It
+/// reads the folders of PEFT and of this library; PEFT reads the folders of methods that it has. Folders of mlx-lm are
 /// read too (<see cref="MlxFolder"/>).
 /// </summary>
 public sealed class AdapterFolder : IDisposable
@@ -53,31 +53,30 @@ public sealed class AdapterFolder : IDisposable
         }
     }
 
-    /// <summary>The folder's path.</summary>
+    /// <summary>The path of the folder.</summary>
     public string Directory { get; }
 
-    /// <summary>The checked config.</summary>
+    /// <summary>The config of the adapter, already checked.</summary>
     public AdapterConfig Config { get; }
 
-    /// <summary>What in the config was odd but harmless, one line each.</summary>
+    /// <summary>The warnings about things in the config that are unusual but harmless, one line each.</summary>
     public IReadOnlyList<string> Warnings => _warnings;
 
     /// <summary>The path of the weights, for messages.</summary>
     internal string WeightsPath => _file.Path;
 
-    /// <summary>All tensors of the file.</summary>
+    /// <summary>All tensors of the weights file.</summary>
     internal IEnumerable<AdapterTensor> Tensors { get; }
 
-    /// <summary>
-    /// Opens an adapter folder and checks its config; the weights stay mapped until it is disposed of.
-    /// </summary>
-    /// <exception cref="InputException">A file is missing or malformed, or the config asks for what is not
-    /// supported.</exception>
+    /// <summary>Opens an adapter folder and checks its config. The weights stay mapped until disposal.</summary>
+    /// <exception cref="InputException">
+    /// A file is missing or malformed, or the config requires something that is not supported.
+    /// </exception>
     public static AdapterFolder Open(string directory) => new(directory);
 
     /// <summary>
-    /// Writes an adapter folder; tensor names are made by <see cref="KeyOf"/> and <see cref="SharedKeyOf"/>. The config
-    /// is written last: it marks a complete folder.
+    /// Writes an adapter folder. Tensor names come from <see cref="KeyOf"/> and <see cref="SharedKeyOf"/>. The config
+    /// is written last and marks the folder as complete.
     /// </summary>
     public static void Write(string directory, AdapterConfig config, IReadOnlyList<TensorToWrite> tensors)
     {
@@ -86,17 +85,18 @@ public sealed class AdapterFolder : IDisposable
         AdapterConfigFile.Save(config, directory);
     }
 
-    /// <summary>The name under which a module's tensor is stored.</summary>
+    /// <summary>Returns the name under which a module's tensor is stored.</summary>
     public static string KeyOf(string module, string leaf) => $"{Prefix}{module}.{leaf}";
 
-    /// <summary>The name under which a tensor that all modules share is stored.</summary>
+    /// <summary>Returns the name under which a shared tensor is stored.</summary>
     public static string SharedKeyOf(string name) => SharedPrefix + name;
 
     /// <summary>
-    /// A stored name without PEFT's prefix, which may be missing or repeated, and without other wrappers' names.
+    /// Returns a stored name without PEFT's prefix, which may be missing or repeated, and without the names of other
+    /// wrappers.
     /// </summary>
     /// <param name="key">The name.</param>
-    /// <param name="isModule">False where the prefix says that the tensor is shared.</param>
+    /// <param name="isModule">Whether the tensor belongs to a module; false if the prefix marks it as shared.</param>
     internal static string WithoutPrefix(string key, out bool isModule)
     {
         string name = WrappedNames.Unwrap(key);
@@ -105,7 +105,7 @@ public sealed class AdapterFolder : IDisposable
     }
 
     /// <summary>
-    /// Checks that the base weights are bit for bit those the adapter was made for, as far as it names them.
+    /// Checks that the base weights are, bit for bit, those the adapter was made for, if the config has their digests.
     /// </summary>
     /// <exception cref="InputException">It was made for another model.</exception>
     public void CheckFits(ModelFolder model)
@@ -138,6 +138,6 @@ public sealed class AdapterFolder : IDisposable
         );
     }
 
-    /// <summary>Unmaps the weights.</summary>
+    /// <summary>Closes the file of the weights, which unmaps them.</summary>
     public void Dispose() => _file.Dispose();
 }

@@ -2,13 +2,13 @@ using Spectral.Training.IO;
 
 namespace Spectral.Training.Adapters.Files;
 
-/// <summary>A tensor of an adapter as its reader hands it on: as it is stored, or made of what is stored.</summary>
+/// <summary>A tensor of an adapter as its reader sees it: stored as it is, or made from stored tensors.</summary>
 /// <param name="Path">The file, for messages.</param>
-/// <param name="Name">Its name in the file, for messages.</param>
+/// <param name="Name">The name in the file, for messages.</param>
 /// <param name="Type">The stored element type.</param>
-/// <param name="Shape">Dimensions, outermost first.</param>
-/// <param name="ToFloats">Reads all elements, row by row; the folder has to be open still.</param>
-/// <param name="Source">The tensor as it is stored; null: it is made of others.</param>
+/// <param name="Shape">The dimensions, outermost first.</param>
+/// <param name="ToFloats">Reads all elements, row by row. The folder has to be open.</param>
+/// <param name="Source">The stored tensor; null if this one is made from others.</param>
 internal sealed record AdapterTensor(
     string Path,
     string Name,
@@ -18,10 +18,10 @@ internal sealed record AdapterTensor(
     SafetensorsTensor? Source = null
 )
 {
-    /// <summary>The name that PEFT would have for it.</summary>
+    /// <summary>The name that PEFT gives the tensor.</summary>
     public string Key { get; init; } = Name;
 
-    /// <summary>A tensor as it is stored.</summary>
+    /// <summary>Returns a tensor as it is stored.</summary>
     public static AdapterTensor Of(SafetensorsTensor stored) =>
         new(stored.Path, stored.Name, stored.Type, stored.Shape, stored.ToFloats, stored);
 }

@@ -4,16 +4,16 @@ using Spectral.Training.Numerics;
 
 namespace Spectral.Training.Adapters.Files;
 
-/// <summary>The tensors of an adapter folder, by module and leaf as a method declares them.</summary>
+/// <summary>The tensors of an adapter folder, by module and leaf name as the method declares them.</summary>
 internal sealed class AdapterTensors
 {
-    /// <summary>A bias of an adapted layer, which PEFT wraps.</summary>
+    /// <summary>The leaf name of the bias of an adapted layer, which PEFT wraps.</summary>
     public const string WrappedBias = "base_layer.bias";
 
-    /// <summary>What the name of a layer's bias ends in.</summary>
+    /// <summary>The suffix of the names of biases.</summary>
     public const string Bias = ".bias";
 
-    // The expressions below take the square of a name's length.
+    // The expressions below take time quadratic in the length of a name.
     private const int LongestName = 1024;
 
     private readonly string _path;
@@ -22,14 +22,15 @@ internal sealed class AdapterTensors
     private readonly Dictionary<string, AdapterTensor> _repeated = new(StringComparer.Ordinal);
 
     /// <summary>
-    /// Sorts the tensors, with or without PEFT's prefix and with or without the name of the adapter in them.
+    /// Assigns the tensors to modules and leaves. Names may or may not have PEFT's prefix and the adapter's name in
+    /// them.
     /// </summary>
     /// <param name="folder">The folder.</param>
-    /// <param name="leaves">Names behind a module's path.</param>
-    /// <param name="shared">Names of what all modules share; some versions of PEFT repeat them in each.</param>
-    /// <param name="saved">Takes the tensors of whole modules.</param>
-    /// <param name="layers">The model's layers; null if it is not at hand.</param>
-    /// <exception cref="InputException">A tensor is none of these, or of no float type, or there twice.</exception>
+    /// <param name="leaves">The leaf names that the method declares, after a module's path.</param>
+    /// <param name="shared">The names of shared tensors. Some versions of PEFT repeat them in each module.</param>
+    /// <param name="saved">Receives the tensors of modules that are saved whole.</param>
+    /// <param name="layers">The names of the model's layers; null if they are unknown.</param>
+    /// <exception cref="InputException">A tensor is none of these, is not of a float type, or exists twice.</exception>
     public AdapterTensors(
         AdapterFolder folder,
         IReadOnlySet<string> leaves,
@@ -41,7 +42,7 @@ internal sealed class AdapterTensors
         _path = folder.WeightsPath;
         AdapterMethod method = folder.Config.Method;
         const string Module = @"(?<module>.+?)\.";
-        // Of two leaves, one of which ends as the other, the longer is meant.
+        // If one leaf name ends with another, the longer one takes precedence.
         (string? Leaf, Regex Key)[] modular =
         [
             .. method.FormerLeaves.Select(former => (former.Value, Key(Module, former.Key))),
@@ -97,20 +98,20 @@ internal sealed class AdapterTensors
         }
     }
 
-    /// <summary>Module paths, in ordinal order.</summary>
+    /// <summary>The module paths, in ordinal order.</summary>
     public IReadOnlyCollection<string> Modules => _modules.Keys;
 
-    /// <summary>A module's tensors by leaf; empty when it has none.</summary>
+    /// <summary>Returns a module's tensors by leaf name; empty if it has none.</summary>
     public IReadOnlyDictionary<string, AdapterTensor> Of(string module) => _modules.GetValueOrDefault(module) ?? [];
 
-    /// <summary>The shape of a module's tensor, or of one that all share; null where there is none.</summary>
+    /// <summary>Returns the shape of a module's tensor, or of a shared one; null if there is none.</summary>
     public IReadOnlyList<long>? Shape(string module, string leaf) =>
         Of(module).GetValueOrDefault(leaf)?.Shape ?? Common(leaf)?.Shape;
 
-    /// <summary>Whether the file holds a declared tensor.</summary>
+    /// <summary>Returns whether the file holds a declared tensor.</summary>
     public bool Has(AdaptedModule module, StoredTensor declared) => Lookup(module, declared) is not null;
 
-    /// <summary>The tensor behind a declared one.</summary>
+    /// <summary>Returns the stored tensor of a declared one.</summary>
     /// <exception cref="InputException">It is missing or has another shape.</exception>
     public AdapterTensor Find(AdaptedModule module, StoredTensor declared)
     {
@@ -144,7 +145,9 @@ internal sealed class AdapterTensors
 
     private AdapterTensor? Common(string name) => _shared.GetValueOrDefault(name) ?? _repeated.GetValueOrDefault(name);
 
-    /// <summary>The name of an adapted layer's bias, which PEFT up to 0.5 stores as that of the layer itself.</summary>
+    /// <summary>
+    /// Returns the name of an adapted layer's bias. PEFT up to 0.5 stores it under the layer's own name.
+    /// </summary>
     private static string OfWrapped(string name, AdapterConfig config) =>
         name.EndsWith(Bias, StringComparison.Ordinal) && config.Matches(name[..^Bias.Length])
             ? $"{name[..^Bias.Length]}.{WrappedBias}"
@@ -154,7 +157,7 @@ internal sealed class AdapterTensors
     {
         int dot = leaf.IndexOf('.');
         (string head, string tail) = dot < 0 ? (leaf, "") : (leaf[..dot], leaf[dot..]);
-        // PEFT takes .weight off DoRA's magnitudes; a state dict of a model still has it.
+        // PEFT strips .weight from DoRA's magnitudes; a model's state dict still has it.
         string end = dot < 0 ? @"(?:\.weight)?" : Regex.Escape(tail);
         return new Regex($@"\A{before}{Regex.Escape(head)}(?:\.[^.]+)?{end}\z", RegexOptions.CultureInvariant);
     }

@@ -4,9 +4,9 @@ using Spectral.Training.IO;
 namespace Spectral.Training.Adapters.Files;
 
 /// <summary>
-/// BD-LoRA (PEFT's <c>use_bdlora</c>): A of some layers and B of others is block-diagonal, and the file holds the
-/// blocks one under another. Handed on as whole matrices, which are a plain LoRA's: trained further, what is zero in
-/// them trains too.
+/// Reads BD-LoRA (PEFT's <c>use_bdlora</c>), where A of some layers and B of others is block-diagonal. The file holds
+/// the blocks stacked below each other. They are expanded to full matrices, which form a plain LoRA; in further
+/// training the zeros train too.
 /// </summary>
 internal sealed class BlockDiagonals
 {
@@ -26,18 +26,20 @@ internal sealed class BlockDiagonals
         ];
     }
 
-    /// <summary>What a config says of blocks; null: nothing.</summary>
-    /// <exception cref="InputException">A key is wrong.</exception>
+    /// <summary>Reads the blocks of a config; null if there are none.</summary>
+    /// <exception cref="InputException">A value is not valid.</exception>
     public static BlockDiagonals? Of(JsonFields fields) =>
         fields.Find(Key) is { ValueKind: not JsonValueKind.False }
             ? new BlockDiagonals(fields.Object(Key)!.Value)
             : null;
 
     /// <summary>
-    /// The whole matrix of a factor [rows, columns of a block] that is stored as blocks; any other tensor as it is.
+    /// Expands a factor [rows, columns of a block] that is stored as blocks to its full matrix. Other tensors are
+    /// returned unchanged.
     /// </summary>
-    /// <exception cref="InputException">Its rows are no number of equal blocks, or the whole is larger than an
-    /// array.</exception>
+    /// <exception cref="InputException">
+    /// The rows do not divide into equal blocks, or the full matrix is too large for an array.
+    /// </exception>
     public AdapterTensor Expand(AdapterTensor tensor)
     {
         string name = AdapterFolder

@@ -4,24 +4,24 @@ using Spectral.Training.IO;
 namespace Spectral.Training.Adapters.Files;
 
 /// <summary>
-/// What <c>init_lora_weights</c> says about stored factors. After most starts they mean what they are. Some take what
-/// the factors began as off the base, and then they mean something only once that is found again.
+/// Interprets <c>init_lora_weights</c>. After most starts the stored factors are complete. Some starts subtract the
+/// start values from the base; the factors are then meaningful only once these values are recomputed.
 /// </summary>
 internal static class LoraStartKey
 {
-    /// <summary>PEFT's name of a start by singular triplets.</summary>
+    /// <summary>PEFT's name of the start with singular triplets.</summary>
     public const string Pissa = "pissa";
 
     private const string Key = "init_lora_weights";
     private const string RandomizedSvd = "pissa_niter_";
 
-    // PEFT reads such a file onto the base as it is given, whichever that is.
+    // PEFT applies such a file to whatever base it is given.
     private const string OfGradient = "lora_ga";
 
     private static readonly string[] AtBase = ["gaussian", "orthogonal", "eva", "mica"];
 
     /// <summary>
-    /// The start in lower case, that of an approximate SVD as that of the exact one; null: a plain one.
+    /// Returns the start in lower case, with an approximate SVD named like the exact one; null for a plain start.
     /// </summary>
     public static string? Of(JsonFields fields)
     {
@@ -32,12 +32,10 @@ internal static class LoraStartKey
     }
 
     /// <summary>
-    /// The settings that a method has from the start; null: it is none whose factors can be found again from base
-    /// weights.
+    /// Returns the settings with which a method recomputes the start; null if the start need not be recomputed.
     /// </summary>
-    /// <exception cref="InputException">The stored factors belong to a base that nothing here leads back
-    /// to.</exception>
-    public static IReadOnlyDictionary<string, double>? FoundAgain(JsonFields fields, AdapterMethod method)
+    /// <exception cref="InputException">The stored factors belong to a base that cannot be recomputed here.</exception>
+    public static IReadOnlyDictionary<string, double>? SettingsOf(JsonFields fields, AdapterMethod method)
     {
         if (method.PeftType != AdapterConfig.Lora || Of(fields) is not { } start)
             return null;
@@ -60,7 +58,9 @@ internal static class LoraStartKey
             );
     }
 
-    /// <summary>What is odd about the start, if the factors are not those of a plain one; null: nothing.</summary>
+    /// <summary>
+    /// Returns a warning about the start, if the factors differ from those of a plain start; null: none.
+    /// </summary>
     public static string? Remark(JsonFields fields)
     {
         if (Of(fields) is not { } start)

@@ -4,9 +4,9 @@ using Spectral.Training.Numerics;
 namespace Spectral.Training.Adapters.Files;
 
 /// <summary>
-/// An adapter folder of mlx-lm: <c>adapter_config.json</c> with <c>fine_tune_type</c> and <c>lora_parameters</c>, and
-/// <c>adapters.safetensors</c> with <c>lora_a</c> [in, r], <c>lora_b</c> [r, out] and, of DoRA, <c>m</c> [out] behind
-/// the modules' paths. Handed on as PEFT's LoRA or DoRA, whose A and B are these transposed and whose scale alpha/r is
+/// Reads an adapter folder of mlx-lm: <c>adapter_config.json</c> with <c>fine_tune_type</c> and <c>lora_parameters</c>,
+/// and <c>adapters.safetensors</c> with <c>lora_a</c> [in, r], <c>lora_b</c> [r, out] and, for DoRA, <c>m</c> [out]
+/// after the modules' paths. The result is PEFT's LoRA or DoRA: A and B are the transposed matrices, and alpha/r is
 /// mlx-lm's scale.
 /// </summary>
 internal static class MlxFolder
@@ -23,11 +23,11 @@ internal static class MlxFolder
         ["m"] = LoraNames.Magnitude,
     };
 
-    /// <summary>Whether a folder without PEFT's weights is one of mlx-lm's.</summary>
+    /// <summary>Returns whether a folder without PEFT's weights is one of mlx-lm.</summary>
     public static bool IsOne(string directory) => File.Exists(Path.Combine(directory, WeightsFile));
 
-    /// <summary>What the config means in PEFT's terms, for the modules that have tensors.</summary>
-    /// <exception cref="InputException">A key is missing or wrong, or the adapter is none of low rank.</exception>
+    /// <summary>Converts the config to PEFT's terms, for the modules that have tensors.</summary>
+    /// <exception cref="InputException">A key is missing or wrong, or the adapter is not a low-rank one.</exception>
     public static AdapterConfig Config(JsonFields fields, SafetensorsFile file)
     {
         string kind = fields.Text("fine_tune_type") ?? "lora";
@@ -53,7 +53,7 @@ internal static class MlxFolder
                 Alpha = scale * rank,
                 Dropout = parameters.Number("dropout", 0, 1) ?? 0,
             },
-            // keys and num_layers say which layers may have tensors; one that has none is the model's own.
+            // The keys "keys" and "num_layers" say which layers may have tensors. A layer without tensors is unchanged.
             TargetModules = ModulePattern.Of(
                 file.Tensors.Keys.Where(name => LeafOf(name) is not null).Select(ModuleOf).Distinct()
             ),
@@ -61,11 +61,11 @@ internal static class MlxFolder
         };
     }
 
-    /// <summary>The tensors under PEFT's names.</summary>
+    /// <summary>Returns the tensors under PEFT's names.</summary>
     public static IEnumerable<AdapterTensor> Tensors(SafetensorsFile file) => file.Tensors.Values.Select(Renamed);
 
-    /// <summary>The path of the weights.</summary>
-    /// <exception cref="InputException">It leads out of the folder.</exception>
+    /// <summary>Returns the path of the weights.</summary>
+    /// <exception cref="InputException">The path leads out of the folder.</exception>
     public static string WeightsIn(string directory) => FolderFile.At(directory, WeightsFile);
 
     private static AdapterTensor Renamed(SafetensorsTensor stored)

@@ -5,9 +5,9 @@ using Spectral.Training.IO;
 namespace Spectral.Training.Adapters.Files;
 
 /// <summary>
-/// A regular expression of a file, matched against module names. Most run in linear time; what needs backtracking
-/// (look-around, back-references) has two seconds in all, as it may take exponential time, and is asked about every
-/// module.
+/// A regular expression from a file that is matched against module names. Most run in linear time. One that needs
+/// backtracking (look-around, back-references) may take exponential time, so that all its matches together are limited
+/// to two seconds.
 /// </summary>
 internal sealed class ModuleExpression
 {
@@ -18,10 +18,14 @@ internal sealed class ModuleExpression
     private long _spent;
 
     /// <param name="pattern">The expression.</param>
-    /// <param name="shown">How the file writes it.</param>
+    /// <param name="shown">The expression as the file writes it, for messages.</param>
     /// <param name="where">File and key, for messages.</param>
-    /// <param name="mayBacktrack">False where a file can hold any number of expressions.</param>
-    /// <exception cref="InputException">It is no regular expression, or one that would have to backtrack.</exception>
+    /// <param name="mayBacktrack">
+    /// Whether backtracking is allowed; false where a file can hold any number of expressions.
+    /// </param>
+    /// <exception cref="InputException">
+    /// It is not a regular expression, or requires backtracking although that is not allowed.
+    /// </exception>
     public ModuleExpression(string pattern, string shown, string where, bool mayBacktrack)
     {
         const int Longest = 10_000;
@@ -58,7 +62,7 @@ internal sealed class ModuleExpression
     }
 
     /// <summary>Matches a module's name.</summary>
-    /// <exception cref="InputException">Time ran out.</exception>
+    /// <exception cref="InputException">The time limit is exceeded.</exception>
     public Match Match(string module)
     {
         if (_expression.MatchTimeout == Regex.InfiniteMatchTimeout)

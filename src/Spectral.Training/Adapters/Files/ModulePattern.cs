@@ -5,19 +5,21 @@ using Spectral.Training.Models;
 namespace Spectral.Training.Adapters.Files;
 
 /// <summary>
-/// Which modules of a model are meant, with PEFT's rules: a list matches a module whose full name is an item or ends
-/// with a dot and an item; an expression must match the full name; <c>all-linear</c> is every linear layer but the
-/// output head.
+/// Selects modules of a model by PEFT's rules. A list matches a module whose full name is an item or ends with a dot
+/// and an item. An expression has to match the full name. <c>all-linear</c> is every linear layer except the output
+/// head.
 /// </summary>
 public sealed class ModulePattern
 {
-    /// <summary>The spelling of "every linear layer but the output head".</summary>
+    /// <summary>The text that stands for every linear layer except the output head.</summary>
     public const string AllLinear = "all-linear";
 
-    /// <summary>Entries that a pattern of ranks or alphas may have: each module asks all of them.</summary>
+    /// <summary>
+    /// The largest number of entries in a pattern of ranks or alphas. Each module is matched against all of them.
+    /// </summary>
     internal const int MostEntries = 4096;
 
-    // Compiled once for all the modules that ask; a settings record passes its list on to its copies.
+    // Compiled once for all modules. Copies of an options record share its list, which is the key here.
     private static readonly ConditionalWeakTable<object, NameEnding[]> Compiled = [];
 
     private readonly ModuleExpression? _expression;
@@ -37,10 +39,10 @@ public sealed class ModulePattern
     /// <summary>The expression, or all-linear; null for a list.</summary>
     public string? Text { get; }
 
-    /// <summary>A list of names or ends of names.</summary>
+    /// <summary>Creates a list of names or ends of names.</summary>
     public static ModulePattern Of(params IEnumerable<string> names) => new([.. names], null, null);
 
-    /// <summary>An expression over full names, or all-linear.</summary>
+    /// <summary>Parses an expression over full names, or all-linear.</summary>
     /// <exception cref="InputException">It is not a regular expression; <paramref name="where"/> begins the
     /// message.</exception>
     public static ModulePattern Parse(string text, string where) =>
@@ -48,10 +50,10 @@ public sealed class ModulePattern
             ? new ModulePattern(null, AllLinear, null)
             : new ModulePattern(null, text, new ModuleExpression($@"\A(?:{text})\z", text, where, mayBacktrack: true));
 
-    /// <summary>Whether the full name is an item of the list.</summary>
+    /// <summary>Returns whether a full name is an item of the list.</summary>
     public bool Lists(string module) => _listed.Contains(module);
 
-    /// <summary>Whether a module is meant.</summary>
+    /// <summary>Returns whether a module matches.</summary>
     public bool Matches(string module)
     {
         if (Names is not null)
@@ -63,7 +65,8 @@ public sealed class ModulePattern
     }
 
     /// <summary>
-    /// The first item of a list, or the expression, that means none of some modules; null if each means one.
+    /// Returns the first item of a list, or the expression, that matches none of some modules; null if each matches
+    /// one.
     /// </summary>
     /// <param name="modules">The modules; null: unknown.</param>
     internal string? Unmatched(IEnumerable<string>? modules)
@@ -76,9 +79,10 @@ public sealed class ModulePattern
     }
 
     /// <summary>
-    /// The value of the first expression that matches a module's name or its end after a dot; null if none does.
+    /// Returns the value of the first expression that matches a module's name, or the end of its name after a dot; null
+    /// if none does.
     /// </summary>
-    /// <exception cref="InputException">One is no regular expression, or takes backtracking.</exception>
+    /// <exception cref="InputException">An entry is not a regular expression, or requires backtracking.</exception>
     internal static T? First<T>(IReadOnlyList<KeyValuePair<string, T>> patterns, string module, string where)
         where T : struct
     {
@@ -89,8 +93,8 @@ public sealed class ModulePattern
         return found < 0 ? null : patterns[found].Value;
     }
 
-    /// <summary>The first expression that matches none of some modules; null if each matches one.</summary>
-    /// <exception cref="InputException">One is no regular expression, or takes backtracking.</exception>
+    /// <summary>Returns the first expression that matches none of some modules; null if each matches one.</summary>
+    /// <exception cref="InputException">An entry is not a regular expression, or requires backtracking.</exception>
     internal static string? Unmatched<T>(IReadOnlyList<KeyValuePair<string, T>> patterns, IEnumerable<string> modules)
         where T : struct =>
         patterns

@@ -6,16 +6,16 @@ using Spectral.Training.Numerics;
 namespace Spectral.Training.Adapters.Files;
 
 /// <summary>
-/// The sizes of an adapter's layers where there is no model to ask: those for which the method declares just the
-/// tensors that are there.
+/// Deduces the sizes of an adapter's layers without its model: the sizes for which the method declares exactly the
+/// stored tensors.
 /// </summary>
 internal static class ModuleSizes
 {
     private const int Size = 1 << 14;
 
     /// <summary>
-    /// Layers of sizes that every setting suits: what a method declares for them has the names of what it declares for
-    /// others.
+    /// Returns sample layers of a size that suits every setting. A method declares tensors of the same names for them
+    /// as for others.
     /// </summary>
     public static IReadOnlyList<ModuleShape> Probes(AdapterMethod method) =>
         [
@@ -24,20 +24,20 @@ internal static class ModuleSizes
             .. method.AdaptsEmbeddings ? new ModuleShape[] { new(ModelTensors.EmbeddingModule, Size, Size) } : [],
         ];
 
-    // Each takes trying out pairs of sizes; adapters of real models have a few.
+    // For each kind, pairs of sizes have to be tried. Adapters of real models have only a few.
     private const int MostKinds = 1024;
     private const int MostDimensions = 4;
 
     private static readonly List<string> Projections = [.. AdapterOptions.AllProjections];
 
     /// <summary>
-    /// The modules that the folder has and its config means, in the order of a model: methods count by it.
+    /// Returns the modules with tensors that the config matches, in model order, on which methods may rely.
     /// </summary>
     /// <param name="folder">The folder.</param>
     /// <param name="tensors">Its tensors.</param>
-    /// <param name="isWanted">Whether a module is of interest.</param>
-    /// <param name="options">The settings of a module.</param>
-    /// <exception cref="InputException">The tensors do not say how large a layer is.</exception>
+    /// <param name="isWanted">Returns whether a module is wanted.</param>
+    /// <param name="options">Returns the settings of a module.</param>
+    /// <exception cref="InputException">The tensors do not determine a layer's size.</exception>
     public static List<ModuleShape> Deduce(
         AdapterFolder folder,
         AdapterTensors tensors,
@@ -76,7 +76,9 @@ internal static class ModuleSizes
         return modules;
     }
 
-    /// <summary>The number of a module's layer, the head's after all, and its place in the layer.</summary>
+    /// <summary>
+    /// Returns the number of a module's layer, the largest for the head, and the module's place in the layer.
+    /// </summary>
     private static (int Layer, int Place) Place(string module)
     {
         string[] parts = module.Split('.');
@@ -96,7 +98,7 @@ internal static class ModuleSizes
         AdapterOptions options
     )
     {
-        // No method stores more than three dimensions; a shape can have thousands.
+        // No method stores more than three dimensions, but a shape in a file can have thousands.
         int[] sizes =
         [
             .. stored
@@ -130,7 +132,7 @@ internal static class ModuleSizes
         );
     }
 
-    // Of a layer's bias an adapter says nothing unless it trains it.
+    // An adapter says nothing of a layer's bias unless it trains it.
     private static bool HasBias(IReadOnlyDictionary<string, AdapterTensor> stored) =>
         stored.ContainsKey(AdapterTensors.WrappedBias);
 

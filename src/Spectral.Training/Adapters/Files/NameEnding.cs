@@ -3,9 +3,9 @@ using Spectral.Training.IO;
 namespace Spectral.Training.Adapters.Files;
 
 /// <summary>
-/// A key of rank_pattern or alpha_pattern: an expression for a module's name, or its end after a dot. Most are names
-/// with dots in them, which as expressions stand for any character; those are compared without an automaton, as a file
-/// may have one for each module.
+/// A key of rank_pattern or alpha_pattern: an expression for a module's name, or for the end of it after a dot. Most
+/// are plain names, whose dots match any character as in an expression. These are compared directly instead of
+/// compiled, because a file may have one for each module.
 /// </summary>
 internal sealed class NameEnding
 {
@@ -16,8 +16,8 @@ internal sealed class NameEnding
     private readonly ModuleExpression? _expression;
 
     /// <param name="key">The key.</param>
-    /// <param name="where">What it is a key of, for messages.</param>
-    /// <exception cref="InputException">It is no regular expression, or takes backtracking.</exception>
+    /// <param name="where">The pattern that it is a key of, for messages.</param>
+    /// <exception cref="InputException">It is not a regular expression, or requires backtracking.</exception>
     public NameEnding(string key, string where)
     {
         _plain = key.Replace(@"\.", $"{Dot}", StringComparison.Ordinal);
@@ -37,7 +37,7 @@ internal sealed class NameEnding
             $"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_{Any}{Dot}"
         );
 
-    /// <summary>Whether the expression matches the name, or its end after a dot.</summary>
+    /// <summary>Returns whether the key matches the name, or the end of it after a dot.</summary>
     public bool Matches(string module)
     {
         if (_expression is not null)

@@ -4,11 +4,12 @@ using Spectral.Training.IO;
 
 namespace Spectral.Training.Adapters.Files;
 
-/// <content>Keys with entries for single modules, or lists of modules.</content>
+/// <content>Fields with entries for single modules, or with lists of modules.</content>
 public sealed partial record PeftField
 {
     /// <summary>
-    /// Ranks of single modules. Without any it is not written, as PEFT up to 0.5 does not know the key.
+    /// Creates the field for the ranks of single modules. It is written only if there are any, since PEFT up to 0.5
+    /// does not know the key.
     /// </summary>
     public static PeftField RankPattern() =>
         new("rank_pattern")
@@ -29,7 +30,7 @@ public sealed partial record PeftField
             },
         };
 
-    /// <summary>Alphas of single modules, likewise.</summary>
+    /// <summary>Creates the field for the alphas of single modules, like <see cref="RankPattern"/>.</summary>
     public static PeftField AlphaPattern() =>
         new("alpha_pattern")
         {
@@ -50,7 +51,7 @@ public sealed partial record PeftField
             },
         };
 
-    /// <summary>Modules that are trained and stored whole.</summary>
+    /// <summary>The field for modules that are trained and stored whole.</summary>
     public static PeftField ModulesToSave { get; } =
         new("modules_to_save")
         {
@@ -70,8 +71,8 @@ public sealed partial record PeftField
         };
 
     /// <summary>
-    /// Rows of embeddings that are trained and stored; not written where there are none, as older versions of PEFT do
-    /// not know the key.
+    /// The field for rows of embeddings that are trained and stored. It is written only if there are any, since older
+    /// versions of PEFT do not know the key.
     /// </summary>
     public static PeftField TrainableTokens =>
         new(TokensKey)
@@ -102,8 +103,8 @@ public sealed partial record PeftField
             },
         };
 
-    /// <summary>Values of a setting for single modules.</summary>
-    /// <param name="setting">The setting, a number.</param>
+    /// <summary>Creates a field for the values of a setting for single modules.</summary>
+    /// <param name="setting">The setting, which has to be a number.</param>
     /// <param name="key">The key.</param>
     public static PeftField SettingPattern(AdapterSetting setting, string key) =>
         new(key)
@@ -135,11 +136,12 @@ public sealed partial record PeftField
         };
 
     /// <summary>
-    /// Which of the ranks a module began with are kept, true or false each: the tensors hold those alone, while the
-    /// scale is still that of all. A fresh adapter's tensors keep their size, with zeros in place of what was given up.
+    /// Creates the field that says, with true or false each, which of a module's initial ranks are kept. Stored tensors
+    /// hold only these, while the scale is still that of all ranks. In a fresh adapter the tensors keep their size,
+    /// with zeros for the ranks that are not kept.
     /// </summary>
     /// <param name="key">The key.</param>
-    /// <param name="suffix">What the entries' names end in behind the module's.</param>
+    /// <param name="suffix">The suffix of the entries' names after the module's name.</param>
     public static PeftField KeptRanks(string key, string suffix) =>
         new(key)
         {
@@ -166,7 +168,8 @@ public sealed partial record PeftField
                         )
                         .Select(pair => KeyValuePair.Create(ModuleOf(pair.Key, suffix), pair.Value)),
                 ];
-                // The scale is alpha over all ranks; with an alpha of 0 or less, the kept ranks over all.
+                // The scale is alpha divided by the number of all ranks. If alpha is 0 or less, PEFT divides the number
+                // of kept ranks instead.
                 return options with
                 {
                     RankPattern = kept,
@@ -205,14 +208,14 @@ public sealed partial record PeftField
             },
         };
 
-    /// <summary>What PEFT adds to the rank that it divides AdaLoRA's alpha by.</summary>
+    /// <summary>The number that PEFT adds to the rank when it divides AdaLoRA's alpha by it.</summary>
     internal const double AdaloraRankOffset = 1e-5;
 
     private static double Ratio(int kept, int all) => (kept + AdaloraRankOffset) / (all + AdaloraRankOffset);
 
     /// <summary>
-    /// PEFT up to 0.14 matches a key only behind a dot: a whole name goes without its first part, which is every
-    /// layer's.
+    /// Returns an entry without the first component of a full name, which all layers share: PEFT up to 0.14 matches a
+    /// key only after a dot.
     /// </summary>
     private static KeyValuePair<string, T> Behind<T>(KeyValuePair<string, T> entry)
     {
@@ -222,10 +225,10 @@ public sealed partial record PeftField
             : entry;
     }
 
-    /// <summary>An expression for the module of a tensor, whatever wrappers its name goes through.</summary>
+    /// <summary>Returns an expression for the module of a tensor, without the names of wrappers.</summary>
     private static string ModuleOf(string name, string suffix)
     {
-        // Old versions leave the adapter's name behind it.
+        // Old versions append the adapter's name.
         int end = name.LastIndexOf(suffix, StringComparison.Ordinal);
         if (end >= 0 && (end + suffix.Length == name.Length || name[end + suffix.Length] == '.'))
             name = name[..end];

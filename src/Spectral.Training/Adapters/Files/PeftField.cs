@@ -4,10 +4,11 @@ using Spectral.Training.IO;
 namespace Spectral.Training.Adapters.Files;
 
 /// <summary>
-/// A key of <c>adapter_config.json</c>: which setting of an adapter it holds, or which value it must have. PEFT's older
-/// versions refuse a config with a key they do not know, so a method whose files they load lists exactly PEFT's.
+/// A key of <c>adapter_config.json</c>, with the setting of an adapter that it holds or the value that it must have.
+/// Older versions of PEFT refuse a config with unknown keys, so that a method whose files they load lists exactly
+/// PEFT's keys.
 /// </summary>
-/// <param name="Key">The key.</param>
+/// <param name="Key">The name of the key.</param>
 public sealed partial record PeftField(string Key)
 {
     private const int LargestRank = 1 << 16;
@@ -15,30 +16,29 @@ public sealed partial record PeftField(string Key)
     private const string TyingKey = "ensure_weight_tying";
     private const string TokensKey = "trainable_token_indices";
 
-    // A number so large that nobody means it, and so small that no product with it overflows.
+    // Larger than anyone needs, and small enough that no product with it overflows.
     private const double LargestNumber = 1e9;
 
-    /// <summary>Takes the value over into the settings; a missing key gives PEFT's default.</summary>
+    /// <summary>Reads the value into the settings. A missing key means PEFT's default.</summary>
     internal Func<JsonFields, AdapterOptions, AdapterOptions> Read { get; init; } = (_, options) => options;
 
-    /// <summary>Writes key and value; null: the key is never written.</summary>
+    /// <summary>Writes key and value; null: the field is never written.</summary>
     internal Action<Utf8JsonWriter, AdapterOptions>? Write { get; init; }
 
     /// <summary>
-    /// First part of the names of tensors that the file has while the key is given, and that are left aside; null:
-    /// none.
+    /// The component of a name that marks tensors to ignore while the config has this key; null: none.
     /// </summary>
     internal string? SetAside { get; private init; }
 
-    /// <summary>Whether a config has the value that this field must have.</summary>
+    /// <summary>Returns whether a config has the value that this field must have.</summary>
     internal Func<JsonFields, bool> Holds { get; private init; } = _ => true;
 
-    /// <summary>What is odd but harmless in the value, with the key in it; null: nothing.</summary>
+    /// <summary>Returns a warning about a value that is unusual but harmless, including the key; null: none.</summary>
     internal Func<JsonFields, string?> Remark { get; private init; } = _ => null;
 
     /// <summary>
-    /// Whether weights are stored [in, out], as those of GPT-2's Conv1D: no model here has such layers, and PEFT takes
-    /// true for false where the layer is an ordinary one.
+    /// The field that says whether weights are stored [in, out], as in GPT-2's Conv1D. No model here has such layers,
+    /// and for an ordinary layer PEFT treats true as false.
     /// </summary>
     public static PeftField FanInFanOut { get; } =
         new("fan_in_fan_out")
@@ -51,7 +51,7 @@ public sealed partial record PeftField(string Key)
             Write = (json, _) => json.WriteBoolean("fan_in_fan_out", false),
         };
 
-    /// <summary>The keys of PEFT's LoraConfig that say something about stored weights.</summary>
+    /// <summary>The fields of PEFT's LoraConfig that affect the meaning of stored weights.</summary>
     public static IReadOnlyList<PeftField> Lora { get; } =
     [
         Rank(8),
@@ -75,7 +75,7 @@ public sealed partial record PeftField(string Key)
         ),
         Refused("arrow_config", "it routes each token to some of several adapters"),
         Refused("enable_lora", "it adapts parts of a layer that holds several, such as GPT-2's c_attn"),
-        // What they change is how training goes; in their forward pass outside of it they are plain LoRA.
+        // These change only how training proceeds; outside training their forward pass is that of a plain LoRA.
         InTraining("velora_config", "lora_velora_embed"),
         InTraining("monteclora_config", "lora_monteclora_sampler"),
         .. Ignored(
@@ -93,14 +93,14 @@ public sealed partial record PeftField(string Key)
         ),
     ];
 
-    /// <summary>LoraConfig's keys, some of them otherwise.</summary>
+    /// <summary>Returns the fields of LoraConfig, with some replaced or added.</summary>
     public static IReadOnlyList<PeftField> LoraWith(params IReadOnlyList<PeftField> others) =>
         [.. Lora.Where(field => others.All(other => other.Key != field.Key)), .. others];
 
-    /// <summary>The rank.</summary>
-    /// <param name="value">PEFT's default.</param>
+    /// <summary>Creates the field for the rank.</summary>
+    /// <param name="value">The default in PEFT.</param>
     /// <param name="key">The key.</param>
-    /// <param name="least">The smallest rank.</param>
+    /// <param name="least">The smallest rank allowed.</param>
     public static PeftField Rank(int value, string key = "r", int least = 1) =>
         new(key)
         {
@@ -108,7 +108,7 @@ public sealed partial record PeftField(string Key)
             Write = (json, options) => json.WriteNumber(key, options.Rank),
         };
 
-    /// <summary>α.</summary>
+    /// <summary>Creates the field for α.</summary>
     public static PeftField Alpha(string key, double value) =>
         new(key)
         {
@@ -120,7 +120,7 @@ public sealed partial record PeftField(string Key)
             Write = (json, options) => json.WriteNumber(key, options.Alpha),
         };
 
-    /// <summary>Dropout on the adapter's input.</summary>
+    /// <summary>Creates the field for dropout on the adapter's input.</summary>
     public static PeftField Dropout(string key) =>
         new(key)
         {
@@ -128,7 +128,7 @@ public sealed partial record PeftField(string Key)
             Write = (json, options) => json.WriteNumber(key, options.Dropout),
         };
 
-    /// <summary>Scale α/√r.</summary>
+    /// <summary>Creates the field for the rank-stabilized scale α/√r.</summary>
     public static PeftField RankStabilized() =>
         new("use_rslora")
         {
@@ -142,11 +142,11 @@ public sealed partial record PeftField(string Key)
         };
 
     /// <summary>
-    /// Which biases train: none, all of the model's, or those of adapted layers alone, which each type spells in its
-    /// own way.
+    /// Creates the field for the biases that train: none, all of the model, or those of the adapted layers, for which
+    /// each type has its own spelling.
     /// </summary>
-    /// <param name="adapted">The type's spelling.</param>
-    /// <param name="former">That of a former type, which is only read.</param>
+    /// <param name="adapted">The type's spelling for adapted layers.</param>
+    /// <param name="former">The spelling of a former type, which is only read.</param>
     public static PeftField Bias(string adapted, string? former = null) =>
         new("bias")
         {
@@ -174,7 +174,8 @@ public sealed partial record PeftField(string Key)
         };
 
     /// <summary>
-    /// Whether a tied head follows the embedding; written where it does, as older versions of PEFT do not know the key.
+    /// The field that says whether a tied head follows the embedding. It is written only if it does, since older
+    /// versions of PEFT do not know the key.
     /// </summary>
     public static PeftField KeepTied =>
         new(TyingKey)
@@ -187,10 +188,10 @@ public sealed partial record PeftField(string Key)
             },
         };
 
-    /// <summary>A setting of the method's own.</summary>
+    /// <summary>Creates the field for a setting of the method's own.</summary>
     /// <param name="setting">The setting.</param>
     /// <param name="key">The key.</param>
-    /// <param name="rival">The setting that takes its place where it is not 0: PEFT then wants 0 here.</param>
+    /// <param name="rival">The setting that replaces this one where it is not 0; PEFT then expects 0 here.</param>
     public static PeftField Setting(AdapterSetting setting, string key, string? rival = null) =>
         new(key)
         {
@@ -215,7 +216,7 @@ public sealed partial record PeftField(string Key)
             },
         };
 
-    /// <summary>A key that is written with one value, and refused with another.</summary>
+    /// <summary>Creates a field that is written with one value and refused with any other.</summary>
     public static PeftField Is(string key, bool value, bool missing = false) =>
         new(key)
         {
@@ -241,14 +242,14 @@ public sealed partial record PeftField(string Key)
             Write = (json, _) => json.WriteNumber(key, value),
         };
 
-    /// <summary>A number that PEFT wants and that says nothing about stored weights.</summary>
+    /// <summary>Creates a field that PEFT requires and that does not affect the meaning of stored weights.</summary>
     public static PeftField Written(string key, int value) =>
         new(key) { Write = (json, _) => json.WriteNumber(key, value) };
 
-    /// <summary>A key that is written with one value and may have any.</summary>
+    /// <summary>Creates a field that is written with one value and may have any when read.</summary>
     /// <param name="key">The key.</param>
     /// <param name="value">The value that is written.</param>
-    /// <param name="check">Throws where a config has what cannot be read.</param>
+    /// <param name="check">Throws if the config has a value that cannot be read.</param>
     internal static PeftField Written(string key, bool value, Action<JsonFields>? check = null) =>
         new(key)
         {
@@ -275,23 +276,25 @@ public sealed partial record PeftField(string Key)
         };
 
     /// <summary>
-    /// How training began. What a file holds does not depend on it, but for starts that left a changed base behind.
+    /// Creates the field that names the start. Only starts that subtract from the base affect the meaning of stored
+    /// weights.
     /// </summary>
-    /// <remarks>Written as true: the weights are those of a plain start, or stand beside what the start
-    /// added.</remarks>
+    /// <remarks>
+    /// It is written as true: the stored weights are those of a plain start, or include the start values.
+    /// </remarks>
     public static PeftField Start(string key) =>
         new(key) { Remark = LoraStartKey.Remark, Write = (json, _) => json.WriteBoolean(key, true) };
 
     /// <summary>
-    /// Features that change the model in ways this library does not have: refused unless absent, false or empty. Not
-    /// written.
+    /// Creates fields for features that change the model in ways this library does not support. They are refused unless
+    /// absent, false or empty, and never written.
     /// </summary>
     public static IEnumerable<PeftField> Unsupported(params IEnumerable<string> keys) =>
         keys.Select(key => Refused(key, "this feature is not supported"));
 
-    /// <summary>A feature that this library does not have, refused likewise.</summary>
+    /// <summary>Creates a field for a single unsupported feature, like <see cref="Unsupported"/>.</summary>
     /// <param name="key">The key.</param>
-    /// <param name="reason">What it does to the model, for the message.</param>
+    /// <param name="reason">What the feature does to the model, for the message.</param>
     public static PeftField Refused(string key, string reason) =>
         new(key)
         {
@@ -300,15 +303,16 @@ public sealed partial record PeftField(string Key)
         };
 
     /// <summary>
-    /// A feature that acts in training alone. Not written: trained further here, the adapter trains without.
+    /// Creates a field for a feature that acts only in training. It is not written, and further training here goes
+    /// without it.
     /// </summary>
     /// <param name="key">The key.</param>
-    /// <param name="tensors">First part of the names of what it keeps in the file.</param>
+    /// <param name="tensors">The component of a name that marks the feature's own tensors in the file.</param>
     public static PeftField InTraining(string key, string tensors) => new(key) { SetAside = tensors };
 
     /// <summary>
-    /// Settings of the method's own in an object of the config's, whose presence tells the method from others of its
-    /// type.
+    /// Creates a field that holds settings of the method's own in an object. Its presence tells the method from others
+    /// of its type.
     /// </summary>
     public static PeftField Section(string key, IReadOnlyList<AdapterSetting> settings) =>
         new(key)
@@ -327,11 +331,11 @@ public sealed partial record PeftField(string Key)
             },
         };
 
-    /// <summary>A setting that files of earlier versions have among the other keys.</summary>
+    /// <summary>Creates a field for a setting that files of earlier versions have among the other keys.</summary>
     internal static PeftField Former(AdapterSetting setting) =>
         new(setting.Name) { Read = Setting(setting, setting.Name).Read };
 
-    /// <summary>Keys that change nothing in what the stored weights mean. Not written.</summary>
+    /// <summary>Creates fields that do not affect the meaning of stored weights. They are not written.</summary>
     public static IEnumerable<PeftField> Ignored(params IEnumerable<string> keys) =>
         keys.Select(key => new PeftField(key));
 

@@ -3,17 +3,18 @@ using Spectral.Training.IO;
 namespace Spectral.Training.Adapters.Files;
 
 /// <summary>
-/// QALoRA: A reads means of groups of inputs (<c>use_qalora</c>). PEFT does so at layers of a GPTQ-quantised base
-/// alone, which is not read here; at any other layer its factors are those of a plain LoRA.
+/// Refuses QALoRA (<c>use_qalora</c>), where A reads means of groups of inputs. PEFT does so only for layers of a base
+/// quantised with GPTQ, which is not supported here. For any other layer the factors are those of a plain LoRA.
 /// </summary>
 internal static class PooledInputs
 {
-    /// <summary>Refuses factors that read means of inputs.</summary>
+    /// <summary>Refuses an adapter whose factors read means of inputs.</summary>
     /// <param name="folder">The folder.</param>
     /// <param name="tensors">Its tensors.</param>
-    /// <param name="layers">The model's layers; null: there is no model at hand, and what A has columns for cannot be
-    /// told.</param>
-    /// <exception cref="InputException">The adapter has such factors, or may have.</exception>
+    /// <param name="layers">
+    /// The model's layers; null if the model is unknown, so that the meaning of A's columns is unknown too.
+    /// </param>
+    /// <exception cref="InputException">The adapter has such factors, or may have them.</exception>
     public static void Refuse(AdapterFolder folder, AdapterTensors tensors, IReadOnlyList<ModuleShape>? layers)
     {
         if (folder.Config.InputsPooled is not { } group)

@@ -3,14 +3,14 @@ using System.Text;
 namespace Spectral.Training.Adapters.Files;
 
 /// <summary>
-/// Regular expressions as Python's <c>re</c> writes them, which PEFT matches names with, in .NET's spelling. What both
-/// spell alike stays as it is.
+/// Translates regular expressions from the syntax of Python's <c>re</c>, with which PEFT matches names, to that of
+/// .NET. What both write alike is unchanged.
 /// </summary>
 internal static class PythonExpression
 {
     /// <summary>
-    /// Translates named groups <c>(?P&lt;name&gt;…)</c> and references <c>(?P=name)</c> to them, the end <c>\Z</c>,
-    /// and repetitions <c>{,n}</c> without a least number.
+    /// Translates named groups <c>(?P&lt;name&gt;…)</c> and references <c>(?P=name)</c> to them, the end <c>\Z</c>, and
+    /// repetitions <c>{,n}</c> without a lower bound.
     /// </summary>
     public static string Translate(string pattern)
     {
@@ -50,8 +50,8 @@ internal static class PythonExpression
     }
 
     /// <summary>
-    /// Counts the characters of the class that begins here, in which none of these mean anything; a first ] is one of
-    /// it.
+    /// Counts the characters of the class that begins here. Inside it, none of the translated constructs has a meaning,
+    /// and a ] that comes first is a member.
     /// </summary>
     private static int ClassLength(string pattern, int start)
     {

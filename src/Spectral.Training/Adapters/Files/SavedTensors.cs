@@ -6,8 +6,8 @@ namespace Spectral.Training.Adapters.Files;
 
 /// <summary>
 /// The tensors of an adapter folder that belong to whole modules: those of <c>modules_to_save</c>, and embeddings that
-/// PEFT stores beside factors because they are adapted or were resized. Trained biases of layers without an adapter are
-/// such tensors too.
+/// PEFT stores beside factors because they are adapted or were resized. Trained biases of layers without an adapter
+/// belong here too.
 /// </summary>
 internal sealed class SavedTensors
 {
@@ -24,9 +24,9 @@ internal sealed class SavedTensors
     private readonly SortedDictionary<string, SafetensorsTensor> _tensors = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, SafetensorsTensor> _rows = new(StringComparer.Ordinal);
 
-    /// <summary>Begins with none.</summary>
+    /// <summary>Creates an empty collection, which <see cref="Take"/> fills.</summary>
     /// <param name="folder">The folder.</param>
-    /// <param name="model">The model's tensors; null: there is no model at hand.</param>
+    /// <param name="model">The model's tensors; null if the model is unknown.</param>
     public SavedTensors(AdapterFolder folder, IReadOnlyList<TensorSpec>? model)
     {
         (_folder, _modules) = (folder, folder.Config.Options.ModulesToSave);
@@ -35,15 +35,15 @@ internal sealed class SavedTensors
     }
 
     /// <summary>
-    /// Takes a tensor if it is one of a whole module, in any spelling that a version of PEFT has for it.
+    /// Takes a tensor if it belongs to a whole module, under any name that a version of PEFT gives it.
     /// </summary>
     /// <param name="tensor">The tensor.</param>
     /// <param name="name">Its name without PEFT's prefix.</param>
     /// <param name="isFactor">
-    /// Whether it is named as a factor: a saved module has none, but is around layers that do.
+    /// Whether it has the name of a factor. A saved module has no factors, but may contain layers that have.
     /// </param>
-    /// <returns>Whether it was taken, or is a copy of the base's that means nothing.</returns>
-    /// <exception cref="InputException">It is there twice.</exception>
+    /// <returns>Whether it was taken, or is a meaningless copy of the base's.</returns>
+    /// <exception cref="InputException">The tensor exists twice.</exception>
     public bool Take(AdapterTensor tensor, string name, bool isFactor)
     {
         if (name.Contains(Original, StringComparison.Ordinal))
@@ -59,8 +59,8 @@ internal sealed class SavedTensors
     }
 
     /// <summary>
-    /// What the adapter has its own values of, in model order, with a line for each entry of <c>modules_to_save</c>
-    /// that means nothing.
+    /// Lists the tensors for which the adapter has its own values, in model order. Adds a warning for an entry of
+    /// <c>modules_to_save</c> that matches nothing.
     /// </summary>
     /// <exception cref="InputException">A tensor is missing, or has another shape than the model's.</exception>
     public IReadOnlyList<SavedTensor> Check(List<string> warnings)
@@ -103,11 +103,11 @@ internal sealed class SavedTensors
         return saved;
     }
 
-    /// <summary>A saved tensor in the file.</summary>
+    /// <summary>The stored tensor of an entry.</summary>
     public SafetensorsTensor this[SavedTensor saved] =>
         saved.Tokens is null ? _tensors[saved.Name] : _rows[saved.Module];
 
-    /// <summary>The rows of the tokens that the config names, each list with its tensor.</summary>
+    /// <summary>Returns the rows that the config names, after checking their tensors.</summary>
     private IEnumerable<SavedTensor> CheckRows()
     {
         IReadOnlyList<SavedTensor> wanted = SavedRows.Of([.. _model!.Values], _folder.Config.Options.TrainableTokens);
@@ -141,7 +141,7 @@ internal sealed class SavedTensors
         return wanted;
     }
 
-    /// <summary>PEFT 0.15 stores the base's rows beside the trained ones; they mean nothing.</summary>
+    /// <summary>Takes a tensor of rows. PEFT 0.15 also stores the base's rows, which are ignored.</summary>
     private bool TakeRows(AdapterTensor tensor, string name, int at)
     {
         if (!name[at..].StartsWith(TokenRows, StringComparison.Ordinal))
@@ -173,16 +173,16 @@ internal sealed class SavedTensors
             );
     }
 
-    /// <summary>Whether a name is that of a bias of a layer that has no factors.</summary>
+    /// <summary>Returns whether a name is that of a bias of a layer without factors.</summary>
     private bool IsOtherBias(string name) =>
-        IsBiasOfGivenUp(name)
+        IsBiasOfPruned(name)
         || (
             _folder.Config.Options.Bias == AdapterBias.All
             && name.EndsWith(AdapterTensors.Bias, StringComparison.Ordinal)
             && !_folder.Config.Matches(name[..^AdapterTensors.Bias.Length])
         );
 
-    private bool IsBiasOfGivenUp(string name) =>
+    private bool IsBiasOfPruned(string name) =>
         _folder.Config.Options.Bias != AdapterBias.None
         && name.EndsWith(AdapterTensors.Bias, StringComparison.Ordinal)
         && _folder.Config.Options.IsPruned(name[..^AdapterTensors.Bias.Length]);
@@ -214,14 +214,14 @@ internal sealed class SavedTensors
         int at = name.IndexOf(Wrapper, StringComparison.Ordinal);
         if (at >= 0)
         {
-            // The adapter's name may stand between: PEFT leaves it out, other writers do not.
+            // The adapter's name may stand in between: PEFT omits it, other writers do not.
             (string module, string rest) = (name[..(at + 1)], name[(at + Wrapper.Length)..]);
             (string with, string without) = (InModel(module + rest), InModel(module + rest[(rest.IndexOf('.') + 1)..]));
             return _model is null || !_model.ContainsKey(with) ? without : with;
         }
         string plain = InModel(name.Replace(Wrapped, ".", StringComparison.Ordinal));
-        // PEFT wraps a layer that was given up as any that it adapts.
-        if (plain is ModelTensors.Embedding or ModelTensors.Head || IsBiasOfGivenUp(plain))
+        // PEFT also wraps a layer whose rank was reduced to 0.
+        if (plain is ModelTensors.Embedding or ModelTensors.Head || IsBiasOfPruned(plain))
             return plain;
         bool isMeant = SavedModules.Includes(_modules, plain) || IsOtherBias(plain);
         bool isWhole = _model?.ContainsKey(plain) ?? !isFactor;
