@@ -3,6 +3,17 @@ using Spectral.Kernels.Driver;
 namespace Spectral.Kernels;
 
 /// <summary>Marks a point in the work of a stream, to wait for it or to measure the time between two points.</summary>
+/// <example>
+/// <code>
+/// using var start = new DeviceEvent(device);
+/// using var end = new DeviceEvent(device);
+/// start.Record();
+/// Gemm.Run(x, Gemm.Transposed(weight), y);
+/// end.Record();
+/// end.Synchronize();
+/// float milliseconds = end.MillisecondsSince(start);
+/// </code>
+/// </example>
 public sealed unsafe class DeviceEvent : IDisposable
 {
     private readonly Device _device;

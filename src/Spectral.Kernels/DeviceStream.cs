@@ -5,6 +5,14 @@ namespace Spectral.Kernels;
 /// <summary>
 /// Queues work on a device. Work on one stream runs in order; different streams may run at the same time.
 /// </summary>
+/// <example>
+/// <code>
+/// using var stream = DeviceStream.Create(device);
+/// using (device.Use(stream))
+///     Gemm.Run(x, Gemm.Transposed(weight), y); // queued on the new stream
+/// stream.Synchronize();
+/// </code>
+/// </example>
 public sealed unsafe class DeviceStream : IDisposable
 {
     private readonly StreamHandle _handle;

@@ -12,6 +12,15 @@ namespace Spectral.Kernels;
 /// Tensors made during the recording lie in memory that belongs to the graph: no other work gets it while the graph
 /// lives, and each replay writes it again. Tensors made before, which the work uses, must live as long as the graph.
 /// </remarks>
+/// <example>
+/// <code>
+/// void Work() => Gemm.Run(x, Gemm.Transposed(weight), y);
+/// Work(); // sets up cuBLAS before the capture
+/// using var graph = Graph.Capture(device, Work);
+/// x.CopyFrom(nextInput); // into the memory that the graph reads
+/// graph.Launch();
+/// </code>
+/// </example>
 public sealed unsafe class Graph : IDisposable
 {
     // Lets other threads, a finalizer among them, and our own pool allocate and free during a capture. Replays are not

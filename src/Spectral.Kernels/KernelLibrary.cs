@@ -7,6 +7,13 @@ namespace Spectral.Kernels;
 /// Gives access to the compiled kernels in this assembly, for the devices of this library and for any other CUDA
 /// loader.
 /// </summary>
+/// <example>
+/// <code>
+/// string target = KernelLibrary.ArchitectureFor((9, 0)); // sm_90a
+/// string ptx = KernelLibrary.Ptx(target, "rms_norm");
+/// string entry = RmsNormForwardArgs.Kernel.Names[1]; // rms_norm_forward_bf16
+/// </code>
+/// </example>
 public static class KernelLibrary
 {
     internal const string CpuImage = "libspectral_kernels.so";

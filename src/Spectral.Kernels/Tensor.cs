@@ -9,6 +9,14 @@ namespace Spectral.Kernels;
 /// share a block (<see cref="Share"/>, <see cref="View"/>, <see cref="Rows"/>). Each is disposed on its own, and the
 /// last returns the block. Using a disposed handle throws; disposing it twice does nothing.
 /// </summary>
+/// <example>
+/// <code>
+/// using Tensor x = Tensor.From(device, [1f, 2, 3, 4, 5, 6], (2, 3));
+/// using Tensor last = x.Rows(1, 1); // the same memory
+/// last.Clear();
+/// float[] values = x.ToArray(); // 1, 2, 3, 0, 0, 0
+/// </code>
+/// </example>
 public sealed unsafe class Tensor : IDisposable
 {
     private readonly ulong _pointer;

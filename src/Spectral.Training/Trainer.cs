@@ -21,6 +21,15 @@ namespace Spectral.Training;
 /// cref="AdamWOptimizer.Update"/>. A custom loop may start at any of these levels. Same seed, data and device give
 /// bit-identical losses and weights.
 /// </remarks>
+/// <example>
+/// <code>
+/// using var adapter = Adapter.Attach(model, AdapterMethods.Find("dora"), new AdapterOptions { Rank = 8 });
+/// TrainerOptions options = new() { Epochs = 2, Batch = 8, LearningRate = 1e-3, Warmup = 10 };
+/// using Trainer trainer = new(model, options);
+/// TrainingResult result = trainer.Run(records);
+/// adapter.Save(adapterPath);
+/// </code>
+/// </example>
 public sealed partial class Trainer : IDisposable
 {
     private const int PaddingToken = 0;

@@ -19,6 +19,17 @@ namespace Spectral.Training;
 /// <remarks>
 /// Held open it maps the file, which must not be shortened meanwhile; replacing it by <see cref="Save"/> is harmless.
 /// </remarks>
+/// <example>
+/// <code>
+/// AdapterMethod method = AdapterMethods.Find("lora");
+/// AdapterOptions options = new() { Rank = 8 };
+/// using var state = TrainerState.Open(statePath); // written by Trainer.Save
+/// using var adapter = state.RestoreAdapter(model, method, options);
+/// using Trainer trainer = new(model, new TrainerOptions { Steps = 1000 });
+/// trainer.Restore(state);
+/// TrainingResult result = trainer.Run(records); // the remaining steps
+/// </code>
+/// </example>
 public sealed class TrainerState : IDisposable
 {
     private const string Format = "spectral trainer state";

@@ -50,6 +50,13 @@ public sealed record RandomizedSvdOptions
 /// iteration from a Gaussian sketch, orthonormalised after every half step. Same seed, same bits on one kind of device,
 /// with any number of threads.
 /// </summary>
+/// <example>
+/// <code>
+/// using SvdResult svd = RandomizedSvd.Compute(weight, rank: 32, new RandomizedSvdOptions { Seed = 1 });
+/// float[] values = svd.S.ToArray(); // the 32 largest, descending
+/// double bound = svd.ResidualBound; // of ‖W − U diag(S) Vᵀ‖₂
+/// </code>
+/// </example>
 public static class RandomizedSvd
 {
     /// <summary>Power iterations at which waiting for the values to settle ends.</summary>

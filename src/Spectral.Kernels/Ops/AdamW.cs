@@ -22,6 +22,20 @@ public readonly record struct AdamWSettings(
 /// AdamW as PyTorch computes it (Loshchilov and Hutter 2019): decoupled decay, bias correction, ε outside the root.
 /// Settings, bias corrections and clip factor are those of a <see cref="StepState"/>.
 /// </summary>
+/// <example>
+/// <code>
+/// using Tensor mean = Tensor.Zeros(device, weight.Shape);
+/// using Tensor meanOfSquares = Tensor.Zeros(device, weight.Shape);
+/// using StepState state = new(device);
+/// for (int step = 1; step &lt;= 100; step++)
+/// {
+///     // … compute dWeight
+///     state.Configure(new AdamWSettings(LearningRate: 1e-3));
+///     state.Advance(norm: null); // neither clips nor checks
+///     AdamW.Step(weight, dWeight, mean, meanOfSquares, state);
+/// }
+/// </code>
+/// </example>
 public static class AdamW
 {
     /// <summary>

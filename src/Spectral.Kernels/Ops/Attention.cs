@@ -26,6 +26,17 @@ public enum AttentionVariant
 /// In training the H / KV query heads of a group lie one after the other in [B, H, S, hd], so they are the rows of one
 /// product per key/value head, and the sum over a group in dk and dv is the product's own.
 /// </remarks>
+/// <example>
+/// <code>
+/// // One sequence of 128 positions, 8 query heads on 2 key/value heads of 64 elements.
+/// using Tensor q = Tensor.Zeros(device, (1, 8, 128, 64));
+/// using Tensor k = Tensor.Zeros(device, (1, 2, 128, 64));
+/// using Tensor v = Tensor.Zeros(device, (1, 2, 128, 64));
+/// using Tensor probabilities = Tensor.Empty(device, (1, 8, 128, 128)); // kept for the backward pass
+/// using Tensor output = Tensor.Empty(device, q.Shape);
+/// Attention.Forward(q, k, v, probabilities, output);
+/// </code>
+/// </example>
 public static class Attention
 {
     /// <summary>Environment variable that forces the variant: <c>composed</c> or <c>fused</c>.</summary>

@@ -8,6 +8,18 @@ namespace Spectral.Kernels.Ops;
 /// library sums alike with beta 0 and 1 (OpenBLAS does) and no sum is a negative zero. Layers that read the same x are
 /// computed together by a <see cref="LowRankStack"/>; this is a stack of one.
 /// </summary>
+/// <example>
+/// <code>
+/// LowRankFactors factors = new(left, Middle: null, right, Scale: 2);
+/// using Tensor z = Tensor.Empty(device, (x.Dim(0), factors.Rank));
+/// LowRankLinear.Forward(x, weight, bias: null, factors, y, z); // y = x Wᵀ + 2 (x Rᵀ) Lᵀ
+///
+/// using Tensor dLeft = Tensor.Empty(device, left.Shape);
+/// using Tensor dRight = Tensor.Empty(device, right.Shape);
+/// LowRankGradients gradients = new(Left: dLeft, Right: dRight);
+/// LowRankLinear.Backward(x, weight, factors, z, dy, dx, gradients);
+/// </code>
+/// </example>
 public static class LowRankLinear
 {
     /// <summary>

@@ -7,6 +7,18 @@ namespace Spectral.Kernels.Ops;
 /// ones. The update is a <see cref="LowRankFactors"/> with <c>L = [U_k, B]</c>, <c>R = [V_kᵀ; A]</c> and the middle
 /// vector made here, and runs through <see cref="LowRankLinear"/> (SpecLoRA, arXiv 2505.23099, with δ = m − 1).
 /// </summary>
+/// <example>
+/// <code>
+/// using SvdResult svd = RandomizedSvd.Compute(weight, rank: 16);
+/// using Tensor delta = Tensor.From(device, Enumerable.Repeat(0.1f, 16).ToArray(), 16); // all values grow by 10 %
+/// using Tensor middle = Tensor.Empty(device, 16);
+/// SpectralRescale.Middle(svd.S, delta, scale: 1, middle); // σ ∘ δ
+///
+/// LowRankFactors factors = new(svd.U, middle, svd.Vt);
+/// using Tensor z = Tensor.Empty(device, (x.Dim(0), factors.Rank));
+/// LowRankLinear.Forward(x, weight, bias: null, factors, y, z);
+/// </code>
+/// </example>
 public static class SpectralRescale
 {
     /// <summary>cᵢ = σᵢ δᵢ for i &lt; k; the remaining entries are <paramref name="scale"/>.</summary>

@@ -7,6 +7,18 @@ namespace Spectral.Training.Adapters;
 /// <summary>
 /// An adapter attached to a model: frozen base weights plus a small trainable change per target layer.
 /// </summary>
+/// <example>
+/// <code>
+/// AdapterOptions options = new() { Rank = 8, Alpha = 16 };
+/// using (var adapter = Adapter.Attach(model, AdapterMethods.Find("lora"), options))
+/// {
+///     // … train adapter.Parameters
+///     adapter.Save(adapterPath); // in PEFT's layout
+/// }
+///
+/// using var loaded = Adapter.Load(model, adapterPath);
+/// </code>
+/// </example>
 public sealed partial class Adapter : IDisposable
 {
     private readonly CausalLanguageModel _model;

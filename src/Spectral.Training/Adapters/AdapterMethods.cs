@@ -4,6 +4,32 @@ using Spectral.Training.IO;
 namespace Spectral.Training.Adapters;
 
 /// <summary>Finds adapter methods by name, both those of this library and those that a program registers.</summary>
+/// <example>
+/// <code>
+/// AdapterMethods.Register(new Sum()); // once, before adapters are attached or loaded
+/// AdapterMethod method = AdapterMethods.Find("sum");
+///
+/// sealed class Sum : AdapterMethod
+/// {
+///     public override string Name => "sum";
+///     public override string Formula => "W + B·A";
+///     public override string Source => "this program";
+///     public override string Use => "Shows what a method has to state.";
+///
+///     public override AdapterForm Form(AdapterBuilder layer) =>
+///         new()
+///         {
+///             Terms =
+///             [
+///                 new LowRankTerm(
+///                     layer.Trained("sum_B", (layer.Out, layer.Rank), Start.Zeros),
+///                     layer.Trained("sum_A", (layer.Rank, layer.In), Start.KaimingUniform)
+///                 ),
+///             ],
+///         };
+/// }
+/// </code>
+/// </example>
 public static partial class AdapterMethods
 {
     private static readonly Lock Registering = new();

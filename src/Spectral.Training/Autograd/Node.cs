@@ -12,6 +12,33 @@ namespace Spectral.Training.Autograd;
 /// <see cref="Backward(Tensor)"/> beside it. Tensors handed to <see cref="Save(Tensor)"/> are released right after
 /// backward has passed.
 /// </remarks>
+/// <example>
+/// <code>
+/// sealed class ScaleNode : Node
+/// {
+///     private readonly Node _input;
+///     private readonly float _factor;
+///
+///     private ScaleNode(Node input, float factor) => (_input, _factor) = (input, factor);
+///
+///     public static Variable Apply(Tape tape, Variable x, float factor)
+///     {
+///         bool records = tape.Records &amp;&amp; x.Node is not null;
+///         return new Variable(Scaled(x.Value, factor), records ? tape.Record(new ScaleNode(x.Node!, factor)) : null);
+///     }
+///
+///     protected override void Backward(Tensor gradient) => Deposit(_input, Scaled(gradient, _factor));
+///
+///     private static Tensor Scaled(Tensor x, float factor)
+///     {
+///         Tensor y = Tensor.Empty(x.Device, x.Shape, x.DType);
+///         y.CopyFrom(x);
+///         Scale.Run(y, factor);
+///         return y;
+///     }
+/// }
+/// </code>
+/// </example>
 public abstract class Node
 {
     private Tensor?[] _saved = []; // most nodes keep none, some a dozen

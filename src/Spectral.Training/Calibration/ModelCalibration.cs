@@ -14,6 +14,13 @@ namespace Spectral.Training.Calibration;
 /// model, whose gradients are 28 GB, takes seven passes. Activations are checkpointed. How many passes there are
 /// changes no bit of the results; the same model, records and batch size on the same device give the same.
 /// </remarks>
+/// <example>
+/// <code>
+/// ModelCalibration calibration = new(model, records, batch: 8);
+/// AdapterOptions options = new() { Rank = 8 };
+/// using var adapter = Adapter.Attach(model, AdapterMethods.Find("eva"), options, calibration);
+/// </code>
+/// </example>
 public sealed class ModelCalibration : ICalibration
 {
     private const int PaddingToken = 0;

@@ -8,6 +8,13 @@ using Spectral.Training.Tokenization;
 namespace Spectral.Training.Generation;
 
 /// <summary>Continues text token by token with cached keys and values.</summary>
+/// <example>
+/// <code>
+/// GenerationOptions options = new() { MaxTokens = 32, Temperature = 0.8, TopP = 0.95, Seed = 7 };
+/// GeneratedText answer = TextGenerator.Generate(model, tokenizer, "Once upon a time", options);
+/// Console.WriteLine(answer.Text);
+/// </code>
+/// </example>
 public static class TextGenerator
 {
     /// <summary>

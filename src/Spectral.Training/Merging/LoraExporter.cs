@@ -12,6 +12,12 @@ namespace Spectral.Training.Merging;
 /// PEFT folders loads: <c>lora_A = [R1; R2; …]</c>, <c>lora_B = [s1·L1·diag(c1), s2·L2·diag(c2), …]</c>, alpha = r, so
 /// that the scale is 1.
 /// </summary>
+/// <example>
+/// <code>
+/// using var folder = ModelFolder.Open(modelPath); // for methods whose factors depend on the base weight
+/// int tensors = LoraExporter.Export(adapterPath, outputPath, device, folder);
+/// </code>
+/// </example>
 public static class LoraExporter
 {
     /// <summary>

@@ -7,6 +7,12 @@ using Spectral.Training.Optim;
 namespace Spectral.Training.Merging;
 
 /// <summary>Folds an adapter into its base model: a plain checkpoint that needs no adapter code.</summary>
+/// <example>
+/// <code>
+/// using var folder = ModelFolder.Open(modelPath);
+/// int tensors = Merger.Merge(folder, adapterPath, outputPath, device, type: StoredType.BF16);
+/// </code>
+/// </example>
 public static class Merger
 {
     /// <summary>Writes the merged model folder.</summary>

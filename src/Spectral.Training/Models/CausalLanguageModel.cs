@@ -13,6 +13,16 @@ namespace Spectral.Training.Models;
 /// The forward pass is written against a <see cref="Tape"/>, one that records for training and one that does not for
 /// inference.
 /// </remarks>
+/// <example>
+/// <code>
+/// using var folder = ModelFolder.Open(modelPath);
+/// using var model = CausalLanguageModel.Load(folder, device, DType.F32);
+/// using BatchTensors batch = new(device, Batch.Create(records));
+/// using Tape tape = new(device, records: false); // no backward pass follows
+/// using Tensor sum = model.Loss(tape, batch, gradientScale: 1);
+/// float mean = sum.ToArray()[0] / batch.Source.LossTokens;
+/// </code>
+/// </example>
 public sealed class CausalLanguageModel : IDisposable
 {
     private readonly ModelParameters _parameters;

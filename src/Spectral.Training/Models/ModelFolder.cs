@@ -9,6 +9,13 @@ namespace Spectral.Training.Models;
 /// <c>model.safetensors.index.json</c>. Opening checks that every tensor the config asks for is there with its shape
 /// and a float type, before any value is read. The weights stay mapped until the folder is disposed of.
 /// </summary>
+/// <example>
+/// <code>
+/// using var folder = ModelFolder.Open(modelPath); // checks config and weights
+/// Console.WriteLine($"{folder.Config.HiddenSize} features, {folder.Config.Layers} layers");
+/// using var model = CausalLanguageModel.Load(folder, device, DType.BF16);
+/// </code>
+/// </example>
 public sealed class ModelFolder : IDisposable
 {
     private const string SingleFile = "model.safetensors";

@@ -12,6 +12,16 @@ namespace Spectral.Training.Optim;
 /// advanced on the device:
 /// <see cref="Update"/> waits for nothing and can be captured in a <see cref="Graph"/>.
 /// </remarks>
+/// <example>
+/// <code>
+/// using AdamWOptimizer optimizer = new(adapter.Parameters, new AdamWOptions { GradientClip = 1 });
+/// using BatchTensors batch = new(device, Batch.Create(records));
+/// using Tape tape = new(device);
+/// using Tensor loss = model.Loss(tape, batch, 1f / batch.Source.LossTokens);
+/// tape.Backward();
+/// StepResult result = optimizer.Step(learningRate: 1e-3); // clips, updates and clears the gradients
+/// </code>
+/// </example>
 public sealed class AdamWOptimizer : IDisposable
 {
     private readonly ParameterSet _parameters;

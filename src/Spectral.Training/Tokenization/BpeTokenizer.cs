@@ -10,6 +10,13 @@ namespace Spectral.Training.Tokenization;
 /// gives (GPT-2, Llama 3, Qwen2 and the like) and byte-fallback BPE (Llama 2, Mistral). Other kinds of tokenizer are
 /// refused by name. Safe to use from several threads.
 /// </summary>
+/// <example>
+/// <code>
+/// var tokenizer = BpeTokenizer.Load(modelPath);
+/// int[] ids = tokenizer.Encode("one two three");
+/// string text = tokenizer.Decode(ids); // "one two three"
+/// </code>
+/// </example>
 public sealed class BpeTokenizer
 {
     private const string FileName = "tokenizer.json";
