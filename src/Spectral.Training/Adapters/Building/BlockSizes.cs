@@ -17,7 +17,7 @@ internal static class BlockSizes
             0,
             0,
             65536,
-            "Number of blocks, in place of their size; the nearest divisor of a layer's inputs."
+            "Number of blocks instead of their size, rounded to the nearest divisor of a layer's inputs."
         ) with
         {
             PeftKey = peftKey,

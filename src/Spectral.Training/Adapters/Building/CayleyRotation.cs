@@ -22,13 +22,13 @@ internal static class CayleyRotation
             AdapterSetting.Switch(
                 Neumann,
                 neumann,
-                $"A series in place of the inverse; it {(opposite ? "" : "turns the opposite way and ")}"
-                    + "is a rotation only nearly."
+                $"Use a series instead of the inverse. It {(opposite ? "" : "turns the opposite way and ")}"
+                    + "is only approximately a rotation."
             ) with
             {
                 PeftKey = "use_cayley_neumann",
             },
-            AdapterSetting.Whole(Terms, 5, 3, 100, "Terms of that series; 3 and 4 are the same.") with
+            AdapterSetting.Whole(Terms, 5, 3, 100, "Number of terms of that series; 3 and 4 give the same.") with
             {
                 PeftKey = "num_cayley_neumann_terms",
             },

@@ -19,8 +19,8 @@ internal static class LoraStarts
     public static AdapterSetting AtBase { get; } =
         AdapterSetting.Choice(
             Name,
-            "How A begins: Kaiming-uniform, Gaussian of deviation 1/rank, or A and B orthogonal to each "
-                + "other and neither zero (even rank).",
+            "Start of A: Kaiming-uniform; Gaussian of deviation 1/rank; or A and B nonzero and "
+                + "orthogonal to each other (even rank).",
             "kaiming",
             "gaussian",
             "orthogonal"
@@ -30,8 +30,9 @@ internal static class LoraStarts
     public static AdapterSetting All { get; } =
         AdapterSetting.Choice(
             Name,
-            "How A and B begin: A Kaiming-uniform or Gaussian of deviation 1/rank and B zero, both orthogonal to each "
-                + "other (even rank), or as pissa's or olora's, taken off the base.",
+            "Start of A and B: A Kaiming-uniform or Gaussian of deviation 1/rank and B zero; both "
+                + "nonzero and orthogonal to each other (even rank); or as in pissa or olora, subtracted from "
+                + "the base.",
             "kaiming",
             "gaussian",
             "orthogonal",

@@ -13,8 +13,7 @@ internal static class Prefixes
             0,
             0,
             65536,
-            "Use the first so many directions alone, with the scale of that rank; 0: all of them, as "
-                + "they train together."
+            "Number of leading directions to use, with the scale of that rank; 0: all of them, as in training."
         );
 
     /// <summary>Returns the first directions of a term; null if the whole term is to be used.</summary>

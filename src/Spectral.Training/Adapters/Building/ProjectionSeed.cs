@@ -18,7 +18,7 @@ internal static class ProjectionSeed
             value,
             int.MinValue,
             uint.MaxValue,
-            "Seed of the frozen random factors, which are PEFT's for the same seed."
+            "Seed of the frozen random factors, which equal PEFT's for the same seed."
         )
         {
             IsWhole = true,

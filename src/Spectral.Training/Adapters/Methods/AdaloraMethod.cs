@@ -8,8 +8,8 @@ using Spectral.Training.Optim;
 namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
-/// AdaLoRA: triplets (column of B, e, row of A) begin alike in number; the least important ones of all layers are set
-/// to zero while the budget falls, may come back as long as it does, and stay zero in the last part of the run.
+/// AdaLoRA: all layers begin with the same number of triplets (column of B, e, row of A). While the budget falls, the
+/// least important ones of all layers are set to zero, but may return. In the last part of the run they stay zero.
 /// </summary>
 internal sealed class AdaloraMethod : AdapterMethod
 {
@@ -24,7 +24,7 @@ internal sealed class AdaloraMethod : AdapterMethod
         + "rank to target-rank a layer on average";
     public override string Source => "Zhang et al., 2023, arXiv 2303.10512";
     public override string Use =>
-        "Finds out which layers need rank and which do not. Its scores take a few passes over the "
+        "Finds out which layers need rank and which do not. Its scores cost a few passes over the "
         + "factors and, at every pruning, a wait for the device.";
     public override IReadOnlyList<PeftField>? PeftFields { get; } =
     [
@@ -77,11 +77,11 @@ internal sealed class AdaloraMethod : AdapterMethod
     [
         AdapterSetting.Whole("target-rank", 0, 0, 65536, "Average rank at the end, at most --rank; 0: half of --rank."),
         new("begin", 0.1, 0, 1, "Share of the run's steps before the first pruning."),
-        new("finish", 0.3, 0, 1, "Share of the run's steps at the end that train what is kept."),
+        new("finish", 0.3, 0, 1, "Share of the run's steps at the end, in which only the kept triplets train."),
         AdapterSetting.Whole("interval", 10, 1, 1000000, "Steps from one pruning to the next."),
         new("gamma", 0.5, 0, 1e6, "Weight of the penalty that keeps factors orthonormal."),
-        new("beta1", 0.85, 0, 0.9999, "How slowly the importance follows the present gradient."),
-        new("beta2", 0.85, 0, 0.9999, "How slowly its uncertainty does."),
+        new("beta1", 0.85, 0, 0.9999, "Decay of the running mean of importance."),
+        new("beta2", 0.85, 0, 0.9999, "Decay of the running mean of its uncertainty."),
     ];
 
     public override AdapterForm Form(AdapterBuilder layer)
@@ -101,7 +101,7 @@ internal sealed class AdaloraMethod : AdapterMethod
         );
         Sensitivity.Declare(layer, left, middle, right);
         layer.State(Kept, (rank, 1), Start.Ones);
-        // PEFT takes an alpha of 0 or less as none.
+        // PEFT treats an alpha of 0 or less as absent.
         double scale = (layer.Options.Alpha > 0 ? layer.Options.Alpha : rank) / (rank + PeftField.AdaloraRankOffset);
         double each = layer.Setting("gamma") / (2 * layer.AllModules.Count);
         return new AdapterForm
@@ -144,7 +144,7 @@ internal sealed class AdaloraMethod : AdapterMethod
     }
 
     /// <summary>
-    /// Keeps the best triplets of all layers: as many as at the end, and a share of those that are too many.
+    /// Keeps the most important triplets of all layers: the final number, plus a share of the others.
     /// </summary>
     private void Allocate(AdapterStep step, double share)
     {
@@ -180,7 +180,7 @@ internal sealed class AdaloraMethod : AdapterMethod
     private int Target(AdapterOptions options) =>
         options.Setting(this, "target-rank") is > 0 and var target ? (int)target : (options.Rank + 1) / 2;
 
-    /// <summary>The last step before the pruning, and that of the last pruning.</summary>
+    /// <summary>Returns the last step before pruning begins, and the step of the last pruning.</summary>
     private (int First, int Last) Phases(AdapterStep step)
     {
         int first = Math.Min((int)(step.Options.Setting(this, "begin") * step.Total), step.Total - 1);

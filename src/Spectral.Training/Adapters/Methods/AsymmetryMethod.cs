@@ -3,15 +3,15 @@ using Spectral.Training.Adapters.Files;
 
 namespace Spectral.Training.Adapters.Methods;
 
-/// <summary>Asymmetry: B alone trains, against random orthonormal rows of A.</summary>
+/// <summary>Asymmetry: only B trains; A has frozen random orthonormal rows.</summary>
 internal sealed class AsymmetryMethod : AdapterMethod
 {
     public override string Name => "asymmetry";
     public override string Formula => "W + (alpha/rank)·B·A, A frozen at random orthonormal rows";
     public override string Source => "Zhu et al., 2024, arXiv 2402.16842";
     public override string Use =>
-        "As lora-fa, with rows of norm 1 that share no direction: B alone decides, with half of LoRA's "
-        + "parameters and tighter bounds on generalization.";
+        "As lora-fa, but with orthonormal rows of A: half of LoRA's parameters and tighter bounds on "
+        + "generalization.";
     public override string PeftType => AdapterConfig.Lora;
 
     public override AdapterForm Form(AdapterBuilder layer) =>

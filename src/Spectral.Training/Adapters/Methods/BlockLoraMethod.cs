@@ -3,7 +3,7 @@ using Spectral.Training.IO;
 
 namespace Spectral.Training.Adapters.Methods;
 
-/// <summary>Block-LoRA: the columns of A are one block, repeated.</summary>
+/// <summary>Block-LoRA: A consists of one block that is repeated along the inputs.</summary>
 internal sealed class BlockLoraMethod : AdapterMethod
 {
     private const string Blocks = "blocks";
@@ -14,7 +14,7 @@ internal sealed class BlockLoraMethod : AdapterMethod
     public override string Use => "LoRA with n times fewer numbers in A, at LoRA's cost.";
     public override bool IsPublishedForm => false;
     public override IReadOnlyList<AdapterSetting> Settings =>
-        [AdapterSetting.Whole(Blocks, 2, 1, 1024, "n, a divisor of a layer's inputs.")];
+        [AdapterSetting.Whole(Blocks, 2, 1, 1024, "Number n of repetitions, a divisor of a layer's inputs.")];
 
     public override AdapterForm Form(AdapterBuilder layer)
     {

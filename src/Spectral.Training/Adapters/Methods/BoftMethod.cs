@@ -7,8 +7,8 @@ using Spectral.Training.IO;
 namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
-/// BOFT: factor i turns blocks of inputs that lie 2ⁱ half blocks apart, so that m factors mix blocks of blocks as a
-/// fast Fourier transform does.
+/// BOFT: factor i rotates blocks of inputs whose halves lie 2ⁱ half blocks apart. m factors thus mix blocks of blocks,
+/// as a fast Fourier transform does.
 /// </summary>
 internal sealed class BoftMethod : AdapterMethod
 {
@@ -34,8 +34,8 @@ internal sealed class BoftMethod : AdapterMethod
         Former("oft_block_size", BlockSizes.Size),
     ];
     public override string Use =>
-        "Denser rotations than OFT's from small blocks: m·in·block numbers a layer. The weight is made "
-        + "anew each step, and its gradient costs what full fine-tuning's does.";
+        "Denser rotations than OFT's from small blocks: m·in·block numbers a layer. The weight is "
+        + "recomputed each step, and its gradient costs as much as in full fine-tuning.";
 
     public override IReadOnlyList<AdapterSetting> Settings =>
         [
@@ -44,24 +44,26 @@ internal sealed class BoftMethod : AdapterMethod
                 4,
                 2,
                 LargestBlock,
-                "Size of the rotations; the nearest divisor of all layers' inputs."
+                "Size of the rotations, rounded to the nearest divisor of all layers' inputs."
             ) with
             {
                 PeftKey = "boft_block_size",
             },
             BlockSizes.NumberSetting("boft_block_num"),
-            AdapterSetting.Whole(Factors, 1, 1, 16, "Factors m.") with
+            AdapterSetting.Whole(Factors, 1, 1, 16, "Number m of factors.") with
             {
                 PeftKey = "boft_n_butterfly_factor",
             },
         ];
 
     /// <summary>
-    /// OFT of PEFT 0.14 and 0.15 is BOFT of one factor; later versions have no scales and cannot hold it.
+    /// The type OFT of PEFT 0.14 and 0.15 is BOFT with one factor. Later versions have no scales and cannot hold it.
     /// </summary>
     public override string? FormerPeftType => "OFT";
 
-    /// <summary>PEFT 0.12 stores BOFT's permutations, which follow from the sizes.</summary>
+    /// <summary>
+    /// The former names of tensors. PEFT 0.12 also stores BOFT's permutations, which follow from the sizes.
+    /// </summary>
     public override IReadOnlyDictionary<string, string?> FormerLeaves { get; } =
         new Dictionary<string, string?>
         {
@@ -73,7 +75,7 @@ internal sealed class BoftMethod : AdapterMethod
     /// <inheritdoc/>
     public override AdapterOptions Fit(AdapterOptions options, ModuleShape module, IReadOnlyList<ModuleShape> all)
     {
-        // A divisor of all layers' inputs is one of their greatest common divisor.
+        // The divisors of all layers' inputs are the divisors of their greatest common divisor.
         int common = all.Select(other => other.In).Aggregate((a, b) => (int)BigInteger.GreatestCommonDivisor(a, b));
         (string setting, int wanted) = options.Setting(this, BlockSizes.Number) is > 0 and var number
             ? (BlockSizes.Number, (int)number)
@@ -81,7 +83,9 @@ internal sealed class BoftMethod : AdapterMethod
         return options.With(setting, Divisors.Nearest(common, wanted));
     }
 
-    /// <summary>Without its CUDA extension PEFT has one factor, whatever the config says.</summary>
+    /// <summary>
+    /// Corrects the number of factors: without its CUDA extension PEFT uses one, whatever the config says.
+    /// </summary>
     internal override AdapterOptions Observe(AdapterOptions options, Func<string, IReadOnlyList<long>?> shape) =>
         shape(R) is [1, _, _, _] ? options.With(Factors, 1) : options;
 
@@ -117,7 +121,9 @@ internal sealed class BoftMethod : AdapterMethod
         return new AdapterForm { Weight = weight, OutputScale = layer.Trained(Scales, (layer.Out, 1), Start.Ones) };
     }
 
-    /// <summary>Whether a config is one of OFT in PEFT 0.14 or 0.15, which had no choice of series yet.</summary>
+    /// <summary>
+    /// Returns whether a config is that of OFT in PEFT 0.14 or 0.15, which had no choice of series yet.
+    /// </summary>
     internal static bool IsFormerOft(JsonFields fields) =>
         fields.Has("oft_block_size") && !fields.Has("use_cayley_neumann");
 
@@ -133,7 +139,7 @@ internal sealed class BoftMethod : AdapterMethod
                 : tensor
         );
 
-    /// <summary>A key of the former type, 0 where the other of the two holds.</summary>
+    /// <summary>Creates the field of a former key, which is 0 where the other of the two is in use.</summary>
     private static PeftField Former(string key, string setting) =>
         new(key)
         {
@@ -142,7 +148,7 @@ internal sealed class BoftMethod : AdapterMethod
         };
 
     /// <summary>
-    /// Columns in an order that puts, in each run of 2ⁱ blocks, the even half blocks before the odd ones; or back.
+    /// Reorders columns so that in each run of 2ⁱ blocks the even half blocks precede the odd ones; or reverses this.
     /// </summary>
     private static Expression Butterfly(AdapterBuilder layer, Expression weight, int factor, int size, bool inverse)
     {

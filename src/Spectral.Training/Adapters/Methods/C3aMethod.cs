@@ -5,8 +5,8 @@ using Spectral.Training.Adapters.Files;
 namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
-/// C3A: circular convolutions of blocks. Starts at zero, which is one of PEFT's choices; the kernels need nothing to
-/// break a tie.
+/// C3A: circular convolutions of blocks. The kernels start at zero, which is one of PEFT's choices; there is no
+/// symmetry that random values would have to break.
 /// </summary>
 internal sealed class C3aMethod : AdapterMethod
 {
@@ -21,8 +21,8 @@ internal sealed class C3aMethod : AdapterMethod
     public override IReadOnlyList<PeftField>? PeftFields { get; } =
     [PeftField.Bias("c3a_only"), PeftField.Start("init_weights")];
     public override string Use =>
-        "out·in/b numbers a layer at full rank. The weight is made anew each step, and its gradient "
-        + "costs what full fine-tuning's does.";
+        "out·in/b numbers a layer at full rank. The weight is recomputed each step, and its gradient "
+        + "costs as much as in full fine-tuning.";
 
     public override IReadOnlyList<AdapterSetting> Settings =>
         [
@@ -31,7 +31,7 @@ internal sealed class C3aMethod : AdapterMethod
                 256,
                 1,
                 LargestBlock,
-                "b; the largest up to this that divides a layer's inputs and outputs."
+                "Block size b: the largest number up to this that divides a layer's inputs and outputs."
             ) with
             {
                 PeftKey = "block_size",
@@ -51,7 +51,7 @@ internal sealed class C3aMethod : AdapterMethod
         int b = Divisors.Common((int)layer.Setting(BlockSize), layer.Out, layer.In);
         (int down, int across) = (layer.Out / b, layer.In / b);
         Factor kernel = layer.Trained(Kernel, (down, across, b));
-        // A product with zeros and ones: b multiplications per element, where a table of indices would cost several
+        // This is a product with zeros and ones, b multiplications per element. A table of indices would cost several
         // times the weight's memory.
         Expression blocks = kernel.Reshape((down * across, b)).MatMul(kernel.Table((b, b * b), "circulant", Circulant));
         Expression change = blocks.Reshape((down, across, b, b)).Permute(0, 2, 1, 3).Reshape((layer.Out, layer.In));

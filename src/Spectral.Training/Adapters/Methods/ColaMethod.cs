@@ -6,8 +6,8 @@ using Spectral.Training.Numerics;
 namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
-/// COLA, chain of LoRA: a LoRA is trained, finished, and a fresh one begun on what it made of the weight. Finished
-/// terms stay beside the base, which is not touched; the adapter is the sum of all.
+/// COLA, chain of LoRA: a LoRA is trained and frozen, and a fresh one begins on the weight so changed. Frozen terms are
+/// kept beside the base; the adapter is the sum of all terms.
 /// </summary>
 internal sealed class ColaMethod : AdapterMethod
 {
@@ -16,16 +16,16 @@ internal sealed class ColaMethod : AdapterMethod
 
     public override string Name => "cola";
     public override string Formula =>
-        "W + (alpha/rank)·(Σ B_i·A_i + B·A): every steps/rounds steps B·A is finished, B set to zero, A "
-        + "drawn anew and the optimizer's moments forgotten";
+        "W + (alpha/rank)·(Σ B_i·A_i + B·A): after every 1/rounds of the run B·A is frozen, B set to "
+        + "zero, A drawn again and the optimizer's moments reset";
     public override string Source => "Xia, Qin and Hazan, 2024, arXiv 2401.04151";
     public override string Use =>
-        "A change of higher rank from the optimizer state of a low one. Terms already made run in "
-        + "forward: rank·rounds in all, from the start.";
+        "A change of higher rank with the optimizer state of a low one. Terms already frozen cost "
+        + "time in forward: rank·rounds in all, from the beginning.";
     public override bool ActsBetweenSteps => true;
 
     public override IReadOnlyList<AdapterSetting> Settings { get; } =
-    [AdapterSetting.Whole("rounds", 3, 1, 64, "LoRAs trained one after another.")];
+    [AdapterSetting.Whole("rounds", 3, 1, 64, "Number of LoRAs trained one after another.")];
 
     public override AdapterForm Form(AdapterBuilder layer)
     {

@@ -3,7 +3,7 @@ using Spectral.Training.Adapters.Expressions;
 
 namespace Spectral.Training.Adapters.Methods;
 
-/// <summary>CompLoRA: a LoRA that stays out of the span of the leading singular vectors U_k and V_k of W.</summary>
+/// <summary>CompLoRA: a LoRA kept orthogonal to the leading singular vectors U_k and V_k of W.</summary>
 internal sealed class CompLoraMethod : AdapterMethod
 {
     private const string U = "comp_U";
@@ -16,7 +16,7 @@ internal sealed class CompLoraMethod : AdapterMethod
         "CompLoRA: low-rank adaptation in the complement of the weight's principal subspace";
     public override bool IsPublishedForm => false;
     public override string Use =>
-        "Leaves the weight's main directions alone, so that what the base knows is kept. 4k·r·(in + out) "
+        "Leaves the weight's main directions unchanged, to keep what the base knows. 4k·r·(in + out) "
         + "operations a layer and step beyond LoRA's.";
     public override bool UsesTopK => true;
 

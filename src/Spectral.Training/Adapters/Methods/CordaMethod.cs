@@ -7,13 +7,13 @@ using Spectral.Training.Adapters.Files;
 namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
-/// CorDA: the SVD of the weight in the metric of its inputs, W(Σ + δ·mean(diag Σ)·I) = U S V̄ᵀ. A triplet's part of W
-/// is u (uᵀW), so that L = U√(S/s) and R = UᵀW/√(s·S) are the published U√(S/s), √(S/s) V̄ᵀ(Σ + …)⁻¹ without the
-/// inverse. It is subtracted again: W' = W at first.
+/// CorDA: starts from the SVD of the weight in the metric of its inputs, W(Σ + δ·mean(diag Σ)·I) = U S V̄ᵀ. A triplet
+/// contributes u (uᵀW) to W, so that L = U√(S/s) and R = UᵀW/√(s·S) equal the published U√(S/s) and √(S/s) V̄ᵀ(Σ + …)⁻¹
+/// without computing the inverse. The start is subtracted again, so that W' = W at first.
 /// </summary>
 internal sealed class CordaMethod : AdapterMethod
 {
-    // δ: the published method doubles it until the inverse is accurate, which is not needed here
+    // The published method doubles δ until the inverse is accurate; no inverse is computed here.
     private const double Damping = 0.01;
 
     public override string Name => "corda";
@@ -21,8 +21,8 @@ internal sealed class CordaMethod : AdapterMethod
         "W + (alpha/rank)·(B·A − B0·A0), B0 and A0 from the SVD of W·Σ, Σ the second moment of the layer's inputs";
     public override string Source => "Yang et al., 2024, arXiv 2406.05223";
     public override string Use =>
-        "Trains what the calibration data uses most (ipm), or least: then what the model knows of that "
-        + "data is kept (kpm, by a full SVD).";
+        "Trains the directions that the calibration data uses most (ipm) or least (kpm, by a full "
+        + "SVD), which keeps what the model knows of that data.";
     public override string PeftType => AdapterConfig.Lora;
     public override string? PeftInit => "corda";
     public override bool StartsFromData => true;
@@ -31,7 +31,7 @@ internal sealed class CordaMethod : AdapterMethod
     [
         AdapterSetting.Choice(
             "mode",
-            "Instruction preview: the leading triplets; knowledge preservation: the last ones.",
+            "Instruction preview takes the leading triplets, knowledge preservation the last ones.",
             "ipm",
             "kpm"
         ),
@@ -47,7 +47,7 @@ internal sealed class CordaMethod : AdapterMethod
             ),
         };
 
-    // The last triplets take the exact one.
+    // The last triplets need the exact SVD in any case.
     public override bool UsesSvd(AdapterOptions options) => !IsLast(options);
 
     public override void Initialize(IReadOnlyList<AdapterStart> starts)

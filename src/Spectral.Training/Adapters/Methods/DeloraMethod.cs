@@ -5,7 +5,7 @@ using Spectral.Training.Adapters.Files;
 
 namespace Spectral.Training.Adapters.Methods;
 
-/// <summary>DeLoRA: every direction is normalised; lengths below 1e-4 count as that.</summary>
+/// <summary>DeLoRA: every direction is normalised. Norms below 1e-4 are taken as 1e-4.</summary>
 internal sealed class DeloraMethod : AdapterMethod
 {
     private const string Norms = "delora_w_norm";
@@ -15,8 +15,8 @@ internal sealed class DeloraMethod : AdapterMethod
     public override string Formula => "W + B·diag(lambda / (r·|b_i|·|a_i|))·A·diag(|W column|)";
     public override string Source => "Bini et al., 2025, arXiv 2503.18225";
     public override string Use =>
-        "Strength (lambda) and direction train apart, so that large learning rates stay stable: the "
-        + "change is bounded by lambda.";
+        "Strength (lambda) and directions train separately, and lambda bounds the change, so that "
+        + "large learning rates stay stable.";
     public override IReadOnlyList<PeftField>? PeftFields { get; } =
     [
         PeftField.Rank(8),
@@ -25,7 +25,7 @@ internal sealed class DeloraMethod : AdapterMethod
         .. PeftField.Ignored("module_dropout", "lambda_pattern"), // where lambda began; its value is in the file
     ];
     public override IReadOnlyList<AdapterSetting> Settings =>
-        [new("lambda", 15, 0, 1e6, "Start of lambda.") { PeftKey = "delora_lambda" }];
+        [new("lambda", 15, 0, 1e6, "Start value of lambda.") { PeftKey = "delora_lambda" }];
 
     public override AdapterForm Form(AdapterBuilder layer)
     {

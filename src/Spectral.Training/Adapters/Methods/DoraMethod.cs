@@ -6,8 +6,8 @@ using Spectral.Training.Adapters.Files;
 namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
-/// DoRA: magnitude and direction of each output's weight train apart. The norm counts as a constant in backward, as
-/// published, and is taken from r×r products: the changed weight itself is never made.
+/// DoRA: magnitude and direction of each output's weight train separately. The norm is a constant in backward, as
+/// published. It is computed from r×r products, so that the changed weight itself is never formed.
 /// </summary>
 internal sealed class DoraMethod : AdapterMethod
 {
@@ -18,14 +18,14 @@ internal sealed class DoraMethod : AdapterMethod
         "differentiated"
     );
 
-    // Where the three terms cancel to rounding, a length of zero would make the scale infinite.
+    // If the three terms cancel up to rounding, a norm of zero would make the scale infinite.
     private const double SmallestNorm = 1e-6;
 
     public override string Name => "dora";
     public override string Formula => "diag(m / |row|)·(W + s·B·A), |row| the length of each row of W + s·B·A";
     public override string Source => "Liu et al., 2024, arXiv 2402.09353";
     public override string Use =>
-        "LoRA nearer to full fine-tuning in how it learns; costs a thin product with W per step and a "
+        "LoRA that learns more like full fine-tuning. Costs a thin product with W per step and a "
         + "pass over the outputs.";
     public override string PeftType => "LORA";
     public override IReadOnlyList<PeftField>? PeftFields { get; } = PeftField.LoraWith(PeftField.Is("use_dora", true));
@@ -44,7 +44,7 @@ internal sealed class DoraMethod : AdapterMethod
             layer.Trained(LoraNames.A, (rank, layer.In)),
             scale
         );
-        // −s·B0·A0 + s·B·A, as one product.
+        // Both terms, −s·B0·A0 and s·B·A, as one product.
         Expression left = ExpressionOperations.ConcatColumns(terms[0].Left.Scale(-1), terms[1].Left);
         Expression right = ExpressionOperations.ConcatRows(terms[0].Right, terms[1].Right);
         return new AdapterForm { Terms = terms, OutputScale = Scale(layer, new LowRankTerm(left, right, scale)) };
@@ -65,7 +65,9 @@ internal sealed class DoraMethod : AdapterMethod
             WeightNorms.PerRow(start.Weight, start[LoraNames.Magnitude]);
     }
 
-    /// <summary>m / ‖W_j + s (L R)_j‖, with ‖·‖² = ‖W_j‖² + 2s (W Rᵀ)_j·L_j + s² L_j (R Rᵀ) L_jᵀ.</summary>
+    /// <summary>
+    /// Returns the output scale m / ‖W_j + s (L R)_j‖, where ‖·‖² = ‖W_j‖² + 2s (W Rᵀ)_j·L_j + s² L_j (R Rᵀ) L_jᵀ.
+    /// </summary>
     internal static Expression Scale(AdapterBuilder layer, LowRankTerm change)
     {
         (Expression left, Expression right, double s) = (change.Left, change.Right, change.Scale);

@@ -5,8 +5,8 @@ using Spectral.Training.Numerics;
 namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
-/// DyLoRA: every step trains the LoRA of one rank, drawn anew: the first k rows of A and columns of B, with that rank's
-/// scale.
+/// DyLoRA: every step trains the LoRA of one rank k, drawn at random: the first k rows of A and columns of B, with the
+/// scale of that rank.
 /// </summary>
 internal sealed class DyloraMethod : AdapterMethod
 {
@@ -17,8 +17,8 @@ internal sealed class DyloraMethod : AdapterMethod
         "W + (alpha/k)·B[:, :k]·A[:k], k drawn from 1 to rank for every step; in use k = rank, or prefix";
     public override string Source => "Valipour et al., 2023, arXiv 2210.07558";
     public override string Use =>
-        "One training for all ranks, as matryoshka, by chance in place of weights: every rank works by "
-        + "itself. Costs what LoRA costs.";
+        "One training for all ranks. Like matryoshka, but with random ranks instead of weights: "
+        + "every rank works by itself. Costs as much as LoRA.";
     public override bool ActsBetweenSteps => true;
     public override IReadOnlyList<AdapterSetting> Settings { get; } = [Prefixes.Setting];
 
@@ -40,13 +40,13 @@ internal sealed class DyloraMethod : AdapterMethod
     }
 
     /// <summary>
-    /// Sets the rank of the next step, the same share of its rank in every layer; after the last one, all of it.
+    /// Sets the rank of the next step, as the same share of the rank of every layer; after the last step, all of it.
     /// </summary>
     public override bool AfterUpdate(AdapterStep step)
     {
         if (!step.Modules[0].Factors.ContainsKey(Weights))
             return false;
-        // Drawn from the seed and the step alone, so that a run can be repeated from any point.
+        // Drawn from the seed and the step only, so that a run can be repeated from any point.
         double share = RandomStream.For($"{Name}.{step.Options.Seed}.{step.Number}") % 1000003 / 1000003.0;
         foreach (AdaptedModule module in step.Modules)
         {

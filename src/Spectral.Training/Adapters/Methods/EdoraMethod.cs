@@ -4,7 +4,7 @@ using Spectral.Training.Adapters.Files;
 
 namespace Spectral.Training.Adapters.Methods;
 
-/// <summary>EDoRA: the core of LoRA-XS inside DoRA.</summary>
+/// <summary>EDoRA: LoRA-XS's trained r×r matrix inside DoRA.</summary>
 internal sealed class EdoraMethod : AdapterMethod
 {
     public override string Name => "edora";

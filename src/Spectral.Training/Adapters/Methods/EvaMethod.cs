@@ -6,10 +6,10 @@ using Spectral.Training.IO;
 namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
-/// EVA: A starts as the principal directions of the layer's inputs on calibration data, B at zero. Ranks go where they
-/// explain most of the inputs' variance:
-/// of all layers' explained shares the largest Σr stay, at most round(ρr) of a layer; one that is left with none gets
-/// no adapter. α follows, so that s is the same for all.
+/// EVA: A starts as the principal directions of the layer's inputs on calibration data, B at zero. Ranks go to the
+/// directions that explain most of the inputs' variance: the largest explained shares of all layers win, as many as
+/// there are ranks in total, but at most round(ρr) in one layer. A layer without any gets no adapter. α changes with
+/// the rank, so that s is the same for all.
 /// </summary>
 internal sealed class EvaMethod : AdapterMethod
 {
@@ -28,10 +28,16 @@ internal sealed class EvaMethod : AdapterMethod
 
     public override IReadOnlyList<AdapterSetting> Settings { get; } =
     [
-        new("rho", 2, 1, 64, "A layer's largest rank, in ranks; 1 leaves all equal."),
-        new("tau", 0.99, 0, 1, "Least |cosine| between a direction before and after a batch for it to count as found."),
-        AdapterSetting.Switch(LabelMask, true, "Leave out the tokens of prompts, which carry no label."),
-        AdapterSetting.Switch("whiten", false, "Divide each direction by the root of its singular value."),
+        new("rho", 2, 1, 64, "The largest rank of a layer, in multiples of the rank; 1 keeps all ranks equal."),
+        new(
+            "tau",
+            0.99,
+            0,
+            1,
+            "Smallest |cosine| between a direction before and after a batch at which it counts as converged."
+        ),
+        AdapterSetting.Switch(LabelMask, true, "Ignore the tokens of prompts, which carry no loss."),
+        AdapterSetting.Switch("whiten", false, "Divide each direction by the square root of its singular value."),
     ];
 
     public override IReadOnlyList<AdapterOptions?> Distribute(
@@ -81,7 +87,7 @@ internal sealed class EvaMethod : AdapterMethod
 
     public override void Initialize(IReadOnlyList<AdapterStart> starts)
     {
-        // of those that shared out the ranks, which the calibration still has
+        // The largest rank that was distributed. The calibration still holds the directions for it.
         int most = starts.Max(start => start.Options.Rank);
         IEnumerable<string> modules = starts.Select(start => start.Module.Name);
         IReadOnlyList<InputDirections> found = Directions(starts[0].Calibration, modules, most, starts[0].Options);

@@ -2,16 +2,15 @@ using Spectral.Training.Adapters.Expressions;
 
 namespace Spectral.Training.Adapters.Methods;
 
-/// <summary>FLoRA of a linear layer.</summary>
+/// <summary>FLoRA for linear layers.</summary>
 internal sealed class FloraMethod : AdapterMethod
 {
     public override string Name => "flora";
     public override string Formula => "W + (alpha/rank)·B·C·A, C [r, r] trained from zero";
     public override string Source => "Si et al., 2024, arXiv 2405.14739";
-    public override string Use =>
-        "The matrix case of a Tucker decomposition: neither factor starts at zero, so all train from the first step.";
+    public override string Use => "The matrix case of a Tucker decomposition. Neither outer factor starts at zero.";
     public override IReadOnlyList<AdapterSetting> Settings =>
-        [new("scale", 0, 0, 1e6, "Factor of the change in place of alpha/rank; 0: alpha/rank.")];
+        [new("scale", 0, 0, 1e6, "Factor of the change instead of alpha/rank; 0: alpha/rank.")];
 
     public override AdapterForm Form(AdapterBuilder layer)
     {

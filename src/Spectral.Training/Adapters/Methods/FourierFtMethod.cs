@@ -5,8 +5,8 @@ using Spectral.Training.Adapters.Files;
 namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
-/// FourierFT: <c>Re ifft2(F) = (cos·cosᵀ − sin·sinᵀ)</c> over the locations with a coefficient, so n of them are a core
-/// of rank 2n with frozen factors. Locations are those that PEFT draws.
+/// FourierFT: <c>Re ifft2(F) = cos·cosᵀ − sin·sinᵀ</c> over the locations with a coefficient, so that n of them form a
+/// core of rank 2n with frozen factors. The locations are those that PEFT draws.
 /// </summary>
 internal sealed class FourierFtMethod : AdapterMethod
 {
@@ -16,7 +16,7 @@ internal sealed class FourierFtMethod : AdapterMethod
 
     public override string Name => "fourierft";
     public override string Formula =>
-        "W + scaling·Re(ifft2(F)), F zero but for n trained coefficients at random places";
+        "W + scaling·Re(ifft2(F)), F zero except for n trained coefficients at random places";
     public override string Source => "Gao et al., 2024, arXiv 2405.03003";
     public override IReadOnlyList<PeftField>? PeftFields { get; } =
     [
@@ -26,12 +26,18 @@ internal sealed class FourierFtMethod : AdapterMethod
         .. PeftField.Unsupported("alpha"),
     ];
     public override string Use =>
-        "n numbers a layer whatever its size. Up to n = 256 a core of rank 2n; beyond, the weight is "
-        + "made anew each step, and its gradient costs what full fine-tuning's does.";
+        "n numbers a layer of any size. Up to n = 256 they form a core of rank 2n. Beyond, the "
+        + "weight is recomputed each step, and its gradient costs as much as in full fine-tuning.";
 
     public override IReadOnlyList<AdapterSetting> Settings =>
         [
-            AdapterSetting.Whole(Count, 1000, 1, 1 << 20, "n, no more than the weight has elements.") with
+            AdapterSetting.Whole(
+                Count,
+                1000,
+                1,
+                1 << 20,
+                "Number n of coefficients, at most the number of elements of the weight."
+            ) with
             {
                 PeftKey = "n_frequency",
                 PeftPatternKey = "n_frequency_pattern",
@@ -43,7 +49,7 @@ internal sealed class FourierFtMethod : AdapterMethod
             },
             AdapterSetting.Choice(
                 Init,
-                "Start of the coefficients: zeros, or N(0, 1) as published, which changes the weight.",
+                "Start values of the coefficients: zeros, or N(0, 1) as published, which changes the weight.",
                 "zeros",
                 "normal"
             ),
@@ -80,7 +86,9 @@ internal sealed class FourierFtMethod : AdapterMethod
         );
     }
 
-    /// <summary>The cosine (0) or sine (1) of 2π·k·i/n, of whole turns nothing left.</summary>
+    /// <summary>
+    /// Returns the cosine (part 0) or sine (part 1) of 2π·k·i/n, with whole turns removed first for precision.
+    /// </summary>
     private static float Wave(int part, int k, int i, int n)
     {
         double angle = 2 * Math.PI * ((long)k * i % n) / n;

@@ -5,7 +5,8 @@ using Spectral.Training.IO;
 namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
-/// GraLoRA: each pair of an input block and an output block has its own piece of rank r/k. As one core it has rank k·r.
+/// GraLoRA: each pair of an input block and an output block has its own LoRA of rank r/k. Together they form a core of
+/// rank k·r.
 /// </summary>
 internal sealed class GraloraMethod : AdapterMethod
 {
@@ -25,15 +26,21 @@ internal sealed class GraloraMethod : AdapterMethod
         PeftField.Start("init_weights"),
     ];
     public override string Use =>
-        "LoRA's numbers at k times its rank, and k times its cost: for ranks where LoRA stops improving.";
+        "The parameters of LoRA at k times its rank and k times its cost: for ranks where LoRA stops improving.";
 
     public override IReadOnlyList<AdapterSetting> Settings =>
         [
-            AdapterSetting.Whole(Blocks, 2, 1, 64, "k, a divisor of rank, inputs and outputs.") with
+            AdapterSetting.Whole(
+                Blocks,
+                2,
+                1,
+                64,
+                "Number k of blocks per side, a divisor of rank, inputs and outputs."
+            ) with
             {
                 PeftKey = "gralora_k",
             },
-            AdapterSetting.Whole(Hybrid, 0, 0, 256, "Rank of a plain LoRA beside it.") with
+            AdapterSetting.Whole(Hybrid, 0, 0, 256, "Rank of an additional plain LoRA.") with
             {
                 PeftKey = "hybrid_r",
             },
@@ -55,8 +62,8 @@ internal sealed class GraloraMethod : AdapterMethod
         }
 
         double scale = layer.Options.Scale * rank / (rank + hybrid);
-        // A's columns are (output block, piece); its rows in the core (input block, output block, piece), and B's
-        // columns (output block, input block, piece).
+        // A's columns are indexed by (output block, piece), its rows in the core by (input block, output block, piece),
+        // and B's columns by (output block, input block, piece).
         Expression right = layer
             .Trained("gralora_A", (k, wide, rank), Start.Uniform(1 / Math.Sqrt(wide)))
             .Transpose()

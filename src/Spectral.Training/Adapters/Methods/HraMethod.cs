@@ -6,9 +6,9 @@ using Spectral.Training.IO;
 namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
-/// HRA: the reflections as one core by the compact WY form, <c>P_1 … P_r = I − U·T·Uᵀ</c> with <c>T⁻¹ = striu(UᵀU) + ½
-/// diag(UᵀU)</c>, which normalises the u_i by itself. Pairs of equal reflections undo each other, hence the even rank
-/// at the start. With Gram-Schmidt they are reflections at orthonormal u_i, <c>I − 2·Q·Qᵀ</c>.
+/// HRA: the reflections run as one core in the compact WY form, <c>P_1 … P_r = I − U·T·Uᵀ</c> with <c>T⁻¹ = striu(UᵀU)
+/// + ½ diag(UᵀU)</c>, which normalises the u_i by itself. Pairs of equal reflections cancel, hence the even rank at the
+/// start. With Gram-Schmidt the u_i are orthonormal, and the product is <c>I − 2·Q·Qᵀ</c>.
 /// </summary>
 internal sealed class HraMethod : AdapterMethod
 {
@@ -22,14 +22,14 @@ internal sealed class HraMethod : AdapterMethod
     public override IReadOnlyList<PeftField>? PeftFields { get; } =
     [PeftField.Rank(8), PeftField.Bias("hra_only"), PeftField.Start("init_weights")];
     public override string Use =>
-        "Orthogonal fine-tuning at about LoRA's speed: r·in numbers a layer; the weight is read once per step.";
+        "Orthogonal fine-tuning at about LoRA's speed: r·in numbers a layer. The weight is read once per step.";
 
     public override IReadOnlyList<AdapterSetting> Settings =>
         [
             AdapterSetting.Switch(
                 GramSchmidt,
                 false,
-                "Orthonormal u_i, each orthogonalised against those before; starts from a changed weight."
+                "Orthogonalise each u_i against those before it. The weight is then changed from the start."
             ) with
             {
                 PeftKey = "apply_GS",
@@ -83,8 +83,8 @@ internal sealed class HraMethod : AdapterMethod
     }
 
     /// <summary>
-    /// Q [n, r] of U by Gram and Schmidt, column by column, as pairs of nearly equal columns leave no digits to a
-    /// Gram matrix.
+    /// Returns Q [n, r], the columns of U orthonormalised one by one by Gram-Schmidt. A Gram matrix would lose all
+    /// digits, because pairs of columns are nearly equal.
     /// </summary>
     private static Expression Orthonormal(Expression u, int n, int rank)
     {
@@ -92,7 +92,7 @@ internal sealed class HraMethod : AdapterMethod
         for (int i = 0; i < rank; i++)
         {
             Expression column = u.Block(0, i, n, 1);
-            // Twice, for what rounding leaves of the first time.
+            // The second pass removes what rounding left in the first.
             for (int pass = 0; q is not null && pass < 2; pass++)
                 column = column.Add(q.MatMul(q.MatMul(column, transposeA: true)), 1, -1);
             column = column.Multiply(column.Norm(Broadcast.Single, SmallestNorm).Reciprocal(), Broadcast.Single);

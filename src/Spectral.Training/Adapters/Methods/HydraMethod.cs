@@ -2,15 +2,15 @@ using Spectral.Training.Adapters.Expressions;
 
 namespace Spectral.Training.Adapters.Methods;
 
-/// <summary>Hydra: the sequential branch is folded into the input side, A2·W, once per step.</summary>
+/// <summary>Hydra: the sequential branch is folded into the right factor, A2·W, once per step.</summary>
 internal sealed class HydraMethod : AdapterMethod
 {
     public override string Name => "hydra";
     public override string Formula => "W + s·B1·A1 + s·B2·A2·W";
     public override string Source => "Kim et al., 2023, arXiv 2309.06922";
     public override string Use =>
-        "A parallel and a sequential branch in one; the sequential one reads what the layer computed. "
-        + "Two ranks of the core, and two thin products with W per step.";
+        "A parallel and a sequential branch in one; the sequential one acts on the layer's output. "
+        + "Costs twice the rank in the core, and two thin products with W per step.";
 
     public override AdapterForm Form(AdapterBuilder layer)
     {

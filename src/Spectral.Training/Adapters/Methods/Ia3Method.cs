@@ -7,7 +7,7 @@ using Spectral.Training.IO;
 
 namespace Spectral.Training.Adapters.Methods;
 
-/// <summary>IA3: a bias is scaled with its output.</summary>
+/// <summary>IA3: trained factors on outputs or inputs. A bias is scaled together with its output.</summary>
 internal sealed class Ia3Method : AdapterMethod
 {
     private const string Scale = "ia3_l";
@@ -16,7 +16,7 @@ internal sealed class Ia3Method : AdapterMethod
     public override string Name => "ia3";
     public override string Formula => "diag(l)·W, or W·diag(l) for the layer that ends a feed-forward block";
     public override string Source => "Liu et al., 2022, arXiv 2205.05638";
-    public override string Use => "One number per output (or input): tiny, quick, and merged without a trace.";
+    public override string Use => "One number per output (or input): small, fast, and mergeable.";
     public override IReadOnlyList<PeftField>? PeftFields { get; } =
     [
         new("feedforward_modules") { Read = ReadFeedForward, Write = WriteFeedForward },
@@ -46,7 +46,10 @@ internal sealed class Ia3Method : AdapterMethod
             _ => options with { FeedForward = FeedForwardModules.Of(fields.Texts(FeedForward)!) },
         };
 
-    /// <summary>PEFT wants items of a list among those of target_modules; an expression has no such bounds.</summary>
+    /// <summary>
+    /// Writes feedforward_modules. PEFT requires items of a list to be among target_modules; otherwise an expression is
+    /// written, which has no such restriction.
+    /// </summary>
     private static void WriteFeedForward(Utf8JsonWriter json, AdapterOptions options)
     {
         if (options.FeedForward?.Text is { } text)
@@ -66,6 +69,6 @@ internal sealed class Ia3Method : AdapterMethod
         json.WriteEndArray();
     }
 
-    /// <summary>PEFT's feedforward_modules for the Llama family.</summary>
+    /// <summary>Returns whether a module is one of PEFT's feedforward_modules for the Llama family.</summary>
     private static bool IsFeedForward(string module) => module.EndsWith("down_proj", StringComparison.Ordinal);
 }

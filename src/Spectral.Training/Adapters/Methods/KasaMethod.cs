@@ -5,7 +5,8 @@ using Spectral.Training.Adapters.Files;
 namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
-/// KaSA: a trained diagonal between B and A, on a weight that lost its r smallest singular triplets U₀ σ₀ V₀ᵀ.
+/// KaSA: a trained diagonal between B and A, on a weight from which the r smallest singular triplets U₀ σ₀ V₀ᵀ are
+/// subtracted.
 /// </summary>
 internal sealed class KasaMethod : AdapterMethod
 {
@@ -18,12 +19,12 @@ internal sealed class KasaMethod : AdapterMethod
         + "- I‖); U0, sigma0, V0 the last r singular triplets";
     public override string Source => "Wang et al., 2024, arXiv 2412.06071";
     public override string Use =>
-        "Takes out what the weight hardly uses and weighs the new directions by importance. Starting "
-        + "needs the exact SVD of every layer; twice LoRA's rank runs in forward.";
+        "Removes what the weight hardly uses and weights the new directions by importance. The start "
+        + "needs the exact SVD of every layer; forward runs at twice LoRA's rank.";
     public override string PeftType => AdapterConfig.Lora;
     public override bool StartsAtBase => false;
 
-    // Earlier versions had a type of their own, with the penalties' weights beside the other keys.
+    // Earlier versions wrote a type of their own, with the penalties' weights among the other keys.
     public override string FormerPeftType => "KASA";
     internal override string StartTensor => U;
 

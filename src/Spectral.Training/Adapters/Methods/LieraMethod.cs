@@ -3,17 +3,24 @@ using Spectral.Training.Adapters.Expressions;
 
 namespace Spectral.Training.Adapters.Methods;
 
-/// <summary>LieRA: a multiplicative change of every entry; the published code takes the first order.</summary>
+/// <summary>LieRA: a multiplicative change of every entry. The published code uses the first order.</summary>
 internal sealed class LieraMethod : AdapterMethod
 {
     public override string Name => "liera";
     public override string Formula => "W∘(1 + s·B·A), or W∘exp(s·B·A)";
     public override string Source => "Si et al., 2025, arXiv 2504.00851";
     public override string Use =>
-        "Changes each entry in proportion to itself, so that the structure of the weight stays. The "
-        + "weight is made anew each step.";
+        "Changes each entry in proportion to itself, which keeps the structure of the weight. The "
+        + "weight is recomputed each step.";
     public override IReadOnlyList<AdapterSetting> Settings =>
-        [AdapterSetting.Choice("form", "First order of the exponential, or all of it.", "first-order", "exponential")];
+        [
+            AdapterSetting.Choice(
+                "form",
+                "First order of the exponential, or the exponential itself.",
+                "first-order",
+                "exponential"
+            ),
+        ];
 
     public override AdapterForm Form(AdapterBuilder layer)
     {

@@ -4,7 +4,7 @@ using Spectral.Training.Adapters.Files;
 namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
-/// LinChain: each C_i is stored as its difference from the identity, so that weight decay pulls there.
+/// LinChain. Each C_i is stored as its difference from the identity, so that weight decay pulls towards the identity.
 /// </summary>
 internal sealed class LinChainMethod : AdapterMethod
 {

@@ -3,9 +3,7 @@ using Spectral.Training.Adapters.Expressions;
 
 namespace Spectral.Training.Adapters.Methods;
 
-/// <summary>
-/// LoCA with locations that stay where they are drawn: the published method also moves them in its first phase.
-/// </summary>
+/// <summary>LoCA with fixed locations. The published method also moves them in its first phase.</summary>
 internal sealed class LocaMethod : AdapterMethod
 {
     private const string Count = "components";
@@ -13,16 +11,21 @@ internal sealed class LocaMethod : AdapterMethod
 
     public override string Name => "loca";
     public override string Formula =>
-        "W + scaling·C_outᵀ·F·C_in, C orthonormal DCT-II, F zero but for n trained coefficients at "
-        + "random places that stay";
+        "W + scaling·C_outᵀ·F·C_in, C orthonormal DCT-II, F zero except for n trained coefficients "
+        + "at fixed random places";
     public override string Source => "Du et al., 2025, arXiv 2502.06820";
-    public override string Use =>
-        "Like fourierft with half its rank: n numbers a layer, a core of rank n up to n = 512.";
+    public override string Use => "Like fourierft at half its rank: n numbers a layer, a core of rank n up to n = 512.";
     public override bool IsPublishedForm => false;
 
     public override IReadOnlyList<AdapterSetting> Settings =>
         [
-            AdapterSetting.Whole(Count, 256, 1, 1 << 20, "n, no more than the weight has elements."),
+            AdapterSetting.Whole(
+                Count,
+                256,
+                1,
+                1 << 20,
+                "Number n of coefficients, at most the number of elements of the weight."
+            ),
             new(Scaling, 1, -1e9, 1e9, "Factor of the change."),
             Frequencies.SeedSetting,
         ];
@@ -44,7 +47,7 @@ internal sealed class LocaMethod : AdapterMethod
         return Frequencies.Form(layer, left, c, right, layer.Setting(Scaling));
     }
 
-    /// <summary>Element i of row k of the orthonormal DCT-II of n points.</summary>
+    /// <summary>Returns element i of row k of the orthonormal DCT-II of n points.</summary>
     private static float Wave(int k, int i, int n) =>
         (float)(Math.Sqrt((k == 0 ? 1.0 : 2) / n) * Math.Cos(Math.PI * ((2L * i + 1) * k % (4L * n)) / (2 * n)));
 }

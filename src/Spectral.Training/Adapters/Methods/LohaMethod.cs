@@ -4,7 +4,7 @@ using Spectral.Training.Adapters.Files;
 
 namespace Spectral.Training.Adapters.Methods;
 
-/// <summary>LoHa as a Khatri-Rao core of rank r² where that is small.</summary>
+/// <summary>LoHa. For small r² it runs as a core of rank r², by Khatri-Rao products.</summary>
 internal sealed class LohaMethod : AdapterMethod
 {
     private const int LargestCore = 64;
@@ -13,8 +13,8 @@ internal sealed class LohaMethod : AdapterMethod
     public override string Formula => "W + s·(L1·R1)∘(L2·R2)";
     public override string Source => "Hyeon-Woo et al., 2021, arXiv 2108.06098";
     public override string Use =>
-        "A change of rank up to r² from 2r(in + out) numbers; up to rank 8 on the low-rank kernels, "
-        + "above by a weight made anew each step.";
+        "A change of rank up to r² from 2r(in + out) numbers. Up to rank 8 it runs on the low-rank "
+        + "kernels; above, the weight is recomputed each step.";
     public override IReadOnlyList<PeftField>? PeftFields { get; } =
     [
         PeftField.Rank(8),
@@ -40,7 +40,7 @@ internal sealed class LohaMethod : AdapterMethod
                 ),
             };
         }
-        // Column (i, j) of the core's L is column i of L1 times column j of L2; rows of R likewise.
+        // Column (i, j) of the core's L is column i of L1 times column j of L2, and the same for rows of R.
         Expression left = l1.Repeat(rank)
             .Permute(1, 2, 0)
             .Reshape((layer.Out, rank * rank))

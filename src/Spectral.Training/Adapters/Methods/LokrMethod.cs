@@ -4,7 +4,7 @@ using Spectral.Training.IO;
 
 namespace Spectral.Training.Adapters.Methods;
 
-/// <summary>LoKr: PEFT's shapes and start, the smaller factor zero.</summary>
+/// <summary>LoKr, with PEFT's shapes and start values: the smaller factor begins at zero.</summary>
 internal sealed class LokrMethod : AdapterMethod
 {
     private const string Factor = "factor";
@@ -25,8 +25,8 @@ internal sealed class LokrMethod : AdapterMethod
         .. PeftField.Ignored("rank_dropout", "module_dropout", "use_effective_conv2d"),
     ];
     public override string Use =>
-        "Few numbers at high rank. The weight is made anew each step, and its gradient costs what full "
-        + "fine-tuning's does.";
+        "Few numbers at high rank. The weight is recomputed each step, and its gradient costs as "
+        + "much as in full fine-tuning.";
 
     public override IReadOnlyList<AdapterSetting> Settings =>
         [
@@ -35,20 +35,20 @@ internal sealed class LokrMethod : AdapterMethod
                 -1,
                 -1,
                 65536,
-                "Largest size of W_1; -1: as near to square as the layer's sizes divide."
+                "Largest size of W_1; -1: W_1 and W_2 as close to square as the divisors allow."
             ) with
             {
                 PeftKey = "decompose_factor",
             },
-            AdapterSetting.Switch(Both, false, "W_1 of rank r too, where that is smaller.") with
+            AdapterSetting.Switch(Both, false, "Factorise W_1 too, at rank r, where that is smaller.") with
             {
                 PeftKey = "decompose_both",
             },
         ];
 
     /// <summary>
-    /// A key that came with the scale, in 0.14. Older versions would leave the scale out; they refuse a config with
-    /// this key, so it is written where the scale is not 1.
+    /// The key that was introduced together with the scale, in 0.14. Older versions would ignore the scale, but refuse
+    /// a config with this key. So it is written where the scale is not 1.
     /// </summary>
     private static PeftField Scaled =>
         new(ScaledKey)
@@ -60,7 +60,7 @@ internal sealed class LokrMethod : AdapterMethod
             },
         };
 
-    /// <summary>Up to 0.13 PEFT multiplies by 1, whatever alpha and rank are.</summary>
+    /// <summary>Corrects the scale: PEFT up to 0.13 multiplies by 1, whatever alpha and rank are.</summary>
     internal override AdapterOptions ReadForeign(JsonFields fields, AdapterOptions options) =>
         fields.Has(ScaledKey)
             ? options
@@ -89,8 +89,8 @@ internal sealed class LokrMethod : AdapterMethod
                     .Trained("lokr_w2_a", (high, rank), Start.KaimingUniform)
                     .MatMul(layer.Trained("lokr_w2_b", (rank, broad), Start.KaimingUniform))
                 : layer.Trained("lokr_w2", (high, broad), Start.KaimingUniform);
-        // All products of an element of one and of the other, then their four indices in the order (row of both, column
-        // of both).
+        // The product of every element of one factor with every element of the other, with the four indices then
+        // ordered as (row of both, column of both).
         Expression products = first
             .Reshape((tall * wide, 1))
             .MatMul(second.Reshape((1, high * broad)), scale: layer.Options.Scale);
@@ -102,8 +102,8 @@ internal sealed class LokrMethod : AdapterMethod
     }
 
     /// <summary>
-    /// The divisor pair of a size whose sum is least, the first no larger than the factor; the factor itself where that
-    /// divides.
+    /// Returns the pair of divisors of a size with the smallest sum and the first at most the factor; the factor itself
+    /// if it divides.
     /// </summary>
     internal static (int First, int Second) Factorize(int size, int factor)
     {

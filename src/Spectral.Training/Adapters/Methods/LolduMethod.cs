@@ -3,8 +3,8 @@ using Spectral.Training.Adapters.Expressions;
 namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
-/// LoLDU: the first r steps of an LU decomposition with partial pivoting, its pivots z trained beside a scale κ. What
-/// they start as is taken off by the same frame, so that the rank of the core stays r.
+/// LoLDU: the first r steps of an LU decomposition with partial pivoting, of which the pivots z and a scale κ train.
+/// Their start values are subtracted inside the same term, so that the rank of the core stays r.
 /// </summary>
 internal sealed class LolduMethod : AdapterMethod
 {
@@ -16,7 +16,8 @@ internal sealed class LolduMethod : AdapterMethod
     public override string Name => "loldu";
     public override string Formula => "W + Π·L_r·diag(kappa·z - kappa0·z0)·U_r, W = Π·L·diag(z)·U with unit diagonals";
     public override string Source => "Shi et al., 2024, arXiv 2410.13618";
-    public override string Use => "r + 1 numbers a layer, from an LU decomposition, the cheapest of all.";
+    public override string Use =>
+        "r + 1 numbers a layer, from an LU decomposition, the cheapest of all decompositions.";
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
@@ -54,8 +55,8 @@ internal sealed class LolduMethod : AdapterMethod
     }
 
     /// <summary>
-    /// r steps of elimination in F64 on the host, r·out·in products: Π L [rows, r], z [r], U [r, columns] with ones
-    /// where row and column agree.
+    /// Runs r steps of elimination in F64 on the host, r·out·in products. Returns Π L [rows, r], z [r] and U [r,
+    /// columns] with a unit diagonal.
     /// </summary>
     internal static (float[] L, float[] Z, float[] U) Decompose(float[] weight, int rows, int columns, int rank)
     {
@@ -70,7 +71,8 @@ internal sealed class LolduMethod : AdapterMethod
                 .Where(row => free[row])
                 .MaxBy(row => Math.Abs(left[row * columns + step]));
             double pivot = left[pivotRow * columns + step];
-            // A pivot of rounding size would blow up its row; clamped, the rest of the row keeps what it stands for.
+            // Dividing by a pivot of the size of rounding errors would blow up its row. With the pivot clamped, the row
+            // keeps its values in the product.
             if (Math.Abs(pivot) < 1e-6 * largest || pivot == 0)
             {
                 pivot =

@@ -7,8 +7,9 @@ using Spectral.Training.Adapters.Files;
 namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
-/// LoRA-Dash: some steps of LoRA show which singular directions u_i v_iᵀ of W the task changes most, relative to σ_i;
-/// then strengths ε of these train beside it. Until then ε, of the leading directions, is kept at zero.
+/// LoRA-Dash: a few steps of LoRA show which singular directions u_i v_iᵀ of W the task changes most, relative to σ_i.
+/// Then strengths ε of these directions train as well. Until then, the directions are the leading ones and ε is kept at
+/// zero.
 /// </summary>
 internal sealed class LoraDashMethod : AdapterMethod
 {
@@ -22,8 +23,8 @@ internal sealed class LoraDashMethod : AdapterMethod
         + "sigma after the first steps";
     public override string Source => "Si et al., 2024, arXiv 2409.01035";
     public override string Use =>
-        "LoRA with a few parameters where the task needs them most. Choosing them takes one exact SVD of "
-        + "every layer in the midst of training.";
+        "LoRA with a few more parameters where the task needs them most. Choosing them takes one "
+        + "exact SVD of every layer during training.";
     public override bool UsesTopK => true;
     public override bool ActsBetweenSteps => true;
 
@@ -34,7 +35,7 @@ internal sealed class LoraDashMethod : AdapterMethod
             100,
             1,
             1000000,
-            "Steps of plain LoRA before directions are chosen; half of the run's steps if those are fewer."
+            "Steps of plain LoRA before directions are chosen, at most half of the run's steps."
         ),
     ];
 
@@ -92,7 +93,7 @@ internal sealed class LoraDashMethod : AdapterMethod
     }
 
     /// <summary>
-    /// |u_iᵀ·L·R·v_i| / σ_i, the scale left out as it is the same for all; 0 where σ_i is nothing but rounding.
+    /// Returns |u_iᵀ·L·R·v_i| / σ_i, without the scale, which is the same for all; 0 where σ_i is only rounding error.
     /// </summary>
     private static double[] Changes(AdaptedModule module, SvdResult svd)
     {

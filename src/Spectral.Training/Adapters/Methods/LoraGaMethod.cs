@@ -5,8 +5,8 @@ using Spectral.Training.Adapters.Files;
 namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
-/// LoRA-GA: with Ḡ ≈ U S Vᵀ the gradient on calibration data, L = U[:, r:2r]·diag(S)·c and R = V[:, :r]ᵀ, or another
-/// split of the first 2r triplets. What the start adds is subtracted again, so that W' = W at first.
+/// LoRA-GA: starts with L = U[:, r:2r]·diag(S)·c and R = V[:, :r]ᵀ, or another split of the first 2r triplets, where Ḡ
+/// ≈ U S Vᵀ is the gradient on calibration data. The start is subtracted again, so that W' = W at first.
 /// </summary>
 internal sealed class LoraGaMethod : AdapterMethod
 {
@@ -14,8 +14,8 @@ internal sealed class LoraGaMethod : AdapterMethod
     public override string Formula => "W + (alpha/rank)·(B·A − B0·A0), B0 and A0 from the SVD of the gradient";
     public override string Source => "Wang, Yu and Li, 2024, arXiv 2407.05000";
     public override string Use =>
-        "Starts where full fine-tuning would go first: fewer steps to the same loss, at the price of a "
-        + "pass over calibration data.";
+        "Starts in the direction of full fine-tuning's first step: fewer steps to the same loss, for "
+        + "one pass over calibration data.";
     public override string PeftType => AdapterConfig.Lora;
     public override bool StartsFromData => true;
 
@@ -23,20 +23,21 @@ internal sealed class LoraGaMethod : AdapterMethod
     [
         AdapterSetting.Choice(
             "direction",
-            "Which triplets A and B take: the first r and the next, the other way round, or by turns.",
+            "Triplets of A and B: the first r and the next r, the other way round, or alternating.",
             "arb2r",
             "a2rbr",
             "arbr"
         ),
         AdapterSetting.Choice(
             "scaling",
-            "Size of B: out^(1/4)/√gamma; sigma_1(W)/S_1; both factors over the scale; as it is.",
+            "Scale of the start: B by out^(1/4)/√gamma; B by sigma_1(W)/S_1; both divided by alpha/rank; "
+                + "unscaled.",
             "stable",
             "weight-svd",
             "gd-scale",
             "unit"
         ),
-        new("gamma", 16, 1e-6, 1e6, "Of the stable scaling."),
+        new("gamma", 16, 1e-6, 1e6, "The gamma of the stable scaling."),
     ];
 
     public override AdapterForm Form(AdapterBuilder layer)
@@ -68,7 +69,7 @@ internal sealed class LoraGaMethod : AdapterMethod
                         return 2 * i + (second ? 1 : 0);
                     return second ? rank + i : i;
                 }
-                // Whether B takes the second half; where the two take turns, B has the first of each pair.
+                // Whether B takes the second half. If the two alternate, B has the first of each pair.
                 bool second = direction == 0;
                 int[] left = [.. Enumerable.Range(0, rank).Select(i => Place(i, second))];
                 int[] right = [.. Enumerable.Range(0, rank).Select(i => Place(i, !second))];

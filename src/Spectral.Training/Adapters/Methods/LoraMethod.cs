@@ -4,7 +4,7 @@ using Spectral.Training.Adapters.Files;
 
 namespace Spectral.Training.Adapters.Methods;
 
-/// <summary>LoRA. B starts at zero, or so that its product with A is zero: W' = W at first.</summary>
+/// <summary>LoRA. B starts at zero, or such that its product with A is zero, so that W' = W at first.</summary>
 internal sealed class LoraMethod : AdapterMethod
 {
     private const string Bias = "lora_B.bias";
@@ -26,7 +26,7 @@ internal sealed class LoraMethod : AdapterMethod
         AdapterSetting.Switch(
             HasBias,
             false,
-            "A trained bias beside B, scaled with it; a layer without a bias gets one, and then cannot be merged."
+            "A trained bias at B, with the same scale; a layer without a bias gets one, and then cannot be merged."
         ) with
         {
             PeftKey = "lora_bias",
@@ -49,7 +49,7 @@ internal sealed class LoraMethod : AdapterMethod
         };
     }
 
-    /// <summary>A LoRA term as PEFT names it.</summary>
+    /// <summary>Declares a LoRA term with PEFT's names.</summary>
     internal static LowRankTerm Term(AdapterBuilder layer, int rank, Start? right = null) =>
         new(
             Left(layer, rank),
@@ -58,8 +58,8 @@ internal sealed class LoraMethod : AdapterMethod
         );
 
     /// <summary>
-    /// A and B of an embedding [V, D] as PEFT has them: A [r, V], whose columns are looked up, begins at zero, B [D, r]
-    /// at N(0, 1), however other layers begin.
+    /// Declares A and B of an embedding [V, D] as in PEFT. A [r, V], whose columns are looked up, begins at zero and B
+    /// [D, r] at N(0, 1), however other layers begin.
     /// </summary>
     private static LowRankTerm EmbeddingTerm(AdapterBuilder layer, int rank)
     {
@@ -68,7 +68,7 @@ internal sealed class LoraMethod : AdapterMethod
         return new LowRankTerm(a.Transpose(), b.Transpose(), layer.Options.Scale);
     }
 
-    /// <summary>Its B, at a learning rate of its own.</summary>
+    /// <summary>Declares LoRA's B, with its own learning rate.</summary>
     internal static Factor Left(AdapterBuilder layer, int rank, Start? start = null) =>
         layer.Trained(LoraNames.B, (layer.Out, rank), start, layer.Options.LearningRateRatio);
 

@@ -4,8 +4,8 @@ using Spectral.Training.Adapters.Files;
 namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
-/// LoRA-One: with −Ḡ ≈ U S Vᵀ on calibration data, L = U√S/√(S_1·γ) and R = √S Vᵀ/√(S_1·γ): W' begins one step along
-/// the gradient.
+/// LoRA-One: starts with L = U√S/√(S_1·γ) and R = √S Vᵀ/√(S_1·γ), where −Ḡ ≈ U S Vᵀ on calibration data. W' begins one
+/// step along the negative gradient.
 /// </summary>
 internal sealed class LoraOneMethod : AdapterMethod
 {
@@ -14,7 +14,7 @@ internal sealed class LoraOneMethod : AdapterMethod
         "W + (alpha/√rank)·B·A, B·A begins as the best rank-r part of −gradient/(gamma·S_1)";
     public override string Source => "Zhang, Liu and Chen, 2025, arXiv 2502.01235";
     public override string Use =>
-        "Makes the first step of full fine-tuning its start. The model's output differs from the base's "
+        "Starts from the first step of full fine-tuning. The model's output differs from the base's "
         + "from the beginning.";
     public override string PeftType => AdapterConfig.Lora;
     public override IReadOnlyList<PeftField>? PeftFields { get; } =
@@ -23,7 +23,7 @@ internal sealed class LoraOneMethod : AdapterMethod
     public override bool StartsAtBase => false;
 
     public override IReadOnlyList<AdapterSetting> Settings { get; } =
-    [new("gamma", 128, 1e-6, 1e6, "The start's size is 1/gamma of the largest singular value's.")];
+    [new("gamma", 128, 1e-6, 1e6, "The start's largest singular value is 1/gamma.")];
 
     public override AdapterForm Form(AdapterBuilder layer) =>
         new()

@@ -6,9 +6,9 @@ using Spectral.Training.Adapters.Files;
 namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
-/// LoRA-SB: Adam's first step is about −η·sign(Ḡ) ≈ L·diag(S)·R, its leading triplets on calibration data; L and R
-/// stay, C = diag(S) trains densely. As LᵀL = I and RRᵀ = I, the gradient of C, LᵀGRᵀ, is the best approximation of the
-/// full one G in their subspace.
+/// LoRA-SB: Adam's first step is about −η·sign(Ḡ). Its leading triplets on calibration data, L·diag(S)·R, are the
+/// start; L and R are frozen, and C, which begins as diag(S), trains as a dense matrix. As LᵀL = I and RRᵀ = I, the
+/// gradient of C, LᵀGRᵀ, is the best approximation of the full gradient G in their subspace.
 /// </summary>
 internal sealed class LoraSbMethod : AdapterMethod
 {
@@ -19,13 +19,13 @@ internal sealed class LoraSbMethod : AdapterMethod
         "W + B·C·A, C trained, rank × rank; B·C·A begins as the best rank-r part of −step·sign(gradient)";
     public override string Source => "Ponkshe et al., 2024, arXiv 2411.19557";
     public override string Use =>
-        "Follows full fine-tuning as closely as rank² parameters a layer can; take a larger rank than "
-        + "LoRA's. Alpha is not used.";
+        "Follows full fine-tuning as closely as rank² parameters a layer can. Choose a larger rank "
+        + "than for LoRA. Alpha is not used.";
     public override bool StartsFromData => true;
     public override bool StartsAtBase => false;
 
     public override IReadOnlyList<AdapterSetting> Settings { get; } =
-    [new("step", 2e-4, 1e-12, 1, "Learning rate of the step that the start stands for.")];
+    [new("step", 2e-4, 1e-12, 1, "Learning rate of the step that the start represents.")];
 
     public override AdapterForm Form(AdapterBuilder layer)
     {

@@ -6,8 +6,8 @@ using Spectral.Training.Adapters.Files;
 namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
-/// LoRA-XS: both factors are frozen singular frames, the r×r matrix between them trains. It is folded into the left
-/// one, so that backward reads no x.
+/// LoRA-XS: both factors are frozen singular vectors, and the r×r matrix between them trains. It is multiplied into the
+/// left factor, so that backward reads no x.
 /// </summary>
 internal sealed class LoraXsMethod : AdapterMethod
 {
@@ -17,9 +17,9 @@ internal sealed class LoraXsMethod : AdapterMethod
     public override string Name => "lora-xs";
     public override string Formula => "W + s·(U_r diag(sigma_r))·C·V_rᵀ, C [r, r] trained";
     public override string Source => "Bałazy et al., 2024, arXiv 2405.17604";
-    public override string Use => "r² numbers a layer, whatever its size: many adapters of one model in little memory.";
+    public override string Use => "r² numbers a layer of any size: many adapters of one model in little memory.";
 
-    // It is published with noise of 1e-5 between the factors in place of zero.
+    // The published form starts with noise of 1e-5 instead of zero.
     public override bool StartsAtBase => false;
 
     public override AdapterForm Form(AdapterBuilder layer) => new() { Terms = [Term(layer, Start.Normal(1e-5))] };
@@ -28,7 +28,7 @@ internal sealed class LoraXsMethod : AdapterMethod
 
     public override void Initialize(IReadOnlyList<AdapterStart> starts) => Begin(starts);
 
-    /// <summary>U_r diag(σ_r) and V_rᵀ.</summary>
+    /// <summary>Starts the factors as U_r diag(σ_r) and V_rᵀ.</summary>
     internal static void Begin(IReadOnlyList<AdapterStart> starts) =>
         SingularTriplets.Compute(
             starts,

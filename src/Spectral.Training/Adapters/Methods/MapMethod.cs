@@ -5,7 +5,7 @@ using Spectral.Training.Adapters.Files;
 
 namespace Spectral.Training.Adapters.Methods;
 
-/// <summary>MAP: the whole matrix is one vector with one trained length, and so is its change.</summary>
+/// <summary>MAP: the whole matrix is treated as one vector with a trained norm, and so is its change.</summary>
 internal sealed class MapMethod : AdapterMethod
 {
     private const string Alpha = "map_alpha";
@@ -16,7 +16,8 @@ internal sealed class MapMethod : AdapterMethod
     public override string Formula => "alpha·W/|W| + beta·B·A/|B·A|, Frobenius norms";
     public override string Source => "MAP, 2025";
     public override string Use =>
-        "Two lengths a layer beside LoRA’s numbers; norms from r×r products, the change itself is never made.";
+        "Two norms a layer beside LoRA’s numbers. The norms come from r×r products; the change "
+        + "itself is never formed.";
     public override bool IsPublishedForm => false;
 
     public override AdapterForm Form(AdapterBuilder layer)
@@ -29,7 +30,7 @@ internal sealed class MapMethod : AdapterMethod
         Factor norm = layer.Frozen(Norm, 1);
         Expression scale = alpha.Multiply(norm.Reciprocal(), Broadcast.PerElement);
         Expression length = b.MatMul(b, transposeA: true).Dot(a.MatMul(a, transposeB: true)).Sqrt(SmallestSquare);
-        // The output scale is on the change too, so it is divided out there.
+        // The output scale also acts on the change, so it is divided out there.
         Expression left = b.Multiply(
             beta.Multiply(length.Multiply(scale, Broadcast.PerElement).Reciprocal(), Broadcast.PerElement),
             Broadcast.Single

@@ -4,9 +4,9 @@ using Spectral.Training.Adapters.Expressions;
 namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
-/// MatryoshkaLoRA: LoRAs of the nested ranks 1, 2, 4, … r trained at once, each the first rows of A and columns of B
-/// with the scale of its rank:
-/// a fixed diagonal P_i = Σ scale(r_j) over the ranks r_j above i.
+/// MatryoshkaLoRA: LoRAs of the nested ranks 1, 2, 4, … r train at once. Each is the first rows of A and columns of B
+/// with the scale of its rank. Together they are one LoRA with a fixed diagonal P_i = Σ scale(r_j) over the ranks r_j
+/// above i.
 /// </summary>
 internal sealed class MatryoshkaMethod : AdapterMethod
 {
@@ -16,8 +16,8 @@ internal sealed class MatryoshkaMethod : AdapterMethod
         + "(alpha/k)·B[:, :k]·A[:k]";
     public override string Source => "MatryoshkaLoRA, IST-DASLab";
     public override string Use =>
-        "One training for all ranks: any prefix of 1, 2, 4, … directions works by itself, so that size "
-        + "can be chosen later. Costs what LoRA costs.";
+        "One training for all ranks: any prefix of 1, 2, 4, … directions works by itself, so that "
+        + "the size can be chosen later. Costs as much as LoRA.";
 
     public override IReadOnlyList<AdapterSetting> Settings { get; } = [Prefixes.Setting];
 
@@ -45,7 +45,7 @@ internal sealed class MatryoshkaMethod : AdapterMethod
                 .Select(i => (float)Nested(layer.Rank).Where(rank => rank > i).Sum(layer.Options.ScaleAt)),
         ];
 
-    /// <summary>Powers of two below the rank, and the rank.</summary>
+    /// <summary>Returns the powers of two below the rank, and the rank.</summary>
     private static IEnumerable<int> Nested(int rank)
     {
         for (int nested = 1; nested < rank; nested *= 2)

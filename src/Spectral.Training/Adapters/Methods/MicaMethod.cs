@@ -3,7 +3,7 @@ using Spectral.Training.Adapters.Files;
 
 namespace Spectral.Training.Adapters.Methods;
 
-/// <summary>MiCA: the left factor is fixed to the minor left singular vectors, A starts at zero.</summary>
+/// <summary>MiCA: the left factor is frozen at the last left singular vectors, and A starts at zero.</summary>
 internal sealed class MicaMethod : AdapterMethod
 {
     private const string A = LoraNames.A;
@@ -13,7 +13,7 @@ internal sealed class MicaMethod : AdapterMethod
     public override string Formula => "W + s·U_min·A, U_min = the last r left singular vectors, frozen";
     public override string Source => "PEFT, init_lora_weights mica";
     public override string Use =>
-        "Half of the trainable numbers of LoRA: only A trains. Starting needs the exact SVD of every layer.";
+        "Half of LoRA's trainable parameters: only A trains. The start needs the exact SVD of every layer.";
     public override string PeftType => "LORA";
     public override string? PeftInit => "mica";
 

@@ -3,7 +3,7 @@ using Spectral.Training.Adapters.Files;
 
 namespace Spectral.Training.Adapters.Methods;
 
-/// <summary>MiLoRA, minor components: as PiSSA from the other end of the spectrum.</summary>
+/// <summary>MiLoRA, minor components: like PiSSA with the smallest singular triplets.</summary>
 internal sealed class MiloraMethod : AdapterMethod
 {
     private const string A = LoraNames.A;
@@ -13,8 +13,8 @@ internal sealed class MiloraMethod : AdapterMethod
     public override string Formula => "W - s·B0·A0 + s·B·A, B0·A0 = the last r singular triplets of W over s";
     public override string Source => "Wang et al., 2024, arXiv 2406.09044";
     public override string Use =>
-        "LoRA in the directions the weight uses least, so that what it knows is disturbed least. "
-        + "Starting needs the exact SVD of every layer.";
+        "LoRA in the directions the weight uses least, to disturb as little as possible of what it "
+        + "knows. The start needs the exact SVD of every layer.";
     public override string PeftType => "LORA";
 
     public override AdapterForm Form(AdapterBuilder layer)

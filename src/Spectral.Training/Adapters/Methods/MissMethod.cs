@@ -6,9 +6,9 @@ using Spectral.Training.IO;
 namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
-/// MiSS (once Bone): inputs are summed over their blocks of r, so that the right factor is the identity, repeated. No
-/// scale. Its variant <c>mini</c> repeats columns of B; <c>bat</c> has a matrix per block of outputs, and multiplies
-/// the weight by it.
+/// MiSS (formerly Bone): inputs are summed over their blocks of r, so that the right factor is the identity, repeated.
+/// There is no scale. The variant <c>mini</c> repeats columns of B. The variant <c>bat</c> has a matrix per block of
+/// outputs and multiplies the weight by it.
 /// </summary>
 internal sealed class MissMethod : AdapterMethod
 {
@@ -21,8 +21,8 @@ internal sealed class MissMethod : AdapterMethod
 
     private static readonly AdapterSetting VariantSetting = AdapterSetting.Choice(
         Variant,
-        "B as it is; mini: mini-rank columns, repeated; bat: W·B + B in blocks of r×r, which makes the weight anew "
-            + "each step.",
+        "miss: B as it is; mini: mini-rank columns, repeated; bat: W·B + B in blocks of r×r, which "
+            + "recomputes the weight each step.",
         "miss",
         Mini,
         Bat
@@ -40,8 +40,8 @@ internal sealed class MissMethod : AdapterMethod
         new(Init) { Read = ReadVariant, Write = WriteVariant },
     ];
     public override string Use =>
-        "One factor trains and it starts with a gradient at once, at LoRA's cost: r·out numbers a layer. "
-        + "Ranks of 32 to 128 are customary.";
+        "Only one factor trains, and it has a gradient from the first step, at LoRA's cost: r·out "
+        + "numbers a layer. Ranks of 32 to 128 are customary.";
     public override string? FormerPeftType => "BONE";
     public override IReadOnlyDictionary<string, string?> FormerLeaves { get; } =
         new Dictionary<string, string?> { ["bone_block"] = Block };
@@ -54,7 +54,7 @@ internal sealed class MissMethod : AdapterMethod
                 1,
                 1,
                 65536,
-                "Columns of B in the variant mini, a divisor of the outputs."
+                "Number of columns of B in the variant mini, a divisor of the outputs."
             ) with
             {
                 PeftKey = "mini_r",
@@ -95,8 +95,8 @@ internal sealed class MissMethod : AdapterMethod
 
         (int down, int across) = (layer.Out / rank, layer.In / rank);
         Factor block = layer.Trained(Block, (down, rank, rank));
-        // A row of the weight is its pieces of r, one after another: those of a block of outputs are the rows of one
-        // product.
+        // A row of the weight is a sequence of pieces of length r. The pieces of one block of outputs are the rows of
+        // one product.
         Expression turned = layer
             .Weight.Reshape((down, rank * across, rank))
             .MatMul(block)

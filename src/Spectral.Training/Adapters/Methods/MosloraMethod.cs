@@ -3,13 +3,13 @@ using Spectral.Training.Adapters.Files;
 
 namespace Spectral.Training.Adapters.Methods;
 
-/// <summary>MoSLoRA: a trained mixer between the factors.</summary>
+/// <summary>MoSLoRA: a trained r×r matrix mixes the subspaces of the two factors.</summary>
 internal sealed class MosloraMethod : AdapterMethod
 {
     public override string Name => "moslora";
     public override string Formula => "W + s·B·C·A, C [r, r] trained";
     public override string Source => "Wu et al., 2024, arXiv 2406.11909";
-    public override string Use => "LoRA whose subspaces mix: r² more numbers, merged as cheaply.";
+    public override string Use => "LoRA with mixed subspaces: r² more numbers, merged as cheaply.";
 
     public override AdapterForm Form(AdapterBuilder layer)
     {

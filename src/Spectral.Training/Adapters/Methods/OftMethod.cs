@@ -6,7 +6,7 @@ using Spectral.Training.IO;
 namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
-/// OFT: blocks of the input turned. Whether a file's rotations are exact is in its config, as in PEFT.
+/// OFT: rotates blocks of the inputs. As in PEFT, the config of a file says whether its rotations are exact.
 /// </summary>
 internal sealed class OftMethod : AdapterMethod
 {
@@ -28,8 +28,8 @@ internal sealed class OftMethod : AdapterMethod
             .. PeftField.Ignored("module_dropout"),
         ];
     public override string Use =>
-        "Keeps angles between neurons. in·(block − 1)/2 numbers a layer; the weight is made anew each "
-        + "step, and its gradient costs what full fine-tuning's does.";
+        "Keeps the angles between neurons. in·(block − 1)/2 numbers a layer. The weight is "
+        + "recomputed each step, and its gradient costs as much as in full fine-tuning.";
 
     public override IReadOnlyList<AdapterSetting> Settings =>
         [
@@ -38,36 +38,36 @@ internal sealed class OftMethod : AdapterMethod
                 32,
                 2,
                 4096,
-                "Size of the rotations; the nearest divisor of a layer's inputs."
+                "Size of the rotations, rounded to the nearest divisor of a layer's inputs."
             ) with
             {
                 PeftKey = "oft_block_size",
             },
             BlockSizes.NumberSetting("r"),
-            AdapterSetting.Switch(Share, false, "One rotation for all blocks of a layer.") with
+            AdapterSetting.Switch(Share, false, "Share one rotation between all blocks of a layer.") with
             {
                 PeftKey = "block_share",
             },
             AdapterSetting.Switch(
                 Constrained,
                 false,
-                "COFT: the skew-symmetric matrices of a layer no longer than eps/√blocks."
+                "COFT: limit the norm of a layer's skew-symmetric matrices to eps/√blocks."
             ) with
             {
                 PeftKey = "coft",
             },
-            new(Bound, 6e-5, 1e-9, 1e6, "That length.") { PeftKey = "eps" },
+            new(Bound, 6e-5, 1e-9, 1e6, "The eps of that limit.") { PeftKey = "eps" },
             .. CayleyRotation.Settings(neumann: true),
             AdapterSetting.Switch(
                 FormerSeries,
                 false,
-                "The series of PEFT 0.16 and 0.17, whose last term counts twice."
+                "Use the series of PEFT 0.16 and 0.17, whose last term counts twice."
             ),
         ];
 
     /// <summary>
-    /// The first version whose series is this one's: PEFT tells by it which series a file was trained with, and warns
-    /// where it is missing.
+    /// The field with the first version of PEFT that has this series. PEFT uses it to tell which series a file was
+    /// trained with, and warns if it is missing.
     /// </summary>
     private PeftField Version =>
         new(VersionKey)
@@ -81,7 +81,10 @@ internal sealed class OftMethod : AdapterMethod
 
     internal override bool Reads(JsonFields fields) => !BoftMethod.IsFormerOft(fields);
 
-    /// <summary>PEFT writes its version from 0.18 on, the one that changed the series.</summary>
+    /// <summary>
+    /// Selects the former series for files without a version: PEFT writes its version since 0.18, which changed the
+    /// series.
+    /// </summary>
     internal override AdapterOptions ReadForeign(JsonFields fields, AdapterOptions options) =>
         CayleyRotation.IsSeries(this, options) && !fields.Has(VersionKey) ? options.With(FormerSeries, 1) : options;
 

@@ -4,7 +4,8 @@ using Spectral.Training.Adapters.Files;
 namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
-/// OLoRA: B starts as the first r columns of Q and A as the first r rows of the triangular factor, T = Qᵀ W.
+/// OLoRA: B starts as the first r columns of Q and A as the first r rows of the triangular factor T = Qᵀ W. The start
+/// is subtracted again.
 /// </summary>
 internal sealed class OloraMethod : AdapterMethod
 {
@@ -14,7 +15,8 @@ internal sealed class OloraMethod : AdapterMethod
     public override string Name => "olora";
     public override string Formula => "W - s·Q_r·T_r + s·B·A, W = Q·T its QR decomposition";
     public override string Source => "Büyükakyüz, 2024, arXiv 2406.01775";
-    public override string Use => "LoRA from an orthonormal start without an SVD: one QR of r columns per layer.";
+    public override string Use =>
+        "LoRA with an orthonormal start that needs no SVD: one QR decomposition of r columns per layer.";
     public override string PeftType => "LORA";
     public override string? PeftInit => "olora";
 

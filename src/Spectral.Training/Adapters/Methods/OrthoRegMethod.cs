@@ -4,9 +4,9 @@ using Spectral.Training.Adapters.Files;
 namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
-/// OrthoReg: a LoRA whose change is pressed towards an orthogonal matrix. ‖ΔWᵀΔW − I‖_F² = s⁴ tr(GHGH) − 2s² tr(GH) +
-/// in with the r×r matrices G = BᵀB and H = AAᵀ; for out &lt; in, ΔWΔWᵀ takes its place, which changes the constant
-/// alone.
+/// OrthoReg: a LoRA with a penalty that pulls its change towards an orthogonal matrix. ‖ΔWᵀΔW − I‖_F² = s⁴ tr(GHGH) −
+/// 2s² tr(GH) + in with the r×r matrices G = BᵀB and H = AAᵀ. For out &lt; in, ΔWΔWᵀ is used instead, which changes
+/// only the constant.
 /// </summary>
 internal sealed class OrthoRegMethod : AdapterMethod
 {
@@ -15,8 +15,8 @@ internal sealed class OrthoRegMethod : AdapterMethod
     public override string Source => "Liu et al., 2026, arXiv 2604.17078";
     public override bool IsPublishedForm => false;
     public override string Use =>
-        "For adapters whose sum is to be used: orthogonal changes interfere less. The penalty costs r×r "
-        + "products once per step.";
+        "For adapters that are to be added up: orthogonal changes interfere less. The penalty costs "
+        + "r×r products once per step.";
     public override string PeftType => AdapterConfig.Lora;
 
     public override IReadOnlyList<AdapterSetting> Settings { get; } =
@@ -28,7 +28,7 @@ internal sealed class OrthoRegMethod : AdapterMethod
         return new AdapterForm { Terms = [term], Penalty = ChangeOrthogonality(term).Scale(layer.Setting("lambda")) };
     }
 
-    /// <summary>s⁴ tr(GHGH) − 2s² tr(GH); [1].</summary>
+    /// <summary>Returns the penalty s⁴ tr(GHGH) − 2s² tr(GH); [1].</summary>
     internal static Expression ChangeOrthogonality(LowRankTerm term)
     {
         Expression left = term.Left.MatMul(term.Left, transposeA: true);

@@ -8,9 +8,9 @@ using Spectral.Training.Numerics;
 namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
-/// Orthogonal adaptation: A is a slice of one orthonormal basis that all tasks share, each task having rows of its own,
-/// so that A_i A_jᵀ = 0. The basis depends on the layer's inputs alone, not on the seed: adapters that are trained
-/// apart fit together.
+/// Orthogonal adaptation: A is a slice of one orthonormal basis that all tasks share. Each task has its own rows, so
+/// that A_i A_jᵀ = 0. The basis depends only on the number of inputs, not on the seed, so that adapters trained
+/// separately are orthogonal.
 /// </summary>
 internal sealed class OrthogonalAdaptationMethod : AdapterMethod
 {
@@ -20,8 +20,8 @@ internal sealed class OrthogonalAdaptationMethod : AdapterMethod
     public override string Source => "Po et al., 2024, arXiv 2312.02432";
     public override bool IsPublishedForm => false;
     public override string Use =>
-        "For adapters that are trained apart and added up later: on inputs of one task's rows the others "
-        + "change nothing. All tasks take the same rank.";
+        "For adapters that are trained separately and added up later: on inputs in one task's rows "
+        + "the others change nothing. All tasks need the same rank.";
     public override string PeftType => AdapterConfig.Lora;
 
     public override IReadOnlyList<AdapterSetting> Settings { get; } =
@@ -31,8 +31,8 @@ internal sealed class OrthogonalAdaptationMethod : AdapterMethod
             0,
             0,
             65535,
-            "Which rows of the basis are this adapter's; every task needs a number of its own, and (task "
-                + "+ 1)·rank rows have to exist."
+            "Number of the task, which selects its rows of the basis. Every task needs a different one, "
+                + "and (task + 1)·rank rows have to exist."
         ),
     ];
 
@@ -57,7 +57,8 @@ internal sealed class OrthogonalAdaptationMethod : AdapterMethod
     }
 
     /// <summary>
-    /// Rows are made orthonormal from the first on: those of a task do not depend on the tasks after it.
+    /// Draws the basis. Rows are orthonormalised from the first one on, so that those of a task do not depend on later
+    /// tasks.
     /// </summary>
     public override void Initialize(IReadOnlyList<AdapterStart> starts)
     {

@@ -4,33 +4,33 @@ using Spectral.Training.IO;
 namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
-/// O-LoRA: a task's A is kept orthogonal to those of the tasks before it, whose whole changes stay, frozen. They come
-/// from an adapter of any method whose form is low-rank (<see cref="AdapterOptions.PreviousAdapter"/>), so a chain of
-/// tasks is a chain of folders, each complete.
+/// O-LoRA: a task's A is kept orthogonal to those of earlier tasks, whose changes are kept frozen. These come from an
+/// adapter of any method with a low-rank form (<see cref="AdapterOptions.PreviousAdapter"/>). A chain of tasks is thus
+/// a chain of folders, each of which is complete.
 /// </summary>
 internal sealed class OrthogonalTasksMethod : AdapterMethod
 {
     private const string B = "lora_B_previous.weight";
     private const string A = "lora_A_previous.weight";
 
-    /// <summary>The setting that holds p.</summary>
+    /// <summary>The name of the setting with the rank p of the earlier tasks.</summary>
     internal const string PreviousRank = "previous-rank";
 
-    // Below it an overlap counts as none, and has no direction to push to.
+    // Below this, an overlap counts as zero and has no gradient.
     private const double SmallestSquare = 1e-20;
 
     public override string Name => "o-lora";
     public override string Formula =>
-        "W + B_p·A_p + (alpha/rank)·B·A, loss + weight·Σ |A_p·Aᵀ|; B_p, A_p of the tasks before";
+        "W + B_p·A_p + (alpha/rank)·B·A, loss + weight·Σ |A_p·Aᵀ|; B_p, A_p of the earlier tasks";
     public override string Source => "Wang et al., 2023, arXiv 2310.14152";
     public override string Use =>
-        "One task after another without forgetting, a folder per task; without --previous-adapter it is "
-        + "LoRA on the first task. Ranks add up in forward.";
+        "One task after another without forgetting, with a folder per task. Without "
+        + "--previous-adapter it is LoRA on the first task. Ranks add up in forward.";
 
     public override IReadOnlyList<AdapterSetting> Settings { get; } =
     [
         new("weight", 0.5, 0, 1e6, "Weight of the penalty."),
-        AdapterSetting.Whole(PreviousRank, 0, 0, 1 << 16, "Rank of the tasks before; --previous-adapter sets it."),
+        AdapterSetting.Whole(PreviousRank, 0, 0, 1 << 16, "Rank of the earlier tasks; --previous-adapter sets it."),
     ];
 
     public override AdapterForm Form(AdapterBuilder layer)
@@ -76,7 +76,7 @@ internal sealed class OrthogonalTasksMethod : AdapterMethod
             throw new InputException($"{previous}: its rank is {lora.Rank}, the setting {PreviousRank} says {p}");
         foreach (AdapterStart start in starts)
         {
-            // A layer that no earlier task changed keeps zeros, which nothing overlaps.
+            // A layer that no earlier task changed keeps zeros, with which nothing overlaps.
             if (reader.Modules.FirstOrDefault(module => module.Shape.Name == start.Module.Name) is not { } module)
                 continue;
             if (module.Shape.Out != start.Module.Out || module.Shape.In != start.Module.In)

@@ -4,8 +4,8 @@ using Spectral.Training.Adapters.Expressions;
 namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
-/// PEGO: the rank is split among a group of LoRAs B_i A_i whose column spaces are kept apart, and whose rows are kept
-/// out of the span of V_k, the leading right singular vectors of W.
+/// PEGO: the rank is split among a group of LoRAs B_i A_i. Penalties keep their column spaces orthogonal to each other
+/// and their rows orthogonal to V_k, the leading right singular vectors of W.
 /// </summary>
 internal sealed class PegoMethod : AdapterMethod
 {
@@ -19,20 +19,14 @@ internal sealed class PegoMethod : AdapterMethod
     public override bool IsPublishedForm => false;
     public override string Use =>
         "For data unlike that of training: keeps what the base knows and learns several different "
-        + "changes beside it, at LoRA's size.";
+        + "changes, at LoRA's size.";
     public override bool UsesTopK => true;
 
     public override IReadOnlyList<AdapterSetting> Settings { get; } =
     [
-        AdapterSetting.Whole("members", 2, 1, 1024, "LoRAs in the group, at most the rank."),
-        new("diversity", 1e-3, 0, 1e6, "Weight of the penalty that keeps the members apart."),
-        new(
-            "preservation",
-            1e-3,
-            0,
-            1e6,
-            "Weight of the penalty that keeps the change out of the weight's main directions."
-        ),
+        AdapterSetting.Whole("members", 2, 1, 1024, "Number of LoRAs in the group, at most the rank."),
+        new("diversity", 1e-3, 0, 1e6, "Weight of the penalty on overlaps between the members."),
+        new("preservation", 1e-3, 0, 1e6, "Weight of the penalty on changes in the weight's main directions."),
     ];
 
     public override AdapterForm Form(AdapterBuilder layer)

@@ -4,7 +4,7 @@ using Spectral.Training.Adapters.Files;
 namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
-/// PiSSA: A and B start as the leading singular triplets, σ split evenly, and what they start as is taken off the base.
+/// PiSSA: A and B start as the leading singular triplets with σ split evenly, and these are subtracted from the base.
 /// </summary>
 internal sealed class PissaMethod : AdapterMethod
 {
@@ -15,7 +15,8 @@ internal sealed class PissaMethod : AdapterMethod
     public override string Formula => "W - s·B0·A0 + s·B·A, B0·A0 = U_r diag(sigma_r/s) V_rᵀ, s = alpha/rank";
     public override string Source => "Meng et al., 2024, arXiv 2404.02948";
     public override string Use =>
-        "LoRA that trains the principal singular directions themselves; converges faster than LoRA from the same rank.";
+        "LoRA that trains the principal singular directions themselves. Converges faster than LoRA "
+        + "at the same rank.";
     public override string PeftType => "LORA";
     public override string? PeftInit => LoraStartKey.Pissa;
 

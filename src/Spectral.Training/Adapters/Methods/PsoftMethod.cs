@@ -6,9 +6,9 @@ using Spectral.Training.Adapters.Files;
 namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
-/// PSOFT: a scaled rotation of the leading singular directions, which the file holds. PEFT's alpha cancels and is not
-/// read. PEFT keeps no directions and repeats its SVD whenever it loads a folder; their signs, on which the rotation
-/// depends, differ between LAPACKs and from the GPU's.
+/// PSOFT: a scaled rotation of the leading singular directions, which are stored in the file. PEFT's alpha cancels and
+/// is not read. PEFT does not store the directions but repeats its SVD when it loads a folder. Their signs, on which
+/// the rotation depends, differ between LAPACK versions and GPUs.
 /// </summary>
 internal sealed class PsoftMethod : AdapterMethod
 {
@@ -24,8 +24,8 @@ internal sealed class PsoftMethod : AdapterMethod
     public override string Source =>
         "Efficient Orthogonal Fine-Tuning with Principal Subspace Adaptation, 2026, openreview FSHrinMArK";
     public override string Use =>
-        "Orthogonal fine-tuning at LoRA's speed: r(r − 1)/2 + 2r numbers a layer. Ranks of "
-        + "32 to 256 are customary. Export makes a LoRA for PEFT, whose own type finds other signs.";
+        "Orthogonal fine-tuning at LoRA's speed: r(r − 1)/2 + 2r numbers a layer. Ranks of 32 to 256 "
+        + "are customary. Export writes a LoRA for PEFT, whose own type would compute other signs.";
     public override string PeftType => "PSOFT_FACTORS";
     public override string? FormerPeftType => "PSOFT";
     public override string? FormerRefusal =>
@@ -69,7 +69,8 @@ internal sealed class PsoftMethod : AdapterMethod
         );
 
     /// <summary>
-    /// Folders of the former type were trained with Cayley's formula turning the opposite way; the series did not.
+    /// Reverses the rotations of the former type's folders, which were trained with Cayley's formula in the opposite
+    /// direction; the series had the same direction.
     /// </summary>
     internal override IEnumerable<AdapterTensor> Unfold(IReadOnlyList<AdapterTensor> tensors, AdapterOptions options) =>
         tensors.Select(tensor =>

@@ -2,7 +2,9 @@ using Spectral.Training.Adapters.Expressions;
 
 namespace Spectral.Training.Adapters.Methods;
 
-/// <summary>QR-LoRA: the frame is a column-pivoted QR decomposition of the weight, stopped after r columns.</summary>
+/// <summary>
+/// QR-LoRA: the frozen factors are a column-pivoted QR decomposition of the weight, stopped after r columns.
+/// </summary>
 internal sealed class QrLoraMethod : AdapterMethod
 {
     private const string Q = "qr_Q";
@@ -46,8 +48,8 @@ internal sealed class QrLoraMethod : AdapterMethod
     }
 
     /// <summary>
-    /// r steps of Gram-Schmidt in F64 on the host, each on the longest column left: r·out·in products, twice for
-    /// orthogonality.
+    /// Runs r steps of Gram-Schmidt in F64 on the host, each with the longest remaining column: r·out·in products, each
+    /// done twice for orthogonality.
     /// </summary>
     internal static (float[] Q, float[] T) Decompose(float[] weight, int rows, int columns, int rank)
     {

@@ -6,7 +6,9 @@ using Spectral.Training.Adapters.Files;
 
 namespace Spectral.Training.Adapters.Methods;
 
-/// <summary>RandLoRA: as many random bases as fill the smaller dimension, each with its own diagonals.</summary>
+/// <summary>
+/// RandLoRA: as many random bases as are needed to fill the smaller dimension, each with its own diagonals.
+/// </summary>
 internal sealed class RandLoraMethod : AdapterMethod
 {
     private const string Sparse = "sparse";
@@ -17,8 +19,8 @@ internal sealed class RandLoraMethod : AdapterMethod
         "W + s·Σ_j B_j diag(lambda_j)·A·diag(gamma_j), A and B_j random, frozen and shared; full rank";
     public override string Source => "Albert et al., 2025, arXiv 2502.00987";
     public override string Use =>
-        "A full-rank change from few numbers. The weight is made anew each step, and its gradient costs "
-        + "what full fine-tuning’s does.";
+        "A full-rank change from few numbers. The weight is recomputed each step, and its gradient "
+        + "costs as much as in full fine-tuning.";
     public override IReadOnlyList<PeftField>? PeftFields { get; } =
     [
         PeftField.Rank(32),
@@ -30,14 +32,14 @@ internal sealed class RandLoraMethod : AdapterMethod
     public override IReadOnlyList<AdapterSetting> Settings =>
         [
             ProjectionSeed.Setting(0, "projection_prng_key"),
-            AdapterSetting.Switch(Sparse, false, "A and B of -1, 0 and 1, two thirds zeros.") with
+            AdapterSetting.Switch(Sparse, false, "Use A and B of -1, 0 and 1, with two thirds zeros.") with
             {
                 PeftKey = "sparse",
             },
             AdapterSetting.Switch(
                 VerySparse,
                 false,
-                "Still more zeros, all but one in the root of the smaller size."
+                "Use even more zeros: all elements except about one in √n, n the smaller size."
             ) with
             {
                 PeftKey = "very_sparse",
@@ -65,8 +67,8 @@ internal sealed class RandLoraMethod : AdapterMethod
             .Block(0, 0, large, count * rank);
         Factor lambda = layer.Trained("randlora_lambda", (rank, count));
         Factor gamma = layer.Trained("randlora_gamma", (count, small), Start.Of(1.0 / Math.Max(count, small)));
-        // Rows run over (row of A, basis) and columns of B over (basis, row of A): the published code pairs them so,
-        // and so do its files.
+        // Rows are ordered by (row of A, basis), but columns of B by (basis, row of A). The published code pairs them
+        // like this, and so do its files.
         Expression wide = a.Repeat(count)
             .Permute(1, 0, 2)
             .Reshape((rank * count, small))
@@ -79,8 +81,8 @@ internal sealed class RandLoraMethod : AdapterMethod
     private static int Bases(int small, int rank) => (small + rank - 1) / rank;
 
     /// <summary>
-    /// A [rank, 1, small] and B [large, bases, rank] as PEFT draws them, each divided by its deviation: BF16 from a
-    /// Kaiming-uniform distribution, as on all processors that have BF16, or F32 from signs and zeros.
+    /// Draws A [rank, 1, small] and B [large, bases, rank] as PEFT does, each divided by its standard deviation: BF16
+    /// values from a Kaiming-uniform distribution, as on all processors with BF16, or F32 values of signs and zeros.
     /// </summary>
     private static (float[] A, float[] B) Draw(AdapterBuilder layer, int small, int large)
     {

@@ -6,7 +6,8 @@ using Spectral.Training.IO;
 namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
-/// RoAD: pairs of outputs turned and scaled, the bias with them; a pair is an output and the one half a group further.
+/// RoAD: rotates and scales pairs of outputs, together with the bias. A pair is an output and the one half a group
+/// further.
 /// </summary>
 internal sealed class RoadMethod : AdapterMethod
 {
@@ -20,14 +21,14 @@ internal sealed class RoadMethod : AdapterMethod
     public override string Source => "Liao and Monz, 2024, arXiv 2409.00119";
     public override IReadOnlyList<PeftField>? PeftFields { get; } = [PeftField.Start("init_weights")];
     public override string Use =>
-        "out numbers a layer, or two or four times as many with road_2 and road_4. The weight is made "
-        + "anew each step, and its gradient costs what full fine-tuning's does.";
+        "out numbers a layer, or two or four times as many with road_2 and road_4. The weight is "
+        + "recomputed each step, and its gradient costs as much as in full fine-tuning.";
 
     public override IReadOnlyList<AdapterSetting> Settings =>
         [
             AdapterSetting.Choice(
                 Variant,
-                "One angle and length per pair, per output, or per output and direction.",
+                "One angle and one scale per pair, per output, or per output and direction.",
                 "road_1",
                 "road_2",
                 "road_4"
@@ -40,7 +41,7 @@ internal sealed class RoadMethod : AdapterMethod
                 64,
                 2,
                 65536,
-                "Outputs in a group; the largest even number up to this that divides all layers' outputs."
+                "Number of outputs in a group: the largest even number up to this that divides all layers' outputs."
             ) with
             {
                 PeftKey = "group_size",
@@ -94,8 +95,8 @@ internal sealed class RoadMethod : AdapterMethod
                 }
             ).Reshape(layer.Out);
 
-        // In each group the second half's rows, negated, in place of the first's, and the first's in place of the
-        // second's.
+        // In each group, the first half's rows are replaced by the negated second half, and the second half's rows by
+        // the first half.
         Expression Partners(Expression rows, int columns)
         {
             (Expression halves, int half) = (rows.Reshape((groups, size * columns)), size / 2 * columns);

@@ -5,13 +5,13 @@ using Spectral.Training.IO;
 namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
-/// SpecLoRA: U_k, σ_k, V_k are the leading singular triplets of the frozen W, computed once and stored with the
-/// adapter; δ starts at zero, so weight decay pulls towards the pretrained spectrum. Reads rank (0: spectral part
-/// alone), alpha, top-k, svd.
+/// SpecLoRA: rescales the leading singular values of the frozen W beside a LoRA. U_k, σ_k and V_k are computed once and
+/// stored with the adapter. δ starts at zero, so that weight decay pulls towards the pretrained spectrum. With rank 0
+/// there is only the spectral term.
 /// </summary>
 internal sealed class SpecLoraMethod : AdapterMethod
 {
-    /// <summary>The leaves of σ_k and δ, which analyses read.</summary>
+    /// <summary>The names of σ_k and δ, which analyses read.</summary>
     internal const string Sigma = "spec_S";
     internal const string Delta = "spec_delta";
 
@@ -23,7 +23,8 @@ internal sealed class SpecLoraMethod : AdapterMethod
     public override string Source => "arXiv 2505.23099";
     public override bool IsPublishedForm => false;
     public override string Use =>
-        "Amplifies or damps the directions that fine-tuning mostly changes, at k parameters a layer beyond LoRA's.";
+        "Amplifies or damps the directions that fine-tuning changes most, with k parameters a layer "
+        + "beyond LoRA's.";
     public override bool UsesTopK => true;
 
     public override AdapterForm Form(AdapterBuilder layer)

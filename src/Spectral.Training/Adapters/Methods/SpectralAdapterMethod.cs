@@ -3,7 +3,7 @@ using Spectral.Training.Adapters.Expressions;
 
 namespace Spectral.Training.Adapters.Methods;
 
-/// <summary>Spectral adapter, additive: changes of the leading singular vectors, from zero.</summary>
+/// <summary>Spectral Adapter, additive: trains changes of the leading singular vectors, which start at zero.</summary>
 internal sealed class SpectralAdapterMethod : AdapterMethod
 {
     private const string U = "spectral_U";
@@ -14,7 +14,7 @@ internal sealed class SpectralAdapterMethod : AdapterMethod
     public override string Formula => "W + s·((U + E_U) diag(sigma) (V + E_V)ᵀ - U diag(sigma) Vᵀ)";
     public override string Source => "Zhang and Pilanci, 2024, arXiv 2405.13952";
     public override string Use =>
-        "Turns the top singular vectors while their values stay: the other half of what speclora does.";
+        "Turns the leading singular vectors while their values stay: the counterpart of speclora.";
 
     public override AdapterForm Form(AdapterBuilder layer)
     {

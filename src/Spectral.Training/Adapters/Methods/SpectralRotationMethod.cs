@@ -4,7 +4,8 @@ using Spectral.Training.Adapters.Expressions;
 namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
-/// Spectral Adapter, rotational: both leading singular frames turned by Cayley's rotations, the singular values kept.
+/// Spectral Adapter, rotational: Cayley rotations turn the leading left and right singular vectors; the singular values
+/// stay.
 /// </summary>
 internal sealed class SpectralRotationMethod : AdapterMethod
 {
@@ -17,8 +18,7 @@ internal sealed class SpectralRotationMethod : AdapterMethod
         "W + U_r·(Q_1·diag(sigma_r)·Q_2ᵀ − diag(sigma_r))·V_rᵀ, Q_1 and Q_2 rotations [r, r]";
     public override string Source => "Zhang and Pilanci, 2024, arXiv 2405.13952";
     public override string Use =>
-        "Turns the leading singular directions and leaves the spectrum as it is: r(r − 1) numbers a "
-        + "layer, at LoRA's cost.";
+        "Turns the leading singular vectors and keeps the spectrum: r(r − 1) numbers a layer, at LoRA's cost.";
 
     public override AdapterForm Form(AdapterBuilder layer)
     {

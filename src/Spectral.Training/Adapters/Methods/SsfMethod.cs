@@ -3,13 +3,14 @@ using Spectral.Training.Adapters.Expressions;
 
 namespace Spectral.Training.Adapters.Methods;
 
-/// <summary>SSF on the outputs of linear layers.</summary>
+/// <summary>SSF: a trained scale and shift of the outputs of linear layers.</summary>
 internal sealed class SsfMethod : AdapterMethod
 {
     public override string Name => "ssf";
     public override string Formula => "y = gamma∘(W x + b) + beta";
     public override string Source => "Lian et al., 2022, arXiv 2210.08823";
-    public override string Use => "Scale and shift of every output; the shift needs a bias to be merged into.";
+    public override string Use =>
+        "A scale and a shift for every output. The shift can be merged only into a layer with a bias.";
 
     public override AdapterForm Form(AdapterBuilder layer)
     {

@@ -4,8 +4,8 @@ using Spectral.Training.Adapters.Expressions;
 namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
-/// SVDiff: a shift of every singular value, none below zero. A full-rank core would cost two base products per token
-/// more, hence the dense weight.
+/// SVDiff: a trained shift of every singular value, limited to results of at least zero. The form replaces the weight,
+/// because a full-rank core would cost two more products of the base's size per token.
 /// </summary>
 internal sealed class SvdiffMethod : AdapterMethod
 {
@@ -17,8 +17,8 @@ internal sealed class SvdiffMethod : AdapterMethod
     public override string Formula => "U diag(max(sigma + delta, 0)) Vᵀ over the whole spectrum of W";
     public override string Source => "Han et al., 2023, arXiv 2303.11305";
     public override string Use =>
-        "Rescales every singular value. All of U and V is stored, and the weight is made anew each step: "
-        + "for small models and studies.";
+        "Changes every singular value. All of U and V is stored, and the weight is recomputed each "
+        + "step: for small models and studies.";
 
     public override AdapterForm Form(AdapterBuilder layer)
     {

@@ -3,8 +3,8 @@ using Spectral.Training.Adapters.Building;
 namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
-/// SVFit: only the leading singular values train; stored as their change, so that weight decay pulls to the pretrained
-/// ones.
+/// SVFit: only the leading singular values train. Their change is stored, so that weight decay pulls towards the
+/// pretrained values.
 /// </summary>
 internal sealed class SvfitMethod : AdapterMethod
 {
@@ -15,7 +15,8 @@ internal sealed class SvfitMethod : AdapterMethod
     public override string Formula => "W + U_r diag(delta) V_rᵀ, delta the change of the top r singular values";
     public override string Source => "Sun et al., 2024, arXiv 2409.05926";
     public override string Use =>
-        "The fewest parameters of all: r numbers a layer, moving singular values and nothing else.";
+        "Among the fewest parameters of all methods: r numbers a layer, which change singular values "
+        + "and nothing else.";
     public override bool IsPublishedForm => false;
 
     public override AdapterForm Form(AdapterBuilder layer)

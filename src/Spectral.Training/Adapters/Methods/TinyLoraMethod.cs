@@ -7,7 +7,8 @@ using Spectral.Training.IO;
 namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
-/// TinyLoRA: the middle of LoRA-XS as a mixture of fixed random matrices, its few weights shared by groups of layers.
+/// TinyLoRA: the middle matrix of LoRA-XS is a mixture of fixed random matrices, whose few weights are shared by groups
+/// of layers.
 /// </summary>
 internal sealed class TinyLoraMethod : AdapterMethod
 {
@@ -28,23 +29,23 @@ internal sealed class TinyLoraMethod : AdapterMethod
         .. PeftField.Ignored("init_v_bound"),
     ];
     public override string Use =>
-        "The fewest numbers of all: u for each group of layers, down to u in the whole model with "
+        "The fewest numbers of all: u for each group of layers, down to u for the whole model with "
         + "weight-tying 1. Rank 2 is customary.";
 
     public override IReadOnlyList<AdapterSetting> Settings =>
         [
-            AdapterSetting.Whole("u", 64, 1, 65536, "Trained numbers of a group.") with
+            AdapterSetting.Whole("u", 64, 1, 65536, "Number of trained weights of a group.") with
             {
                 PeftKey = "u",
             },
-            new("weight-tying", 0, 0, 1, "0: each layer a group of its own; 1: one group of all.")
+            new("weight-tying", 0, 0, 1, "0: each layer is its own group; 1: all layers are one group.")
             {
                 PeftKey = "weight_tying",
             },
             ProjectionSeed.Setting(42, "projection_seed"),
         ];
 
-    /// <summary>PEFT lowers the rank to the smaller size of a layer.</summary>
+    /// <summary>Corrects the rank, which PEFT limits to the smaller size of a layer.</summary>
     internal override AdapterOptions Observe(AdapterOptions options, Func<string, IReadOnlyList<long>?> shape) =>
         shape(A) is [>= 1 and <= 1 << 16 and var rank, _] && rank < options.Rank
             ? options with
@@ -81,7 +82,7 @@ internal sealed class TinyLoraMethod : AdapterMethod
             }
         );
 
-    /// <summary>Neighbours share, by PEFT's rule.</summary>
+    /// <summary>Returns the group of a layer by PEFT's rule, in which neighbours share.</summary>
     private static int Group(AdapterBuilder layer, int place)
     {
         int count = layer.AllModules.Count;
@@ -89,7 +90,7 @@ internal sealed class TinyLoraMethod : AdapterMethod
         return Math.Min(place / Math.Max(1, count / groups), groups - 1);
     }
 
-    /// <summary>The layer's number among the adapted ones, by which PEFT seeds its projections.</summary>
+    /// <summary>Returns the layer's index among the adapted ones, with which PEFT seeds its projections.</summary>
     private static int Place(AdapterBuilder layer)
     {
         IReadOnlyList<ModuleShape> layers = layer.AllModules;
@@ -97,7 +98,8 @@ internal sealed class TinyLoraMethod : AdapterMethod
     }
 
     /// <summary>
-    /// PEFT 0.19 draws before it numbers the layers, by a seed that differs from one process to the next.
+    /// Refuses a file without projections from PEFT 0.19, which drew them before it numbered the layers, from a seed
+    /// that differs between processes.
     /// </summary>
     private static void CheckProjection(JsonFields fields)
     {

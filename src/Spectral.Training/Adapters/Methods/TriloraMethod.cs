@@ -3,13 +3,15 @@ using Spectral.Training.Adapters.Files;
 
 namespace Spectral.Training.Adapters.Methods;
 
-/// <summary>TriLoRA: both factors start Kaiming-uniform, the diagonal between them at zero; no scale.</summary>
+/// <summary>
+/// TriLoRA: both factors start Kaiming-uniform and the diagonal between them at zero. There is no scale.
+/// </summary>
 internal sealed class TriloraMethod : AdapterMethod
 {
     public override string Name => "trilora";
     public override string Formula => "W + B·diag(e)·A, e from zero";
     public override string Source => "Feng et al., 2024, arXiv 2405.11009";
-    public override string Use => "LoRA in the shape of an SVD: e tells which directions matter.";
+    public override string Use => "LoRA in the shape of an SVD: e shows which directions matter.";
 
     public override AdapterForm Form(AdapterBuilder layer)
     {

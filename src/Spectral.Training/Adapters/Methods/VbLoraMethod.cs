@@ -6,7 +6,9 @@ using Spectral.Training.IO;
 
 namespace Spectral.Training.Adapters.Methods;
 
-/// <summary>VB-LoRA: pieces of LoRA's factors are mixed from a bank of vectors that the whole model shares.</summary>
+/// <summary>
+/// VB-LoRA: pieces of LoRA's factors are mixtures from a bank of vectors that the whole model shares.
+/// </summary>
 internal sealed class VbLoraMethod : AdapterMethod
 {
     private const string Count = "num-vectors";
@@ -16,8 +18,8 @@ internal sealed class VbLoraMethod : AdapterMethod
     private const string Indices = "_topk_indices";
     private const string Weights = "_topk_weights";
 
-    // Of vectors that a file does not name: below the logarithm of any weight, and finite, so that the file can be
-    // written in full.
+    // The logit of vectors that a file does not name: below the logarithm of any weight, and finite, so that it can be
+    // saved again.
     private const float NotChosen = -1e4f;
 
     public override string Name => "vb-lora";
@@ -35,13 +37,13 @@ internal sealed class VbLoraMethod : AdapterMethod
         .. PeftField.Ignored("init_vector_bank_bound", "init_logits_std"),
     ];
     public override string Use =>
-        "Small files: a bank, and two of its numbers for each piece. Logits train too, n for each piece. "
-        + "The weight starts a little changed.";
+        "A shared bank, and a mixture of k of its vectors for each piece. A piece has n logits, "
+        + "which train and which files hold. The weight is slightly changed from the start.";
     public override bool StartsAtBase => false;
 
     public override IReadOnlyList<AdapterSetting> Settings =>
         [
-            AdapterSetting.Whole(Count, 256, 1, 1 << 16, "Vectors in the bank.") with
+            AdapterSetting.Whole(Count, 256, 1, 1 << 16, "Number of vectors in the bank.") with
             {
                 PeftKey = "num_vectors",
             },
@@ -50,12 +52,12 @@ internal sealed class VbLoraMethod : AdapterMethod
                 256,
                 1,
                 1 << 16,
-                "Length of a vector; the largest up to this that divides all layers' inputs and outputs."
+                "Length of a vector: the largest number up to this that divides all layers' inputs and outputs."
             ) with
             {
                 PeftKey = "vector_length",
             },
-            AdapterSetting.Whole(TopK, 2, 1, TopKMixture.MostChosen, "Vectors mixed into a piece.") with
+            AdapterSetting.Whole(TopK, 2, 1, TopKMixture.MostChosen, "Number of vectors mixed into a piece.") with
             {
                 PeftKey = "topk",
             },
@@ -71,8 +73,8 @@ internal sealed class VbLoraMethod : AdapterMethod
         shape(Bank) is [_, >= 1 and <= 1 << 16 and var length] ? options.With(Length, length) : options;
 
     /// <summary>
-    /// Files of save_only_topk_weights have the chosen vectors' numbers and all but the last of their weights in
-    /// place of logits; logarithms of the weights are logits that mix the same.
+    /// Converts files of save_only_topk_weights. They hold the indices of the chosen vectors and all except the last of
+    /// their weights instead of logits. The logarithms of the weights are logits with the same mixture.
     /// </summary>
     internal override IEnumerable<AdapterTensor> Unfold(IReadOnlyList<AdapterTensor> tensors, AdapterOptions options)
     {

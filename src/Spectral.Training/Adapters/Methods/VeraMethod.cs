@@ -6,8 +6,8 @@ using Spectral.Training.Numerics;
 namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
-/// VeRA: the factors are Kaiming-uniform (gain √2) of the largest layer and PEFT's for the same seed; each layer uses
-/// its corner.
+/// VeRA: the factors are Kaiming-uniform (gain √2) with the size of the largest layer, and equal to PEFT's for the same
+/// seed. Each layer uses their top left corner.
 /// </summary>
 internal sealed class VeraMethod : AdapterMethod
 {
@@ -26,7 +26,7 @@ internal sealed class VeraMethod : AdapterMethod
     ];
     public override IReadOnlyList<AdapterSetting> Settings =>
         [
-            new("d-initial", 0.1, -1e3, 1e3, "Start of d.") { PeftKey = "d_initial" },
+            new("d-initial", 0.1, -1e3, 1e3, "Start value of d.") { PeftKey = "d_initial" },
             ProjectionSeed.Setting(0, "projection_prng_key"),
         ];
 
