@@ -1,12 +1,12 @@
 namespace Spectral.Training;
 
 /// <summary>
-/// Saves every so many steps and when the run ends, also by cancellation. After a step that was skipped it waits for
-/// one that was not: what is on disk is then known to give a finite loss. Only the end of a run that is done is saved
-/// in any case.
+/// Saves at a fixed interval of steps, and when the run ends or is cancelled. After a skipped step it waits for a step
+/// that was not skipped, so that what is on disk is known to give a finite loss. The end of a completed run is always
+/// saved.
 /// </summary>
-/// <param name="every">Steps between saves.</param>
-/// <param name="save">Writes the adapter or model, or the trainer's state.</param>
+/// <param name="every">The number of steps between saves; 0: only at the end.</param>
+/// <param name="save">Writes the adapter or model, or the state of the trainer.</param>
 public sealed class Checkpoints(int every, Action save) : ITrainerCallback
 {
     private int _steps;

@@ -1,15 +1,15 @@
 namespace Spectral.Training;
 
-/// <summary>What a model scores on records.</summary>
-/// <param name="Loss">Mean loss over the loss tokens.</param>
-/// <param name="Tokens">Number of loss tokens.</param>
+/// <summary>The scores of a model on some records.</summary>
+/// <param name="Loss">The mean loss over the loss tokens.</param>
+/// <param name="Tokens">The number of loss tokens.</param>
 /// <param name="ExactMatch">
-/// Share of prompt/completion records whose greedy continuation is the completion and the end token; null when not
-/// asked for or there are none.
+/// The share of prompt/completion records whose greedy continuation is the completion and the end token; null if it was
+/// not requested or there are no such records.
 /// </param>
-/// <param name="Records">Number of records.</param>
+/// <param name="Records">The number of records.</param>
 public sealed record EvaluationResult(double Loss, long Tokens, double? ExactMatch, int Records)
 {
-    /// <summary>e to the loss.</summary>
+    /// <summary>The perplexity, e to the power of the loss.</summary>
     public double Perplexity => Math.Exp(Loss);
 }

@@ -5,21 +5,21 @@ using Spectral.Training.Models;
 
 namespace Spectral.Training;
 
-/// <summary>Loss, perplexity and exact match of a model on records.</summary>
+/// <summary>Measures loss, perplexity and exact match of a model on records.</summary>
 public static class Evaluator
 {
-    /// <summary>Scores all records.</summary>
+    /// <summary>Scores all records with one forward pass per batch.</summary>
     /// <remarks>
-    /// The greedy continuation of a prompt equals the completion exactly when, given each true prefix of it, the most
-    /// probable next token is the true one: up to the first difference both see the same prefix. So one forward pass
-    /// per batch decides the match along with the loss, without decoding token by token.
+    /// The greedy continuation of a prompt equals the completion exactly if, after each true prefix of it, the most
+    /// probable next token is the true one, because up to the first difference both have the same prefix. So the
+    /// forward pass for the loss also decides the match, and no token-by-token decoding is needed.
     /// </remarks>
-    /// <param name="model">The model, with its adapter if one is attached.</param>
+    /// <param name="model">The model, including its adapter if one is attached.</param>
     /// <param name="records">The records.</param>
-    /// <param name="batch">Records per forward pass; changes no result beyond rounding.</param>
-    /// <param name="exactMatch">Whether to decide exact match.</param>
-    /// <param name="progress">Told the number of records done.</param>
-    /// <param name="cancellation">Looked at between batches.</param>
+    /// <param name="batch">The number of records per forward pass. It affects results only by rounding.</param>
+    /// <param name="exactMatch">Whether to measure exact match.</param>
+    /// <param name="progress">Receives the number of records done.</param>
+    /// <param name="cancellation">Checked between batches.</param>
     public static EvaluationResult Evaluate(
         CausalLanguageModel model,
         IReadOnlyList<EncodedRecord> records,

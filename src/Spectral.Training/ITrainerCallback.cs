@@ -1,23 +1,29 @@
 namespace Spectral.Training;
 
-/// <summary>Follows a training run. Exceptions thrown here end the run.</summary>
+/// <summary>Follows a training run. An exception that a callback throws ends the run.</summary>
 public interface ITrainerCallback
 {
-    /// <summary>Before the first step, or the first after those of a run that is gone on with.</summary>
+    /// <summary>Called before the first step, also of a resumed run.</summary>
+    /// <param name="steps">The number of steps of the whole run.</param>
     void OnStart(int steps) { }
 
-    /// <summary>After each optimizer step; the model already has the updated weights.</summary>
+    /// <summary>Called after each optimizer step, when the model has the updated weights.</summary>
+    /// <param name="report">The step's number and results.</param>
     void OnStep(StepReport report) { }
 
-    /// <summary>After an evaluation; step 0 is the one before training.</summary>
+    /// <summary>Called after an evaluation.</summary>
+    /// <param name="step">The steps made so far; 0 before training.</param>
+    /// <param name="result">The scores.</param>
     void OnEvaluation(int step, EvaluationResult result) { }
 
     /// <summary>
-    /// After a step and its evaluation, if it has one: what is saved now (<see cref="Trainer.Save"/>) can be gone on
-    /// from.
+    /// Called after a step and its evaluation, if it has one. A state saved now (<see cref="Trainer.Save"/>) can be
+    /// resumed.
     /// </summary>
-    /// <param name="step">The step.</param>
-    /// <param name="isLast">Whether the run ends here, because it is done or because it was cancelled; then its
-    /// evaluation may be lacking.</param>
+    /// <param name="step">The number of the step.</param>
+    /// <param name="isLast">
+    /// Whether the run ends here because it is complete or was cancelled. In the latter case the evaluation may be
+    /// missing.
+    /// </param>
     void OnStepEnd(int step, bool isLast) { }
 }

@@ -2,7 +2,7 @@ using System.Text.Json.Serialization;
 
 namespace Spectral.Training;
 
-/// <summary>What <see cref="TrainerState"/> keeps as JSON, serialised by generated code: no reflection.</summary>
+/// <summary>Serialises the JSON parts of <see cref="TrainerState"/> by generated code, without reflection.</summary>
 [JsonSourceGenerationOptions(
     RespectNullableAnnotations = true,
     RespectRequiredConstructorParameters = true,

@@ -1,6 +1,6 @@
 namespace Spectral.Training;
 
-/// <summary>An evaluation and when it was made.</summary>
-/// <param name="Step">After this step; 0: before the first.</param>
-/// <param name="Result">What came out.</param>
+/// <summary>The scores of an evaluation and the step after which it was made.</summary>
+/// <param name="Step">The number of steps made before the evaluation; 0: before training.</param>
+/// <param name="Result">The scores.</param>
 public sealed record StepEvaluation(int Step, EvaluationResult Result);

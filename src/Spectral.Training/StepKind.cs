@@ -3,14 +3,16 @@ namespace Spectral.Training;
 /// <summary>What may differ from one step to the next.</summary>
 internal enum StepKind
 {
-    /// <summary>Everything: batches go to the device as they come.</summary>
+    /// <summary>Shapes and values: batches are copied to the device as they come.</summary>
     AsGiven,
 
     /// <summary>
-    /// Values only: batches are copied into the same memory, losses are computed for a fixed number of rows.
+    /// Only values: batches are copied into the same memory, and losses are computed for a fixed number of rows.
     /// </summary>
     FixedShapes,
 
-    /// <summary>As before, and from the second step on the step is one graph.</summary>
+    /// <summary>
+    /// Only values, as with <see cref="FixedShapes"/>, and from the second step on each step is one replayed graph.
+    /// </summary>
     Captured,
 }

@@ -1,13 +1,13 @@
 namespace Spectral.Training;
 
-/// <summary>What one optimizer step did.</summary>
-/// <param name="Step">1, 2, …</param>
-/// <param name="Loss">Mean loss of the step's loss tokens, before the update; NaN if it is not finite.</param>
-/// <param name="LearningRate">Rate of this step.</param>
-/// <param name="GradientNorm">Global L2 norm before clipping.</param>
-/// <param name="Tokens">Tokens processed, padding not counted.</param>
-/// <param name="TokensPerSecond">Those per second of this step.</param>
-/// <param name="Skipped">Whether nothing was updated, because loss or gradient norm is not finite.</param>
+/// <summary>The results of one optimizer step.</summary>
+/// <param name="Step">The number of the step, from 1.</param>
+/// <param name="Loss">The mean loss of the step's loss tokens before the update; NaN if it is not finite.</param>
+/// <param name="LearningRate">The learning rate of this step.</param>
+/// <param name="GradientNorm">The global L2 norm of the gradients before clipping.</param>
+/// <param name="Tokens">The number of tokens processed, without padding.</param>
+/// <param name="TokensPerSecond">The tokens processed per second in this step.</param>
+/// <param name="Skipped">Whether nothing was updated because the loss or the gradient norm was not finite.</param>
 public readonly record struct StepReport(
     int Step,
     double Loss,

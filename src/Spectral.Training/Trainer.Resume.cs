@@ -4,12 +4,12 @@ using Spectral.Training.IO;
 
 namespace Spectral.Training;
 
-/// <content>How a run is saved and gone on with.</content>
+/// <content>Saves and resumes a run.</content>
 public sealed partial class Trainer
 {
     private const string ProgressNote = "trainer";
 
-    /// <summary>What an older state may lack, as <see cref="JsonDefaults"/> wants it.</summary>
+    /// <summary>The values of properties that older states lack, in the form for <see cref="JsonDefaults"/>.</summary>
     internal static readonly JsonObject Defaults = new()
     {
         [nameof(SavedRun.Options)] = JsonSerializer.SerializeToNode(
@@ -23,10 +23,10 @@ public sealed partial class Trainer
     };
 
     /// <summary>
-    /// Writes all that <see cref="Restore"/> needs into one file, atomically: <see cref="TrainerState"/>.
+    /// Writes everything that <see cref="Restore"/> needs into one file, atomically (<see cref="TrainerState"/>).
     /// </summary>
     /// <param name="path">The file.</param>
-    /// <param name="notes">What the caller wants to find again in <see cref="TrainerState.Notes"/>.</param>
+    /// <param name="notes">Further entries for <see cref="TrainerState.Notes"/>.</param>
     public void Save(string path, IReadOnlyDictionary<string, string>? notes = null)
     {
         var run = new SavedRun(_options, _records, Progress, EpochsEnd: true);
@@ -38,18 +38,19 @@ public sealed partial class Trainer
     }
 
     /// <summary>
-    /// Goes on with a saved run: the next <see cref="Run"/>, on the same data, ends with the bits that the run would
-    /// have had without a break.
+    /// Resumes a saved run: the next <see cref="Run"/>, on the same data, ends with the same bits as the run without
+    /// interruption.
     /// </summary>
     /// <remarks>
-    /// <see cref="TrainerOptions.Steps"/> and <see cref="TrainerOptions.Epochs"/> may be others than the run had, as
-    /// long as no step that was made is too many: the learning rate then follows the schedule of the new length from
-    /// here on.
+    /// <see cref="TrainerOptions.Steps"/> and <see cref="TrainerOptions.Epochs"/> may differ from those of the saved
+    /// run, as long as the new length is not below the steps already made. From here on, the learning rate follows the
+    /// schedule of the new length.
     /// </remarks>
-    /// <param name="state">What <see cref="Save"/> wrote.</param>
+    /// <param name="state">The state that <see cref="Save"/> wrote.</param>
     /// <exception cref="InputException">
-    /// The state does not fit what trains here, or the run had other options, or was begun when batches crossed the end
-    /// of an epoch; nothing is changed then. </exception>
+    /// The state does not fit the trainable parameters, the run had other options, or it was begun by a version whose
+    /// batches crossed the end of an epoch. Nothing is changed then.
+    /// </exception>
     public void Restore(TrainerState state)
     {
         SavedRun saved = state.Note(ProgressNote, StateJson.Default.SavedRun, Defaults);
@@ -75,7 +76,7 @@ public sealed partial class Trainer
         (Progress, _records, _isRestored) = (saved.Progress, saved.Records, true);
     }
 
-    /// <summary>The options that a run's bits depend on, by name, but for its length.</summary>
+    /// <summary>Returns the options on which the run's bits depend, by name, except for its length.</summary>
     private static JsonObject Options(TrainerOptions options)
     {
         TrainerOptions counted = options with { LogEvery = 0, MaxSkipped = 0, Steps = null, Epochs = 0 };
@@ -83,8 +84,8 @@ public sealed partial class Trainer
     }
 
     /// <summary>
-    /// Older states are of runs whose batches crossed the end of an epoch: the same records only where no step would
-    /// have.
+    /// Refuses states of older versions, in which batches crossed the end of an epoch, unless no step of this run would
+    /// have crossed it.
     /// </summary>
     private static void RequireSameOrder(TrainerState state, SavedRun saved)
     {
@@ -117,11 +118,11 @@ public sealed partial class Trainer
         }
     }
 
-    /// <param name="Options">Those of the run.</param>
-    /// <param name="Records">How many records it trains on.</param>
-    /// <param name="Progress">How far it is.</param>
+    /// <param name="Options">The options of the run.</param>
+    /// <param name="Records">The number of records that the run trains on.</param>
+    /// <param name="Progress">The progress of the run.</param>
     /// <param name="EpochsEnd">
-    /// Whether each epoch ends with a batch of what is left; false in states of older versions.
+    /// Whether each epoch ends with a batch of the remaining records; false in states of older versions.
     /// </param>
     internal sealed record SavedRun(
         TrainerOptions Options,

@@ -13,13 +13,14 @@ using Spectral.Training.Optim;
 namespace Spectral.Training;
 
 /// <summary>
-/// Trains whatever is trainable in a model: its attached adapter, or its weights when they were loaded to be trained.
+/// Trains the trainable parameters of a model: those of its attached adapter, or all weights if they were loaded for
+/// training.
 /// </summary>
 /// <remarks>
-/// <see cref="Run"/> is a loop over <see cref="Step"/>, and that over public parts: <see
-/// cref="CausalLanguageModel.Loss"/>, <see cref="Tape.Backward"/>, <see cref="AdamWOptimizer.Configure"/>, <see
-/// cref="AdamWOptimizer.Update"/>. A custom loop may start at any of these levels. Same seed, data and device give
-/// bit-identical losses and weights.
+/// <see cref="Run"/> is a loop over <see cref="Step"/>, which in turn uses only public methods:
+/// <see cref="CausalLanguageModel.Loss"/>, <see cref="Tape.Backward"/>, <see cref="AdamWOptimizer.Configure"/>,
+/// <see cref="AdamWOptimizer.Update"/>. A custom loop may start at any of these levels. The same seed, data and device
+/// give bit-identical losses and weights.
 /// </remarks>
 /// <example>
 /// <code>
@@ -47,9 +48,10 @@ public sealed partial class Trainer : IDisposable
     private int _records;
     private bool _isRestored;
 
-    /// <summary>Prepares gradients and optimizer state.</summary>
-    /// <exception cref="InputException">A step cannot be captured as the options want: the adapter's method acts
-    /// between steps.</exception>
+    /// <summary>Allocates gradients and optimizer state for the trainable parameters.</summary>
+    /// <exception cref="InputException">
+    /// The options ask for captured steps, but the adapter's method acts between steps.
+    /// </exception>
     /// <exception cref="InvalidOperationException">Nothing in the model is trainable.</exception>
     public Trainer(CausalLanguageModel model, TrainerOptions options, ILogger? logger = null)
     {
@@ -67,25 +69,29 @@ public sealed partial class Trainer : IDisposable
         _parameters.StepState.SeedDropout(options.Seed);
     }
 
-    /// <summary>How far the run is.</summary>
+    /// <summary>The progress of the run.</summary>
     public TrainerProgress Progress { get; private set; } = new();
 
-    /// <summary>What came out; null until the run is done, its last evaluation included.</summary>
+    /// <summary>The result; null until the run is complete, including its last evaluation.</summary>
     public TrainingResult? Result { get; private set; }
 
     /// <summary>
-    /// Trains on records, evaluating before, after and as often as the options say; after <see cref="Restore"/> from
-    /// where the saved run was.
+    /// Trains on records, and evaluates before, after and as often as the options say. After <see cref="Restore"/> it
+    /// continues where the saved run was.
     /// </summary>
     /// <param name="data">Training records.</param>
     /// <param name="evaluation">Evaluation records, or null.</param>
-    /// <param name="callbacks">Told of every step and evaluation, in order.</param>
-    /// <param name="cancellation">Looked at between steps and in evaluations; callbacks are told that the run ends
-    /// (<see cref="ITrainerCallback.OnStepEnd"/>).</param>
-    /// <exception cref="InputException">There are no records, or not those of the run to go on with.</exception>
+    /// <param name="callbacks">Called after every step and evaluation, in order.</param>
+    /// <param name="cancellation">
+    /// Checked between steps and in evaluations. Callbacks are told that the run ends
+    /// (<see cref="ITrainerCallback.OnStepEnd"/>).
+    /// </param>
+    /// <exception cref="InputException">
+    /// There are no records, or their number differs from that of the run to be resumed.
+    /// </exception>
     /// <exception cref="TrainingDivergedException">Loss or gradient norm was not finite for
     /// <see cref="TrainerOptions.MaxSkipped"/> steps in a row.</exception>
-    /// <exception cref="OperationCanceledException">Cancelled.</exception>
+    /// <exception cref="OperationCanceledException">The run was cancelled.</exception>
     public TrainingResult Run(
         IReadOnlyList<EncodedRecord> data,
         IReadOnlyList<EncodedRecord>? evaluation = null,
@@ -133,7 +139,7 @@ public sealed partial class Trainer : IDisposable
                     .Chunk(_options.Batch)
                     .Select(micro => Batch.Create([.. micro.Select(index => data[index])], PaddingToken, length, rows)),
             ];
-            // A step of fixed shape has as many as any other, which carry no loss.
+            // A step of fixed shape has the same number of micro-batches as all others; the added ones carry no loss.
             while (batches.Count < micros)
                 batches.Add(Batch.Create([], PaddingToken, length, rows));
             StepReport report = Step(step, batches, schedule.At(step));
@@ -154,16 +160,18 @@ public sealed partial class Trainer : IDisposable
     }
 
     /// <summary>
-    /// One optimizer step: forward and backward of each micro-batch, then clipping and the update, which is skipped
-    /// unless loss and norm are finite.
+    /// Runs one optimizer step: forward and backward of each micro-batch, then clipping and the update, which is
+    /// skipped unless loss and norm are finite.
     /// </summary>
-    /// <param name="step">The step's number from 1 on, for methods that change their factors between steps.</param>
+    /// <param name="step">The number of the step, from 1, for methods that act between steps.</param>
     /// <param name="batches">The micro-batches; the loss is the mean over the loss tokens of all of them.</param>
-    /// <param name="learningRate">The rate to use.</param>
-    /// <exception cref="ArgumentException">With fixed shapes: the batches differ in shape from those of the first
-    /// step.</exception>
-    /// <exception cref="InvalidOperationException">The adapter's method acts between steps and the options do not say
-    /// how many there are.</exception>
+    /// <param name="learningRate">The learning rate of this step.</param>
+    /// <exception cref="ArgumentException">
+    /// With fixed shapes, the batches differ in shape from those of the first step.
+    /// </exception>
+    /// <exception cref="InvalidOperationException">
+    /// The adapter's method acts between steps and the options do not give their number.
+    /// </exception>
     public StepReport Step(int step, IReadOnlyList<Batch> batches, double learningRate)
     {
         if (_scheduled is not null && _steps is null)
@@ -194,7 +202,8 @@ public sealed partial class Trainer : IDisposable
         float[] sums = _step.Run(batches);
         double loss = lossTokens == 0 ? 0 : sums.Sum(sum => (double)sum) / lossTokens;
         (long _, double norm, bool skipped) = _parameters.StepState.Read();
-        // After a skipped step too: the factors are what they were, and what is due at this step is due.
+        // This also happens after a skipped step: the factors are unchanged, and what the schedule requires at this
+        // step still has to be done.
         _scheduled?.AfterUpdate(step, _steps!.Value);
         var report = new StepReport(
             step,
@@ -210,10 +219,10 @@ public sealed partial class Trainer : IDisposable
     }
 
     /// <summary>
-    /// Checks that all that trains is finite, as what is saved should be: the last update may have been too large for
-    /// F32.
+    /// Checks that all trainable parameters are finite before they are saved. The last update may have exceeded the
+    /// range of F32.
     /// </summary>
-    /// <exception cref="TrainingDivergedException">It is not.</exception>
+    /// <exception cref="TrainingDivergedException">A parameter is not finite.</exception>
     public void RequireFinite()
     {
         if (!_parameters.Masters.All(master => double.IsFinite(MatrixScan.Run(master).Largest)))
@@ -246,7 +255,7 @@ public sealed partial class Trainer : IDisposable
         evaluation is not null
         && (Progress.Step == _steps || (_options.EvalEvery > 0 && Progress.Step % _options.EvalEvery == 0));
 
-    /// <summary>Evaluates if it is due, then lets callbacks save, also when the evaluation was cancelled.</summary>
+    /// <summary>Evaluates if it is due, then lets callbacks save, even if the evaluation was cancelled.</summary>
     private void EndStep(
         IReadOnlyList<EncodedRecord>? evaluation,
         IReadOnlyList<ITrainerCallback> callbacks,

@@ -5,73 +5,83 @@ using Spectral.Training.Optim;
 
 namespace Spectral.Training;
 
-/// <summary>Settings of a training run; the defaults are the command's.</summary>
+/// <summary>The settings of a training run. The defaults are those of the command.</summary>
 public sealed record TrainerOptions
 {
-    /// <summary>Optimizer steps; null: as many as <see cref="Epochs"/> need. They go through the same epochs.</summary>
+    /// <summary>
+    /// The number of optimizer steps, in the same order of records as with <see cref="Epochs"/>; null: as many as
+    /// <see cref="Epochs"/> takes.
+    /// </summary>
     public int? Steps { get; init; }
 
-    /// <summary>Passes over the data when <see cref="Steps"/> is null; of the last one perhaps a part.</summary>
+    /// <summary>The number of passes over the data if <see cref="Steps"/> is null. It may be fractional.</summary>
     public double Epochs { get; init; } = 3;
 
-    /// <summary>Whether the last step of an epoch is left out if it has fewer records than the others.</summary>
+    /// <summary>Whether the last step of an epoch is dropped if it has fewer records than the others.</summary>
     public bool DropLast { get; init; }
 
-    /// <summary>Records per micro-batch.</summary>
+    /// <summary>The number of records per micro-batch.</summary>
     public int Batch { get; init; } = 8;
 
     /// <summary>
-    /// Micro-batches per optimizer step; the last step of an epoch may have fewer, and its last one fewer records.
+    /// The number of micro-batches per optimizer step. The last step of an epoch may have fewer, and its last
+    /// micro-batch fewer records.
     /// </summary>
     public int Accumulate { get; init; } = 1;
 
-    /// <summary>Base learning rate.</summary>
+    /// <summary>The base learning rate, reached at the end of warm-up.</summary>
     public double LearningRate { get; init; } = 2e-4;
 
-    /// <summary>Shape of the learning rate after warm-up.</summary>
+    /// <summary>The shape of the learning rate after warm-up.</summary>
     public ScheduleKind Schedule { get; init; } = ScheduleKind.Cosine;
 
-    /// <summary>Steps of linear warm-up.</summary>
+    /// <summary>The number of steps of linear warm-up.</summary>
     public int Warmup { get; init; }
 
     /// <summary>The optimizer's own settings.</summary>
     public AdamWOptions Optimizer { get; init; } = new();
 
-    /// <summary>Seed of the data order.</summary>
+    /// <summary>The seed of the data order.</summary>
     public ulong Seed { get; init; }
 
-    /// <summary>False: records in file order.</summary>
+    /// <summary>Whether records are shuffled in each epoch; otherwise they come in file order.</summary>
     public bool Shuffle { get; init; } = true;
 
-    /// <summary>Evaluate every so many steps, when there is evaluation data; 0 = only before and after.</summary>
+    /// <summary>
+    /// The number of steps between evaluations, if there is evaluation data; 0: only before and after training.
+    /// </summary>
     public int EvalEvery { get; init; }
 
-    /// <summary>Log a line every so many steps; 0 = never.</summary>
+    /// <summary>The number of steps between log lines; 0: never.</summary>
     public int LogEvery { get; init; } = 10;
 
     /// <summary>
-    /// Steps in a row whose loss or gradient norm may be not finite before the run gives up. Such a step is counted and
-    /// updates nothing; at 1 the first one ends the run.
+    /// The number of consecutive steps with a loss or gradient norm that is not finite after which the run gives up.
+    /// Such a step is counted and updates nothing. With 1, the first one ends the run.
     /// </summary>
     public int MaxSkipped { get; init; } = 5;
 
-    /// <summary>Keep only each layer's input during forward and recompute the rest during backward.</summary>
+    /// <summary>
+    /// Whether to keep only each layer's input during forward and recompute the rest during backward.
+    /// </summary>
     public bool ActivationCheckpointing { get; init; }
 
     /// <summary>
-    /// Pads every batch to the longest training record and computes as many losses for each, so that all steps have the
-    /// same shapes. Padding changes no result; it costs the time of the padded positions.
+    /// Whether to pad every batch to the longest training record and to compute the same number of losses for each, so
+    /// that all steps have the same shapes. Padding changes no result, but costs the time of the padded positions.
     /// </summary>
     public bool FixedShapes { get; init; }
 
     /// <summary>
-    /// Captures a step in a CUDA graph, with <see cref="FixedShapes"/>, and replays it: no host time per launch.
+    /// Whether to capture a step in a CUDA graph, with <see cref="FixedShapes"/>, and to replay it. A replayed step
+    /// costs no host time per launch.
     /// </summary>
     public bool CudaGraph { get; init; }
 
-    /// <summary>Checks that an adapter of a method can be trained so.</summary>
-    /// <exception cref="InputException">Steps are to be captured, and the method
-    /// <see cref="AdapterMethod.ActsBetweenSteps"/>.</exception>
+    /// <summary>Checks that an adapter's method can be trained with these options.</summary>
+    /// <exception cref="InputException">
+    /// Steps are to be captured, but the method <see cref="AdapterMethod.ActsBetweenSteps"/>.
+    /// </exception>
     public void RequireSuits(AdapterMethod method)
     {
         if (CudaGraph && method.ActsBetweenSteps)
@@ -83,11 +93,11 @@ public sealed record TrainerOptions
         }
     }
 
-    /// <summary>Records of an optimizer step that is not an epoch's last.</summary>
+    /// <summary>The number of records in a full optimizer step.</summary>
     public int RecordsPerStep => (int)Math.Min(int.MaxValue, (long)Batch * Accumulate);
 
-    /// <summary>Optimizer steps of a run over <paramref name="records"/> records.</summary>
-    /// <exception cref="InputException">There would be none, or fewer than steps of warm-up.</exception>
+    /// <summary>Returns the number of optimizer steps of a run over <paramref name="records"/> records.</summary>
+    /// <exception cref="InputException">The run would have no step, or fewer steps than warm-up.</exception>
     public int StepsFor(int records)
     {
         int perEpoch = BatchSampler.BatchesOf(records, RecordsPerStep, DropLast);

@@ -1,30 +1,32 @@
 namespace Spectral.Training;
 
-/// <summary>How far a run has come: what its result needs besides the weights.</summary>
+/// <summary>The progress of a run: everything besides the weights that its result needs.</summary>
 public sealed record TrainerProgress
 {
-    /// <summary>Steps made, skipped ones included.</summary>
+    /// <summary>The number of steps made, including skipped ones.</summary>
     public int Step { get; init; }
 
-    /// <summary>Steps that updated nothing, because loss or gradient norm was not finite.</summary>
+    /// <summary>
+    /// The number of steps that updated nothing because the loss or the gradient norm was not finite.
+    /// </summary>
     public int Skipped { get; init; }
 
-    /// <summary>Those at the end, in a row.</summary>
+    /// <summary>The number of skipped steps at the end, in a row.</summary>
     public int SkippedInARow { get; init; }
 
-    /// <summary>Loss of the last step that was not skipped; null before it.</summary>
+    /// <summary>The loss of the last step that was not skipped; null before the first one.</summary>
     public double? Loss { get; init; }
 
-    /// <summary>Tokens processed, padding not counted.</summary>
+    /// <summary>The number of tokens processed, without padding.</summary>
     public long Tokens { get; init; }
 
-    /// <summary>Time in optimizer steps: evaluation and callbacks excluded.</summary>
+    /// <summary>The time in optimizer steps in seconds, without evaluation and callbacks.</summary>
     public double Seconds { get; init; }
 
-    /// <summary>Evaluations so far, in order; step 0 is the one before training.</summary>
+    /// <summary>The evaluations so far, in order. Step 0 is the one before training.</summary>
     public IReadOnlyList<StepEvaluation> Evaluations { get; init; } = [];
 
-    /// <summary>After one step more.</summary>
+    /// <summary>Returns the progress after one more step.</summary>
     internal TrainerProgress After(in StepReport report) =>
         this with
         {
@@ -35,7 +37,7 @@ public sealed record TrainerProgress
             Tokens = Tokens + report.Tokens,
         };
 
-    /// <summary>What a run that ends here has come to.</summary>
+    /// <summary>Returns the result of a run that ends here.</summary>
     internal TrainingResult ToResult() =>
         new(
             Step,
@@ -47,6 +49,6 @@ public sealed record TrainerProgress
             Skipped
         );
 
-    /// <summary>Whether the model was evaluated as it is now.</summary>
+    /// <summary>Whether the model was evaluated after the last step.</summary>
     internal bool IsEvaluated => Evaluations.Count > 0 && Evaluations[^1].Step == Step;
 }

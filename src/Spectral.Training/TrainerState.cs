@@ -11,13 +11,14 @@ using Spectral.Training.Optim;
 namespace Spectral.Training;
 
 /// <summary>
-/// All that training needs to go on to the bit, in one safetensors file: masters, AdamW's moments and count of updates,
-/// dropout's position, frozen factors and those that only a schedule keeps (an adapter's own file has neither these
-/// nor, for some methods, the factors as they are trained), all F32, and whatever notes the caller adds. The file
-/// appears complete or not at all, and takes the place of an older one in one rename.
+/// Everything that training needs to resume with the same bits, in one safetensors file: masters, AdamW's moments and
+/// count of updates, dropout's position, frozen factors and those that only a schedule needs, all F32, and notes of the
+/// caller. An adapter's own files lack some of these. The file appears complete or not at all, and replaces an older
+/// one by one rename.
 /// </summary>
 /// <remarks>
-/// Held open it maps the file, which must not be shortened meanwhile; replacing it by <see cref="Save"/> is harmless.
+/// While the state is open, the file is mapped and must not be shortened. Replacing it by <see cref="Save"/> is
+/// harmless.
 /// </remarks>
 /// <example>
 /// <code>
@@ -64,17 +65,17 @@ public sealed class TrainerState : IDisposable
         }
     }
 
-    /// <summary>The file.</summary>
+    /// <summary>The path of the file.</summary>
     public string Path => _file.Path;
 
-    /// <summary>Steps made when it was saved.</summary>
+    /// <summary>The number of steps made when the state was saved.</summary>
     public int Step => _contents.Step;
 
-    /// <summary>What the caller saved along.</summary>
+    /// <summary>The notes that the caller saved with the state, by name.</summary>
     public IReadOnlyDictionary<string, string> Notes => _contents.Notes;
 
-    /// <summary>Opens a state; the file stays mapped until it is disposed of.</summary>
-    /// <exception cref="InputException">The file is missing or damaged, or of another version.</exception>
+    /// <summary>Opens a state. The file stays mapped until disposal.</summary>
+    /// <exception cref="InputException">The file is missing, damaged, or of another version.</exception>
     public static TrainerState Open(string path)
     {
         var file = SafetensorsFile.Open(path);
@@ -90,12 +91,12 @@ public sealed class TrainerState : IDisposable
     }
 
     /// <summary>Writes the state between two steps, when no gradient is pending. Waits for the device.</summary>
-    /// <param name="path">The file, replaced if it is there.</param>
-    /// <param name="step">Steps made.</param>
-    /// <param name="optimizer">The optimizer and what it trains.</param>
-    /// <param name="adapter">The adapter; null when a model's own weights train.</param>
-    /// <param name="notes">What the caller wants to find again in <see cref="Notes"/>.</param>
-    /// <exception cref="ArgumentException">The optimizer trains something else than the adapter.</exception>
+    /// <param name="path">The path of the file, which is replaced if it exists.</param>
+    /// <param name="step">The number of steps made.</param>
+    /// <param name="optimizer">The optimizer with its parameters.</param>
+    /// <param name="adapter">The adapter; null if a model's own weights train.</param>
+    /// <param name="notes">Further entries for <see cref="Notes"/>.</param>
+    /// <exception cref="ArgumentException">The optimizer does not train the adapter's parameters.</exception>
     public static void Save(
         string path,
         int step,
@@ -134,31 +135,33 @@ public sealed class TrainerState : IDisposable
     }
 
     /// <summary>
-    /// Attaches the adapter of the saved run as it was then: its layers, ranks and values are those of the state, and
-    /// nothing is computed, drawn or calibrated anew. <see cref="Restore"/> brings back what the optimizer knows.
+    /// Attaches the adapter of the saved run with the layers, ranks and values of the state. Nothing is computed, drawn
+    /// or calibrated again. <see cref="Restore"/> then restores the optimizer.
     /// </summary>
     /// <param name="model">A model with frozen weights and no adapter.</param>
     /// <param name="method">The method of the saved run.</param>
-    /// <param name="options">Its options.</param>
+    /// <param name="options">The options of the saved run.</param>
     /// <exception cref="InputException">
-    /// The state is of another model, method or options; the message names the first thing that does not fit.
+    /// The state belongs to another model, method or options; the message names the first difference.
     /// </exception>
     /// <exception cref="InvalidOperationException">
-    /// The model's own weights train, or it has an adapter already.
+    /// The model's own weights train, or it already has an adapter.
     /// </exception>
     public Adapter RestoreAdapter(CausalLanguageModel model, AdapterMethod method, AdapterOptions options) =>
         Adapter.Restore(model, method, options, Path, _contents.Layers, Fill);
 
     /// <summary>
-    /// Puts everything back where <see cref="Save"/> took it from, and renews what derives from it. Nothing is changed
-    /// unless all of it fits.
+    /// Restores all values that <see cref="Save"/> stored and recomputes what derives from them. Nothing is changed
+    /// unless everything fits.
     /// </summary>
     /// <param name="optimizer">An optimizer of the same parameters.</param>
-    /// <param name="adapter">The adapter, if there was one: from <see cref="RestoreAdapter"/>, or loaded from where the
-    /// run started.</param>
-    /// <exception cref="InputException">A tensor is missing, too many, or of another shape: the state of another
-    /// run.</exception>
-    /// <exception cref="ArgumentException">The optimizer trains something else than the adapter.</exception>
+    /// <param name="adapter">
+    /// The adapter, if the run had one: from <see cref="RestoreAdapter"/>, or loaded from where the run started.
+    /// </param>
+    /// <exception cref="InputException">
+    /// A tensor is missing, superfluous, or of another shape, so that the state is that of another run.
+    /// </exception>
+    /// <exception cref="ArgumentException">The optimizer does not train the adapter's parameters.</exception>
     public void Restore(AdamWOptimizer optimizer, Adapter? adapter = null)
     {
         ParameterSet parameters = Checked(optimizer, adapter);
@@ -171,17 +174,17 @@ public sealed class TrainerState : IDisposable
             adapter.Renew();
     }
 
-    /// <summary>Unmaps the file.</summary>
+    /// <summary>Closes the file, which unmaps it.</summary>
     public void Dispose() => _file.Dispose();
 
-    /// <summary>Gives an adapter that is about to be attached the values of all its factors.</summary>
+    /// <summary>Fills in all factors of an adapter that is about to be attached.</summary>
     private void Fill(Adapter adapter) => Fill(Factors(adapter.Parameters, adapter), all: false);
 
-    /// <summary>Reads a note that holds JSON.</summary>
-    /// <param name="name">The note.</param>
-    /// <param name="type">What it holds.</param>
-    /// <param name="defaults">For objects in it, the properties that older versions did not write.</param>
-    /// <exception cref="InputException">There is no such note, or it holds something else.</exception>
+    /// <summary>Reads a note that contains JSON.</summary>
+    /// <param name="name">The name of the note.</param>
+    /// <param name="type">The type of its contents.</param>
+    /// <param name="defaults">The properties that older versions did not write, for objects in the note.</param>
+    /// <exception cref="InputException">There is no such note, or it contains something else.</exception>
     internal T Note<T>(string name, JsonTypeInfo<T> type, JsonObject defaults) =>
         Notes.TryGetValue(name, out string? json)
             ? Parse(json, type, defaults)
@@ -272,7 +275,7 @@ public sealed class TrainerState : IDisposable
                 ))
             );
 
-    /// <summary>A tensor of the state, by a handle that is closed after each use.</summary>
+    /// <summary>A tensor of the state, accessed by a handle that is disposed after each use.</summary>
     private sealed record Part(string Name, Shape Shape, Func<Tensor> Open)
     {
         public float[] Read()
@@ -288,7 +291,7 @@ public sealed class TrainerState : IDisposable
         }
     }
 
-    /// <summary>What the header says beside the tensors.</summary>
+    /// <summary>The contents of the file's header beside the tensors.</summary>
     internal sealed record Contents(
         int Step,
         long Updates,

@@ -1,7 +1,7 @@
 namespace Spectral.Training;
 
 /// <summary>
-/// Training cannot go on: the loss or the gradient norm is no longer a finite number. The weights are those before the
-/// first step of which this is true.
+/// Training cannot continue because the loss or the gradient norm is no longer finite. The weights are those before the
+/// first such step.
 /// </summary>
 public sealed class TrainingDivergedException(string message) : Exception(message);

@@ -5,22 +5,22 @@ using Spectral.Training.IO;
 namespace Spectral.Training;
 
 /// <summary>
-/// Writes <c>train_log.jsonl</c>: one object per optimizer step, in the file as soon as the step is done. What is not
-/// finite is null.
+/// Writes <c>train_log.jsonl</c>: one object per optimizer step, flushed to the file when the step is done. Values that
+/// are not finite are written as null.
 /// </summary>
 public sealed class TrainingLog : ITrainerCallback, IDisposable
 {
     private readonly FileStream _file;
     private readonly IncrementalHash _hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
 
-    /// <summary>Starts a new log, replacing one that is there.</summary>
+    /// <summary>Starts a new log and replaces an existing one.</summary>
     public TrainingLog(string path) => _file = new FileStream(path, FileMode.Create, FileAccess.Write, FileShare.Read);
 
-    /// <summary>Goes on with a log: what stands behind the part that a checkpoint knew of is cut off.</summary>
+    /// <summary>Continues a log. Everything after the part that a checkpoint covers is cut off.</summary>
     /// <param name="path">The file.</param>
-    /// <param name="length">That part's <see cref="Length"/>.</param>
-    /// <param name="sha256">Its <see cref="Sha256"/>.</param>
-    /// <exception cref="InputException">The file does not begin with it; nothing is changed then.</exception>
+    /// <param name="length">The <see cref="Length"/> of that part.</param>
+    /// <param name="sha256">The <see cref="Sha256"/> of that part.</param>
+    /// <exception cref="InputException">The file does not begin with that part. Nothing is changed then.</exception>
     public TrainingLog(string path, long length, string sha256)
     {
         try
@@ -60,11 +60,12 @@ public sealed class TrainingLog : ITrainerCallback, IDisposable
         }
     }
 
-    /// <summary>Bytes written.</summary>
+    /// <summary>The number of bytes written.</summary>
     public long Length => _file.Position;
 
     /// <summary>
-    /// SHA-256 of all that is written, in lower-case hexadecimal: it tells this log from another of the same length.
+    /// The SHA-256 of everything written, in lower-case hexadecimal. It distinguishes this log from another of the same
+    /// length.
     /// </summary>
     public string Sha256 => Convert.ToHexStringLower(_hash.GetCurrentHash());
 
@@ -98,7 +99,7 @@ public sealed class TrainingLog : ITrainerCallback, IDisposable
         _hash.AppendData(bytes);
     }
 
-    /// <summary>Waits until all that is written is on the disk.</summary>
+    /// <summary>Waits until everything written is on the disk.</summary>
     public void Flush() => _file.Flush(flushToDisk: true);
 
     /// <inheritdoc/>

@@ -1,13 +1,15 @@
 namespace Spectral.Training;
 
-/// <summary>Outcome of a training run.</summary>
-/// <param name="Steps">Optimizer steps done.</param>
-/// <param name="FinalLoss">Loss of the last step that was not skipped.</param>
-/// <param name="Tokens">Tokens processed, padding not counted.</param>
-/// <param name="Seconds">Time in optimizer steps: evaluation and callbacks excluded.</param>
-/// <param name="Before">Evaluation before the first step; null without evaluation data.</param>
-/// <param name="After">Evaluation after the last step; null without evaluation data.</param>
-/// <param name="Skipped">Steps that updated nothing, because loss or gradient norm was not finite.</param>
+/// <summary>The outcome of a training run.</summary>
+/// <param name="Steps">The number of optimizer steps made.</param>
+/// <param name="FinalLoss">The loss of the last step that was not skipped.</param>
+/// <param name="Tokens">The number of tokens processed, without padding.</param>
+/// <param name="Seconds">The time in optimizer steps in seconds, without evaluation and callbacks.</param>
+/// <param name="Before">The scores before the first step; null without evaluation data.</param>
+/// <param name="After">The scores after the last step; null without evaluation data.</param>
+/// <param name="Skipped">
+/// The number of steps that updated nothing because the loss or the gradient norm was not finite.
+/// </param>
 public sealed record TrainingResult(
     int Steps,
     double FinalLoss,
@@ -18,6 +20,6 @@ public sealed record TrainingResult(
     int Skipped = 0
 )
 {
-    /// <summary>Mean over the whole run.</summary>
+    /// <summary>The mean number of tokens per second over the whole run.</summary>
     public double TokensPerSecond => Seconds > 0 ? Tokens / Seconds : 0;
 }

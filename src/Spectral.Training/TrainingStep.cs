@@ -7,13 +7,13 @@ using Spectral.Training.Optim;
 namespace Spectral.Training;
 
 /// <summary>
-/// The device's part of an optimizer step: forward and backward of its micro-batches and the update, with no result
-/// read in between.
+/// Runs the device's share of an optimizer step: forward and backward of its micro-batches and the update, without
+/// reading results in between.
 /// </summary>
 /// <remarks>
-/// The first step of a captured run is made launch by launch: it loads kernels and libraries and lets caches grow. The
-/// second is recorded and replayed like all that follow, so that a run's losses are those of the same steps without a
-/// graph, to the last bit.
+/// The first step of a captured run is launched kernel by kernel, which loads kernels and libraries and lets caches
+/// grow. The second is recorded and replayed like all following ones, so that the losses are bit for bit those of the
+/// same steps without a graph.
 /// </remarks>
 internal sealed class TrainingStep(
     CausalLanguageModel model,
@@ -30,7 +30,7 @@ internal sealed class TrainingStep(
     private Graph? _graph;
 
     /// <summary>
-    /// Makes the step and returns the sum of the token losses of each micro-batch. Waits for the device.
+    /// Runs the step and returns the sum of the token losses of each micro-batch. Waits for the device.
     /// </summary>
     public float[] Run(IReadOnlyList<Batch> batches)
     {
@@ -110,8 +110,8 @@ internal sealed class TrainingStep(
 
     private void Update()
     {
-        // What a method keeps of gradients would never be rid of a NaN again: it is not told of a step that will be
-        // skipped.
+        // The method is not called in a step that will be skipped: a NaN that enters its running means of gradients
+        // would never leave them.
         if (
             beforeUpdate is not null
             && float.IsFinite(optimizer.GradientNorm())

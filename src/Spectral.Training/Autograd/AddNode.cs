@@ -3,7 +3,7 @@ using Spectral.Kernels.Ops;
 
 namespace Spectral.Training.Autograd;
 
-/// <summary>y = a + b, both [N, D]: the residual connection.</summary>
+/// <summary>The sum y = a + b of [N, D]: the residual connection.</summary>
 public sealed class AddNode : Node
 {
     private readonly Node? _left;
@@ -20,7 +20,7 @@ public sealed class AddNode : Node
         return new Variable(y, records ? tape.Record(new AddNode(a.Node, b.Node)) : null);
     }
 
-    /// <summary>Both inputs get dy itself: a second handle, not a copy.</summary>
+    /// <summary>Passes dy itself to both inputs, as a second handle instead of a copy.</summary>
     private protected override void Backward(ColumnRange gradient)
     {
         _left?.Accumulate(gradient with { Matrix = gradient.Matrix.Share() }, shared: true);
@@ -28,7 +28,8 @@ public sealed class AddNode : Node
     }
 
     /// <summary>
-    /// That of the branch beside the residual: its layer reads dy where it stands, and the residual does not mind.
+    /// Returns the columns that the branch beside the residual prefers. Its layer reads dy in place; the residual can
+    /// read it from anywhere.
     /// </summary>
     private protected override ColumnRange? Place() => PlaceOf(_right);
 }

@@ -4,12 +4,12 @@ using Spectral.Kernels.Ops;
 namespace Spectral.Training.Autograd;
 
 /// <summary>
-/// Activation checkpointing: keeps only a segment's input and runs its forward again during backward.
+/// Activation checkpointing: keeps only a segment's input and repeats its forward pass during backward.
 /// </summary>
 /// <remarks>
-/// The second forward launches the same kernels on the same values, so gradients are bit-identical to those without
-/// checkpointing (Chen et al., "Training Deep Nets with Sublinear Memory Cost", 2016). Costs one more forward of the
-/// segment.
+/// The second forward pass launches the same kernels on the same values, so that gradients are bit-identical to those
+/// without checkpointing (Chen et al., "Training Deep Nets with Sublinear Memory Cost", 2016). The cost is one more
+/// forward pass of the segment.
 /// </remarks>
 public sealed class CheckpointNode : Node
 {
@@ -30,9 +30,10 @@ public sealed class CheckpointNode : Node
     /// <summary>Runs a segment of the model without saving its activations.</summary>
     /// <param name="tape">The tape.</param>
     /// <param name="x">The segment's only input.</param>
-    /// <param name="needsBackward">Whether backward has to reach the segment even if nothing below it trains: a
-    /// parameter inside it does.</param>
-    /// <param name="segment">A pure function of its input: called again during backward.</param>
+    /// <param name="needsBackward">
+    /// Whether backward has to reach the segment even if nothing below it trains, because a parameter inside it does.
+    /// </param>
+    /// <param name="segment">A pure function of its input. It is called again during backward.</param>
     public static Variable Apply(Tape tape, Variable x, bool needsBackward, Func<Tape, Variable, Variable> segment)
     {
         using var silent = new Tape(tape.Device, records: false, tape.Dropout);
@@ -41,7 +42,7 @@ public sealed class CheckpointNode : Node
         return new Variable(y.Value.Share(), records ? tape.Record(new CheckpointNode(tape, x, segment)) : null);
     }
 
-    /// <summary>Records the segment on a tape of its own and replays that.</summary>
+    /// <summary>Records the segment on its own tape and runs backward on that.</summary>
     protected override void Backward(Tensor gradient)
     {
         using var tape = new Tape(_x.Device, dropout: _dropout);

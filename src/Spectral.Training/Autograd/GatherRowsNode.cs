@@ -3,7 +3,9 @@ using Spectral.Kernels.Ops;
 
 namespace Spectral.Training.Autograd;
 
-/// <summary>y[i] = x[index[i]] for rows of x [N, D]: picks the rows that carry loss. Indices are distinct.</summary>
+/// <summary>
+/// The selection y[i] = x[index[i]] of rows of x [N, D], for the rows that carry loss. Indices are distinct.
+/// </summary>
 public sealed class GatherRowsNode : Node
 {
     private readonly Node _input;
@@ -17,7 +19,7 @@ public sealed class GatherRowsNode : Node
         _shape = x.Value.Shape;
     }
 
-    /// <summary>Gathers the rows named by <paramref name="index"/> [K] I32.</summary>
+    /// <summary>Gathers the rows at <paramref name="index"/> [K] I32.</summary>
     public static Variable Apply(Tape tape, Variable x, Tensor index)
     {
         var y = Tensor.Empty(tape.Device, (index.Dim(0), x.Value.Dim(1)), x.Value.DType);
@@ -25,7 +27,7 @@ public sealed class GatherRowsNode : Node
         return new Variable(y, tape.Records && x.Node is not null ? tape.Record(new GatherRowsNode(x, index)) : null);
     }
 
-    /// <summary>Rows that were not gathered get zero.</summary>
+    /// <summary>Scatters dy. Rows that were not gathered get zero.</summary>
     protected override void Backward(Tensor gradient)
     {
         var dx = Tensor.Empty(gradient.Device, _shape, gradient.DType);

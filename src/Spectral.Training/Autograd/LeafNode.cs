@@ -3,7 +3,7 @@ using Spectral.Kernels;
 namespace Spectral.Training.Autograd;
 
 /// <summary>
-/// Receives the gradient of a value that nothing on this tape produced; its gradient is taken by whoever made it.
+/// Receives the gradient of a value that no operation on this tape produced. The creator of the node takes it.
 /// </summary>
 internal sealed class LeafNode : Node
 {

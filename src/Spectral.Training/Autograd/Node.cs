@@ -4,13 +4,13 @@ using Spectral.Kernels.Ops;
 namespace Spectral.Training.Autograd;
 
 /// <summary>
-/// One recorded operation: the slot for the gradient of its output, what its backward needs, and that backward.
+/// A recorded operation: the gradient of its output, the values that its backward needs, and the backward itself.
 /// </summary>
 /// <remarks>
-/// To add a differentiable operation, derive one class: a static <c>Apply(tape, inputs…)</c> that computes the value
-/// and, when <see cref="Tape.Records"/> and some input has a node or some parameter trains, records an instance; and
-/// <see cref="Backward(Tensor)"/> beside it. Tensors handed to <see cref="Save(Tensor)"/> are released right after
-/// backward has passed.
+/// To add a differentiable operation, derive a class. Give it a static <c>Apply(tape, inputs…)</c> that computes the
+/// value and, if <see cref="Tape.Records"/> and some input has a node or some parameter trains, records an instance;
+/// and override <see cref="Backward(Tensor)"/>. Tensors passed to <see cref="Save(Tensor)"/> are released right after
+/// backward has passed the node.
 /// </remarks>
 /// <example>
 /// <code>
@@ -49,13 +49,14 @@ public abstract class Node
     /// <summary>The operation's name, for messages.</summary>
     public virtual string Name => GetType().Name.Replace("Node", "", StringComparison.Ordinal);
 
-    /// <summary>True once some consumer has contributed to the gradient of this node's output.</summary>
+    /// <summary>Whether the gradient of this node's output has received a contribution.</summary>
     public bool HasGradient => _gradient is not null;
 
-    /// <summary>Carries the gradient of the output on to the inputs' nodes and to trainable parameters.</summary>
-    /// <param name="gradient">Gradient of the loss with respect to the output; same shape and type as the output. Not
-    /// owned.</param>
-    /// <exception cref="NotSupportedException">The operation has no adjoint.</exception>
+    /// <summary>Passes the gradient of the output on to the inputs' nodes and to trainable parameters.</summary>
+    /// <param name="gradient">
+    /// The gradient of the loss with respect to the output, with the same shape and type as the output. Not owned.
+    /// </param>
+    /// <exception cref="NotSupportedException">The operation has no backward function.</exception>
     protected virtual void Backward(Tensor gradient) =>
         throw new NotSupportedException(
             $"The operation '{Name}' has no backward function; it cannot be part of a loss that trains "
@@ -63,8 +64,8 @@ public abstract class Node
         );
 
     /// <summary>
-    /// As <see cref="Backward(Tensor)"/>, for a gradient that may be columns of a wider matrix; it is copied out of
-    /// them unless the operation takes them.
+    /// Does the same as <see cref="Backward(Tensor)"/> for a gradient that may be columns of a wider matrix. By default
+    /// it copies them first; operations that can read columns override this.
     /// </summary>
     private protected virtual void Backward(ColumnRange gradient)
     {
@@ -78,8 +79,8 @@ public abstract class Node
     }
 
     /// <summary>
-    /// Columns in which this output's gradient is best written, by a handle of their own; null: a tensor of its own is
-    /// as good.
+    /// Returns columns, by a handle of their own, in which this output's gradient is best written; null if any tensor
+    /// is as good.
     /// </summary>
     private protected virtual ColumnRange? Place() => null;
 
@@ -89,7 +90,7 @@ public abstract class Node
     /// <summary>Keeps a counted handle on a tensor until backward has passed this node.</summary>
     protected Tensor Save(Tensor tensor) => Own(tensor.Share());
 
-    /// <summary>Takes over a handle and releases it when backward has passed this node.</summary>
+    /// <summary>Takes ownership of a tensor and releases it when backward has passed this node.</summary>
     protected Tensor Own(Tensor tensor)
     {
         if (_savedCount == _saved.Length)
@@ -98,9 +99,9 @@ public abstract class Node
         return tensor;
     }
 
-    /// <summary>Adds a contribution to this node's gradient and takes over its handle.</summary>
-    /// <param name="contribution">Same shape and type as the output.</param>
-    /// <param name="shared">True when someone else holds the same memory, so that it must not be written.</param>
+    /// <summary>Adds a contribution to this node's gradient and takes ownership of its handle.</summary>
+    /// <param name="contribution">The contribution, with the same shape and type as the output.</param>
+    /// <param name="shared">Whether someone else holds the same memory, so that it must not be written.</param>
     public void Accumulate(Tensor contribution, bool shared = false)
     {
         if (_gradient is not { } held)
@@ -124,7 +125,8 @@ public abstract class Node
     }
 
     /// <summary>
-    /// As for a tensor, for columns of a matrix, whose handle is taken over: a first contribution stays where it is.
+    /// Adds a contribution in columns of a matrix and takes ownership of the handle. The first contribution stays where
+    /// it is.
     /// </summary>
     internal void Accumulate(ColumnRange contribution, bool shared = false)
     {
@@ -134,7 +136,7 @@ public abstract class Node
             Accumulate(Whole(contribution), shared && IsWhole(contribution));
     }
 
-    /// <summary>Hands a freshly computed gradient to an input's node, or drops it where none is wanted.</summary>
+    /// <summary>Passes a new gradient to an input's node, or disposes it if there is none.</summary>
     protected static void Deposit(Node? node, Tensor gradient)
     {
         if (node is null)
@@ -144,16 +146,16 @@ public abstract class Node
     }
 
     /// <summary>
-    /// Where to write a fresh gradient [rows, columns] of an input, to be handed to
-    /// <see cref="Deposit(Node, ColumnRange)"/> afterwards: in the columns
-    /// that the input's producer wants it in, or else a new tensor.
+    /// Returns the place for a new gradient [rows, columns] of an input, to be passed to
+    /// <see cref="Deposit(Node, ColumnRange)"/> afterwards: the columns that the input's producer prefers, otherwise a
+    /// new tensor.
     /// </summary>
     private protected static ColumnRange Place(Node? node, int rows, int columns, Tensor like) =>
         node is { _gradient: null } && node.Place() is { } place
             ? place
             : Tensor.Empty(like.Device, (rows, columns), like.DType);
 
-    /// <summary>The columns that a node wants its gradient in, unless it has some already.</summary>
+    /// <summary>Returns the columns that a node prefers for its gradient, unless it already has one.</summary>
     private protected static ColumnRange? PlaceOf(Node? node) => node is { _gradient: null } ? node.Place() : null;
 
     /// <inheritdoc cref="Deposit(Node, Tensor)"/>
@@ -165,11 +167,14 @@ public abstract class Node
             node.Accumulate(gradient);
     }
 
-    /// <summary>The buffer an operation writes its contribution into, to save a separate addition.</summary>
-    /// <param name="shape">The gradient's shape.</param>
-    /// <param name="like">A tensor of its device and type.</param>
-    /// <param name="accumulate">True when the buffer already holds contributions, to which the operation must
-    /// add.</param>
+    /// <summary>
+    /// Returns the buffer into which an operation writes its contribution, to save a separate addition.
+    /// </summary>
+    /// <param name="shape">The shape of the gradient.</param>
+    /// <param name="like">A tensor on its device and of its type.</param>
+    /// <param name="accumulate">
+    /// Whether the buffer already holds contributions, to which the operation has to add.
+    /// </param>
     public Tensor GradientBuffer(Shape shape, Tensor like, out bool accumulate)
     {
         accumulate = _gradient is not null;
@@ -188,12 +193,12 @@ public abstract class Node
         return buffer;
     }
 
-    /// <summary>
-    /// Takes the gradient collected so far out of the slot; the caller owns it. Null when there is none.
-    /// </summary>
+    /// <summary>Takes the gradient collected so far. The caller owns it. Null if there is none.</summary>
     public Tensor? TakeGradient() => TakeColumns() is { } taken ? Whole(taken) : null;
 
-    /// <summary>As <see cref="TakeGradient"/>, left in the columns it was written in.</summary>
+    /// <summary>
+    /// Takes the gradient like <see cref="TakeGradient"/>, but leaves it in the columns where it was written.
+    /// </summary>
     internal ColumnRange? TakeColumns()
     {
         ColumnRange? taken = _gradient;
@@ -214,7 +219,8 @@ public abstract class Node
     }
 
     /// <summary>
-    /// Runs backward if there is anything to carry on; an operation of several outputs has slots of their own for them.
+    /// Runs backward if there is a gradient. Operations with several outputs override this and have a node for each
+    /// output.
     /// </summary>
     private protected virtual void Pass()
     {
@@ -233,7 +239,7 @@ public abstract class Node
     private static bool IsWhole(in ColumnRange columns) =>
         columns.Matrix.Shape.Rank != 2 || columns.Count == columns.Stride;
 
-    /// <summary>The values as a tensor of their own, for which the handle is given up.</summary>
+    /// <summary>Returns the values as a tensor of their own and gives up the handle.</summary>
     private static Tensor Whole(in ColumnRange columns)
     {
         if (IsWhole(columns))

@@ -5,7 +5,8 @@ using Spectral.Training.Optim;
 namespace Spectral.Training.Autograd;
 
 /// <summary>
-/// y = x / √(mean(x²) + ε) ∘ w per row of x [N, D] (Zhang and Sennrich, "Root Mean Square Layer Normalization", 2019).
+/// The norm y = x / √(mean(x²) + ε) ∘ w of each row of x [N, D] (Zhang and Sennrich, "Root Mean Square Layer
+/// Normalization", 2019).
 /// </summary>
 public sealed class RmsNormNode : Node
 {
@@ -27,7 +28,8 @@ public sealed class RmsNormNode : Node
         Apply(tape, x, weight, epsilon, x.Value.Dim(1));
 
     /// <summary>
-    /// The same into rows <paramref name="stride"/> elements apart, which leave whoever reads them room behind.
+    /// Does the same with result rows <paramref name="stride"/> elements apart, so that the next operation can append
+    /// columns to them.
     /// </summary>
     internal static Variable Apply(Tape tape, Variable x, Parameter weight, float epsilon, int stride)
     {
@@ -40,7 +42,7 @@ public sealed class RmsNormNode : Node
         return new Variable(y);
     }
 
-    /// <summary>The gradient that came past the norm along the residual is added in the same pass over dx.</summary>
+    /// <summary>Computes dx. The gradient that passed along the residual is added in the same pass.</summary>
     protected override void Backward(Tensor gradient)
     {
         ColumnRange? residual = _input?.TakeColumns();

@@ -3,7 +3,9 @@ using Spectral.Kernels.Ops;
 
 namespace Spectral.Training.Autograd;
 
-/// <summary>y = silu(gate) ∘ up, all [N, F] (Shazeer, "GLU Variants Improve Transformer", 2020).</summary>
+/// <summary>
+/// The gated value y = silu(gate) ∘ up, all [N, F] (Shazeer, "GLU Variants Improve Transformer", 2020).
+/// </summary>
 public sealed class SwiGluNode : Node
 {
     private readonly Node? _gateNode;
@@ -18,11 +20,12 @@ public sealed class SwiGluNode : Node
         _up = Save(up.Columns);
     }
 
-    /// <summary>Gates <paramref name="up"/> by the SiLU of <paramref name="gate"/>.</summary>
+    /// <summary>Multiplies <paramref name="up"/> by the SiLU of <paramref name="gate"/>.</summary>
     public static Variable Apply(Tape tape, Variable gate, Variable up) => Apply(tape, gate, up, gate.Columns.Count);
 
     /// <summary>
-    /// The same into rows <paramref name="stride"/> elements apart, which leave whoever reads them room behind.
+    /// Does the same with result rows <paramref name="stride"/> elements apart, so that the next operation can append
+    /// columns to them.
     /// </summary>
     internal static Variable Apply(Tape tape, Variable gate, Variable up, int stride)
     {
@@ -33,7 +36,7 @@ public sealed class SwiGluNode : Node
         return new Variable(y, records ? tape.Record(new SwiGluNode(gate, up)) : null);
     }
 
-    /// <summary>One pass gives both gradients; SiLU is recomputed rather than saved.</summary>
+    /// <summary>Computes both gradients in one pass. SiLU is recomputed, not saved.</summary>
     protected override void Backward(Tensor gradient)
     {
         ColumnRange dGate = Place(_gateNode, _gate.Rows, _gate.Count, gradient);

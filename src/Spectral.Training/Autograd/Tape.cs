@@ -4,19 +4,19 @@ using Spectral.Training.Optim;
 
 namespace Spectral.Training.Autograd;
 
-/// <summary>Records operations during forward and replays their adjoints in reverse.</summary>
+/// <summary>Records operations during forward and runs their backward functions in reverse order.</summary>
 /// <remarks>
-/// One tape serves one forward and one backward pass of one micro-batch. Gradients of trainable parameters are added to
-/// <see cref="Parameter.Gradient"/>, so several tapes in a row accumulate. Not thread-safe.
+/// A tape serves one forward and one backward pass of one micro-batch. Gradients of trainable parameters are added to
+/// <see cref="Parameter.Gradient"/>, so that several tapes in a row accumulate. Not thread-safe.
 /// </remarks>
 public sealed class Tape : IDisposable
 {
     private readonly List<Node> _nodes = [];
 
-    /// <summary>Creates a tape.</summary>
-    /// <param name="device">The device all values live on.</param>
-    /// <param name="records">False for inference: nothing is recorded and nothing is saved.</param>
-    /// <param name="dropout">Holds the position of dropout's random numbers; null: nothing is dropped.</param>
+    /// <summary>Creates an empty tape for one forward pass.</summary>
+    /// <param name="device">The device of all values.</param>
+    /// <param name="records">Whether to record. Without recording, as in inference, nothing is saved.</param>
+    /// <param name="dropout">The step state with the position of dropout's random numbers; null: no dropout.</param>
     public Tape(Device device, bool records = true, StepState? dropout = null)
     {
         Device = device;
@@ -24,21 +24,24 @@ public sealed class Tape : IDisposable
         Dropout = dropout;
     }
 
-    /// <summary>The device all values live on.</summary>
+    /// <summary>The device of all values.</summary>
     public Device Device { get; }
 
     /// <summary>Whether operations are recorded for backward.</summary>
     public bool Records { get; }
 
     /// <summary>
-    /// Where dropout's random numbers are at, the same in forward and backward; null: nothing is dropped.
+    /// The step state with the position of dropout's random numbers, which is the same in forward and backward; null:
+    /// no dropout.
     /// </summary>
     public StepState? Dropout { get; }
 
-    /// <summary>Number of operations recorded and not yet passed by backward.</summary>
+    /// <summary>The number of operations that are recorded and that backward has not passed yet.</summary>
     public int Count => _nodes.Count;
 
-    /// <summary>Appends an operation and returns it. Inputs must have been recorded before.</summary>
+    /// <summary>
+    /// Appends an operation and returns it. Operations that produced its inputs must be recorded before it.
+    /// </summary>
     public T Record<T>(T node)
         where T : Node
     {
@@ -47,14 +50,16 @@ public sealed class Tape : IDisposable
     }
 
     /// <summary>
-    /// Passes every gradient deposited so far (by a loss, or by <see cref="Node.Accumulate(Tensor, bool)"/>) back
+    /// Propagates all gradients deposited so far (by a loss, or by <see cref="Node.Accumulate(Tensor, bool)"/>) back
     /// through the recorded operations. Saved values and intermediate gradients are released as soon as they have been
-    /// used; afterwards the tape is empty.
+    /// used. Afterwards the tape is empty.
     /// </summary>
-    /// <param name="until">Number of operations to leave unpassed at the start of the tape; their gradients stay to be
-    /// taken.</param>
-    /// <exception cref="NotSupportedException">An operation on the way has no adjoint; the message names
-    /// it.</exception>
+    /// <param name="until">
+    /// The number of operations at the start of the tape that are not run. Their gradients can be taken.
+    /// </param>
+    /// <exception cref="NotSupportedException">
+    /// An operation on the way has no backward function; the message names it.
+    /// </exception>
     public void Backward(int until = 0)
     {
         for (int i = _nodes.Count - 1; i >= until; i--)

@@ -4,28 +4,28 @@ using Spectral.Kernels.Ops;
 namespace Spectral.Training.Autograd;
 
 /// <summary>
-/// A value on the tape: a counted handle on a tensor and, where a gradient is wanted, the <see cref="Node"/> that
-/// receives it.
+/// A value on the tape: a handle on a tensor and, if a gradient is needed, the <see cref="Node"/> that receives it.
 /// </summary>
 /// <remarks>
-/// Whoever holds a variable disposes it as soon as no further forward step reads it; what backward needs is kept by the
-/// nodes, through handles of their own. A variable without a node is a constant: no gradient is ever computed for it.
+/// Dispose a variable as soon as no later forward step reads it. Values that backward needs are kept by the nodes
+/// through handles of their own. A variable without a node is a constant, for which no gradient is computed.
 /// </remarks>
 public sealed class Variable : IDisposable
 {
     private readonly ColumnRange _columns;
     private readonly bool _whole;
 
-    /// <summary>Wraps a value; the variable owns the handle from now on.</summary>
+    /// <summary>Wraps a tensor, which the variable then owns.</summary>
     public Variable(Tensor value, Node? node = null) => (_columns, Node, _whole) = (value, node, true);
 
-    /// <summary>Wraps columns of a matrix; the variable owns that handle on it.</summary>
+    /// <summary>Wraps columns of a matrix, whose handle the variable then owns.</summary>
     internal Variable(ColumnRange columns, Node? node = null) =>
         (_columns, Node, _whole) = (columns, node, columns.Count == columns.Stride);
 
     /// <summary>The value, in the model's compute type.</summary>
-    /// <exception cref="InvalidOperationException">It is columns of a wider matrix, which only operations inside a
-    /// layer hand to one another.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// The value is columns of a wider matrix, as operations inside a layer pass them to each other.
+    /// </exception>
     public Tensor Value =>
         _whole
             ? _columns.Matrix
@@ -33,12 +33,12 @@ public sealed class Variable : IDisposable
                 $"the value is {_columns.Count} columns of {_columns.Matrix.Shape}; this operation takes whole matrices"
             );
 
-    /// <summary>The value as columns of a matrix, all of its own as a rule.</summary>
+    /// <summary>The value as columns of a matrix, usually all of it.</summary>
     internal ColumnRange Columns => _columns;
 
-    /// <summary>Where the gradient with respect to this value goes; null when nothing below it trains.</summary>
+    /// <summary>The node that receives the gradient of this value; null if nothing below it trains.</summary>
     public Node? Node { get; }
 
-    /// <summary>Releases this handle on the value. The memory lives on as long as a node has saved it.</summary>
+    /// <summary>Releases this handle on the value. The memory is kept while a node has saved it.</summary>
     public void Dispose() => _columns.Matrix.Dispose();
 }

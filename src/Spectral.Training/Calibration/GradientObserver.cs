@@ -8,8 +8,8 @@ namespace Spectral.Training.Calibration;
 /// Adds the gradients of sibling layers' weights, dyᵀ x, to a sum [out, in] F32 per layer: one GEMM per layer and
 /// batch, 2·N·out·in operations.
 /// </summary>
-/// <remarks>Rows of padding have dy = 0: no token that carries loss looks at what comes after it.</remarks>
-/// <param name="sums">One for each sibling layer, in order; null where none is wanted.</param>
+/// <remarks>Rows of padding have dy = 0, because no token that carries loss depends on them.</remarks>
+/// <param name="sums">One sum for each sibling layer, in order; null where none is wanted.</param>
 internal sealed class GradientObserver(Tensor?[] sums) : LinearObserver
 {
     public override bool SeesGradients => true;

@@ -8,9 +8,9 @@ using Spectral.Training.Numerics;
 namespace Spectral.Training.Calibration;
 
 /// <summary>
-/// The leading principal components of a stream of rows, batch by batch (Ross, Lim, Lin and Yang, "Incremental Learning
-/// for Robust Visual Tracking", 2008): the SVD of [diag(S)·V; X − m_b; √(n·n_b/(n + n_b))·(m − m_b)] replaces S and V,
-/// where X has n_b rows of mean m_b and n rows of mean m came before.
+/// Computes the leading principal components of a stream of rows, batch by batch (Ross, Lim, Lin and Yang, "Incremental
+/// Learning for Robust Visual Tracking", 2008). The SVD of [diag(S)·V; X − m_b; √(n·n_b/(n + n_b))·(m − m_b)] replaces
+/// S and V, where X has n_b rows with mean m_b, after n rows with mean m.
 /// </summary>
 /// <remarks>
 /// Between batches the state is on the host, 4·k·features bytes: 128 inputs of a 7B model at k = 16 are 50 MB. A batch
@@ -28,23 +28,24 @@ internal sealed class IncrementalPca : LinearObserver
     private long _seen;
     private double _total; // sum of squares around the mean, of all components
 
-    /// <summary>Starts with nothing seen.</summary>
+    /// <summary>Starts without any rows.</summary>
     /// <param name="name">The layer, for messages and random numbers.</param>
-    /// <param name="features">Columns of the rows to come.</param>
-    /// <param name="components">k.</param>
-    /// <param name="similarity">Least |cosine| between a component before and after a batch for it to count as
-    /// converged.</param>
-    /// <param name="rows">The rows of the batch at hand that count, I32.</param>
+    /// <param name="features">The number of columns of the rows.</param>
+    /// <param name="components">The number k of components.</param>
+    /// <param name="similarity">
+    /// The smallest |cosine| between a component before and after a batch at which it counts as converged.
+    /// </param>
+    /// <param name="rows">Returns the rows of the current batch that count, I32.</param>
     public IncrementalPca(string name, int features, int components, double similarity, Func<Tensor> rows)
     {
         (_name, _components, _similarity, _rows) = (name, components, similarity, rows);
         _mean = new double[features];
     }
 
-    /// <summary>Whether a batch has left all components where they were; later ones are not looked at.</summary>
+    /// <summary>Whether a batch has changed no component noticeably. Later batches are ignored then.</summary>
     public bool Converged { get; private set; }
 
-    /// <summary>The components so far.</summary>
+    /// <summary>Returns the components so far.</summary>
     public InputDirections Result() =>
         new(
             _mean.Length,
@@ -86,7 +87,7 @@ internal sealed class IncrementalPca : LinearObserver
         _seen += count;
     }
 
-    /// <summary>Fills the matrix whose SVD is the new state, and moves the mean.</summary>
+    /// <summary>Fills the matrix whose SVD is the new state, and updates the mean.</summary>
     private void Stack(Tensor x, Tensor index, Tensor stacked)
     {
         (int features, int count, int kept) = (_mean.Length, index.Dim(0), _values.Length);

@@ -1,13 +1,15 @@
 namespace Spectral.Training.Calibration;
 
-/// <summary>The leading principal components of a layer's inputs, centred on their mean.</summary>
-/// <param name="Features">in.</param>
-/// <param name="Vectors">[k · in]: orthonormal rows, of descending singular value.</param>
-/// <param name="SingularValues">[k], of the centred inputs.</param>
-/// <param name="ExplainedVariance">[k]: each one's share σ²/Σσ² of the inputs' variance, all components
-/// counted.</param>
-/// <param name="Converged">Whether the last batch seen left every vector where it was; otherwise the data ran out
-/// first.</param>
+/// <summary>The leading principal components of a layer's inputs, which are centred on their mean.</summary>
+/// <param name="Features">The number of input features, in.</param>
+/// <param name="Vectors">The components, [k · in]: orthonormal rows by descending singular value.</param>
+/// <param name="SingularValues">The singular values of the centred inputs, [k].</param>
+/// <param name="ExplainedVariance">
+/// The share σ²/Σσ² of each component in the variance of the inputs, where the sum is over all components; [k].
+/// </param>
+/// <param name="Converged">
+/// Whether the last batch changed no component noticeably. Otherwise the data ended first.
+/// </param>
 public sealed record InputDirections(
     int Features,
     float[] Vectors,
@@ -16,6 +18,6 @@ public sealed record InputDirections(
     bool Converged
 )
 {
-    /// <summary>k.</summary>
+    /// <summary>The number k of components.</summary>
     public int Count => SingularValues.Length;
 }

@@ -6,13 +6,13 @@ using Spectral.Training.Models;
 
 namespace Spectral.Training.Calibration;
 
-/// <summary>Runs a frozen model over some records and collects what its linear layers see.</summary>
+/// <summary>Runs a frozen model on some records and collects statistics of its linear layers.</summary>
 /// <remarks>
-/// Gradients are those of the mean loss over a batch's loss tokens, averaged over batches; padding counts nowhere. What
-/// is collected at a time is bounded by <see cref="MemoryBudget"/>: layers are gone through in model order, and when
-/// their sums fill the budget (one layer at least) the records are run through again for the next ones, so that a 7B
-/// model, whose gradients are 28 GB, takes seven passes. Activations are checkpointed. How many passes there are
-/// changes no bit of the results; the same model, records and batch size on the same device give the same.
+/// Gradients are those of the mean loss over a batch's loss tokens, averaged over batches. Padding is ignored.
+/// <see cref="MemoryBudget"/> bounds what is collected at a time: layers are processed in model order, and when their
+/// sums fill the budget (at least one layer), the records are run again for the next layers. A 7B model, whose
+/// gradients take 28 GB, needs seven passes. Activations are checkpointed. The number of passes does not change a bit
+/// of the results. The same model, records and batch size on the same device give the same results.
 /// </remarks>
 /// <example>
 /// <code>
@@ -33,11 +33,10 @@ public sealed class ModelCalibration : ICalibration
     > _directions = [];
     private TokenRows? _rows;
 
-    /// <summary>Calibrates on all of the given records.</summary>
-    /// <param name="model">A model with frozen weights; it may not have an adapter by the time results are asked
-    /// for.</param>
+    /// <summary>Prepares to calibrate on all of the given records.</summary>
+    /// <param name="model">A model with frozen weights. It must not have an adapter when results are requested.</param>
     /// <param name="records">The records.</param>
-    /// <param name="batch">Records in a batch.</param>
+    /// <param name="batch">The number of records in a batch.</param>
     /// <exception cref="InputException">There are no records.</exception>
     public ModelCalibration(CausalLanguageModel model, IReadOnlyList<EncodedRecord> records, int batch = 8)
     {
@@ -47,11 +46,11 @@ public sealed class ModelCalibration : ICalibration
         (_model, _batches) = (model, [.. records.Chunk(batch)]);
     }
 
-    /// <summary>Calibrates on the records that a training run sees first, in its batches.</summary>
+    /// <summary>Prepares to calibrate on the records that a training run sees first, in its batches.</summary>
     /// <param name="model">The model.</param>
     /// <param name="data">The run's records.</param>
-    /// <param name="options">The run's settings: batch, seed and shuffle count.</param>
-    /// <param name="records">How many; all, if there are fewer.</param>
+    /// <param name="options">The settings of the run: batch size, seed and shuffling are used.</param>
+    /// <param name="records">The number of records; all, if there are fewer.</param>
     /// <exception cref="InputException">There are no records.</exception>
     public static ModelCalibration OfTraining(
         CausalLanguageModel model,
@@ -62,12 +61,14 @@ public sealed class ModelCalibration : ICalibration
     {
         if (data.Count == 0)
             throw new InputException("there are no training records");
-        // The first records of the first epoch: how a step cuts them into batches does not matter here.
+        // The first records of the first epoch. How a step splits them into batches does not matter here.
         int[] first = new BatchSampler(data.Count, Math.Min(records, data.Count), options.Seed, options.Shuffle).Next();
         return new ModelCalibration(model, [.. first.Select(index => data[index])], options.Batch);
     }
 
-    /// <summary>Bytes of device memory for sums that are collected together, at least one layer's.</summary>
+    /// <summary>
+    /// The number of bytes of device memory for sums that are collected together. At least one layer's are.
+    /// </summary>
     public long MemoryBudget { get; init; } = 4L << 30;
 
     /// <inheritdoc/>
@@ -129,8 +130,8 @@ public sealed class ModelCalibration : ICalibration
     }
 
     /// <summary>
-    /// A matrix per layer, or per what layers have in common, summed over all batches, for as many layers at a time as
-    /// the budget holds.
+    /// Sums a matrix per layer, or per set of siblings, over all batches, for as many layers at a time as the budget
+    /// allows.
     /// </summary>
     private IEnumerable<Tensor> Sums(
         IEnumerable<Linear> linears,

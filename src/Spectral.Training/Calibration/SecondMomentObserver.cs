@@ -9,10 +9,10 @@ namespace Spectral.Training.Calibration;
 /// <summary>
 /// Adds XᵀX / max|X|² of each record's inputs X to a sum [in, in] F32: one GEMM per record, 2·tokens·in² operations.
 /// </summary>
-/// <param name="name">The layer, for messages.</param>
-/// <param name="sum">Where to add.</param>
-/// <param name="factor">Of every record's contribution: 1/records for a mean.</param>
-/// <param name="rows">The batch at hand.</param>
+/// <param name="name">The name of the layer, for messages.</param>
+/// <param name="sum">The sum to add to, [in, in] F32.</param>
+/// <param name="factor">The factor on every record's contribution: 1/records for a mean.</param>
+/// <param name="rows">Returns the rows of the current batch.</param>
 internal sealed class SecondMomentObserver(string name, Tensor sum, double factor, Func<TokenRows> rows)
     : LinearObserver
 {

@@ -4,8 +4,8 @@ using Spectral.Training.Data;
 namespace Spectral.Training.Calibration;
 
 /// <summary>
-/// Which rows of the activations [B·S, features] are tokens of a batch: the rest is padding, which calibration leaves
-/// out.
+/// Selects the rows of the activations [B·S, features] that are tokens of a batch. The others are padding, which
+/// calibration ignores.
 /// </summary>
 internal sealed class TokenRows : IDisposable
 {
@@ -15,7 +15,7 @@ internal sealed class TokenRows : IDisposable
     private readonly int _stride;
     private Tensor? _labelled;
 
-    /// <summary>Records side by side in rows of <paramref name="length"/> tokens, padded on the right.</summary>
+    /// <summary>Places records in rows of <paramref name="length"/> tokens, padded on the right.</summary>
     public TokenRows(Device device, IEnumerable<EncodedRecord> records, int length)
     {
         EncodedRecord[] all = [.. records];
@@ -27,16 +27,16 @@ internal sealed class TokenRows : IDisposable
         Index = RowsFrom(_ => 0);
     }
 
-    /// <summary>[tokens] I32: the rows, ascending.</summary>
+    /// <summary>The rows that are tokens, ascending; [tokens] I32.</summary>
     public Tensor Index { get; }
 
-    /// <summary>Those of the rows whose tokens carry a label: none of a prompt's do.</summary>
+    /// <summary>The rows whose tokens carry loss, i.e. are not part of a prompt; I32.</summary>
     public Tensor Labelled => _labelled ??= RowsFrom(row => _prompts[row]);
 
-    /// <summary>Number of tokens.</summary>
+    /// <summary>The number of rows that are tokens.</summary>
     public int Count => Index.Dim(0);
 
-    /// <summary>Where each record's tokens begin, and how many they are.</summary>
+    /// <summary>The first row and the number of tokens of each record.</summary>
     public IEnumerable<(int Start, int Count)> Records => _lengths.Select((count, row) => (row * _stride, count));
 
     public void Dispose()

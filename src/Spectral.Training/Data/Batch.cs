@@ -3,18 +3,19 @@ using Spectral.Training.IO;
 namespace Spectral.Training.Data;
 
 /// <summary>Records as one rectangle of token ids, padded on the right.</summary>
-/// <param name="Rows">Number of records.</param>
-/// <param name="Length">Tokens of the longest record.</param>
-/// <param name="Tokens">[Rows · Length], the padding token where a record has ended.</param>
-/// <param name="Targets">[Rows · Length]: at each position the token that follows it if that carries loss, else
-/// −1.</param>
-/// <param name="LossTokens">How many targets are not −1.</param>
+/// <param name="Rows">The number of records.</param>
+/// <param name="Length">The number of tokens of the longest record.</param>
+/// <param name="Tokens">The tokens, [Rows · Length], with the padding token after the end of a record.</param>
+/// <param name="Targets">
+/// At each position the following token if it carries loss, otherwise −1; [Rows · Length].
+/// </param>
+/// <param name="LossTokens">The number of targets that are not −1.</param>
 public sealed record Batch(int Rows, int Length, int[] Tokens, int[] Targets, int LossTokens)
 {
-    /// <summary>Tokens that are not padding.</summary>
+    /// <summary>The number of tokens that are not padding.</summary>
     public int TokenCount { get; private init; }
 
-    /// <summary>One row of tokens without targets, to be continued.</summary>
+    /// <summary>Creates a batch of one row of tokens without targets, for generation.</summary>
     public static Batch Of(int[] tokens)
     {
         int[] targets = new int[tokens.Length];
@@ -23,7 +24,9 @@ public sealed record Batch(int Rows, int Length, int[] Tokens, int[] Targets, in
     }
 
     /// <summary>Checks that every token has a row in an embedding of <paramref name="vocabularySize"/> rows.</summary>
-    /// <exception cref="InputException">One has not: tokenizer and model do not belong together.</exception>
+    /// <exception cref="InputException">
+    /// A token has no row, so that tokenizer and model do not belong together.
+    /// </exception>
     public void CheckIds(int vocabularySize)
     {
         foreach (int id in Tokens)
@@ -39,12 +42,15 @@ public sealed record Batch(int Rows, int Length, int[] Tokens, int[] Targets, in
     }
 
     /// <summary>
-    /// Lays records side by side. Which token pads does not matter: nothing attends to it and it carries no loss.
+    /// Creates a batch from records. The choice of the padding token does not matter: nothing attends to it and it
+    /// carries no loss.
     /// </summary>
     /// <param name="records">The records.</param>
     /// <param name="paddingToken">Any token.</param>
-    /// <param name="length">Tokens of every row; 0: those of the longest record.</param>
-    /// <param name="rows">Rows, those beyond the records all padding; 0: as many as records.</param>
+    /// <param name="length">The number of tokens of every row; 0: that of the longest record.</param>
+    /// <param name="rows">
+    /// The number of rows, of which those after the records are all padding; 0: as many as records.
+    /// </param>
     /// <exception cref="ArgumentException">
     /// A record is longer than <paramref name="length"/>, or there are more than <paramref name="rows"/>.
     /// </exception>

@@ -3,14 +3,13 @@ using Spectral.Training.IO;
 namespace Spectral.Training.Data;
 
 /// <summary>
-/// The order in which records are trained on: epoch after epoch, each of which has every record once, in file order or
-/// in a new shuffle. The last batch of an epoch has what is left of it, as in PyTorch's <c>DataLoader</c>, or is
-/// dropped. The order depends on the seed and the epoch alone, never on platform or thread, and any step can be gone to
-/// directly.
+/// Determines the order in which records are trained on. Each epoch has every record once, in file order or in a new
+/// shuffle. The last batch of an epoch holds the remaining records, as in PyTorch's <c>DataLoader</c>, or is dropped.
+/// The order depends only on the seed and the epoch, never on platform or thread, and any position can be set directly.
 /// </summary>
 /// <remarks>
-/// The shuffle is Fisher–Yates from the last element down, driven by SplitMix64 (Steele, Lea and Flood, 2014) whose
-/// state starts at SplitMix64's output for seed + 0x9E3779B97F4A7C15·(epoch + 1); numbers below n are the upper half of
+/// The shuffle is Fisher–Yates from the last element down, driven by SplitMix64 (Steele, Lea and Flood, 2014). Its
+/// state starts at SplitMix64's output for seed + 0x9E3779B97F4A7C15·(epoch + 1). Numbers below n are the upper half of
 /// the 128-bit product with n, redrawn in the biased zone (Lemire, 2019).
 /// </remarks>
 public sealed class BatchSampler
@@ -20,13 +19,17 @@ public sealed class BatchSampler
     private readonly bool _shuffle;
     private long _shuffledEpoch = -1;
 
-    /// <summary>A sampler over <paramref name="count"/> records in batches of <paramref name="batch"/>.</summary>
-    /// <param name="count">Number of records.</param>
-    /// <param name="batch">Records in a batch; of an optimizer step, if it has several micro-batches.</param>
+    /// <summary>
+    /// Creates a sampler over <paramref name="count"/> records in batches of <paramref name="batch"/>.
+    /// </summary>
+    /// <param name="count">The number of records.</param>
+    /// <param name="batch">
+    /// The number of records in a batch; if an optimizer step has several micro-batches, the number in a step.
+    /// </param>
     /// <param name="seed">Seed of the shuffles.</param>
-    /// <param name="shuffle">False: file order.</param>
-    /// <param name="dropLast">Whether an epoch's last batch is left out if it is short.</param>
-    /// <exception cref="InputException">No batch is left.</exception>
+    /// <param name="shuffle">Whether to shuffle; otherwise records come in file order.</param>
+    /// <param name="dropLast">Whether to drop an epoch's last batch if it is short.</param>
+    /// <exception cref="InputException">No batch would be left.</exception>
     public BatchSampler(int count, int batch, ulong seed, bool shuffle, bool dropLast = false)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
@@ -38,22 +41,22 @@ public sealed class BatchSampler
         _order = new int[count];
     }
 
-    /// <summary>Records in a batch that is not short.</summary>
+    /// <summary>The number of records in a full batch.</summary>
     public int BatchSize { get; }
 
-    /// <summary>Batches in an epoch.</summary>
+    /// <summary>The number of batches in an epoch.</summary>
     public int BatchesPerEpoch { get; }
 
     /// <summary>
-    /// How many batches were handed out since the beginning; set it to go on where another run stopped.
+    /// The number of batches returned since the beginning. Set it to continue where another run stopped.
     /// </summary>
     public long Position { get; set; }
 
     /// <summary>The epoch of the next record, from 0.</summary>
     public long Epoch => Position / BatchesPerEpoch;
 
-    /// <summary>Batches in an epoch of <paramref name="count"/> records.</summary>
-    /// <exception cref="InputException">There is none: all that there is would be dropped.</exception>
+    /// <summary>Returns the number of batches in an epoch of <paramref name="count"/> records.</summary>
+    /// <exception cref="InputException">There is none, since all records would be dropped.</exception>
     public static int BatchesOf(int count, int batch, bool dropLast)
     {
         int whole = count / batch;
@@ -66,7 +69,7 @@ public sealed class BatchSampler
             );
     }
 
-    /// <summary>The record indices of the next batch.</summary>
+    /// <summary>Returns the record indices of the next batch.</summary>
     public int[] Next()
     {
         if (_shuffledEpoch != Epoch)

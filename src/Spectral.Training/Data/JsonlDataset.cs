@@ -4,8 +4,8 @@ using Spectral.Training.IO;
 namespace Spectral.Training.Data;
 
 /// <summary>
-/// Data files: one JSON object per line, <c>{"prompt": …, "completion": …}</c> or <c>{"text": …}</c>. Blank lines are
-/// skipped, other keys ignored; anything else is an error that names the line.
+/// Reads data files: one JSON object per line, <c>{"prompt": …, "completion": …}</c> or <c>{"text": …}</c>. Blank lines
+/// are skipped and other keys ignored; anything else is an error that names the line.
 /// </summary>
 public static class JsonlDataset
 {
@@ -13,7 +13,7 @@ public static class JsonlDataset
 
     /// <summary>Reads all records of a file, in order.</summary>
     /// <exception cref="InputException">
-    /// The file is missing, holds no record, or a line of it is no record; the message names the line.
+    /// The file is missing, has no record, or a line is not a record; the message names the line.
     /// </exception>
     public static IReadOnlyList<TrainingRecord> Load(string path)
     {
@@ -71,8 +71,7 @@ public static class JsonlDataset
         return new TrainingRecord(prompt, completion, text, place);
     }
 
-    // Lines without their end, as bytes: whether they are UTF-8 is decided line by line, so that the error can name the
-    // line.
+    // Returns lines without their ends, as bytes. UTF-8 is checked line by line, so that an error can name the line.
     private static IEnumerable<ReadOnlyMemory<byte>> Lines(Stream stream, string path)
     {
         byte[] buffer = new byte[1 << 16];

@@ -4,11 +4,11 @@ using Spectral.Training.Tokenization;
 namespace Spectral.Training.Data;
 
 /// <summary>
-/// Turns records into tokens. A prompt is what generation would start from, its completion what would follow; the end
-/// token closes every record that does not end with one, and a begin token stands before it if the tokenizer's
-/// post-processor puts it there and the text does not begin with it. A record that is too long loses tokens from the
-/// left, the begin token excepted: the prompt's first, and the completion's once the prompt is used up, so that the end
-/// is always learnt. docs/data.md has examples.
+/// Encodes records as tokens. A prompt is the text from which generation would start, and its completion the text that
+/// would follow. The end token is appended to every record that does not end with one. A begin token is put first if
+/// the tokenizer's post-processor does so and the text does not begin with it. A record that is too long loses tokens
+/// on the left, but not the begin token: first those of the prompt, then those of the completion, so that the end is
+/// always learnt. docs/data.md has examples.
 /// </summary>
 public static class RecordEncoder
 {
@@ -16,9 +16,9 @@ public static class RecordEncoder
     /// <param name="record">The record.</param>
     /// <param name="tokenizer">The model's tokenizer.</param>
     /// <param name="endTokenIds">
-    /// The end tokens: the first one closes records; one that ends with another of them is closed already.
+    /// The end tokens. The first one is appended to records that do not end with any of them.
     /// </param>
-    /// <param name="maximumLength">Most tokens.</param>
+    /// <param name="maximumLength">The largest number of tokens.</param>
     /// <exception cref="InputException">No token would carry loss, as in an empty text.</exception>
     public static EncodedRecord Encode(
         TrainingRecord record,
@@ -52,9 +52,10 @@ public static class RecordEncoder
     /// <param name="records">The records.</param>
     /// <param name="tokenizer">The model's tokenizer.</param>
     /// <param name="endTokenIds">The end tokens.</param>
-    /// <param name="maximumLength">Most tokens of a record.</param>
-    /// <exception cref="InputException">As for one record; the first faulty record in the file is the one
-    /// named.</exception>
+    /// <param name="maximumLength">The largest number of tokens of a record.</param>
+    /// <exception cref="InputException">
+    /// A record has no token that carries loss; the message names the first such record of the file.
+    /// </exception>
     public static EncodedRecord[] EncodeAll(
         IReadOnlyList<TrainingRecord> records,
         BpeTokenizer tokenizer,
@@ -82,7 +83,7 @@ public static class RecordEncoder
         return faults.FirstOrDefault(fault => fault is not null) is { } first ? throw first : encoded;
     }
 
-    // A text, or a completion without a prompt, is the record's beginning, and may have the begin token itself.
+    // A text, or a completion without a prompt, begins the record and may itself contain the begin token.
     private static int[] Learnt(TrainingRecord record, BpeTokenizer tokenizer, int[] before)
     {
         string text = record.Completion ?? record.Text ?? "";

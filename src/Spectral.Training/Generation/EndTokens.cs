@@ -5,20 +5,20 @@ using Spectral.Training.Tokenization;
 namespace Spectral.Training.Generation;
 
 /// <summary>
-/// The tokens that end a text, of all files of a model folder that name some. The first one closes records, any of them
-/// ends generation. It is the first <c>eos_token_id</c> of config.json; where that has none the first of
-/// generation_config.json; then the <c>eos_token</c> of the tokenizer's files; then the default of the model's family
+/// The tokens that end a text, from all files of a model folder that name some. The first one ends records; any of them
+/// ends generation. The first one is, in order of precedence, the first <c>eos_token_id</c> of config.json, the first
+/// one of generation_config.json, the <c>eos_token</c> of the tokenizer's files, or the default of the model's family
 /// in transformers.
 /// </summary>
 public sealed record EndTokens
 {
-    /// <summary>The tokens; empty where no file names one.</summary>
+    /// <summary>The ids of the end tokens; empty if no file names one.</summary>
     public required IReadOnlyList<int> Ids { get; init; }
 
-    /// <summary>Where files differ: one line each, with the files and the tokens.</summary>
+    /// <summary>The warnings about files that differ, one line each, with the files and the tokens.</summary>
     public required IReadOnlyList<string> Warnings { get; init; }
 
-    /// <summary>Those of a model and its tokenizer.</summary>
+    /// <summary>Determines the end tokens of a model and its tokenizer.</summary>
     /// <param name="folder">The model's folder.</param>
     /// <param name="tokenizer">The tokenizer in it.</param>
     public static EndTokens Of(ModelFolder folder, BpeTokenizer tokenizer)

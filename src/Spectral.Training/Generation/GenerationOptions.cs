@@ -1,22 +1,27 @@
 namespace Spectral.Training.Generation;
 
-/// <summary>How to continue a prompt.</summary>
+/// <summary>The settings for continuing a prompt.</summary>
 public sealed record GenerationOptions
 {
-    /// <summary>At most this many new tokens.</summary>
+    /// <summary>The largest number of new tokens.</summary>
     public int MaxTokens { get; init; } = 64;
 
-    /// <summary>The tokens that end the text; null: those that the model's config names.</summary>
+    /// <summary>The tokens that end the text; null: those of the model's config.</summary>
     public IReadOnlyList<int>? EndTokenIds { get; init; }
 
-    /// <summary>0 = always the most probable token; else logits are divided by it before sampling.</summary>
+    /// <summary>
+    /// The temperature by which logits are divided before sampling; 0: always the most probable token.
+    /// </summary>
     public double Temperature { get; init; }
 
     /// <summary>
-    /// Sample among the most probable tokens that together reach this probability (Holtzman et al., 2020).
+    /// The probability that the tokens to sample from reach together, taken from the most probable down (Holtzman et
+    /// al., 2020).
     /// </summary>
     public double TopP { get; init; } = 1;
 
-    /// <summary>Seed of the sampling. Which number decides which token: <see cref="SamplingDraws"/>.</summary>
+    /// <summary>
+    /// The seed of the sampling. <see cref="SamplingDraws"/> says which random number selects which token.
+    /// </summary>
     public ulong Seed { get; init; }
 }

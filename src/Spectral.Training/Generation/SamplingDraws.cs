@@ -5,18 +5,18 @@ using Spectral.Training.Numerics;
 namespace Spectral.Training.Generation;
 
 /// <summary>
-/// The random numbers that sampled text follows: Philox4x32-10, as in training, so that seeds that are neighbours have
-/// nothing in common. The same on every device.
+/// The random numbers that select sampled tokens. They come from Philox4x32-10, as in training, so that neighbouring
+/// seeds are unrelated, and are the same on every device.
 /// </summary>
 /// <remarks>
-/// New token n, from 0, takes the numbers 2n and 2n + 1 of <see cref="Philox.Uniform"/>'s stream "generate", 24 bits
-/// each, and no others: a longer text of the same seed begins as the shorter one does.
+/// New token n, counted from 0, uses only the numbers 2n and 2n + 1 of <see cref="Philox.Uniform"/>'s stream
+/// "generate", 24 bits each. So a longer text of the same seed begins like the shorter one.
 /// </remarks>
 internal sealed class SamplingDraws
 {
     private readonly float[] _numbers;
 
-    /// <summary>Draws all that a text of <paramref name="tokens"/> new tokens can need.</summary>
+    /// <summary>Draws the numbers for a text of <paramref name="tokens"/> new tokens.</summary>
     public SamplingDraws(Device device, ulong seed, int tokens)
     {
         using var drawn = Tensor.Empty(device, checked(2 * tokens));
@@ -25,7 +25,7 @@ internal sealed class SamplingDraws
     }
 
     /// <summary>
-    /// The number of a new token: a multiple of 2⁻⁴⁸ in [0, 1), finer than the least probable token of a large
+    /// The random number of a new token: a multiple of 2⁻⁴⁸ in [0, 1), finer than the least probable token of a large
     /// vocabulary.
     /// </summary>
     public double this[int token] => _numbers[2 * token] + (_numbers[(2 * token) + 1] * (1.0 / (1 << 24)));

@@ -35,7 +35,7 @@ public static class TextGenerator
         return new GeneratedText(TextBehind(tokenizer, before, tokens), tokens);
     }
 
-    /// <summary>Token ids that follow <paramref name="prompt"/>, the end token excluded.</summary>
+    /// <summary>Returns the token ids that follow <paramref name="prompt"/>, without the end token.</summary>
     /// <inheritdoc cref="Generate(CausalLanguageModel, BpeTokenizer, string, GenerationOptions, CancellationToken)"/>
     public static int[] Generate(
         CausalLanguageModel model,
@@ -75,8 +75,8 @@ public static class TextGenerator
     }
 
     /// <summary>
-    /// What tokens add to the text of those before: decoders take a space off the beginning of a text, which in the
-    /// midst of one is meant. Where the border cuts a character in two, their own text.
+    /// Returns the text that tokens add to those before. Decoders strip a space at the beginning of a text, so that
+    /// both are decoded together. If the border splits a character, the tokens are decoded alone.
     /// </summary>
     private static string TextBehind(BpeTokenizer tokenizer, int[] before, int[] tokens)
     {
@@ -96,8 +96,8 @@ public static class TextGenerator
     private static int MostProbable(float[] logits) => Array.IndexOf(logits, logits.Max());
 
     /// <summary>
-    /// The token at a place on the line from 0 to 1 on which the most probable tokens lie first, the lower id of
-    /// equals.
+    /// Returns the token at a point of the line from 0 to 1, on which tokens lie in order of probability, ties by lower
+    /// id.
     /// </summary>
     private static int Sample(float[] logits, GenerationOptions options, double place)
     {

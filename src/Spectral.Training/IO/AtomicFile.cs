@@ -1,13 +1,12 @@
 namespace Spectral.Training.IO;
 
-/// <summary>Files that appear complete or not at all.</summary>
+/// <summary>Writes files that appear complete or not at all.</summary>
 internal static class AtomicFile
 {
     /// <summary>
-    /// Lets <paramref name="write"/> fill a temporary file in the same directory, flushes it to the disk and renames it
-    /// over
-    /// <paramref name="path"/>, a rename that is on the disk too when this returns. When anything throws, the temporary
-    /// file is removed and the old file stays as it was.
+    /// Writes a file atomically: <paramref name="write"/> fills a temporary file in the same directory, which is
+    /// flushed to disk and renamed to <paramref name="path"/>. The rename is on disk too when this returns. If anything
+    /// throws, the temporary file is deleted and the old file is unchanged.
     /// </summary>
     public static void Write(string path, Action<Stream> write)
     {

@@ -4,8 +4,8 @@ using System.Text.Json.Nodes;
 namespace Spectral.Training.IO;
 
 /// <summary>
-/// Copies a model's <c>config.json</c> beside weights of another stored type, or with a head of its own: bit for bit
-/// unless either is so.
+/// Copies a model's <c>config.json</c> for weights of another stored type, or with a head that is no longer tied.
+/// Without such a change the copy has the same bytes.
 /// </summary>
 internal static class ConfigCopy
 {
@@ -15,12 +15,12 @@ internal static class ConfigCopy
     private const long MaximumBytes = 1 << 20;
 
     /// <summary>
-    /// Copies the config, with the type of the weights in it if one is given: under the key it had, older
-    /// transformers' if it had none.
+    /// Copies the config, with the type of the weights if one is given. It is written under the key that the config
+    /// already has, or under that of older transformers if it has none.
     /// </summary>
     /// <param name="source">The model's folder.</param>
     /// <param name="directory">The folder of the result.</param>
-    /// <param name="type">The type of the weights there; null: as it was.</param>
+    /// <param name="type">The type of the weights in the result; null: unchanged.</param>
     /// <param name="isUntied">Whether a head that was tied to the embedding no longer is.</param>
     public static void Write(string source, string directory, StoredType? type, bool isUntied = false)
     {

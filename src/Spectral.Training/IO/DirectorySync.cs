@@ -4,8 +4,8 @@ using System.Runtime.InteropServices;
 namespace Spectral.Training.IO;
 
 /// <summary>
-/// Brings the names in a folder to the disk: after a power cut a renamed file may else be under its old name. .NET
-/// flushes files alone. Windows keeps names in its journal and needs none of this.
+/// Flushes a folder's entries to disk. Otherwise a renamed file may have its old name after a power cut. .NET flushes
+/// only files. Windows keeps names in its journal and does not need this.
 /// </summary>
 internal static partial class DirectorySync
 {
@@ -14,7 +14,7 @@ internal static partial class DirectorySync
     private const int InvalidArgument = 22; // the same numbers on all systems that have the calls
 
     /// <summary>Waits until renames, new files and deletions in a folder are on the disk.</summary>
-    /// <exception cref="IOException">The system says that they could not be brought there.</exception>
+    /// <exception cref="IOException">The system reports that they could not be flushed.</exception>
     public static void Flush(string directory)
     {
         if (OperatingSystem.IsWindows())
@@ -26,7 +26,8 @@ internal static partial class DirectorySync
             throw Failure(directory);
         try
         {
-            // Some network file systems know no such call for folders; they promise nothing that could be waited for.
+            // Some network file systems do not support this call for folders. They give no guarantee that could be
+            // waited for.
             if (Sync(folder) != 0 && Marshal.GetLastPInvokeError() != InvalidArgument)
                 throw Failure(directory);
         }

@@ -4,13 +4,13 @@ using System.Runtime.InteropServices;
 
 namespace Spectral.Training.IO;
 
-/// <summary>Looks for NaN and infinities in what is read or about to be written.</summary>
+/// <summary>Finds NaN and infinities in values that were read or are about to be written.</summary>
 internal static class FiniteValues
 {
-    /// <summary>The index of the first value that is NaN or infinite; -1 if all are finite.</summary>
+    /// <summary>Returns the index of the first value that is NaN or infinite; -1 if all are finite.</summary>
     public static int FirstOther(ReadOnlySpan<float> values)
     {
-        // x - x is 0 for a finite x and NaN for any other, and so is the sum: no comparison per element.
+        // x - x is 0 for a finite x and NaN otherwise, and so is the sum, so that no element needs a comparison.
         Vector<float> sum = Vector<float>.Zero;
         ReadOnlySpan<Vector<float>> vectors = MemoryMarshal.Cast<float, Vector<float>>(values);
         foreach (Vector<float> vector in vectors)
@@ -24,9 +24,9 @@ internal static class FiniteValues
         return -1;
     }
 
-    /// <summary>How a message names a value and its place in a tensor: <c>NaN at [1, 2]</c>.</summary>
+    /// <summary>Describes a value and its place in a tensor for a message: <c>NaN at [1, 2]</c>.</summary>
     /// <param name="value">The value.</param>
-    /// <param name="index">Of the element, row-major.</param>
+    /// <param name="index">The row-major index of the element.</param>
     /// <param name="shape">The tensor's shape.</param>
     public static string Describe(double value, long index, IReadOnlyList<long> shape)
     {

@@ -1,9 +1,9 @@
 namespace Spectral.Training.IO;
 
 /// <summary>
-/// Files of a folder that came from elsewhere. What stands in it must not reach other files of the machine: names are
-/// plain, and a symbolic link is followed only into the folder itself, or into the <c>blobs</c> folder of the hub cache
-/// repository that the folder is a snapshot of (<c>models--…/snapshots/REVISION</c> holds nothing but links into
+/// Resolves files of a folder from an untrusted source. Its contents must not reach other files of the machine: names
+/// are plain, and a symbolic link is followed only within the folder itself, or into the <c>blobs</c> folder of the hub
+/// cache repository of which the folder is a snapshot (<c>models--…/snapshots/REVISION</c> contains only links into
 /// <c>models--…/blobs</c>).
 /// </summary>
 internal static class FolderFile
@@ -11,10 +11,12 @@ internal static class FolderFile
     private const int LongestName = 255;
     private const int MostLinks = 40;
 
-    /// <summary>Checks that a folder is there. Nothing is fetched, so the name of a model elsewhere is none.</summary>
+    /// <summary>
+    /// Checks that a folder exists. Nothing is downloaded, so that the name of a model on a hub is refused.
+    /// </summary>
     /// <param name="directory">The folder's path.</param>
-    /// <param name="expected">What was to be found, such as "model folder with config.json".</param>
-    /// <exception cref="InputException">There is no such folder, or a file in its place.</exception>
+    /// <param name="expected">What was expected, such as "model folder with config.json".</param>
+    /// <exception cref="InputException">There is no such folder, or it is a file.</exception>
     public static void RequireFolder(string directory, string expected)
     {
         if (Directory.Exists(directory))
@@ -32,14 +34,14 @@ internal static class FolderFile
         );
     }
 
-    /// <summary>Whether a file of the folder may name another one so.</summary>
+    /// <summary>Returns whether a file of the folder may refer to another one by a name.</summary>
     public static bool IsPlainName(string name) =>
         name.Length is > 0 and <= LongestName
         && name is not ("." or "..")
         && name.IndexOfAny(['/', '\\', ':', '\0']) < 0;
 
-    /// <summary>The path of a file in a folder, which need not exist.</summary>
-    /// <exception cref="InputException">It is a link that leads out of the folder, or round in a circle.</exception>
+    /// <summary>Returns the path of a file in a folder. The file need not exist.</summary>
+    /// <exception cref="InputException">It is a link that leads out of the folder or in a circle.</exception>
     public static string At(string directory, string name)
     {
         string path = Path.Combine(directory, name);
@@ -69,7 +71,7 @@ internal static class FolderFile
             StringComparison.Ordinal
         );
 
-    // The folder may also be one inside a snapshot.
+    // The folder may also be inside a snapshot.
     private static string? Blobs(string folder)
     {
         for (string? at = folder; at is not null; at = Path.GetDirectoryName(at))
@@ -80,7 +82,7 @@ internal static class FolderFile
         return null;
     }
 
-    // Links anywhere on the way are followed, as the system would; .NET follows those at the end alone.
+    // Links in all components of the path are followed, as the system would do; .NET follows only one at the end.
     private static string RealPath(string path)
     {
         string full = Path.GetFullPath(path);

@@ -7,7 +7,7 @@ internal static class InputText
 {
     private const int Longest = 80;
 
-    /// <summary>The text in single quotes, control characters escaped, cut after 80 characters.</summary>
+    /// <summary>Returns the text in single quotes, with control characters escaped, cut after 80 characters.</summary>
     public static string Quote(string text)
     {
         var builder = new StringBuilder("'");
@@ -23,7 +23,7 @@ internal static class InputText
         return builder.Append('\'').ToString();
     }
 
-    /// <summary>A tensor shape as [2, 3].</summary>
+    /// <summary>Returns a tensor shape as text, such as [2, 3].</summary>
     public static string Shape(ReadOnlySpan<long> shape)
     {
         var builder = new StringBuilder("[");

@@ -5,18 +5,18 @@ using System.Text.Json.Serialization.Metadata;
 namespace Spectral.Training.IO;
 
 /// <summary>
-/// Reads records whose properties have initial values: generated serialisers set an <c>init</c> property that the text
-/// lacks to zero.
+/// Deserialises records whose properties have initial values. Generated serialisers would set an <c>init</c> property
+/// that the text lacks to zero.
 /// </summary>
 internal static class JsonDefaults
 {
-    /// <summary>Deserialises a text.</summary>
+    /// <summary>Deserialises a text after adding default values to it.</summary>
     /// <param name="json">The text.</param>
-    /// <param name="type">What it holds.</param>
+    /// <param name="type">The type of its contents.</param>
     /// <param name="defaults">
-    /// By the name of an object in the text, the properties that it has where the text does not give them.
+    /// The properties to add where the text lacks them, by the name of an object in the text.
     /// </param>
-    /// <returns>The value; null where the text is <c>null</c>.</returns>
+    /// <returns>The value; null if the text is <c>null</c>.</returns>
     /// <exception cref="JsonException">It is not JSON, or not of that type.</exception>
     public static T? Deserialize<T>(string json, JsonTypeInfo<T> type, JsonObject defaults)
     {

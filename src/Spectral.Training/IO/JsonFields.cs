@@ -3,8 +3,9 @@ using System.Text.Json;
 namespace Spectral.Training.IO;
 
 /// <summary>
-/// Typed access to one JSON object of an untrusted file. A wrong type or a value out of range throws an <see
-/// cref="InputException"/> naming file, key, what was found and what was expected. A key that is null counts as absent.
+/// Typed access to one JSON object of an untrusted file. A wrong type or a value out of range throws an
+/// <see cref="InputException"/> naming file, key, what was found and what was expected. A key that is null counts as
+/// absent.
 /// </summary>
 internal readonly struct JsonFields
 {
@@ -29,11 +30,11 @@ internal readonly struct JsonFields
     public bool Has(string key) => Find(key) is not null;
 
     /// <summary>
-    /// Whether the key is there, if only as null: transformers takes a default only where it is not.
+    /// Returns whether the key exists, even with the value null. transformers uses a default only if it does not.
     /// </summary>
     public bool IsGiven(string key) => Element.TryGetProperty(key, out _);
 
-    /// <summary>The value of a key, null when absent or null.</summary>
+    /// <summary>Returns the value of a key; null if it is absent or null.</summary>
     public JsonElement? Find(string key) =>
         Element.TryGetProperty(key, out JsonElement value) && value.ValueKind != JsonValueKind.Null ? value : null;
 
@@ -103,7 +104,7 @@ internal readonly struct JsonFields
             { } value => throw Wrong(key, value, "an array"),
         };
 
-    /// <summary>The objects of an array, each with its index in its path.</summary>
+    /// <summary>Returns the objects of an array, each with its index in its path.</summary>
     public IEnumerable<JsonFields> Objects(string key)
     {
         if (Array(key) is not { } array)
@@ -113,7 +114,7 @@ internal readonly struct JsonFields
             yield return new JsonFields(item, _file, $"{PathOf(key)}[{index++}]");
     }
 
-    /// <summary>The strings of an array; null when the key is absent.</summary>
+    /// <summary>Returns the strings of an array; null if the key is absent.</summary>
     public IReadOnlyList<string>? Texts(string key)
     {
         if (Array(key) is not { } array)
@@ -131,7 +132,7 @@ internal readonly struct JsonFields
         return texts;
     }
 
-    /// <summary>Whole numbers from one number or an array of them; null when the key is absent.</summary>
+    /// <summary>Returns whole numbers from one number or from an array of them; null if the key is absent.</summary>
     public IReadOnlyList<int>? IntegerOrList(string key, int minimum, int maximum)
     {
         if (Find(key) is not { } value)
@@ -160,7 +161,7 @@ internal readonly struct JsonFields
     public InputException Wrong(string key, string wanted) =>
         Find(key) is { } value ? Wrong(key, value, wanted) : Missing(key, wanted);
 
-    /// <summary>Typed access to a value that stands under a key, or in an array there.</summary>
+    /// <summary>Returns typed access to an object under a key, or in an array there.</summary>
     public JsonFields Nested(string key, JsonElement value) => new(value, _file, PathOf(key));
 
     public InputException Wrong(string key, JsonElement value, string wanted) =>

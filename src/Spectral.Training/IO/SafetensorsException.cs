@@ -1,6 +1,6 @@
 namespace Spectral.Training.IO;
 
-/// <summary>A safetensors file that breaks a rule of the format.</summary>
+/// <summary>Reports a safetensors file that breaks a rule of the format.</summary>
 public sealed class SafetensorsException(SafetensorsRule rule, string message)
     : InputException($"{message} (rule {rule})")
 {

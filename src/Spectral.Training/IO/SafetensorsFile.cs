@@ -3,9 +3,9 @@ using System.IO.MemoryMappedFiles;
 namespace Spectral.Training.IO;
 
 /// <summary>
-/// A safetensors file, memory-mapped: opening reads the header only, tensors are paged in as they are read. The file
-/// may be hostile:
-/// every rule of the format is checked before anything it says is used. It must not be shortened while it is open.
+/// A memory-mapped safetensors file. Opening reads only the header; tensors are paged in as they are read. The file may
+/// be hostile: every rule of the format is checked before anything in it is used. It must not be shortened while it is
+/// open.
 /// </summary>
 public sealed unsafe class SafetensorsFile : IDisposable
 {
@@ -65,13 +65,13 @@ public sealed unsafe class SafetensorsFile : IDisposable
         }
     }
 
-    /// <summary>The path the file was opened by.</summary>
+    /// <summary>The path by which the file was opened.</summary>
     public string Path { get; }
 
     /// <summary>The tensors by name.</summary>
     public IReadOnlyDictionary<string, SafetensorsTensor> Tensors { get; }
 
-    /// <summary>The header's <c>__metadata__</c>; empty when it has none.</summary>
+    /// <summary>The metadata in the header (<c>__metadata__</c>); empty if there are none.</summary>
     public IReadOnlyDictionary<string, string> Metadata { get; }
 
     /// <summary>Maps a file and checks its header.</summary>
@@ -81,7 +81,7 @@ public sealed unsafe class SafetensorsFile : IDisposable
     {
         try
         {
-            // A pipe or device may keep its reader for ever, and has no length.
+            // A pipe or device may block its reader forever, and has length 0.
             if (!System.IO.Directory.Exists(path) && new FileInfo(path).Length == 0)
                 throw new SafetensorsException(SafetensorsRule.FileTooShort, $"{path}: 0 bytes, expected at least 8");
             using FileStream stream = new(path, FileMode.Open, FileAccess.Read, FileShare.Read, 1);
@@ -97,7 +97,7 @@ public sealed unsafe class SafetensorsFile : IDisposable
         }
     }
 
-    /// <summary>A tensor by name.</summary>
+    /// <summary>The tensor of a name.</summary>
     /// <exception cref="InputException">The file has no tensor of this name.</exception>
     public SafetensorsTensor this[string name] =>
         Tensors.TryGetValue(name, out SafetensorsTensor? tensor)
@@ -120,8 +120,8 @@ public sealed unsafe class SafetensorsFile : IDisposable
     internal ReadOnlySpan<byte> Span(long offset, int count)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        // The header's offsets were checked already; what a mistake there would let through is other memory of the
-        // process.
+        // The offsets of the header are already checked. This is a second guard, because a mistake there would expose
+        // other memory of the process.
         ArgumentOutOfRangeException.ThrowIfNegative(offset);
         ArgumentOutOfRangeException.ThrowIfNegative(count);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(offset, _length - count);

@@ -4,12 +4,12 @@ using System.Text.Unicode;
 namespace Spectral.Training.IO;
 
 /// <summary>
-/// The parsed and checked header of a safetensors file. Nothing in it is believed before it is checked against the size
-/// of the file, and no memory is taken by what it claims: only by the bytes it really has.
+/// The parsed and checked header of a safetensors file. Nothing in it is trusted before it is checked against the size
+/// of the file. Memory is allocated only for bytes that the file really has, never for sizes that it claims.
 /// </summary>
 internal sealed class SafetensorsHeader
 {
-    /// <summary>The format's own cap on the header.</summary>
+    /// <summary>The largest header that the format allows, in bytes.</summary>
     public const int MaximumLength = 100_000_000;
 
     private readonly string _file;
@@ -17,14 +17,14 @@ internal sealed class SafetensorsHeader
 
     private SafetensorsHeader(string file) => _file = file;
 
-    /// <summary>One tensor's place: bytes Begin to End of the data.</summary>
+    /// <summary>The place of one tensor: bytes Begin to End of the data.</summary>
     public readonly record struct Entry(StoredType Type, long[] Shape, long Begin, long End);
 
     public Dictionary<string, Entry> Entries { get; } = new(StringComparer.Ordinal);
 
     public Dictionary<string, string> Metadata { get; } = new(StringComparer.Ordinal);
 
-    /// <summary>The header's length from the first 8 bytes of a file.</summary>
+    /// <summary>Reads the length of the header from the first 8 bytes of a file.</summary>
     public static int Length(ReadOnlySpan<byte> start, long fileBytes, string file)
     {
         if (fileBytes < 8)
@@ -79,7 +79,7 @@ internal sealed class SafetensorsHeader
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
-            // InvalidOperationException: a key or value holds half a surrogate pair.
+            // InvalidOperationException means that a key or value contains half a surrogate pair.
             string place = e is JsonException { BytePositionInLine: { } position } ? $" near byte {8 + position}" : "";
             throw header.Error(SafetensorsRule.HeaderNotJson, $"header is not one JSON object{place}");
         }
@@ -87,8 +87,8 @@ internal sealed class SafetensorsHeader
         return header;
     }
 
-    // The grammar is three levels deep and read token by token, so nesting cannot grow: the first token out of place
-    // ends it.
+    // The grammar has only three levels and is read token by token, so that nesting cannot grow: the first unexpected
+    // token ends parsing.
     private void ReadObject(ReadOnlySpan<byte> json)
     {
         Utf8JsonReader reader = new(json);
@@ -235,7 +235,7 @@ internal sealed class SafetensorsHeader
         }
     }
 
-    // Sorted by place, tensors must cover the data exactly. An empty tensor may stand between two others.
+    // Tensors sorted by place have to cover the data exactly. An empty tensor may lie between two others.
     private void CheckTiling(long dataBytes)
     {
         long covered = 0;

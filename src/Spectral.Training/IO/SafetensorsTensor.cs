@@ -7,11 +7,11 @@ namespace Spectral.Training.IO;
 
 /// <summary>
 /// One tensor of an open <see cref="SafetensorsFile"/>: row-major, little-endian bytes in the mapped file. Valid until
-/// the file is disposed of. Values that are read as numbers are finite; the bytes are whatever the file holds.
+/// the file is disposed. Values that are read as numbers are checked to be finite; the raw bytes are not checked.
 /// </summary>
 public sealed class SafetensorsTensor
 {
-    // Converted and looked through while it is in the cache.
+    // Each piece is converted and checked while it is in the cache.
     private const int Piece = 1 << 14;
 
     private readonly SafetensorsFile _file;
@@ -44,17 +44,17 @@ public sealed class SafetensorsTensor
     /// <summary>The dimensions, outermost first; empty for a single value.</summary>
     public IReadOnlyList<long> Shape { get; }
 
-    /// <summary>Number of bytes.</summary>
+    /// <summary>The number of bytes that the tensor takes in the file.</summary>
     public long Bytes { get; }
 
-    /// <summary>Number of elements.</summary>
+    /// <summary>The number of elements, the product of the dimensions.</summary>
     public long Count { get; }
 
     /// <summary>The path of the file that holds the tensor.</summary>
     public string Path => _file.Path;
 
     /// <summary>
-    /// All bytes, unaligned. A span reaches 2 GB: larger tensors are read in pieces by <see cref="Slice"/>.
+    /// All bytes, unaligned. A span is limited to 2 GB; read larger tensors in pieces with <see cref="Slice"/>.
     /// </summary>
     /// <exception cref="InvalidOperationException">The tensor has 2 GB or more.</exception>
     public ReadOnlySpan<byte> Data =>
@@ -64,7 +64,7 @@ public sealed class SafetensorsTensor
                 $"{Name} has {Bytes} bytes, more than a span holds; read it with Slice"
             );
 
-    /// <summary>A piece of the bytes.</summary>
+    /// <summary>Returns a piece of the bytes.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The piece reaches outside the tensor.</exception>
     public ReadOnlySpan<byte> Slice(long start, int count)
     {
@@ -74,9 +74,9 @@ public sealed class SafetensorsTensor
         return _file.Span(_offset + start, count);
     }
 
-    /// <summary>All elements as F32; the destination has exactly <see cref="Count"/> elements.</summary>
+    /// <summary>Reads all elements as F32. The destination has exactly <see cref="Count"/> elements.</summary>
     /// <exception cref="InputException">
-    /// The stored type is not one of F32, F16, BF16, F64, or a value is no finite F32.
+    /// The stored type is not one of F32, F16, BF16, F64, or a value is not a finite F32.
     /// </exception>
     public void ReadFloats(Span<float> destination)
     {
@@ -92,7 +92,7 @@ public sealed class SafetensorsTensor
     }
 
     /// <summary>
-    /// Elements from <paramref name="start"/> on as F32, as many as the destination holds. F64 is rounded.
+    /// Reads elements from <paramref name="start"/> on as F32, as many as the destination holds. F64 is rounded.
     /// </summary>
     /// <inheritdoc cref="ReadFloats(Span{float})"/>
     public void ReadFloats(long start, Span<float> destination)
@@ -122,7 +122,7 @@ public sealed class SafetensorsTensor
         }
     }
 
-    /// <summary>Checks all values without keeping them.</summary>
+    /// <summary>Checks that all values are finite without keeping them.</summary>
     /// <inheritdoc cref="ReadFloats(Span{float})" path="/exception"/>
     public void RequireFinite()
     {
@@ -132,7 +132,7 @@ public sealed class SafetensorsTensor
         ArrayPool<float>.Shared.Return(values);
     }
 
-    /// <summary>All elements as F32 in a new array.</summary>
+    /// <summary>Reads all elements as F32 into a new array.</summary>
     /// <inheritdoc cref="ReadFloats(Span{float})" path="/exception"/>
     public float[] ToFloats()
     {
@@ -151,7 +151,8 @@ public sealed class SafetensorsTensor
     }
 
     /// <summary>
-    /// Whether another tensor has the same shape and values, whatever types they are stored in. NaN is like no value.
+    /// Returns whether another tensor has the same shape and values, whatever types they are stored in. NaN equals no
+    /// value.
     /// </summary>
     /// <exception cref="InputException">A stored type is not one of F32, F16, BF16, F64.</exception>
     internal bool HasValuesOf(SafetensorsTensor other)
@@ -175,8 +176,10 @@ public sealed class SafetensorsTensor
         return true;
     }
 
-    /// <summary>All elements of a tensor of whole numbers in a new array.</summary>
-    /// <exception cref="InputException">The stored type is none of whole numbers, or there are too many.</exception>
+    /// <summary>Reads all elements of a tensor of whole numbers into a new array.</summary>
+    /// <exception cref="InputException">
+    /// The stored type is not one of whole numbers, or there are too many elements.
+    /// </exception>
     public long[] ToIntegers()
     {
         if (Bytes > Array.MaxLength)
@@ -238,7 +241,7 @@ public sealed class SafetensorsTensor
         }
     }
 
-    /// <summary>Converts as many BF16 values as fill whole vectors; returns their number.</summary>
+    /// <summary>Converts as many BF16 values as fill whole vectors and returns their number.</summary>
     private static int WidenVectors(ReadOnlySpan<byte> source, Span<float> destination)
     {
         int width = Vector<ushort>.Count;

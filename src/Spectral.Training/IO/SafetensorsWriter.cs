@@ -6,19 +6,20 @@ using System.Text.Json;
 namespace Spectral.Training.IO;
 
 /// <summary>
-/// Writes safetensors files: tensors by element width descending, then by name, so that every tensor is aligned; header
-/// padded so that the data begins at a multiple of 8; no holes. The file appears complete or not at all, and the same
-/// tensors give the same bytes.
+/// Writes safetensors files. Tensors are sorted by descending element width, then by name, so that each is aligned; the
+/// header is padded so that the data begins at a multiple of 8; there are no holes. The file appears complete or not at
+/// all, and the same tensors give the same bytes.
 /// </summary>
 public static class SafetensorsWriter
 {
     /// <summary>
-    /// Writes <paramref name="tensors"/> and optional metadata to <paramref name="path"/>, replacing a file that is
-    /// there.
+    /// Writes <paramref name="tensors"/> and optional metadata to <paramref name="path"/> and replaces an existing
+    /// file.
     /// </summary>
     /// <exception cref="ArgumentException">A name occurs twice or is reserved, or a shape is impossible.</exception>
-    /// <exception cref="InvalidOperationException">A tensor wrote another number of bytes than its type and shape
-    /// say.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// A tensor wrote a number of bytes that differs from its type and shape.
+    /// </exception>
     public static void Write(
         string path,
         IReadOnlyList<TensorToWrite> tensors,

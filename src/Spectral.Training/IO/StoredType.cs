@@ -1,73 +1,74 @@
 namespace Spectral.Training.IO;
 
 /// <summary>
-/// The element types a safetensors file can hold. Read and written as numbers: F32, F16, BF16 and (read only) F64.
+/// The element types that a safetensors file can hold. F32, F16 and BF16 can be read and written as numbers, F64 only
+/// read.
 /// </summary>
 public enum StoredType
 {
-    /// <summary>One byte, 0 or 1.</summary>
+    /// <summary>A Boolean in one byte, 0 or 1.</summary>
     Bool,
 
-    /// <summary>Unsigned 8 bit.</summary>
+    /// <summary>An unsigned 8-bit integer.</summary>
     U8,
 
-    /// <summary>Signed 8 bit.</summary>
+    /// <summary>A signed 8-bit integer.</summary>
     I8,
 
-    /// <summary>4-bit float, two in a byte.</summary>
+    /// <summary>A 4-bit float, two in a byte.</summary>
     F4,
 
-    /// <summary>6-bit float, 2 exponent bits.</summary>
+    /// <summary>A 6-bit float with 2 exponent bits.</summary>
     F6E2M3,
 
-    /// <summary>6-bit float, 3 exponent bits.</summary>
+    /// <summary>A 6-bit float with 3 exponent bits.</summary>
     F6E3M2,
 
-    /// <summary>8-bit float, 5 exponent bits.</summary>
+    /// <summary>An 8-bit float with 5 exponent bits.</summary>
     F8E5M2,
 
-    /// <summary>8-bit float, 4 exponent bits.</summary>
+    /// <summary>An 8-bit float with 4 exponent bits.</summary>
     F8E4M3,
 
-    /// <summary>8-bit power of two.</summary>
+    /// <summary>An 8-bit power of two.</summary>
     F8E8M0,
 
-    /// <summary>8-bit float, 5 exponent bits, no negative zero.</summary>
+    /// <summary>An 8-bit float with 5 exponent bits and no negative zero.</summary>
     F8E5M2Fnuz,
 
-    /// <summary>8-bit float, 4 exponent bits, no negative zero.</summary>
+    /// <summary>An 8-bit float with 4 exponent bits and no negative zero.</summary>
     F8E4M3Fnuz,
 
-    /// <summary>Signed 16 bit.</summary>
+    /// <summary>A signed 16-bit integer.</summary>
     I16,
 
-    /// <summary>Unsigned 16 bit.</summary>
+    /// <summary>An unsigned 16-bit integer.</summary>
     U16,
 
-    /// <summary>IEEE half.</summary>
+    /// <summary>A 16-bit IEEE float, half precision.</summary>
     F16,
 
-    /// <summary>The upper half of an F32.</summary>
+    /// <summary>A bfloat16: the upper half of an F32.</summary>
     BF16,
 
-    /// <summary>Signed 32 bit.</summary>
+    /// <summary>A signed 32-bit integer.</summary>
     I32,
 
-    /// <summary>Unsigned 32 bit.</summary>
+    /// <summary>An unsigned 32-bit integer.</summary>
     U32,
 
-    /// <summary>IEEE single.</summary>
+    /// <summary>A 32-bit IEEE float, single precision.</summary>
     F32,
 
-    /// <summary>Signed 64 bit.</summary>
+    /// <summary>A signed 64-bit integer.</summary>
     I64,
 
-    /// <summary>Unsigned 64 bit.</summary>
+    /// <summary>An unsigned 64-bit integer.</summary>
     U64,
 
-    /// <summary>IEEE double.</summary>
+    /// <summary>A 64-bit IEEE float, double precision.</summary>
     F64,
 
-    /// <summary>Complex of two F32.</summary>
+    /// <summary>A complex number of two F32.</summary>
     C64,
 }

@@ -1,6 +1,6 @@
 namespace Spectral.Training.IO;
 
-/// <summary>Names and widths of the stored types.</summary>
+/// <summary>The names and widths of the stored types.</summary>
 public static class StoredTypes
 {
     private static readonly (StoredType Type, string Name, int Bits)[] Table =
@@ -34,16 +34,16 @@ public static class StoredTypes
         row => row.Type
     );
 
-    /// <summary>The name in the file's header, such as <c>BF16</c>.</summary>
+    /// <summary>Returns the name in the file's header, such as <c>BF16</c>.</summary>
     public static string HeaderName(this StoredType type) => Table[(int)type].Name;
 
-    /// <summary>Bits of one element.</summary>
+    /// <summary>Returns the number of bits of one element.</summary>
     public static int Bits(this StoredType type) => Table[(int)type].Bits;
 
-    /// <summary>Whether values of this type are read as F32 (F32, F16, BF16, F64).</summary>
+    /// <summary>Returns whether values of this type can be read as F32 (F32, F16, BF16, F64).</summary>
     public static bool IsFloat(this StoredType type) =>
         type is StoredType.F32 or StoredType.F16 or StoredType.BF16 or StoredType.F64;
 
-    /// <summary>Looks a header name up.</summary>
+    /// <summary>Looks up the type of a name in a header.</summary>
     public static bool TryParse(string name, out StoredType type) => ByName.TryGetValue(name, out type);
 }

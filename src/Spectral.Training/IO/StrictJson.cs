@@ -5,9 +5,9 @@ using System.Text.Unicode;
 namespace Spectral.Training.IO;
 
 /// <summary>
-/// JSON from files we do not trust. Whatever is wrong (missing, too big, not UTF-8, not JSON, too deep, a key given
-/// twice, half a surrogate pair) comes out as an <see cref="InputException"/> that names file and place; later string
-/// reads cannot fail.
+/// Parses JSON from untrusted files. Anything wrong (missing, too big, not UTF-8, not JSON, too deep, a duplicate key,
+/// half a surrogate pair) is reported as an <see cref="InputException"/> that names file and place. Later reads of
+/// strings cannot fail.
 /// </summary>
 internal static class StrictJson
 {
@@ -16,14 +16,14 @@ internal static class StrictJson
 
     /// <summary>
     /// Reads and parses a whole file of at most <paramref name="maximumBytes"/>. The size is checked before memory is
-    /// taken.
+    /// allocated.
     /// </summary>
     public static JsonDocument ParseFile(string path, long maximumBytes)
     {
         return Parse(ReadFile(path, maximumBytes), path);
     }
 
-    /// <summary>The bytes of a file of at most <paramref name="maximumBytes"/>.</summary>
+    /// <summary>Reads a file of at most <paramref name="maximumBytes"/>.</summary>
     public static byte[] ReadFile(string path, long maximumBytes)
     {
         try
@@ -47,8 +47,8 @@ internal static class StrictJson
     }
 
     /// <summary>
-    /// Refuses what has no bytes before it is opened: a pipe or device in a folder from elsewhere may keep its reader
-    /// for ever, and has no length.
+    /// Refuses a path without content before it is opened. A pipe or device in an untrusted folder may block its reader
+    /// forever, and has length 0.
     /// </summary>
     /// <exception cref="InputException">It is a folder, or empty.</exception>
     public static void RequireContent(string path)
@@ -83,7 +83,7 @@ internal static class StrictJson
             int tail = text.IndexOf(" LineNumber:", StringComparison.Ordinal);
             if (tail >= 0)
                 text = text[..tail];
-            // Of a misspelt literal the parser shows all that follows it.
+            // For a misspelt literal, the parser's message contains everything that follows.
             if (text.Length > LongestReason)
                 text = text[..LongestReason] + "…";
             string place = e.LineNumber is { } line ? $" (JSON line {line + 1}, byte {e.BytePositionInLine + 1})" : "";
@@ -91,7 +91,7 @@ internal static class StrictJson
         }
     }
 
-    /// <summary>Position of the first byte that no UTF-8 sequence allows.</summary>
+    /// <summary>Returns the position of the first byte that is not valid UTF-8.</summary>
     public static int FirstInvalidByte(ReadOnlySpan<byte> utf8)
     {
         int at = 0;
@@ -100,7 +100,7 @@ internal static class StrictJson
         return at;
     }
 
-    // JsonElement.GetString and Name throw InvalidOperationException on an escaped half surrogate; meeting it here
+    // JsonElement.GetString and Name throw InvalidOperationException on an escaped half surrogate. Finding it here
     // keeps all readers simple.
     private static void ReadEscapes(ReadOnlySpan<byte> utf8, string where)
     {

@@ -5,15 +5,16 @@ using System.Runtime.InteropServices;
 namespace Spectral.Training.IO;
 
 /// <summary>
-/// A tensor for <see cref="SafetensorsWriter"/>. Its bytes are asked for when its turn comes, so that a whole model is
-/// never held twice: <paramref name="Write"/> puts exactly the row-major little-endian bytes of the tensor on the
-/// stream.
+/// A tensor for <see cref="SafetensorsWriter"/>. Its bytes are requested only when they are written, so that a whole
+/// model is never in memory twice: <paramref name="Write"/> puts exactly the row-major little-endian bytes of the
+/// tensor on the stream.
 /// </summary>
 public sealed record TensorToWrite(string Name, StoredType Type, IReadOnlyList<long> Shape, Action<Stream> Write)
 {
     /// <summary>
-    /// F32 values fetched when they are written and stored as F64, F32, F16 or BF16 (rounded to nearest, ties to even).
-    /// Writing throws an <see cref="InputException"/> where a value is not finite or the type has none for it.
+    /// Creates a tensor of F32 values that are fetched when they are written and stored as F64, F32, F16 or BF16
+    /// (rounded to nearest, ties to even). Writing throws an <see cref="InputException"/> if a value is not finite or
+    /// exceeds the range of the type.
     /// </summary>
     public static TensorToWrite Floats(string name, StoredType type, IReadOnlyList<long> shape, Func<float[]> values)
     {
@@ -45,7 +46,7 @@ public sealed record TensorToWrite(string Name, StoredType Type, IReadOnlyList<l
         );
     }
 
-    /// <summary>The bytes of an open file's tensor as they are, under another name if given.</summary>
+    /// <summary>Creates a tensor with the bytes of a tensor in an open file, optionally under another name.</summary>
     public static TensorToWrite Copy(SafetensorsTensor source, string? name = null) =>
         new(
             name ?? source.Name,
@@ -59,7 +60,7 @@ public sealed record TensorToWrite(string Name, StoredType Type, IReadOnlyList<l
             }
         );
 
-    /// <summary>The upper half of an F32 after rounding to nearest, ties to even. NaN stays NaN.</summary>
+    /// <summary>Returns the upper half of an F32 after rounding to nearest, ties to even. NaN stays NaN.</summary>
     public static ushort ToBFloat16(float value)
     {
         uint bits = BitConverter.SingleToUInt32Bits(value);
@@ -93,7 +94,7 @@ public sealed record TensorToWrite(string Name, StoredType Type, IReadOnlyList<l
         ArrayPool<byte>.Shared.Return(buffer);
     }
 
-    /// <summary>Writes a finite value; false if it rounds to an infinity.</summary>
+    /// <summary>Writes a finite value. Returns false if it rounds to infinity.</summary>
     private static bool TryWrite(float value, StoredType type, Span<byte> target)
     {
         switch (type)

@@ -1,21 +1,21 @@
 namespace Spectral.Training.IO;
 
 /// <summary>
-/// Tensor names of models that were saved with what had been put around them: by torch.compile,
-/// DistributedDataParallel, FSDP, activation checkpointing, or PEFT, once or several times.
+/// Resolves tensor names of models that were saved inside wrappers: by torch.compile, DistributedDataParallel, FSDP,
+/// activation checkpointing, or PEFT, once or several times.
 /// </summary>
 internal static class WrappedNames
 {
-    // Of modules that a model can be wrapped in anywhere; no model has such names of its own.
+    // Wrappers that can be anywhere in a model; no model has such names of its own.
     private static readonly string[] Anywhere = ["_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module."];
 
-    // "module" could be a model's own name further in.
+    // "module" could be a model's own name at a deeper level.
     private static readonly string[] InFront = ["module.", "base_model.model."];
 
     private const string Model = "model.";
     private const string Doubled = Model + Model;
 
-    /// <summary>The name in the model itself.</summary>
+    /// <summary>Returns the name in the model itself.</summary>
     public static string Unwrap(string name)
     {
         foreach (string wrapper in Anywhere)
@@ -32,10 +32,10 @@ internal static class WrappedNames
     }
 
     /// <summary>
-    /// The one of some names that a stored name means: itself, unwrapped, without the <c>model.</c> of an attribute
-    /// that held the model, or with the <c>model.</c> that a model without a head lacks.
+    /// Returns which of some names a stored name stands for: itself, unwrapped, without the <c>model.</c> of an
+    /// attribute that held the model, or with the <c>model.</c> that a model without a head lacks.
     /// </summary>
-    /// <returns>The stored name if it means none of them.</returns>
+    /// <returns>The resolved name; the stored name if it stands for none of them.</returns>
     public static string Resolve(string stored, IReadOnlySet<string> names)
     {
         string unwrapped = Unwrap(stored);

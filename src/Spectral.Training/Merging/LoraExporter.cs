@@ -8,9 +8,9 @@ using Spectral.Training.Numerics;
 namespace Spectral.Training.Merging;
 
 /// <summary>
-/// Turns any adapter whose form is low-rank terms alone into an exactly equivalent plain LoRA, which every consumer of
-/// PEFT folders loads: <c>lora_A = [R1; R2; …]</c>, <c>lora_B = [s1·L1·diag(c1), s2·L2·diag(c2), …]</c>, alpha = r, so
-/// that the scale is 1.
+/// Converts any adapter whose form is low-rank terms only into an exactly equivalent plain LoRA, which every program
+/// that reads PEFT folders can load: <c>lora_A = [R1; R2; …]</c>, <c>lora_B = [s1·L1·diag(c1), s2·L2·diag(c2), …]</c>,
+/// alpha = r, so that the scale is 1.
 /// </summary>
 /// <example>
 /// <code>
@@ -24,18 +24,19 @@ public static class LoraExporter
     /// Writes the adapter in <paramref name="adapterDirectory"/> as a plain LoRA to <paramref name="outputDirectory"/>.
     /// </summary>
     /// <remarks>
-    /// Modules of smaller rank are filled up with zeros, so that one rank holds for all: not every consumer knows
+    /// Modules of smaller rank are padded with zeros, so that all have the same rank: not every program knows
     /// rank_pattern.
     /// </remarks>
-    /// <param name="adapterDirectory">The adapter.</param>
+    /// <param name="adapterDirectory">The folder of the adapter.</param>
     /// <param name="outputDirectory">An existing folder for the result.</param>
-    /// <param name="device">Where to compute.</param>
-    /// <param name="model">The base model; null where the adapter's terms do not depend on it.</param>
+    /// <param name="device">The device to compute on.</param>
+    /// <param name="model">The base model; null if the adapter's terms do not depend on it.</param>
     /// <param name="type">The type to store: F32, F16 or BF16.</param>
     /// <returns>The number of tensors written.</returns>
     /// <exception cref="InputException">
-    /// The adapter is malformed, is no plain LoRA's equal, or needs the base model; or a value is not finite, or too
-    /// large for the type. </exception>
+    /// The adapter is malformed, has no equivalent plain LoRA, or needs the base model; or a value is not finite, or
+    /// too large for the type.
+    /// </exception>
     public static int Export(
         string adapterDirectory,
         string outputDirectory,

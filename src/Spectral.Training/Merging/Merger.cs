@@ -6,7 +6,9 @@ using Spectral.Training.Optim;
 
 namespace Spectral.Training.Merging;
 
-/// <summary>Folds an adapter into its base model: a plain checkpoint that needs no adapter code.</summary>
+/// <summary>
+/// Merges an adapter into its base model. The result is a plain checkpoint that needs no adapter code.
+/// </summary>
 /// <example>
 /// <code>
 /// using var folder = ModelFolder.Open(modelPath);
@@ -15,24 +17,26 @@ namespace Spectral.Training.Merging;
 /// </example>
 public static class Merger
 {
-    /// <summary>Writes the merged model folder.</summary>
+    /// <summary>Writes the merged model folder, tensor by tensor.</summary>
     /// <remarks>
-    /// W + ΔW is accumulated in F32 and rounded once to the type of the result. Every other tensor is copied bit for
-    /// bit, unless <paramref name="type"/> is another than it has. One tensor is in memory at a time; a sharded base
-    /// becomes one file. Modules that the adapter saved whole take the base's place. Where it parts a tied head from
-    /// its embedding, the result has both, and its config says so.
+    /// W + ΔW is accumulated in F32 and rounded once to the type of the result. All other tensors are copied bit for
+    /// bit, unless <paramref name="type"/> differs from theirs. Only one tensor is in memory at a time; a sharded base
+    /// becomes one file. Modules that the adapter saved whole replace those of the base. If head and embedding, tied in
+    /// the base, differ in the result, it has both, and its config says so.
     /// </remarks>
     /// <param name="model">The base model's folder.</param>
     /// <param name="adapterDirectory">The adapter's folder.</param>
     /// <param name="directory">An existing folder for the result.</param>
-    /// <param name="device">Where to compute.</param>
-    /// <param name="cancellation">Looked at between tensors.</param>
-    /// <param name="type">Type of all tensors of floats in the result, which its config says; null: as the base
-    /// stores each.</param>
-    /// <returns>Number of tensors written.</returns>
+    /// <param name="device">The device to compute on.</param>
+    /// <param name="cancellation">Checked between tensors.</param>
+    /// <param name="type">
+    /// The type of all floating point tensors in the result and in its config; null: each as in the base.
+    /// </param>
+    /// <returns>The number of tensors written.</returns>
     /// <exception cref="InputException">
-    /// The adapter is unusable or made for another model; or a value is not finite, or too large for the type of the
-    /// result. </exception>
+    /// The adapter cannot be used or was made for another model; or a value is not finite, or too large for the type of
+    /// the result.
+    /// </exception>
     public static int Merge(
         ModelFolder model,
         string adapterDirectory,
@@ -95,7 +99,7 @@ public static class Merger
                 return Floats(name, () => MergedWeight(model, adapter, module, device));
             if (biases.TryGetValue(name, out module))
                 return Floats(name, () => MergeOne(model, adapter, module, device, core => core.Bias!.ToArray()));
-            // A copy of a tied embedding, stored for nothing, follows it.
+            // A redundant copy of a tied embedding follows the embedding.
             if (name == ModelTensors.Head && model.Config.TieWordEmbeddings && !parts)
                 return Merged(ModelTensors.Embedding) with { Name = name };
             if (rows.TryGetValue(name, out SavedTensor? some))
@@ -134,7 +138,7 @@ public static class Merger
         return values;
     }
 
-    /// <exception cref="InputException">A module's change is none of its weight.</exception>
+    /// <exception cref="InputException">The change of a module is not a change of its weight.</exception>
     internal static void RequireMergeable(AdapterReader adapter, string adapterDirectory)
     {
         if (adapter.Modules.FirstOrDefault(module => !module.Form.IsMergeable) is { } other)
@@ -146,7 +150,7 @@ public static class Merger
         }
     }
 
-    /// <summary>W + ΔW of one module in F32, [out, in].</summary>
+    /// <summary>Computes W + ΔW of one module in F32, [out, in].</summary>
     internal static float[] MergedWeight(
         ModelFolder model,
         AdapterReader adapter,

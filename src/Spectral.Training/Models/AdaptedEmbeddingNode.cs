@@ -6,8 +6,8 @@ using Spectral.Training.Autograd;
 namespace Spectral.Training.Models;
 
 /// <summary>
-/// y[n] = E[token[n]] + s·L[token[n]] R: a frozen table E [V, D] with a low-rank change, of which only the rows that
-/// occur are looked up.
+/// The lookup y[n] = E[token[n]] + s·L[token[n]] R in a frozen table E [V, D] with a low-rank change. Only rows that
+/// occur are read.
 /// </summary>
 internal sealed class AdaptedEmbeddingNode : Node
 {
@@ -23,14 +23,12 @@ internal sealed class AdaptedEmbeddingNode : Node
         (_order, _segments, _ids) = (Save(order.Order), Save(order.Segments), Save(order.Ids));
     }
 
-    /// <summary>
-    /// Looks up the rows of an embedding that carries an adapter; dropout leaves it alone, as in PEFT.
-    /// </summary>
+    /// <summary>Looks up rows of an embedding with an adapter. Dropout does not act on it, as in PEFT.</summary>
     /// <param name="tape">The tape.</param>
     /// <param name="embedding">The embedding.</param>
     /// <param name="tokens">Ids in [0, V), as [N] I32 on the device.</param>
     /// <param name="order">
-    /// The same ids sorted, for backward; null when nothing trains or the tape does not record.
+    /// The same ids sorted, for backward; null if nothing trains or the tape does not record.
     /// </param>
     public static Variable Apply(Tape tape, Linear embedding, Tensor tokens, TokenOrder? order)
     {
@@ -47,7 +45,7 @@ internal sealed class AdaptedEmbeddingNode : Node
         return new Variable(y);
     }
 
-    /// <summary>dR = s·zᵀ dy; of dL each row is summed along the order of positions.</summary>
+    /// <summary>Computes dR = s·zᵀ dy, and each row of dL as a sum in order of positions.</summary>
     protected override void Backward(Tensor gradient)
     {
         (LowRankFactors factors, LowRankGradients wanted) = (_core.Factors!, _core.Gradients());

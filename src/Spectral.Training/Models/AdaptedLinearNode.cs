@@ -6,8 +6,8 @@ using Spectral.Training.Autograd;
 namespace Spectral.Training.Models;
 
 /// <summary>
-/// The layers of a <see cref="SiblingLinears"/> with their adapters: <c>y = ρ ∘ (u W'ᵀ + Σ s·((u Rᵀ)∘c) Lᵀ) + b</c>,
-/// <c>u = x ∘ a</c>, as <see cref="AdapterForm"/> says; layers without an adapter are plain.
+/// The layers of a <see cref="SiblingLinears"/> with their adapters: <c>y = ρ ∘ (u W'ᵀ + Σ s·((u Rᵀ)∘c) Lᵀ) + b</c>
+/// with <c>u = x ∘ a</c> (<see cref="AdapterForm"/>). Layers without an adapter are computed as they are.
 /// </summary>
 internal sealed class AdaptedLinearNode : Node
 {
@@ -37,7 +37,7 @@ internal sealed class AdaptedLinearNode : Node
         _gradients = new Tensor?[siblings.Layers.Count];
     }
 
-    /// <summary>Applies sibling layers of which some carry an adapter; one value per layer.</summary>
+    /// <summary>Applies sibling layers, some of which have an adapter. Returns one value per layer.</summary>
     public static Variable[] Apply(Tape tape, Variable x, SiblingLinears siblings)
     {
         PackedAdapters adapter = siblings.Adapter!;
@@ -80,7 +80,9 @@ internal sealed class AdaptedLinearNode : Node
         return [.. values.Select(value => new Variable(value))];
     }
 
-    /// <summary>All layers add into one dx buffer inside their GEMMs.</summary>
+    /// <summary>
+    /// Runs backward once all outputs have their gradients. All layers add to one dx buffer inside their GEMMs.
+    /// </summary>
     private protected override void Pass()
     {
         if (Array.Find(_gradients, gradient => gradient is not null) is not { } like)
@@ -108,7 +110,7 @@ internal sealed class AdaptedLinearNode : Node
         }
     }
 
-    /// <summary>The gradients of bias and output scale, and that before the scale.</summary>
+    /// <summary>Computes the gradients of bias and output scale, and returns the gradient before the scale.</summary>
     private Tensor Unscale(AdapterCore core, int place, Tensor gradient)
     {
         if (core.Form.Bias?.GradientBuffer(out bool adds) is { } dBias)
@@ -163,7 +165,8 @@ internal sealed class AdaptedLinearNode : Node
     }
 
     /// <summary>
-    /// One output's slot. It is passed before the operation itself, which then has the gradients of all its outputs.
+    /// Receives the gradient of one output. Backward passes it before the operation itself, which then has the
+    /// gradients of all its outputs.
     /// </summary>
     private sealed class OutputNode(AdaptedLinearNode owner, int index) : Node
     {

@@ -9,9 +9,9 @@ namespace Spectral.Training.Models;
 /// H·hd].
 /// </summary>
 /// <remarks>
-/// Scores are scaled by 1/√hd. Right padding needs no mask: a causal row never sees what lies to its right. The fused
-/// variant (<see cref="Attention.Choose"/>) keeps rotated q and k and one number per row; v and the output are the
-/// projections' own. The composed one keeps copies of all three and S × S probabilities.
+/// Scores are scaled by 1/√hd. Right padding needs no mask, because a causal row never sees what is to its right. The
+/// fused variant (<see cref="Attention.Choose"/>) keeps the rotated q and k and one number per row, and shares v and
+/// the output with the projections. The composed variant keeps copies of q, k and v and the S × S probabilities.
 /// </remarks>
 public sealed class AttentionNode : Node
 {
@@ -26,7 +26,8 @@ public sealed class AttentionNode : Node
     private readonly ColumnRange? _output;
 
     /// <summary>
-    /// With an output: what the fused variant keeps; without: the composed one, whose statistics are the probabilities.
+    /// Saves the values for backward. With an output these are those of the fused variant; without, those of the
+    /// composed variant, whose statistics are the probabilities.
     /// </summary>
     private AttentionNode(
         AttentionSettings settings,
@@ -49,13 +50,13 @@ public sealed class AttentionNode : Node
         _output = output is { } kept ? new ColumnRange?(Save(kept)) : null;
     }
 
-    /// <summary>Attends within each of the batch's rows.</summary>
+    /// <summary>Computes attention within each row of the batch.</summary>
     /// <param name="tape">The tape.</param>
     /// <param name="settings">Sizes, window and RoPE tables.</param>
     /// <param name="q">Queries before RoPE.</param>
     /// <param name="k">Keys before RoPE.</param>
     /// <param name="v">Values.</param>
-    /// <param name="cache">When given, rotated keys and values are also appended to it.</param>
+    /// <param name="cache">A cache to which rotated keys and values are appended; null: none.</param>
     public static Variable Apply(
         Tape tape,
         in AttentionSettings settings,
@@ -66,7 +67,8 @@ public sealed class AttentionNode : Node
     ) => Apply(tape, settings, q, k, v, cache, q.Columns.Count);
 
     /// <summary>
-    /// The same into rows <paramref name="stride"/> elements apart, which leave whoever reads them room behind.
+    /// Does the same with result rows <paramref name="stride"/> elements apart, so that the next operation can append
+    /// columns to them.
     /// </summary>
     internal static Variable Apply(
         Tape tape,
@@ -116,7 +118,7 @@ public sealed class AttentionNode : Node
         );
     }
 
-    /// <summary>By the variant that forward took.</summary>
+    /// <summary>Runs the backward of the variant that forward used.</summary>
     protected override void Backward(Tensor gradient)
     {
         (Device device, DType type) = (gradient.Device, gradient.DType);

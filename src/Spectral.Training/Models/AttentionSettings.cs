@@ -2,15 +2,17 @@ using Spectral.Kernels;
 
 namespace Spectral.Training.Models;
 
-/// <summary>What an attention layer needs to know besides its inputs.</summary>
-/// <param name="Batch">Rows of the batch, B.</param>
-/// <param name="Length">Positions per row, S.</param>
-/// <param name="Heads">Query heads, H.</param>
-/// <param name="KeyValueHeads">Key/value heads; query head j reads key/value head ⌊j·KeyValueHeads/Heads⌋.</param>
-/// <param name="HeadSize">Features per head, hd.</param>
-/// <param name="Window">Sliding window in positions; 0 = none.</param>
-/// <param name="Cosine">RoPE table [≥ S, hd/2] F32.</param>
-/// <param name="Sine">RoPE table [≥ S, hd/2] F32.</param>
+/// <summary>The sizes and tables of an attention layer.</summary>
+/// <param name="Batch">The number of rows in the batch, B.</param>
+/// <param name="Length">The number of positions per row, S.</param>
+/// <param name="Heads">The number of query heads, H.</param>
+/// <param name="KeyValueHeads">
+/// The number of key/value heads. Query head j reads key/value head ⌊j·KeyValueHeads/Heads⌋.
+/// </param>
+/// <param name="HeadSize">The number of features per head, hd.</param>
+/// <param name="Window">The sliding window in positions; 0: none.</param>
+/// <param name="Cosine">The cosines of RoPE, [≥ S, hd/2] F32.</param>
+/// <param name="Sine">The sines of RoPE, [≥ S, hd/2] F32.</param>
 public readonly record struct AttentionSettings(
     int Batch,
     int Length,

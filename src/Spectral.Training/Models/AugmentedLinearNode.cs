@@ -6,9 +6,9 @@ using Spectral.Training.Autograd;
 namespace Spectral.Training.Models;
 
 /// <summary>
-/// Adapted layers that read the same x, laid out for one product each way (<see cref="AugmentedLinear"/>): x [N, in]
-/// with room behind its rows, the outputs columns of one matrix, and their gradients written by the operations above
-/// into columns of another. Siblings without an adapter are plain.
+/// Adapted layers with a common x in the layout of <see cref="AugmentedLinear"/>, one product each way. The rows of x
+/// [N, in] have room for more columns, the outputs are columns of one matrix, and the following operations write their
+/// gradients into columns of another. Siblings without an adapter are computed as they are.
 /// </summary>
 internal sealed class AugmentedLinearNode : Node
 {
@@ -31,12 +31,14 @@ internal sealed class AugmentedLinearNode : Node
         (_gradients, _given) = (new Tensor?[siblings.Layers.Count], new bool[siblings.Layers.Count]);
     }
 
-    /// <summary>Applies sibling layers; one value per layer.</summary>
+    /// <summary>Applies sibling layers. Returns one value per layer.</summary>
     /// <param name="tape">The tape.</param>
-    /// <param name="x">In rows of <see cref="AugmentedWeight.InputStride"/>, of which what is behind the columns is
-    /// written.</param>
+    /// <param name="x">
+    /// The input, with rows of <see cref="AugmentedWeight.InputStride"/> elements. The elements after its columns are
+    /// overwritten.
+    /// </param>
     /// <param name="siblings">The layers.</param>
-    /// <param name="layers">Those that carry an adapter.</param>
+    /// <param name="layers">The layers with an adapter.</param>
     public static Variable[] Apply(Tape tape, Variable x, SiblingLinears siblings, AugmentedLayers layers)
     {
         (AugmentedWeight weight, int rows, DType type) = (layers.Weight, x.Columns.Rows, x.Columns.Matrix.DType);
@@ -63,7 +65,9 @@ internal sealed class AugmentedLinearNode : Node
         return [.. values.Select((value, i) => new Variable(value, tape.Record(new OutputNode(node, i))))];
     }
 
-    /// <summary>All layers add into one dx buffer inside their GEMMs.</summary>
+    /// <summary>
+    /// Runs backward once all outputs have their gradients. All layers add to one dx buffer inside their GEMMs.
+    /// </summary>
     private protected override void Pass()
     {
         if (!Array.Exists(_given, given => given))
@@ -80,7 +84,7 @@ internal sealed class AugmentedLinearNode : Node
             return;
         for (int i = 0; i < _given.Length; i++)
         {
-            // unused outputs of adapted siblings are rare: zeros will do
+            // Unused outputs of adapted siblings are rare; zeros cost little.
             if (_given[i] || _layers.ColumnsOf(i) is not { } unused)
                 continue;
             using var zeros = Tensor.Zeros(like.Device, (_rows, unused.Count), like.DType);
@@ -98,7 +102,8 @@ internal sealed class AugmentedLinearNode : Node
         _dy ??= Own(Tensor.Empty(_layers.Weight.Device, (_rows, _layers.Weight.OutputStride), _layers.Weight.DType));
 
     /// <summary>
-    /// One output's slot. It is passed before the operation itself, which then has the gradients of all its outputs.
+    /// Receives the gradient of one output. Backward passes it before the operation itself, which then has the
+    /// gradients of all its outputs.
     /// </summary>
     private sealed class OutputNode(AugmentedLinearNode owner, int index) : Node
     {
@@ -108,7 +113,8 @@ internal sealed class AugmentedLinearNode : Node
                 : null;
 
         /// <summary>
-        /// What does not stand in its place is copied there: from operations that write whole tensors.
+        /// Takes the gradient. If it is not in its columns already, as from operations that write whole tensors, it is
+        /// copied there.
         /// </summary>
         private protected override void Backward(ColumnRange gradient)
         {

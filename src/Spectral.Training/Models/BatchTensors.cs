@@ -4,7 +4,7 @@ using Spectral.Training.Optim;
 
 namespace Spectral.Training.Models;
 
-/// <summary>A <see cref="Batch"/> on the device: all tokens, and which rows carry loss with what target.</summary>
+/// <summary>A <see cref="Batch"/> on the device: all tokens, and the rows that carry loss with their targets.</summary>
 public sealed class BatchTensors : IDisposable
 {
     private TokenOrder? _order;
@@ -15,10 +15,10 @@ public sealed class BatchTensors : IDisposable
     /// <param name="device">The device.</param>
     /// <param name="batch">The batch.</param>
     /// <param name="lossRows">
-    /// K, the rows to compute losses for; null: as many as carry loss. Rows beyond those are other positions, with
-    /// target −1: their loss and gradient are zero.
+    /// The number K of rows to compute losses for; null: as many as carry loss. Extra rows are other positions with
+    /// target −1, so that their loss and gradient are zero.
     /// </param>
-    /// <exception cref="ArgumentException">More rows carry loss, or there are fewer positions.</exception>
+    /// <exception cref="ArgumentException">More rows carry loss than that, or there are fewer positions.</exception>
     public BatchTensors(Device device, Batch batch, int? lossRows = null)
     {
         Source = batch;
@@ -40,20 +40,21 @@ public sealed class BatchTensors : IDisposable
     /// <summary>The batch on the host.</summary>
     public Batch Source { get; private set; }
 
-    /// <summary>[B·S] I32.</summary>
+    /// <summary>All tokens of the batch, [B·S] I32.</summary>
     public Tensor Tokens { get; }
 
-    /// <summary>[K] I32: positions in B·S whose next token carries loss, ascending; then others.</summary>
+    /// <summary>The positions in B·S whose next token carries loss, ascending, followed by others; [K] I32.</summary>
     public Tensor LossRows { get; }
 
-    /// <summary>[K] I32: those next tokens; −1 for the others.</summary>
+    /// <summary>The next tokens at <see cref="LossRows"/>, −1 for positions without loss; [K] I32.</summary>
     public Tensor LossTargets { get; }
 
-    /// <summary>The tokens sorted, for the gradient of the embedding; made when first asked for.</summary>
+    /// <summary>The tokens sorted, for the gradient of the embedding. Created on first use.</summary>
     public TokenOrder Order => _order ??= new TokenOrder(Tokens.Device, Source.Tokens);
 
     /// <summary>
-    /// What <see cref="EmbeddingNode"/> needs for the gradient of a table, or of the rows of it that train.
+    /// Returns the sorted tokens that <see cref="EmbeddingNode"/> needs for the gradient of a table, or of the rows of
+    /// it that train.
     /// </summary>
     internal TokenOrder OrderFor(Parameter table)
     {
@@ -67,9 +68,10 @@ public sealed class BatchTensors : IDisposable
         return _rowOrder!;
     }
 
-    /// <summary>Replaces the batch by another of the same shape, in the same memory.</summary>
-    /// <exception cref="ArgumentException">The shape differs, or more rows carry loss than there is room
-    /// for.</exception>
+    /// <summary>Replaces the batch with another of the same shape, in the same memory.</summary>
+    /// <exception cref="ArgumentException">
+    /// The shape differs, or more rows carry loss than <see cref="LossRows"/> can hold.
+    /// </exception>
     public void Update(Batch batch)
     {
         if ((batch.Rows, batch.Length) != (Source.Rows, Source.Length) || batch.LossTokens > LossRows.Count)

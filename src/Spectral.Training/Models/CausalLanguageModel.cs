@@ -9,8 +9,8 @@ namespace Spectral.Training.Models;
 
 /// <summary>A decoder-only language model (<c>llama</c>, <c>mistral</c>, <c>qwen2</c>) on one device.</summary>
 /// <remarks>
-/// Weights are held in the compute type and frozen, unless loaded to be trained; then F32 masters stand behind them.
-/// The forward pass is written against a <see cref="Tape"/>, one that records for training and one that does not for
+/// Weights are in the compute type and frozen, unless the model was loaded for training; then each has an F32 master.
+/// The forward pass is written against a <see cref="Tape"/>, which records for training and does not record for
 /// inference.
 /// </remarks>
 /// <example>
@@ -43,7 +43,8 @@ public sealed class CausalLanguageModel : IDisposable
         (Config, Device, DType, _parameters, Path) = (config, device, dtype, parameters, path);
         _embedding = parameters[ModelTensors.Embedding];
         _finalNorm = parameters[ModelTensors.FinalNorm];
-        // Weights that train together are one parameter; frozen ones are one memory, which an adapter can part.
+        // A tied head that trains is the same parameter. A frozen one only shares the memory, so that an adapter can
+        // change one of the two.
         _head = (config.TieWordEmbeddings, parameters.Trained) switch
         {
             (false, _) => parameters[ModelTensors.Head],
@@ -60,64 +61,68 @@ public sealed class CausalLanguageModel : IDisposable
         Adaptable = [.. Linears, Embedding, Head];
     }
 
-    /// <summary>Sizes and options.</summary>
+    /// <summary>The sizes and options of the model, from config.json.</summary>
     public ModelConfig Config { get; }
 
-    /// <summary>Where the weights live.</summary>
+    /// <summary>The device of the weights.</summary>
     public Device Device { get; }
 
-    /// <summary>Compute type of weights and activations.</summary>
+    /// <summary>The compute type of weights and activations.</summary>
     public DType DType { get; }
 
-    /// <summary>The folder the weights came from; null for a freshly initialised model.</summary>
+    /// <summary>The folder from which the weights were loaded; null for a freshly initialised model.</summary>
     public string? Path { get; }
 
     /// <summary>The linear layers of all blocks, in checkpoint order.</summary>
     public IReadOnlyList<Linear> Linears { get; }
 
     /// <summary>
-    /// Every layer an adapter can be attached to: <see cref="Linears"/>, <see cref="Embedding"/>, <see cref="Head"/>.
+    /// All layers to which an adapter can be attached: <see cref="Linears"/>, <see cref="Embedding"/>,
+    /// <see cref="Head"/>.
     /// </summary>
     public IReadOnlyList<Linear> Adaptable { get; }
 
     /// <summary>
-    /// The token embedding [V, D] as the layer of V outputs that adapters see; its rows are looked up.
+    /// The token embedding [V, D], presented to adapters as a layer with V outputs. Its rows are looked up.
     /// </summary>
     public Linear Embedding { get; }
 
     /// <summary>The output head [V, D].</summary>
     public Linear Head { get; }
 
-    /// <summary>Number of weights, adapters not counted.</summary>
+    /// <summary>The number of weights, without adapters.</summary>
     public long ParameterCount => _parameters.All.Sum(parameter => parameter.Shape.Count);
 
     /// <summary>The attached adapter, or null.</summary>
     public Adapter? Adapter { get; internal set; }
 
     /// <summary>
-    /// What an optimizer updates: the attached adapter's parameters, or the weights when they were loaded to be
-    /// trained; else null.
+    /// The parameters that an optimizer updates: those of the attached adapter, or all weights if they were loaded for
+    /// training; otherwise null.
     /// </summary>
     public ParameterSet? Trainable => Adapter?.Parameters ?? _parameters.Trained;
 
-    /// <summary>Loads a checkpoint.</summary>
-    /// <param name="folder">An open and validated model folder; only read during the call.</param>
-    /// <param name="device">Where to put the weights.</param>
-    /// <param name="dtype">Compute type, F32 or BF16.</param>
-    /// <param name="trainWeights">True to train all weights (F32 masters are kept); false to freeze them.</param>
+    /// <summary>Loads a model from a checkpoint.</summary>
+    /// <param name="folder">An open and validated model folder. It is only read, during the call.</param>
+    /// <param name="device">The device for the weights.</param>
+    /// <param name="dtype">The compute type, F32 or BF16.</param>
+    /// <param name="trainWeights">Whether all weights train, with F32 masters; otherwise they are frozen.</param>
     public static CausalLanguageModel Load(ModelFolder folder, Device device, DType dtype, bool trainWeights = false)
     {
         var parameters = ModelParameters.Load(folder, device, dtype, trainWeights);
         return new CausalLanguageModel(folder.Config, device, dtype, parameters, folder.Directory);
     }
 
-    /// <summary>A model with random weights: N(0, 0.02²) for matrices, ones for norms, zeros for biases.</summary>
-    /// <param name="config">Sizes and options.</param>
-    /// <param name="device">Where to put the weights.</param>
-    /// <param name="dtype">Compute type, F32 or BF16.</param>
-    /// <param name="seed">Each tensor draws from a stream of its own, keyed by its name.</param>
-    /// <param name="trainWeights">True to train all weights (F32 masters are kept); false to freeze them, as under an
-    /// adapter.</param>
+    /// <summary>
+    /// Creates a model with random weights: N(0, 0.02²) for matrices, ones for norms, zeros for biases.
+    /// </summary>
+    /// <param name="config">The sizes and options of the model.</param>
+    /// <param name="device">The device for the weights.</param>
+    /// <param name="dtype">The compute type, F32 or BF16.</param>
+    /// <param name="seed">The seed. Each tensor has its own random stream, determined by its name.</param>
+    /// <param name="trainWeights">
+    /// Whether all weights train, with F32 masters; otherwise they are frozen, as for an adapter.
+    /// </param>
     public static CausalLanguageModel Initialize(
         ModelConfig config,
         Device device,
@@ -135,13 +140,14 @@ public sealed class CausalLanguageModel : IDisposable
         );
     }
 
-    /// <summary>Hidden states before the final norm, [B·S, D].</summary>
+    /// <summary>Computes the hidden states before the final norm, [B·S, D].</summary>
     /// <param name="tape">The tape.</param>
     /// <param name="batch">Right-padded tokens.</param>
-    /// <param name="checkpoint">Activation checkpointing: keep only each layer's input and recompute the rest during
-    /// backward.</param>
-    /// <param name="cache">When given, keys and values are appended to it: rows without padding at first, then one
-    /// token per row and call.</param>
+    /// <param name="checkpoint">Whether to keep only each layer's input and recompute the rest during backward.</param>
+    /// <param name="cache">
+    /// A cache to which keys and values are appended: first rows without padding, then one token per row and call.
+    /// Null: none.
+    /// </param>
     /// <exception cref="ArgumentException">The rows are longer than the model's positions.</exception>
     /// <exception cref="InputException">A token has no row in the embedding.</exception>
     public Variable Hidden(Tape tape, BatchTensors batch, bool checkpoint = false, KeyValueCache? cache = null)
@@ -192,15 +198,19 @@ public sealed class CausalLanguageModel : IDisposable
     }
 
     /// <summary>
-    /// Sum of the token losses of a batch, [1] F32, unscaled. With a recording tape <see cref="Tape.Backward"/> then
-    /// yields the gradients of that sum times <paramref name="gradientScale"/>. The caller disposes the result.
+    /// Computes the sum of the token losses of a batch, [1] F32, unscaled. With a recording tape
+    /// <see cref="Tape.Backward"/> then gives the gradients of that sum times <paramref name="gradientScale"/>. The
+    /// caller disposes the result.
     /// </summary>
     /// <param name="tape">The tape.</param>
     /// <param name="batch">Tokens and targets.</param>
-    /// <param name="gradientScale">1 / (loss tokens of the whole optimizer step) for a mean over them.</param>
-    /// <param name="checkpoint">Activation checkpointing per layer.</param>
-    /// <param name="lossScale">[1] F32 on the device, a further factor on gradients that a replayed step may change;
-    /// null is 1.</param>
+    /// <param name="gradientScale">
+    /// The factor on the gradients: 1 / (loss tokens of the whole optimizer step) for a mean over them.
+    /// </param>
+    /// <param name="checkpoint">Whether to recompute each layer's activations during backward.</param>
+    /// <param name="lossScale">
+    /// A further factor on the gradients, [1] F32 on the device, which a replayed step may change; null: 1.
+    /// </param>
     public Tensor Loss(
         Tape tape,
         BatchTensors batch,
@@ -216,15 +226,16 @@ public sealed class CausalLanguageModel : IDisposable
     }
 
     /// <summary>
-    /// The loss of each token that carries one, [K] F32 in the order of <see cref="BatchTensors.LossRows"/>.
+    /// Computes the loss of each token that carries one, [K] F32 in the order of <see cref="BatchTensors.LossRows"/>.
+    /// The caller disposes the result.
     /// </summary>
     /// <inheritdoc cref="Loss"/>
     /// <param name="tape">The tape.</param>
     /// <param name="batch">Tokens and targets.</param>
-    /// <param name="gradientScale">Factor on the gradients.</param>
-    /// <param name="checkpoint">Activation checkpointing per layer.</param>
-    /// <param name="predictions">[K] I32, receives the most probable next tokens; null when not wanted.</param>
-    /// <param name="lossScale">A further factor on gradients, on the device; null is 1.</param>
+    /// <param name="gradientScale">The factor on the gradients.</param>
+    /// <param name="checkpoint">Whether to recompute each layer's activations during backward.</param>
+    /// <param name="predictions">Receives the most probable next tokens, [K] I32; null: not wanted.</param>
+    /// <param name="lossScale">A further factor on the gradients, [1] F32 on the device; null: 1.</param>
     public Tensor TokenLosses(
         Tape tape,
         BatchTensors batch,
@@ -243,10 +254,10 @@ public sealed class CausalLanguageModel : IDisposable
     }
 
     /// <summary>
-    /// Logits [K, V] F32 of the given rows of a batch, without recording. The caller disposes the result.
+    /// Computes the logits [K, V] F32 of some rows of a batch, without recording. The caller disposes the result.
     /// </summary>
     /// <param name="batch">Right-padded tokens.</param>
-    /// <param name="rows">[K] I32, positions in B·S.</param>
+    /// <param name="rows">The positions in B·S, [K] I32.</param>
     /// <param name="cache">A cache to append to, as in <see cref="Hidden"/>.</param>
     public Tensor Logits(BatchTensors batch, Tensor rows, KeyValueCache? cache = null)
     {
@@ -262,7 +273,7 @@ public sealed class CausalLanguageModel : IDisposable
     /// files.
     /// </summary>
     /// <param name="directory">An existing folder.</param>
-    /// <param name="tokenizerSource">The folder to copy tokenizer files from; null for none.</param>
+    /// <param name="tokenizerSource">The folder from which tokenizer files are copied; null: none.</param>
     public void Save(string directory, string? tokenizerSource) =>
         _parameters.Save(Config, DType, directory, tokenizerSource);
 
@@ -277,7 +288,8 @@ public sealed class CausalLanguageModel : IDisposable
     }
 
     /// <summary>
-    /// A weight of the model by its name; a head tied to the embedding has its own, <see cref="ModelTensors.Head"/>.
+    /// Returns a weight of the model by its name. A head that is tied to the embedding has a parameter of its own,
+    /// <see cref="ModelTensors.Head"/>.
     /// </summary>
     internal Parameter ParameterOf(string tensor) => tensor == ModelTensors.Head ? _head : _parameters[tensor];
 }

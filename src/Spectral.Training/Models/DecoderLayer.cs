@@ -2,26 +2,28 @@ using Spectral.Training.Autograd;
 
 namespace Spectral.Training.Models;
 
-/// <summary>One block of a decoder: what lies between two hidden states of the residual stream.</summary>
+/// <summary>One block of a decoder, from one hidden state of the residual stream to the next.</summary>
 internal abstract class DecoderLayer
 {
-    /// <summary>The linear layers, in the order of the checkpoint.</summary>
+    /// <summary>The linear layers of the block, in the order of the checkpoint.</summary>
     public abstract IReadOnlyList<Linear> Linears { get; }
 
-    /// <summary>Whether backward has to reach this block, even if nothing below it trains.</summary>
+    /// <summary>Whether backward has to reach this block even if nothing below it trains.</summary>
     public abstract bool NeedsBackward { get; }
 
-    /// <summary>Computes the block.</summary>
+    /// <summary>Computes the block's output hidden states.</summary>
     /// <param name="tape">The tape.</param>
     /// <param name="x">Hidden states [N, D].</param>
     /// <param name="settings">Rows, lengths and positions of the batch, and the layer's window.</param>
-    /// <param name="cache">Keys and values so far; decoding one position per row goes through it alone.</param>
+    /// <param name="cache">
+    /// The keys and values so far; null: none. Decoding one position per row uses only the cache.
+    /// </param>
     /// <returns>Hidden states [N, D].</returns>
     public abstract Variable Forward(Tape tape, Variable x, in AttentionSettings settings, LayerCache? cache = null);
 
     /// <summary>
-    /// Elements from one row to the next of the input of sibling layers. With a cache rows are few and their operations
-    /// many: nothing is laid out for one product then.
+    /// Returns the distance between rows of the input of sibling layers, in elements. With a cache, rows are few and
+    /// operations many, so that the augmented layout does not pay.
     /// </summary>
     protected static int InputStride(SiblingLinears siblings, LayerCache? cache) =>
         cache is null ? siblings.InputStride : siblings.Layers[0].In;

@@ -5,7 +5,7 @@ using Spectral.Training.Optim;
 
 namespace Spectral.Training.Models;
 
-/// <summary>y[n] = table[token[n]]: table [V, D], tokens [N].</summary>
+/// <summary>The lookup y[n] = table[token[n]] of tokens [N] in a table [V, D].</summary>
 public sealed class EmbeddingNode : Node
 {
     private readonly Parameter _table;
@@ -18,11 +18,11 @@ public sealed class EmbeddingNode : Node
 
     /// <summary>Looks up the rows of <paramref name="table"/>; recorded only when the table trains.</summary>
     /// <param name="tape">The tape.</param>
-    /// <param name="table">[V, D].</param>
+    /// <param name="table">The table [V, D].</param>
     /// <param name="tokens">Ids in [0, V), as [N] I32 on the device.</param>
     /// <param name="order">
-    /// The same ids sorted, for backward, or their places where only some rows train (<see
-    /// cref="BatchTensors.OrderFor"/>); null when the table does not train or the tape does not record.
+    /// The same ids sorted, for backward, or their places if only some rows train
+    /// (<see cref="BatchTensors.OrderFor"/>); null if the table does not train or the tape does not record.
     /// </param>
     public static Variable Apply(Tape tape, Parameter table, Tensor tokens, TokenOrder? order)
     {
@@ -31,7 +31,10 @@ public sealed class EmbeddingNode : Node
         return new Variable(y, order is null ? null : tape.Record(new EmbeddingNode(table, order)));
     }
 
-    /// <summary>Each row of the table is summed by one warp along the order of positions.</summary>
+    /// <summary>
+    /// Adds the gradient of the table. One warp sums each row in order of positions, so that the result is
+    /// deterministic.
+    /// </summary>
     protected override void Backward(Tensor gradient) =>
         Embedding.Backward(
             gradient,

@@ -3,8 +3,8 @@ using Spectral.Kernels;
 namespace Spectral.Training.Models;
 
 /// <summary>
-/// Keys and values of every layer for the positions decoded so far, so that a new token costs one row. All rows are
-/// equally long.
+/// The keys and values of every layer for the positions decoded so far, so that a new token costs only one row of
+/// computation. All rows have the same length.
 /// </summary>
 public sealed class KeyValueCache : IDisposable
 {
@@ -13,7 +13,9 @@ public sealed class KeyValueCache : IDisposable
     private readonly Tensor _offsets;
     private readonly Tensor _visible;
 
-    /// <summary>Room for <paramref name="capacity"/> positions in each of <paramref name="rows"/> rows.</summary>
+    /// <summary>
+    /// Allocates room for <paramref name="capacity"/> positions in each of <paramref name="rows"/> rows.
+    /// </summary>
     public KeyValueCache(CausalLanguageModel model, int rows, int capacity)
     {
         ModelConfig config = model.Config;
@@ -30,19 +32,19 @@ public sealed class KeyValueCache : IDisposable
         }
     }
 
-    /// <summary>Positions per row.</summary>
+    /// <summary>The number of positions per row that there is room for.</summary>
     public int Capacity { get; }
 
-    /// <summary>Positions filled.</summary>
+    /// <summary>The number of positions per row that are filled.</summary>
     public int Length { get; private set; }
 
     internal LayerCache this[int layer] => _layers[layer];
 
     /// <summary>
-    /// Before a forward: checks that its positions fit, and says where they go and how many a single new position will
-    /// see.
+    /// Prepares a forward pass: checks that its positions fit, and stores where they go and how many positions a single
+    /// new one sees.
     /// </summary>
-    /// <exception cref="ArgumentException">They do not fit.</exception>
+    /// <exception cref="ArgumentException">The positions do not fit.</exception>
     internal void Begin(int rows, int positions)
     {
         if (rows != _rows || Length + positions > Capacity || (Length > 0 && positions > 1))
@@ -60,7 +62,7 @@ public sealed class KeyValueCache : IDisposable
         _visible.CopyFrom(lengths);
     }
 
-    /// <summary>After a forward.</summary>
+    /// <summary>Counts the positions of a forward pass as filled.</summary>
     internal void Advance(int positions) => Length += positions;
 
     /// <inheritdoc/>

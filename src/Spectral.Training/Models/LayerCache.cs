@@ -4,7 +4,7 @@ using Spectral.Training.Autograd;
 
 namespace Spectral.Training.Models;
 
-/// <summary>One layer's part of a <see cref="KeyValueCache"/>: keys and values [B, KV, P, hd].</summary>
+/// <summary>The share of one layer in a <see cref="KeyValueCache"/>: keys and values [B, KV, P, hd].</summary>
 public sealed class LayerCache : IDisposable
 {
     private readonly Tensor _keys;
@@ -15,14 +15,14 @@ public sealed class LayerCache : IDisposable
     internal LayerCache(Tensor keys, Tensor values, Tensor offsets, Tensor visible) =>
         (_keys, _values, _offsets, _visible) = (keys, values, offsets, visible);
 
-    /// <summary>Writes rotated keys and values [B, KV, S, hd] behind what each row already holds.</summary>
+    /// <summary>Appends rotated keys and values [B, KV, S, hd] to those of each row.</summary>
     internal void Append(Tensor key, Tensor value)
     {
         Attention.Append(key, _keys, _offsets);
         Attention.Append(value, _values, _offsets);
     }
 
-    /// <summary>One new position per row, [B, H·hd] each, against everything cached.</summary>
+    /// <summary>Computes attention of one new position per row, [B, H·hd] each, to everything cached.</summary>
     internal Variable Attend(in AttentionSettings settings, Variable q, Variable k, Variable v)
     {
         (int rows, int heads, int groups, int size) = (

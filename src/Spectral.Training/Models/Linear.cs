@@ -3,10 +3,10 @@ using Spectral.Training.Optim;
 
 namespace Spectral.Training.Models;
 
-/// <summary>A linear layer y = x Wᵀ + bias of the model, to which an adapter can be attached.</summary>
+/// <summary>A linear layer y = x Wᵀ + bias of a model, to which an adapter can be attached.</summary>
 public sealed class Linear
 {
-    /// <summary>Names the layer and its parameters, which stay owned by the model.</summary>
+    /// <summary>Creates a layer on parameters, which stay owned by the model.</summary>
     public Linear(string name, Parameter weight, Parameter? bias)
     {
         Name = name;
@@ -15,33 +15,33 @@ public sealed class Linear
         Siblings = new SiblingLinears(this);
     }
 
-    /// <summary>Module path as Hugging Face writes it, e.g. <c>model.layers.0.self_attn.q_proj</c>.</summary>
+    /// <summary>The path of the module as in Hugging Face, e.g. <c>model.layers.0.self_attn.q_proj</c>.</summary>
     public string Name { get; }
 
-    /// <summary>[out, in].</summary>
+    /// <summary>The weight W [out, in].</summary>
     public Parameter Weight { get; }
 
-    /// <summary>[out], or null.</summary>
+    /// <summary>The bias [out], or null.</summary>
     public Parameter? Bias { get; }
 
     /// <summary>The adapter's core for this layer, or null.</summary>
     public AdapterCore? Adapter { get; internal set; }
 
-    /// <summary>The layers that read the same input as this one; this layer alone unless joined to others.</summary>
+    /// <summary>The layers that read the same input as this one, including this one.</summary>
     public SiblingLinears Siblings { get; internal set; }
 
-    /// <summary>Output features.</summary>
+    /// <summary>The number of output features.</summary>
     public int Out => Weight.Shape[0];
 
-    /// <summary>Input features.</summary>
+    /// <summary>The number of input features.</summary>
     public int In => Weight.Shape[1];
 
-    /// <summary>The layer as an adapter method sees it.</summary>
+    /// <summary>The layer's name, sizes and bias for adapter methods.</summary>
     public ModuleShape ModuleShape => new(Name, Out, In, Bias is not null);
 
     /// <summary>Whether anything in this layer trains.</summary>
     public bool Trains => Weight.Trains || Bias is { Trains: true } || Adapter is { Trains: true };
 
-    /// <summary>Whether backward reads the layer's input: it is saved only then.</summary>
+    /// <summary>Whether backward reads the layer's input, which is saved only then.</summary>
     internal bool NeedsInput => Weight.Trains || Adapter is { NeedsInput: true };
 }

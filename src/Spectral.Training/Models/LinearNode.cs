@@ -5,8 +5,8 @@ using Spectral.Training.Autograd;
 namespace Spectral.Training.Models;
 
 /// <summary>
-/// y = x Wᵀ + bias: x [N, in], W [out, in], y [N, out], for all layers of a <see cref="SiblingLinears"/> at once, with
-/// whatever adapters they carry.
+/// The product y = x Wᵀ + bias of x [N, in] and W [out, in], y [N, out], for all layers of a
+/// <see cref="SiblingLinears"/> at once, with any adapters.
 /// </summary>
 public sealed class LinearNode : Node
 {
@@ -23,7 +23,8 @@ public sealed class LinearNode : Node
         _gradients = new Tensor?[siblings.Layers.Count];
     }
 
-    /// <summary>Applies a layer that shares its input with no other.</summary>
+    /// <summary>Applies a layer that shares its input with no other layer.</summary>
+    /// <exception cref="ArgumentException">The layer has siblings.</exception>
     public static Variable Apply(Tape tape, Variable x, Linear layer) =>
         layer.Siblings.Layers.Count == 1
             ? Apply(tape, x, layer.Siblings)[0]
@@ -32,7 +33,7 @@ public sealed class LinearNode : Node
                 nameof(layer)
             );
 
-    /// <summary>Applies sibling layers; one value per layer.</summary>
+    /// <summary>Applies sibling layers. Returns one value per layer.</summary>
     public static Variable[] Apply(Tape tape, Variable x, SiblingLinears siblings)
     {
         if (siblings.Adapter?.Augmented is { } augmented && x.Columns.Stride == augmented.Weight.InputStride)
@@ -55,7 +56,7 @@ public sealed class LinearNode : Node
         return [.. values.Select(value => new Variable(value))];
     }
 
-    /// <summary>y of one layer, its adapter left out.</summary>
+    /// <summary>Computes y of one layer without its adapter.</summary>
     internal static void Forward(ColumnRange x, Linear layer, Tensor y)
     {
         Gemm.Run(
@@ -69,14 +70,16 @@ public sealed class LinearNode : Node
     }
 
     /// <summary>
-    /// Adds the gradients of what trains in a layer without an adapter, and its part of the gradient to x.
+    /// Adds the gradients of what trains in a layer without an adapter, and its share of the gradient of x.
     /// </summary>
     /// <param name="layer">The layer.</param>
-    /// <param name="x">[N, in] or wider, of which the first columns count; null where nothing reads it.</param>
-    /// <param name="gradient">dy [N, out].</param>
-    /// <param name="dx">[N, in]; null when nothing below wants it.</param>
+    /// <param name="x">
+    /// The input, [N, in] or wider, of which the first columns count; null where nothing reads it.
+    /// </param>
+    /// <param name="gradient">The gradient dy [N, out].</param>
+    /// <param name="dx">The gradient of x, [N, in]; null where nobody needs it.</param>
     /// <param name="accumulate">
-    /// Whether to add to what <paramref name="dx"/> holds; set once it holds something.
+    /// Whether to add to the contents of <paramref name="dx"/>. Set to true once it has some.
     /// </param>
     internal static void Backward(Linear layer, Tensor? x, Tensor gradient, Tensor? dx, ref bool accumulate)
     {
@@ -99,7 +102,9 @@ public sealed class LinearNode : Node
         accumulate = true;
     }
 
-    /// <summary>All layers add into one dx buffer inside their GEMMs.</summary>
+    /// <summary>
+    /// Runs backward once all outputs have their gradients. All layers add to one dx buffer inside their GEMMs.
+    /// </summary>
     private protected override void Pass()
     {
         if (Array.Find(_gradients, gradient => gradient is not null) is not { } like)
@@ -116,7 +121,8 @@ public sealed class LinearNode : Node
     }
 
     /// <summary>
-    /// One output's slot. It is passed before the operation itself, which then has the gradients of all its outputs.
+    /// Receives the gradient of one output. Backward passes it before the operation itself, which then has the
+    /// gradients of all its outputs.
     /// </summary>
     private sealed class OutputNode(LinearNode owner, int index) : Node
     {

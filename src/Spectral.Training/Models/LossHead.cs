@@ -5,37 +5,45 @@ using Spectral.Training.Autograd;
 namespace Spectral.Training.Models;
 
 /// <summary>
-/// Output projection and cross-entropy in chunks of rows, so that the logits of a whole batch are never stored.
+/// Computes the output projection and the cross-entropy in chunks of rows, so that the logits of a whole batch are
+/// never stored.
 /// </summary>
 public static class LossHead
 {
     /// <summary>
-    /// Elements of F32 logits alive at a time. On a GPU 128 MB: each chunk reads the whole weight, which is only worth
-    /// it for a few hundred rows of even a large vocabulary. On the CPU device 32 MB.
+    /// Returns the number of F32 logits in memory at a time. On a GPU that is 128 MB, because each chunk reads the
+    /// whole weight, which pays only for a few hundred rows even with a large vocabulary. On the CPU device it is 32
+    /// MB.
     /// </summary>
     private static int LogitBudget(Device device) => device.Kind == DeviceKind.Cuda ? 1 << 25 : 1 << 23;
 
-    /// <summary>Rows of a chunk are a multiple of this where there are that many: whole tiles of a GEMM.</summary>
+    /// <summary>
+    /// The number of rows in a chunk is a multiple of this where there are enough rows, to fill the tiles of a GEMM.
+    /// </summary>
     private const int RowUnit = 64;
 
     /// <summary>
-    /// Losses of <paramref name="hidden"/> [K, D] against <paramref name="targets"/> [K] I32 under a head [V, D].
-    /// It ends the forward pass: while a chunk's logits are at hand their gradient is taken too, so the gradient of
-    /// <paramref name="hidden"/> is deposited in its node and that of a trainable head added to its buffer before this
-    /// returns; <see cref="Tape.Backward"/> does the rest.
+    /// Computes the losses of <paramref name="hidden"/> [K, D] against <paramref name="targets"/> [K] I32 under a head
+    /// [V, D]. This ends the forward pass. The gradient is taken chunk by chunk while the logits are in memory: before
+    /// returning, the gradient of <paramref name="hidden"/> is passed to its node, and that of a trainable head is
+    /// added to its buffer. <see cref="Tape.Backward"/> does the rest.
     /// </summary>
-    /// <param name="tape">The tape; one that does not record gets losses only.</param>
-    /// <param name="hidden">Normalised final hidden states of the rows that carry loss.</param>
+    /// <param name="tape">The tape. One that does not record computes losses only.</param>
+    /// <param name="hidden">The normalised final hidden states of the rows that carry loss.</param>
     /// <param name="head">
-    /// The output embedding, with an adapter or without. An adapter's dropout has one mask for every chunk.
+    /// The output head, with or without an adapter. An adapter's dropout uses one mask for all chunks.
     /// </param>
-    /// <param name="targets">Next tokens; −1 gives loss 0 and no gradient.</param>
-    /// <param name="losses">[K] F32, receives −log p(target).</param>
-    /// <param name="gradientScale">Factor on the gradient: 1/(loss tokens of the optimizer step) for a mean.</param>
-    /// <param name="predictions">[K] I32, receives the most probable token of each row (the lowest id on ties); null
-    /// when not wanted.</param>
-    /// <param name="lossScale">[1] F32 on the device, a further factor on the gradient that a replayed step may change;
-    /// null is 1.</param>
+    /// <param name="targets">The next tokens; −1 gives loss 0 and no gradient.</param>
+    /// <param name="losses">Receives −log p(target), [K] F32.</param>
+    /// <param name="gradientScale">
+    /// The factor on the gradient: 1/(loss tokens of the optimizer step) for a mean.
+    /// </param>
+    /// <param name="predictions">
+    /// Receives the most probable token of each row (the lowest id on ties), [K] I32; null: not wanted.
+    /// </param>
+    /// <param name="lossScale">
+    /// A further factor on the gradient, [1] F32 on the device, which a replayed step may change; null: 1.
+    /// </param>
     public static void Run(
         Tape tape,
         Variable hidden,
@@ -88,7 +96,7 @@ public static class LossHead
             hidden.Node!.Accumulate(dHidden);
     }
 
-    /// <summary>Logits [K, V] F32 of rows [K, D], without recording; the caller disposes them.</summary>
+    /// <summary>Computes the logits [K, V] F32 of rows [K, D] without recording. The caller disposes them.</summary>
     internal static Tensor Logits(Tensor x, Linear head)
     {
         if (head.Adapter is null)
@@ -131,8 +139,8 @@ public static class LossHead
     }
 
     /// <summary>
-    /// Forward and backward of a chunk on a tape of its own. Its logits are of the compute type before they are F32, as
-    /// other outputs of layers.
+    /// Runs forward and backward of a chunk on its own tape. Like other outputs of adapted layers, its logits are
+    /// computed in the compute type before they are converted to F32.
     /// </summary>
     private static void RunAdaptedChunk(
         Tape tape,
@@ -157,7 +165,9 @@ public static class LossHead
         dx.CopyFrom(gradient!);
     }
 
-    /// <summary>Computes losses and hands the gradient of logits to their node; false where there is none.</summary>
+    /// <summary>
+    /// Computes losses and passes the gradient of the logits to their node. Returns false if no gradient is wanted.
+    /// </summary>
     private static bool Differentiate(
         Tensor logits,
         DType type,
@@ -182,7 +192,9 @@ public static class LossHead
         return true;
     }
 
-    /// <summary>Where the gradient of logits goes: into their own memory if that is of the compute type.</summary>
+    /// <summary>
+    /// Returns the tensor for the gradient of the logits. It is their own memory if that has the compute type.
+    /// </summary>
     private static Tensor? GradientOf(Tensor logits, DType type, bool differentiates)
     {
         if (!differentiates)

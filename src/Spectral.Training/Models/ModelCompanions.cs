@@ -3,7 +3,7 @@ using Spectral.Training.IO;
 namespace Spectral.Training.Models;
 
 /// <summary>
-/// The small files of a model folder besides config and weights: tokenizer, chat template, generation settings.
+/// Copies the small files of a model folder besides config and weights: tokenizer, chat template, generation settings.
 /// </summary>
 internal static class ModelCompanions
 {
@@ -21,20 +21,22 @@ internal static class ModelCompanions
         "generation_config.json",
     ];
 
-    /// <summary>Copies those that are there.</summary>
+    /// <summary>Copies those of the files that exist.</summary>
     public static void Copy(string source, string directory)
     {
         foreach (string name in Names)
         {
-            // Opening what is no regular file may wait for ever; such a file has no length.
+            // Opening a special file such as a pipe may block forever. Such files have length 0.
             FileInfo file = new(FolderFile.At(source, name));
             if (file.Exists && file.Length > 0)
                 file.CopyTo(Path.Combine(directory, name), overwrite: true);
         }
     }
 
-    /// <summary>Checks where links among them lead, so that <see cref="Copy"/> need not fail after the work.</summary>
-    /// <exception cref="InputException">One leads out of the folder.</exception>
+    /// <summary>
+    /// Checks where links among the files lead, so that <see cref="Copy"/> does not fail after training.
+    /// </summary>
+    /// <exception cref="InputException">A link leads out of the folder.</exception>
     public static void Check(string directory)
     {
         foreach (string name in Names)

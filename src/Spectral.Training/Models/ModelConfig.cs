@@ -3,42 +3,41 @@ using Spectral.Training.IO;
 namespace Spectral.Training.Models;
 
 /// <summary>
-/// What <c>config.json</c> says about a decoder (<c>llama</c>, <c>mistral</c>, <c>qwen2</c>), with the defaults that
-/// Hugging Face gives absent keys. Every value is checked: sizes are bounded so that no product of them overflows 63
-/// bits.
+/// The contents of a decoder's <c>config.json</c> (<c>llama</c>, <c>mistral</c>, <c>qwen2</c>), with Hugging Face's
+/// defaults for absent keys. Every value is checked. Sizes are bounded so that no product of them overflows 63 bits.
 /// </summary>
 public sealed record ModelConfig
 {
     internal const int MaximumPositions = 1 << 24;
 
-    /// <summary>One of <c>llama</c>, <c>mistral</c>, <c>qwen2</c>.</summary>
+    /// <summary>The architecture: <c>llama</c>, <c>mistral</c> or <c>qwen2</c>.</summary>
     public required string ModelType { get; init; }
 
-    /// <summary>Rows of the embedding, V.</summary>
+    /// <summary>The number of rows of the embedding, V.</summary>
     public required int VocabularySize { get; init; }
 
-    /// <summary>Width of the residual stream, D.</summary>
+    /// <summary>The width of the residual stream, D.</summary>
     public required int HiddenSize { get; init; }
 
-    /// <summary>Width of the gated feed-forward layer, F.</summary>
+    /// <summary>The width of the gated feed-forward layer, F.</summary>
     public required int IntermediateSize { get; init; }
 
-    /// <summary>Number of decoder layers.</summary>
+    /// <summary>The number of decoder layers.</summary>
     public required int Layers { get; init; }
 
-    /// <summary>Query heads, H.</summary>
+    /// <summary>The number of query heads, H.</summary>
     public required int Heads { get; init; }
 
-    /// <summary>Key and value heads, KV; divides H.</summary>
+    /// <summary>The number of key and value heads, KV, a divisor of H.</summary>
     public required int KeyValueHeads { get; init; }
 
-    /// <summary>Width of a head; even. H times it may differ from D.</summary>
+    /// <summary>The width of a head, an even number. H times this may differ from D.</summary>
     public required int HeadDimension { get; init; }
 
     /// <summary>The epsilon of the norms.</summary>
     public double RmsNormEpsilon { get; init; } = 1e-6;
 
-    /// <summary>Longest sequence the model was made for.</summary>
+    /// <summary>The length of the longest sequence that the model supports.</summary>
     public int MaxPositions { get; init; } = 2048;
 
     /// <summary>Whether the output head is the embedding.</summary>
@@ -56,68 +55,69 @@ public sealed record ModelConfig
     /// <summary>The base of the rotary frequencies.</summary>
     public double RopeTheta { get; init; } = 10000;
 
-    /// <summary>Null when rotary angles are not stretched.</summary>
+    /// <summary>The scaling of rotary angles; null: they are not scaled.</summary>
     public RopeScaling? RopeScaling { get; init; }
 
     /// <summary>
-    /// Key j is visible to query i if 0 ≤ i − j &lt; window, in the layers from <see cref="FirstWindowLayer"/> on; 0 =
-    /// no window.
+    /// The attention window: key j is visible to query i if 0 ≤ i − j &lt; window, in layers from
+    /// <see cref="FirstWindowLayer"/> on. 0: no window.
     /// </summary>
     public int SlidingWindow { get; init; }
 
-    /// <summary>The first layer that has the window: 0 in Mistral, <c>max_window_layers</c> in Qwen2.</summary>
+    /// <summary>The first layer with the window: 0 in Mistral, <c>max_window_layers</c> in Qwen2.</summary>
     public int FirstWindowLayer { get; init; }
 
     /// <summary>The begin token, if the config names one.</summary>
     public int? BosTokenId { get; init; }
 
     /// <summary>
-    /// The end tokens: config.json's, then any more of generation_config.json; the first one ends training records.
+    /// The end tokens: those of config.json, then others of generation_config.json. The first one ends training
+    /// records.
     /// </summary>
     public IReadOnlyList<int> EosTokenIds { get; init; } = [];
 
-    /// <summary>The file whose end tokens come first.</summary>
+    /// <summary>The name of the file with the first end token.</summary>
     internal string EosSource { get; init; } = "config.json";
 
     /// <summary>
-    /// The end token that transformers gives models of the family whose config says nothing of one; null where there is
-    /// none.
+    /// The end token that transformers assumes for models of the family whose config names none; null: none.
     /// </summary>
     internal int? FamilyEosTokenId { get; init; }
 
-    /// <summary>What in the config is odd or not heeded, one line each.</summary>
+    /// <summary>The warnings about keys that are unusual or ignored, one line each.</summary>
     public IReadOnlyList<string> Warnings { get; init; } = [];
 
     /// <summary>
-    /// Element type of the weights as the config names it, such as <c>bfloat16</c>; null when it names none.
+    /// The element type of the weights as the config names it, such as <c>bfloat16</c>; null when it names none.
     /// </summary>
     public string? WeightType { get; init; }
 
-    /// <summary>Standard deviation of freshly initialised weights (<c>initializer_range</c>).</summary>
+    /// <summary>The standard deviation of freshly initialised weights (<c>initializer_range</c>).</summary>
     public double InitializerRange { get; init; } = 0.02;
 
     /// <summary>
-    /// Keys of config.json that this record does not interpret, as JSON text; written back unchanged.
+    /// The keys of config.json that this record does not interpret, with their JSON text. They are written back
+    /// unchanged.
     /// </summary>
     public IReadOnlyDictionary<string, string> OtherKeys { get; init; } = new Dictionary<string, string>();
 
-    /// <summary>The architecture that <see cref="ModelType"/> names.</summary>
-    /// <exception cref="InvalidOperationException">It names none that is known here.</exception>
+    /// <summary>The model family that <see cref="ModelType"/> names.</summary>
+    /// <exception cref="InvalidOperationException">No family has that name.</exception>
     internal ModelFamily Family =>
         ModelFamilies.Find(ModelType)
         ?? throw new InvalidOperationException(
             $"{nameof(ModelType)} is '{ModelType}', expected {ModelFamilies.Choices}"
         );
 
-    /// <summary>Number of parameters, an embedding shared with the head counted once.</summary>
+    /// <summary>The number of parameters. An embedding shared with the head counts once.</summary>
     public long ParameterCount => ModelTensors.For(this).Sum(tensor => tensor.Count);
 
-    /// <summary>The attention window of a layer, 0 = none.</summary>
+    /// <summary>Returns the attention window of a layer; 0: none.</summary>
     public int WindowOf(int layer) => layer >= FirstWindowLayer ? SlidingWindow : 0;
 
     /// <summary>
-    /// Rotary angle per position for each of the HeadDimension/2 pairs, rounded once to F32, in which Hugging Face
-    /// holds them.
+    /// Returns the rotary angle per position for each of the HeadDimension/2 pairs, rounded once to F32 as in Hugging
+    /// Face.
     /// </summary>
     public float[] RotaryFrequencies()
     {
@@ -130,9 +130,7 @@ public sealed record ModelConfig
         return frequencies;
     }
 
-    /// <summary>
-    /// Reads <c>config.json</c> and, when it is there, <c>generation_config.json</c> of a model folder.
-    /// </summary>
+    /// <summary>Reads <c>config.json</c> of a model folder and, if it exists, <c>generation_config.json</c>.</summary>
     /// <exception cref="InputException">
     /// A file is missing or not JSON, or a key has an impossible value; the message names the key.
     /// </exception>

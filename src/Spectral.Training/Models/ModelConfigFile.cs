@@ -3,7 +3,9 @@ using Spectral.Training.IO;
 
 namespace Spectral.Training.Models;
 
-/// <summary>config.json in and out: which keys there are, their limits and defaults, and what is refused.</summary>
+/// <summary>
+/// Reads and writes config.json: its keys, their limits and defaults, and the values that are refused.
+/// </summary>
 internal static class ModelConfigFile
 {
     private const string FileName = "config.json";
@@ -50,8 +52,8 @@ internal static class ModelConfigFile
             : config;
     }
 
-    // Any of them ends generation; the first of config.json closes records, and where that has none the first of the
-    // other file.
+    // Any end token ends generation. The first one of config.json ends records, or the first one of the other file if
+    // config.json has none.
     private static ModelConfig WithMoreEnds(ModelConfig config, IReadOnlyList<int> more, string path, string generation)
     {
         if (config.EosTokenIds.Count == 0)
@@ -88,7 +90,7 @@ internal static class ModelConfigFile
         int vocabulary = fields.RequiredInteger("vocab_size", 1, 1 << 24);
         int layers = fields.RequiredInteger("num_hidden_layers", 1, 1 << 10);
         (double theta, RopeScaling? scaling) = Rope(fields, path, warnings);
-        // Keys of other families are known too: what does not count in this model is not carried along.
+        // Keys of other families are known too, so that they are not carried along in this model's config.
         HashSet<string> known = [.. CommonKeys, .. ModelFamilies.All.SelectMany(each => each.Keys)];
         ModelConfig common = new()
         {
@@ -156,8 +158,9 @@ internal static class ModelConfigFile
                 $"a divisor of hidden_size {hidden} that leaves an even head width, as " + "head_dim is not given"
             );
 
-    // Version 5 of transformers keeps theta and scaling together: in rope_scaling unless that is empty, else in
-    // rope_parameters. A theta in there counts before the one beside it, which is the only one that version 4 reads.
+    // Version 5 of transformers keeps theta and scaling together, in rope_scaling unless it is empty, otherwise in
+    // rope_parameters. A theta in there takes precedence over the one at the top level, which is the only one that
+    // version 4 reads.
     private static (double Theta, RopeScaling? Scaling) Rope(JsonFields fields, string path, List<string> warnings)
     {
         const double Largest = 1e12;

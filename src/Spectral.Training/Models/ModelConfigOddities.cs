@@ -4,14 +4,15 @@ using Spectral.Training.IO;
 namespace Spectral.Training.Models;
 
 /// <summary>
-/// Keys of a <c>config.json</c> that would change what the model computes, but do not here: refused, or mentioned.
+/// Refuses or mentions keys of a <c>config.json</c> that would change what the model computes but are not supported
+/// here.
 /// </summary>
 internal static class ModelConfigOddities
 {
     private static readonly string[] Quantised = ["quantization_config", "compression_config", "quantization"];
 
-    // Of other families. transformers' classes for the families here read none of them, so that the numbers are the
-    // same; a config that has one may be of a model with code of its own.
+    // Keys of other families. transformers' classes for the families here ignore them too, so that results are the
+    // same. But a config with such a key may belong to a model with custom code.
     private static readonly string[] OfOthers =
     [
         "alibi",
@@ -38,7 +39,7 @@ internal static class ModelConfigOddities
         "use_qk_norm",
     ];
 
-    /// <summary>Refuses what would make the numbers others.</summary>
+    /// <summary>Refuses keys that would change the results.</summary>
     /// <exception cref="InputException">There is such a key.</exception>
     public static void Refuse(JsonFields fields)
     {
@@ -52,15 +53,15 @@ internal static class ModelConfigOddities
         RefusePartialRotation(fields);
     }
 
-    /// <summary>Refuses rotary angles for a part of a head, where a config or its rope parameters ask for it.</summary>
-    /// <exception cref="InputException">They do.</exception>
+    /// <summary>Refuses rotary angles for only a part of a head, in a config or in its rope parameters.</summary>
+    /// <exception cref="InputException">Rotation of a part is requested.</exception>
     public static void RefusePartialRotation(JsonFields fields)
     {
         if (fields.Number("partial_rotary_factor", 0, 1) is { } factor && factor != 1)
             throw fields.Wrong("partial_rotary_factor", "1");
     }
 
-    /// <summary>What is not heeded, one line each.</summary>
+    /// <summary>Lists the keys that are ignored, one line each.</summary>
     public static IEnumerable<string> Mention(JsonFields fields, string path, ModelFamily family)
     {
         string type = family.ModelType;

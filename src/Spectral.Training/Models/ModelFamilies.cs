@@ -2,10 +2,10 @@ using Spectral.Generators;
 
 namespace Spectral.Training.Models;
 
-/// <summary>Finds the families of models that this library computes.</summary>
+/// <summary>Finds the model families that this library supports.</summary>
 internal static partial class ModelFamilies
 {
-    /// <summary>Every family, by <see cref="ModelFamily.ModelType"/>.</summary>
+    /// <summary>All families, sorted by <see cref="ModelFamily.ModelType"/>.</summary>
     public static IReadOnlyList<ModelFamily> All { get; } =
     [.. Discovered().OrderBy(family => family.ModelType, StringComparer.Ordinal)];
 
@@ -13,7 +13,7 @@ internal static partial class ModelFamilies
     public static string Choices =>
         string.Join(", ", All.SkipLast(1).Select(family => family.ModelType)) + $" or {All[^1].ModelType}";
 
-    /// <summary>The family of a <c>model_type</c>; null where there is none.</summary>
+    /// <summary>Returns the family of a <c>model_type</c>; null if there is none.</summary>
     public static ModelFamily? Find(string? modelType) => All.FirstOrDefault(family => family.ModelType == modelType);
 
     [NewOfEachSubclass]

@@ -4,44 +4,48 @@ using Spectral.Training.IO;
 namespace Spectral.Training.Models;
 
 /// <summary>
-/// What distinguishes one architecture of Hugging Face from another: keys and defaults of <c>config.json</c>, the names
-/// and shapes of a layer's tensors, and what a layer computes.
+/// Describes one architecture of Hugging Face: its keys and defaults in <c>config.json</c>, the names and shapes of a
+/// layer's tensors, and what a layer computes.
 /// </summary>
 /// <remarks>
-/// To add a family, add one file with one subclass to <c>Models/Families</c>: <see cref="ModelFamilies"/> finds it, and
+/// To add a family, add one file with one subclass to <c>Models/Families</c>. <see cref="ModelFamilies"/> finds it, and
 /// reading, checking, fresh weights, training, adapters and saving follow from it.
 /// </remarks>
 internal abstract class ModelFamily
 {
-    /// <summary><c>model_type</c> in <c>config.json</c>.</summary>
+    /// <summary>The value of <c>model_type</c> in <c>config.json</c>.</summary>
     public abstract string ModelType { get; }
 
-    /// <summary>The class of transformers that a fresh <c>config.json</c> names under <c>architectures</c>.</summary>
+    /// <summary>The class of transformers that a new <c>config.json</c> names under <c>architectures</c>.</summary>
     public abstract string Architecture { get; }
 
-    /// <summary>Longest sequence where the config does not say.</summary>
+    /// <summary>The longest sequence if the config does not say.</summary>
     public abstract int DefaultMaxPositions { get; }
 
     /// <summary>The end token that transformers gives a model whose config does not mention one; null: none.</summary>
     public virtual int? DefaultEosTokenId => null;
 
-    /// <summary>The tokenizer class of transformers where no file of the folder names one; null: it has to.</summary>
+    /// <summary>
+    /// The tokenizer class of transformers to assume if no file of the folder names one; null: a file has to.
+    /// </summary>
     public virtual string? DefaultTokenizerClass => null;
 
-    /// <summary>Keys of <c>config.json</c> that <see cref="Read"/> interprets, beside those of all families.</summary>
+    /// <summary>
+    /// The keys of <c>config.json</c> that <see cref="Read"/> interprets, beyond those of all families.
+    /// </summary>
     public virtual IReadOnlyList<string> Keys => [];
 
-    /// <summary>Key and value heads where the config does not say.</summary>
-    /// <param name="heads">Query heads.</param>
+    /// <summary>Returns the number of key and value heads if the config does not say.</summary>
+    /// <param name="heads">The number of query heads.</param>
     public virtual int DefaultKeyValueHeads(int heads) => heads;
 
-    /// <summary>The config with what the family's own keys say, such as biases and windows.</summary>
+    /// <summary>Completes the config with the family's own keys, such as biases and windows.</summary>
     /// <param name="fields">The fields of <c>config.json</c>.</param>
-    /// <param name="config">What the keys of all families say.</param>
+    /// <param name="config">The config from the keys of all families.</param>
     /// <exception cref="InputException">A key has an impossible value.</exception>
     public virtual ModelConfig Read(JsonFields fields, ModelConfig config) => config;
 
-    /// <summary>Writes the keys that say how attention works, the family's own among them.</summary>
+    /// <summary>Writes the keys that concern attention, including the family's own.</summary>
     public virtual void WriteAttention(ModelConfig config, Utf8JsonWriter json)
     {
         json.WriteNumber("rope_theta", config.RopeTheta);
@@ -52,12 +56,12 @@ internal abstract class ModelFamily
             json.WriteNullValue();
     }
 
-    /// <summary>The norms of a decoder layer.</summary>
+    /// <summary>Lists the weights of the norms of a decoder layer.</summary>
     public abstract IReadOnlyList<TensorSpec> Norms(ModelConfig config, int layer);
 
-    /// <summary>The linear layers of a decoder layer, in the order of the checkpoint.</summary>
+    /// <summary>Lists the linear layers of a decoder layer, in the order of the checkpoint.</summary>
     public abstract IReadOnlyList<LinearSpec> Linears(ModelConfig config, int layer);
 
-    /// <summary>A decoder layer on the weights of a model that has its norms and linear layers.</summary>
+    /// <summary>Creates a decoder layer on the weights of a model with these norms and linear layers.</summary>
     public abstract DecoderLayer CreateLayer(ModelConfig config, int layer, ModelParameters weights);
 }

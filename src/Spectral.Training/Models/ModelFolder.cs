@@ -6,8 +6,8 @@ namespace Spectral.Training.Models;
 
 /// <summary>
 /// A Hugging Face model folder: <c>config.json</c> and weights in <c>model.safetensors</c> or in shards named by
-/// <c>model.safetensors.index.json</c>. Opening checks that every tensor the config asks for is there with its shape
-/// and a float type, before any value is read. The weights stay mapped until the folder is disposed of.
+/// <c>model.safetensors.index.json</c>. Opening checks, before any value is read, that every tensor of the config
+/// exists with its shape and a float type. The weights stay mapped until disposal.
 /// </summary>
 /// <example>
 /// <code>
@@ -37,32 +37,33 @@ public sealed class ModelFolder : IDisposable
         ModelCompanions.Check(directory);
     }
 
-    /// <summary>The folder's path.</summary>
+    /// <summary>The path of the folder.</summary>
     public string Directory { get; }
 
     /// <summary>
-    /// The checked config. It says that the head is not tied, whatever its file says, if the weights have a head that
-    /// is not the embedding.
+    /// The config of the model, already checked. If the weights have a head that differs from the embedding, it says
+    /// that the head is not tied, whatever its file says.
     /// </summary>
     public ModelConfig Config { get; private set; }
 
     /// <summary>
-    /// Whether config.json ties the head to the embedding, and the weights have another: then the head counts.
+    /// Whether config.json ties the head to the embedding but the weights have a different head, which is then used.
     /// </summary>
     internal bool IsUntied { get; private set; }
 
-    /// <summary>Whether there are weights; false only when opened with weights optional.</summary>
+    /// <summary>Whether there are weights. This is false only if the folder was opened with weights optional.</summary>
     public bool HasWeights => _files.Count > 0;
 
     /// <summary>
-    /// What was odd but harmless, one line each: tensors that no part of the model uses, a wrong total size.
+    /// The warnings about things that are unusual but harmless, one line each: tensors that no part of the model uses,
+    /// a wrong total size.
     /// </summary>
     public IReadOnlyList<string> Warnings => _warnings;
 
-    /// <summary>The names of all tensors found, without what a wrapper put in front of the model's own.</summary>
+    /// <summary>The names of all tensors found, without prefixes of wrappers.</summary>
     public IEnumerable<string> TensorNames => _tensors.Keys;
 
-    /// <summary>A tensor by name.</summary>
+    /// <summary>The stored tensor of a name.</summary>
     /// <exception cref="InputException">The folder has no such tensor.</exception>
     public SafetensorsTensor this[string name] =>
         _tensors.TryGetValue(name, out SafetensorsTensor? tensor)
@@ -70,19 +71,20 @@ public sealed class ModelFolder : IDisposable
             : throw new InputException($"{Directory}: no tensor {InputText.Quote(name)} in the weights");
 
     /// <summary>
-    /// The tensor that a model computes with under a name: of a head tied to the embedding, the embedding.
+    /// Returns the tensor that the model uses under a name. For a head tied to the embedding this is the embedding.
     /// </summary>
     /// <exception cref="InputException">The folder has no such tensor.</exception>
     internal SafetensorsTensor Untied(string name) => this[Source(name)];
 
-    /// <summary>Whether there is a tensor for <see cref="Untied"/>.</summary>
+    /// <summary>Returns whether there is a tensor for <see cref="Untied"/>.</summary>
     internal bool HasUntied(string name) => _tensors.ContainsKey(Source(name));
 
-    /// <summary>Opens and checks a model folder.</summary>
+    /// <summary>Opens a model folder and checks its files.</summary>
     /// <param name="directory">The folder.</param>
-    /// <param name="weightsOptional">Whether a folder without weights is accepted, as pretraining does.</param>
-    /// <exception cref="InputException">Anything in the folder is missing, malformed or does not fit
-    /// together.</exception>
+    /// <param name="weightsOptional">Whether a folder without weights is accepted, as for pretraining.</param>
+    /// <exception cref="InputException">
+    /// A file in the folder is missing or malformed, or files contradict each other.
+    /// </exception>
     public static ModelFolder Open(string directory, bool weightsOptional = false)
     {
         ModelFolder folder = new(directory);
@@ -99,8 +101,8 @@ public sealed class ModelFolder : IDisposable
     }
 
     /// <summary>
-    /// SHA-256 of a tensor's bytes as stored, in lower-case hexadecimal: adapters name the base tensors they were made
-    /// for by it.
+    /// Computes the SHA-256 of a tensor's bytes as stored, in lower-case hexadecimal. Adapters identify the tensors of
+    /// their base with it.
     /// </summary>
     public string Sha256(string name)
     {
@@ -112,7 +114,7 @@ public sealed class ModelFolder : IDisposable
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 
-    /// <summary>Unmaps the weights.</summary>
+    /// <summary>Closes the files of the weights, which unmaps them.</summary>
     public void Dispose()
     {
         foreach (SafetensorsFile file in _files)
@@ -270,8 +272,8 @@ public sealed class ModelFolder : IDisposable
         }
     }
 
-    // Most heads that are stored for nothing are the embedding's bytes; only a head of another type has to be converted
-    // to see it.
+    // Most redundant heads have the same bytes as the embedding. Only a head of another type has to be converted for
+    // the comparison.
     private bool HasHeadOfItsOwn()
     {
         if (
@@ -303,7 +305,7 @@ public sealed class ModelFolder : IDisposable
         return true;
     }
 
-    // Old checkpoints store the rotary frequencies; tied ones may repeat the head.
+    // Old checkpoints store the rotary frequencies, and checkpoints with a tied head may repeat it.
     private bool IsExpectedExtra(string name) =>
         name.EndsWith(".rotary_emb.inv_freq", StringComparison.Ordinal)
         || (Config.TieWordEmbeddings && name == ModelTensors.Head);

@@ -12,7 +12,8 @@ namespace Spectral.Training.Models;
 internal sealed class ModelParameters : IDisposable
 {
     /// <summary>
-    /// Elements converted at a time while loading and saving: bounds the host memory a huge embedding takes.
+    /// The number of elements converted at a time while loading and saving. It bounds the host memory for a huge
+    /// embedding.
     /// </summary>
     private const int Piece = 1 << 22;
 
@@ -30,14 +31,14 @@ internal sealed class ModelParameters : IDisposable
         }
     }
 
-    /// <summary>All trainable weights; null when frozen.</summary>
+    /// <summary>All trainable weights; null if they are frozen.</summary>
     public ParameterSet? Trained { get; }
 
     public IEnumerable<Parameter> All => _byName.Values;
 
     public Parameter this[string name] => _byName[name];
 
-    /// <summary>A linear layer on the weights that it names.</summary>
+    /// <summary>Creates a linear layer on the weights that its description names.</summary>
     public Linear CreateLinear(LinearSpec linear) =>
         new(linear.Name, this[linear.Weight], linear.HasBias ? this[linear.Bias] : null);
 

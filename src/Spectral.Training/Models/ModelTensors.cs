@@ -1,45 +1,47 @@
 namespace Spectral.Training.Models;
 
 /// <summary>
-/// The tensors of a model with a given config: one list that the loader, the writer and fresh initialisation share.
+/// Lists the tensors of a model with a given config, for the loader, the writer and fresh initialisation.
 /// </summary>
 public static class ModelTensors
 {
-    /// <summary>The module of the token embedding.</summary>
+    /// <summary>The name of the module of the token embedding.</summary>
     public const string EmbeddingModule = "model.embed_tokens";
 
-    /// <summary>The token embedding, [V, D].</summary>
+    /// <summary>The name of the token embedding, [V, D].</summary>
     public const string Embedding = EmbeddingModule + ".weight";
 
-    /// <summary>The weight of the norm after the last layer, [D].</summary>
+    /// <summary>The name of the weight of the norm after the last layer, [D].</summary>
     public const string FinalNorm = "model.norm.weight";
 
-    /// <summary>The module of the output head.</summary>
+    /// <summary>The name of the module of the output head.</summary>
     public const string HeadModule = "lm_head";
 
-    /// <summary>The output head, [V, D]; absent when it is tied to the embedding.</summary>
+    /// <summary>
+    /// The name of the output head, [V, D]. The tensor is absent when the head is tied to the embedding.
+    /// </summary>
     public const string Head = HeadModule + ".weight";
 
-    /// <summary>The linear layers of all decoder layers. The output head is not among them.</summary>
+    /// <summary>Lists the linear layers of all decoder layers. The output head is not included.</summary>
     public static IEnumerable<LinearSpec> Linears(ModelConfig config) =>
         Enumerable.Range(0, config.Layers).SelectMany(layer => config.Family.Linears(config, layer));
 
     /// <summary>
-    /// Every tensor by which the model computes, in the same order: those of <see cref="For"/>, and the head also where
-    /// it is tied to the embedding.
+    /// Lists every tensor that the model uses, in the same order: those of <see cref="For"/>, and the head even if it
+    /// is tied to the embedding.
     /// </summary>
     public static IEnumerable<TensorSpec> Untied(ModelConfig config) => For(config with { TieWordEmbeddings = false });
 
     /// <summary>
-    /// Every layer that an adapter can change: the linear layers, the embedding, whose weight [V, D] is that of a layer
-    /// of V outputs that is looked up instead of applied, and the head.
+    /// Lists every layer that an adapter can change: the linear layers, the embedding, and the head. The embedding's
+    /// weight [V, D] counts as that of a layer with V outputs that is looked up instead of multiplied.
     /// </summary>
     public static IEnumerable<LinearSpec> Adaptable(ModelConfig config) =>
         Linears(config)
             .Append(new(EmbeddingModule, config.VocabularySize, config.HiddenSize, false))
             .Append(new(HeadModule, config.VocabularySize, config.HiddenSize, false));
 
-    /// <summary>Every tensor of the model, in the order of the data's way through it.</summary>
+    /// <summary>Lists every tensor of the model, in order of use in forward.</summary>
     public static IEnumerable<TensorSpec> For(ModelConfig config)
     {
         yield return new TensorSpec(Embedding, [config.VocabularySize, config.HiddenSize]);

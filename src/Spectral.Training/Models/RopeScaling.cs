@@ -4,7 +4,8 @@ using Spectral.Training.IO;
 namespace Spectral.Training.Models;
 
 /// <summary>
-/// The <c>rope_scaling</c> of a config. The last three values belong to <see cref="RopeScalingKind.Llama3"/>.
+/// The scaling of rotary angles, <c>rope_scaling</c> in a config. The last three values apply to
+/// <see cref="RopeScalingKind.Llama3"/>.
 /// </summary>
 public sealed record RopeScaling(
     RopeScalingKind Kind,
@@ -14,7 +15,7 @@ public sealed record RopeScaling(
     int OriginalMaxPositions = 8192
 )
 {
-    /// <summary>An angle per position, in radians, stretched.</summary>
+    /// <summary>Scales an angle per position, in radians.</summary>
     public double Apply(double frequency)
     {
         if (Kind == RopeScalingKind.Linear)
@@ -29,9 +30,9 @@ public sealed record RopeScaling(
         return ((1 - t) * frequency / Factor) + (t * frequency);
     }
 
-    /// <summary>Reads <c>rope_scaling</c> or <c>rope_parameters</c>; null where angles are not stretched.</summary>
-    /// <param name="fields">That object.</param>
-    /// <param name="config">The config that it stands in.</param>
+    /// <summary>Reads <c>rope_scaling</c> or <c>rope_parameters</c>; null if angles are not scaled.</summary>
+    /// <param name="fields">The object with the scaling.</param>
+    /// <param name="config">The config that contains it.</param>
     internal static RopeScaling? Read(JsonFields fields, JsonFields config)
     {
         string[] scales = ["rope_theta", "partial_rotary_factor"];

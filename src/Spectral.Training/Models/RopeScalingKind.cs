@@ -1,11 +1,14 @@
 namespace Spectral.Training.Models;
 
-/// <summary>How rotary angles are stretched beyond the context a model was first trained on.</summary>
+/// <summary>How rotary angles are scaled beyond the context that a model was first trained on.</summary>
 public enum RopeScalingKind
 {
-    /// <summary>Every position divided by the factor.</summary>
+    /// <summary>Every position is divided by the factor.</summary>
     Linear,
 
-    /// <summary>Llama 3: low frequencies divided by the factor, high ones kept, a linear passage between.</summary>
+    /// <summary>
+    /// The rule of Llama 3: low frequencies are divided by the factor, high ones are kept, and those between are
+    /// interpolated linearly.
+    /// </summary>
     Llama3,
 }

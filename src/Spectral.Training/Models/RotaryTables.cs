@@ -3,12 +3,13 @@ using Spectral.Kernels;
 namespace Spectral.Training.Models;
 
 /// <summary>
-/// Cosines and sines of the rotary position embedding (Su et al., "RoFormer", 2021) for the angles of a model's config.
+/// The cosines and sines of the rotary position embedding (Su et al., "RoFormer", 2021) for a model's config.
 /// </summary>
-/// <remarks>Computed on the host in double. The tables grow by doubling as longer sequences appear; a steady run
-/// allocates nothing. Replaced
-/// tables live on, half the size of the new ones at most: a captured step reads the ones it was captured
-/// with.</remarks>
+/// <remarks>
+/// The tables are computed on the host in double. They grow by doubling as longer sequences appear, so that a steady
+/// run allocates nothing. Replaced tables are kept, at most half the size of the new ones, because a captured step
+/// reads those it was captured with.
+/// </remarks>
 public sealed class RotaryTables : IDisposable
 {
     private readonly Device _device;
@@ -23,7 +24,9 @@ public sealed class RotaryTables : IDisposable
         _frequencies = config.RotaryFrequencies();
     }
 
-    /// <summary>Tables [P, hd/2] F32 with P ≥ <paramref name="positions"/>; valid as long as this object.</summary>
+    /// <summary>
+    /// Returns tables [P, hd/2] F32 with P ≥ <paramref name="positions"/>. They are valid as long as this object.
+    /// </summary>
     public (Tensor Cosine, Tensor Sine) For(int positions)
     {
         if (_cosine is null || _cosine.Dim(0) < positions)

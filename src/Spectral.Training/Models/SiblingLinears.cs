@@ -3,14 +3,14 @@ using Spectral.Training.Adapters;
 namespace Spectral.Training.Models;
 
 /// <summary>
-/// Linear layers that read the same input, such as q, k and v, or gate and up: what passes over that input is done once
-/// for all.
+/// Linear layers that read the same input, such as q, k and v, or gate and up, so that one pass over the input can
+/// serve all of them.
 /// </summary>
 public sealed class SiblingLinears
 {
     private readonly Linear[] _layers;
 
-    /// <summary>Joins layers that stood alone.</summary>
+    /// <summary>Joins layers that had no siblings before.</summary>
     /// <exception cref="ArgumentException">There are none, or their input sizes differ.</exception>
     public SiblingLinears(params IReadOnlyList<Linear> layers)
     {
@@ -28,27 +28,27 @@ public sealed class SiblingLinears
             layer.Siblings = this;
     }
 
-    /// <summary>The layers.</summary>
+    /// <summary>The sibling layers, in the order of the checkpoint.</summary>
     public IReadOnlyList<Linear> Layers => _layers;
 
-    /// <summary>The packed adapters of those layers that carry one; null when none does.</summary>
+    /// <summary>The packed adapters of those layers that have one; null if none has.</summary>
     public PackedAdapters? Adapter { get; internal set; }
 
     /// <summary>
-    /// Elements from one row of the input to the next: more than there are inputs where augmented layers want room
-    /// behind them.
+    /// The distance between rows of the input, in elements. It exceeds the number of inputs where augmented layers need
+    /// room after them.
     /// </summary>
     internal int InputStride => Adapter?.Augmented?.Weight.InputStride ?? _layers[0].In;
 
     /// <summary>Whether anything in these layers trains.</summary>
     public bool Trains => Array.Exists(_layers, layer => layer.Trains);
 
-    /// <summary>Who looks on, as in calibration; null as a rule.</summary>
+    /// <summary>The observer during calibration; usually null.</summary>
     internal LinearObserver? Observer { get; set; }
 
-    /// <summary>Whether backward has to reach these layers, even if nothing below them trains.</summary>
+    /// <summary>Whether backward has to reach these layers even if nothing below them trains.</summary>
     internal bool NeedsBackward => Trains || Observer is { SeesGradients: true };
 
-    /// <summary>Whether backward reads the input: it is saved only then.</summary>
+    /// <summary>Whether backward reads the input, which is saved only then.</summary>
     internal bool NeedsInput => Array.Exists(_layers, layer => layer.NeedsInput) || Observer is { SeesGradients: true };
 }

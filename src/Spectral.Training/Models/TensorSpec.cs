@@ -1,8 +1,8 @@
 namespace Spectral.Training.Models;
 
-/// <summary>Name and shape of a tensor that a model has.</summary>
+/// <summary>The name and the shape of a tensor of a model.</summary>
 public sealed record TensorSpec(string Name, IReadOnlyList<long> Shape)
 {
-    /// <summary>Number of elements.</summary>
+    /// <summary>The number of elements, the product of the dimensions.</summary>
     public long Count => Shape.Aggregate(1L, (product, dimension) => product * dimension);
 }

@@ -3,8 +3,8 @@ using Spectral.Kernels;
 namespace Spectral.Training.Models;
 
 /// <summary>
-/// Positions of a batch sorted by token, from which the embedding's gradient is summed in a fixed order. The arrays
-/// have the size of the batch, however many tokens are distinct, so that a captured step can be given other tokens.
+/// The positions of a batch sorted by token, so that the embedding's gradient is summed in a fixed order. The arrays
+/// have the size of the batch however many tokens are distinct, so that a captured step can be given other tokens.
 /// </summary>
 public sealed class TokenOrder : IDisposable
 {
@@ -12,7 +12,7 @@ public sealed class TokenOrder : IDisposable
 
     /// <summary>Sorts the tokens and copies the order to the device.</summary>
     /// <param name="device">The device.</param>
-    /// <param name="tokens">The tokens; −1 for positions whose gradient nobody wants.</param>
+    /// <param name="tokens">The tokens; −1 for positions whose gradient is not needed.</param>
     public TokenOrder(Device device, int[] tokens)
     {
         Order = Tensor.Empty(device, tokens.Length, DType.I32);
@@ -21,16 +21,18 @@ public sealed class TokenOrder : IDisposable
         Update(tokens);
     }
 
-    /// <summary>[N] I32: positions sorted by token, equal tokens in order of position.</summary>
+    /// <summary>The positions sorted by token, equal tokens in order of position; [N] I32.</summary>
     public Tensor Order { get; }
 
-    /// <summary>[N + 1] I32: where each token's positions begin in <see cref="Order"/>; N after the last.</summary>
+    /// <summary>
+    /// The index in <see cref="Order"/> at which each token's positions begin, and N after the last; [N + 1] I32.
+    /// </summary>
     public Tensor Segments { get; }
 
-    /// <summary>[N] I32: the tokens that occur, ascending, then −1.</summary>
+    /// <summary>The distinct tokens, ascending, followed by −1; [N] I32.</summary>
     public Tensor Ids { get; }
 
-    /// <summary>Another batch of the same size.</summary>
+    /// <summary>Replaces the tokens with those of another batch of the same size.</summary>
     public void Update(int[] tokens)
     {
         int[] order = new int[tokens.Length];
@@ -50,7 +52,7 @@ public sealed class TokenOrder : IDisposable
             (ids[distinct], segments[distinct]) = (keys[i], i);
             distinct++;
         }
-        // Array.Sort is not stable: order the positions within each id, so that sums do not depend on its algorithm.
+        // Array.Sort is not stable. Positions are sorted within each id, so that sums do not depend on its algorithm.
         for (int s = 0; s < distinct; s++)
             Array.Sort(order, segments[s], segments[s + 1] - segments[s]);
         Order.CopyFrom(order);

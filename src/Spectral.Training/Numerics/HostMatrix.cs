@@ -3,7 +3,7 @@ using System.Numerics;
 namespace Spectral.Training.Numerics;
 
 /// <summary>
-/// A row-major matrix of doubles on the host. Products give the same bits with any number of threads.
+/// A row-major matrix of doubles on the host. Products have the same bits with any number of threads.
 /// </summary>
 internal sealed class HostMatrix
 {
@@ -36,7 +36,7 @@ internal sealed class HostMatrix
 
     public ReadOnlySpan<double> Row(int row) => Values.AsSpan(row * Columns, Columns);
 
-    /// <summary>The first rows; the last ones with a negative count.</summary>
+    /// <summary>Returns the first rows, or with a negative count the last ones.</summary>
     public HostMatrix TakeRows(int count) =>
         new(Math.Abs(count), Columns, count < 0 ? Values[((Rows + count) * Columns)..] : Values[..(count * Columns)]);
 
@@ -50,7 +50,7 @@ internal sealed class HostMatrix
 
     public HostMatrix Transposed() => new(Columns, Rows, Transposed(Values, Rows, Columns));
 
-    /// <summary>Transposes a matrix [rows, columns] that lies row by row.</summary>
+    /// <summary>Transposes a row-major matrix [rows, columns].</summary>
     public static T[] Transposed<T>(T[] values, int rows, int columns)
     {
         const int Tile = 32;
@@ -70,7 +70,7 @@ internal sealed class HostMatrix
         return transposed;
     }
 
-    /// <summary>this + factor · other.</summary>
+    /// <summary>Returns this + factor · other.</summary>
     public HostMatrix Plus(HostMatrix other, double factor = 1)
     {
         var sum = new HostMatrix(Rows, Columns);
@@ -79,7 +79,9 @@ internal sealed class HostMatrix
         return sum;
     }
 
-    /// <summary>this · otherᵀ: [Rows, other.Rows], entry (i, j) the product of row i with row j of the other.</summary>
+    /// <summary>
+    /// Returns this · otherᵀ, [Rows, other.Rows]: entry (i, j) is the product of row i with row j of the other.
+    /// </summary>
     public HostMatrix TimesTransposed(HostMatrix other)
     {
         var product = new HostMatrix(Rows, other.Rows);
@@ -107,7 +109,7 @@ internal sealed class HostMatrix
         }
     }
 
-    /// <summary>this · other.</summary>
+    /// <summary>Returns the matrix product this · other.</summary>
     public HostMatrix Times(HostMatrix other) => TimesTransposed(other.Transposed());
 
     public static double Dot(ReadOnlySpan<double> a, ReadOnlySpan<double> b)
@@ -122,7 +124,7 @@ internal sealed class HostMatrix
         return sum;
     }
 
-    // Four at a time: each load of the left row serves four products.
+    // Four products at a time share each load of the left row.
     private static void FourDots(ReadOnlySpan<double> row, HostMatrix other, int first, Span<double> results)
     {
         ReadOnlySpan<double> b0 = other.Row(first);

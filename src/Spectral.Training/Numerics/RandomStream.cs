@@ -3,11 +3,12 @@ using System.Text;
 namespace Spectral.Training.Numerics;
 
 /// <summary>
-/// Keys of the counter-based generator: one stream per tensor, so that nothing depends on the order of construction.
+/// Derives keys of the counter-based generator. Each tensor has its own stream, so that values do not depend on the
+/// order of construction.
 /// </summary>
 internal static class RandomStream
 {
-    /// <summary>FNV-1a of a tensor's name, 64 bits.</summary>
+    /// <summary>Returns the stream of a name: its 64-bit FNV-1a hash.</summary>
     public static ulong For(string name)
     {
         ulong hash = 14695981039346656037UL;

@@ -1,11 +1,11 @@
 namespace Spectral.Training.Numerics;
 
-/// <summary>The mean of some values and their standard deviation.</summary>
+/// <summary>The mean and the standard deviation of some values.</summary>
 /// <param name="Mean">Σx / n; NaN without values.</param>
 /// <param name="Deviation">√(Σ(x − mean)² / (n − 1)); NaN of fewer than two values.</param>
 internal readonly record struct SampleMoments(double Mean, double Deviation)
 {
-    /// <summary>Measures some values; sums go in their order.</summary>
+    /// <summary>Computes the moments of some values. Sums are taken in their order.</summary>
     public static SampleMoments Of(IReadOnlyCollection<double> values)
     {
         if (values.Count == 0)

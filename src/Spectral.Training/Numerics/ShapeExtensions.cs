@@ -2,10 +2,10 @@ using Spectral.Kernels;
 
 namespace Spectral.Training.Numerics;
 
-/// <summary>Shapes as files write them.</summary>
+/// <summary>Converts shapes to the form that files use.</summary>
 internal static class ShapeExtensions
 {
-    /// <summary>The dimensions, outermost first.</summary>
+    /// <summary>Returns the dimensions, outermost first.</summary>
     public static long[] Dimensions(this Shape shape)
     {
         long[] dimensions = new long[shape.Rank];

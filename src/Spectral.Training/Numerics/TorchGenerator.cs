@@ -3,24 +3,25 @@ using Spectral.Kernels;
 namespace Spectral.Training.Numerics;
 
 /// <summary>
-/// The numbers of PyTorch's generator on the CPU: an MT19937 (Matsumoto and Nishimura, 1998) and the ways in which
-/// <c>uniform_</c> and <c>normal_</c> use it. PEFT's files name frozen random tensors by its seed alone, so that they
-/// have to come out to the bit.
+/// Reproduces PyTorch's random generator on the CPU: an MT19937 (Matsumoto and Nishimura, 1998) and the ways in which
+/// <c>uniform_</c> and <c>normal_</c> use it. PEFT's files specify frozen random tensors only by a seed, so that they
+/// have to be reproduced bit for bit.
 /// </summary>
-/// <param name="seed">As given to <c>manual_seed</c>; its lower 32 bits count.</param>
+/// <param name="seed">The seed as given to <c>manual_seed</c>, of which the lower 32 bits count.</param>
 internal sealed class TorchGenerator(long seed)
 {
     private const int Words = 624;
     private const int Offset = 397;
 
-    // As many numbers as a vector holds: the normal distribution pairs each of its first half with one of the second.
+    // The number of elements in a vector: the normal distribution pairs each element of the first half with one of the
+    // second.
     private const int Block = 16;
 
     private readonly uint[] _state = Start((uint)seed);
     private int _at;
     private double? _nextNormal;
 
-    /// <summary>The next 32 bits.</summary>
+    /// <summary>Returns the next 32 random bits.</summary>
     public uint Next()
     {
         int following = _at + 1 == Words ? 0 : _at + 1;
@@ -34,7 +35,7 @@ internal sealed class TorchGenerator(long seed)
         return value ^ (value >> 18);
     }
 
-    /// <summary>An F32 tensor, uniform from one number up to another: 24 random bits each.</summary>
+    /// <summary>Draws an F32 tensor, uniform between two numbers, with 24 random bits each.</summary>
     public float[] Uniform(int count, double from, double to)
     {
         (float low, float width) = ((float)from, (float)to - (float)from);
@@ -44,7 +45,9 @@ internal sealed class TorchGenerator(long seed)
         return values;
     }
 
-    /// <summary>The same of a BF16 tensor: 8 random bits each, every step rounded to BF16.</summary>
+    /// <summary>
+    /// Draws a BF16 tensor, uniform between two numbers: 8 random bits each, with every step rounded to BF16.
+    /// </summary>
     public float[] UniformBFloat16(int count, double from, double to)
     {
         float low = BFloat16.Round((float)from);
@@ -56,7 +59,8 @@ internal sealed class TorchGenerator(long seed)
     }
 
     /// <summary>
-    /// An F32 tensor, N(0, deviation²), to rounding: PyTorch's logarithm and cosine depend on the processor.
+    /// Draws an F32 tensor from N(0, deviation²). It equals PyTorch's up to rounding, because PyTorch's logarithm and
+    /// cosine depend on the processor.
     /// </summary>
     public float[] Normal(int count, double deviation)
     {
@@ -67,14 +71,16 @@ internal sealed class TorchGenerator(long seed)
             Transform(values.AsSpan(at, Block), (float)deviation);
         if (count % Block != 0)
         {
-            // The last block overlaps the one before and is drawn anew.
+            // The last block overlaps the one before and is drawn again.
             Uniform(Block, 0, 1).CopyTo(values, count - Block);
             Transform(values.AsSpan(count - Block), (float)deviation);
         }
         return values;
     }
 
-    /// <summary>Box and Muller (1958): element i and the one half a block further make two.</summary>
+    /// <summary>
+    /// Applies the transform of Box and Muller (1958): element i and the one half a block further give two values.
+    /// </summary>
     private static void Transform(Span<float> block, float deviation)
     {
         for (int i = 0; i < Block / 2; i++)
@@ -86,7 +92,9 @@ internal sealed class TorchGenerator(long seed)
         }
     }
 
-    /// <summary>Of small tensors: F64, the second of a pair kept for the next call.</summary>
+    /// <summary>
+    /// Draws one value of a small tensor in F64. The second value of a pair is kept for the next call.
+    /// </summary>
     private double NextNormal()
     {
         if (_nextNormal is { } kept)

@@ -4,30 +4,33 @@ using Spectral.Kernels.Linalg;
 namespace Spectral.Training.Numerics;
 
 /// <summary>
-/// Leading singular triplets of a matrix in double: A ≈ Σ σ_i u_i v_iᵀ, one vector per row, values descending.
+/// The leading singular triplets of a matrix in double: A ≈ Σ σ_i u_i v_iᵀ, one vector per row, by descending value.
 /// </summary>
-/// <param name="Left">[k, rows].</param>
-/// <param name="Values">[k].</param>
-/// <param name="Right">[k, columns].</param>
+/// <param name="Left">The left vectors, [k, rows].</param>
+/// <param name="Values">The singular values, [k].</param>
+/// <param name="Right">The right vectors, [k, columns].</param>
 internal sealed record Triplets(HostMatrix Left, double[] Values, HostMatrix Right)
 {
     private const double DoubleRounding = 2.2e-16;
 
-    /// <summary>Of the whole matrix.</summary>
+    /// <summary>The Frobenius norm of the whole matrix.</summary>
     public required double FrobeniusNorm { get; init; }
 
-    /// <summary>Bound of the spectral norm of what the triplets leave out; rounding when nothing is left out.</summary>
+    /// <summary>
+    /// A bound on the spectral norm of the part that the triplets leave out; the size of rounding errors if they leave
+    /// out nothing.
+    /// </summary>
     public required double ResidualBound { get; init; }
 
-    /// <summary>For each value: a singular value of the matrix is within so much of it.</summary>
+    /// <summary>A bound on the distance of each value to a singular value of the matrix, [k].</summary>
     public required double[] ValueErrors { get; init; }
 
     public int Count => Values.Length;
 
-    /// <summary>Values at or below this are rounding.</summary>
+    /// <summary>The size up to which values are only rounding errors.</summary>
     public double NumericalZero => Values[0] * DoubleRounding * Math.Max(Left.Columns, Right.Columns);
 
-    /// <summary>All triplets, to F64 rounding.</summary>
+    /// <summary>Computes all triplets, up to F64 rounding.</summary>
     public static Triplets Exact(Device device, HostMatrix a)
     {
         var svd = DoubleSvd.Compute(device, a.Values, a.Rows, a.Columns);
@@ -42,9 +45,9 @@ internal sealed record Triplets(HostMatrix Left, double[] Values, HostMatrix Rig
     }
 
     /// <summary>
-    /// The triplets that a randomized SVD found in F32, made orthonormal in double, and the best values and vectors
-    /// within the spaces they span (Rayleigh-Ritz). The residual √((‖A v − σ u‖² + ‖Aᵀu − σ v‖²) / 2) of each bounds
-    /// the distance to a singular value of A.
+    /// Refines the triplets that a randomized SVD found in F32: makes them orthonormal in double and computes the best
+    /// values and vectors within the spaces they span (Rayleigh-Ritz). The residual √((‖A v − σ u‖² + ‖Aᵀu − σ v‖²) /
+    /// 2) of each triplet bounds the distance of its value to a singular value of A.
     /// </summary>
     public static Triplets Refined(Device device, HostMatrix a, SvdResult found)
     {
@@ -66,8 +69,8 @@ internal sealed record Triplets(HostMatrix Left, double[] Values, HostMatrix Rig
                 ) / 2
             );
         }
-        // The diagonal core is the whole of A within the spans: what is left has this Frobenius norm, and no larger a
-        // spectral one.
+        // The diagonal core contains everything of A within the spans. The rest has this Frobenius norm, and its
+        // spectral norm is no larger.
         double all = a.SquaredNorm();
         double rest = Math.Sqrt(Math.Max(0, all - core.Values.Sum(value => value * value)));
         return new Triplets(left, core.Values, right)
@@ -78,7 +81,7 @@ internal sealed record Triplets(HostMatrix Left, double[] Values, HostMatrix Rig
         };
     }
 
-    // Two Newton-Schulz steps X ← (3 X − X XᵀX) / 2 bring F32's deviation of 5·10⁻⁶ below double rounding.
+    // Two Newton-Schulz steps X ← (3 X − X XᵀX) / 2 reduce F32's deviation of 5·10⁻⁶ below double rounding.
     private static HostMatrix Orthonormal(HostMatrix rows)
     {
         for (int step = 0; step < 2; step++)

@@ -8,9 +8,9 @@ namespace Spectral.Training.Optim;
 /// masters.
 /// </summary>
 /// <remarks>
-/// Step counter, bias corrections and clip factor live in the set's <see cref="ParameterSet.StepState"/> and are
-/// advanced on the device:
-/// <see cref="Update"/> waits for nothing and can be captured in a <see cref="Graph"/>.
+/// Step counter, bias corrections and clip factor are in the set's <see cref="ParameterSet.StepState"/> and are
+/// advanced on the device. <see cref="Update"/> never waits for the device and can be captured in a
+/// <see cref="Graph"/>.
 /// </remarks>
 /// <example>
 /// <code>
@@ -33,7 +33,7 @@ public sealed class AdamWOptimizer : IDisposable
     private bool _isComplete;
 
     /// <summary>
-    /// Prepares to train a set of parameters: allocates its gradients and the two moments, and starts counting steps.
+    /// Prepares to train a set of parameters: allocates gradients and the two moments, and resets the step counter.
     /// </summary>
     public AdamWOptimizer(ParameterSet parameters, AdamWOptions options)
     {
@@ -50,19 +50,20 @@ public sealed class AdamWOptimizer : IDisposable
         parameters.Restarted += Restart;
     }
 
-    /// <summary>What it trains.</summary>
+    /// <summary>The parameters that the optimizer updates.</summary>
     public ParameterSet Parameters => _parameters;
 
-    /// <summary>Running means of the gradients, parallel to <see cref="ParameterSet.Masters"/>.</summary>
+    /// <summary>The running means of the gradients, parallel to <see cref="ParameterSet.Masters"/>.</summary>
     public IReadOnlyList<Tensor> FirstMoments => _first;
 
-    /// <summary>Running means of their squares, likewise.</summary>
+    /// <summary>The running means of the squared gradients, parallel to <see cref="ParameterSet.Masters"/>.</summary>
     public IReadOnlyList<Tensor> SecondMoments => _second;
 
     /// <summary>
-    /// Adds to the gradients what comes once per step, such as an adapter's penalty. <see cref="GradientNorm"/>,
-    /// <see cref="Step"/> and <see cref="Update"/> do so themselves; a loop calls it, after the last micro-batch, only
-    /// to look at or change the complete gradients. Further calls in the same step do nothing.
+    /// Adds the contributions that come once per step, such as an adapter's penalty, to the gradients.
+    /// <see cref="GradientNorm"/>, <see cref="Step"/> and <see cref="Update"/> do this themselves. A training loop
+    /// calls it, after the last micro-batch, only to inspect or change the complete gradients. Further calls in the
+    /// same step do nothing.
     /// </summary>
     public void CompleteGradients()
     {
@@ -72,8 +73,9 @@ public sealed class AdamWOptimizer : IDisposable
     }
 
     /// <summary>
-    /// Measures the global L2 norm of the step's gradients so far, before clipping. Waits for the device. For looking
-    /// alone: <see cref="Step"/> and <see cref="Update"/> clip by the norm that they measure themselves.
+    /// Measures the global L2 norm of the step's gradients so far, before clipping, and waits for the device. The
+    /// result is only for information: <see cref="Step"/> and <see cref="Update"/> clip by the norm that they measure
+    /// themselves.
     /// </summary>
     public float GradientNorm()
     {
@@ -85,11 +87,11 @@ public sealed class AdamWOptimizer : IDisposable
     }
 
     /// <summary>
-    /// A whole optimizer step: completes the gradients, measures their norm, clips by it, updates all masters, clears
-    /// the gradients and renews the compute-type copies. Where the norm is not finite no master changes and the step is
-    /// not counted; the gradients are cleared all the same. Waits for the device.
+    /// Runs an optimizer step: completes the gradients, measures their norm, clips by it, updates all masters, clears
+    /// the gradients and refreshes the compute-type copies. If the norm is not finite, no master changes and the step
+    /// is not counted, but the gradients are cleared. Waits for the device.
     /// </summary>
-    /// <param name="learningRate">The step's learning rate; it holds until it is set again.</param>
+    /// <param name="learningRate">The learning rate of this step. It stays in effect until it is set again.</param>
     /// <returns>The norm before clipping, and whether the step was skipped.</returns>
     /// <exception cref="ArgumentException">The learning rate, or a setting of the options, is out of range.</exception>
     public StepResult Step(double learningRate)
@@ -101,8 +103,8 @@ public sealed class AdamWOptimizer : IDisposable
     }
 
     /// <summary>
-    /// Sets the learning rate, and the factor of loss gradients that <see cref="StepState.LossScale"/> holds, from now
-    /// on.
+    /// Sets the learning rate for the following steps, and the factor on loss gradients that
+    /// <see cref="StepState.LossScale"/> holds.
     /// </summary>
     public void Configure(double learningRate, float lossScale = 1) =>
         _parameters.StepState.Configure(
@@ -118,11 +120,11 @@ public sealed class AdamWOptimizer : IDisposable
         );
 
     /// <summary>
-    /// A whole optimizer step on the device, as configured: norm, clipping, update, gradients cleared, compute-type
-    /// copies renewed. Where the norm or one of the losses is not finite no master changes; <see
-    /// cref="StepState.Read"/> tells.
+    /// Runs an optimizer step on the device with the configured learning rate: norm, clipping, update, clearing of the
+    /// gradients, compute-type copies. If the norm or one of the losses is not finite, no master changes, which
+    /// <see cref="StepState.Read"/> reports.
     /// </summary>
-    /// <param name="losses">Losses to check, any shape, F32; null: only the norm is.</param>
+    /// <param name="losses">The losses to check, F32 of any shape; null: only the norm is checked.</param>
     public void Update(Tensor? losses = null)
     {
         CompleteGradients();

@@ -1,14 +1,15 @@
 namespace Spectral.Training.Optim;
 
-/// <summary>Learning rates of a run of <paramref name="Steps"/> optimizer steps.</summary>
-/// <param name="Kind">Shape after warm-up.</param>
-/// <param name="Rate">Base rate, reached at the end of warm-up.</param>
-/// <param name="Steps">Steps of the whole run, N.</param>
-/// <param name="Warmup">Steps of linear warm-up, w.</param>
+/// <summary>The learning rates of a run of <paramref name="Steps"/> optimizer steps.</summary>
+/// <param name="Kind">The shape after warm-up.</param>
+/// <param name="Rate">The base rate, reached at the end of warm-up.</param>
+/// <param name="Steps">The number of steps of the whole run, N.</param>
+/// <param name="Warmup">The number of steps of linear warm-up, w.</param>
 public sealed record LearningRateSchedule(ScheduleKind Kind, double Rate, int Steps, int Warmup = 0)
 {
     /// <summary>
-    /// The rate of step t = 1…N: t/w of the base for t ≤ w; then, with p = (t−w−1)/(N−w), 1, 1−p or (1+cos πp)/2 of it.
+    /// Returns the rate of step t = 1…N. It is t/w of the base rate for t ≤ w, and then, with p = (t−w−1)/(N−w), the
+    /// fraction 1, 1−p or (1+cos πp)/2 of it.
     /// </summary>
     public double At(int step)
     {

@@ -12,7 +12,7 @@ public sealed class Parameter : IDisposable
     private Tensor? _gradient;
     private ColumnRange? _place;
 
-    /// <summary>A frozen parameter; takes over the handle.</summary>
+    /// <summary>Creates a frozen parameter, which takes ownership of the tensor.</summary>
     public Parameter(string name, Tensor value)
     {
         Name = name;
@@ -26,50 +26,51 @@ public sealed class Parameter : IDisposable
         _master = master;
     }
 
-    /// <summary>E.g. <c>model.layers.0.self_attn.q_proj.weight</c>.</summary>
+    /// <summary>The name of the tensor, e.g. <c>model.layers.0.self_attn.q_proj.weight</c>.</summary>
     public string Name { get; }
 
-    /// <summary>Dimensions of the value.</summary>
+    /// <summary>The shape of the value.</summary>
     public Shape Shape { get; }
 
-    /// <summary>What kernels read, in the compute type. In F32 this is the master itself.</summary>
-    /// <exception cref="InvalidOperationException">It is a weight that an attached adapter keeps among others; detach
-    /// that first.</exception>
+    /// <summary>The value that kernels read, in the compute type. In F32 this is the master itself.</summary>
+    /// <exception cref="InvalidOperationException">
+    /// It is a weight that an attached adapter has moved into a wider matrix; detach the adapter first.
+    /// </exception>
     public Tensor Value =>
         StandIn?.Value
         ?? _value
         ?? throw new InvalidOperationException($"{Name} is part of a wider matrix while an adapter is attached");
 
-    /// <summary>The value of a matrix, wherever it is.</summary>
+    /// <summary>The value of a matrix, in its own tensor or as columns of a wider one.</summary>
     internal ColumnRange Columns => _place ?? Value;
 
-    /// <summary>The F32 values the optimizer updates; the value itself for a frozen parameter.</summary>
+    /// <summary>The F32 values that the optimizer updates; for a frozen parameter the value itself.</summary>
     public Tensor Master => StandIn?.Master ?? _master ?? Value;
 
-    /// <summary>F32, shape of the value; null for everything that does not train.</summary>
+    /// <summary>The gradient, F32 of the value's shape; null if the parameter does not train.</summary>
     public Tensor? Gradient
     {
         get => StandIn is { } other ? other.Gradient : _gradient;
         internal set => _gradient = value;
     }
 
-    /// <summary>Whether backward must produce a gradient for it.</summary>
+    /// <summary>Whether backward has to compute a gradient for it.</summary>
     public bool Trains => Gradient is not null || Rows is { Gradient: not null };
 
     /// <summary>
-    /// What everybody who asks a base weight for its values gets in its place while an adapter that carries its own is
-    /// attached. The weight keeps its memory.
+    /// The parameter that replaces a base weight for all readers while an adapter with its own values is attached. The
+    /// weight keeps its memory.
     /// </summary>
     internal Parameter? StandIn { get; set; }
 
-    /// <summary>Set where only some rows train: then there is no gradient of the whole.</summary>
+    /// <summary>The rows that train, if only some do; there is no gradient of the whole tensor then.</summary>
     internal TrainedRows? Rows
     {
         get => StandIn is { } other ? other.Rows : _trainedRows;
         init => _trainedRows = value;
     }
 
-    /// <summary>The master's values on the host.</summary>
+    /// <summary>Copies the master's values to the host.</summary>
     public float[] ToArray()
     {
         if (_place is not { } place)
@@ -79,7 +80,7 @@ public sealed class Parameter : IDisposable
     }
 
     /// <summary>
-    /// Gives up the memory of a frozen matrix for the same values elsewhere, which the caller keeps until
+    /// Releases the memory of a frozen matrix in favour of the same values elsewhere. The caller keeps these until
     /// <see cref="MoveBack"/>.
     /// </summary>
     internal void MoveTo(ColumnRange place)
@@ -88,14 +89,14 @@ public sealed class Parameter : IDisposable
         (_value, _place) = (null, place);
     }
 
-    /// <summary>Takes the values back into memory of its own, bit for bit.</summary>
+    /// <summary>Copies the values back into memory of their own, bit for bit.</summary>
     internal void MoveBack()
     {
         if (_place is { } place)
             (_value, _place) = (place.Copy(), null);
     }
 
-    /// <summary>Rounds the master to the compute type; nothing to do in F32.</summary>
+    /// <summary>Rounds the master to the compute type. In F32 there is nothing to do.</summary>
     internal void Refresh()
     {
         if (_master is not null && Value.DType != DType.F32)

@@ -7,17 +7,17 @@ namespace Spectral.Training.Optim;
 /// The trainable parameters of a model or adapter, laid out one after another in a few large buffers.
 /// </summary>
 /// <remarks>
-/// One buffer of masters (and one of gradients, and two of optimizer state) means one kernel launch for the norm and
-/// one for the update, whatever the number of parameters; a buffer holds parameters of one learning-rate factor. Each
-/// parameter starts at a multiple of 64 elements; the padding stays zero.
+/// With one buffer of masters (and one of gradients, and two of optimizer state), the norm and the update each need a
+/// single kernel launch for any number of parameters. A buffer holds parameters with the same factor on the learning
+/// rate. Each parameter starts at a multiple of 64 elements; the padding stays zero.
 /// </remarks>
 public sealed class ParameterSet : IDisposable
 {
     private const long Alignment = 64;
 
     /// <summary>
-    /// A buffer holds at most this many elements (1 GiB) unless one parameter alone is larger: offsets stay within 32
-    /// bits.
+    /// The largest number of elements in a buffer (1 GiB), unless a single parameter is larger. It keeps offsets within
+    /// 32 bits.
     /// </summary>
     private const long BufferLimit = 1L << 28;
 
@@ -27,14 +27,19 @@ public sealed class ParameterSet : IDisposable
     private readonly List<(int Buffer, int Offset)> _places = [];
     private readonly List<Parameter> _parameters = [];
 
-    /// <summary>Allocates zeroed masters for the given names and shapes.</summary>
-    /// <param name="device">Where they live.</param>
-    /// <param name="shapes">Names and shapes, in the order in which they are stored.</param>
+    /// <summary>Allocates masters, filled with zeros, for the given names and shapes.</summary>
+    /// <param name="device">The device to allocate on.</param>
+    /// <param name="shapes">The names and shapes, in the order in which they are stored.</param>
     /// <param name="valueType">The compute type of <see cref="Parameter.Value"/>.</param>
-    /// <param name="rates">Each parameter's factor of the learning rate, in the same order, above 0; null: 1 for
-    /// all.</param>
-    /// <param name="types">Each parameter's compute type, likewise; null: <paramref name="valueType"/> for all.</param>
-    /// <exception cref="ArgumentException">There are not as many factors or types as shapes.</exception>
+    /// <param name="rates">
+    /// The factor on the learning rate of each parameter, in the same order, above 0; null: 1 for all.
+    /// </param>
+    /// <param name="types">
+    /// The compute type of each parameter, in the same order; null: <paramref name="valueType"/> for all.
+    /// </param>
+    /// <exception cref="ArgumentException">
+    /// The number of factors or of types differs from the number of shapes.
+    /// </exception>
     public ParameterSet(
         Device device,
         IEnumerable<(string Name, Shape Shape)> shapes,
@@ -88,34 +93,36 @@ public sealed class ParameterSet : IDisposable
     }
 
     /// <summary>
-    /// Raised once per optimizer step when the gradients of all micro-batches are in, for what is added to them once,
-    /// such as a penalty. It may be raised while a graph is captured: what is done then must be launches alone.
+    /// Raised once per optimizer step when the gradients of all micro-batches are complete. Handlers add contributions
+    /// that come once per step, such as a penalty. It may be raised while a graph is captured, so that handlers must
+    /// only launch kernels.
     /// </summary>
     public event Action? Accumulated;
 
     /// <summary>
-    /// Raised when training starts over from the present masters: whoever keeps state of past gradients forgets it.
+    /// Raised when training starts over from the current masters. Handlers reset state that depends on past gradients.
     /// </summary>
     public event Action? Restarted;
 
-    /// <summary>Raised after the masters have changed, so that whoever keeps derived copies can renew them.</summary>
+    /// <summary>Raised after the masters have changed. Handlers recompute what they derive from them.</summary>
     public event Action? Changed;
 
-    /// <summary>The device.</summary>
+    /// <summary>The device of all buffers.</summary>
     public Device Device { get; }
 
     /// <summary>
-    /// What changes from step to step while the parameters train: learning rate, loss scale, dropout's random numbers.
+    /// The values that change from step to step in training: learning rate, loss scale, and the position of dropout's
+    /// random numbers.
     /// </summary>
     public StepState StepState { get; }
 
-    /// <summary>The parameters, in order.</summary>
+    /// <summary>The parameters, in the order in which they are stored.</summary>
     public IReadOnlyList<Parameter> Parameters => _parameters;
 
-    /// <summary>Number of trainable scalars, padding not counted.</summary>
+    /// <summary>The number of trainable scalars, without padding.</summary>
     public long Count { get; }
 
-    /// <summary>The master buffers.</summary>
+    /// <summary>The buffers of the F32 masters, in which the parameters lie one after another.</summary>
     public IReadOnlyList<Tensor> Masters => _masters;
 
     /// <summary>
@@ -123,11 +130,11 @@ public sealed class ParameterSet : IDisposable
     /// </summary>
     public IReadOnlyList<Tensor> Gradients => _gradients;
 
-    /// <summary>Factors of the learning rate, parallel to <see cref="Masters"/>.</summary>
+    /// <summary>The factors on the learning rate, parallel to <see cref="Masters"/>.</summary>
     public IReadOnlyList<double> Rates => _rates;
 
     /// <summary>
-    /// Allocates zeroed gradients; from now on backward fills them. Without this call nothing trains.
+    /// Allocates gradients, filled with zeros, which backward then adds to. Without this call nothing trains.
     /// </summary>
     public void EnableGradients()
     {
@@ -147,7 +154,7 @@ public sealed class ParameterSet : IDisposable
     }
 
     /// <summary>
-    /// To be called after masters were written: renews the compute-type values and raises <see cref="Changed"/>.
+    /// Refreshes the compute-type values and raises <see cref="Changed"/>. Call it after writing masters.
     /// </summary>
     public void NotifyChanged()
     {
@@ -157,11 +164,11 @@ public sealed class ParameterSet : IDisposable
     }
 
     /// <summary>
-    /// To be called when masters were set to values that no step led to: raises <see cref="Restarted"/>.
+    /// Raises <see cref="Restarted"/>. Call it after setting masters to values that did not come from a step.
     /// </summary>
     public void NotifyRestarted() => Restarted?.Invoke();
 
-    /// <summary>Raises <see cref="Accumulated"/>.</summary>
+    /// <summary>Raises <see cref="Accumulated"/>. Call it once the gradients of a step are in.</summary>
     internal void NotifyAccumulated() => Accumulated?.Invoke();
 
     /// <inheritdoc/>
@@ -175,7 +182,7 @@ public sealed class ParameterSet : IDisposable
     }
 
     /// <summary>
-    /// A parameter's part of buffers that are laid out as <see cref="Masters"/> are; the caller disposes it.
+    /// Returns a parameter's share of buffers with the layout of <see cref="Masters"/>. The caller disposes it.
     /// </summary>
     internal Tensor PartOf(IReadOnlyList<Tensor> buffers, int parameter) =>
         Part(buffers, _places[parameter], _parameters[parameter].Shape);

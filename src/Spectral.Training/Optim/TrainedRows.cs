@@ -4,9 +4,8 @@ using Spectral.Kernels.Ops;
 namespace Spectral.Training.Optim;
 
 /// <summary>
-/// Some rows of an embedding [V, D] that train while the others stay: a table of its own, the base's but for those
-/// rows, and their masters. The memory of the table is needed once more, that of gradients and optimizer state for the
-/// rows alone.
+/// Rows of an embedding [V, D] that train while the others are frozen. It holds a copy of the base's table with these
+/// rows replaced. The cost is the memory of a second table; gradients and optimizer state exist only for the rows.
 /// </summary>
 internal sealed class TrainedRows : IDisposable
 {
@@ -14,10 +13,10 @@ internal sealed class TrainedRows : IDisposable
     private readonly Dictionary<int, int> _places = [];
     private readonly List<(int Row, int Token, int Count)> _runs = [];
 
-    /// <summary>Copies a table; <see cref="Refresh"/> then puts the rows into it.</summary>
-    /// <param name="table">The base's table, which is only read.</param>
-    /// <param name="tokens">The rows, each once.</param>
-    /// <param name="rows">Their values [n, D]; the caller keeps them.</param>
+    /// <summary>Copies a table. <see cref="Refresh"/> then writes the rows into it.</summary>
+    /// <param name="table">The table of the base, which is only read.</param>
+    /// <param name="tokens">The tokens whose rows train, without repetition.</param>
+    /// <param name="rows">The values of the rows [n, D]. The caller keeps ownership.</param>
     public TrainedRows(Parameter table, IReadOnlyList<int> tokens, Parameter rows)
     {
         _rows = rows;
@@ -27,7 +26,7 @@ internal sealed class TrainedRows : IDisposable
         for (int i = 0; i < tokens.Count; i++)
         {
             _places.Add(tokens[i], i);
-            // Tokens that were added to a vocabulary follow one another: their rows are one block.
+            // Tokens that were added to a vocabulary are consecutive, so that their rows form one block.
             if (_runs.Count > 0 && _runs[^1] is var last && last.Token + last.Count == tokens[i])
                 _runs[^1] = last with { Count = last.Count + 1 };
             else
@@ -35,16 +34,16 @@ internal sealed class TrainedRows : IDisposable
         }
     }
 
-    /// <summary>The whole table in the compute type.</summary>
+    /// <summary>The whole table in the compute type, with the trained rows in it.</summary>
     public Parameter Table { get; }
 
-    /// <summary>[n, D] F32; null while they do not train.</summary>
+    /// <summary>The gradient of the rows, [n, D] F32; null while they do not train.</summary>
     public Tensor? Gradient => _rows.Gradient;
 
-    /// <summary>The row of a token among the trained ones; −1: it has none.</summary>
+    /// <summary>Returns the index of a token's row among the trained ones; −1 if it has none.</summary>
     public int PlaceOf(int token) => _places.GetValueOrDefault(token, -1);
 
-    /// <summary>Puts the rows' present values into the table.</summary>
+    /// <summary>Writes the current values of the rows into the table.</summary>
     public void Refresh()
     {
         foreach ((int row, int token, int count) in _runs)
@@ -55,10 +54,10 @@ internal sealed class TrainedRows : IDisposable
     }
 
     /// <summary>
-    /// Adds the gradient of a table that is applied as a head: of dLogitsᵀ x [V, D] the trained rows.
+    /// Adds the gradient of a table that is applied as a head: the trained rows of dLogitsᵀ x [V, D].
     /// </summary>
-    /// <param name="dLogits">[K, V].</param>
-    /// <param name="x">[K, D], same type.</param>
+    /// <param name="dLogits">The gradient of the logits, [K, V].</param>
+    /// <param name="x">The input of the head, [K, D], of the same type.</param>
     public void AddGradient(Tensor dLogits, Tensor x)
     {
         using var picked = Tensor.Empty(x.Device, (x.Dim(0), _places.Count), x.DType);
@@ -67,6 +66,6 @@ internal sealed class TrainedRows : IDisposable
         Gemm.Run(Gemm.Transposed(picked), x, Gradient!, 1, 1);
     }
 
-    /// <summary>Lets go of the table.</summary>
+    /// <summary>Disposes the table.</summary>
     public void Dispose() => Table.Dispose();
 }

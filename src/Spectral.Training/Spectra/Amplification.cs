@@ -1,12 +1,12 @@
 namespace Spectral.Training.Spectra;
 
 /// <summary>
-/// The share of all change of singular values that is growth of the first k: A_k = Σ_{i≤k} max(δ_i, 0) / Σ_i |δ_i|,
-/// over the values computed.
+/// The share of the growth of the first k singular values in the total change of all: A_k = Σ_{i≤k} max(δ_i, 0) / Σ_i
+/// |δ_i|, over the values computed.
 /// </summary>
-/// <param name="K">How many values count as the top.</param>
-/// <param name="Share">A_k; NaN when nothing changed.</param>
-/// <param name="Uniform">k / n, were all values to grow alike.</param>
+/// <param name="K">The number k of leading values.</param>
+/// <param name="Share">The share A_k; NaN if nothing changed.</param>
+/// <param name="Uniform">The share k / n if all values grew equally.</param>
 public sealed record Amplification(int K, double Share, double Uniform)
 {
     internal static Amplification Of(ReadOnlySpan<double> change, int k, int n)

@@ -1,6 +1,8 @@
 namespace Spectral.Training.Spectra;
 
-/// <summary>Means over matrices of what <see cref="BinSummary"/> has for one range.</summary>
+/// <summary>
+/// The means over several matrices of the values of <see cref="BinSummary"/> for one range of the spectrum.
+/// </summary>
 public sealed record BinAverage(
     string Bin,
     double Relative,

@@ -1,18 +1,22 @@
 namespace Spectral.Training.Spectra;
 
-/// <summary>Means over one range of the spectrum.</summary>
-/// <param name="Bin">Name of the range.</param>
-/// <param name="From">First index, counted from 0.</param>
-/// <param name="To">Index after the last.</param>
-/// <param name="Relative">Mean ρ.</param>
-/// <param name="RelativeMagnitude">Mean |ρ|.</param>
-/// <param name="MatchedLeft">Mean |cos| of matched left vectors.</param>
-/// <param name="MatchedRight">Of matched right vectors.</param>
-/// <param name="BestLeft">Mean best |cos| of left vectors.</param>
-/// <param name="BestRight">Of right vectors.</param>
-/// <param name="StableLeft">Mean |cos| of left vectors, clusters by their spans.</param>
-/// <param name="StableRight">Of right vectors.</param>
-/// <param name="Clustered">Share of the vectors that are in clusters.</param>
+/// <summary>The means over one range of a spectrum.</summary>
+/// <param name="Bin">The name of the range.</param>
+/// <param name="From">The first index, counted from 0.</param>
+/// <param name="To">The index after the last.</param>
+/// <param name="Relative">The mean of the relative changes ρ.</param>
+/// <param name="RelativeMagnitude">The mean of |ρ|.</param>
+/// <param name="MatchedLeft">The mean |cos| between left vectors of the same index.</param>
+/// <param name="MatchedRight">The mean |cos| between right vectors of the same index.</param>
+/// <param name="BestLeft">The mean over left vectors of the |cos| to the most similar base vector.</param>
+/// <param name="BestRight">The mean over right vectors of the |cos| to the most similar base vector.</param>
+/// <param name="StableLeft">
+/// The mean |cos| of left vectors, where vectors in a cluster are compared by the spans of the cluster.
+/// </param>
+/// <param name="StableRight">
+/// The mean |cos| of right vectors, where vectors in a cluster are compared by the spans of the cluster.
+/// </param>
+/// <param name="Clustered">The share of vectors that are in clusters.</param>
 public sealed record BinSummary(
     string Bin,
     int From,

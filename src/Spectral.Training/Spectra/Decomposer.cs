@@ -5,17 +5,17 @@ using Spectral.Training.Numerics;
 namespace Spectral.Training.Spectra;
 
 /// <summary>
-/// Singular triplets of matrices by the method that the options ask for: all of them in F64, or the leading ones from a
+/// Computes singular triplets of matrices by the method of the options: all of them in F64, or the leading ones from a
 /// random sketch.
 /// </summary>
 internal sealed class Decomposer(Device device, SpectraOptions options)
 {
-    // Twice the default: an analysis compares values, an initialisation only needs a good subspace.
+    // Twice the default: an analysis compares values, while an initialisation only needs a good subspace.
     private const int PowerIterations = 8;
 
     public Device Device => device;
 
-    /// <summary>Whether all triplets of matrices of this shape are computed.</summary>
+    /// <summary>Returns whether all triplets of matrices of this shape are computed.</summary>
     public bool IsExact(int rows, int columns) =>
         options.Svd switch
         {
@@ -24,7 +24,7 @@ internal sealed class Decomposer(Device device, SpectraOptions options)
             _ => Math.Min(rows, columns) <= Svd.LargestExact,
         };
 
-    /// <summary>Triplets of matrices of one shape; sketched ones are worked on in one batch.</summary>
+    /// <summary>Computes the triplets of matrices of one shape. Sketched ones are computed in one batch.</summary>
     public Triplets[] Decompose(params IReadOnlyList<HostMatrix> matrices)
     {
         (int rows, int columns) = (matrices[0].Rows, matrices[0].Columns);
@@ -53,7 +53,9 @@ internal sealed class Decomposer(Device device, SpectraOptions options)
         }
     }
 
-    /// <summary>The values that <see cref="Decompose"/> would give, without vectors where that is cheaper.</summary>
+    /// <summary>
+    /// Returns the values that <see cref="Decompose"/> would give, without computing vectors if that is cheaper.
+    /// </summary>
     public double[] Values(HostMatrix matrix) =>
         IsExact(matrix.Rows, matrix.Columns)
             ? DoubleSvd.ValuesOf(device, matrix.Values, matrix.Rows, matrix.Columns)

@@ -3,19 +3,20 @@ using Spectral.Training.Numerics;
 namespace Spectral.Training.Spectra;
 
 /// <summary>
-/// The distribution of a matrix's entries, and how far it is from a Gaussian one. NaN where all entries are equal.
+/// The distribution of a matrix's entries and its distance from a Gaussian. Values are NaN if all entries are equal.
 /// </summary>
-/// <param name="Mean">Mean.</param>
-/// <param name="StandardDeviation">Of the population.</param>
-/// <param name="Skewness">Third standardised moment; 0 for a Gaussian.</param>
-/// <param name="ExcessKurtosis">Fourth standardised moment less 3; 0 for a Gaussian.</param>
-/// <param name="KolmogorovSmirnov">Largest distance between the distribution function and that of the Gaussian with the
-/// same mean and deviation.</param>
-/// <param name="PValue">
-/// Of that distance by Kolmogorov's limit. Since the Gaussian was fitted to the same entries, it is too large: a small
-/// one is evidence, a large one is not.
+/// <param name="Mean">The mean of the entries.</param>
+/// <param name="StandardDeviation">The standard deviation of the entries, as a population.</param>
+/// <param name="Skewness">The third standardised moment; 0 for a Gaussian.</param>
+/// <param name="ExcessKurtosis">The fourth standardised moment minus 3; 0 for a Gaussian.</param>
+/// <param name="KolmogorovSmirnov">
+/// The largest distance between the distribution function and that of the Gaussian with the same mean and deviation.
 /// </param>
-/// <param name="Sampled">How many entries, evenly spaced, the distance was measured on.</param>
+/// <param name="PValue">
+/// The p value of that distance by Kolmogorov's limit. Since the Gaussian is fitted to the same entries, it is too
+/// large: a small value is evidence against a Gaussian, but a large one is not evidence for it.
+/// </param>
+/// <param name="Sampled">The number of evenly spaced entries for which the distance was measured.</param>
 public sealed record EntryStatistics(
     double Mean,
     double StandardDeviation,
@@ -58,7 +59,7 @@ public sealed record EntryStatistics(
         );
     }
 
-    // A stride prime to the row length would be needed to be free of all structure; evenly over the whole matrix is
+    // Only a stride coprime to the row length would avoid all structure. Even spacing over the whole matrix is good
     // enough for a distance.
     private static double[] Sample(double[] values)
     {
@@ -84,7 +85,7 @@ public sealed record EntryStatistics(
         return largest;
     }
 
-    /// <summary>Φ(x) = ½ + φ(x) (x + x³/3 + x⁵/(3·5) + …) (Marsaglia 2004), to double rounding.</summary>
+    /// <summary>Computes Φ(x) = ½ + φ(x) (x + x³/3 + x⁵/(3·5) + …) (Marsaglia 2004), up to double rounding.</summary>
     internal static double NormalDistribution(double x)
     {
         if (Math.Abs(x) > 8)
@@ -99,7 +100,7 @@ public sealed record EntryStatistics(
         return 0.5 + (sum * Math.Exp(-0.5 * x * x) / Math.Sqrt(2 * Math.PI));
     }
 
-    // 2 Σ (−1)^{j−1} exp(−2 j² λ²), with Stephens' correction of λ for finite samples.
+    // Kolmogorov's limit 2 Σ (−1)^{j−1} exp(−2 j² λ²), with Stephens' correction of λ for finite samples.
     private static double Kolmogorov(double distance, int count)
     {
         double root = Math.Sqrt(count);

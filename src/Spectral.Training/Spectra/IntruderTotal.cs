@@ -1,11 +1,11 @@
 namespace Spectral.Training.Spectra;
 
-/// <summary>Intruders over several matrices.</summary>
-/// <param name="Threshold">ε.</param>
-/// <param name="Left">Sum over the matrices' leading left vectors.</param>
-/// <param name="Right">Sum over the right ones.</param>
-/// <param name="MatricesWithLeft">Matrices that have any on the left.</param>
-/// <param name="MatricesWithRight">On the right.</param>
+/// <summary>The number of intruder dimensions in several matrices at one threshold.</summary>
+/// <param name="Threshold">The threshold ε.</param>
+/// <param name="Left">The sum over the matrices' leading left vectors.</param>
+/// <param name="Right">The sum over the matrices' leading right vectors.</param>
+/// <param name="MatricesWithLeft">The number of matrices with a left intruder.</param>
+/// <param name="MatricesWithRight">The number of matrices with a right intruder.</param>
 public sealed record IntruderTotal(double Threshold, int Left, int Right, int MatricesWithLeft, int MatricesWithRight)
 {
     internal static IntruderTotal Of(IReadOnlyList<MatrixSpectra> matrices, int threshold)

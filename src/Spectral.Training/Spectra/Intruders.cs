@@ -1,13 +1,14 @@
 namespace Spectral.Training.Spectra;
 
 /// <summary>
-/// Intruder dimensions (Shuttleworth et al., arXiv 2410.21228): singular vectors of the tuned weight that are nearly
-/// orthogonal to every one of the base's.
+/// The intruder dimensions of a matrix (Shuttleworth et al., arXiv 2410.21228): singular vectors of the tuned weight
+/// that are nearly orthogonal to every singular vector of the base.
 /// </summary>
-/// <param name="Searched">How many leading vectors the counts are over.</param>
-/// <param name="TruncatedSearch">Only the leading base vectors were computed and compared with, so that counts are
-/// upper bounds.</param>
-/// <param name="Counts">By threshold.</param>
+/// <param name="Searched">The number of leading vectors that are examined.</param>
+/// <param name="TruncatedSearch">
+/// Whether only the leading base vectors were computed and compared with, so that the counts are upper bounds.
+/// </param>
+/// <param name="Counts">The counts, one for each threshold.</param>
 public sealed record Intruders(int Searched, bool TruncatedSearch, IReadOnlyList<IntruderCount> Counts)
 {
     internal static Intruders Of(VectorAlignment vectors, bool truncated, SpectraOptions options)

@@ -1,8 +1,8 @@
 namespace Spectral.Training.Spectra;
 
-/// <summary>Frobenius norms.</summary>
-/// <param name="Base">‖W0‖.</param>
-/// <param name="Tuned">‖W1‖.</param>
-/// <param name="Change">‖Δ‖.</param>
-/// <param name="Relative">‖Δ‖ / ‖W0‖.</param>
+/// <summary>The Frobenius norms of the base weight W0, the tuned weight W1 and their difference Δ.</summary>
+/// <param name="Base">The norm ‖W0‖_F.</param>
+/// <param name="Tuned">The norm ‖W1‖_F.</param>
+/// <param name="Change">The norm ‖Δ‖_F.</param>
+/// <param name="Relative">The ratio ‖Δ‖_F / ‖W0‖_F.</param>
 public sealed record MatrixNorms(double Base, double Tuned, double Change, double Relative);

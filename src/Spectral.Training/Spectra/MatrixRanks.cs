@@ -1,4 +1,4 @@
 namespace Spectral.Training.Spectra;
 
-/// <summary>Ranks of the three matrices.</summary>
+/// <summary>The ranks of the base weight, the tuned weight and their difference.</summary>
 public sealed record MatrixRanks(SpectrumRank Base, SpectrumRank Tuned, SpectrumRank Change);

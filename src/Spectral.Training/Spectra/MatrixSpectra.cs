@@ -4,81 +4,90 @@ using Spectral.Training.Numerics;
 namespace Spectral.Training.Spectra;
 
 /// <summary>
-/// Everything measured on one weight matrix. Positions in a spectrum are by descending value; NaN stands for what is
-/// not defined or not computed.
+/// Everything that is measured on one weight matrix. Positions in a spectrum are by descending value. NaN stands for
+/// values that are undefined or not computed.
 /// </summary>
 public sealed record MatrixSpectra
 {
-    /// <summary>The tensor's name.</summary>
+    /// <summary>The name of the weight's tensor in the model.</summary>
     public required string Name { get; init; }
 
-    /// <summary>The last part of the layer's name, such as q_proj.</summary>
+    /// <summary>The last component of the layer's name, such as q_proj.</summary>
     public required string Module { get; init; }
 
-    /// <summary>Number of the decoder layer, from 0.</summary>
+    /// <summary>The index of the decoder layer, from 0.</summary>
     public required int Layer { get; init; }
 
-    /// <summary>Rows.</summary>
+    /// <summary>The number of rows of the weight, its outputs.</summary>
     public required int Out { get; init; }
 
-    /// <summary>Columns.</summary>
+    /// <summary>The number of columns of the weight, its inputs.</summary>
     public required int In { get; init; }
 
-    /// <summary>Type that the base weight was rounded to.</summary>
+    /// <summary>The name of the type to which the base weight was rounded.</summary>
     public required string BaseType { get; init; }
 
-    /// <summary>Type that the tuned weight was rounded to.</summary>
+    /// <summary>The name of the type to which the tuned weight was rounded.</summary>
     public required string TunedType { get; init; }
 
-    /// <summary>How the singular values were computed, and how well.</summary>
+    /// <summary>The method by which singular values were computed, and its accuracy.</summary>
     public required SvdAccuracy Svd { get; init; }
 
-    /// <summary>Sizes.</summary>
+    /// <summary>The Frobenius norms of base, tuned weight and update.</summary>
     public required MatrixNorms Norms { get; init; }
 
-    /// <summary>The rounding floor.</summary>
+    /// <summary>The size of the update compared with rounding alone.</summary>
     public required NoiseFloor Noise { get; init; }
 
-    /// <summary>k of verdicts and summaries: that of the options, or half the smaller dimension.</summary>
+    /// <summary>
+    /// The k of verdicts and summaries: that of the options, or half the smaller dimension if that is less.
+    /// </summary>
     public required int TopK { get; init; }
 
-    /// <summary>Singular values.</summary>
+    /// <summary>The singular values of base and tuned weight and their changes.</summary>
     public required ValueChange Values { get; init; }
 
-    /// <summary>By k.</summary>
+    /// <summary>The share of growth of the first k values in all change, one entry for each k.</summary>
     public required IReadOnlyList<Amplification> Amplification { get; init; }
 
-    /// <summary>Means over ranges of the spectrum.</summary>
+    /// <summary>The means over ranges of the spectrum.</summary>
     public required IReadOnlyList<BinSummary> Bins { get; init; }
 
-    /// <summary>Singular vectors, one by one.</summary>
+    /// <summary>The comparison of singular vectors, one by one.</summary>
     public required VectorAlignment Vectors { get; init; }
 
-    /// <summary>Spans of leading vectors, by k, and last the bottom quarter where it was computed.</summary>
+    /// <summary>
+    /// The angles between spans of leading vectors, one entry for each k, and last those of the bottom quarter if it
+    /// was computed.
+    /// </summary>
     public required IReadOnlyList<SubspaceAngles> Subspaces { get; init; }
 
-    /// <summary>Where the update's energy lies, by k.</summary>
+    /// <summary>
+    /// The distribution of the update's energy over the base's singular vectors, one entry for each k.
+    /// </summary>
     public required IReadOnlyList<UpdateEnergy> Energy { get; init; }
 
-    /// <summary>Ranks of W0, W1 and Δ.</summary>
+    /// <summary>The ranks of base, tuned weight and update.</summary>
     public required MatrixRanks Ranks { get; init; }
 
-    /// <summary>The update's own singular values.</summary>
+    /// <summary>The singular values of the update itself.</summary>
     public required UpdateSpectrum Update { get; init; }
 
-    /// <summary>Vectors without a counterpart in the base.</summary>
+    /// <summary>The singular vectors of the tuned weight without a counterpart in the base.</summary>
     public required Intruders Intruders { get; init; }
 
-    /// <summary>Distributions of the entries of W0, W1 and Δ.</summary>
+    /// <summary>The distributions of the entries of base, tuned weight and update.</summary>
     public required MatrixEntries Entries { get; init; }
 
-    /// <summary>Random updates.</summary>
+    /// <summary>The comparison with random updates of the same size.</summary>
     public required NullModel Null { get; init; }
 
-    /// <summary>What a SpecLoRA adapter does to the values themselves; null for other tuning.</summary>
+    /// <summary>
+    /// The factors by which a SpecLoRA adapter scales the singular values; null for other kinds of tuning.
+    /// </summary>
     public required SpectralMask? Mask { get; init; }
 
-    /// <summary>Conclusions.</summary>
+    /// <summary>The conclusions that the options' thresholds allow.</summary>
     public required Verdict Verdict { get; init; }
 
     internal static MatrixSpectra Of(

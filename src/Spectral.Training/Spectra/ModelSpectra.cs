@@ -1,10 +1,10 @@
 namespace Spectral.Training.Spectra;
 
-/// <summary>What tuning did to the weight spectra of a model.</summary>
-/// <param name="Model">All matrices together.</param>
-/// <param name="Modules">By module type, in the order of a layer.</param>
-/// <param name="Layers">By layer.</param>
-/// <param name="Matrices">One by one, in model order.</param>
+/// <summary>The effect of tuning on the weight spectra of a model.</summary>
+/// <param name="Model">The summary of all matrices.</param>
+/// <param name="Modules">The summaries by module type, in the order of a layer.</param>
+/// <param name="Layers">The summaries by layer.</param>
+/// <param name="Matrices">The results for each matrix, in model order.</param>
 public sealed record ModelSpectra(
     SpectraSummary Model,
     IReadOnlyList<SpectraSummary> Modules,

@@ -5,11 +5,15 @@ using Spectral.Training.Numerics;
 
 namespace Spectral.Training.Spectra;
 
-/// <summary>What rounding to the stored types alone would change: differences near it cannot be measured.</summary>
-/// <param name="Relative">Expected ‖noise‖_F / ‖W0‖_F, each entry's error taken as uniform within half a unit in the
-/// last place.</param>
-/// <param name="Ratio">‖Δ‖_F over the expected ‖noise‖_F.</param>
-/// <param name="Measurable">Whether the ratio is above the limit of the options.</param>
+/// <summary>
+/// The size of the change that rounding to the stored types alone would cause. Differences close to it cannot be
+/// measured.
+/// </summary>
+/// <param name="Relative">
+/// The expected ‖noise‖_F / ‖W0‖_F, where the error of each entry is uniform within half a unit in the last place.
+/// </param>
+/// <param name="Ratio">The ratio of ‖Δ‖_F to the expected ‖noise‖_F.</param>
+/// <param name="Measurable">Whether that ratio is above the limit of the options.</param>
 public sealed record NoiseFloor(double Relative, double Ratio, bool Measurable)
 {
     internal static NoiseFloor Of(WeightPair weights, double baseNorm, double changeNorm, SpectraOptions options)
@@ -23,7 +27,7 @@ public sealed record NoiseFloor(double Relative, double Ratio, bool Measurable)
         return new NoiseFloor(noise / baseNorm, changeNorm / noise, changeNorm > options.FloorRatio * noise);
     }
 
-    /// <summary>A matrix of rounding errors such as the stored types make.</summary>
+    /// <summary>Draws a matrix of rounding errors of the stored types.</summary>
     internal static HostMatrix Draw(WeightPair weights, Device device, ulong seed, ulong stream)
     {
         HostMatrix noise = Draw(weights.Tuned, weights.TunedType, device, seed, stream);
@@ -52,7 +56,8 @@ public sealed record NoiseFloor(double Relative, double Ratio, bool Measurable)
     }
 
     /// <summary>
-    /// The distance between neighbouring numbers of a stored type; F64 counts as F32, as which it is read.
+    /// Returns the distance between neighbouring numbers of a stored type. F64 counts as F32, because it is read as
+    /// such.
     /// </summary>
     private static double UnitInLastPlace(double value, StoredType type)
     {

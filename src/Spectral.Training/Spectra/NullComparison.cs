@@ -1,13 +1,13 @@
 namespace Spectral.Training.Spectra;
 
-/// <summary>One quantity of the update beside what random updates have.</summary>
-/// <param name="Quantity">Which.</param>
-/// <param name="K">Size of the top part; null where there is none.</param>
-/// <param name="Bin">Range of the spectrum; null for all of it.</param>
-/// <param name="Observed">Of the update.</param>
-/// <param name="Gaussian">Of Gaussian updates of the same Frobenius norm.</param>
-/// <param name="Permuted">Of updates with the same entries in random places.</param>
-/// <param name="Floor">Its mean when rounding alone is the update; NaN where that is undefined.</param>
+/// <summary>One quantity of the update, compared with the same quantity of random updates.</summary>
+/// <param name="Quantity">The name of the quantity.</param>
+/// <param name="K">The size k of the top part; null for a quantity without one.</param>
+/// <param name="Bin">The range of the spectrum; null for all of it.</param>
+/// <param name="Observed">The value for the update.</param>
+/// <param name="Gaussian">The values for Gaussian updates of the same Frobenius norm.</param>
+/// <param name="Permuted">The values for updates with the same entries in random places.</param>
+/// <param name="Floor">The mean for updates that consist of rounding errors only; NaN if it is undefined.</param>
 public sealed record NullComparison(
     string Quantity,
     int? K,

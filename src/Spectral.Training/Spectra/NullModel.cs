@@ -3,17 +3,17 @@ using Spectral.Training.Numerics;
 namespace Spectral.Training.Spectra;
 
 /// <summary>
-/// What random updates of the same size would do to the same base, so that a number can be read as more or less than
-/// chance: a large update turns and inflates singular values whatever its direction is.
+/// The effect of random updates of the same size on the same base. It shows which numbers exceed chance: a large update
+/// turns singular vectors and inflates singular values whatever its direction.
 /// </summary>
-/// <param name="Draws">Random updates of each kind.</param>
-/// <param name="Comparisons">One for each quantity.</param>
+/// <param name="Draws">The number of random updates of each kind.</param>
+/// <param name="Comparisons">The comparisons, one for each quantity.</param>
 public sealed record NullModel(int Draws, IReadOnlyList<NullComparison> Comparisons)
 {
     private const int RoundingDraws = 3; // only a mean is wanted, and it varies little
     private const long BatchElements = 1L << 26; // of doubles on the host
 
-    /// <summary>The comparison of one quantity.</summary>
+    /// <summary>The comparison of one quantity, by its name and, if it has them, top size and range.</summary>
     internal NullComparison this[string name, int? k = null, string? bin = null] =>
         Comparisons.First(comparison => comparison.Quantity == name && comparison.K == k && comparison.Bin == bin);
 

@@ -2,10 +2,10 @@ using Spectral.Training.Numerics;
 
 namespace Spectral.Training.Spectra;
 
-/// <summary>A quantity over random updates.</summary>
-/// <param name="Mean">Mean over the draws.</param>
-/// <param name="StandardDeviation">Over the draws, with n − 1.</param>
-/// <param name="Z">(observed − mean) / standard deviation; NaN where the draws do not vary.</param>
+/// <summary>The values of a quantity for random updates.</summary>
+/// <param name="Mean">The mean over the draws.</param>
+/// <param name="StandardDeviation">The standard deviation over the draws, with n − 1.</param>
+/// <param name="Z">The z value (observed − mean) / standard deviation; NaN if the draws do not vary.</param>
 public sealed record NullStatistic(double Mean, double StandardDeviation, double Z)
 {
     internal static NullStatistic Of(double[][] draws, int quantity, double observed)

@@ -5,14 +5,14 @@ using Spectral.Training.Numerics;
 namespace Spectral.Training.Spectra;
 
 /// <summary>
-/// Updates with the size of a given one and no structure. Each depends on the seed, the tensor's name and its number
-/// alone.
+/// Draws updates with the size of a given one and no structure. Each depends only on the seed, the tensor's name and
+/// its number.
 /// </summary>
 internal sealed class RandomUpdates(string name, HostMatrix update, Device device, ulong seed)
 {
     private readonly double _norm = Math.Sqrt(update.SquaredNorm());
 
-    /// <summary>Independent Gaussian entries, scaled to the same Frobenius norm.</summary>
+    /// <summary>Draws independent Gaussian entries, scaled to the same Frobenius norm.</summary>
     public HostMatrix Gaussian(int draw)
     {
         using var normal = Tensor.Empty(device, (update.Rows, update.Columns));
@@ -24,7 +24,7 @@ internal sealed class RandomUpdates(string name, HostMatrix update, Device devic
         return drawn;
     }
 
-    /// <summary>The same entries in random places (Fisher-Yates).</summary>
+    /// <summary>Returns the same entries in random places (Fisher-Yates).</summary>
     public HostMatrix Permuted(int draw)
     {
         ulong stream = RandomStream.For($"{name}/permuted/{draw}") ^ seed;

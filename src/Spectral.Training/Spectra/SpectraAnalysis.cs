@@ -8,8 +8,8 @@ using Spectral.Training.Numerics;
 namespace Spectral.Training.Spectra;
 
 /// <summary>
-/// Compares the weights of a tuned model with those of its base, matrix by matrix. Memory holds one pair of matrices at
-/// a time, in double.
+/// Compares the weights of a tuned model with those of its base, matrix by matrix. Only one pair of matrices is in
+/// memory at a time, in double.
 /// </summary>
 public sealed class SpectraAnalysis : IDisposable
 {
@@ -19,14 +19,16 @@ public sealed class SpectraAnalysis : IDisposable
     private readonly SpectraOptions _options;
     private readonly LinearSpec[] _layers;
 
-    /// <summary>Checks everything that can be checked before a weight is read.</summary>
-    /// <param name="baseModel">The base.</param>
-    /// <param name="tunedModel">The tuned model; the base itself when an adapter on it is the tuning.</param>
+    /// <summary>Prepares an analysis and checks everything that can be checked before a weight is read.</summary>
+    /// <param name="baseModel">The base model.</param>
+    /// <param name="tunedModel">The tuned model; the base itself if the tuning is an adapter on it.</param>
     /// <param name="adapterDirectory">An adapter on the tuned model, or null.</param>
-    /// <param name="targets">Which layers, as in <see cref="AdapterOptions.TargetModules"/>.</param>
-    /// <param name="options">Settings.</param>
-    /// <exception cref="InputException">The models differ in shape, a target matches no layer, or the adapter is not
-    /// one of the tuned model's that can be merged.</exception>
+    /// <param name="targets">The layers to compare, as in <see cref="AdapterOptions.TargetModules"/>.</param>
+    /// <param name="options">The settings of the analysis.</param>
+    /// <exception cref="InputException">
+    /// The models differ in shape, a target matches no layer, or the adapter does not belong to the tuned model or
+    /// cannot be merged.
+    /// </exception>
     public SpectraAnalysis(
         ModelFolder baseModel,
         ModelFolder tunedModel,
@@ -55,18 +57,19 @@ public sealed class SpectraAnalysis : IDisposable
         }
     }
 
-    /// <summary>How many matrices will be compared.</summary>
+    /// <summary>The number of matrices to compare.</summary>
     public int Count => _layers.Length;
 
-    /// <summary>What in the adapter was odd but harmless.</summary>
+    /// <summary>The warnings about things in the adapter that are unusual but harmless, one line each.</summary>
     public IReadOnlyList<string> Warnings => _adapter?.Warnings ?? [];
 
-    /// <summary>Compares all matrices.</summary>
-    /// <param name="device">Where to compute.</param>
-    /// <param name="rounding">Type that both weights are rounded to first, as a model that computes in it sees them;
-    /// null: as stored.</param>
-    /// <param name="done">Told the number of matrices done, and the last one's name.</param>
-    /// <param name="cancellation">Looked at between decompositions.</param>
+    /// <summary>Compares all matrices, one after another.</summary>
+    /// <param name="device">The device to compute on.</param>
+    /// <param name="rounding">
+    /// The type to which both weights are first rounded, as a model that computes in it sees them; null: as stored.
+    /// </param>
+    /// <param name="done">Receives the number of matrices done and the name of the last one.</param>
+    /// <param name="cancellation">Checked between decompositions.</param>
     /// <exception cref="InputException">A weight holds NaN or infinite values.</exception>
     public ModelSpectra Run(
         Device device,
@@ -86,7 +89,7 @@ public sealed class SpectraAnalysis : IDisposable
         return ModelSpectra.Of(matrices);
     }
 
-    /// <summary>Closes the adapter; the models stay open.</summary>
+    /// <summary>Closes the adapter. The models stay open.</summary>
     public void Dispose() => _adapter?.Dispose();
 
     private void CheckShapes(LinearSpec layer)

@@ -3,54 +3,59 @@ using Spectral.Training.IO;
 
 namespace Spectral.Training.Spectra;
 
-/// <summary>What an analysis of weight spectra computes, and the thresholds of its verdicts.</summary>
+/// <summary>The settings of an analysis of weight spectra, and the thresholds of its verdicts.</summary>
 public sealed record SpectraOptions
 {
     /// <summary>
-    /// The number of leading triplets that "top" means in verdicts and summaries; half the smaller dimension where a
-    /// matrix is too small.
+    /// The number of leading triplets that count as the top in verdicts and summaries. In small matrices it is at most
+    /// half the smaller dimension.
     /// </summary>
     public int TopK { get; init; } = 16;
 
     /// <summary>
-    /// Sizes of the leading subspaces that are compared; those of at least the smaller dimension of a matrix, or not
-    /// computed, are left out of it.
+    /// The sizes of the leading subspaces that are compared. A matrix omits those that were not computed or reach its
+    /// smaller dimension.
     /// </summary>
     public IReadOnlyList<int> Ranks { get; init; } = [1, 4, 16, 64];
 
     /// <summary>
-    /// A quarter of the smaller dimension is one more size of subspace, and the size of the bottom one.
+    /// Whether a quarter of the smaller dimension is used as another size of subspace, and as the size of the bottom
+    /// one.
     /// </summary>
     public bool IncludesQuarter { get; init; } = true;
 
-    /// <summary>How singular values are computed.</summary>
+    /// <summary>The algorithm that computes singular values.</summary>
     public SvdMethod Svd { get; init; } = SvdMethod.Auto;
 
-    /// <summary>Leading triplets that the randomized method computes.</summary>
+    /// <summary>The number of leading triplets that the randomized method computes.</summary>
     public int RandomizedRank { get; init; } = 64;
 
-    /// <summary>Random updates of each kind that the null model averages over; 0: none.</summary>
+    /// <summary>The number of random updates of each kind in the null model; 0: none.</summary>
     public int Draws { get; init; } = 20;
 
-    /// <summary>Seed of the random updates and of the randomized SVD.</summary>
+    /// <summary>The seed of the random updates and of the randomized SVD.</summary>
     public ulong Seed { get; init; }
 
-    /// <summary>Leading tuned vectors among which intruders are counted.</summary>
+    /// <summary>The number of leading tuned vectors among which intruders are counted.</summary>
     public int IntruderSearch { get; init; } = 10;
 
-    /// <summary>A tuned vector is an intruder when its |cos| to every base vector is below this.</summary>
+    /// <summary>
+    /// The thresholds below which the |cos| of a tuned vector to every base vector makes it an intruder.
+    /// </summary>
     public IReadOnlyList<double> IntruderThresholds { get; init; } = [0.3, 0.4, 0.5, 0.6];
 
-    /// <summary>An effect counts when it is so many standard deviations of the null model away from its mean.</summary>
+    /// <summary>
+    /// The number of standard deviations from the mean of the null model at which an effect counts as significant.
+    /// </summary>
     public double SignificantZ { get; init; } = 3;
 
-    /// <summary>How many times larger an effect must be at the top than elsewhere.</summary>
+    /// <summary>The ratio to the rest of the spectrum at which an effect at the top counts as larger.</summary>
     public double TopRatio { get; init; } = 3;
 
-    /// <summary>How many times the rounding floor a change must be to count as measured.</summary>
+    /// <summary>The ratio to the rounding floor at which a change counts as measured.</summary>
     public double FloorRatio { get; init; } = 3;
 
-    /// <summary>Mean relative change of the lower half of the values up to which it counts as unchanged.</summary>
+    /// <summary>The mean relative change of the lower half of the values up to which it counts as unchanged.</summary>
     public double StableChange { get; init; } = 0.01;
 
     /// <exception cref="InputException">A setting is out of range.</exception>

@@ -2,10 +2,10 @@ using Spectral.Training.Numerics;
 
 namespace Spectral.Training.Spectra;
 
-/// <summary>Names one number that is computed alike for the update and for random ones.</summary>
-/// <param name="Name">What it is.</param>
-/// <param name="K">Size of the top part; null where there is none.</param>
-/// <param name="Bin">Range of the spectrum; null for all of it.</param>
+/// <summary>Names a number that is computed in the same way for the update and for random updates.</summary>
+/// <param name="Name">The name of the quantity.</param>
+/// <param name="K">The size k of the top part; null for a quantity without one.</param>
+/// <param name="Bin">The range of the spectrum; null for all of it.</param>
 internal sealed record SpectraQuantity(string Name, int? K = null, string? Bin = null)
 {
     public const string Amplification = "amplification";
@@ -26,10 +26,10 @@ internal sealed record SpectraQuantity(string Name, int? K = null, string? Bin =
     public const string EffectiveRank = "change_effective_rank";
     public const string FirstRatio = "first_ratio";
 
-    /// <summary>All of them for one update, always in the same order.</summary>
-    /// <param name="pair">The update.</param>
-    /// <param name="changeValues">σ of the update.</param>
-    /// <param name="ranks">Sizes of the top part, ascending.</param>
+    /// <summary>Computes all quantities of one update, always in the same order.</summary>
+    /// <param name="pair">The base and the updated weight.</param>
+    /// <param name="changeValues">The singular values of the update.</param>
+    /// <param name="ranks">The sizes of the top part, ascending.</param>
     public static List<(SpectraQuantity Quantity, double Value)> Of(
         MatrixPair pair,
         double[] changeValues,

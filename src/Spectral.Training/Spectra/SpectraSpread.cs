@@ -4,12 +4,13 @@ using Spectral.Training.Numerics;
 namespace Spectral.Training.Spectra;
 
 /// <summary>
-/// A number over several matrices; what is not defined for a matrix is left out. NaN where nothing is left.
+/// The distribution of a number over several matrices. Matrices for which it is undefined are omitted; NaN if none is
+/// left.
 /// </summary>
-/// <param name="Mean">Mean.</param>
-/// <param name="StandardDeviation">With n − 1; NaN below two.</param>
-/// <param name="Least">Smallest.</param>
-/// <param name="Largest">Largest.</param>
+/// <param name="Mean">The mean over the matrices.</param>
+/// <param name="StandardDeviation">The standard deviation with n − 1; NaN for fewer than two matrices.</param>
+/// <param name="Least">The smallest value.</param>
+/// <param name="Largest">The largest value.</param>
 public sealed record SpectraSpread(double Mean, double StandardDeviation, double Least, double Largest)
 {
     internal static SpectraSpread Of(IEnumerable<double> values)

@@ -1,111 +1,116 @@
 namespace Spectral.Training.Spectra;
 
-/// <summary>Several matrices together: those of one module type, of one layer, or all.</summary>
+/// <summary>The results for several matrices: those of one module type, of one layer, or all.</summary>
 public sealed record SpectraSummary
 {
-    /// <summary>Name of the group, such as q_proj; null where it is a layer or the model.</summary>
+    /// <summary>The module type, such as q_proj; null for a layer or the whole model.</summary>
     public required string? Module { get; init; }
 
-    /// <summary>Number of the layer; null where it is a module type or the model.</summary>
+    /// <summary>The index of the layer; null for a module type or the whole model.</summary>
     public required int? Layer { get; init; }
 
-    /// <summary>How many matrices.</summary>
+    /// <summary>The number of matrices in the group.</summary>
     public required int Matrices { get; init; }
 
-    /// <summary>How many of them did not change at all.</summary>
+    /// <summary>The number of matrices that did not change at all.</summary>
     public required int Unchanged { get; init; }
 
-    /// <summary>How many changed well above rounding.</summary>
+    /// <summary>The number of matrices that changed well above rounding.</summary>
     public required int Measurable { get; init; }
 
-    /// <summary>‖Δ‖_F / ‖W0‖_F.</summary>
+    /// <summary>The relative size of the update, ‖Δ‖_F / ‖W0‖_F.</summary>
     public required SpectraSpread RelativeChange { get; init; }
 
-    /// <summary>A_k at top k.</summary>
+    /// <summary>The share A_k of the growth of the first k values in all change, at top k.</summary>
     public required SpectraSpread Amplification { get; init; }
 
-    /// <summary>z of A_k.</summary>
+    /// <summary>The z value of A_k compared with random updates.</summary>
     public required SpectraSpread AmplificationZ { get; init; }
 
-    /// <summary>Mean over the matrices of ρ in 20 equal parts of the spectrum.</summary>
+    /// <summary>The mean over the matrices of ρ in each of 20 equal parts of the spectrum, [20].</summary>
     public required double[] Profile { get; init; }
 
-    /// <summary>Means of the matrices' means over ranges of the spectrum.</summary>
+    /// <summary>The means over the matrices of their means over ranges of the spectrum.</summary>
     public required IReadOnlyList<BinAverage> Bins { get; init; }
 
-    /// <summary>Mean squared cosine between top-k spans, left.</summary>
+    /// <summary>The mean squared cosine between the spans of the top k left vectors before and after.</summary>
     public required SpectraSpread SimilarityLeft { get; init; }
 
-    /// <summary>The same on the right.</summary>
+    /// <summary>The mean squared cosine between the spans of the top k right vectors before and after.</summary>
     public required SpectraSpread SimilarityRight { get; init; }
 
-    /// <summary>Largest principal angle between top-k spans, left, in degrees.</summary>
+    /// <summary>The largest principal angle between the spans of the top k left vectors, in degrees.</summary>
     public required SpectraSpread LargestAngleLeft { get; init; }
 
-    /// <summary>The same on the right.</summary>
+    /// <summary>The largest principal angle between the spans of the top k right vectors, in degrees.</summary>
     public required SpectraSpread LargestAngleRight { get; init; }
 
-    /// <summary>Share of the update's energy in the top k on both sides.</summary>
+    /// <summary>The share of the update's energy in the top k on both sides.</summary>
     public required SpectraSpread EnergyTopTop { get; init; }
 
-    /// <summary>Share in the top outputs, from the rest of the inputs.</summary>
+    /// <summary>The share of the update's energy from the rest of the inputs into the top k outputs.</summary>
     public required SpectraSpread EnergyTopBottom { get; init; }
 
-    /// <summary>Share in the rest of the outputs, from the top inputs.</summary>
+    /// <summary>The share of the update's energy from the top k inputs into the rest of the outputs.</summary>
     public required SpectraSpread EnergyBottomTop { get; init; }
 
-    /// <summary>Share outside both.</summary>
+    /// <summary>The share of the update's energy outside the top k on both sides.</summary>
     public required SpectraSpread EnergyBottomBottom { get; init; }
 
-    /// <summary>Stable rank of the base.</summary>
+    /// <summary>The stable rank of the base weight.</summary>
     public required SpectraSpread StableRankBase { get; init; }
 
-    /// <summary>Of the tuned weight.</summary>
+    /// <summary>The stable rank of the tuned weight.</summary>
     public required SpectraSpread StableRankTuned { get; init; }
 
-    /// <summary>Of the update.</summary>
+    /// <summary>The stable rank of the update.</summary>
     public required SpectraSpread StableRankChange { get; init; }
 
-    /// <summary>Effective rank of the base.</summary>
+    /// <summary>The effective rank of the base weight.</summary>
     public required SpectraSpread EffectiveRankBase { get; init; }
 
-    /// <summary>Of the tuned weight.</summary>
+    /// <summary>The effective rank of the tuned weight.</summary>
     public required SpectraSpread EffectiveRankTuned { get; init; }
 
-    /// <summary>Of the update.</summary>
+    /// <summary>The effective rank of the update.</summary>
     public required SpectraSpread EffectiveRankChange { get; init; }
 
-    /// <summary>Intruders among the leading vectors, summed over the matrices, by threshold.</summary>
+    /// <summary>
+    /// The number of intruders among the leading vectors, summed over the matrices, one entry for each threshold.
+    /// </summary>
     public required IReadOnlyList<IntruderTotal> Intruders { get; init; }
 
-    /// <summary>Excess kurtosis of the base's entries.</summary>
+    /// <summary>The excess kurtosis of the base's entries.</summary>
     public required SpectraSpread KurtosisBase { get; init; }
 
-    /// <summary>Of the tuned weight's entries.</summary>
+    /// <summary>The excess kurtosis of the tuned weight's entries.</summary>
     public required SpectraSpread KurtosisTuned { get; init; }
 
-    /// <summary>Standard deviation of the base's entries.</summary>
+    /// <summary>The standard deviation of the base's entries.</summary>
     public required SpectraSpread DeviationBase { get; init; }
 
-    /// <summary>Of the update's entries.</summary>
+    /// <summary>The standard deviation of the update's entries.</summary>
     public required SpectraSpread DeviationChange { get; init; }
 
     /// <summary>
-    /// Change of the base entries' standard deviation from one layer to the next (least squares); NaN for a single
-    /// layer.
+    /// The change of the standard deviation of the base's entries from one layer to the next (least squares); NaN for a
+    /// single layer.
     /// </summary>
     public required double DeviationSlope { get; init; }
 
-    /// <summary>The same for the update's entries.</summary>
+    /// <summary>
+    /// The change of the standard deviation of the update's entries from one layer to the next (least squares); NaN for
+    /// a single layer.
+    /// </summary>
     public required double ChangeDeviationSlope { get; init; }
 
-    /// <summary>How many matrices amplify the top.</summary>
+    /// <summary>The number of matrices whose update amplifies the top values.</summary>
     public required VerdictCount AmplifiesTop { get; init; }
 
-    /// <summary>How many turn the top more than chance.</summary>
+    /// <summary>The number of matrices whose update turns the top vectors more than chance.</summary>
     public required VerdictCount ReorientsTop { get; init; }
 
-    /// <summary>How many leave the rest as it is.</summary>
+    /// <summary>The number of matrices whose update leaves the rest unchanged.</summary>
     public required VerdictCount RestStable { get; init; }
 
     internal static SpectraSummary Of(IReadOnlyList<MatrixSpectra> matrices, string? module = null, int? layer = null)

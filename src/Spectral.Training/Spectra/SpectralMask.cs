@@ -4,15 +4,17 @@ using Spectral.Training.Adapters.Methods;
 
 namespace Spectral.Training.Spectra;
 
-/// <summary>What a SpecLoRA adapter has learned to do to the singular values themselves: σ_i becomes m_i σ_i.</summary>
-/// <param name="Factors">m_i of the leading triplets.</param>
-/// <param name="Changes">σ_i (m_i − 1).</param>
-/// <param name="Mean">Mean of m.</param>
-/// <param name="Least">Smallest m; below 0 a direction changed its sign.</param>
-/// <param name="Largest">Largest m.</param>
+/// <summary>
+/// The factors by which a SpecLoRA adapter has learned to scale singular values: σ_i becomes m_i σ_i.
+/// </summary>
+/// <param name="Factors">The factors m_i of the leading triplets, [k].</param>
+/// <param name="Changes">The changes σ_i (m_i − 1), [k].</param>
+/// <param name="Mean">The mean of the factors.</param>
+/// <param name="Least">The smallest factor; below 0 the direction changed its sign.</param>
+/// <param name="Largest">The largest factor.</param>
 public sealed record SpectralMask(double[] Factors, double[] Changes, double Mean, double Least, double Largest)
 {
-    /// <summary>That of a module; null where its adapter has none.</summary>
+    /// <summary>Reads the factors of a module; null if its adapter has none.</summary>
     internal static SpectralMask? Of(AdapterReader adapter, AdaptedModule module)
     {
         if (adapter.Method is not SpecLoraMethod)

@@ -1,15 +1,15 @@
 namespace Spectral.Training.Spectra;
 
 /// <summary>
-/// A range of singular values by index: the top 1 %, 1 to 10 %, 10 to 50 % and the rest, each at least reaching one
-/// further than the one before.
+/// A range of singular values by index: the top 1 %, 1 to 10 %, 10 to 50 %, and the rest. Each range ends at least one
+/// index after the one before.
 /// </summary>
-/// <param name="Name">A name for tables.</param>
+/// <param name="Name">The name for tables.</param>
 /// <param name="From">The first index, counted from 0.</param>
 /// <param name="To">The index after the last.</param>
 public sealed record SpectrumBin(string Name, int From, int To)
 {
-    /// <summary>How many ranges of equal size a profile has.</summary>
+    /// <summary>The number of equal parts in a profile.</summary>
     public const int ProfileSize = 20;
 
     private static readonly (string Name, double End)[] Ends =
@@ -21,11 +21,11 @@ public sealed record SpectrumBin(string Name, int From, int To)
     ];
 
     /// <summary>
-    /// The four ranges of a spectrum of n values; empty ones at the end when n is below 4. One that is computed in part
-    /// ends with that part.
+    /// Returns the four ranges of a spectrum of n values. If n is below 4, the last ones are empty. A range that is
+    /// computed only in part ends with that part.
     /// </summary>
-    /// <param name="n">How many values there are.</param>
-    /// <param name="computed">How many of them are known.</param>
+    /// <param name="n">The number of values.</param>
+    /// <param name="computed">The number of values that are known.</param>
     public static SpectrumBin[] Of(int n, int computed)
     {
         var bins = new SpectrumBin[Ends.Length];
@@ -42,13 +42,13 @@ public sealed record SpectrumBin(string Name, int From, int To)
     }
 
     /// <summary>
-    /// The mean of the finite entries; NaN when there are none, or when the range reaches beyond what was computed.
+    /// Returns the mean of the finite values in the range; NaN if there are none or the range is not fully computed.
     /// </summary>
     public double Mean(ReadOnlySpan<double> values) => To > values.Length ? double.NaN : MeanOf(values[From..To]);
 
     /// <summary>
-    /// Means over <see cref="ProfileSize"/> equal parts of a spectrum of n values, the first k of which are given; NaN
-    /// where a part is empty or not computed.
+    /// Returns the means over <see cref="ProfileSize"/> equal parts of a spectrum of n values, of which the first k are
+    /// given; NaN for a part that is empty or not computed.
     /// </summary>
     public static double[] Profile(ReadOnlySpan<double> values, int n)
     {

@@ -1,13 +1,15 @@
 namespace Spectral.Training.Spectra;
 
 /// <summary>
-/// How many directions a matrix uses. NaN where that needs values that were not computed, or the matrix is zero.
+/// The number of directions that a matrix uses, by several measures. NaN if a measure needs values that were not
+/// computed, or the matrix is zero.
 /// </summary>
-/// <param name="Stable">‖A‖_F² / ‖A‖₂².</param>
-/// <param name="Effective">exp of the entropy of p_i = σ_i / Σσ (Roy and Vetterli 2007).</param>
-/// <param name="EffectiveEnergy">The same with p_i = σ_i² / Σσ².</param>
-/// <param name="Energy90">The smallest k with σ_1² + … + σ_k² at least 90 % of the whole; null when not reached by the
-/// values computed.</param>
+/// <param name="Stable">The stable rank ‖A‖_F² / ‖A‖₂².</param>
+/// <param name="Effective">The effective rank: exp of the entropy of p_i = σ_i / Σσ (Roy and Vetterli 2007).</param>
+/// <param name="EffectiveEnergy">The effective rank with p_i = σ_i² / Σσ².</param>
+/// <param name="Energy90">
+/// The smallest k for which σ_1² + … + σ_k² is at least 90 % of the total; null if the computed values do not reach it.
+/// </param>
 public sealed record SpectrumRank(double Stable, double Effective, double EffectiveEnergy, int? Energy90)
 {
     private const double Whole = 1 - 1e-9; // of the energy: then the values left out change no digit that is printed

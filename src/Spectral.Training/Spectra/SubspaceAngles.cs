@@ -4,12 +4,12 @@ using Spectral.Training.Numerics;
 namespace Spectral.Training.Spectra;
 
 /// <summary>
-/// Principal angles between the spans of the first (or last) k singular vectors before and after, on both sides.
+/// The principal angles between the spans of the first (or last) k singular vectors before and after, on both sides.
 /// </summary>
-/// <param name="K">Dimension.</param>
+/// <param name="K">The dimension k of the spans.</param>
 /// <param name="Bottom">Whether these are the last vectors.</param>
-/// <param name="Left">Of the left vectors, in R^out.</param>
-/// <param name="Right">Of the right vectors, in R^in.</param>
+/// <param name="Left">The angles between left vectors, in R^out.</param>
+/// <param name="Right">The angles between right vectors, in R^in.</param>
 public sealed record SubspaceAngles(int K, bool Bottom, SubspaceSide Left, SubspaceSide Right)
 {
     internal static SubspaceAngles Of(MatrixPair pair, int k, bool bottom, Device device)
@@ -23,7 +23,9 @@ public sealed record SubspaceAngles(int K, bool Bottom, SubspaceSide Left, Subsp
         );
     }
 
-    /// <summary>(1/k) ‖X Yᵀ‖_F² of orthonormal rows: the mean squared cosine of the principal angles.</summary>
+    /// <summary>
+    /// Returns (1/k) ‖X Yᵀ‖_F² for orthonormal rows: the mean squared cosine of the principal angles.
+    /// </summary>
     internal static double Similarity(HostMatrix x, HostMatrix y, int k) =>
         Math.Min(1, x.TakeRows(k).TimesTransposed(y.TakeRows(k)).SquaredNorm() / k);
 }

@@ -5,12 +5,12 @@ using Spectral.Training.Numerics;
 namespace Spectral.Training.Spectra;
 
 /// <summary>The principal angles on one side, in degrees, and their summaries.</summary>
-/// <param name="Angles">Ascending, [k].</param>
-/// <param name="Mean">Mean angle.</param>
-/// <param name="Largest">Largest angle.</param>
-/// <param name="Similarity">Mean squared cosine: 1 for equal spans, 0 for orthogonal ones.</param>
-/// <param name="Geodesic">√Σθ² in radians, the distance on the Grassmannian.</param>
-/// <param name="RandomSimilarity">What two random subspaces have on average: k / dimension.</param>
+/// <param name="Angles">The angles, ascending, [k].</param>
+/// <param name="Mean">The mean angle.</param>
+/// <param name="Largest">The largest angle.</param>
+/// <param name="Similarity">The mean squared cosine: 1 for equal spans, 0 for orthogonal ones.</param>
+/// <param name="Geodesic">The distance on the Grassmannian, √Σθ² in radians.</param>
+/// <param name="RandomSimilarity">The average similarity of two random subspaces, k / dimension.</param>
 public sealed record SubspaceSide(
     double[] Angles,
     double Mean,
@@ -21,13 +21,14 @@ public sealed record SubspaceSide(
 )
 {
     /// <summary>
-    /// Large angles from their cosines, small ones from their sines: each where it is not lost in rounding.
+    /// Computes the angles: large ones from their cosines and small ones from their sines, so that rounding does not
+    /// dominate.
     /// </summary>
     internal static SubspaceSide Of(HostMatrix before, HostMatrix after, Device device)
     {
         int k = before.Rows;
         HostMatrix products = after.TimesTransposed(before);
-        // what of the new vectors lies outside the old span
+        // The part of the new vectors outside the old span.
         HostMatrix outside = after.Plus(products.Times(before), -1);
         double[] cosines = DoubleSvd.ValuesOf(device, products.Values, k, k);
         double[] sines = DoubleSvd.ValuesOf(device, outside.Values, k, before.Columns);

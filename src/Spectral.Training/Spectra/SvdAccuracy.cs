@@ -2,17 +2,21 @@ using Spectral.Training.Numerics;
 
 namespace Spectral.Training.Spectra;
 
-/// <summary>How singular values and vectors were computed, and how far they can be off.</summary>
-/// <param name="Method">exact or randomized.</param>
-/// <param name="Computed">How many triplets.</param>
-/// <param name="Truncated">Fewer than there are.</param>
-/// <param name="BaseResidual">Bound of the spectral norm of what the base's triplets leave out (with probability 1 −
-/// 10⁻¹⁰ where randomized).</param>
-/// <param name="TunedResidual">Of the tuned weight.</param>
-/// <param name="ChangeResidual">Of the update.</param>
-/// <param name="BaseErrors">Within so much of each value of the base there is a singular value; empty where all are
-/// within the residual, rounding.</param>
-/// <param name="TunedErrors">Of the tuned weight.</param>
+/// <summary>The method by which singular values and vectors were computed, and bounds on their errors.</summary>
+/// <param name="Method">The method: exact or randomized.</param>
+/// <param name="Computed">The number of triplets computed.</param>
+/// <param name="Truncated">Whether fewer triplets were computed than there are.</param>
+/// <param name="BaseResidual">
+/// A bound on the spectral norm of the part of the base that its triplets leave out (with probability 1 − 10⁻¹⁰ if
+/// randomized).
+/// </param>
+/// <param name="TunedResidual">The same bound for the tuned weight.</param>
+/// <param name="ChangeResidual">The same bound for the update.</param>
+/// <param name="BaseErrors">
+/// A bound on the distance of each value of the base to a singular value; empty if all are within the residual, i.e.
+/// exact up to rounding.
+/// </param>
+/// <param name="TunedErrors">The same bounds for the tuned weight.</param>
 public sealed record SvdAccuracy(
     string Method,
     int Computed,

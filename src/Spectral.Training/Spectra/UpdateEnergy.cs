@@ -3,20 +3,23 @@ using Spectral.Training.Numerics;
 namespace Spectral.Training.Spectra;
 
 /// <summary>
-/// Where the energy ‖Δ‖_F² of an update lies in the base's singular vectors: T is the span of the first k, B its
-/// orthogonal complement in R^out or R^in. The first letter is the left side. Shares add up to 1.
+/// The distribution of an update's energy ‖Δ‖_F² over the base's singular vectors. T is the span of the first k
+/// vectors, B its orthogonal complement, in R^out or R^in. The first part of a name is the left side. The shares add up
+/// to 1.
 /// </summary>
-/// <param name="K">Dimension of T.</param>
-/// <param name="TopTop">‖U_kᵀ Δ V_k‖² / ‖Δ‖².</param>
-/// <param name="TopBottom">From the rest of the inputs into the top outputs.</param>
-/// <param name="BottomTop">From the top inputs into the rest of the outputs.</param>
-/// <param name="BottomBottom">Outside both.</param>
-/// <param name="RandomTopTop">What a random Δ has on average: (k/out)(k/in).</param>
-/// <param name="RandomTopBottom">(k/out)(1 − k/in).</param>
-/// <param name="RandomBottomTop">(1 − k/out)(k/in).</param>
-/// <param name="RandomBottomBottom">(1 − k/out)(1 − k/in).</param>
-/// <param name="Diagonal">Share of U_kᵀ Δ V_k's energy on its diagonal: scaling of the triplets as opposed to mixing
-/// them. 1/k for a random Δ.</param>
+/// <param name="K">The dimension k of T.</param>
+/// <param name="TopTop">The share from top inputs into top outputs, ‖U_kᵀ Δ V_k‖² / ‖Δ‖².</param>
+/// <param name="TopBottom">The share from the rest of the inputs into the top outputs.</param>
+/// <param name="BottomTop">The share from the top inputs into the rest of the outputs.</param>
+/// <param name="BottomBottom">The share outside both.</param>
+/// <param name="RandomTopTop">The average share of a random Δ, (k/out)(k/in).</param>
+/// <param name="RandomTopBottom">The average share of a random Δ, (k/out)(1 − k/in).</param>
+/// <param name="RandomBottomTop">The average share of a random Δ, (1 − k/out)(k/in).</param>
+/// <param name="RandomBottomBottom">The average share of a random Δ, (1 − k/out)(1 − k/in).</param>
+/// <param name="Diagonal">
+/// The share of the energy of U_kᵀ Δ V_k on its diagonal, which scales triplets instead of mixing them; 1/k for a
+/// random Δ.
+/// </param>
 public sealed record UpdateEnergy(
     int K,
     double TopTop,
@@ -30,7 +33,7 @@ public sealed record UpdateEnergy(
     double Diagonal
 )
 {
-    /// <summary>For several k, each at most the number of triplets known.</summary>
+    /// <summary>Computes the shares for several k, each at most the number of known triplets.</summary>
     internal static UpdateEnergy[] Of(MatrixPair pair, IReadOnlyList<int> ranks)
     {
         if (ranks.Count == 0)

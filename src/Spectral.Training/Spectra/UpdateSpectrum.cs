@@ -3,11 +3,14 @@ using Spectral.Training.Numerics;
 namespace Spectral.Training.Spectra;
 
 /// <summary>
-/// The singular values of the update itself, and how its leading vectors lie in the base's leading subspaces.
+/// The singular values of the update itself, and the position of its leading vectors relative to the base's leading
+/// subspaces.
 /// </summary>
-/// <param name="Values">σ of Δ, descending.</param>
-/// <param name="Vectors">r: how many of its leading vectors are compared, those of 90 % of its energy.</param>
-/// <param name="Alignment">By k.</param>
+/// <param name="Values">The singular values σ of Δ, descending.</param>
+/// <param name="Vectors">
+/// The number r of leading vectors that are compared; they hold 90 % of the update's energy.
+/// </param>
+/// <param name="Alignment">The alignment with the base, one entry for each k.</param>
 public sealed record UpdateSpectrum(double[] Values, int Vectors, IReadOnlyList<UpdateAlignment> Alignment)
 {
     internal static UpdateSpectrum Of(MatrixPair pair, Triplets change, SpectrumRank rank, IReadOnlyList<int> ranks)

@@ -4,60 +4,63 @@ using Spectral.Training.Numerics;
 namespace Spectral.Training.Spectra;
 
 /// <summary>
-/// How the singular values changed, by index; index 0 is the largest value. NaN where a base value is rounding.
+/// The changes of the singular values by index, where index 0 is the largest value. NaN where a base value is only
+/// rounding error.
 /// </summary>
 public sealed record ValueChange
 {
     private const int Directions = 8;
 
-    /// <summary>σ of the base, [k].</summary>
+    /// <summary>The singular values σ0 of the base, [k].</summary>
     public required double[] Base { get; init; }
 
-    /// <summary>σ of the tuned weight, [k].</summary>
+    /// <summary>The singular values σ1 of the tuned weight, [k].</summary>
     public required double[] Tuned { get; init; }
 
-    /// <summary>δ_i = σ1_i − σ0_i.</summary>
+    /// <summary>The changes δ_i = σ1_i − σ0_i, [k].</summary>
     public required double[] Change { get; init; }
 
-    /// <summary>ρ_i = δ_i / σ0_i.</summary>
+    /// <summary>The relative changes ρ_i = δ_i / σ0_i, [k].</summary>
     public required double[] Relative { get; init; }
 
     /// <summary>
-    /// u_iᵀ Δ v_i in the base's vectors: the change to first order. What δ_i has beyond it comes from turned vectors.
+    /// The first-order changes u_iᵀ Δ v_i in the base's vectors, [k]. The rest of δ_i comes from turned vectors.
     /// </summary>
     public required double[] FirstOrder { get; init; }
 
-    /// <summary>Correlation (Pearson) of <see cref="Change"/> with <see cref="FirstOrder"/>.</summary>
+    /// <summary>The Pearson correlation of <see cref="Change"/> with <see cref="FirstOrder"/>.</summary>
     public required double FirstOrderCorrelation { get; init; }
 
     /// <summary>
-    /// Positions, counted from 1, of the largest |u_iᵀ Δ v_i| / σ0_i, largest first: the task-specific directions of
-    /// LoRA-Dash.
+    /// The positions, counted from 1, of the largest |u_iᵀ Δ v_i| / σ0_i, largest first: the task-specific directions
+    /// of LoRA-Dash.
     /// </summary>
     public required int[] TaskDirections { get; init; }
 
-    /// <summary>Share of the indices with ρ_i above 0.</summary>
+    /// <summary>The share of indices with ρ_i above 0.</summary>
     public required double SharePositive { get; init; }
 
-    /// <summary>Mean ρ over 20 equal parts of the spectrum, so that spectra of different length compare.</summary>
+    /// <summary>
+    /// The mean ρ in each of 20 equal parts of the spectrum, [20], which makes spectra of different lengths comparable.
+    /// </summary>
     public required double[] Profile { get; init; }
 
-    /// <summary>δ_1 / ‖Δ‖₂: 1 when the update is along the first pair of vectors.</summary>
+    /// <summary>The ratio δ_1 / ‖Δ‖₂; 1 if the update is along the first pair of vectors.</summary>
     public required double FirstRatio { get; init; }
 
-    /// <summary>max |δ_i|, at most <see cref="SpectralBound"/> (Weyl).</summary>
+    /// <summary>The largest change max |δ_i|, at most <see cref="SpectralBound"/> (Weyl).</summary>
     public required double LargestChange { get; init; }
 
-    /// <summary>‖Δ‖₂.</summary>
+    /// <summary>The spectral norm ‖Δ‖₂ of the update, which bounds every |δ_i|.</summary>
     public required double SpectralBound { get; init; }
 
-    /// <summary>√Σ δ_i², at most <see cref="FrobeniusBound"/> (Mirsky).</summary>
+    /// <summary>The Euclidean norm of the changes √Σ δ_i², at most <see cref="FrobeniusBound"/> (Mirsky).</summary>
     public required double ChangeNorm { get; init; }
 
-    /// <summary>‖Δ‖_F.</summary>
+    /// <summary>The Frobenius norm ‖Δ‖_F of the update, which bounds the norm of the changes.</summary>
     public required double FrobeniusBound { get; init; }
 
-    /// <summary>Both inequalities hold, up to the errors of the values: a check of the arithmetic.</summary>
+    /// <summary>Whether both inequalities hold, up to the errors of the values. This checks the arithmetic.</summary>
     public required bool BoundsHold { get; init; }
 
     internal static ValueChange Of(MatrixPair pair, Triplets change)

@@ -2,48 +2,54 @@ using Spectral.Training.Numerics;
 
 namespace Spectral.Training.Spectra;
 
-/// <summary>How far singular vectors turned, by index; index 0 belongs to the largest value.</summary>
+/// <summary>The turning of singular vectors by index, where index 0 belongs to the largest value.</summary>
 public sealed record VectorAlignment
 {
-    /// <summary>|u0_i · u1_i|.</summary>
+    /// <summary>The |cos| between left vectors of the same index, |u0_i · u1_i|, [k].</summary>
     public required double[] MatchedLeft { get; init; }
 
-    /// <summary>|v0_i · v1_i|.</summary>
+    /// <summary>The |cos| between right vectors of the same index, |v0_i · v1_i|, [k].</summary>
     public required double[] MatchedRight { get; init; }
 
     /// <summary>
-    /// max_j |u0_j · u1_i|: neighbours that swapped places have small matched and large best cosines.
+    /// The |cos| of each tuned left vector to the most similar base vector, max_j |u0_j · u1_i|, [k]. Neighbours that
+    /// swapped places have small matched and large best cosines.
     /// </summary>
     public required double[] BestLeft { get; init; }
 
-    /// <summary>The position j of the best match, counted from 1.</summary>
+    /// <summary>The position j of the best match on the left, counted from 1, [k].</summary>
     public required int[] BestLeftPosition { get; init; }
 
-    /// <summary>max_j |v0_j · v1_i|.</summary>
+    /// <summary>
+    /// The |cos| of each tuned right vector to the most similar base vector, max_j |v0_j · v1_i|, [k].
+    /// </summary>
     public required double[] BestRight { get; init; }
 
-    /// <summary>The position j of the best match, counted from 1.</summary>
+    /// <summary>The position j of the best match on the right, counted from 1, [k].</summary>
     public required int[] BestRightPosition { get; init; }
 
-    /// <summary>g_i = min(σ0_{i−1} − σ0_i, σ0_i − σ0_{i+1}) / σ0_i, over the neighbours that there are.</summary>
+    /// <summary>
+    /// The relative gap to the nearest neighbouring base value, g_i = min(σ0_{i−1} − σ0_i, σ0_i − σ0_{i+1}) / σ0_i,
+    /// [k]. Missing neighbours are ignored.
+    /// </summary>
     public required double[] Gap { get; init; }
 
     /// <summary>
-    /// Whether a neighbouring base value is closer than ‖Δ‖₂: the vector alone then means nothing (Davis-Kahan, Wedin),
-    /// and <see cref="StableLeft"/> compares the span of its cluster.
+    /// Whether a neighbouring base value is closer than ‖Δ‖₂, [k]. A single vector is then meaningless (Davis-Kahan,
+    /// Wedin), and <see cref="StableLeft"/> compares the span of its cluster.
     /// </summary>
     public required bool[] Clustered { get; init; }
 
-    /// <summary>The runs of neighbours that are closer than ‖Δ‖₂.</summary>
+    /// <summary>The clusters: runs of neighbours that are closer than ‖Δ‖₂.</summary>
     public required IReadOnlyList<VectorCluster> Clusters { get; init; }
 
     /// <summary>
-    /// The matched |cos| of a vector on its own, and for each in a cluster the root mean square cosine between the
-    /// spans of the cluster.
+    /// The |cos| of left vectors, [k]: the matched one of a vector outside clusters, and the root mean square cosine
+    /// between the spans of its cluster otherwise.
     /// </summary>
     public required double[] StableLeft { get; init; }
 
-    /// <summary>The same on the right.</summary>
+    /// <summary>The |cos| of right vectors, [k], computed as in <see cref="StableLeft"/>.</summary>
     public required double[] StableRight { get; init; }
 
     internal static VectorAlignment Of(MatrixPair pair, double updateNorm)
@@ -96,7 +102,7 @@ public sealed record VectorAlignment
         };
     }
 
-    /// <summary>|cos| of vectors of one index, row by row.</summary>
+    /// <summary>Returns the |cos| of vectors of the same index, row by row.</summary>
     internal static double[] Matched(HostMatrix x, HostMatrix y) =>
         [.. Enumerable.Range(0, x.Rows).Select(i => Math.Min(1, Math.Abs(HostMatrix.Dot(x.Row(i), y.Row(i)))))];
 
@@ -135,8 +141,8 @@ public sealed record VectorAlignment
                 .Select(gap => double.IsFinite(gap) ? gap : double.NaN),
         ];
 
-    // Where the spectrum is cut off, the neighbour of the last value is not known: it counts as clustered, alone if
-    // need be.
+    // If the spectrum is cut off, the neighbour of the last value is unknown. That value counts as clustered, alone if
+    // necessary.
     private static IEnumerable<(int First, int Last)> Runs(double[] values, double updateNorm, bool truncated)
     {
         for (int first = 0, last; first < values.Length; first = last + 1)

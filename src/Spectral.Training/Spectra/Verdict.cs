@@ -3,62 +3,69 @@ using System.Globalization;
 namespace Spectral.Training.Spectra;
 
 /// <summary>
-/// What the numbers of one matrix say about three claims, by the thresholds of <see cref="SpectraOptions"/>. Null:
-/// cannot be said, because nothing changed, the change is near the rounding floor, there were no draws, or the matrix
-/// is too small.
+/// The conclusions from the numbers of one matrix about three claims, by the thresholds of
+/// <see cref="SpectraOptions"/>. Null: undecided, because nothing changed, the change is close to the rounding floor,
+/// there were no draws, or the matrix is too small.
 /// </summary>
 public sealed record Verdict
 {
-    /// <summary>Every entry is what it was.</summary>
+    /// <summary>Whether no entry changed.</summary>
     public required bool Unchanged { get; init; }
 
-    /// <summary>The update is well above the rounding of the stored types.</summary>
+    /// <summary>Whether the update is well above the rounding of the stored types.</summary>
     public required bool Measurable { get; init; }
 
     /// <summary>
-    /// A_k is significantly above that of random updates of either kind, and the top 1 % of the values grew relatively
-    /// by a multiple of what the lower half changed.
+    /// Whether A_k is significantly above that of random updates of either kind, and the relative growth of the top 1 %
+    /// of the values is a multiple of the change of the lower half.
     /// </summary>
     public required bool? AmplifiesTop { get; init; }
 
     /// <summary>
-    /// The spans of the top k vectors turned significantly more than random updates of either kind turn them, and by a
-    /// multiple of what rounding turns. Against the middle of the spectrum no such claim is possible: where values lie
-    /// close together any update turns single vectors.
+    /// Whether the spans of the top k vectors turned significantly more than with random updates of either kind, and a
+    /// multiple of what rounding causes. No such claim is possible about the middle of the spectrum: where values are
+    /// close together, any update turns single vectors.
     /// </summary>
     public required bool? ReorientsTop { get; init; }
 
     /// <summary>
-    /// The update has less of its energy outside the top k on both sides than random ones, and the lower half of the
+    /// Whether the update has less energy outside the top k on both sides than random ones, and the lower half of the
     /// values hardly changed.
     /// </summary>
     public required bool? RestStable { get; init; }
 
-    /// <summary>z of A_k: the smaller of the two kinds of random updates.</summary>
+    /// <summary>The z value of A_k, the smaller one of the two kinds of random updates.</summary>
     public required double AmplificationZ { get; init; }
 
-    /// <summary>Mean ρ of the top 1 %.</summary>
+    /// <summary>The mean ρ of the top 1 % of the values.</summary>
     public required double TopRelative { get; init; }
 
-    /// <summary>Mean ρ of the lower half, or of the lowest range that was computed.</summary>
+    /// <summary>The mean ρ of the lower half, or of the lowest range that was computed.</summary>
     public required double RestRelative { get; init; }
 
-    /// <summary>Mean |ρ| of the same.</summary>
+    /// <summary>The mean |ρ| of the same range as <see cref="RestRelative"/>.</summary>
     public required double RestMagnitude { get; init; }
 
-    /// <summary>z of that: the one nearer to 0.</summary>
+    /// <summary>
+    /// The z value of <see cref="RestMagnitude"/>, the one closer to 0 of the two kinds of random updates.
+    /// </summary>
     public required double RestMagnitudeZ { get; init; }
 
-    /// <summary>1 − mean squared cosine between the spans of the top k vectors, both sides together.</summary>
+    /// <summary>
+    /// The turning of the top: 1 − mean squared cosine between the spans of the top k vectors, averaged over both
+    /// sides.
+    /// </summary>
     public required double TopTurned { get; init; }
 
-    /// <summary>z of that: the smaller of the two kinds.</summary>
+    /// <summary>The z value of <see cref="TopTurned"/>, the smaller one of the two kinds of random updates.</summary>
     public required double TopTurnedZ { get; init; }
 
-    /// <summary>z of the energy outside the top k on both sides: the larger of the two kinds.</summary>
+    /// <summary>
+    /// The z value of the energy outside the top k on both sides, the larger one of the two kinds of random updates.
+    /// </summary>
     public required double BottomEnergyZ { get; init; }
 
-    /// <summary>The same in words, a line each.</summary>
+    /// <summary>The conclusions in words, one line each.</summary>
     public required IReadOnlyList<string> Lines { get; init; }
 
     internal static Verdict Of(MatrixPair pair, NullModel chance, NoiseFloor noise, int topK, SpectraOptions options)

@@ -1,6 +1,6 @@
 namespace Spectral.Training.Spectra;
 
-/// <summary>How many matrices a claim holds for, does not hold for, and cannot be judged for.</summary>
+/// <summary>The numbers of matrices for which a claim holds, does not hold, and is undecided.</summary>
 public sealed record VerdictCount(int Holds, int Fails, int Unknown)
 {
     internal static VerdictCount Of(IEnumerable<bool?> verdicts)

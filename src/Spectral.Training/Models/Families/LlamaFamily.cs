@@ -3,7 +3,7 @@ using Spectral.Training.IO;
 
 namespace Spectral.Training.Models.Families;
 
-/// <summary>Llama (Touvron et al., 2023) and what shares its <c>model_type</c>.</summary>
+/// <summary>Llama (Touvron et al., 2023) and models with the same <c>model_type</c>.</summary>
 internal sealed class LlamaFamily : LlamaLayout
 {
     private const string AttentionBias = "attention_bias";

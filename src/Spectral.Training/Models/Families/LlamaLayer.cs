@@ -4,19 +4,19 @@ using Spectral.Training.Optim;
 namespace Spectral.Training.Models.Families;
 
 /// <summary>
-/// The block of Llama (Touvron et al., 2023): attention and a gated MLP, each behind an RMSNorm and with a residual.
+/// The block of Llama (Touvron et al., 2023): attention and a gated MLP, each after an RMSNorm and with a residual.
 /// </summary>
 internal sealed class LlamaLayer : DecoderLayer
 {
     public required Parameter InputNorm { get; init; }
     public required Parameter PostAttentionNorm { get; init; }
 
-    /// <summary>q, k and v.</summary>
+    /// <summary>The projections q, k and v, in this order.</summary>
     public required SiblingLinears Projections { get; init; }
 
     public required Linear Output { get; init; }
 
-    /// <summary>Gate and up.</summary>
+    /// <summary>The gate and up projections of the MLP, in this order.</summary>
     public required SiblingLinears Gates { get; init; }
 
     public required Linear Down { get; init; }

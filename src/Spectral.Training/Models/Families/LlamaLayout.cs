@@ -1,6 +1,6 @@
 namespace Spectral.Training.Models.Families;
 
-/// <summary>Families whose layers have the names, the shapes and the formula of Llama's.</summary>
+/// <summary>The base of families whose layers have the names, the shapes and the formula of Llama's.</summary>
 internal abstract class LlamaLayout : ModelFamily
 {
     private const string InputNorm = "input_layernorm";

@@ -4,8 +4,8 @@ using Spectral.Training.IO;
 namespace Spectral.Training.Models.Families;
 
 /// <summary>
-/// Qwen2 (Yang et al., 2024): Llama's layers with biases on q, k and v, and a sliding window, if there is one, in the
-/// upper layers alone.
+/// Qwen2 (Yang et al., 2024): Llama's layers with biases on q, k and v, and an optional sliding window only in the
+/// upper layers.
 /// </summary>
 internal sealed class Qwen2Family : LlamaLayout
 {

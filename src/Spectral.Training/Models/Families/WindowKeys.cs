@@ -3,21 +3,21 @@ using Spectral.Training.IO;
 
 namespace Spectral.Training.Models.Families;
 
-/// <summary>The key by which families say how far attention looks back.</summary>
+/// <summary>Reads and writes the key with which families limit how far attention looks back.</summary>
 internal static class WindowKeys
 {
-    /// <summary>The key; null means no window.</summary>
+    /// <summary>The key. The value null means no window.</summary>
     public const string Window = "sliding_window";
 
     private const int Default = 4096;
 
-    /// <summary>The window; 0 = none. An absent key is the default of transformers.</summary>
-    /// <exception cref="InputException">It is not a whole number from 0 on.</exception>
+    /// <summary>Reads the window; 0: none. An absent key means transformers' default.</summary>
+    /// <exception cref="InputException">The value is not a whole number of at least 0.</exception>
     public static int Read(JsonFields fields) =>
         fields.IsGiven(Window) ? fields.Integer(Window, 0, int.MaxValue) ?? 0 : Default;
 
-    /// <summary>Refuses an impossible window also where the family has none.</summary>
-    /// <exception cref="InputException">It is not a whole number from 0 on.</exception>
+    /// <summary>Refuses an impossible window even if the family has no window.</summary>
+    /// <exception cref="InputException">The value is not a whole number of at least 0.</exception>
     public static void Check(JsonFields fields) => fields.Integer(Window, 0, int.MaxValue);
 
     /// <summary>Writes the window of a config.</summary>
