@@ -156,7 +156,7 @@ public sealed partial class Trainer : IDisposable
                 RequireFinite();
             EndStep(evaluation, callbacks, cancellation);
         }
-        return Result ??= Progress.ToResult(); // a restored run may have been done already
+        return Result ??= Progress.ToResult(); // a restored run may already be complete
     }
 
     /// <summary>

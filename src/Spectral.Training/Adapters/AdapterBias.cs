@@ -3,7 +3,7 @@ namespace Spectral.Training.Adapters;
 /// <summary>Which biases of a model an adapter trains.</summary>
 public enum AdapterBias
 {
-    /// <summary>No bias trains.</summary>
+    /// <summary>No bias of the model trains.</summary>
     None,
 
     /// <summary>The biases of the adapted layers train.</summary>

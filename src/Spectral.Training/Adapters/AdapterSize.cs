@@ -57,7 +57,7 @@ public static class AdapterSize
         }
 
         if (best is null)
-            Trainable(method, modules, options); // says why
+            Trainable(method, modules, options); // throws with the reason
         return best?.Options ?? options;
 
         void Try(int rank)

@@ -41,7 +41,7 @@ namespace Spectral.Training.Autograd;
 /// </example>
 public abstract class Node
 {
-    private Tensor?[] _saved = []; // most nodes keep none, some a dozen
+    private Tensor?[] _saved = []; // most nodes save none, a few a dozen
     private int _savedCount;
     private ColumnRange? _gradient;
     private bool _borrowed;

@@ -26,7 +26,7 @@ internal sealed class IncrementalPca : LinearObserver
     private float[] _vectors = [];
     private float[] _values = [];
     private long _seen;
-    private double _total; // sum of squares around the mean, of all components
+    private double _total; // sum of squares around the mean over all components
 
     /// <summary>Starts without any rows.</summary>
     /// <param name="name">The layer, for messages and random numbers.</param>

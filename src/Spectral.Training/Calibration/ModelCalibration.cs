@@ -109,7 +109,7 @@ public sealed class ModelCalibration : ICalibration
             .Select(linear => linear.Siblings)
             .Distinct()
             .Where(siblings => _directions.GetValueOrDefault((siblings, similarity, labelled)).Count < count)
-            .ToArray(); // a result for more serves
+            .ToArray(); // a result with more directions can be used too
         if (inputs.Length > 0)
         {
             IncrementalPca[] observers =

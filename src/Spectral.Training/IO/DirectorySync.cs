@@ -11,7 +11,7 @@ internal static partial class DirectorySync
 {
     private const int ReadOnly = 0;
     private const int AccessDenied = 13;
-    private const int InvalidArgument = 22; // the same numbers on all systems that have the calls
+    private const int InvalidArgument = 22; // these numbers are the same on all systems with these calls
 
     /// <summary>Waits until renames, new files and deletions in a folder are on the disk.</summary>
     /// <exception cref="IOException">The system reports that they could not be flushed.</exception>
@@ -21,7 +21,7 @@ internal static partial class DirectorySync
             return;
         int folder = Open(directory, ReadOnly);
         if (folder < 0 && Marshal.GetLastPInvokeError() == AccessDenied)
-            return; // a folder that may be written to and not listed
+            return; // a folder that may be written to but not listed
         if (folder < 0)
             throw Failure(directory);
         try

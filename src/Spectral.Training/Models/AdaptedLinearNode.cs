@@ -97,7 +97,7 @@ internal sealed class AdaptedLinearNode : Node
         for (int i = 0; i < _projected.Length; i++)
         {
             AdapterPart part = _adapter.Parts[i];
-            foreach (int place in part.Places) // unused outputs of adapted siblings are rare: zeros will do
+            foreach (int place in part.Places) // unused outputs of adapted siblings are rare; zeros cost little
                 _gradients[place] ??= Own(Tensor.Zeros(like.Device, (_rows, _siblings.Layers[place].Out), like.DType));
             foreach ((int place, AdapterCore core) in part.Places.Zip(part.Cores))
                 _gradients[place] = Unscale(core, place, _gradients[place]!);

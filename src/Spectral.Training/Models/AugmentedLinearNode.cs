@@ -17,7 +17,7 @@ internal sealed class AugmentedLinearNode : Node
     private readonly Node? _input;
     private readonly Tensor? _x;
     private readonly Tensor? _projected;
-    private readonly Tensor?[] _gradients; // of layers without an adapter
+    private readonly Tensor?[] _gradients; // only those of layers without an adapter
     private readonly bool[] _given;
     private readonly int _rows;
     private Tensor? _dy; // [N, OutputStride]

@@ -72,7 +72,7 @@ internal sealed class ModelParameters : IDisposable
             else if (parameter.Name.EndsWith("norm.weight", StringComparison.Ordinal))
                 parameter.Master.CopyFrom(Enumerable.Repeat(1f, (int)parameter.Master.Count).ToArray());
             else if (!trains)
-                parameter.Master.Clear(); // masters of a set begin as zeros
+                parameter.Master.Clear(); // masters in a set are zero from the start
         }
         parameters.Trained?.NotifyChanged();
         return parameters;

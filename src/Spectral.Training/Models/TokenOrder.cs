@@ -8,7 +8,7 @@ namespace Spectral.Training.Models;
 /// </summary>
 public sealed class TokenOrder : IDisposable
 {
-    private const int None = -1; // an id that no row has: left out
+    private const int None = -1; // an id without a row, which is ignored
 
     /// <summary>Sorts the tokens and copies the order to the device.</summary>
     /// <param name="device">The device.</param>

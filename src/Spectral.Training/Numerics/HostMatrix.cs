@@ -7,7 +7,7 @@ namespace Spectral.Training.Numerics;
 /// </summary>
 internal sealed class HostMatrix
 {
-    private const long ParallelFlops = 1 << 24; // below that starting threads costs more than it saves
+    private const long ParallelFlops = 1 << 24; // below this, starting threads costs more than it saves
 
     public HostMatrix(int rows, int columns, double[]? values = null)
     {

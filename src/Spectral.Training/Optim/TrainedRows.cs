@@ -66,6 +66,6 @@ internal sealed class TrainedRows : IDisposable
         Gemm.Run(Gemm.Transposed(picked), x, Gradient!, 1, 1);
     }
 
-    /// <summary>Disposes the table.</summary>
+    /// <summary>Disposes the copied table. The rows belong to the caller.</summary>
     public void Dispose() => Table.Dispose();
 }

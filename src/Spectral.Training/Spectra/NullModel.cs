@@ -10,8 +10,8 @@ namespace Spectral.Training.Spectra;
 /// <param name="Comparisons">The comparisons, one for each quantity.</param>
 public sealed record NullModel(int Draws, IReadOnlyList<NullComparison> Comparisons)
 {
-    private const int RoundingDraws = 3; // only a mean is wanted, and it varies little
-    private const long BatchElements = 1L << 26; // of doubles on the host
+    private const int RoundingDraws = 3; // enough for a mean that varies little
+    private const long BatchElements = 1L << 26; // in doubles on the host
 
     /// <summary>The comparison of one quantity, by its name and, if it has them, top size and range.</summary>
     internal NullComparison this[string name, int? k = null, string? bin = null] =>

@@ -12,7 +12,7 @@ namespace Spectral.Training.Spectra;
 /// </param>
 public sealed record SpectrumRank(double Stable, double Effective, double EffectiveEnergy, int? Energy90)
 {
-    private const double Whole = 1 - 1e-9; // of the energy: then the values left out change no digit that is printed
+    private const double Whole = 1 - 1e-9; // share of the energy above which the other values change no printed digit
 
     internal static SpectrumRank Of(ReadOnlySpan<double> values, double squaredNorm, bool truncated)
     {

@@ -2,7 +2,7 @@ using Spectral.Training.IO;
 
 namespace Spectral.Training.Tokenization;
 
-/// <summary>A token that is cut out of the text as a whole, before merges.</summary>
+/// <summary>A token that is matched in the text as a whole, before merges.</summary>
 internal sealed record AddedToken(
     int Id,
     string Content,
@@ -14,11 +14,11 @@ internal sealed record AddedToken(
 )
 {
     /// <summary>
-    /// The most characters: at each place of a text that begins like the token, so many are compared.
+    /// The largest number of characters. At each place where a text begins like the token, this many are compared.
     /// </summary>
     public const int Longest = 1024;
 
-    /// <summary>Reads a token as tokenizers write it, with an id from elsewhere.</summary>
+    /// <summary>Reads a token in the format of Hugging Face's tokenizers, with a separately given id.</summary>
     public static AddedToken Read(JsonFields fields, int id)
     {
         bool special = fields.Boolean("special") ?? false;
@@ -35,8 +35,8 @@ internal sealed record AddedToken(
         );
     }
 
-    /// <summary>Checks that a token is not too long to look for.</summary>
-    /// <exception cref="InputException">It is.</exception>
+    /// <summary>Checks that a token is not too long to search for.</summary>
+    /// <exception cref="InputException">The token is too long.</exception>
     public static void RequireLength(string content, string file)
     {
         if (content.Length > Longest)

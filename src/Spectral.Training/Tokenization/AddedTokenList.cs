@@ -4,11 +4,11 @@ using Spectral.Training.IO;
 namespace Spectral.Training.Tokenization;
 
 /// <summary>
-/// The added tokens of a tokenizer's files, each content once, with the ids that the Rust core gives them: a token of
-/// the vocabulary keeps its id, any other takes the next that is free. Ids in files are not heeded, as in the core and
-/// so in transformers; where they are others, a warning says so.
+/// Collects the added tokens of a tokenizer's files, each content once, with the ids that the Rust core gives them: a
+/// token of the vocabulary keeps its id, and any other gets the next free one. Ids in files are ignored, as in the core
+/// and thus in transformers. A warning reports where they differ.
 /// </summary>
-/// <param name="vocabulary">Ids of the model's tokens.</param>
+/// <param name="vocabulary">The ids of the model's tokens.</param>
 /// <param name="warnings">Receives a line for each file with other ids.</param>
 internal sealed class AddedTokenList(IReadOnlyDictionary<string, int> vocabulary, List<string> warnings)
 {
@@ -16,21 +16,21 @@ internal sealed class AddedTokenList(IReadOnlyDictionary<string, int> vocabulary
     private readonly Dictionary<string, int> _places = [];
     private readonly HashSet<string> _mentioned = [];
 
-    /// <summary>The tokens.</summary>
+    /// <summary>The tokens collected so far, with their final ids.</summary>
     public IReadOnlyList<AddedToken> Tokens => _tokens;
 
-    /// <summary>Whether there is a token with this content.</summary>
+    /// <summary>Returns whether there is a token with this content.</summary>
     public bool Has(string content) => _places.ContainsKey(content);
 
-    /// <summary>Adds the tokens of one list. Those without content do not count, as in the core.</summary>
+    /// <summary>Adds the tokens of one list. Those without content are ignored, as in the core.</summary>
     /// <param name="more">The tokens in the order in which they are numbered.</param>
-    /// <param name="file">The file that their ids are from; null when they have none.</param>
+    /// <param name="file">The file from which the ids come; null if they have none.</param>
     /// <param name="replaces">
-    /// Whether the flags given here count for a token that is there already. It remains special if it was.
+    /// Whether the flags given here replace those of an existing token. A special token stays special.
     /// </param>
     public void Add(IEnumerable<AddedToken> more, string? file, bool replaces)
     {
-        // The core looks for the highest id once for a whole list.
+        // The core determines the highest id once for a whole list.
         int next = Math.Max(vocabulary.Count, _tokens.Select(token => token.Id).DefaultIfEmpty(-1).Max() + 1);
         List<(AddedToken Token, int Id)> others = [];
         foreach (AddedToken token in more.Where(token => token.Content.Length > 0))

@@ -4,8 +4,8 @@ using System.Text;
 namespace Spectral.Training.Tokenization;
 
 /// <summary>
-/// The <c>added_tokens</c> of a tokenizer file. Those not normalized are looked for in the raw text, the others in what
-/// the normalizer makes of the text between them; always the leftmost, then the longest.
+/// Finds the <c>added_tokens</c> of a tokenizer file. Those not normalized are searched for in the raw text, the others
+/// in the normalized text between them. In both cases the leftmost match counts, and of several the longest.
 /// </summary>
 internal sealed class AddedTokens
 {
@@ -22,11 +22,13 @@ internal sealed class AddedTokens
         );
     }
 
-    /// <summary>The text in order: added tokens, and normalized pieces between them.</summary>
+    /// <summary>Splits a text into added tokens and the normalized pieces between them, in order.</summary>
     /// <param name="text">The text.</param>
-    /// <param name="budget">How much longer it may become.</param>
-    /// <param name="atStart">Whether its beginning is one, to steps that ask for it.</param>
-    /// <param name="goesOn">Whether the piece that is there goes on with another text.</param>
+    /// <param name="budget">The limit on how much longer the text may become.</param>
+    /// <param name="atStart">
+    /// Whether its beginning counts as the beginning of a text, for steps that depend on it.
+    /// </param>
+    /// <param name="goesOn">Whether the piece at the beginning continues another text.</param>
     public IEnumerable<(AddedToken? Token, TextPiece Piece)> Split(
         string text,
         GrowthBudget budget,
@@ -60,7 +62,8 @@ internal sealed class AddedTokens
                 continue;
             while (found.StripLeft && start > 0 && char.IsWhiteSpace(text[start - 1]))
                 start--;
-            // What the token before has taken stays with it; one that begins in it counts all the same.
+            // Space that the previous token has taken stays with it. A token that begins within that space still
+            // counts.
             if (found.StripLeft)
                 start = Math.Max(start, done);
             while (found.StripRight && end < text.Length && char.IsWhiteSpace(text[end]))

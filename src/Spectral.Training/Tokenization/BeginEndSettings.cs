@@ -3,10 +3,10 @@ using Spectral.Training.IO;
 namespace Spectral.Training.Tokenization;
 
 /// <summary>
-/// <c>add_bos_token</c> and <c>add_eos_token</c> of a <c>tokenizer_config.json</c>. transformers 4 rebuilds the
-/// post-processor from them for a few tokenizer classes; for all others, and in transformers 5 for these too, that of
-/// tokenizer.json counts. The rule here: where a key is given, it counts for those classes; for others it does not, and
-/// is mentioned if it says something else.
+/// The settings <c>add_bos_token</c> and <c>add_eos_token</c> of a <c>tokenizer_config.json</c>. transformers 4
+/// rebuilds the post-processor from them for a few tokenizer classes. For all others, and in transformers 5 for all
+/// classes, the post-processor of tokenizer.json counts. The rule here: a given key counts for those few classes. For
+/// others it is ignored, with a warning if it says something else.
 /// </summary>
 internal sealed class BeginEndSettings
 {
@@ -35,10 +35,10 @@ internal sealed class BeginEndSettings
 
     private bool Heeds => Heeding.Any(name => _tokenizerClass == name || _tokenizerClass == name + "Fast");
 
-    /// <summary>The post-processor that the settings make of that of tokenizer.json.</summary>
-    /// <param name="own">That of tokenizer.json.</param>
-    /// <param name="begin">Id of the begin token; null where there is none.</param>
-    /// <param name="end">Id of the end token; null where there is none.</param>
+    /// <summary>Returns the post-processor of tokenizer.json, changed as the settings require.</summary>
+    /// <param name="own">The post-processor of tokenizer.json.</param>
+    /// <param name="begin">The id of the begin token; null if there is none.</param>
+    /// <param name="end">The id of the end token; null if there is none.</param>
     /// <param name="warnings">Receives a line where the two differ.</param>
     public PostProcessor Apply(PostProcessor own, int? begin, int? end, List<string> warnings) =>
         new(

@@ -1,9 +1,9 @@
 namespace Spectral.Training.Tokenization;
 
 /// <summary>
-/// Merges the symbols of one piece: always the pair of lowest rank, the leftmost of equals. A linked list and a heap of
-/// candidate places keep a piece of n symbols at O(n log n); candidates that a merge has overtaken are recognised when
-/// they come up.
+/// Merges the symbols of one piece, always the pair of lowest rank and the leftmost of equal ones. A linked list and a
+/// heap of candidates give O(n log n) for n symbols. Candidates that an earlier merge has made invalid are recognised
+/// when they are taken from the heap.
 /// </summary>
 internal sealed class BpeMerger(PairTable merges)
 {
@@ -28,7 +28,7 @@ internal sealed class BpeMerger(PairTable merges)
         _count++;
     }
 
-    /// <summary>Merges what was added, appends the ids that remain and begins a new piece.</summary>
+    /// <summary>Merges the symbols added so far, appends the remaining ids and starts a new piece.</summary>
     public void Run(List<int> ids)
     {
         if (_count > 0)
@@ -69,7 +69,7 @@ internal sealed class BpeMerger(PairTable merges)
             Offer(symbol.Previous);
     }
 
-    // Finds the merge of a symbol with the next one and makes the place a candidate if there is one.
+    // Looks up the merge of a symbol with the next one. If there is one, the place becomes a candidate.
     private void Offer(int at)
     {
         ref Symbol symbol = ref _symbols[at];
@@ -114,8 +114,8 @@ internal sealed class BpeMerger(PairTable merges)
         public int Previous;
         public int Next;
 
-        // With the next symbol. A place in the heap stands for a merge only as long as this is the one it was put there
-        // for.
+        // The merge with the next symbol. A candidate in the heap is valid only while this is the merge for which it
+        // was added.
         public ulong Merge;
     }
 }

@@ -6,12 +6,12 @@ using Spectral.Training.IO;
 namespace Spectral.Training.Tokenization;
 
 /// <summary>
-/// The <c>model</c> of a tokenizer file of type BPE: a vocabulary, and merges in the order in which they are tried.
-/// Safe to use from several threads, each with a merger of its own.
+/// The <c>model</c> of a tokenizer file of type BPE: a vocabulary, and merges in order of precedence. It is thread-safe
+/// if each thread has its own merger.
 /// </summary>
 internal sealed class BpeModel
 {
-    /// <summary>No real vocabulary comes near it.</summary>
+    /// <summary>The largest id, far above those of real vocabularies.</summary>
     public const int LargestId = (1 << 24) - 1;
 
     private const int LongestAffix = 64;
@@ -39,7 +39,7 @@ internal sealed class BpeModel
         _wordSuffix = Affix(fields, "end_of_word_suffix");
         _fuseUnknown = fields.Boolean("fuse_unk") ?? false;
         _ignoreMerges = fields.Boolean("ignore_merges") ?? false;
-        // Where a piece is more than its characters, its parts are not independent.
+        // With an affix, or if whole pieces are looked up, the parts of a piece are not independent.
         if (_continuingPrefix.Length == 0 && _wordSuffix.Length == 0 && !_ignoreMerges)
             _boundaries = new MergeBoundaries(_characters);
         ReadVocabulary(
@@ -60,29 +60,29 @@ internal sealed class BpeModel
 
     public IReadOnlyDictionary<string, int> Vocabulary => _vocabulary;
 
-    /// <summary>Reads the model; another type than BPE is refused by its name.</summary>
+    /// <summary>Reads the model. Types other than BPE are refused by name.</summary>
     public static BpeModel Read(JsonFields root, string file)
     {
         JsonFields fields = root.Object("model") ?? throw root.Wrong("model", "an object of type BPE");
-        // Old files leave the type out; a model with merges can only be BPE.
+        // Old files omit the type. A model with merges can only be BPE.
         if (fields.Text("type") is var type && type != "BPE" && !(type is null && fields.Has("merges")))
             throw fields.Wrong("type", "BPE (no other kind of tokenizer is supported)");
         return new BpeModel(fields, file);
     }
 
-    // Put at each character of a text.
+    // An affix can be added to every character of a text, so its length is limited.
     private static string Affix(JsonFields fields, string key)
     {
         string text = fields.Text(key) ?? "";
         return text.Length <= LongestAffix ? text : throw fields.Wrong(key, $"at most {LongestAffix} characters");
     }
 
-    /// <summary>A working space for one thread; <see cref="Encode"/> needs one.</summary>
+    /// <summary>Creates a merger, the working space that each thread needs for <see cref="Encode"/>.</summary>
     public BpeMerger NewMerger() => new(_merges);
 
     /// <summary>
-    /// Appends the ids of one piece, which merges do not cross. A piece that is <paramref name="inBytes"/> stands for
-    /// its UTF-8 bytes in the byte alphabet; all pieces of a tokenizer do, or none.
+    /// Appends the ids of one piece, which merges do not cross. If <paramref name="inBytes"/>, the piece stands for its
+    /// UTF-8 bytes in the byte alphabet. A tokenizer does this for all of its pieces or for none.
     /// </summary>
     public void Encode(ReadOnlySpan<char> piece, bool inBytes, BpeMerger merger, List<int> ids)
     {
@@ -126,7 +126,8 @@ internal sealed class BpeModel
         merger.Run(ids);
     }
 
-    // An unknown token waits for the next known one, also where bytes come between: the Rust core puts it behind them.
+    // An unknown token is added only before the next known one, even if bytes come in between: the Rust core puts it
+    // after them.
     private void AddSymbols(ReadOnlySpan<char> piece, BpeMerger merger)
     {
         bool waiting = false;
@@ -147,7 +148,8 @@ internal sealed class BpeModel
             merger.Add(_unknown!.Value);
     }
 
-    // The token of one character with what its place in the piece adds to it; negative when there is none.
+    // Returns the token of one character, with the affixes that its place in the piece requires; negative if there is
+    // none.
     private int Symbol(ReadOnlySpan<char> piece, int start, int end)
     {
         if (IsAffixed(piece, start, end))
@@ -163,7 +165,7 @@ internal sealed class BpeModel
     private string Affixed(ReadOnlySpan<char> piece, int start, int end) =>
         $"{(start == 0 ? "" : _continuingPrefix)}{piece[start..end]}{(end < piece.Length ? "" : _wordSuffix)}";
 
-    // All bytes of the character, and of what its place adds to it, as tokens; or none.
+    // Adds all bytes of the character and its affixes as tokens, or none if one of them is not a token.
     private bool AddBytes(ReadOnlySpan<char> piece, int start, int end, BpeMerger merger)
     {
         if (!_byteFallback)

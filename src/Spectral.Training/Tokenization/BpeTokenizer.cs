@@ -6,9 +6,9 @@ using Spectral.Training.IO;
 namespace Spectral.Training.Tokenization;
 
 /// <summary>
-/// A byte-pair tokenizer from a Hugging Face <c>tokenizer.json</c>: byte-level BPE with the split pattern the file
-/// gives (GPT-2, Llama 3, Qwen2 and the like) and byte-fallback BPE (Llama 2, Mistral). Other kinds of tokenizer are
-/// refused by name. Safe to use from several threads.
+/// A byte-pair tokenizer from a Hugging Face <c>tokenizer.json</c>: byte-level BPE with the split pattern of the file
+/// (GPT-2, Llama 3, Qwen2 and the like) and byte-fallback BPE (Llama 2, Mistral). Other kinds of tokenizers are refused
+/// by name. It is thread-safe.
 /// </summary>
 /// <example>
 /// <code>
@@ -92,13 +92,15 @@ public sealed class BpeTokenizer
             throw new InputException($"{file}: post_processor adds the id {unknown}, which no token has");
     }
 
-    /// <summary>The highest id plus one: a model's embedding needs at least as many rows.</summary>
+    /// <summary>The highest id plus one. A model's embedding needs at least as many rows.</summary>
     public int VocabularySize { get; }
 
-    /// <summary>What in the tokenizer's files is odd or contradicts another of them, one line each.</summary>
+    /// <summary>
+    /// The warnings about things in the tokenizer's files that are unusual or contradict each other, one line each.
+    /// </summary>
     public IReadOnlyList<string> Warnings { get; }
 
-    /// <summary>The end token that the tokenizer's files name, and the file; null where none does.</summary>
+    /// <summary>The end token that the tokenizer's files name, and the file; null if none does.</summary>
     internal (int Id, string File)? EndToken { get; }
 
     /// <summary>
@@ -109,9 +111,8 @@ public sealed class BpeTokenizer
     /// <summary>The ids that the post-processor puts after a text; nearly always empty.</summary>
     public IReadOnlyList<int> SuffixIds => _postProcessor.Suffix;
 
-    /// <summary>Reads <c>tokenizer.json</c> of a model folder, and the files beside it that add to it.</summary>
-    /// <exception cref="InputException">There is none, it is malformed, or it is of a kind that is not
-    /// supported.</exception>
+    /// <summary>Reads <c>tokenizer.json</c> of a model folder, and the files beside it that complete it.</summary>
+    /// <exception cref="InputException">There is none, it is malformed, or its kind is not supported.</exception>
     public static BpeTokenizer Load(string directory)
     {
         FolderFile.RequireFolder(directory, $"model folder with {FileName}");
@@ -131,8 +132,8 @@ public sealed class BpeTokenizer
     }
 
     /// <summary>
-    /// The token ids of a text, with the post-processor's ids around them if asked for. Special tokens written in the
-    /// text become their ids. Halves of surrogate pairs count as U+FFFD.
+    /// Encodes a text as token ids, by default with the ids that the post-processor puts around it. Special tokens
+    /// written in the text become their ids. Unpaired surrogates become U+FFFD.
     /// </summary>
     public int[] Encode(string text, bool addSpecialTokens = true)
     {
@@ -147,8 +148,8 @@ public sealed class BpeTokenizer
     }
 
     /// <summary>
-    /// The token ids of a text to be continued: as <see cref="Encode(string, bool)"/>, but without what the
-    /// post-processor puts behind it, and without what it puts before it where the text begins with that already.
+    /// Encodes a text that is to be continued. This is like <see cref="Encode(string, bool)"/>, but without the
+    /// post-processor's suffix, and without its prefix if the text already begins with it.
     /// </summary>
     public int[] EncodePrompt(string text)
     {
@@ -157,20 +158,18 @@ public sealed class BpeTokenizer
     }
 
     /// <summary>
-    /// The token ids of a text that goes on behind others: those that it has in the joined text, but that no token
-    /// reaches over the border. What a tokenizer puts before a text, such as a space, is not put there.
+    /// Encodes a text that continues others. The ids are those that it has in the joined text, except that no token
+    /// crosses the border. What a tokenizer puts at the beginning of a text, such as a space, is not added.
     /// </summary>
     /// <param name="text">The text.</param>
-    /// <param name="before">
-    /// The ids of the text before it; where there are none, this one is not a continuation.
-    /// </param>
+    /// <param name="before">The ids of the text before it; if empty, this text is not a continuation.</param>
     public int[] EncodeContinuation(string text, ReadOnlySpan<int> before)
     {
         if (before.Length == 0)
             return Encode(text, addSpecialTokens: false);
         List<int> ids = [];
         text = WellFormed(text);
-        // Behind an added token a stretch of its own begins, as it does in the midst of a text.
+        // After an added token a new stretch begins, as it does in the middle of a text.
         if (_addedById.TryGetValue(before[^1], out AddedToken? token))
             Encode(token.StripRight ? text.TrimStart() : text, atStart: false, goesOn: false, ids);
         else
@@ -179,8 +178,8 @@ public sealed class BpeTokenizer
     }
 
     /// <summary>
-    /// The text of token ids. Ids without a token are skipped, special tokens if asked for. An added token that is
-    /// looked for in normalized text is written as the normalizer makes it, and not skipped when that differs.
+    /// Decodes token ids to text. Ids without a token are skipped, and by default special tokens too. An added token
+    /// that is searched for in normalized text appears in its normalized form, and is not skipped if that form differs.
     /// </summary>
     public string Decode(ReadOnlySpan<int> ids, bool skipSpecialTokens = true)
     {
@@ -198,14 +197,14 @@ public sealed class BpeTokenizer
         return string.Concat(_decoder(texts));
     }
 
-    /// <summary>The token of an id as the vocabulary writes it; null when there is none.</summary>
+    /// <summary>Returns the token of an id as the vocabulary writes it; null if there is none.</summary>
     public string? TokenOf(int id) => _tokens.GetValueOrDefault(id);
 
-    /// <summary>Whether an id is a special token.</summary>
+    /// <summary>Returns whether an id is a special token.</summary>
     public bool IsSpecial(int id) => _special.Contains(id);
 
-    // Steps that put something before whatever they are given do so only where a text begins: a completion has no space
-    // that nobody wrote.
+    // Steps that put something at the beginning do so only where a text begins, so that a completion does not start
+    // with a space that nobody wrote.
     private void Encode(string text, bool atStart, bool goesOn, List<int> ids)
     {
         EncodingRun run = new(new GrowthBudget(text.Length), _model.NewMerger(), ids, goesOn);
@@ -227,8 +226,8 @@ public sealed class BpeTokenizer
         return _model.Vocabulary.TryGetValue(content, out int id) ? id : null;
     }
 
-    // Each step may make a text longer, up to a limit, and none takes less time than reading it: a file could hold
-    // millions.
+    // Each step may lengthen a text, up to a limit, and takes at least the time to read it. A file could have millions
+    // of steps.
     private static void CheckSteps(JsonFields root, string chain)
     {
         if (root.Object(chain) is { } steps && Objects(steps.Element) > MaximumSteps)
@@ -254,7 +253,7 @@ public sealed class BpeTokenizer
         return builder.ToString();
     }
 
-    // Texts have few surrogates if any, and whole pairs if some: they are not copied.
+    // Texts rarely contain surrogates, and then only whole pairs. Such texts are not copied.
     private static bool HasHalfPair(ReadOnlySpan<char> text)
     {
         while (text.IndexOfAnyInRange('\uD800', '\uDFFF') is >= 0 and var at)

@@ -3,8 +3,8 @@ using System.Text;
 namespace Spectral.Training.Tokenization;
 
 /// <summary>
-/// The byte-level alphabet: each byte of UTF-8 text as one printable character. Printable ones of Latin-1 stand for
-/// themselves, the other 68 bytes, in increasing order, are U+0100, U+0101, …
+/// The byte-level alphabet, which writes each byte of UTF-8 text as one printable character. Printable characters of
+/// Latin-1 stand for themselves. The other 68 bytes, in increasing order, are U+0100, U+0101, …
 /// </summary>
 internal static class ByteAlphabet
 {
@@ -21,7 +21,7 @@ internal static class ByteAlphabet
         }
     }
 
-    /// <summary>The text's UTF-8 bytes, each as its character.</summary>
+    /// <summary>Returns the UTF-8 bytes of a text, each as its character.</summary>
     public static string Encode(ReadOnlySpan<char> text)
     {
         byte[] utf8 = new byte[TextNormalizer.Bounded(Encoding.UTF8.GetByteCount(text))];
@@ -38,7 +38,7 @@ internal static class ByteAlphabet
     }
 
     /// <summary>
-    /// Appends a token's bytes; a token with any character outside the alphabet stands for its own UTF-8 bytes.
+    /// Appends the bytes of a token. A token with a character outside the alphabet stands for its own UTF-8 bytes.
     /// </summary>
     public static void Decode(string token, List<byte> bytes)
     {

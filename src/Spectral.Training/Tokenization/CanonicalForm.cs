@@ -6,9 +6,9 @@ using Spectral.Training.Adapters.Expressions;
 namespace Spectral.Training.Tokenization;
 
 /// <summary>
-/// Unicode's normal forms C and D, and KC and KD, of Unicode 9 as in the Rust core. Own tables, because .NET leaves
-/// text as it is where globalization is invariant, and because ids must not depend on the Unicode library of the
-/// machine.
+/// Computes Unicode's normal forms C, D, KC and KD, by Unicode 9 as in the Rust core. It has its own tables because
+/// .NET leaves text unchanged if globalization is invariant, and because ids must not depend on the Unicode library of
+/// the machine.
 /// </summary>
 internal static class CanonicalForm
 {
@@ -25,11 +25,11 @@ internal static class CanonicalForm
     private static readonly Lazy<Tables> Data = new(Tables.Load);
 
     /// <summary>
-    /// Normal form C, or KC where <paramref name="compatible"/>: decomposed, ordered and composed again.
+    /// Returns the normal form C, or KC if <paramref name="compatible"/>: decomposed, ordered and composed again.
     /// </summary>
     public static string Compose(string text, bool compatible = false)
     {
-        // Below U+0300 nothing combines and everything is already composed; below U+00A0 everything is alike.
+        // Below U+0300 nothing combines and everything is already composed. Below U+00A0 all forms are equal.
         if (!text.AsSpan().ContainsAnyExceptInRange('\0', compatible ? '\u009F' : '\u02FF'))
             return text;
         if (!compatible && !text.AsSpan().ContainsAnyExcept(Data.Value.Composed))
@@ -56,7 +56,7 @@ internal static class CanonicalForm
     }
 
     /// <summary>
-    /// Normal form D, or KD where <paramref name="compatible"/>: decomposed, marks in canonical order.
+    /// Returns the normal form D, or KD if <paramref name="compatible"/>: decomposed, with marks in canonical order.
     /// </summary>
     public static string Decompose(string text, bool compatible = false)
     {
@@ -103,7 +103,8 @@ internal static class CanonicalForm
         }
     }
 
-    // A stable sort of each run of marks by class: a text of nothing but marks must not take quadratic time.
+    // Sorts each run of marks by class with a stable sort, so that a text that consists only of marks does not take
+    // quadratic time.
     private static void SortMarks(List<int> codes)
     {
         for (int i = 0; i < codes.Count; i++)
@@ -156,7 +157,8 @@ internal static class CanonicalForm
         public Dictionary<int, int[]> Compatible { get; } = [];
 
         /// <summary>
-        /// Units that form C leaves alone whatever stands beside them, which is all there is in nearly every text.
+        /// The UTF-16 units that form C never changes whatever their neighbours are. Nearly every text consists only of
+        /// these.
         /// </summary>
         public SearchValues<char> Composed { get; private set; } = SearchValues.Create("");
 
@@ -194,7 +196,8 @@ internal static class CanonicalForm
             return tables;
         }
 
-        // All but halves of pairs, marks, what is composed with something before it, and what decomposes for good.
+        // All except surrogates, marks, characters that compose with a preceding one, and characters that decompose
+        // permanently.
         private IEnumerable<char> ComposedUnits()
         {
             HashSet<int> left = [.. Enumerable.Range(0, char.MaxValue + 1)];

@@ -3,7 +3,7 @@ using Spectral.Training.Tokenization.Patterns;
 namespace Spectral.Training.Tokenization;
 
 /// <summary>
-/// The sets of code points that steps other than expressions ask for, of the Unicode versions the Rust core has there.
+/// The sets of code points that steps other than expressions use, in the Unicode versions that the Rust core has there.
 /// </summary>
 internal static class CharacterSets
 {
@@ -17,25 +17,27 @@ internal static class CharacterSets
         UnicodeData.Union("Cc", "Format_8", "Co").Except(CodeSet.Of('\t', '\n', '\r'))
     );
 
-    /// <summary>Letters, marks, decimal digits, connectors and joiners.</summary>
+    /// <summary>The set of letters, marks, decimal digits, connectors and joiners.</summary>
     public static CodeSet Word => WordSet.Value;
 
-    /// <summary>White space, in all Unicode versions alike.</summary>
+    /// <summary>The set of white space, the same in all Unicode versions.</summary>
     public static CodeSet Space => UnicodeData.Union("White_Space");
 
-    /// <summary>All kinds of numbers.</summary>
+    /// <summary>The set of all kinds of numbers.</summary>
     public static CodeSet Number => UnicodeData.Union("Number_17");
 
-    /// <summary>Punctuation, and the symbols of ASCII.</summary>
+    /// <summary>The set of punctuation and the symbols of ASCII.</summary>
     public static CodeSet Punctuation => PunctuationSet.Value;
 
-    /// <summary>Controls, formats and private use, without the usual white space among the controls.</summary>
+    /// <summary>
+    /// The set of controls, formats and private use, without the common white space among the controls.
+    /// </summary>
     public static CodeSet Control => ControlSet.Value;
 
-    /// <summary>Marks that take no space, as accents.</summary>
+    /// <summary>The set of marks that take no space, such as accents.</summary>
     public static CodeSet NonspacingMark => UnicodeData.Union("Nonspacing_Mark_8");
 
-    /// <summary>All marks.</summary>
+    /// <summary>The set of all kinds of marks.</summary>
     public static CodeSet Mark => UnicodeData.Union("Mark_9");
 
     private static CodeSet AsciiPunctuation() => CodeSet.FromSorted([('!', '/'), (':', '@'), ('[', '`'), ('{', '~')]);

@@ -1,6 +1,6 @@
 namespace Spectral.Training.Tokenization;
 
-/// <summary>The encoding of one text: what one thread needs for it, and the ids that come of it.</summary>
+/// <summary>The state of encoding one text in one thread, including the resulting ids.</summary>
 internal sealed class EncodingRun(GrowthBudget budget, BpeMerger merger, List<int> ids, bool goesOn = false)
 {
     public GrowthBudget Budget { get; } = budget;
@@ -9,6 +9,6 @@ internal sealed class EncodingRun(GrowthBudget budget, BpeMerger merger, List<in
 
     public List<int> Ids { get; } = ids;
 
-    /// <summary>Whether the text goes on where another one ended: nothing is put before its beginning.</summary>
+    /// <summary>Whether the text continues another one, so that nothing is put before its beginning.</summary>
     public bool GoesOn { get; } = goesOn;
 }

@@ -3,8 +3,8 @@ using Spectral.Training.IO;
 namespace Spectral.Training.Tokenization;
 
 /// <summary>
-/// How much longer the steps of a tokenizer may make a text. A character becomes three bytes at most, or a handful of
-/// canonical parts; a chain of steps in a file can double it as often as there are steps, and throw the result away.
+/// Limits how much longer the steps of a tokenizer may make a text. A character becomes at most three bytes or a few
+/// canonical parts. But a chain of steps in a file can double the text with every step, and discard the result.
 /// </summary>
 internal sealed class GrowthBudget(int length)
 {
@@ -13,8 +13,8 @@ internal sealed class GrowthBudget(int length)
 
     private long _left = ((long)Factor * length) + Floor;
 
-    /// <summary>Counts what a step has made.</summary>
-    /// <exception cref="InputException">It is too much.</exception>
+    /// <summary>Counts the output of a step.</summary>
+    /// <exception cref="InputException">The limit is exceeded.</exception>
     public void Spend(int made)
     {
         if ((_left -= made) < 0)

@@ -1,32 +1,32 @@
 namespace Spectral.Training.Tokenization;
 
 /// <summary>
-/// Maps pairs of symbols to the merge that joins them. Open addressing, because a lookup is one cache miss where a
-/// dictionary's is two, and long pieces are nothing but lookups.
+/// Maps pairs of symbols to the merge that joins them. It uses open addressing, because a lookup then costs one cache
+/// miss instead of two as in a dictionary, and merging long pieces consists mainly of lookups.
 /// </summary>
 internal sealed class PairTable
 {
-    /// <summary>The value of a pair that no merge joins; it comes after every merge.</summary>
+    /// <summary>The value for a pair that no merge joins. It is larger than every merge.</summary>
     public const ulong None = ulong.MaxValue;
 
     private const ulong Unused = ulong.MaxValue;
 
-    // Other hashes in each process: a file cannot be made so that its pairs collide.
+    // Hashes differ in each process, so that no file can be made whose pairs collide.
     private static readonly ulong Seed = (ulong)Random.Shared.NextInt64();
 
     private Entry[] _entries = Empty(16);
     private int _count;
 
-    /// <summary>A merge as one number: ordered by rank.</summary>
+    /// <summary>Returns a merge as one number, ordered by rank.</summary>
     public static ulong Merge(int rank, int id) => ((ulong)(uint)rank << 32) | (uint)id;
 
-    /// <summary>The rank of a merge.</summary>
+    /// <summary>Returns the rank of a merge.</summary>
     public static uint Rank(ulong merge) => (uint)(merge >> 32);
 
-    /// <summary>The symbol that a merge makes.</summary>
+    /// <summary>Returns the symbol that a merge produces.</summary>
     public static int Id(ulong merge) => (int)merge;
 
-    /// <summary>The merge that joins two symbols, or <see cref="None"/>.</summary>
+    /// <summary>Returns the merge that joins two symbols, or <see cref="None"/>.</summary>
     public ulong Find(int left, int right)
     {
         ulong pair = Pair(left, right);
@@ -41,10 +41,10 @@ internal sealed class PairTable
         }
     }
 
-    /// <summary>Sets the merge of two symbols; of two for one pair the later holds.</summary>
+    /// <summary>Sets the merge of two symbols. If a pair has two, the later one counts.</summary>
     public void Set(int left, int right, ulong merge)
     {
-        // Above two thirds, searches for what is not there become long.
+        // Above two thirds, searches for missing pairs become long.
         if (_count >= _entries.Length / 3 * 2)
             Grow();
         ref Entry entry = ref Place(_entries, Pair(left, right));

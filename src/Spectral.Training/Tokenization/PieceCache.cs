@@ -1,17 +1,19 @@
 namespace Spectral.Training.Tokenization;
 
 /// <summary>
-/// Remembers the ids of pieces, since most pieces of a text are words that came before. A piece has one slot, and a
-/// later one with the same slot takes its place: what is common stays or comes back, and nothing has to be counted.
-/// Readers and writers take no lock: entries never change, and a slot is set by one write. At most 2¹⁶ entries of 32
-/// characters and 32 ids, which is 18 MB.
+/// Caches the ids of pieces, since most pieces of a text are words that occurred before. A piece has one slot, and a
+/// later piece with the same slot replaces it: common pieces stay or come back, and nothing has to be counted. There
+/// are no locks: entries never change, and a slot is set by one write. There are at most 2¹⁶ entries of 32 characters
+/// and 32 ids, 18 MB in all.
 /// </summary>
 internal sealed class PieceCache
 {
     private const int Slots = 1 << 16;
     private const int MostIds = 32;
 
-    /// <summary>In characters; longer pieces are rare and seldom come again.</summary>
+    /// <summary>
+    /// The largest number of characters in a cached piece. Longer pieces are rare and seldom repeated.
+    /// </summary>
     public const int LongestPiece = 32;
 
     private readonly Entry?[] _slots = new Entry?[Slots];
@@ -28,7 +30,7 @@ internal sealed class PieceCache
         return true;
     }
 
-    /// <summary>Remembers the ids of a piece, unless they are too many.</summary>
+    /// <summary>Caches the ids of a piece, unless there are too many.</summary>
     public void Set(ReadOnlySpan<char> piece, ReadOnlySpan<int> ids)
     {
         if (ids.Length <= MostIds)

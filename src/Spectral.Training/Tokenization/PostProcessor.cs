@@ -3,12 +3,12 @@ using Spectral.Training.IO;
 
 namespace Spectral.Training.Tokenization;
 
-/// <summary>The <c>post_processor</c> of a tokenizer file: the ids it puts before and after a text.</summary>
+/// <summary>The <c>post_processor</c> of a tokenizer file: the ids that it puts before and after a text.</summary>
 internal sealed record PostProcessor(IReadOnlyList<int> Prefix, IReadOnlyList<int> Suffix)
 {
     private static readonly PostProcessor None = new([], []);
 
-    /// <summary>Reads a post-processor; one that adds nothing where the file has none.</summary>
+    /// <summary>Reads a post-processor. If the file has none, nothing is added.</summary>
     public static PostProcessor Read(JsonFields? definition)
     {
         if (definition is not { } fields)
@@ -32,7 +32,7 @@ internal sealed record PostProcessor(IReadOnlyList<int> Prefix, IReadOnlyList<in
         }
     }
 
-    // A template makes several texts of one, which the Rust core's other processors take for something else.
+    // A template splits one text into several, which the Rust core's other processors handle differently.
     private static PostProcessor InTurn(JsonFields fields)
     {
         PostProcessor all = None;
@@ -49,7 +49,7 @@ internal sealed record PostProcessor(IReadOnlyList<int> Prefix, IReadOnlyList<in
         return all;
     }
 
-    // A token and its id, as ["</s>", 2].
+    // Reads a token and its id, as in ["</s>", 2].
     private static int Id(JsonFields fields, string key) =>
         fields.Array(key) is { } pair
         && pair.GetArrayLength() == 2

@@ -5,10 +5,12 @@ using Spectral.Training.Tokenization.Patterns;
 
 namespace Spectral.Training.Tokenization;
 
-/// <summary>The <c>pre_tokenizer</c> of a tokenizer file: cuts text into the pieces that merges never cross.</summary>
+/// <summary>
+/// The <c>pre_tokenizer</c> of a tokenizer file: splits text into the pieces that merges never cross.
+/// </summary>
 internal sealed class PreTokenizer
 {
-    // The split of byte-level tokenizers that bring no pattern of their own.
+    // The split of byte-level tokenizers without a pattern of their own.
     private const string ByteLevelPattern =
         @"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
 
@@ -23,23 +25,23 @@ internal sealed class PreTokenizer
         _mergeBytes = mergeBytes;
     }
 
-    /// <summary>Reads a pre-tokenizer; where the file has none, whole texts are merged.</summary>
+    /// <summary>Reads a pre-tokenizer. If the file has none, whole texts are merged.</summary>
     /// <param name="definition">The value in the file.</param>
     /// <param name="where">File and key, for errors.</param>
-    /// <param name="merge">Takes the pieces.</param>
+    /// <param name="merge">Receives the pieces.</param>
     /// <param name="mergeBytes">
-    /// Takes the pieces instead where the last step spells them in the byte alphabet, without being spelt: a piece that
-    /// is looked up need not be.
+    /// Receives the pieces instead if the last step writes them in the byte alphabet. They are passed unwritten,
+    /// because a piece that is in the cache need not be converted.
     /// </param>
     public static PieceStep Read(JsonFields? definition, string where, PieceStep merge, PieceStep mergeBytes) =>
         new PreTokenizer(where, merge, mergeBytes).Step(definition, merge);
 
     /// <summary>
-    /// Checks that a Metaspace of scheme first can tell where the text begins. To the Rust core that is where the
-    /// characters come from, so it is not what is left when the beginning has been taken away, and it is each part of
-    /// what was put in there.
+    /// Checks that a Metaspace with the scheme "first" can tell where the text begins. For the Rust core this depends
+    /// on the origin of the characters: the rest of a text whose beginning was removed is not at the beginning, and
+    /// each part of text that was inserted there is.
     /// </summary>
-    /// <exception cref="InputException">Other steps of the file stand in the way.</exception>
+    /// <exception cref="InputException">Other steps of the file make this ambiguous.</exception>
     public static void CheckStart(JsonFields root)
     {
         JsonFields[] steps = [.. Steps(root.Object("pre_tokenizer"))];
@@ -62,7 +64,7 @@ internal sealed class PreTokenizer
             : [fields];
     }
 
-    // A step with all that follows it.
+    // Builds a step together with all that follow it.
     private PieceStep Step(JsonFields? definition, PieceStep next)
     {
         if (definition is not { } fields)
@@ -95,7 +97,7 @@ internal sealed class PreTokenizer
                 var pattern = SplitPattern.Read(fields, "pattern", _where);
                 return Split(pattern, fields.Boolean("invert") ?? false, TextSplit.ReadBehavior(fields), next);
             case "Whitespace":
-                // Runs of word characters, and runs of what is neither word nor white space.
+                // Splits into runs of word characters, and runs of characters that are neither word nor white space.
                 return Split(
                     CharacterSets.Word,
                     TextSplit.Contiguous,
@@ -141,7 +143,7 @@ internal sealed class PreTokenizer
     private static PieceStep WithSpaceBefore(PieceStep next) =>
         (text, atStart, run) => next(text.StartsWith(' ') || (atStart && run.GoesOn) ? text : $" {text}", atStart, run);
 
-    // Spaces become the replacement character, which is put in front of the text as well, and each begins a piece.
+    // Spaces become the replacement character, which is also put before the text, and each of them begins a piece.
     private PieceStep Metaspace(JsonFields fields, PieceStep next)
     {
         string replacement = Character(fields, "replacement", fields.Text("replacement") ?? "▁").ToString();

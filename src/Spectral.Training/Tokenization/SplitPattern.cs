@@ -6,20 +6,21 @@ using Spectral.Training.Tokenization.Patterns;
 namespace Spectral.Training.Tokenization;
 
 /// <summary>
-/// A pattern of a tokenizer file. Expressions are Oniguruma's, as in the Hugging Face tokenizers, and match whole code
-/// points: they are translated for .NET, or refused by the name of what cannot be.
+/// A pattern of a tokenizer file. Expressions have Oniguruma's syntax, as in Hugging Face's tokenizers, and match whole
+/// code points. They are translated for .NET, or refused with the name of the construct that cannot be translated.
 /// </summary>
 internal sealed class SplitPattern
 {
     private const int LongestExpression = 10_000;
 
-    // To compile takes as long as matching some hundred thousand characters without: a prompt never gets there, data
-    // do. Real expressions are far below the length, up to which compiling takes little time whatever they are.
+    // Compiling takes as long as matching a few hundred thousand characters without it, which a prompt never reaches
+    // but data do. The limit on the length is far above real expressions, and compiling any expression up to it is
+    // fast.
     private const int CharactersBeforeCompiling = 1 << 18;
     private const int LongestCompiled = 1000;
 
-    // A pattern in a file may take exponential time. This bounds one match of it, and with so much for each character,
-    // hundreds of times what real ones take, all of its matches.
+    // A pattern in a file may take exponential time. This limits one match, and together with the limit per character,
+    // hundreds of times the real need, all matches.
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan LimitPerCharacter = TimeSpan.FromMicroseconds(50);
 
@@ -47,13 +48,15 @@ internal sealed class SplitPattern
         _where = where;
     }
 
-    /// <summary>The fixed text that it is; null for an expression.</summary>
+    /// <summary>The fixed text of the pattern; null for an expression.</summary>
     public string? Literal => _expression is null ? _source : null;
 
     /// <summary>Whether a match may be empty.</summary>
     public bool MayBeEmpty => _translated is { MayBeEmpty: true };
 
-    /// <summary>A regular expression; <paramref name="where"/> names file and key in errors.</summary>
+    /// <summary>
+    /// Creates a pattern from a regular expression; <paramref name="where"/> names file and key in errors.
+    /// </summary>
     /// <exception cref="InputException">It is malformed, or has a construct that is not translated.</exception>
     public static SplitPattern FromExpression(string pattern, string where)
     {
@@ -72,11 +75,11 @@ internal sealed class SplitPattern
         }
     }
 
-    /// <summary>A fixed text. The empty one matches between all characters.</summary>
+    /// <summary>Creates a pattern from a fixed text. The empty one matches between all characters.</summary>
     public static SplitPattern FromLiteral(string text, string where) =>
         text.Length == 0 ? FromExpression("", where) : new SplitPattern(null, text, where);
 
-    /// <summary>Reads {"Regex": …} or {"String": …}.</summary>
+    /// <summary>Reads a pattern of the form {"Regex": …} or {"String": …}.</summary>
     public static SplitPattern Read(JsonFields owner, string key, string where)
     {
         JsonFields fields = owner.Object(key) ?? throw owner.Wrong(key, "an object with Regex or String");
@@ -87,8 +90,8 @@ internal sealed class SplitPattern
     }
 
     /// <summary>
-    /// Start and end of each match in <paramref name="text"/>, in order. A match may be empty, but not where the one
-    /// before it ends.
+    /// Returns start and end of each match in <paramref name="text"/>, in order. A match may be empty, but not directly
+    /// after the previous one.
     /// </summary>
     /// <exception cref="InputException">The pattern takes too much time.</exception>
     public List<(int Start, int End)> Matches(ReadOnlySpan<char> text)

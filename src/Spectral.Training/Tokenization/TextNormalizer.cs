@@ -4,7 +4,7 @@ using Spectral.Training.Tokenization.Patterns;
 
 namespace Spectral.Training.Tokenization;
 
-/// <summary>The <c>normalizer</c> of a tokenizer file: what happens to text before it is split.</summary>
+/// <summary>The <c>normalizer</c> of a tokenizer file: changes text before it is split.</summary>
 internal static class TextNormalizer
 {
     private const int MaximumLength = 1 << 24;
@@ -12,7 +12,7 @@ internal static class TextNormalizer
     private static readonly Lazy<Dictionary<int, int[]>> Lower = new(() => UnicodeData.Mapping("Lower_17"));
     private static readonly Lazy<CodeSet> Unclean = new(() => CharacterSets.Control.Union(CodeSet.Of(0, 0xFFFD)));
 
-    // What BertNormalizer takes for Chinese.
+    // The characters that BertNormalizer treats as Chinese.
     private static readonly CodeSet Ideographs = CodeSet.FromSorted([
         (0x3400, 0x4DBF),
         (0x4E00, 0x9FFF),
@@ -24,7 +24,7 @@ internal static class TextNormalizer
         (0x2F800, 0x2FA1F),
     ]);
 
-    // What Nmt leaves out, and what it makes a space.
+    // The characters that Nmt removes, and those that it replaces by a space.
     private static readonly CodeSet Ignored = CodeSet.FromSorted([
         (1, 8),
         (0xB, 0xB),
@@ -37,7 +37,7 @@ internal static class TextNormalizer
         .Range(0x200B, 0x200F)
         .Union(CodeSet.Of(0x9, 0xA, 0xC, 0xD, 0x1680, 0x2028, 0x2029, 0x2581, 0xFEFF, 0xFFFD));
 
-    /// <summary>Reads a normalizer; the identity where the file has none.</summary>
+    /// <summary>Reads a normalizer. If the file has none, it is the identity.</summary>
     public static NormalizerStep Read(JsonFields? definition, string where)
     {
         if (definition is not { } fields)
@@ -85,8 +85,8 @@ internal static class TextNormalizer
     }
 
     /// <summary>
-    /// Whether what stands at the beginning of a text stays there: a step that takes it away makes the rest count as
-    /// not at the beginning.
+    /// Returns whether the beginning of a text stays at the beginning. If a step removes it, the rest does not count as
+    /// the beginning.
     /// </summary>
     public static bool KeepsStart(JsonFields? definition)
     {
@@ -102,7 +102,7 @@ internal static class TextNormalizer
         };
     }
 
-    /// <summary>Ends what a chain of steps, each making the text longer, would grow without bound.</summary>
+    /// <summary>Throws if a text becomes too long, which ends chains of steps that each lengthen it.</summary>
     public static int Bounded(long length) =>
         length <= MaximumLength
             ? (int)length
@@ -111,7 +111,7 @@ internal static class TextNormalizer
                     + "shorter records or another tokenizer.json"
             );
 
-    /// <summary>The text with every match replaced.</summary>
+    /// <summary>Returns the text with every match replaced.</summary>
     public static string Replace(string text, SplitPattern pattern, string content)
     {
         if (pattern.Literal is { } literal && content.Length <= literal.Length)

@@ -5,33 +5,34 @@ using Spectral.Training.Tokenization.Patterns;
 namespace Spectral.Training.Tokenization;
 
 /// <summary>
-/// How a pre-tokenizer cuts text at matches: which piece each match becomes part of, or whether it goes.
+/// The way in which a pre-tokenizer splits text at matches: which piece each match joins, or whether it is removed.
 /// </summary>
 /// <param name="joins">
-/// Whether a stretch becomes one piece with the one before it: is that a match, and is this one?
+/// Decides whether a stretch joins the piece of the one before it, from whether the previous and the present stretch
+/// are matches.
 /// </param>
-/// <param name="dropsMatches">Whether only what is between matches remains.</param>
+/// <param name="dropsMatches">Whether matches are removed.</param>
 internal sealed class TextSplit(Func<bool, bool, bool> joins, bool dropsMatches = false)
 {
-    /// <summary>Each match by itself.</summary>
+    /// <summary>Makes each match a piece of its own.</summary>
     public static readonly TextSplit Isolated = new((_, _) => false);
 
-    /// <summary>What is between matches.</summary>
+    /// <summary>Keeps only the text between matches.</summary>
     public static readonly TextSplit Removed = new((_, _) => false, dropsMatches: true);
 
-    /// <summary>Matches next to each other as one piece.</summary>
+    /// <summary>Joins adjacent matches to one piece.</summary>
     public static readonly TextSplit Contiguous = new((before, match) => before == match);
 
-    /// <summary>A match with what precedes it.</summary>
+    /// <summary>Joins a match to the text before it.</summary>
     public static readonly TextSplit MergedWithPrevious = new((before, match) => match && !before);
 
-    /// <summary>A match with what follows it.</summary>
+    /// <summary>Joins a match to the text after it.</summary>
     public static readonly TextSplit MergedWithNext = new((before, match) => before && !match);
 
     /// <summary>A stretch of text, possibly empty, and whether it is a match.</summary>
     public readonly record struct Stretch(int Start, int End, bool IsMatch);
 
-    /// <summary>Reads a behavior.</summary>
+    /// <summary>Reads the behavior of a step of a pre-tokenizer.</summary>
     public static TextSplit ReadBehavior(JsonFields fields, string? absent = null) =>
         (fields.Text("behavior") ?? absent)?.ToUpperInvariant().Replace("_", "", StringComparison.Ordinal) switch
         {
@@ -43,7 +44,7 @@ internal sealed class TextSplit(Func<bool, bool, bool> joins, bool dropsMatches 
             _ => throw fields.Wrong("behavior", "Isolated, Removed, Contiguous, MergedWithPrevious or MergedWithNext"),
         };
 
-    /// <summary>The matches of a pattern and what lies between them; the other way round if inverted.</summary>
+    /// <summary>Returns the matches of a pattern and the text between them; the other way round if inverted.</summary>
     public static List<Stretch> Stretches(ReadOnlySpan<char> text, SplitPattern pattern, bool invert = false)
     {
         List<Stretch> stretches = [];
@@ -60,7 +61,7 @@ internal sealed class TextSplit(Func<bool, bool, bool> joins, bool dropsMatches 
         return stretches;
     }
 
-    /// <summary>Each character of a set as a match.</summary>
+    /// <summary>Returns each character of a set as a match, and the text between them.</summary>
     public static List<Stretch> Stretches(ReadOnlySpan<char> text, CodeSet set)
     {
         List<Stretch> stretches = [];
@@ -82,13 +83,13 @@ internal sealed class TextSplit(Func<bool, bool, bool> joins, bool dropsMatches 
         return stretches;
     }
 
-    /// <summary>Hands on the pieces that stretches of a text make, but none that is empty.</summary>
+    /// <summary>Passes the non-empty pieces that stretches of a text form to the next step.</summary>
     public void Cut(ReadOnlySpan<char> text, bool atStart, List<Stretch> stretches, PieceStep next, EncodingRun run)
     {
         for (int i = 0; i < stretches.Count; i++)
         {
             (int start, int end, bool isMatch) = stretches[i];
-            // Whether the next is joined depends on the last one alone.
+            // Whether the next stretch joins depends only on the last one.
             for (bool last = isMatch; i + 1 < stretches.Count && joins(last, stretches[i + 1].IsMatch); i++)
                 (_, end, last) = stretches[i + 1];
             if (end > start && !(dropsMatches && isMatch))

@@ -5,7 +5,7 @@ using Spectral.Training.IO;
 namespace Spectral.Training.Tokenization;
 
 /// <summary>
-/// The <c>decoder</c> of a tokenizer file: turns tokens back into text, as steps over a list of strings.
+/// The <c>decoder</c> of a tokenizer file: turns tokens back into text by steps over a list of strings.
 /// </summary>
 internal static class TokenDecoder
 {
@@ -29,7 +29,7 @@ internal static class TokenDecoder
         (" 're", "'re"),
     ];
 
-    /// <summary>Reads a decoder; without one, tokens are joined by spaces.</summary>
+    /// <summary>Reads a decoder. If the file has none, tokens are joined by spaces.</summary>
     public static Func<List<string>, List<string>> Read(JsonFields? definition, string where)
     {
         if (definition is not { } fields)
@@ -117,7 +117,8 @@ internal static class TokenDecoder
         return [Encoding.UTF8.GetString([.. bytes])];
     }
 
-    // Runs of <0xXX> tokens become the text they spell, or one replacement character per byte where they spell none.
+    // Runs of <0xXX> tokens become the text that they encode, or one replacement character per byte if they are not
+    // valid UTF-8.
     private static List<string> ByteFallback(List<string> tokens)
     {
         List<string> result = [];
@@ -158,7 +159,7 @@ internal static class TokenDecoder
         }
     }
 
-    // Repeated tokens count once, and padding not at all.
+    // Repeated tokens count once, and padding is ignored.
     private static Func<List<string>, List<string>> Ctc(JsonFields fields)
     {
         string padding = fields.Text("pad_token") ?? "<pad>";
@@ -190,7 +191,7 @@ internal static class TokenDecoder
         return clean ? Cleaned(token) : token;
     }
 
-    // Spaces before punctuation and English abbreviations.
+    // Removes spaces before punctuation and in English contractions.
     private static string Cleaned(string text)
     {
         foreach ((string from, string to) in Cleanup)

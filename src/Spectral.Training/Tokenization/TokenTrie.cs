@@ -4,15 +4,17 @@ using Spectral.Training.Adapters.Expressions;
 namespace Spectral.Training.Tokenization;
 
 /// <summary>
-/// Added tokens by their texts, as a trie over UTF-16 units: one walk finds the longest token at a place, however many
-/// there are, and few places have to be tried, since all of a tokenizer's tokens begin with a handful of characters.
+/// The added tokens as a trie over the UTF-16 units of their texts. One walk finds the longest token at a place,
+/// however many there are. Few places have to be tried, because the tokens begin with only a few different characters.
 /// </summary>
 internal sealed class TokenTrie
 {
     private readonly Node _root = new();
     private readonly SearchValues<char> _beginnings;
 
-    /// <summary>A trie of tokens; of several with one text the first counts, and those without text do not.</summary>
+    /// <summary>
+    /// Creates a trie of tokens. If several have the same text the first one counts; those without text are ignored.
+    /// </summary>
     public TokenTrie(IEnumerable<(string Text, AddedToken Token)> tokens)
     {
         HashSet<char> first = [];
@@ -27,7 +29,7 @@ internal sealed class TokenTrie
     }
 
     /// <summary>
-    /// The leftmost token that begins at or behind a place, the longest of several; null when there is none.
+    /// Returns the leftmost token that begins at or after a place, and of several the longest; null if there is none.
     /// </summary>
     public (AddedToken Token, int Start, int End)? Next(string text, int from)
     {
@@ -43,7 +45,7 @@ internal sealed class TokenTrie
         return null;
     }
 
-    // Most nodes have one child, which needs no dictionary: a file of one long token would otherwise take hundreds of
+    // Most nodes have one child and need no dictionary. Otherwise a file with one long token would take hundreds of
     // times its size.
     private sealed class Node
     {

@@ -6,9 +6,9 @@ using Spectral.Training.Models;
 namespace Spectral.Training.Tokenization;
 
 /// <summary>
-/// What the files beside <c>tokenizer.json</c> say about its tokens: <c>tokenizer_config.json</c>,
-/// <c>special_tokens_map.json</c> and <c>added_tokens.json</c>, read as transformers reads them for a fast tokenizer.
-/// docs/data.md has the rules.
+/// Reads the files beside <c>tokenizer.json</c> that concern its tokens, <c>tokenizer_config.json</c>,
+/// <c>special_tokens_map.json</c> and <c>added_tokens.json</c>, as transformers does for a fast tokenizer. docs/data.md
+/// has the rules.
 /// </summary>
 internal sealed class TokenizerCompanions
 {
@@ -46,7 +46,7 @@ internal sealed class TokenizerCompanions
         using JsonDocument? map = Open(MapFile);
         using JsonDocument? tokens = Open(AddedFile);
         JsonFields? settings = Fields(config, ConfigFile);
-        // With added_tokens_decoder the older two files say nothing new, and are not read.
+        // With added_tokens_decoder the two older files are redundant and are ignored.
         _flagsCount = settings?.Has("added_tokens_decoder") ?? false;
         _addedFrom = _flagsCount ? ConfigFile : AddedFile;
         ReadNamed(settings, ConfigFile, counts: true);
@@ -71,23 +71,23 @@ internal sealed class TokenizerCompanions
         _prefixSpace = settings?.Boolean("add_prefix_space");
     }
 
-    /// <summary>What was odd, one line each.</summary>
+    /// <summary>The warnings about unusual things, one line each.</summary>
     public List<string> Warnings => _warnings;
 
-    /// <summary>Which tokens are to be put around a text.</summary>
+    /// <summary>The settings for tokens around a text.</summary>
     public BeginEndSettings BeginEnd { get; }
 
-    /// <summary>The token that ends a text and the file that says so; null where none does.</summary>
+    /// <summary>The token that ends a text, and the file that names it; null if none does.</summary>
     public (string Content, string File)? EndToken { get; private set; }
 
-    /// <summary>Reads those files that are there.</summary>
-    /// <exception cref="InputException">One is malformed.</exception>
+    /// <summary>Reads those of the files that exist.</summary>
+    /// <exception cref="InputException">A file is malformed.</exception>
     public static TokenizerCompanions Read(string directory) => new(directory);
 
-    /// <summary>The content of a token that has a name, such as <c>bos_token</c>; null where there is none.</summary>
+    /// <summary>Returns the content of a token with a role, such as <c>bos_token</c>; null if there is none.</summary>
     public string? Named(string key) => _named.GetValueOrDefault(key)?.Content;
 
-    /// <summary>Adds what these files have to the added tokens of tokenizer.json.</summary>
+    /// <summary>Adds the tokens of these files to the added tokens of tokenizer.json.</summary>
     public void Complete(AddedTokenList tokens)
     {
         tokens.Add(_added.OrderBy(token => token.Id), PathOf(_addedFrom), replaces: _flagsCount);
@@ -98,9 +98,7 @@ internal sealed class TokenizerCompanions
         );
     }
 
-    /// <summary>
-    /// Mentions an <c>add_prefix_space</c> that says something else than the steps of tokenizer.json do.
-    /// </summary>
+    /// <summary>Adds a warning if <c>add_prefix_space</c> contradicts the steps of tokenizer.json.</summary>
     public void ComparePrefixSpace(JsonFields? normalizer, JsonFields? preTokenizer)
     {
         bool adds = AddsSpace(normalizer) || AddsSpace(preTokenizer);
@@ -114,7 +112,7 @@ internal sealed class TokenizerCompanions
         }
     }
 
-    // Whether a step puts a space, or what stands for one, before a text.
+    // Returns whether a step puts a space, or its replacement, before a text.
     private static bool AddsSpace(JsonFields? definition)
     {
         if (definition is not { } fields)
@@ -122,7 +120,7 @@ internal sealed class TokenizerCompanions
         bool adds = fields.Text("type") switch
         {
             "Prepend" => true,
-            // A normalizer of that type has no such key.
+            // A normalizer of this type has no such key.
             "ByteLevel" => fields.Boolean("add_prefix_space") ?? false,
             "Metaspace" => fields.Text("prepend_scheme") is { } scheme
                 ? scheme != "never"
@@ -144,7 +142,7 @@ internal sealed class TokenizerCompanions
     private JsonFields? Fields(JsonDocument? document, string name) =>
         document is null ? null : new JsonFields(document.RootElement, PathOf(name));
 
-    // Where the tokenizer's files name no class, AutoTokenizer asks the model's.
+    // If the tokenizer's files name no class, AutoTokenizer uses that of the model.
     private string? ClassOfModel()
     {
         using JsonDocument? model = Open("config.json");

@@ -33,7 +33,7 @@ internal sealed class AdaloraMethod : AdapterMethod
         PeftField.Dropout("lora_dropout"),
         PeftField.Bias("lora_only"),
         PeftField.KeptRanks("rank_pattern", ".lora_E"),
-        PeftField.Written("total_step", 1), // PEFT refuses a config without
+        PeftField.Written("total_step", 1), // PEFT refuses a config without it
         .. PeftField.Ignored(
             "r",
             "target_r",

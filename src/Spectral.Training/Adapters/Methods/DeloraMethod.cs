@@ -22,7 +22,7 @@ internal sealed class DeloraMethod : AdapterMethod
         PeftField.Rank(8),
         PeftField.RankPattern(),
         PeftField.Bias("delora_only"),
-        .. PeftField.Ignored("module_dropout", "lambda_pattern"), // where lambda began; its value is in the file
+        .. PeftField.Ignored("module_dropout", "lambda_pattern"), // the start of lambda; its value is in the file
     ];
     public override IReadOnlyList<AdapterSetting> Settings =>
         [new("lambda", 15, 0, 1e6, "Start value of lambda.") { PeftKey = "delora_lambda" }];

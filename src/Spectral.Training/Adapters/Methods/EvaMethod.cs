@@ -64,7 +64,7 @@ internal sealed class EvaMethod : AdapterMethod
             (double _, int module) in shares
                 .OrderByDescending(candidate => candidate.Share)
                 .Take(options.Rank * modules.Count)
-        ) // equal ones in model order
+        ) // ties in model order
         {
             ranks[module]++;
         }

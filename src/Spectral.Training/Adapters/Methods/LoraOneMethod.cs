@@ -49,7 +49,7 @@ internal sealed class LoraOneMethod : AdapterMethod
                 int[] all = [.. Enumerable.Range(0, start.Options.Rank)];
                 double largest = svd.S.ToArray()[0] * start.Options.Setting(this, "gamma");
                 double Weight(double sigma) => largest == 0 ? 0 : Math.Sqrt(sigma / largest);
-                svd.CopyLeft(start[LoraNames.B], all, sigma => -Weight(sigma)); // against the gradient
+                svd.CopyLeft(start[LoraNames.B], all, sigma => -Weight(sigma)); // the step goes against the gradient
                 svd.CopyRight(start[LoraNames.A], all, Weight);
             }
         );

@@ -12,7 +12,7 @@ namespace Spectral.Training.Adapters.Methods;
 /// </summary>
 internal sealed class LoraSbMethod : AdapterMethod
 {
-    private const string C = "lora_latent"; // as in LoRA-XS, whose form it shares
+    private const string C = "lora_latent"; // the name in LoRA-XS, which has the same form
 
     public override string Name => "lora-sb";
     public override string Formula =>
@@ -50,7 +50,7 @@ internal sealed class LoraSbMethod : AdapterMethod
                     svd.S.ToArray()
                 );
                 start[LoraNames.B].CopyFrom(svd.U);
-                Scale.Run(start[LoraNames.B], -1); // against the gradient
+                Scale.Run(start[LoraNames.B], -1); // the step goes against the gradient
                 start[LoraNames.A].CopyFrom(svd.Vt);
                 float[] middle = new float[rank * rank];
                 for (int i = 0; i < rank; i++)

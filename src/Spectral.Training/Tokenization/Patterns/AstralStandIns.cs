@@ -3,8 +3,8 @@ using System.Text;
 namespace Spectral.Training.Tokenization.Patterns;
 
 /// <summary>
-/// One UTF-16 unit, a surrogate, for each kind of character beyond U+FFFF: two characters are of one kind when every
-/// set of an expression has both or neither.
+/// Maps each kind of character beyond U+FFFF to one UTF-16 unit, a surrogate. Two characters are of the same kind if
+/// every set of an expression contains both or neither.
 /// </summary>
 internal sealed class AstralStandIns
 {
@@ -12,7 +12,7 @@ internal sealed class AstralStandIns
     private const char LastUnit = '\uDFFF';
     private const int FirstCode = 0x10000;
 
-    // Ranges of code points by their first, the kind of each, and for each kind a code point of it.
+    // The first code points of the ranges, the kind of each range, and for each kind one of its code points.
     private readonly int[] _starts;
     private readonly int[] _kinds;
     private readonly List<int> _samples;
@@ -24,8 +24,8 @@ internal sealed class AstralStandIns
         _samples = samples;
     }
 
-    /// <summary>The kinds that some sets tell apart.</summary>
-    /// <exception cref="PatternException">There are more than surrogates.</exception>
+    /// <summary>Determines the kinds that some sets distinguish.</summary>
+    /// <exception cref="PatternException">There are more kinds than surrogates.</exception>
     public static AstralStandIns For(IReadOnlyCollection<CodeSet> sets)
     {
         CodeSet[] distinct = [.. sets.Distinct()];
@@ -55,7 +55,7 @@ internal sealed class AstralStandIns
     }
 
     /// <summary>
-    /// The UTF-16 units of a set, in order. Surrogates that stand for nothing go with what comes before them.
+    /// Returns the UTF-16 units of a set, in order. Unused surrogates are treated like the last used one.
     /// </summary>
     public IEnumerable<(int First, int Last)> Units(CodeSet set)
     {
@@ -73,10 +73,12 @@ internal sealed class AstralStandIns
     }
 
     /// <summary>
-    /// The text with one unit for each character; the text itself when it has nothing beyond U+FFFF.
+    /// Returns the text with one unit for each character; the text itself if it has nothing beyond U+FFFF.
     /// </summary>
-    /// <param name="text">Whole characters.</param>
-    /// <param name="positions">Where each unit, and the end, is in the text; null when that is the text itself.</param>
+    /// <param name="text">A text without unpaired surrogates.</param>
+    /// <param name="positions">
+    /// Receives the position of each unit, and of the end, in the text; null if the result is the text itself.
+    /// </param>
     public ReadOnlySpan<char> Fold(ReadOnlySpan<char> text, out int[]? positions)
     {
         positions = null;

@@ -1,14 +1,16 @@
 namespace Spectral.Training.Tokenization.Patterns;
 
 /// <summary>
-/// What (?i) adds to texts and classes, as Oniguruma does it: each character stands for all that fold alike, and some
-/// for two or three characters, as ß for ss.
+/// Applies (?i) to texts and classes as Oniguruma does: each character stands for all with the same folding, and some
+/// stand for two or three characters, as ß for ss.
 /// </summary>
 internal static class CaseFolding
 {
     private static readonly Lazy<Tables> Data = new(() => new Tables());
 
-    /// <summary>A text with case ignored. Behind a place, a character stands for single ones only.</summary>
+    /// <summary>
+    /// Expands a text with case ignored. In a look-behind, a character stands only for single characters.
+    /// </summary>
     public static PatternNode Expand(int[] text, bool singleOnly)
     {
         List<PatternNode> parts = [];
@@ -21,7 +23,7 @@ internal static class CaseFolding
         return new PatternNode.Sequence(parts);
     }
 
-    /// <summary>A class with case ignored; a negative one stands for single characters only.</summary>
+    /// <summary>Expands a class with case ignored. A negative class stands only for single characters.</summary>
     public static PatternNode Expand(CodeSet set, bool negative)
     {
         CodeSet closed = set.Union(
@@ -40,7 +42,7 @@ internal static class CaseFolding
         return alternatives.Count == 1 ? alternatives[0] : new PatternNode.Alternatives(alternatives);
     }
 
-    // What the text at a place stands for, and how many of its characters that takes.
+    // Returns what the text at a place stands for, and the number of its characters that this covers.
     private static (PatternNode Part, int Length) At(int[] text, int at)
     {
         for (int length = Math.Min(3, text.Length - at); length > 1; length--)
@@ -93,7 +95,7 @@ internal static class CaseFolding
 
         public int[][] Orbits { get; }
 
-        // Those of two characters come first.
+        // Foldings to two characters come first.
         public IEnumerable<(int[] Fold, List<int> From)> Multiple =>
             _multiple.Values.OrderBy(entry => entry.Fold.Length);
 

@@ -1,6 +1,6 @@
 namespace Spectral.Training.Tokenization.Patterns;
 
-/// <summary>An immutable set of Unicode code points, held as sorted ranges.</summary>
+/// <summary>An immutable set of Unicode code points, stored as sorted ranges.</summary>
 internal sealed class CodeSet : IEquatable<CodeSet>
 {
     /// <summary>One more than the highest code point.</summary>
@@ -10,10 +10,10 @@ internal sealed class CodeSet : IEquatable<CodeSet>
 
     public static readonly CodeSet All = new([0, Limit]);
 
-    // Where membership changes: the first code point in, the first out again, and so on.
+    // The code points where membership changes: the first one inside, the first one outside again, and so on.
     private readonly int[] _changes;
 
-    // Most text is ASCII: a bit for each of its characters.
+    // Most text is ASCII, so each ASCII character has a bit.
     private readonly UInt128 _ascii;
 
     private CodeSet(int[] changes)
@@ -23,7 +23,7 @@ internal sealed class CodeSet : IEquatable<CodeSet>
             _ascii |= Search(code) ? UInt128.One << code : 0;
     }
 
-    /// <summary>The ranges in order, both ends included.</summary>
+    /// <summary>The ranges in ascending order, with both ends included.</summary>
     public IEnumerable<(int First, int Last)> Ranges
     {
         get
@@ -33,7 +33,7 @@ internal sealed class CodeSet : IEquatable<CodeSet>
         }
     }
 
-    /// <summary>All code points from one to another, both included.</summary>
+    /// <summary>Returns all code points from one to another, both included.</summary>
     public static CodeSet Range(int first, int last) => new([first, last + 1]);
 
     public static CodeSet Of(params ReadOnlySpan<int> codes)
@@ -49,7 +49,7 @@ internal sealed class CodeSet : IEquatable<CodeSet>
         return new CodeSet([.. changes]);
     }
 
-    /// <summary>A set from ranges in order that do not touch.</summary>
+    /// <summary>Creates a set from ascending ranges that do not touch.</summary>
     public static CodeSet FromSorted(IEnumerable<(int First, int Last)> ranges) =>
         new([.. ranges.SelectMany(range => (int[])[range.First, range.Last + 1])]);
 

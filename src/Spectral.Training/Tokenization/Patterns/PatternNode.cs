@@ -1,9 +1,9 @@
 namespace Spectral.Training.Tokenization.Patterns;
 
-/// <summary>A part of a parsed expression. All sets and texts are in code points.</summary>
+/// <summary>A part of a parsed expression. All sets and texts consist of code points.</summary>
 internal abstract record PatternNode
 {
-    /// <summary>What the part consists of; nothing for characters and anchors.</summary>
+    /// <summary>The direct parts; empty for characters and anchors.</summary>
     public IEnumerable<PatternNode> Parts =>
         this switch
         {
@@ -16,32 +16,30 @@ internal abstract record PatternNode
             _ => [],
         };
 
-    /// <summary>A fixed text, letter case ignored or not.</summary>
+    /// <summary>A fixed text, with or without case ignored.</summary>
     public sealed record Text(int[] Codes, bool IgnoreCase) : PatternNode;
 
-    /// <summary>One code point of a set.</summary>
+    /// <summary>One code point from a set.</summary>
     public sealed record Class(CodeSet Set) : PatternNode;
 
-    /// <summary>One part after the other; none for the empty text.</summary>
+    /// <summary>Several parts in sequence; none stands for the empty text.</summary>
     public sealed record Sequence(IReadOnlyList<PatternNode> Items) : PatternNode;
 
-    /// <summary>The first of several that leads to a match.</summary>
+    /// <summary>Several alternatives, of which the first that leads to a match counts.</summary>
     public sealed record Alternatives(IReadOnlyList<PatternNode> Items) : PatternNode;
 
-    /// <summary>A part several times; <paramref name="Maximum"/> is null without an upper limit.</summary>
+    /// <summary>A repeated part; <paramref name="Maximum"/> is null if there is no upper limit.</summary>
     public sealed record Repeat(PatternNode Part, int Minimum, int? Maximum, bool Greedy) : PatternNode;
 
-    /// <summary>
-    /// A part in parentheses, capturing or with options, whose text is not joined to the text beside it.
-    /// </summary>
+    /// <summary>A part in parentheses, capturing or with options. Its text is not joined with adjacent text.</summary>
     public sealed record Group(PatternNode Part, bool Captures = false) : PatternNode;
 
-    /// <summary>A part that is not tried in another way once it has matched.</summary>
+    /// <summary>A part that is not retried in another way once it has matched.</summary>
     public sealed record Atomic(PatternNode Part) : PatternNode;
 
-    /// <summary>A condition on what follows, or on what precedes.</summary>
+    /// <summary>A condition on the text that follows or precedes.</summary>
     public sealed record Look(PatternNode Part, bool Behind, bool Negative) : PatternNode;
 
-    /// <summary>A condition on the place, as the sign in an expression writes it.</summary>
+    /// <summary>A condition on the position, by its sign in an expression.</summary>
     public sealed record Anchor(char Sign) : PatternNode;
 }

@@ -2,7 +2,9 @@ using System.Text;
 
 namespace Spectral.Training.Tokenization.Patterns;
 
-/// <summary>Bracketed classes, and the escapes that mean one character or a set in and out of brackets.</summary>
+/// <summary>
+/// Parses bracketed classes, and the escapes for one character or a set inside and outside of brackets.
+/// </summary>
 internal sealed partial class PatternParser
 {
     private readonly Dictionary<(CodeSet Set, bool Negative), PatternNode> _folded = [];
@@ -17,7 +19,7 @@ internal sealed partial class PatternParser
         return node;
     }
 
-    // What stands between brackets, and whether ^ stands before it, which counts last.
+    // Parses the content of brackets and a ^ before it, which is applied last.
     private (CodeSet Set, bool Negative) ParseBracket()
     {
         if (++_depth > DeepestNesting)
@@ -43,7 +45,7 @@ internal sealed partial class PatternParser
         return (before?.Intersect(set) ?? set, negative);
     }
 
-    // A ] at the beginning stands for itself where another one follows.
+    // A ] at the beginning stands for itself if another one follows.
     private bool ClosesLater()
     {
         for (int i = _at + 1; i < _codes.Length; i++)
@@ -87,7 +89,7 @@ internal sealed partial class PatternParser
             ? throw new PatternException("a range that begins with a class")
             : set;
 
-    // One character of a class, or the set that an escape stands for.
+    // Parses one character of a class, or the set that an escape stands for.
     private (int Code, CodeSet? Type) ParseMember()
     {
         if (Next == End)
@@ -118,7 +120,7 @@ internal sealed partial class PatternParser
         return negative ? set.Complement() : set;
     }
 
-    // The set of \w and the like; the backslash has been read. Null, and nothing read, when it is another escape.
+    // Parses \w and the like after the backslash. Returns null and reads nothing if it is another escape.
     private CodeSet? ParseType(CodeSet word)
     {
         CodeSet? set = Next switch
@@ -154,7 +156,7 @@ internal sealed partial class PatternParser
         return set.Equals(PropertySets.Word) ? word : set;
     }
 
-    // The character of an escape; the backslash has been read.
+    // Parses the character of an escape after the backslash.
     private int ParseCharacter(int longestOctal)
     {
         int code = Next;
@@ -220,7 +222,7 @@ internal sealed partial class PatternParser
             };
     }
 
-    // \xHH and \nnn are bytes of UTF-8, of which only these are characters.
+    // \xHH and \nnn are bytes of UTF-8, of which only those below 0x80 are characters.
     private static int OneByte(int value) =>
         value < 0x80 ? value : throw new PatternException("an escape of a byte above 7F");
 }

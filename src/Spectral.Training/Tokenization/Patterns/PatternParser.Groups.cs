@@ -2,7 +2,7 @@ using System.Text;
 
 namespace Spectral.Training.Tokenization.Patterns;
 
-/// <summary>What parentheses open: groups, look-arounds and options.</summary>
+/// <summary>Parses everything that begins with a parenthesis: groups, look-arounds and options.</summary>
 internal sealed partial class PatternParser
 {
     private PatternNode ParseGroup()
@@ -45,7 +45,7 @@ internal sealed partial class PatternParser
         return new PatternNode.Group(part);
     }
 
-    // (?i) without a colon: all that follows it, other branches too, is a group.
+    // (?i) without a colon: everything after it, including other branches, forms a group.
     private PatternNode? ParseIsolatedOptions()
     {
         int start = _at;

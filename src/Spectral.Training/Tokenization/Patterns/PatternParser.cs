@@ -1,8 +1,8 @@
 namespace Spectral.Training.Tokenization.Patterns;
 
 /// <summary>
-/// Parses an expression in the syntax of Oniguruma 6.9.10, which the Hugging Face tokenizers run. What .NET cannot do
-/// in the same way is refused by its name.
+/// Parses an expression in the syntax of Oniguruma 6.9.10, which Hugging Face's tokenizers use. Constructs that .NET
+/// cannot match in the same way are refused by name.
 /// </summary>
 internal sealed partial class PatternParser
 {
@@ -32,7 +32,7 @@ internal sealed partial class PatternParser
 
     private int Next => _at < _codes.Length ? _codes[_at] : End;
 
-    /// <summary>The parts of an expression.</summary>
+    /// <summary>Parses an expression into its parts.</summary>
     /// <exception cref="PatternException">It has a construct that is not translated, or it is malformed.</exception>
     public static PatternNode Parse(string expression)
     {
@@ -41,7 +41,7 @@ internal sealed partial class PatternParser
         return parser.Next == End ? node : throw new PatternException("a closing parenthesis without an opening one");
     }
 
-    // Options that an isolated (?i) has set hold until the group ends.
+    // Options set by an isolated (?i) hold until the group ends.
     private PatternNode ParseAlternatives()
     {
         if (++_depth > DeepestNesting)
@@ -66,7 +66,7 @@ internal sealed partial class PatternParser
                 break;
             }
             PatternNode part = ParseQuantifiers(ParseAtom());
-            // The parts of a plain group are parts of the branch.
+            // The parts of a plain group become parts of the branch.
             if (part is PatternNode.Sequence inner)
                 parts.AddRange(inner.Items);
             else
@@ -76,7 +76,7 @@ internal sealed partial class PatternParser
         return parts.Count == 1 ? parts[0] : new PatternNode.Sequence(parts);
     }
 
-    // Adjacent characters are one text: two of them may be what one character is folded to.
+    // Adjacent characters form one text, because two of them may be the folding of one character.
     private static void JoinTexts(List<PatternNode> parts)
     {
         for (int i = 1; i < parts.Count; i++)
@@ -139,7 +139,7 @@ internal sealed partial class PatternParser
         return (range.Minimum, range.Maximum, true, TryRead('+'));
     }
 
-    // {n,m} with n above m is possessive; a + behind any interval is a quantifier of its own, a ? behind {n} as well.
+    // {n,m} with n above m is possessive. A + after any interval is a separate quantifier, and so is a ? after {n}.
     private (int Minimum, int? Maximum, bool Greedy, bool Possessive)? ReadInterval()
     {
         int start = _at++;
@@ -238,7 +238,7 @@ internal sealed partial class PatternParser
             : Literal(ParseCharacter(longestOctal: 2));
     }
 
-    // Always true: it stands in conditions before what it makes way for.
+    // Always returns true, so that it can stand in a condition before the check of the next character.
     private bool SkipComments()
     {
         while (true)

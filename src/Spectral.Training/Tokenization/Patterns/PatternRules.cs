@@ -3,16 +3,16 @@ using Spectral.Training.Adapters.Expressions;
 namespace Spectral.Training.Tokenization.Patterns;
 
 /// <summary>
-/// Makes a parsed expression ready for .NET: letter case that is ignored becomes classes, and what .NET and Oniguruma
-/// do not match alike is refused.
+/// Prepares a parsed expression for .NET: case-insensitive text becomes classes, and constructs that .NET and Oniguruma
+/// match differently are refused.
 /// </summary>
 internal static class PatternRules
 {
-    /// <summary>The expression without texts whose case is ignored, and without groups.</summary>
+    /// <summary>Returns the expression without case-insensitive texts and without groups.</summary>
     /// <exception cref="PatternException">It has a construct that is not translated.</exception>
     public static PatternNode Apply(PatternNode node) => Prepare(node, behind: null);
 
-    /// <summary>Whether an expression can match the empty text.</summary>
+    /// <summary>Returns whether an expression can match the empty text.</summary>
     public static bool MayBeEmpty(PatternNode node) => Lengths(node).Minimum == 0;
 
     private static PatternNode Prepare(PatternNode node, PatternNode.Look? behind) =>
@@ -43,13 +43,13 @@ internal static class PatternRules
             _ => node,
         };
 
-    // Engines differ in when they stop repeating nothing.
+    // Engines differ in when they stop repeating an empty match.
     private static PatternNode.Repeat CheckedRepeat(PatternNode.Repeat repeat) =>
         repeat.Maximum is 0 or 1 || Lengths(repeat.Part).Minimum > 0
             ? repeat
             : throw new PatternException("a repeated part that may be empty");
 
-    // Oniguruma looks for where a part of no fixed length begins, and anchors in it are not always seen.
+    // Oniguruma searches for the beginning of a part of variable length, and may overlook anchors in it.
     private static PatternNode.Look CheckedLook(PatternNode.Look look)
     {
         if (!look.Behind || !HasAnchor(look.Part))
@@ -62,7 +62,7 @@ internal static class PatternRules
 
     private static bool HasAnchor(PatternNode node) => node is PatternNode.Anchor || node.Parts.Any(HasAnchor);
 
-    // How many characters a part takes at least and at most.
+    // Returns the smallest and the largest number of characters that a part matches.
     private static (long Minimum, long? Maximum) Lengths(PatternNode node)
     {
         switch (node)

@@ -4,13 +4,13 @@ using System.Text;
 namespace Spectral.Training.Tokenization.Patterns;
 
 /// <summary>
-/// Writes an expression for .NET. .NET sees UTF-16 units, so each character beyond U+FFFF is matched as one unit:
-/// characters that no class of the expression tells apart share a stand-in, a surrogate, which text of whole characters
-/// does not have otherwise.
+/// Translates an expression for .NET. .NET matches UTF-16 units, so each character beyond U+FFFF is matched as one
+/// unit: characters that no class of the expression distinguishes share a stand-in, a surrogate, which well-formed text
+/// does not contain otherwise.
 /// </summary>
 internal sealed class PatternTranslator
 {
-    // A class of letters takes a thousand characters.
+    // A class of letters takes about a thousand characters.
     private const int LongestTranslation = 500_000;
 
     private readonly StringBuilder _output = new();
@@ -26,7 +26,7 @@ internal sealed class PatternTranslator
 
     private AstralStandIns StandIns { get; }
 
-    /// <summary>Translates an expression of Oniguruma's.</summary>
+    /// <summary>Translates an expression in Oniguruma's syntax.</summary>
     /// <exception cref="PatternException">It has a construct that is not translated.</exception>
     public static TranslatedPattern Translate(string expression)
     {
@@ -76,7 +76,8 @@ internal sealed class PatternTranslator
                 }
                 break;
             case PatternNode.Repeat repeat:
-                // .NET takes a repeated atomic loop for one loop, which is less; not where it captures.
+                // .NET would treat a repeated atomic loop as a single loop, which matches less. A capturing group
+                // prevents this.
                 if (repeat.Part is PatternNode.Atomic)
                     WriteIn("(", repeat.Part);
                 else

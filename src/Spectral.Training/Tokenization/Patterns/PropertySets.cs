@@ -2,7 +2,9 @@ using System.Collections.Concurrent;
 
 namespace Spectral.Training.Tokenization.Patterns;
 
-/// <summary>The sets of code points that an expression names: character types, bracket names and properties.</summary>
+/// <summary>
+/// The sets of code points that an expression can name: character types, bracket names and properties.
+/// </summary>
 internal static class PropertySets
 {
     private static readonly Lazy<CodeSet> WordSet = new(() =>
@@ -15,22 +17,24 @@ internal static class PropertySets
     private static readonly ConcurrentDictionary<string, CodeSet> Known = new();
     private static readonly CodeSet Surrogates = CodeSet.Range(0xD800, 0xDFFF);
 
-    /// <summary>\w in a class: letters, marks, decimal digits and connectors.</summary>
+    /// <summary>The set of \w in a class: letters, marks, decimal digits and connectors.</summary>
     public static CodeSet Word => WordSet.Value;
 
-    /// <summary>\w outside of classes, and for \b: the digits of Latin-1 that are not decimal are words too.</summary>
+    /// <summary>
+    /// The set of \w outside of classes, and for \b. It also includes the non-decimal digits of Latin-1.
+    /// </summary>
     public static CodeSet WordAlone => WordAloneSet.Value;
 
-    /// <summary>\s.</summary>
+    /// <summary>The set of \s, white space.</summary>
     public static CodeSet Space => UnicodeData.Union("White_Space");
 
-    /// <summary>\d.</summary>
+    /// <summary>The set of \d, decimal digits.</summary>
     public static CodeSet Digit => UnicodeData.Union("Nd");
 
-    /// <summary>\h.</summary>
+    /// <summary>The set of \h, hexadecimal digits of ASCII.</summary>
     public static CodeSet HexDigit => UnicodeData.Union("ASCII_Hex_Digit");
 
-    /// <summary>A property by the name between the braces of \p{…}; null when unknown.</summary>
+    /// <summary>Returns the set of a property by the name between the braces of \p{…}; null if unknown.</summary>
     public static CodeSet? Find(string name)
     {
         string key = UnicodeData.Key(name);
@@ -39,7 +43,7 @@ internal static class PropertySets
         return Compute(key) is { } set ? Known.GetOrAdd(key, set) : null;
     }
 
-    /// <summary>A set by the name between [: and :]; null when unknown.</summary>
+    /// <summary>Returns a set by the name between [: and :]; null if unknown.</summary>
     public static CodeSet? FindBracket(string name) =>
         name switch
         {
@@ -94,7 +98,7 @@ internal static class PropertySets
             _ => Named(key),
         };
 
-    // Sets of other Unicode versions end in a number, which no property does.
+    // Names of sets from other Unicode versions end in a digit, which no property does.
     private static CodeSet? Named(string key) =>
         key.Length > 0 && !char.IsAsciiDigit(key[^1]) ? UnicodeData.Find(key) : null;
 

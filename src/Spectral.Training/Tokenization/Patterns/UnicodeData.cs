@@ -4,26 +4,28 @@ using System.Globalization;
 namespace Spectral.Training.Tokenization.Patterns;
 
 /// <summary>
-/// Sets and mappings of code points by the names of unicode-sets.txt, whose first lines say which Unicode versions they
-/// are of. Own tables, because ids must not depend on the Unicode version of .NET or of the machine.
+/// Reads sets and mappings of code points by their names in unicode-sets.txt, whose first lines give the Unicode
+/// versions. The tables are our own, because ids must not depend on the Unicode version of .NET or of the machine.
 /// </summary>
 internal static class UnicodeData
 {
     private static readonly Lazy<Dictionary<string, List<string>>> Lines = new(ReadLines);
     private static readonly ConcurrentDictionary<string, CodeSet> Sets = new();
 
-    /// <summary>A name as it is compared: case, spaces, hyphens and underscores do not count.</summary>
+    /// <summary>
+    /// Returns a name in the form used for comparison: case, spaces, hyphens and underscores are ignored.
+    /// </summary>
     public static string Key(string name) =>
         string.Concat(name.Where(character => character is not (' ' or '-' or '_'))).ToUpperInvariant();
 
-    /// <summary>A set by its name, written as properties may be; null when unknown.</summary>
+    /// <summary>Returns a set by its name, in any spelling of a property; null if unknown.</summary>
     public static CodeSet? Find(string name)
     {
         string key = Key(name);
         return Lines.Value.TryGetValue(key, out List<string>? lines) ? Sets.GetOrAdd(key, _ => ParseSet(lines)) : null;
     }
 
-    /// <summary>The union of sets that are known to exist.</summary>
+    /// <summary>Returns the union of sets that are known to exist.</summary>
     public static CodeSet Union(params ReadOnlySpan<string> names)
     {
         CodeSet set = CodeSet.Empty;
@@ -32,7 +34,7 @@ internal static class UnicodeData
         return set;
     }
 
-    /// <summary>What a mapping of unicode-sets.txt makes of each code point that it changes.</summary>
+    /// <summary>Returns a mapping of unicode-sets.txt for the code points that it changes.</summary>
     public static Dictionary<int, int[]> Mapping(string name)
     {
         Dictionary<int, int[]> mapping = [];
