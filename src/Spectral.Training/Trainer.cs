@@ -49,6 +49,9 @@ public sealed partial class Trainer : IDisposable
     private bool _isRestored;
 
     /// <summary>Allocates gradients and optimizer state for the trainable parameters.</summary>
+    /// <param name="model">The model to train.</param>
+    /// <param name="options">The settings of the run.</param>
+    /// <param name="logger">Receives log lines; null: none are written.</param>
     /// <exception cref="InputException">
     /// The options ask for captured steps, but the adapter's method acts between steps.
     /// </exception>
@@ -89,8 +92,9 @@ public sealed partial class Trainer : IDisposable
     /// <exception cref="InputException">
     /// There are no records, or their number differs from that of the run to be resumed.
     /// </exception>
-    /// <exception cref="TrainingDivergedException">Loss or gradient norm was not finite for
-    /// <see cref="TrainerOptions.MaxSkipped"/> steps in a row.</exception>
+    /// <exception cref="TrainingDivergedException">
+    /// Loss or gradient norm was not finite for <see cref="TrainerOptions.MaxSkipped"/> steps in a row.
+    /// </exception>
     /// <exception cref="OperationCanceledException">The run was cancelled.</exception>
     public TrainingResult Run(
         IReadOnlyList<EncodedRecord> data,

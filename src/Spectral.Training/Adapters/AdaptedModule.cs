@@ -99,6 +99,9 @@ public sealed class AdaptedModule
     internal AdaptedModule For(string layer) => new(this, layer);
 
     /// <summary>Describes all adapted layers. Nothing is allocated on a device.</summary>
+    /// <param name="method">The method.</param>
+    /// <param name="options">The settings of the adapter.</param>
+    /// <param name="modules">The layers to adapt.</param>
     /// <exception cref="InputException">The options do not suit a layer.</exception>
     public static IReadOnlyList<AdaptedModule> Describe(
         AdapterMethod method,

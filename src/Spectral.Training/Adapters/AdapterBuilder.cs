@@ -62,9 +62,7 @@ public sealed class AdapterBuilder
     /// <exception cref="InputException">The rank is outside that range.</exception>
     public int SpectralRank => Triplets("rank", Options.Rank);
 
-    /// <summary>
-    /// The layer's base weight W [out, in], F32. Using it costs one pass over the weight per step.
-    /// </summary>
+    /// <summary>The layer's base weight W [out, in], F32. Using it costs one pass over the weight per step.</summary>
     public Expression Weight => _weight ??= new BaseTensor((Out, In));
 
     /// <summary>The layer's bias [out]; null when the layer has none.</summary>
@@ -154,6 +152,7 @@ public sealed class AdapterBuilder
         [new(StartOf(left, true), StartOf(right, false), -scale), new(left, right, scale)];
 
     /// <summary>Returns the value of one of the method's own settings.</summary>
+    /// <param name="name">The name of the setting.</param>
     public double Setting(string name) => Options.Setting(Method, name);
 
     /// <summary>Returns the value of one of the method's own choices, as written on the command line.</summary>

@@ -36,14 +36,25 @@ public sealed record AdapterSetting(string Name, double Default, double Least, d
     public string? InPlaceOf { get; init; }
 
     /// <summary>Creates a setting whose value is a whole number.</summary>
+    /// <param name="name">The name as given to <c>--set</c>.</param>
+    /// <param name="value">The default.</param>
+    /// <param name="least">The smallest value allowed.</param>
+    /// <param name="most">The largest value allowed.</param>
+    /// <param name="help">The effect of the setting, for help and docs.</param>
     public static AdapterSetting Whole(string name, int value, int least, int most, string help) =>
         new(name, value, least, most, help) { IsWhole = true };
 
     /// <summary>Creates a switch: on or off.</summary>
+    /// <param name="name">The name as given to <c>--set</c>.</param>
+    /// <param name="value">Whether it is on by default.</param>
+    /// <param name="help">The effect of the setting, for help and docs.</param>
     public static AdapterSetting Switch(string name, bool value, string help) =>
         Choice(name, help, value ? ["on", "off"] : ["off", "on"]);
 
     /// <summary>Creates a choice from a list. The first entry is the default.</summary>
+    /// <param name="name">The name as given to <c>--set</c>.</param>
+    /// <param name="help">The effect of the setting, for help and docs.</param>
+    /// <param name="choices">The values that can be chosen.</param>
     public static AdapterSetting Choice(string name, string help, params string[] choices) =>
         new(name, 0, 0, choices.Length - 1, help) { Choices = choices, IsWhole = true };
 

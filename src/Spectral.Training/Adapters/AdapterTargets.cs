@@ -21,6 +21,8 @@ public static class AdapterTargets
         IsPattern(text) ? [text] : text.Split(',', StringSplitOptions.TrimEntries);
 
     /// <summary>Lists the layers that the options name, with their sizes, in model order. Nothing is loaded.</summary>
+    /// <param name="model">The config of the model.</param>
+    /// <param name="options">The settings of the adapter.</param>
     /// <exception cref="InputException">
     /// A target matches no layer (the message lists those there are), or is not a regular expression.
     /// </exception>

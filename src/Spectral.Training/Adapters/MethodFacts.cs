@@ -37,6 +37,9 @@ public sealed record MethodFacts(
     public static IReadOnlyList<ModuleShape> OneLayer { get; } = [new("layer", 4096, 4096)];
 
     /// <summary>Determines the facts about a method.</summary>
+    /// <param name="method">The method.</param>
+    /// <param name="modules">The layers.</param>
+    /// <param name="options">The settings of the adapter.</param>
     /// <exception cref="InputException">The options do not suit the method or a layer.</exception>
     public static MethodFacts Of(AdapterMethod method, IReadOnlyList<ModuleShape> modules, AdapterOptions options)
     {

@@ -12,6 +12,9 @@ public sealed class AddNode : Node
     private AddNode(Node? left, Node? right) => (_left, _right) = (left, right);
 
     /// <summary>Adds two values of the same shape and type.</summary>
+    /// <param name="tape">The tape to record on.</param>
+    /// <param name="a">The residual.</param>
+    /// <param name="b">The output of the branch beside it.</param>
     public static Variable Apply(Tape tape, Variable a, Variable b)
     {
         var y = Tensor.Empty(tape.Device, a.Value.Shape, a.Value.DType);

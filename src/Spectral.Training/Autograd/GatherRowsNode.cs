@@ -20,6 +20,9 @@ public sealed class GatherRowsNode : Node
     }
 
     /// <summary>Gathers the rows at <paramref name="index"/> [K] I32.</summary>
+    /// <param name="tape">The tape to record on.</param>
+    /// <param name="x">The source [N, D].</param>
+    /// <param name="index">The rows to gather, [K] I32, distinct.</param>
     public static Variable Apply(Tape tape, Variable x, Tensor index)
     {
         var y = Tensor.Empty(tape.Device, (index.Dim(0), x.Value.Dim(1)), x.Value.DType);

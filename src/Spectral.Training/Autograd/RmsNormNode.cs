@@ -24,6 +24,10 @@ public sealed class RmsNormNode : Node
     }
 
     /// <summary>Normalises the rows of x [N, D] with weight [D].</summary>
+    /// <param name="tape">The tape to record on.</param>
+    /// <param name="x">The input [N, D].</param>
+    /// <param name="weight">The weight w [D].</param>
+    /// <param name="epsilon">The ε in the formula.</param>
     public static Variable Apply(Tape tape, Variable x, Parameter weight, float epsilon) =>
         Apply(tape, x, weight, epsilon, x.Value.Dim(1));
 

@@ -21,6 +21,9 @@ public sealed class SwiGluNode : Node
     }
 
     /// <summary>Multiplies <paramref name="up"/> by the SiLU of <paramref name="gate"/>.</summary>
+    /// <param name="tape">The tape to record on.</param>
+    /// <param name="gate">The gate [N, F].</param>
+    /// <param name="up">The values to gate, [N, F].</param>
     public static Variable Apply(Tape tape, Variable gate, Variable up) => Apply(tape, gate, up, gate.Columns.Count);
 
     /// <summary>

@@ -20,8 +20,14 @@ public static class TextGenerator
     /// <summary>
     /// Continues <paramref name="prompt"/> until an end token or <see cref="GenerationOptions.MaxTokens"/>.
     /// </summary>
-    /// <exception cref="InputException">The prompt has no tokens, or prompt and continuation exceed the model's
-    /// positions.</exception>
+    /// <param name="model">The model, with its adapter if one is attached.</param>
+    /// <param name="tokenizer">The tokenizer of the model.</param>
+    /// <param name="prompt">The text to continue.</param>
+    /// <param name="options">Length, sampling and end tokens.</param>
+    /// <param name="cancellation">Checked between tokens.</param>
+    /// <exception cref="InputException">
+    /// The prompt has no tokens, or prompt and continuation exceed the model's positions.
+    /// </exception>
     public static GeneratedText Generate(
         CausalLanguageModel model,
         BpeTokenizer tokenizer,

@@ -65,6 +65,8 @@ public sealed class SafetensorsTensor
             );
 
     /// <summary>Returns a piece of the bytes.</summary>
+    /// <param name="start">The first byte.</param>
+    /// <param name="count">The number of bytes.</param>
     /// <exception cref="ArgumentOutOfRangeException">The piece reaches outside the tensor.</exception>
     public ReadOnlySpan<byte> Slice(long start, int count)
     {
@@ -78,6 +80,7 @@ public sealed class SafetensorsTensor
     /// <exception cref="InputException">
     /// The stored type is not one of F32, F16, BF16, F64, or a value is not a finite F32.
     /// </exception>
+    /// <exception cref="ArgumentException">The destination has another length.</exception>
     public void ReadFloats(Span<float> destination)
     {
         if (destination.Length != Count)

@@ -16,6 +16,11 @@ public sealed record TensorToWrite(string Name, StoredType Type, IReadOnlyList<l
     /// (rounded to nearest, ties to even). Writing throws an <see cref="InputException"/> if a value is not finite or
     /// exceeds the range of the type.
     /// </summary>
+    /// <param name="name">The name in the file.</param>
+    /// <param name="type">The type to store: F64, F32, F16 or BF16.</param>
+    /// <param name="shape">The dimensions, outermost first.</param>
+    /// <param name="values">Returns the values, row by row. It is called when the tensor is written.</param>
+    /// <exception cref="ArgumentException">The type is none of these.</exception>
     public static TensorToWrite Floats(string name, StoredType type, IReadOnlyList<long> shape, Func<float[]> values)
     {
         if (!type.IsFloat())
@@ -47,6 +52,8 @@ public sealed record TensorToWrite(string Name, StoredType Type, IReadOnlyList<l
     }
 
     /// <summary>Creates a tensor with the bytes of a tensor in an open file, optionally under another name.</summary>
+    /// <param name="source">The tensor to copy. Its file has to stay open until the copy is written.</param>
+    /// <param name="name">The name in the new file; null: the same.</param>
     public static TensorToWrite Copy(SafetensorsTensor source, string? name = null) =>
         new(
             name ?? source.Name,

@@ -16,6 +16,9 @@ public sealed class KeyValueCache : IDisposable
     /// <summary>
     /// Allocates room for <paramref name="capacity"/> positions in each of <paramref name="rows"/> rows.
     /// </summary>
+    /// <param name="model">The model whose keys and values are cached.</param>
+    /// <param name="rows">The number of rows in a batch.</param>
+    /// <param name="capacity">The number of positions per row.</param>
     public KeyValueCache(CausalLanguageModel model, int rows, int capacity)
     {
         ModelConfig config = model.Config;

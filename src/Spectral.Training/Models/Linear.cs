@@ -7,6 +7,9 @@ namespace Spectral.Training.Models;
 public sealed class Linear
 {
     /// <summary>Creates a layer on parameters, which stay owned by the model.</summary>
+    /// <param name="name">The path of the module.</param>
+    /// <param name="weight">The weight [out, in].</param>
+    /// <param name="bias">The bias [out], or null.</param>
     public Linear(string name, Parameter weight, Parameter? bias)
     {
         Name = name;

@@ -24,6 +24,9 @@ public sealed class LinearNode : Node
     }
 
     /// <summary>Applies a layer that shares its input with no other layer.</summary>
+    /// <param name="tape">The tape to record on.</param>
+    /// <param name="x">The input [N, in].</param>
+    /// <param name="layer">The layer.</param>
     /// <exception cref="ArgumentException">The layer has siblings.</exception>
     public static Variable Apply(Tape tape, Variable x, Linear layer) =>
         layer.Siblings.Layers.Count == 1
@@ -34,6 +37,9 @@ public sealed class LinearNode : Node
             );
 
     /// <summary>Applies sibling layers. Returns one value per layer.</summary>
+    /// <param name="tape">The tape to record on.</param>
+    /// <param name="x">The input [N, in].</param>
+    /// <param name="siblings">The layers.</param>
     public static Variable[] Apply(Tape tape, Variable x, SiblingLinears siblings)
     {
         if (siblings.Adapter?.Augmented is { } augmented && x.Columns.Stride == augmented.Weight.InputStride)

@@ -35,6 +35,8 @@ public sealed class AdamWOptimizer : IDisposable
     /// <summary>
     /// Prepares to train a set of parameters: allocates gradients and the two moments, and resets the step counter.
     /// </summary>
+    /// <param name="parameters">The parameters to train, which the caller keeps ownership of.</param>
+    /// <param name="options">The settings of the optimizer.</param>
     public AdamWOptimizer(ParameterSet parameters, AdamWOptions options)
     {
         (_parameters, _options) = (parameters, options);
@@ -106,6 +108,9 @@ public sealed class AdamWOptimizer : IDisposable
     /// Sets the learning rate for the following steps, and the factor on loss gradients that
     /// <see cref="StepState.LossScale"/> holds.
     /// </summary>
+    /// <param name="learningRate">The learning rate.</param>
+    /// <param name="lossScale">The factor on loss gradients, e.g. 1 / (loss tokens of the step).</param>
+    /// <exception cref="ArgumentException">The learning rate, or a setting of the options, is out of range.</exception>
     public void Configure(double learningRate, float lossScale = 1) =>
         _parameters.StepState.Configure(
             new AdamWSettings(

@@ -11,6 +11,7 @@ public sealed record LearningRateSchedule(ScheduleKind Kind, double Rate, int St
     /// Returns the rate of step t = 1…N. It is t/w of the base rate for t ≤ w, and then, with p = (t−w−1)/(N−w), the
     /// fraction 1, 1−p or (1+cos πp)/2 of it.
     /// </summary>
+    /// <param name="step">The step t, 1 to N.</param>
     public double At(int step)
     {
         if (step <= Warmup)

@@ -13,6 +13,8 @@ public sealed class Parameter : IDisposable
     private ColumnRange? _place;
 
     /// <summary>Creates a frozen parameter, which takes ownership of the tensor.</summary>
+    /// <param name="name">The name of the tensor.</param>
+    /// <param name="value">The value in the compute type.</param>
     public Parameter(string name, Tensor value)
     {
         Name = name;

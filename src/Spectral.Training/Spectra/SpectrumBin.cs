@@ -50,6 +50,8 @@ public sealed record SpectrumBin(string Name, int From, int To)
     /// Returns the means over <see cref="ProfileSize"/> equal parts of a spectrum of n values, of which the first k are
     /// given; NaN for a part that is empty or not computed.
     /// </summary>
+    /// <param name="values">The values that are known.</param>
+    /// <param name="n">The length of the whole spectrum.</param>
     public static double[] Profile(ReadOnlySpan<double> values, int n)
     {
         double[] profile = new double[ProfileSize];

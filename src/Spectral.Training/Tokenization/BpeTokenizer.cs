@@ -135,6 +135,8 @@ public sealed class BpeTokenizer
     /// Encodes a text as token ids, by default with the ids that the post-processor puts around it. Special tokens
     /// written in the text become their ids. Unpaired surrogates become U+FFFD.
     /// </summary>
+    /// <param name="text">The text.</param>
+    /// <param name="addSpecialTokens">Whether to add the post-processor's ids.</param>
     public int[] Encode(string text, bool addSpecialTokens = true)
     {
         ArgumentNullException.ThrowIfNull(text);
@@ -181,6 +183,8 @@ public sealed class BpeTokenizer
     /// Decodes token ids to text. Ids without a token are skipped, and by default special tokens too. An added token
     /// that is searched for in normalized text appears in its normalized form, and is not skipped if that form differs.
     /// </summary>
+    /// <param name="ids">The token ids.</param>
+    /// <param name="skipSpecialTokens">Whether to skip special tokens.</param>
     public string Decode(ReadOnlySpan<int> ids, bool skipSpecialTokens = true)
     {
         List<string> texts = new(ids.Length);

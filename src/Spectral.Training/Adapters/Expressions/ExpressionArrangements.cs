@@ -26,6 +26,8 @@ public static class ExpressionArrangements
             : throw new ArgumentException($"{index.Length} indices for {shape}", nameof(index));
 
     /// <summary>Repeats x along a new first dimension.</summary>
+    /// <param name="x">Up to three dimensions.</param>
+    /// <param name="copies">The new first dimension.</param>
     public static Expression Repeat(this Expression x, int copies)
     {
         Shape shape = x.Shape.Rank switch

@@ -12,6 +12,11 @@ public static class ExpressionOperations
     /// <summary>
     /// Returns s·op(a)·op(b), op transposing or not, of matrices [m, n] or of batches [b, m, n] of them.
     /// </summary>
+    /// <param name="a">The left operand.</param>
+    /// <param name="b">The right operand.</param>
+    /// <param name="transposeA">Whether to transpose a.</param>
+    /// <param name="transposeB">Whether to transpose b.</param>
+    /// <param name="scale">The constant factor s.</param>
     /// <exception cref="ArgumentException">The shapes do not fit. All operations here throw this.</exception>
     public static Expression MatMul(
         this Expression a,
@@ -32,6 +37,10 @@ public static class ExpressionOperations
     /// Returns s·x∘v. v has one element per row (index of all but the last dimension), per column (index of the last
     /// dimension), per element, or a single one.
     /// </summary>
+    /// <param name="x">A value of any shape.</param>
+    /// <param name="v">The factors.</param>
+    /// <param name="broadcast">The elements of x to which each element of v applies.</param>
+    /// <param name="scale">The constant factor s.</param>
     public static Expression Multiply(this Expression x, Expression v, Broadcast broadcast, double scale = 1)
     {
         int columns = x.Shape.Rank == 0 ? 1 : x.Shape[x.Shape.Rank - 1];
@@ -72,6 +81,9 @@ public static class ExpressionOperations
             : throw new ArgumentException($"{x.Shape} plus the identity", nameof(x));
 
     /// <summary>Returns Σ x∘y over each row, over each column or over everything ([1]), summed in F64.</summary>
+    /// <param name="x">The left operand.</param>
+    /// <param name="y">The right operand, of the same shape.</param>
+    /// <param name="broadcast">The elements that each sum covers.</param>
     public static Expression Dot(this Expression x, Expression y, Broadcast broadcast = Broadcast.Single) =>
         x.Shape == y.Shape
             ? new InnerProduct(x, y, broadcast)
@@ -81,6 +93,9 @@ public static class ExpressionOperations
     /// Returns max(floor, √Σ x²) of each row, each column or everything. At the floor it is constant, which keeps its
     /// reciprocal finite.
     /// </summary>
+    /// <param name="x">A value of any shape.</param>
+    /// <param name="broadcast">The elements that each norm covers.</param>
+    /// <param name="floor">The smallest result.</param>
     public static Expression Norm(this Expression x, Broadcast broadcast = Broadcast.Single, double floor = 0) =>
         x.Dot(x, broadcast).Sqrt(floor * floor);
 
@@ -115,6 +130,11 @@ public static class ExpressionOperations
     public static Expression ConcatColumns(params Expression[] parts) => new Concatenation(parts, rows: false);
 
     /// <summary>Returns the rectangle [rows, columns] of a matrix that begins at a row and column.</summary>
+    /// <param name="x">The matrix.</param>
+    /// <param name="row">The first row.</param>
+    /// <param name="column">The first column.</param>
+    /// <param name="rows">The number of rows.</param>
+    /// <param name="columns">The number of columns.</param>
     public static Expression Block(this Expression x, int row, int column, int rows, int columns) =>
         new MatrixBlock(x, row, column, rows, columns);
 

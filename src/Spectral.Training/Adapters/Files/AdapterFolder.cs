@@ -78,6 +78,9 @@ public sealed class AdapterFolder : IDisposable
     /// Writes an adapter folder. Tensor names come from <see cref="KeyOf"/> and <see cref="SharedKeyOf"/>. The config
     /// is written last and marks the folder as complete.
     /// </summary>
+    /// <param name="directory">The folder, which is created if necessary.</param>
+    /// <param name="config">The config to write.</param>
+    /// <param name="tensors">The tensors of the weights file.</param>
     public static void Write(string directory, AdapterConfig config, IReadOnlyList<TensorToWrite> tensors)
     {
         System.IO.Directory.CreateDirectory(directory);
@@ -86,6 +89,8 @@ public sealed class AdapterFolder : IDisposable
     }
 
     /// <summary>Returns the name under which a module's tensor is stored.</summary>
+    /// <param name="module">The path of the module.</param>
+    /// <param name="leaf">The tensor's name within the module.</param>
     public static string KeyOf(string module, string leaf) => $"{Prefix}{module}.{leaf}";
 
     /// <summary>Returns the name under which a shared tensor is stored.</summary>
