@@ -143,7 +143,9 @@ public sealed partial class Adapter
             throw new InputException($"{source}: the state of a run without an adapter");
         if (layers.FirstOrDefault(layer => !linears.ContainsKey(layer.Name)) is { } unknown)
         {
-            throw new InputException($"{source}: has a layer {InputText.Quote(unknown.Name)}, which the model has not");
+            throw new InputException(
+                $"{source}: has a layer {InputText.Quote(unknown.Name)}, which the model does not have"
+            );
         }
 
         if (layers.Count < AdapterTargets.Choose(model.Adaptable, linear => linear.Name, options).Length)

@@ -178,7 +178,7 @@ public sealed class AdapterCore : IDisposable
     public float[] MergedWeight()
     {
         if (!_form.IsMergeable)
-            throw new InvalidOperationException($"{_module.Shape.Name}: its form is no change of the weight");
+            throw new InvalidOperationException($"{_module.Shape.Name}: its form is not a change of the weight");
         using Tensor weight = CopyWeight();
         using var merged = Tensor.Empty(weight.Device, weight.Shape);
         Cast.Run(weight, merged);

@@ -15,14 +15,14 @@ public sealed record AdapterOptions
     /// <summary>The rank r of the low-rank terms.</summary>
     public int Rank
     {
-        get => Noted(field);
+        get => Recorded(field);
         init;
     } = 8;
 
     /// <summary>The numerator α of the scale α/r.</summary>
     public double Alpha
     {
-        get => Noted(field);
+        get => Recorded(field);
         init;
     } = 16;
 
@@ -31,7 +31,7 @@ public sealed record AdapterOptions
     /// </summary>
     public bool RankStabilized
     {
-        get => Noted(field);
+        get => Recorded(field);
         init;
     }
 
@@ -50,7 +50,7 @@ public sealed record AdapterOptions
     /// <summary>The algorithm that computes singular triplets.</summary>
     public SvdMethod Svd
     {
-        get => Noted(field);
+        get => Recorded(field);
         init;
     } = SvdMethod.Auto;
 
@@ -66,7 +66,7 @@ public sealed record AdapterOptions
     /// </summary>
     public double LearningRateRatio
     {
-        get => Noted(field);
+        get => Recorded(field);
         init;
     } = 1;
 
@@ -205,7 +205,7 @@ public sealed record AdapterOptions
             ? value
             : method.Settings.First(setting => setting.Name == name).Default;
 
-    private T Noted<T>(T value, [CallerMemberName] string name = "")
+    private T Recorded<T>(T value, [CallerMemberName] string name = "")
     {
         ReadNames?.Add(name);
         return value;

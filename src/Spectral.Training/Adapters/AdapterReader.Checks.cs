@@ -174,7 +174,7 @@ public sealed partial class AdapterReader
             {
                 IEnumerable<string> own = declared.Where(stored => !stored.IsShared).Select(stored => stored.Name);
                 throw new InputException(
-                    $"{tensor.Path}: tensor {InputText.Quote(tensor.Name)} is none that {Method.Name} has "
+                    $"{tensor.Path}: tensor {InputText.Quote(tensor.Name)} is not one that {Method.Name} has "
                         + $"for this layer with these settings, expected {string.Join(", ", own)}"
                 );
             }

@@ -97,7 +97,7 @@ public sealed partial class AdapterReader : IDisposable
             {
                 throw new InputException(
                     $"{_folder.WeightsPath}: has base weights of {residual.Module}, from which "
-                        + "the start of its factors was taken away already; convert the adapter with PEFT "
+                        + "the start of its factors is already subtracted; convert the adapter with PEFT "
                         + "(path_initial_model_for_weight_conversion)"
                 );
             }

@@ -128,7 +128,7 @@ internal sealed class EquivalentLora(AdapterReader adapter, string directory, Mo
         form switch
         {
             { Rectified: true } => "there is a rectifier between its factors",
-            { Weight: not null } => "it changes the weight otherwise than by low-rank terms",
+            { Weight: not null } => "it replaces the weight instead of adding low-rank terms",
             { OutputScale: not null } => "it scales outputs",
             { InputScale: not null } => "it scales inputs",
             { Bias: not null } => "it changes biases",

@@ -57,7 +57,7 @@ internal static class KeptOptions
 
     private static string Message(string option, AdapterMethod method) =>
         $"{option}: the files of {method.Name} ({(method.PeftFields is null ? "" : "PEFT's ")}type {method.PeftType}) "
-        + "have no place for it, so the adapter would be another one when it is read again";
+        + "have no place for it, so the adapter would be different when it is read again";
 
     /// <summary>
     /// Lists the settings that do not come back: first those of the whole model, then those of the first layer, and so

@@ -18,7 +18,7 @@ internal static class SavedModules
         if (Unknown(all, modules) is { } unknown)
         {
             throw new InputException(
-                $"the module {InputText.Quote(unknown)}, to be trained along, is none of the "
+                $"the module {InputText.Quote(unknown)}, to be trained as well, is not in the "
                     + "model; expected ends of names like embed_tokens, lm_head, norm, input_layernorm, q_proj"
             );
         }

@@ -8,7 +8,7 @@ namespace Spectral.Training.IO;
 internal static class FiniteValues
 {
     /// <summary>Returns the index of the first value that is NaN or infinite; -1 if all are finite.</summary>
-    public static int FirstOther(ReadOnlySpan<float> values)
+    public static int FirstNonFinite(ReadOnlySpan<float> values)
     {
         // x - x is 0 for a finite x and NaN otherwise, and so is the sum, so that no element needs a comparison.
         Vector<float> sum = Vector<float>.Zero;

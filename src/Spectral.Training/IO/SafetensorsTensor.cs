@@ -114,7 +114,7 @@ public sealed class SafetensorsTensor
         {
             Span<float> part = destination.Slice(done, Math.Min(Piece, destination.Length - done));
             Convert(Type, _file.Span(_offset + (start + done) * width, part.Length * width), part);
-            int other = FiniteValues.FirstOther(part);
+            int other = FiniteValues.FirstNonFinite(part);
             if (other >= 0)
             {
                 throw new InputException(

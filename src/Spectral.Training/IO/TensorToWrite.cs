@@ -38,7 +38,7 @@ public sealed record TensorToWrite(string Name, StoredType Type, IReadOnlyList<l
             stream =>
             {
                 float[] written = values();
-                if (FiniteValues.FirstOther(written) is >= 0 and var at)
+                if (FiniteValues.FirstNonFinite(written) is >= 0 and var at)
                 {
                     throw new InputException(
                         $"tensor {name} has come to {FiniteValues.Describe(written[at], at, shape)}, "

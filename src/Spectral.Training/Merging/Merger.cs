@@ -144,7 +144,7 @@ public static class Merger
         if (adapter.Modules.FirstOrDefault(module => !module.Form.IsMergeable) is { } other)
         {
             throw new InputException(
-                $"{adapterDirectory}: the {adapter.Method.Name} adapter of {other.Shape.Name} is no "
+                $"{adapterDirectory}: the {adapter.Method.Name} adapter of {other.Shape.Name} is not a "
                     + "change of its weight, so it cannot be merged"
             );
         }

@@ -80,17 +80,17 @@ internal static class ModelConfigOddities
 
         if (fields.Text("hidden_activation") is { } activation && activation is not ("silu" or "swish"))
         {
-            yield return $"{path}: hidden_activation is {InputText.Quote(activation)}, which {type} models do not "
-                + "heed; hidden_act counts";
+            yield return $"{path}: hidden_activation is {InputText.Quote(activation)}, which {type} models "
+                + "ignore; hidden_act counts";
         }
 
         bool slides = fields.Texts("layer_types")?.Contains("sliding_attention") ?? false;
         if (slides && !family.Keys.Contains("layer_types"))
-            yield return $"{path}: layer_types has sliding_attention, which {type} models do not heed";
+            yield return $"{path}: layer_types has sliding_attention, which {type} models ignore";
         foreach (string key in OfOthers.Where(key => fields.Find(key) is { } value && Matters(value)))
         {
             yield return $"{path}: {key} is {InputText.Quote(fields.Find(key)!.Value.GetRawText())}, which {type} "
-                + "models do not heed, neither in transformers nor here";
+                + "models ignore, in transformers as well as here";
         }
     }
 

@@ -129,7 +129,7 @@ public sealed class SpectraAnalysis : IDisposable
         AdaptedModule? module = _adapter?.Modules.FirstOrDefault(module => module.Shape.Name == layer.Name);
         float[] zero = before.ToFloats();
         float[] one = module is null ? after.ToFloats() : Merger.MergedWeight(_tunedModel, _adapter!, module, device);
-        if (FiniteValues.FirstOther(one) is >= 0 and var at)
+        if (FiniteValues.FirstNonFinite(one) is >= 0 and var at)
         {
             throw new InputException(
                 $"the merged tensor {after.Name} holds {FiniteValues.Describe(one[at], at, after.Shape)}; "

@@ -11,7 +11,7 @@ namespace Spectral.Training.Tokenization;
 internal sealed class BeginEndSettings
 {
     // The classes of transformers 4.57 whose constructors call update_post_processor, without "Fast".
-    private static readonly string[] Heeding =
+    private static readonly string[] ClassesWithSettings =
     [
         "LlamaTokenizer",
         "CodeLlamaTokenizer",
@@ -33,7 +33,8 @@ internal sealed class BeginEndSettings
         _addsEnd = settings?.Boolean("add_eos_token");
     }
 
-    private bool Heeds => Heeding.Any(name => _tokenizerClass == name || _tokenizerClass == name + "Fast");
+    private bool AppliesSettings =>
+        ClassesWithSettings.Any(name => _tokenizerClass == name || _tokenizerClass == name + "Fast");
 
     /// <summary>Returns the post-processor of tokenizer.json, changed as the settings require.</summary>
     /// <param name="own">The post-processor of tokenizer.json.</param>
@@ -66,11 +67,11 @@ internal sealed class BeginEndSettings
             return own;
         }
         warnings.Add(
-            Heeds
+            AppliesSettings
                 ? $"{found}; {key} counts with {_tokenizerClass}, as in transformers 4"
                 : $"{found}, which counts with {_tokenizerClass}, as in transformers"
         );
-        if (!Heeds)
+        if (!AppliesSettings)
             return own;
         return wanted ? [token!.Value] : [];
     }

@@ -14,11 +14,11 @@ public sealed class FiniteValuesTests
     )
     {
         float[] values = [.. Enumerable.Range(0, count).Select(i => i % 2 == 0 ? float.MaxValue : -float.MaxValue)];
-        Assert.That(FiniteValues.FirstOther(values), Is.EqualTo(-1));
+        Assert.That(FiniteValues.FirstNonFinite(values), Is.EqualTo(-1));
         for (int i = count - 1; i >= 0; i--)
         {
             values[i] = odd;
-            Assert.That(FiniteValues.FirstOther(values), Is.EqualTo(i));
+            Assert.That(FiniteValues.FirstNonFinite(values), Is.EqualTo(i));
         }
     }
 

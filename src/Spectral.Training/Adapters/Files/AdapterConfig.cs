@@ -40,7 +40,7 @@ public sealed record AdapterConfig
     public bool StartsAtRandom { get; init; }
 
     /// <summary>Components of names that mark tensors which matter only in training and are ignored.</summary>
-    internal IReadOnlyList<string> SetAside { get; init; } = [];
+    internal IReadOnlyList<string> IgnoredTensors { get; init; } = [];
 
     /// <summary>Which factors are stored as diagonal blocks; null: none.</summary>
     internal BlockDiagonals? Blocks { get; init; }

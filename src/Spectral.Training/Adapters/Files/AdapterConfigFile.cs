@@ -97,9 +97,9 @@ internal static partial class AdapterConfigFile
             IncludesStart = includesStart,
             LacksStart = start is not null,
             StartsAtRandom = StartsAtRandom(fields, method),
-            SetAside =
+            IgnoredTensors =
             [
-                .. known.Where(field => fields.Has(field.Key)).Select(field => field.SetAside).OfType<string>(),
+                .. known.Where(field => fields.Has(field.Key)).Select(field => field.IgnoredTensors).OfType<string>(),
             ],
             Blocks = method.PeftType == AdapterConfig.Lora ? BlockDiagonals.Of(fields) : null,
             InputsPooled = fields.Find("use_qalora") is { ValueKind: JsonValueKind.True }
@@ -303,7 +303,8 @@ internal static partial class AdapterConfigFile
         AdapterSetting setting =
             method.Settings.FirstOrDefault(setting => setting.Name == name)
             ?? throw new InputException(
-                $"{directory}: the weights file has a setting {InputText.Quote(name)}, which {method.Name} has not"
+                $"{directory}: the weights file has a setting {InputText.Quote(name)}, "
+                    + $"which {method.Name} does not have"
             );
         return options with
         {

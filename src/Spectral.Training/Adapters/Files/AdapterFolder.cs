@@ -125,7 +125,7 @@ public sealed class AdapterFolder : IDisposable
                 throw new InputException(
                     $"{Directory}: made for a model whose tensor {InputText.Quote(tensor)} has the "
                         + $"SHA-256 {InputText.Quote(sha256)}, "
-                        + $"which {model.Directory} has not; is it the adapter of another model?"
+                        + $"which {model.Directory} does not have; is it the adapter of another model?"
                 );
             }
         }

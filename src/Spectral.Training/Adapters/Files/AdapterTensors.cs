@@ -72,7 +72,7 @@ internal sealed class AdapterTensors
                 );
             }
 
-            if (folder.Config.SetAside.Any(part => $"{name}.".Contains($".{part}.", StringComparison.Ordinal)))
+            if (folder.Config.IgnoredTensors.Any(part => $"{name}.".Contains($".{part}.", StringComparison.Ordinal)))
                 continue;
             if (saved.Take(tensor, name, isFactor: isModule && Find(modular, name) is not null))
                 continue;

@@ -28,7 +28,7 @@ public sealed partial record PeftField(string Key)
     /// <summary>
     /// The component of a name that marks tensors to ignore while the config has this key; null: none.
     /// </summary>
-    internal string? SetAside { get; private init; }
+    internal string? IgnoredTensors { get; private init; }
 
     /// <summary>Returns whether a config has the value that this field must have.</summary>
     internal Func<JsonFields, bool> Holds { get; private init; } = _ => true;
@@ -308,7 +308,7 @@ public sealed partial record PeftField(string Key)
     /// </summary>
     /// <param name="key">The key.</param>
     /// <param name="tensors">The component of a name that marks the feature's own tensors in the file.</param>
-    public static PeftField InTraining(string key, string tensors) => new(key) { SetAside = tensors };
+    public static PeftField InTraining(string key, string tensors) => new(key) { IgnoredTensors = tensors };
 
     /// <summary>
     /// Creates a field that holds settings of the method's own in an object. Its presence tells the method from others

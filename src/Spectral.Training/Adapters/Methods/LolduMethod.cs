@@ -11,7 +11,7 @@ internal sealed class LolduMethod : AdapterMethod
     private const string L = "loldu_L";
     private const string U = "loldu_U";
     private const string Z = "loldu_z";
-    private const string Began = "loldu_start";
+    private const string StartStrength = "loldu_start";
 
     public override string Name => "loldu";
     public override string Formula => "W + Π·L_r·diag(kappa·z - kappa0·z0)·U_r, W = Π·L·diag(z)·U with unit diagonals";
@@ -31,7 +31,7 @@ internal sealed class LolduMethod : AdapterMethod
             [
                 new(layer.Frozen(L, (layer.Out, rank)), layer.Frozen(U, (rank, layer.In)))
                 {
-                    Middle = strength.Subtract(layer.Frozen(Began, rank)),
+                    Middle = strength.Subtract(layer.Frozen(StartStrength, rank)),
                 },
             ],
         };
@@ -50,7 +50,7 @@ internal sealed class LolduMethod : AdapterMethod
             start[L].CopyFrom(l);
             start[Z].CopyFrom(z);
             start[U].CopyFrom(u);
-            start[Began].CopyFrom([.. z.Select(value => value * (float)start.Options.Scale)]);
+            start[StartStrength].CopyFrom([.. z.Select(value => value * (float)start.Options.Scale)]);
         }
     }
 

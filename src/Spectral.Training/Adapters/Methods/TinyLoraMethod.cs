@@ -110,7 +110,7 @@ internal sealed class TinyLoraMethod : AdapterMethod
         {
             throw fields.Wrong(
                 "save_projection",
-                "true in a file of PEFT 0.19, whose projections nobody can draw again"
+                "true in a file of PEFT 0.19, whose projections cannot be drawn again"
             );
         }
     }

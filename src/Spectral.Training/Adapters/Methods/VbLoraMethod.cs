@@ -97,7 +97,7 @@ internal sealed class VbLoraMethod : AdapterMethod
                 throw new InputException(
                     $"{tensor.Path}: tensor {InputText.Quote(tensor.Name)} is "
                         + $"{InputText.Shape([.. tensor.Shape])}, expected beside it {InputText.Quote(name + Weights)} "
-                        + "with one column less"
+                        + "with one column fewer"
                 );
             }
 
