@@ -6,8 +6,8 @@ using Spectral.Training.Adapters;
 namespace Spectral.Training.Tests.Adapters.Methods;
 
 /// <summary>
-/// <c>docs/methods.md</c> says what the methods say of themselves. After a change of a method, run this test with
-/// SPECTRAL_UPDATE_DOCS=1 set: it writes the file.
+/// <c>docs/methods.md</c> is generated from the methods' own descriptions. After a change of a method, run this test
+/// with SPECTRAL_UPDATE_DOCS=1, which writes the file.
 /// </summary>
 public sealed partial class MethodsDocumentTests
 {
@@ -49,16 +49,17 @@ public sealed partial class MethodsDocumentTests
             """
             # Adapter methods
 
-            `--adapter NAME` picks one; `spectral methods --model DIR` shows the same table for a model and options,
-            `spectral methods --adapter NAME` all about one, `spectral compare --methods NAME,NAME` trains several on
-            the same data. This file is written by a test from what the methods say of themselves.
+            `--adapter NAME` picks a method. `spectral methods --model DIR` shows the same table for a model and
+            options, `spectral methods --adapter NAME` shows everything about one method, and `spectral compare
+            --methods NAME,NAME` trains several on the same data. A test writes this file from the methods' own
+            descriptions.
 
-            Numbers are for one layer of 4096 × 4096 with the defaults (rank 8, alpha 16, top-k 8). *Extra forward*:
-            floating point operations that the adapter adds to the layer's forward pass; *+ W′*: besides, the weight is
-            computed anew once per step. *Merged*: a plain model computes the same, *with a bias* if the layer has one
-            to put the change into; *LoRA*: so does a plain LoRA of PEFT. Work once per step, whatever the number of
-            tokens, is not counted. Where a paper gives the idea but not every detail of a form, the method is listed as
-            *after* it, and what runs is what its formula here says.
+            The numbers are for one layer of 4096 × 4096 with the defaults (rank 8, alpha 16, top-k 8). *Extra forward*:
+            the floating point operations that the adapter adds to the layer's forward pass; *+ W′*: in addition, the
+            weight is recomputed once per step. *Merged*: whether a plain checkpoint can hold the result, *with a bias*
+            if this takes a layer that has one; *LoRA*: whether a plain LoRA of PEFT can hold it too. Work that is done
+            once per step is not counted. Where a paper gives the idea but not every detail, the method is listed as
+            *after* it, and the formula here is the one that runs.
 
             | method | trains | extra forward | merged | in adapter files | source |
             | --- | ---: | ---: | --- | --- | --- |
