@@ -208,11 +208,8 @@ public sealed unsafe class Solver : IDisposable
         int n = a.Dim(0);
         int m = a.Dim(1);
         int elements;
-        sbyte job = (sbyte)(
-            u is null ? 'N'
-            : m == n ? 'A'
-            : 'S'
-        );
+        char vectors = m == n ? 'A' : 'S';
+        sbyte job = (sbyte)(u is null ? 'N' : vectors);
         Begin();
         Check(_gesvdSize(_handle, m, n, &elements), "sizing a singular value decomposition");
         using var work = Tensor.Empty(_device, elements, DType.F64);

@@ -1,4 +1,5 @@
 using Spectral.Kernels.Interop;
+using Spectral.Kernels.Ops;
 
 namespace Spectral.Kernels.Linalg;
 
@@ -16,8 +17,7 @@ public static class GaussianMatrix
     /// <param name="stream">Distinguishes matrices of one seed, a layer's number for instance.</param>
     public static void Run(Tensor y, ulong seed, ulong stream)
     {
-        Check.Shape(y, nameof(y), -1, -1);
-        Check.DType(y, nameof(y), DType.F32);
+        Check.Operand(y, DType.F32, [-1, -1]);
         using Tensor batch = y.View((1, y.Dim(0), y.Dim(1)));
         using Tensor streams = AddressTable.Upload(y.Device, [stream]);
         Run(batch, seed, streams, parts: null);

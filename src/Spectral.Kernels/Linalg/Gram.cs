@@ -1,4 +1,5 @@
 using Spectral.Kernels.Interop;
+using Spectral.Kernels.Ops;
 
 namespace Spectral.Kernels.Linalg;
 
@@ -16,15 +17,12 @@ public static class Gram
     /// 0. NaN ranks highest.</param>
     public static void Run(Tensor x, Tensor gram, ulong deviation = 0)
     {
-        Check.Shape(x, nameof(x), -1, -1);
-        Check.DType(x, nameof(x), DType.F32);
+        Check.Operand(x, DType.F32, [-1, -1]);
         int rows = x.Dim(0);
         int columns = x.Dim(1);
         if (rows > 2048)
             throw new ArgumentException($"x is {x.Shape}, expected at most 2048 rows", nameof(x));
-        Check.Shape(gram, nameof(gram), rows, rows);
-        Check.DType(gram, nameof(gram), DType.F64);
-        Check.SameDevice(x.Device, gram, nameof(gram));
+        Check.Operand(gram, x, DType.F64, [rows, rows]);
         using Tensor batch = gram.View((1, rows, rows));
         Run(new GemmOperand(x, 0, columns), columns, batch, deviation, 0);
     }

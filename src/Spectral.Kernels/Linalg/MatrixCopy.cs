@@ -1,4 +1,5 @@
 using Spectral.Kernels.Interop;
+using Spectral.Kernels.Ops;
 
 namespace Spectral.Kernels.Linalg;
 
@@ -13,8 +14,8 @@ public static class MatrixCopy
     /// <param name="scale">Factor.</param>
     public static void Run(Tensor x, Tensor y, float scale = 1)
     {
-        Check.SameShape(x, nameof(x), y, nameof(y));
-        Verify(x, y);
+        Check.Floating(x, [-1, -1]);
+        Check.Operand(y, x, DType.F32, [x.Dim(0), x.Dim(1)]);
         if (x.Count == 0)
             return;
         int blocks = Launch.Blocks(x.Count, MatrixCopyArgs.Copy.Threads * PerThread);
@@ -27,11 +28,10 @@ public static class MatrixCopy
     /// <param name="scale">Factor.</param>
     public static void Transpose(Tensor x, Tensor y, float scale = 1)
     {
-        Check.Shape(x, nameof(x), -1, -1);
-        Check.Shape(y, nameof(y), x.Dim(1), x.Dim(0));
+        Check.Floating(x, [-1, -1]);
+        Check.Operand(y, x, DType.F32, [x.Dim(1), x.Dim(0)]);
         if (x.Count > int.MaxValue)
             throw new ArgumentException($"x is {x.Shape}, expected fewer than 2³¹ elements", nameof(x));
-        Verify(x, y);
         if (x.Count == 0)
             return;
         int blocks = Launch.Blocks(x.Count, MatrixCopyArgs.Transpose.Threads);
@@ -55,14 +55,6 @@ public static class MatrixCopy
         };
         Grid grid = (Launch.Blocks((long)rows * columns, MatrixCopyArgs.Transpose.Threads), x.Dim(0));
         MatrixCopyArgs.Transpose.Launch(x.Device, DType.F32, args, grid);
-    }
-
-    private static void Verify(Tensor x, Tensor y)
-    {
-        Check.Shape(x, nameof(x), -1, -1);
-        Check.Floating(x, nameof(x));
-        Check.DType(y, nameof(y), DType.F32);
-        Check.SameDevice(x.Device, y, nameof(y));
     }
 
     private static MatrixCopyArgs Args(Tensor x, Tensor y, float scale) =>

@@ -1,4 +1,5 @@
 using Spectral.Kernels.Interop;
+using Spectral.Kernels.Ops;
 
 namespace Spectral.Kernels.Linalg;
 
@@ -17,7 +18,7 @@ public static class MatrixScan
     /// <param name="x">Any shape, F32 or BF16.</param>
     public static (double FrobeniusNorm, double Largest) Run(Tensor x)
     {
-        Check.Floating(x, nameof(x));
+        Check.Floating(x);
         if (x.Count == 0)
             return (0, 0);
         Device device = x.Device;

@@ -126,11 +126,8 @@ public static class Orthonormalization
 
     private static void CheckArguments(Tensor x, Tensor q)
     {
-        Check.Shape(x, nameof(x), -1, -1);
-        Check.DType(x, nameof(x), DType.F32);
-        Check.DType(q, nameof(q), DType.F32);
-        Check.SameShape(x, nameof(x), q, nameof(q));
-        Check.SameDevice(x.Device, q, nameof(q));
+        Check.Operand(x, DType.F32, [-1, -1]);
+        Check.SameAs(q, x);
         if (x.Dim(0) > x.Dim(1))
             throw new ArgumentException($"x is {x.Shape}, expected no more rows than columns", nameof(x));
     }

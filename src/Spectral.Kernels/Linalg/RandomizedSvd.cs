@@ -132,7 +132,7 @@ public static class RandomizedSvd
         {
             names[i] = $"matrices[{i}]";
             SvdMatrix.CheckArguments(matrices[i], rank, names[i]);
-            Check.SameDevice(matrices[0].Device, matrices[i], names[i]);
+            Check.SameDevice(matrices[i].Device, matrices[0], names[i]);
         }
         var results = new SvdResult?[matrices.Count];
         try

@@ -38,10 +38,12 @@ internal static class SketchPass
     {
         Device device = parts.Device;
         (int depth, int other) = transposed ? (rows, columns) : (columns, rows);
-        int tile =
-            vectors <= 32 ? 32
-            : vectors <= 96 ? 96
-            : 160;
+        int tile = vectors switch
+        {
+            <= 32 => 32,
+            <= 96 => 96,
+            _ => 160,
+        };
         int groups = Launch.Blocks(vectors, tile);
         int sides = Launch.Blocks(other, Side);
         int shares = Shares(sides * groups, Launch.Blocks(depth, Depth), WantedBlocks, FewestSteps);

@@ -68,10 +68,12 @@ internal static class SketchProduct
             Shares = shares,
             Alpha = alpha,
         };
-        KernelEntry<SketchProductArgs> entry =
-            a.Transposed ? SketchProductArgs.TransposedA
-            : b.Transposed ? SketchProductArgs.TransposedB
-            : SketchProductArgs.Plain;
+        KernelEntry<SketchProductArgs> entry = (a.Transposed, b.Transposed) switch
+        {
+            (true, _) => SketchProductArgs.TransposedA,
+            (false, true) => SketchProductArgs.TransposedB,
+            (false, false) => SketchProductArgs.Plain,
+        };
         entry.Launch(device, args, (columns, rows * shares, batch));
         if (partial is not null)
             SketchPass.Reduce(new GemmOperand(partial, 0, n, result), batch * result, shares, c, m * n, batch);

@@ -1,3 +1,5 @@
+using Spectral.Kernels.Ops;
+
 namespace Spectral.Kernels.Linalg;
 
 /// <summary>Ways to compute a truncated SVD.</summary>
@@ -33,7 +35,7 @@ public static class Svd
         RandomizedSvdOptions? options = null
     )
     {
-        Check.Shape(a, nameof(a), -1, -1);
+        Check.Floating(a, [-1, -1]);
         return IsExact(a, method) ? ExactSvd.Compute(a, rank) : RandomizedSvd.Compute(a, rank, options);
     }
 
@@ -62,8 +64,8 @@ public static class Svd
             );
         }
 
-        foreach (Tensor matrix in matrices)
-            Check.Shape(matrix, nameof(matrices), -1, -1);
+        for (int i = 0; i < matrices.Count; i++)
+            Check.Floating(matrices[i], [-1, -1], $"matrices[{i}]");
         int[] sketched = [.. Enumerable.Range(0, matrices.Count).Where(i => !IsExact(matrices[i], method))];
         var results = new SvdResult?[matrices.Count];
         try

@@ -161,8 +161,7 @@ internal sealed class SvdMatrix : IDisposable
     /// <summary>Shape, type and rank.</summary>
     public static void CheckArguments(Tensor a, int rank, string name = "a")
     {
-        Check.Shape(a, name, -1, -1);
-        Check.Floating(a, name);
+        Check.Floating(a, [-1, -1], name);
         int smaller = Math.Min(a.Dim(0), a.Dim(1));
         if (rank < 1 || rank > smaller)
         {

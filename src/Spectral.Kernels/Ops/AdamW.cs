@@ -54,11 +54,11 @@ public static class AdamW
     {
         if (!(rate > 0 && float.IsFinite(rate)))
             throw new ArgumentException($"rate is {rate}, expected a finite number above 0", nameof(rate));
-        Check.DType(parameter, nameof(parameter), DType.F32);
-        Check.SameDevice(state.Device, parameter, nameof(parameter));
-        SameAs(gradient, nameof(gradient));
-        SameAs(m, nameof(m));
-        SameAs(v, nameof(v));
+        Check.Operand(parameter, DType.F32);
+        Check.SameAs(gradient, parameter);
+        Check.SameAs(m, parameter);
+        Check.SameAs(v, parameter);
+        Check.SameDevice(state.Device, parameter, nameof(state));
         if (parameter.Count == 0)
             return;
         var args = new AdamWArgs
@@ -72,12 +72,5 @@ public static class AdamW
             Rate = rate,
         };
         AdamWArgs.Kernel.Launch(state.Device, args, Launch.FlatBlocks(args.Count, DType.F32));
-
-        void SameAs(Tensor tensor, string name)
-        {
-            Check.SameShape(parameter, nameof(parameter), tensor, name);
-            Check.DType(tensor, name, DType.F32);
-            Check.SameDevice(state.Device, tensor, name);
-        }
     }
 }

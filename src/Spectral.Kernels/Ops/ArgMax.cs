@@ -13,12 +13,8 @@ public static class ArgMax
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
     public static void Run(Tensor logits, Tensor indices)
     {
-        Check.Shape(logits, nameof(logits), -1, -1);
-        Check.DType(logits, nameof(logits), DType.F32);
-        Check.Shape(indices, nameof(indices), logits.Dim(0));
-        Check.DType(indices, nameof(indices), DType.I32);
-        Check.SameDevice(logits.Device, logits, nameof(logits));
-        Check.SameDevice(logits.Device, indices, nameof(indices));
+        Check.Operand(logits, DType.F32, [-1, -1]);
+        Check.Operand(indices, logits, DType.I32, [logits.Dim(0)]);
         if (logits.Dim(1) is 0 or > MaxColumns)
         {
             throw new ArgumentException(

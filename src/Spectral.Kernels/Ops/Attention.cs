@@ -82,9 +82,8 @@ public static class Attention
         bool supported = FlashAttention.Supports(type, headDim);
         AttentionVariant? forced = Choice.On(device);
         bool vain = forced == AttentionVariant.Fused && !supported;
-        AttentionVariant chosen = !supported
-            ? AttentionVariant.Composed
-            : forced ?? (device.Kind == DeviceKind.Cuda ? AttentionVariant.Fused : AttentionVariant.Composed);
+        AttentionVariant byRule = device.Kind == DeviceKind.Cuda ? AttentionVariant.Fused : AttentionVariant.Composed;
+        AttentionVariant chosen = supported ? forced ?? byRule : AttentionVariant.Composed;
         device.Variants.Add(
             new VariantUse(
                 type == DType.F32 ? "attention f32" : "attention bf16",
@@ -110,7 +109,7 @@ public static class Attention
     public static void Forward(Tensor q, Tensor k, Tensor v, Tensor probabilities, Tensor output, int window = 0)
     {
         Groups groups = Verify(q, k, v, probabilities);
-        SameAs(q, nameof(q), output, nameof(output));
+        Check.SameAs(output, q);
         if (q.Count == 0)
             return;
         Gemm.Run(
@@ -152,10 +151,10 @@ public static class Attention
     )
     {
         Groups groups = Verify(q, k, v, probabilities);
-        SameAs(q, nameof(q), dOutput, nameof(dOutput));
-        SameAs(q, nameof(q), dq, nameof(dq));
-        SameAs(k, nameof(k), dk, nameof(dk));
-        SameAs(k, nameof(k), dv, nameof(dv));
+        Check.SameAs(dOutput, q);
+        Check.SameAs(dq, q);
+        Check.SameAs(dk, k);
+        Check.SameAs(dv, k);
         if (q.Count == 0)
             return;
         (int rows, int length, int headDim, int count) = (groups.Rows, groups.Length, groups.HeadDim, groups.Count);
@@ -200,8 +199,7 @@ public static class Attention
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
     public static void Decode(Tensor q, Tensor keys, Tensor values, Tensor lengths, Tensor output, int window = 0)
     {
-        Check.Floating(q, nameof(q));
-        Check.Shape(q, nameof(q), -1, -1, -1);
+        Check.Floating(q, [-1, -1, -1]);
         (int batch, int heads, int headDim) = (q.Dim(0), q.Dim(1), q.Dim(2));
         if (headDim > MaxHeadDim)
         {
@@ -211,18 +209,12 @@ public static class Attention
             );
         }
 
-        Check.Shape(keys, nameof(keys), batch, -1, -1, headDim);
+        Check.Operand(keys, q, [batch, -1, -1, headDim]);
         VerifyGroups(heads, keys.Dim(1));
-        Check.SameDType(q, nameof(q), keys, nameof(keys));
-        Check.SameDevice(q.Device, q, nameof(q));
-        Check.SameDevice(q.Device, keys, nameof(keys));
-        SameAs(keys, nameof(keys), values, nameof(values));
-        SameAs(q, nameof(q), output, nameof(output));
-        Check.Shape(lengths, nameof(lengths), batch);
-        Check.DType(lengths, nameof(lengths), DType.I32);
-        Check.SameDevice(q.Device, lengths, nameof(lengths));
-        if (window < 0)
-            throw new ArgumentException($"window is {window}, expected 0 (none) or more", nameof(window));
+        Check.SameAs(values, keys);
+        Check.SameAs(output, q);
+        Check.Operand(lengths, q, DType.I32, [batch]);
+        CausalSoftmax.VerifyWindow(window);
         if (q.Count == 0)
             return;
         var args = new AttentionDecodeArgs
@@ -251,15 +243,9 @@ public static class Attention
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
     public static void Append(Tensor source, Tensor cache, Tensor offsets)
     {
-        Check.Floating(source, nameof(source));
-        Check.Shape(source, nameof(source), -1, -1, -1, -1);
-        Check.Shape(cache, nameof(cache), source.Dim(0), source.Dim(1), -1, source.Dim(3));
-        Check.SameDType(source, nameof(source), cache, nameof(cache));
-        Check.Shape(offsets, nameof(offsets), source.Dim(0));
-        Check.DType(offsets, nameof(offsets), DType.I32);
-        Check.SameDevice(source.Device, source, nameof(source));
-        Check.SameDevice(source.Device, cache, nameof(cache));
-        Check.SameDevice(source.Device, offsets, nameof(offsets));
+        Check.Floating(source, [-1, -1, -1, -1]);
+        Check.Operand(cache, source, [source.Dim(0), source.Dim(1), -1, source.Dim(3)]);
+        Check.Operand(offsets, source, DType.I32, [source.Dim(0)]);
         if (source.Count == 0)
             return;
         var args = new AttentionAppendArgs
@@ -296,19 +282,13 @@ public static class Attention
 
     private static Groups Verify(Tensor q, Tensor k, Tensor v, Tensor probabilities)
     {
-        Check.Floating(q, nameof(q));
-        Check.Shape(q, nameof(q), -1, -1, -1, -1);
+        Check.Floating(q, [-1, -1, -1, -1]);
         (int batch, int heads, int length, int headDim) = (q.Dim(0), q.Dim(1), q.Dim(2), q.Dim(3));
-        Check.Shape(k, nameof(k), batch, -1, length, headDim);
+        Check.Operand(k, q, [batch, -1, length, headDim]);
         int kvHeads = k.Dim(1);
         VerifyGroups(heads, kvHeads);
-        Check.SameDType(q, nameof(q), k, nameof(k));
-        Check.SameDevice(q.Device, q, nameof(q));
-        Check.SameDevice(q.Device, k, nameof(k));
-        SameAs(k, nameof(k), v, nameof(v));
-        Check.Shape(probabilities, nameof(probabilities), batch, heads, length, length);
-        Check.SameDType(q, nameof(q), probabilities, nameof(probabilities));
-        Check.SameDevice(q.Device, probabilities, nameof(probabilities));
+        Check.SameAs(v, k);
+        Check.Operand(probabilities, q, [batch, heads, length, length]);
         return new Groups(
             checked(batch * kvHeads),
             kvHeads == 0 ? 0 : checked(heads / kvHeads * length),
@@ -326,12 +306,5 @@ public static class Attention
                 "q"
             );
         }
-    }
-
-    private static void SameAs(Tensor wanted, string wantedName, Tensor tensor, string name)
-    {
-        Check.SameShape(wanted, wantedName, tensor, name);
-        Check.SameDType(wanted, wantedName, tensor, name);
-        Check.SameDevice(wanted.Device, tensor, name);
     }
 }

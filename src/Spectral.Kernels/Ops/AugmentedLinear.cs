@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Spectral.Kernels.Ops.Dispatch;
 
 namespace Spectral.Kernels.Ops;
@@ -22,10 +23,12 @@ public static class AugmentedLinear
     /// <exception cref="ArgumentException">Shapes, types or devices do not fit.</exception>
     public static void Forward(AugmentedWeight weight, Tensor x, Tensor y, Tensor? z = null)
     {
-        int rows = CheckLaidOut(weight, x, nameof(x), weight.InputStride);
-        CheckOperand(y, nameof(y), weight, rows, weight.Outputs);
+        ArgumentNullException.ThrowIfNull(weight);
+        Check.Operand(x, weight.Buffer, [-1, weight.InputStride], likeName: nameof(weight));
+        int rows = x.Dim(0);
+        Check.Operand(y, x, [rows, weight.Outputs]);
         if (z is not null)
-            CheckOperand(z, nameof(z), weight, rows, weight.Rank);
+            Check.Operand(z, x, [rows, weight.Rank]);
         Record(weight, LowRankDirection.Forward);
         if (rows == 0)
             return;
@@ -87,14 +90,16 @@ public static class AugmentedLinear
         Accumulate accumulate = Accumulate.Nothing
     )
     {
-        int rows = CheckLaidOut(weight, dy, nameof(dy), weight.OutputStride);
+        ArgumentNullException.ThrowIfNull(weight);
+        Check.Operand(dy, weight.Buffer, [-1, weight.OutputStride], likeName: nameof(weight));
+        int rows = dy.Dim(0);
         IReadOnlyList<LowRankFactors> members = weight.Stack.Members;
         if (x is not null)
-            CheckOperand(x, nameof(x), weight, rows, weight.InputStride);
+            Check.Operand(x, dy, [rows, weight.InputStride]);
         if (z is not null)
-            CheckOperand(z, nameof(z), weight, rows, weight.Rank);
+            Check.Operand(z, dy, [rows, weight.Rank]);
         if (dx is not null)
-            CheckOperand(dx, nameof(dx), weight, rows, weight.Inputs);
+            Check.Operand(dx, dy, [rows, weight.Inputs]);
         if (gradients.Length != members.Count)
         {
             throw new ArgumentException(
@@ -106,7 +111,7 @@ public static class AugmentedLinear
         var targets = new List<(Tensor, int)>(members.Count);
         for (int j = 0; j < members.Count; j++)
         {
-            gradients[j].Check(weight.OutputsOf(j).Count, weight.Inputs, members[j].Rank, dy.Device);
+            gradients[j].Verify(weight.OutputsOf(j).Count, weight.Inputs, members[j].Rank, dy);
             if (x is null && (gradients[j].Left ?? gradients[j].Right) is not null)
                 throw new ArgumentNullException(nameof(x), "the gradients of L and R need the layers' input");
             if (z is null && gradients[j].Middle is not null)
@@ -136,7 +141,7 @@ public static class AugmentedLinear
             LowRank.InputGradient(
                 new ColumnRange(dy, weight.Outputs, weight.Rank),
                 new ColumnRange(x!, 0, weight.Inputs),
-                System.Runtime.InteropServices.CollectionsMarshal.AsSpan(targets),
+                CollectionsMarshal.AsSpan(targets),
                 1,
                 accumulate.HasFlag(Accumulate.Gradients)
             );
@@ -180,18 +185,4 @@ public static class AugmentedLinear
                 null
             )
         );
-
-    private static int CheckLaidOut(AugmentedWeight weight, Tensor tensor, string name, int stride)
-    {
-        ArgumentNullException.ThrowIfNull(weight);
-        CheckOperand(tensor, name, weight, -1, stride);
-        return tensor.Dim(0);
-    }
-
-    private static void CheckOperand(Tensor tensor, string name, AugmentedWeight weight, int rows, int columns)
-    {
-        Check.Shape(tensor, name, rows, columns);
-        Check.SameDType(weight.Buffer, nameof(weight), tensor, name);
-        Check.SameDevice(weight.Buffer.Device, tensor, name);
-    }
 }

@@ -47,12 +47,12 @@ public sealed class AugmentedWeight : IDisposable
         }
 
         (_stack, _outputFrom, _rankFrom) = (stack, new int[layers.Length + 1], new int[layers.Length + 1]);
-        layers[0].Weight.Check(nameof(layers));
+        Check.Floating(layers[0].Weight, nameof(layers));
         (Tensor first, Inputs, bool biased) = (layers[0].Weight.Matrix, layers[0].Weight.Count, false);
         for (int j = 0; j < layers.Length; j++)
         {
             ColumnRange weight = layers[j].Weight;
-            weight.Check(nameof(layers), -1, Inputs, first);
+            Check.Operand(weight, first, [-1, Inputs], nameof(layers), nameof(layers));
             if (weight.Rows == 0 || Inputs == 0)
             {
                 throw new ArgumentException(
@@ -62,22 +62,15 @@ public sealed class AugmentedWeight : IDisposable
             }
 
             if (layers[j].Bias is { } bias)
-                CheckBias(bias, weight.Rows);
+                Check.Operand(bias, first, [weight.Rows], nameof(layers), nameof(layers));
             biased |= layers[j].Bias is not null;
-            stack.Members[j].Check(weight.Rows, Inputs, first.Device);
-            Check.SameDType(first, nameof(layers), stack.Members[j].Left, nameof(stack));
+            stack.Members[j].Verify(weight.Rows, Inputs, first);
+            Check.Operand(stack.Members[j].Left, first, name: nameof(stack), likeName: nameof(layers));
             (_outputFrom[j + 1], _rankFrom[j + 1]) = (
                 checked(_outputFrom[j] + weight.Rows),
                 _rankFrom[j] + stack.Members[j].Rank
             );
         }
-        void CheckBias(Tensor bias, int outputs)
-        {
-            Check.Shape(bias, nameof(layers), outputs);
-            Check.SameDType(first, nameof(layers), bias, nameof(layers));
-            Check.SameDevice(first.Device, bias, nameof(layers));
-        }
-
         (InputStride, OutputStride) = (Padded(Inputs + Rank), Padded(Outputs + Rank));
         Buffer = Tensor.Zeros(first.Device, (Outputs + Rank, InputStride), first.DType);
         _right = Buffer.Rows(Outputs, Rank);

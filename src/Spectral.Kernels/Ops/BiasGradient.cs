@@ -14,12 +14,8 @@ public static class BiasGradient
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
     public static void Run(Tensor dy, Tensor dBias, bool accumulate)
     {
-        Check.Floating(dy, nameof(dy));
-        Check.Shape(dy, nameof(dy), -1, -1);
-        Check.Shape(dBias, nameof(dBias), dy.Dim(1));
-        Check.DType(dBias, nameof(dBias), DType.F32);
-        Check.SameDevice(dy.Device, dy, nameof(dy));
-        Check.SameDevice(dy.Device, dBias, nameof(dBias));
+        Check.Floating(dy, [-1, -1]);
+        Check.Operand(dBias, dy, DType.F32, [dy.Dim(1)]);
         if (dBias.Count == 0)
             return;
         if (dy.Count == 0)

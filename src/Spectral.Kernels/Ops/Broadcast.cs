@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Spectral.Kernels.Ops;
 
 /// <summary>
@@ -23,17 +25,21 @@ internal static class BroadcastShape
 {
     /// <summary>Rows and columns of x.</summary>
     /// <exception cref="ArgumentException">v does not have the elements that the broadcast wants of it.</exception>
-    public static (int Rows, int Columns) Of(Tensor x, string xName, Tensor v, string vName, Broadcast broadcast)
+    public static (int Rows, int Columns) Of(
+        Tensor x,
+        Tensor v,
+        Broadcast broadcast,
+        [CallerArgumentExpression(nameof(x))] string xName = "",
+        [CallerArgumentExpression(nameof(v))] string vName = ""
+    )
     {
-        Check.DType(x, xName, DType.F32);
-        Check.DType(v, vName, DType.F32);
-        Check.SameDevice(x.Device, x, xName);
-        Check.SameDevice(x.Device, v, vName);
+        Check.Operand(x, DType.F32, name: xName);
+        Check.Operand(v, x, DType.F32, name: vName);
         int columns = x.Shape.Rank == 0 ? 1 : x.Dim(x.Shape.Rank - 1);
         int rows = columns == 0 ? 0 : checked((int)(x.Count / columns));
         if (broadcast == Broadcast.PerElement)
         {
-            Check.SameShape(x, xName, v, vName);
+            Check.SameAs(v, x, vName, xName);
             return (rows, columns);
         }
 

@@ -44,10 +44,8 @@ public static class BroadcastDot
             );
         }
 
-        (int rows, int columns) = BroadcastShape.Of(x, nameof(x), result, nameof(result), broadcast);
-        Check.DType(y, nameof(y), DType.F32);
-        Check.SameShape(x, nameof(x), y, nameof(y));
-        Check.SameDevice(x.Device, y, nameof(y));
+        (int rows, int columns) = BroadcastShape.Of(x, result, broadcast);
+        Check.SameAs(y, x);
         if (x.Count == 0)
         {
             if (!accumulate)
@@ -55,10 +53,12 @@ public static class BroadcastDot
             return;
         }
         bool perColumn = broadcast == Broadcast.PerColumn;
-        long length =
-            perColumn ? rows
-            : broadcast == Broadcast.PerRow ? columns
-            : x.Count;
+        long length = broadcast switch
+        {
+            Broadcast.PerColumn => rows,
+            Broadcast.PerRow => columns,
+            _ => x.Count,
+        };
         long chunk = Math.Max(perColumn ? RowsPerChunk : ColumnsPerChunk, (length / MaxChunks + 4) & ~3L);
         int results = checked((int)result.Count);
         int chunks = Launch.Blocks(length, (int)chunk);

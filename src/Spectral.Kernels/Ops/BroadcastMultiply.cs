@@ -17,10 +17,8 @@ public static class BroadcastMultiply
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
     public static void Run(Tensor x, Tensor v, Tensor z, Broadcast broadcast, float scale = 1, bool accumulate = false)
     {
-        (_, int columns) = BroadcastShape.Of(x, nameof(x), v, nameof(v), broadcast);
-        Check.DType(z, nameof(z), DType.F32);
-        Check.SameShape(x, nameof(x), z, nameof(z));
-        Check.SameDevice(x.Device, z, nameof(z));
+        (_, int columns) = BroadcastShape.Of(x, v, broadcast);
+        Check.SameAs(z, x);
         if (x.Count == 0)
             return;
         var args = new BroadcastMultiplyArgs
@@ -32,10 +30,12 @@ public static class BroadcastMultiply
             Columns = columns,
             Scale = scale,
             Accumulate = accumulate ? 1 : 0,
-            RowStride =
-                broadcast == Broadcast.PerElement ? columns
-                : broadcast == Broadcast.PerRow ? 1
-                : 0,
+            RowStride = broadcast switch
+            {
+                Broadcast.PerElement => columns,
+                Broadcast.PerRow => 1,
+                _ => 0,
+            },
             ColumnStride = broadcast is Broadcast.PerElement or Broadcast.PerColumn ? 1 : 0,
         };
         BroadcastMultiplyArgs.Kernel.Launch(x.Device, args, Launch.FlatBlocks(x.Count, DType.F32));

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Spectral.Kernels.Interop;
 
 namespace Spectral.Kernels.Ops;
@@ -15,7 +16,7 @@ public static class CausalSoftmax
     /// <exception cref="ArgumentException">Shape, type or a value does not fit.</exception>
     public static void Forward(Tensor scores, float scale, int window = 0)
     {
-        Verify(scores, nameof(scores), scale, window);
+        Verify(scores, scale, window);
         if (scores.Count == 0)
             return;
         int length = scores.Dim(3);
@@ -46,10 +47,8 @@ public static class CausalSoftmax
     /// <exception cref="ArgumentException">Shape, type, device or a value does not fit.</exception>
     public static void Backward(Tensor probabilities, Tensor gradient, float scale, int window = 0)
     {
-        Verify(probabilities, nameof(probabilities), scale, window);
-        Check.SameShape(probabilities, nameof(probabilities), gradient, nameof(gradient));
-        Check.SameDType(probabilities, nameof(probabilities), gradient, nameof(gradient));
-        Check.SameDevice(probabilities.Device, gradient, nameof(gradient));
+        Verify(probabilities, scale, window);
+        Check.SameAs(gradient, probabilities);
         if (probabilities.Count == 0)
             return;
         int length = probabilities.Dim(3);
@@ -71,16 +70,24 @@ public static class CausalSoftmax
         );
     }
 
-    private static void Verify(Tensor scores, string name, float scale, int window)
+    internal static void VerifyWindow(int window)
     {
-        Check.Floating(scores, name);
-        Check.Shape(scores, name, -1, -1, -1, -1);
-        if (scores.Dim(2) != scores.Dim(3))
-            throw new ArgumentException($"{name} is {scores.Shape}, expected as many queries as keys", name);
-        Check.SameDevice(scores.Device, scores, name);
-        if (!(scale > 0 && float.IsFinite(scale)))
-            throw new ArgumentException($"scale is {scale}, expected a finite one above 0", nameof(scale));
         if (window < 0)
             throw new ArgumentException($"window is {window}, expected 0 (none) or more", nameof(window));
+    }
+
+    private static void Verify(
+        Tensor scores,
+        float scale,
+        int window,
+        [CallerArgumentExpression(nameof(scores))] string name = ""
+    )
+    {
+        Check.Floating(scores, [-1, -1, -1, -1], name);
+        if (scores.Dim(2) != scores.Dim(3))
+            throw new ArgumentException($"{name} is {scores.Shape}, expected as many queries as keys", name);
+        if (!(scale > 0 && float.IsFinite(scale)))
+            throw new ArgumentException($"scale is {scale}, expected a finite one above 0", nameof(scale));
+        VerifyWindow(window);
     }
 }

@@ -31,41 +31,4 @@ public readonly record struct ColumnRange(Tensor Matrix, int From, int Count)
     }
 
     internal GemmOperand Operand => new(Matrix, From, Math.Max(1, Stride));
-
-    /// <summary>Any number of rows and columns of a floating type.</summary>
-    internal void Check(string name)
-    {
-        Kernels.Check.Shape(Matrix, name, -1, -1);
-        if (Count < 0 || From < 0 || From > Stride - Count)
-        {
-            throw new ArgumentException(
-                $"{name} is columns {From} to {From + Count} of {Matrix.Shape}, expected columns within it",
-                name
-            );
-        }
-
-        Kernels.Check.Floating(Matrix, name);
-    }
-
-    internal void Check(string name, int rows, int columns, Tensor like)
-    {
-        Kernels.Check.Shape(Matrix, name, rows, -1);
-        if (Count != columns || From < 0 || From > Stride - Count)
-        {
-            throw new ArgumentException(
-                $"{name} is columns {From} to {From + Count} of {Matrix.Shape}, expected {columns} columns within it",
-                name
-            );
-        }
-
-        if (Matrix.DType != like.DType)
-        {
-            throw new ArgumentException(
-                $"{name} is {Matrix.DType}, expected {like.DType} as its wide operand is",
-                name
-            );
-        }
-
-        Kernels.Check.SameDevice(like.Device, Matrix, name);
-    }
 }

@@ -34,11 +34,10 @@ public static class Combine
 
     private static void Run(Tensor x, float alpha, Tensor? y, float beta, float gamma, int rows, int columns, Tensor z)
     {
-        Check.DType(x, nameof(x), DType.F32);
-        Check.SameDevice(x.Device, x, nameof(x));
-        Verify(z, nameof(z));
+        Check.Operand(x, DType.F32);
+        Check.SameAs(z, x);
         if (y is not null)
-            Verify(y, nameof(y));
+            Check.SameAs(y, x);
         if (x.Count == 0)
             return;
         var args = new CombineArgs
@@ -54,12 +53,5 @@ public static class Combine
             Gamma = gamma,
         };
         CombineArgs.Kernel.Launch(x.Device, args, Launch.FlatBlocks(x.Count, DType.F32));
-
-        void Verify(Tensor tensor, string name)
-        {
-            Check.DType(tensor, name, DType.F32);
-            Check.SameShape(x, nameof(x), tensor, name);
-            Check.SameDevice(x.Device, tensor, name);
-        }
     }
 }

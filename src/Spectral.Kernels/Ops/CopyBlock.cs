@@ -17,13 +17,11 @@ public static class CopyBlock
     /// <exception cref="ArgumentException">Shapes, types or devices do not fit.</exception>
     public static void Run(ColumnRange source, Tensor destination, int row, int column)
     {
-        source.Check(nameof(source));
+        Check.Floating(source);
         (Tensor from, int rows, int columns) = (source.Matrix, source.Rows, source.Count);
-        Check.Shape(destination, nameof(destination), -1, -1);
-        Check.Floating(destination, nameof(destination));
+        Check.Floating(destination, from, [-1, -1]);
         if (from.DType != DType.F32)
-            Check.SameDType(from, nameof(source), destination, nameof(destination));
-        Check.SameDevice(from.Device, destination, nameof(destination));
+            Check.Operand(destination, from, likeName: nameof(source));
         Inside(destination, nameof(destination), row, column, rows, columns);
         if (rows == 0 || columns == 0)
             return;
@@ -86,12 +84,8 @@ public static class CopyBlock
         bool accumulate
     )
     {
-        Check.Shape(source, nameof(source), -1, -1);
-        Check.Shape(destination, nameof(destination), -1, -1);
-        Check.DType(source, nameof(source), DType.F32);
-        Check.DType(destination, nameof(destination), DType.F32);
-        Check.SameDevice(source.Device, source, nameof(source));
-        Check.SameDevice(source.Device, destination, nameof(destination));
+        Check.Operand(source, DType.F32, [-1, -1]);
+        Check.Operand(destination, source, [-1, -1]);
         Inside(source, nameof(source), sourceRow, sourceColumn, covered.Dim(0), covered.Dim(1));
         Inside(destination, nameof(destination), row, column, covered.Dim(0), covered.Dim(1));
         if (covered.Count == 0)

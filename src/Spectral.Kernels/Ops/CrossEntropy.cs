@@ -30,27 +30,13 @@ public static class CrossEntropy
         Tensor? scale = null
     )
     {
-        Check.Shape(logits, nameof(logits), -1, -1);
-        Check.DType(logits, nameof(logits), DType.F32);
-        Check.Shape(targets, nameof(targets), logits.Dim(0));
-        Check.DType(targets, nameof(targets), DType.I32);
-        Check.Shape(losses, nameof(losses), logits.Dim(0));
-        Check.DType(losses, nameof(losses), DType.F32);
-        Check.SameDevice(logits.Device, logits, nameof(logits));
-        Check.SameDevice(logits.Device, targets, nameof(targets));
-        Check.SameDevice(logits.Device, losses, nameof(losses));
+        Check.Operand(logits, DType.F32, [-1, -1]);
+        Check.Operand(targets, logits, DType.I32, [logits.Dim(0)]);
+        Check.Operand(losses, logits, [logits.Dim(0)]);
         if (dLogits is not null)
-        {
-            Check.Floating(dLogits, nameof(dLogits));
-            Check.SameShape(logits, nameof(logits), dLogits, nameof(dLogits));
-            Check.SameDevice(logits.Device, dLogits, nameof(dLogits));
-        }
+            Check.Floating(dLogits, logits, [logits.Dim(0), logits.Dim(1)]);
         if (scale is not null)
-        {
-            Check.Shape(scale, nameof(scale), 1);
-            Check.DType(scale, nameof(scale), DType.F32);
-            Check.SameDevice(logits.Device, scale, nameof(scale));
-        }
+            Check.Operand(scale, logits, [1]);
         if (logits.Dim(0) == 0)
             return;
         var args = new CrossEntropyArgs

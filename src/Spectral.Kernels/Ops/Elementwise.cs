@@ -12,14 +12,9 @@ public static class Add
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
     public static void Forward(Tensor a, Tensor b, Tensor y)
     {
-        Check.Floating(a, nameof(a));
-        Check.SameShape(a, nameof(a), b, nameof(b));
-        Check.SameShape(a, nameof(a), y, nameof(y));
-        Check.SameDType(a, nameof(a), b, nameof(b));
-        Check.SameDType(a, nameof(a), y, nameof(y));
-        Check.SameDevice(a.Device, a, nameof(a));
-        Check.SameDevice(a.Device, b, nameof(b));
-        Check.SameDevice(a.Device, y, nameof(y));
+        Check.Floating(a);
+        Check.SameAs(b, a);
+        Check.SameAs(y, a);
         if (a.Count == 0)
             return;
         var args = new AddArgs
@@ -42,8 +37,7 @@ public static class Scale
     /// <exception cref="ArgumentException">The type does not fit.</exception>
     public static void Run(Tensor x, float factor)
     {
-        Check.Floating(x, nameof(x));
-        Check.SameDevice(x.Device, x, nameof(x));
+        Check.Floating(x);
         if (x.Count == 0)
             return;
         var args = new ScaleArgs
@@ -69,11 +63,9 @@ public static class Cast
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
     public static void Run(Tensor source, Tensor destination)
     {
-        Check.Floating(source, nameof(source));
-        Check.Floating(destination, nameof(destination));
-        Check.SameShape(source, nameof(source), destination, nameof(destination));
-        Check.SameDevice(source.Device, source, nameof(source));
-        Check.SameDevice(source.Device, destination, nameof(destination));
+        Check.Floating(source);
+        Check.Floating(destination, source);
+        Check.SameShape(destination, source);
         if (source.Count == 0)
             return;
         if (source.DType == destination.DType)
@@ -105,12 +97,8 @@ public static class AddBias
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
     public static void Run(Tensor y, Tensor bias)
     {
-        Check.Floating(y, nameof(y));
-        Check.Shape(y, nameof(y), -1, -1);
-        Check.Shape(bias, nameof(bias), y.Dim(1));
-        Check.SameDType(y, nameof(y), bias, nameof(bias));
-        Check.SameDevice(y.Device, y, nameof(y));
-        Check.SameDevice(y.Device, bias, nameof(bias));
+        Check.Floating(y, [-1, -1]);
+        Check.Operand(bias, y, [y.Dim(1)]);
         if (y.Count == 0)
             return;
         var args = new AddBiasArgs

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Spectral.Kernels.Interop;
 
 namespace Spectral.Kernels.Ops;
@@ -42,7 +43,7 @@ public static class ElementwiseMap
     /// <param name="floor">Of the functions that have one.</param>
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
     public static void Forward(Tensor x, Tensor y, MapFunction function, float floor = 0) =>
-        Run(x, null, y, nameof(y), ElementwiseMapArgs.Forward, function, floor, false);
+        Run(x, null, y, ElementwiseMapArgs.Forward, function, floor, false);
 
     /// <summary><c>dx = dy ∘ f'(x) (+ dx)</c>.</summary>
     /// <param name="x">Any shape, F32: what forward was given.</param>
@@ -59,31 +60,25 @@ public static class ElementwiseMap
         MapFunction function,
         float floor = 0,
         bool accumulate = false
-    ) => Run(x, dy, dx, nameof(dx), ElementwiseMapArgs.Backward, function, floor, accumulate);
+    ) => Run(x, dy, dx, ElementwiseMapArgs.Backward, function, floor, accumulate);
 
     private static void Run(
         Tensor x,
         Tensor? dy,
         Tensor y,
-        string yName,
         KernelEntry<ElementwiseMapArgs> kernels,
         MapFunction function,
         float floor,
-        bool accumulate
+        bool accumulate,
+        [CallerArgumentExpression(nameof(y))] string yName = ""
     )
     {
         if (!Enum.IsDefined(function))
             throw new ArgumentOutOfRangeException(nameof(function), function, "no such function");
-        Check.DType(x, nameof(x), DType.F32);
-        Check.SameDevice(x.Device, x, nameof(x));
-        foreach ((Tensor? tensor, string name) in ((Tensor?, string)[])[(dy, nameof(dy)), (y, yName)])
-        {
-            if (tensor is null)
-                continue;
-            Check.DType(tensor, name, DType.F32);
-            Check.SameShape(x, nameof(x), tensor, name);
-            Check.SameDevice(x.Device, tensor, name);
-        }
+        Check.Operand(x, DType.F32);
+        if (dy is not null)
+            Check.SameAs(dy, x);
+        Check.SameAs(y, x, yName);
         if (x.Count == 0)
             return;
         var args = new ElementwiseMapArgs

@@ -12,9 +12,9 @@ public static class Embedding
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
     public static void Forward(Tensor table, Tensor ids, Tensor y)
     {
-        Check.Shape(table, nameof(table), -1, -1);
-        Check.Shape(ids, nameof(ids), -1);
-        Check.Shape(y, nameof(y), ids.Dim(0), table.Dim(1));
+        Check.Floating(table, [-1, -1]);
+        Check.Operand(ids, table, DType.I32, [-1]);
+        Check.Operand(y, table, [ids.Dim(0), table.Dim(1)]);
         Rows.Gather(table, ids, y);
     }
 
@@ -32,21 +32,11 @@ public static class Embedding
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
     public static void Backward(Tensor dy, Tensor order, Tensor segments, Tensor ids, Tensor dTable, bool accumulate)
     {
-        Check.Floating(dy, nameof(dy));
-        Check.Shape(dy, nameof(dy), -1, -1);
-        Check.Shape(order, nameof(order), dy.Dim(0));
-        Check.Shape(ids, nameof(ids), -1);
-        Check.Shape(segments, nameof(segments), ids.Dim(0) + 1);
-        Check.Shape(dTable, nameof(dTable), -1, dy.Dim(1));
-        Check.DType(order, nameof(order), DType.I32);
-        Check.DType(segments, nameof(segments), DType.I32);
-        Check.DType(ids, nameof(ids), DType.I32);
-        Check.DType(dTable, nameof(dTable), DType.F32);
-        Check.SameDevice(dy.Device, dy, nameof(dy));
-        Check.SameDevice(dy.Device, order, nameof(order));
-        Check.SameDevice(dy.Device, segments, nameof(segments));
-        Check.SameDevice(dy.Device, ids, nameof(ids));
-        Check.SameDevice(dy.Device, dTable, nameof(dTable));
+        Check.Floating(dy, [-1, -1]);
+        Check.Operand(order, dy, DType.I32, [dy.Dim(0)]);
+        Check.Operand(ids, dy, DType.I32, [-1]);
+        Check.Operand(segments, dy, DType.I32, [ids.Dim(0) + 1]);
+        Check.Operand(dTable, dy, DType.F32, [-1, dy.Dim(1)]);
         if (!accumulate)
             dTable.Clear();
         if (ids.Count == 0 || dy.Count == 0)

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Spectral.Kernels.Interop;
 
 namespace Spectral.Kernels.Ops;
@@ -80,10 +81,10 @@ public static class FlashAttention
     {
         (Tensor dq, Tensor dk, ColumnRange dv) = gradients;
         FlashAttentionGradientArgs args = Verify(q, k, v, output, lse, window);
-        Merged(dOutput, nameof(dOutput), args.Heads, args, q);
-        Operand(dq, nameof(dq), q);
-        Operand(dk, nameof(dk), k);
-        Merged(dv, nameof(dv), args.KvHeads, args, q);
+        Merged(dOutput, args.Heads, args, q);
+        Check.SameAs(dq, q);
+        Check.SameAs(dk, k);
+        Merged(dv, args.KvHeads, args, q);
         if (q.Count == 0)
             return;
         using var delta = Tensor.Empty(q.Device, lse.Shape);
@@ -131,8 +132,7 @@ public static class FlashAttention
         int window
     )
     {
-        Check.DType(q, nameof(q), DType.BF16);
-        Check.Shape(q, nameof(q), -1, -1, -1, -1);
+        Check.Operand(q, DType.BF16, [-1, -1, -1, -1]);
         (int batch, int heads, int length, int headDim) = (q.Dim(0), q.Dim(1), q.Dim(2), q.Dim(3));
         if (!Supports(q.DType, headDim))
         {
@@ -142,17 +142,11 @@ public static class FlashAttention
             );
         }
 
-        Check.SameDevice(q.Device, q, nameof(q));
-        Check.Shape(k, nameof(k), batch, -1, length, headDim);
-        Check.DType(k, nameof(k), DType.BF16);
-        Check.SameDevice(q.Device, k, nameof(k));
+        Check.Operand(k, q, [batch, -1, length, headDim]);
         int kvHeads = k.Dim(1);
         Attention.VerifyGroups(heads, kvHeads);
-        Check.Shape(lse, nameof(lse), batch, heads, length);
-        Check.DType(lse, nameof(lse), DType.F32);
-        Check.SameDevice(q.Device, lse, nameof(lse));
-        if (window < 0)
-            throw new ArgumentException($"window is {window}, expected 0 (none) or more", nameof(window));
+        Check.Operand(lse, q, DType.F32, [batch, heads, length]);
+        CausalSoftmax.VerifyWindow(window);
         var sizes = new FlashAttentionGradientArgs
         {
             Batch = batch,
@@ -163,8 +157,8 @@ public static class FlashAttention
             Window = window,
             Scale = 1 / MathF.Sqrt(headDim),
         };
-        Merged(v, nameof(v), kvHeads, sizes, q);
-        Merged(output, nameof(output), heads, sizes, q);
+        Merged(v, kvHeads, sizes, q);
+        Merged(output, heads, sizes, q);
         (sizes.VStride, sizes.OutputStride) = (v.Stride, output.Stride);
         return sizes;
     }
@@ -172,15 +166,13 @@ public static class FlashAttention
     // [B·S, heads·hd], copied in 16-byte units.
     private static void Merged(
         in ColumnRange range,
-        string name,
         int heads,
         in FlashAttentionGradientArgs sizes,
-        Tensor like
+        Tensor q,
+        [CallerArgumentExpression(nameof(range))] string name = ""
     )
     {
-        Check.Shape(range.Matrix, name, checked(sizes.Batch * sizes.Length), -1);
-        Check.DType(range.Matrix, name, DType.BF16);
-        range.Check(name, range.Rows, checked(heads * sizes.HeadDim), like);
+        Check.Operand(range, q, [checked(sizes.Batch * sizes.Length), checked(heads * sizes.HeadDim)], name);
         if (range.Stride % Unit != 0 || range.Pointer % (Unit * 2) != 0)
         {
             throw new ArgumentException(
@@ -189,12 +181,5 @@ public static class FlashAttention
                 name
             );
         }
-    }
-
-    private static void Operand(Tensor tensor, string name, Tensor like)
-    {
-        Check.Shape(tensor, name, like.Dim(0), like.Dim(1), like.Dim(2), like.Dim(3));
-        Check.DType(tensor, name, DType.BF16);
-        Check.SameDevice(like.Device, tensor, name);
     }
 }

@@ -71,12 +71,12 @@ public static class Gemm
         float beta = 0
     )
     {
-        Check.Floating(a.Tensor, nameof(a));
-        Check.SameDType(a.Tensor, nameof(a), b.Tensor, nameof(b));
-        if (c.Tensor.DType != DType.F32)
-            Check.SameDType(a.Tensor, nameof(a), c.Tensor, nameof(c));
-        Check.SameDevice(a.Tensor.Device, b.Tensor, nameof(b));
-        Check.SameDevice(a.Tensor.Device, c.Tensor, nameof(c));
+        Check.Floating(a.Tensor, name: nameof(a));
+        Check.Operand(b.Tensor, a.Tensor, name: nameof(b), likeName: nameof(a));
+        if (c.Tensor.DType == DType.F32)
+            Check.Operand(c.Tensor, a.Tensor, DType.F32, name: nameof(c));
+        else
+            Check.Operand(c.Tensor, a.Tensor, name: nameof(c), likeName: nameof(a));
         if (c.Transposed)
             throw new ArgumentException("c is transposed, expected the result as it is stored", nameof(c));
         Fits(a, size.M, size.K, size.Batch, nameof(a));

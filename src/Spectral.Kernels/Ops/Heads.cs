@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Spectral.Kernels.Interop;
 
 namespace Spectral.Kernels.Ops;
@@ -26,12 +27,16 @@ public static class Heads
     }
 
     /// <summary>Preconditions on the two layouts of the same values: [B·S, H·hd] and [B, H, S, hd].</summary>
-    internal static void Verify(in ColumnRange merged, Tensor split, string name = "x")
+    internal static void Verify(
+        in ColumnRange merged,
+        Tensor split,
+        [CallerArgumentExpression(nameof(merged))] string mergedName = "",
+        [CallerArgumentExpression(nameof(split))] string splitName = ""
+    )
     {
-        Check.Floating(split, nameof(split));
-        Check.Shape(split, nameof(split), -1, -1, -1, -1);
-        Check.SameDevice(split.Device, split, nameof(split));
-        merged.Check(name, checked(split.Dim(0) * split.Dim(2)), checked(split.Dim(1) * split.Dim(3)), split);
+        Check.Floating(split, [-1, -1, -1, -1], splitName);
+        (int rows, int columns) = checked((split.Dim(0) * split.Dim(2), split.Dim(1) * split.Dim(3)));
+        Check.Operand(merged, split, [rows, columns], mergedName, splitName);
     }
 
     private static void Run(

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Spectral.Kernels.Ops;
 
 /// <summary>
@@ -12,21 +14,16 @@ public sealed record LowRankFactors(Tensor Left, Tensor? Middle, Tensor Right, f
     /// <summary>p, the number of directions.</summary>
     public int Rank => Left.Dim(1);
 
-    internal void Check(int outputs, int inputs, Device device)
+    /// <summary>Checks that this is an update of a weight [outputs, inputs] on the device of an operand.</summary>
+    /// <exception cref="ArgumentException">A factor's shape, type or device does not fit.</exception>
+    internal void Verify(int outputs, int inputs, Tensor like)
     {
-        Kernels.Check.Shape(Left, nameof(Left), outputs, -1);
-        Kernels.Check.Shape(Right, nameof(Right), Rank, inputs);
-        Kernels.Check.Floating(Left, nameof(Left));
-        Kernels.Check.SameDType(Left, nameof(Left), Right, nameof(Right));
-        Kernels.Check.SameDevice(device, Left, nameof(Left));
-        Kernels.Check.SameDevice(device, Right, nameof(Right));
+        Check.Floating(Left, like, [outputs, -1]);
+        Check.Operand(Right, Left, [Rank, inputs]);
         if (Rank == 0)
             throw new ArgumentException($"{nameof(Left)} is {Left.Shape}, expected at least one column", nameof(Left));
-        if (Middle is null)
-            return;
-        Kernels.Check.Shape(Middle, nameof(Middle), Rank);
-        Kernels.Check.DType(Middle, nameof(Middle), DType.F32);
-        Kernels.Check.SameDevice(device, Middle, nameof(Middle));
+        if (Middle is not null)
+            Check.Operand(Middle, like, DType.F32, [Rank]);
     }
 }
 
@@ -48,21 +45,25 @@ public readonly record struct LowRankGradients(
     int RightFrom = 0
 )
 {
-    internal void Check(int outputs, int inputs, int rank, Device device)
+    /// <summary>
+    /// Checks that these are gradients of an update of a weight [outputs, inputs] on the device of an operand.
+    /// </summary>
+    /// <exception cref="ArgumentException">A gradient's shape, type, device or first index does not fit.</exception>
+    internal void Verify(int outputs, int inputs, int rank, Tensor like)
     {
         if (Left is not null)
         {
-            CheckRange(LeftFrom, rank, nameof(LeftFrom));
-            CheckGradient(Left, nameof(Left), device, outputs, rank - LeftFrom);
+            VerifyFirst(LeftFrom, rank);
+            Check.Operand(Left, like, DType.F32, [outputs, rank - LeftFrom]);
         }
         if (Right is not null)
         {
-            CheckRange(RightFrom, rank, nameof(RightFrom));
-            CheckGradient(Right, nameof(Right), device, rank - RightFrom, inputs);
+            VerifyFirst(RightFrom, rank);
+            Check.Operand(Right, like, DType.F32, [rank - RightFrom, inputs]);
         }
         if (Middle is null)
             return;
-        CheckGradient(Middle, nameof(Middle), device, -1);
+        Check.Operand(Middle, like, DType.F32, [-1]);
         if (Middle.Dim(0) > rank)
         {
             throw new ArgumentException(
@@ -72,16 +73,9 @@ public readonly record struct LowRankGradients(
         }
     }
 
-    internal static void CheckRange(int from, int rank, string name)
+    private static void VerifyFirst(int from, int rank, [CallerArgumentExpression(nameof(from))] string name = "")
     {
         if (from < 0 || from > rank)
             throw new ArgumentOutOfRangeException(name, from, $"expected 0 to the rank {rank}");
-    }
-
-    private static void CheckGradient(Tensor gradient, string name, Device device, params ReadOnlySpan<int> shape)
-    {
-        Kernels.Check.Shape(gradient, name, shape);
-        Kernels.Check.DType(gradient, name, DType.F32);
-        Kernels.Check.SameDevice(device, gradient, name);
     }
 }

@@ -19,15 +19,19 @@ internal sealed class LowRankLinearHopper : LowRankLinearVariant
 
     public override bool IsLibrary => false;
 
-    public override string? Refuses(in LowRankCase call) =>
-        call.Type != DType.BF16 ? "it is BF16 only"
-        : call.Layout is LowRankLayout.WideWeight or LowRankLayout.LaidOut ? "W is not a matrix of its own"
-        : call.Device.ComputeCapability != (9, 0) ? "it needs compute capability 9.0"
-        : call.Device.Kind == DeviceKind.Cuda && !KernelLibrary.Architectures.Contains("sm_90a")
-            ? "this build has no sm_90a kernels"
-        : !TensorMap.Fits(call.Depth) || !TensorMap.Fits(call.Rank) || !TensorMap.Fits(call.Columns)
-            ? "in, out and rank must be multiples of 8"
-        : null;
+    public override string? Refuses(in LowRankCase call)
+    {
+        if (call.Type != DType.BF16)
+            return "it is BF16 only";
+        if (call.Layout is LowRankLayout.WideWeight or LowRankLayout.LaidOut)
+            return "W is not a matrix of its own";
+        if (call.Device.ComputeCapability != (9, 0))
+            return "it needs compute capability 9.0";
+        if (call.Device.Kind == DeviceKind.Cuda && !KernelLibrary.Architectures.Contains("sm_90a"))
+            return "this build has no sm_90a kernels";
+        bool fits = TensorMap.Fits(call.Depth) && TensorMap.Fits(call.Rank) && TensorMap.Fits(call.Columns);
+        return fits ? null : "in, out and rank must be multiples of 8";
+    }
 
     public override void Run(in LowRankProduct product)
     {

@@ -15,10 +15,12 @@ internal sealed class LowRankLinearPortable : LowRankLinearVariant
 
     public override bool IsLibrary => false;
 
-    public override string? Refuses(in LowRankCase call) =>
-        call.Type != DType.BF16 ? "it is BF16 only"
-        : call.Layout is LowRankLayout.WideWeight or LowRankLayout.LaidOut ? "W is not a matrix of its own"
-        : null;
+    public override string? Refuses(in LowRankCase call)
+    {
+        if (call.Type != DType.BF16)
+            return "it is BF16 only";
+        return call.Layout is LowRankLayout.WideWeight or LowRankLayout.LaidOut ? "W is not a matrix of its own" : null;
+    }
 
     public override void Run(in LowRankProduct product)
     {

@@ -13,16 +13,13 @@ public static partial class LowRank
     /// <exception cref="ArgumentException">Shapes, types or devices do not fit.</exception>
     public static void Merge(Tensor weight, LowRankFactors factors, Tensor destination)
     {
-        Check.Shape(weight, nameof(weight), -1, -1);
-        Check.Floating(weight, nameof(weight));
+        Check.Floating(weight, [-1, -1]);
         int rows = weight.Dim(0);
         int columns = weight.Dim(1);
-        factors.Check(rows, columns, weight.Device);
+        factors.Verify(rows, columns, weight);
         if (factors.Left.DType != DType.F32)
-            Check.SameDType(weight, nameof(weight), factors.Left, nameof(factors.Left));
-        Check.SameShape(weight, nameof(weight), destination, nameof(destination));
-        Check.SameDType(weight, nameof(weight), destination, nameof(destination));
-        Check.SameDevice(weight.Device, destination, nameof(destination));
+            Check.Operand(factors.Left, weight, name: nameof(factors.Left));
+        Check.SameAs(destination, weight);
         if (weight.Count == 0)
             return;
 

@@ -75,18 +75,17 @@ public static partial class LowRank
         DropoutMask? dropout = null
     )
     {
-        x.Check(nameof(x));
-        right.Check(nameof(right));
+        Check.Floating(x);
+        Check.Operand(right, x, [-1, x.Count]);
         (Tensor wide, int rows, int columns, int rank) = (x.Matrix, x.Rows, x.Count, right.Rows);
         Device device = wide.Device;
-        right.Check(nameof(right), rank, columns, wide);
         if (z is null && scaled is null)
             throw new ArgumentNullException(nameof(z), "expected z, scaled or both");
-        z?.Check(nameof(z), rows, rank, wide);
+        Check.Optional(z, x, [rows, rank]);
         if (middle is not null)
-            CheckMiddle(middle, rank, device);
-        scaled?.Check(nameof(scaled), rows, rank, wide);
-        CheckMasked(x, dropout);
+            Check.Operand(middle, wide, DType.F32, [rank]);
+        Check.Optional(scaled, x, [rows, rank]);
+        VerifyMasked(x, dropout);
         if (rows == 0 || rank == 0)
             return;
 
@@ -165,16 +164,16 @@ public static partial class LowRank
         ColumnRange? scaledZ = null
     )
     {
-        dy.Check(nameof(dy));
+        Check.Floating(dy);
         (Tensor wide, int rows, int columns, int rank) = (dy.Matrix, dy.Rows, dy.Count, factors.Rank);
         Device device = wide.Device;
-        factors.Check(columns, factors.Right.Dim(1), device);
-        Check.SameDType(factors.Left, nameof(factors.Left), wide, nameof(dy));
-        z?.Check(nameof(z), rows, rank, wide);
-        scaledZ?.Check(nameof(scaledZ), rows, rank, wide);
-        g?.Check(nameof(g), rows, rank, wide);
-        scaled?.Check(nameof(scaled), rows, rank, wide);
-        (gradients with { Right = null }).Check(columns, 0, rank, device);
+        factors.Verify(columns, factors.Right.Dim(1), wide);
+        Check.Operand(wide, factors.Left, name: nameof(dy), likeName: nameof(factors.Left));
+        Check.Optional(z, dy, [rows, rank]);
+        Check.Optional(scaledZ, dy, [rows, rank]);
+        Check.Optional(g, dy, [rows, rank]);
+        Check.Optional(scaled, dy, [rows, rank]);
+        (gradients with { Right = null }).Verify(columns, 0, rank, wide);
         if (g is null && (scaled is null || gradients.Middle is not null))
             throw new ArgumentNullException(nameof(g), "expected g or scaled, and g for the gradient of c");
         ColumnRange? source = scaledZ ?? z;
@@ -281,18 +280,16 @@ public static partial class LowRank
         DropoutMask? dropout = null
     )
     {
-        x.Check(nameof(x));
+        Check.Floating(x);
         (Tensor wide, int rows, int columns) = (x.Matrix, x.Rows, x.Count);
         Device device = wide.Device;
-        h.Check(nameof(h), rows, h.Count, wide);
-        CheckMasked(x, dropout);
+        Check.Operand(h, x, [rows, -1]);
+        VerifyMasked(x, dropout);
         int first = int.MaxValue;
         int end = 0;
         foreach ((Tensor gradient, int from) in targets)
         {
-            Check.Shape(gradient, nameof(targets), -1, columns);
-            Check.DType(gradient, nameof(targets), DType.F32);
-            Check.SameDevice(device, gradient, nameof(targets));
+            Check.Operand(gradient, wide, DType.F32, [-1, columns], nameof(targets));
             if (from < 0 || from > h.Count - gradient.Dim(0))
             {
                 throw new ArgumentException(
@@ -441,10 +438,11 @@ public static partial class LowRank
     // KiB).
     private static LowRankPassKind Choose(string what, Device device, DType type, int rank, int widest, int sharedBytes)
     {
-        string? refusal =
-            type != DType.BF16 ? "they are BF16 only"
-            : sharedBytes > device.SharedBytesPerBlock ? "the device has too little shared memory for them"
-            : null;
+        string? refusal = null;
+        if (type != DType.BF16)
+            refusal = "they are BF16 only";
+        else if (sharedBytes > device.SharedBytesPerBlock)
+            refusal = "the device has too little shared memory for them";
         LowRankPassKind? given = PassChoice.On(device);
         LowRankPassKind wanted =
             given ?? (device.Kind == DeviceKind.Cpu || rank > widest ? LowRankPassKind.Blas : LowRankPassKind.Kernels);
@@ -462,7 +460,7 @@ public static partial class LowRank
     }
 
     // The mask's elements are counted along x, and dropping by library calls needs a copy of it.
-    private static void CheckMasked(in ColumnRange x, DropoutMask? dropout)
+    private static void VerifyMasked(in ColumnRange x, DropoutMask? dropout)
     {
         if (dropout is not null && x.Count != x.Stride)
         {
@@ -473,17 +471,13 @@ public static partial class LowRank
         }
     }
 
-    private static void CheckMiddle(Tensor middle, int rank, Device device)
-    {
-        Check.Shape(middle, nameof(middle), rank);
-        Check.DType(middle, nameof(middle), DType.F32);
-        Check.SameDevice(device, middle, nameof(middle));
-    }
-
     private static int RanksPerRead(int rank, int widest) =>
-        rank <= 32 ? 32
-        : rank <= 64 ? 64
-        : widest;
+        rank switch
+        {
+            <= 32 => 32,
+            <= 64 => 64,
+            _ => widest,
+        };
 
     // Shares of a reduction, so that about every multiprocessor has a block; on the CPU device a fixed number, since
     // results depend on it.

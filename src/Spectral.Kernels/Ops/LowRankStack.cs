@@ -1,3 +1,6 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+
 namespace Spectral.Kernels.Ops;
 
 /// <summary>The frozen part of a linear layer.</summary>
@@ -94,16 +97,18 @@ public sealed class LowRankStack : IDisposable
     {
         RequireOneEach(layers.Length, nameof(layers));
         RequireOneEach(ys.Length, nameof(ys));
-        int rows = 0;
+        Check.Floating(x, [-1, -1]);
+        int rows = x.Dim(0);
         for (int j = 0; j < layers.Length; j++)
         {
-            CheckLayer(x, nameof(x), layers[j].Weight, _members[j], out rows, out int outputs, out int inputs);
-            Check.Shape(x, nameof(x), -1, inputs);
-            CheckOperand(ys[j], "y", x, rows, outputs);
+            ColumnRange weight = layers[j].Weight;
+            VerifyLayer(weight, _members[j], x);
+            Check.Floating(x, [rows, weight.Count]);
+            Check.Operand(ys[j], x, [rows, weight.Rows], "y");
             if (layers[j].Bias is { } bias)
-                CheckOperand(bias, nameof(bias), x, outputs);
+                Check.Operand(bias, x, [weight.Rows]);
         }
-        CheckOperand(z, nameof(z), x, rows, Rank);
+        Check.Operand(z, x, [rows, Rank]);
         if (rows == 0)
             return;
 
@@ -177,23 +182,26 @@ public sealed class LowRankStack : IDisposable
         RequireOneEach(layers.Length, nameof(layers));
         RequireOneEach(dys.Length, nameof(dys));
         RequireOneEach(gradients.Length, nameof(gradients));
-        (int rows, int inputs) = (0, 0);
+        Check.Floating(dys[0], [-1, -1], "dy");
+        int rows = dys[0].Dim(0);
+        Check.Operand(z, dys[0], [rows, Rank], likeName: "dy");
         var targets = new List<(Tensor, int)>(layers.Length);
         for (int j = 0; j < layers.Length; j++)
         {
-            CheckLayer(dys[j], "dy", layers[j].Weight, _members[j], out rows, out int outputs, out inputs);
-            Check.Shape(dys[j], "dy", dys[0].Dim(0), outputs);
-            gradients[j].Check(outputs, inputs, _members[j].Rank, z.Device);
+            ColumnRange weight = layers[j].Weight;
+            VerifyLayer(weight, _members[j], dys[0], "dy");
+            Check.Operand(dys[j], dys[0], [rows, weight.Rows], "dy", "the first dy");
+            gradients[j].Verify(weight.Rows, weight.Count, _members[j].Rank, z);
             if (_rectified && gradients[j].Middle is not null)
                 throw new ArgumentException("a rectified stack has no gradient of c", nameof(gradients));
             if (gradients[j].Right is { } right)
                 targets.Add((right, _from[j] + gradients[j].RightFrom));
         }
-        CheckOperand(z, nameof(z), dys[0], rows, Rank);
+        int inputs = _right.Dim(1);
         if (x is not null)
-            CheckOperand(x, nameof(x), dys[0], rows, inputs);
+            Check.Operand(x, z, [rows, inputs]);
         if (dx is not null)
-            CheckOperand(dx, nameof(dx), dys[0], rows, inputs);
+            Check.Operand(dx, z, [rows, inputs]);
         if (x is null && targets.Count > 0)
             throw new ArgumentNullException(nameof(x), "the gradient of R needs the layer's input");
 
@@ -242,7 +250,7 @@ public sealed class LowRankStack : IDisposable
             LowRank.InputGradient(
                 source,
                 x!,
-                System.Runtime.InteropServices.CollectionsMarshal.AsSpan(targets),
+                CollectionsMarshal.AsSpan(targets),
                 scale,
                 accumulate.HasFlag(Accumulate.Gradients),
                 dropout
@@ -363,10 +371,9 @@ public sealed class LowRankStack : IDisposable
     {
         (int outputs, int inputs) = (weight.Rows, weight.Count);
         bool forward = direction == LowRankDirection.Forward;
-        LowRankLayout layout =
-            weight.Stride != inputs ? LowRankLayout.WideWeight
-            : dropped ? LowRankLayout.Dropped
-            : LowRankLayout.Apart;
+        LowRankLayout layout = dropped ? LowRankLayout.Dropped : LowRankLayout.Apart;
+        if (weight.Stride != inputs)
+            layout = LowRankLayout.WideWeight;
         return new LowRankCase(
             activation.Device,
             activation.DType,
@@ -384,19 +391,16 @@ public sealed class LowRankStack : IDisposable
     private static LowRankFactors[] Slice(IReadOnlyList<Tensor> lefts, Tensor right, Tensor? middle, float scale)
     {
         int all = lefts.Sum(left => left.Dim(1));
-        int from = 0;
-        Check.Shape(right, nameof(right), all, -1);
+        Check.Floating(right, [all, -1]);
         if (middle is not null)
-            Check.Shape(middle, nameof(middle), all);
+            Check.Operand(middle, right, DType.F32, [all]);
         var members = new LowRankFactors[lefts.Count];
-        for (int j = 0; j < members.Length; from += lefts[j++].Dim(1))
+        int from = 0;
+        for (int j = 0; j < members.Length; j++)
         {
-            members[j] = new LowRankFactors(
-                lefts[j],
-                middle?.Rows(from, lefts[j].Dim(1)),
-                right.Rows(from, lefts[j].Dim(1)),
-                scale
-            );
+            int rank = lefts[j].Dim(1);
+            members[j] = new LowRankFactors(lefts[j], middle?.Rows(from, rank), right.Rows(from, rank), scale);
+            from += rank;
         }
 
         return members;
@@ -413,30 +417,15 @@ public sealed class LowRankStack : IDisposable
         }
     }
 
-    private static void CheckLayer(
-        Tensor activation,
-        string name,
+    private static void VerifyLayer(
         in ColumnRange weight,
         LowRankFactors factors,
-        out int rows,
-        out int outputs,
-        out int inputs
+        Tensor activation,
+        [CallerArgumentExpression(nameof(activation))] string activationName = ""
     )
     {
-        Check.Shape(activation, name, -1, -1);
-        Check.Shape(weight.Matrix, nameof(weight), -1, -1);
-        (rows, outputs, inputs) = (activation.Dim(0), weight.Rows, weight.Count);
-        Check.Floating(activation, name);
-        Check.SameDType(activation, name, weight.Matrix, nameof(weight));
-        weight.Check(nameof(weight), outputs, inputs, activation);
-        factors.Check(outputs, inputs, activation.Device);
-        Check.SameDType(activation, name, factors.Left, nameof(factors.Left));
-    }
-
-    private static void CheckOperand(Tensor tensor, string name, Tensor activation, params ReadOnlySpan<int> shape)
-    {
-        Check.Shape(tensor, name, shape);
-        Check.SameDType(activation, nameof(activation), tensor, name);
-        Check.SameDevice(activation.Device, tensor, name);
+        Check.Operand(weight, activation, [-1, -1], nameof(weight), activationName);
+        factors.Verify(weight.Rows, weight.Count, activation);
+        Check.Operand(factors.Left, activation, name: nameof(factors.Left), likeName: activationName);
     }
 }

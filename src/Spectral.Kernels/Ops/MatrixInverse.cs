@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Spectral.Kernels.Interop;
 
 namespace Spectral.Kernels.Ops;
@@ -14,7 +15,8 @@ public static class MatrixInverse
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
     public static void Forward(Tensor x, Tensor y)
     {
-        Verify(x, nameof(x), y, nameof(y));
+        Square(x);
+        Check.SameAs(y, x);
         if (x.Count == 0)
             return;
         (int batch, int n) = (x.Dim(0), x.Dim(1));
@@ -44,8 +46,9 @@ public static class MatrixInverse
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
     public static void Backward(Tensor y, Tensor dy, Tensor dx, bool accumulate = false)
     {
-        Verify(y, nameof(y), dy, nameof(dy));
-        Verify(y, nameof(y), dx, nameof(dx));
+        Square(y);
+        Check.SameAs(dy, y);
+        Check.SameAs(dx, y);
         if (y.Count == 0)
             return;
         (int batch, int n) = (y.Dim(0), y.Dim(1));
@@ -56,21 +59,15 @@ public static class MatrixInverse
         GemmOperand All(Tensor tensor) => new(tensor, 0, n, (long)n * n);
     }
 
-    private static void Verify(Tensor x, string xName, Tensor y, string yName)
+    private static void Square(Tensor x, [CallerArgumentExpression(nameof(x))] string name = "")
     {
-        Check.DType(x, xName, DType.F32);
-        Check.DType(y, yName, DType.F32);
-        Check.Shape(x, xName, -1, -1, -1);
+        Check.Operand(x, DType.F32, [-1, -1, -1], name);
         if (x.Dim(1) != x.Dim(2) || x.Dim(1) > MaxOrder)
         {
             throw new ArgumentException(
-                $"{xName} is {x.Shape}, expected square matrices of order up to {MaxOrder}",
-                xName
+                $"{name} is {x.Shape}, expected square matrices of order up to {MaxOrder}",
+                name
             );
         }
-
-        Check.SameShape(x, xName, y, yName);
-        Check.SameDevice(x.Device, x, xName);
-        Check.SameDevice(x.Device, y, yName);
     }
 }

@@ -39,10 +39,8 @@ public static class Permute
     /// <exception cref="ArgumentException">Axes, shape, type or device do not fit.</exception>
     public static void Run(Tensor x, ReadOnlySpan<int> axes, Tensor y, bool accumulate = false)
     {
-        Check.DType(x, nameof(x), DType.F32);
-        Check.DType(y, nameof(y), DType.F32);
-        Check.SameDevice(x.Device, x, nameof(x));
-        Check.SameDevice(x.Device, y, nameof(y));
+        Check.Operand(x, DType.F32);
+        Check.Operand(y, x);
         Shape wanted = Of(x.Shape, axes);
         if (y.Shape != wanted)
             throw new ArgumentException($"y is {y.Shape}, expected {wanted}", nameof(y));

@@ -39,8 +39,7 @@ public static class Philox
         float factor
     )
     {
-        Check.DType(destination, nameof(destination), DType.F32);
-        Check.SameDevice(destination.Device, destination, nameof(destination));
+        Check.Operand(destination, DType.F32);
         if (destination.Count == 0)
             return;
         var args = new PhiloxArgs

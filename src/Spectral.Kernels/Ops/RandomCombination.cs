@@ -22,13 +22,10 @@ public static class RandomCombination
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
     public static void Forward(Tensor? origin, Tensor alpha, Tensor y, ulong seed, ulong firstStream, float bound)
     {
-        Verify(alpha, nameof(alpha), y, nameof(y));
+        Check.Operand(y, DType.F32);
+        Check.Operand(alpha, y, [-1]);
         if (origin is not null)
-        {
-            Check.DType(origin, nameof(origin), DType.F32);
-            Check.SameShape(y, nameof(y), origin, nameof(origin));
-            Check.SameDevice(y.Device, origin, nameof(origin));
-        }
+            Check.SameAs(origin, y);
         if (y.Count == 0)
             return;
         var args = new RandomCombinationArgs
@@ -64,7 +61,8 @@ public static class RandomCombination
         bool accumulate = false
     )
     {
-        Verify(dalpha, nameof(dalpha), dy, nameof(dy));
+        Check.Operand(dy, DType.F32);
+        Check.Operand(dalpha, dy, [-1]);
         int n = dalpha.Dim(0);
         if (n == 0)
             return;
@@ -88,14 +86,5 @@ public static class RandomCombination
             RandomCombinationBackwardArgs.Kernel.Launch(dy.Device, args, Launch.RowBlocks((long)n * chunks));
         }
         BroadcastDot.Finish(partials, dalpha, 1, accumulate);
-    }
-
-    private static void Verify(Tensor alpha, string alphaName, Tensor y, string yName)
-    {
-        Check.DType(y, yName, DType.F32);
-        Check.SameDevice(y.Device, y, yName);
-        Check.Shape(alpha, alphaName, -1);
-        Check.DType(alpha, alphaName, DType.F32);
-        Check.SameDevice(y.Device, alpha, alphaName);
     }
 }

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Spectral.Kernels.Interop;
 
 namespace Spectral.Kernels.Ops;
@@ -14,7 +15,7 @@ public static class Rearrange
     /// <exception cref="ArgumentException">Number of elements, type or device does not fit.</exception>
     public static void Forward(Tensor x, IndexTable table, Tensor y)
     {
-        Verify(x, nameof(x), y, nameof(y), table);
+        Verify(x, y, table);
         if (y.Count == 0)
             return;
         var args = new RearrangeForwardArgs
@@ -38,7 +39,7 @@ public static class Rearrange
     /// <exception cref="ArgumentException">Number of elements, type or device does not fit.</exception>
     public static void Backward(Tensor dy, IndexTable table, Tensor dx, bool accumulate = false)
     {
-        Verify(dx, nameof(dx), dy, nameof(dy), table);
+        Verify(dx, dy, table);
         if (dx.Count == 0)
             return;
         var args = new RearrangeBackwardArgs
@@ -57,13 +58,17 @@ public static class Rearrange
             RearrangeBackwardArgs.Short.Launch(dx.Device, args, Launch.Blocks(args.Sources, Launch.FlatThreads));
     }
 
-    private static void Verify(Tensor source, string sourceName, Tensor result, string resultName, IndexTable table)
+    private static void Verify(
+        Tensor source,
+        Tensor result,
+        IndexTable table,
+        [CallerArgumentExpression(nameof(source))] string sourceName = "",
+        [CallerArgumentExpression(nameof(result))] string resultName = ""
+    )
     {
-        Check.DType(source, sourceName, DType.F32);
-        Check.DType(result, resultName, DType.F32);
-        Check.SameDevice(source.Device, source, sourceName);
-        Check.SameDevice(source.Device, result, resultName);
-        Check.SameDevice(source.Device, table.Index, nameof(table));
+        Check.Operand(source, DType.F32, name: sourceName);
+        Check.Operand(result, source, DType.F32, name: resultName);
+        Check.SameDevice(table.Index.Device, source, nameof(table));
         if (source.Count != table.Sources)
         {
             throw new ArgumentException(

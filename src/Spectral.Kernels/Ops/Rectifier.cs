@@ -10,7 +10,7 @@ public static class Rectifier
     /// <exception cref="ArgumentException">The type does not fit.</exception>
     public static void Forward(Tensor z)
     {
-        Check.Floating(z, nameof(z));
+        Check.Floating(z);
         Run(RectifierArgs.Forward, new RectifierArgs { X = z.Pointer, Count = z.Count }, z);
     }
 
@@ -20,10 +20,8 @@ public static class Rectifier
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
     public static void Backward(Tensor z, Tensor g)
     {
-        Check.Floating(z, nameof(z));
-        Check.SameShape(z, nameof(z), g, nameof(g));
-        Check.SameDType(z, nameof(z), g, nameof(g));
-        Check.SameDevice(z.Device, g, nameof(g));
+        Check.Floating(z);
+        Check.SameAs(g, z);
         Run(
             RectifierArgs.Backward,
             new RectifierArgs

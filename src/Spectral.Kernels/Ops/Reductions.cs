@@ -37,14 +37,11 @@ internal static class Reduction
         Tensor result
     )
     {
-        Check.Shape(result, nameof(result), 1);
-        Check.DType(result, nameof(result), DType.F32);
-        Check.SameDevice(result.Device, result, nameof(result));
+        Check.Operand(result, DType.F32, [1]);
         int total = 0;
         foreach (Tensor tensor in tensors)
         {
-            Check.DType(tensor, nameof(tensors), DType.F32);
-            Check.SameDevice(result.Device, tensor, nameof(tensors));
+            Check.Operand(tensor, result, DType.F32, name: nameof(tensors));
             total = checked(total + Launch.Blocks(tensor.Count, (int)ChunkOf(tensor)));
         }
         if (total == 0)

@@ -19,7 +19,7 @@ public static class RmsNorm
     public static void Forward(Tensor x, Tensor weight, float epsilon, ColumnRange y, Tensor inverseRms)
     {
         Verify(x, weight, inverseRms);
-        y.Check(nameof(y), x.Dim(0), x.Dim(1), x);
+        Check.Operand(y, x, [x.Dim(0), x.Dim(1)]);
         if (!(epsilon >= 0))
             throw new ArgumentException($"epsilon is {epsilon}, expected 0 or more", nameof(epsilon));
         if (x.Count == 0)
@@ -66,16 +66,12 @@ public static class RmsNorm
     )
     {
         Verify(x, weight, inverseRms);
-        Check.SameShape(x, nameof(x), dy, nameof(dy));
-        Check.SameDType(x, nameof(x), dy, nameof(dy));
-        Check.SameDevice(x.Device, dy, nameof(dy));
-        dx.Check(nameof(dx), x.Dim(0), x.Dim(1), x);
-        dResidual?.Check(nameof(dResidual), x.Dim(0), x.Dim(1), x);
+        Check.SameAs(dy, x);
+        Check.Operand(dx, x, [x.Dim(0), x.Dim(1)]);
+        Check.Optional(dResidual, x, [x.Dim(0), x.Dim(1)]);
         if (dWeight is not null)
         {
-            Check.Shape(dWeight, nameof(dWeight), x.Dim(1));
-            Check.DType(dWeight, nameof(dWeight), DType.F32);
-            Check.SameDevice(x.Device, dWeight, nameof(dWeight));
+            Check.Operand(dWeight, x, DType.F32, [x.Dim(1)]);
             WeightGradient(x, inverseRms, dy, dWeight, accumulateWeight); // first: dx may be dy's memory
         }
         if (x.Count == 0)
@@ -126,14 +122,8 @@ public static class RmsNorm
 
     private static void Verify(Tensor x, Tensor weight, Tensor inverseRms)
     {
-        Check.Floating(x, nameof(x));
-        Check.Shape(x, nameof(x), -1, -1);
-        Check.Shape(weight, nameof(weight), x.Dim(1));
-        Check.SameDType(x, nameof(x), weight, nameof(weight));
-        Check.Shape(inverseRms, nameof(inverseRms), x.Dim(0));
-        Check.DType(inverseRms, nameof(inverseRms), DType.F32);
-        Check.SameDevice(x.Device, x, nameof(x));
-        Check.SameDevice(x.Device, weight, nameof(weight));
-        Check.SameDevice(x.Device, inverseRms, nameof(inverseRms));
+        Check.Floating(x, [-1, -1]);
+        Check.Operand(weight, x, [x.Dim(1)]);
+        Check.Operand(inverseRms, x, DType.F32, [x.Dim(0)]);
     }
 }

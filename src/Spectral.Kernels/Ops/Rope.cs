@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Spectral.Kernels.Interop;
 
 namespace Spectral.Kernels.Ops;
@@ -17,13 +18,9 @@ public static class Rope
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
     public static void Forward(ColumnRange x, Tensor cosine, Tensor sine, Tensor? offsets, Tensor y)
     {
-        RopeArgs args = Verify(x, nameof(x), y, cosine, sine);
+        RopeArgs args = Verify(x, y, cosine, sine);
         if (offsets is not null)
-        {
-            Check.Shape(offsets, nameof(offsets), args.Batch);
-            Check.DType(offsets, nameof(offsets), DType.I32);
-            Check.SameDevice(y.Device, offsets, nameof(offsets));
-        }
+            Check.Operand(offsets, y, DType.I32, [args.Batch]);
         Run(
             args with
             {
@@ -44,22 +41,25 @@ public static class Rope
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
     public static void Backward(Tensor dy, Tensor cosine, Tensor sine, ColumnRange dx)
     {
-        RopeArgs args = Verify(dx, nameof(dx), dy, cosine, sine);
+        RopeArgs args = Verify(dx, dy, cosine, sine);
         Run(args with { Source = dy.Pointer, Destination = dx.Pointer }, dy, RopeArgs.Backward);
     }
 
-    private static RopeArgs Verify(in ColumnRange merged, string name, Tensor split, Tensor cosine, Tensor sine)
+    private static RopeArgs Verify(
+        in ColumnRange merged,
+        Tensor split,
+        Tensor cosine,
+        Tensor sine,
+        [CallerArgumentExpression(nameof(merged))] string mergedName = "",
+        [CallerArgumentExpression(nameof(split))] string splitName = ""
+    )
     {
-        Heads.Verify(merged, split, name);
+        Heads.Verify(merged, split, mergedName, splitName);
         int headDim = split.Dim(3);
         if (headDim % 2 != 0)
-            throw new ArgumentException($"the head dimension is {headDim}, expected an even one", nameof(split));
-        Check.Shape(cosine, nameof(cosine), -1, headDim / 2);
-        Check.SameShape(cosine, nameof(cosine), sine, nameof(sine));
-        Check.DType(cosine, nameof(cosine), DType.F32);
-        Check.DType(sine, nameof(sine), DType.F32);
-        Check.SameDevice(split.Device, cosine, nameof(cosine));
-        Check.SameDevice(split.Device, sine, nameof(sine));
+            throw new ArgumentException($"the head dimension is {headDim}, expected an even one", splitName);
+        Check.Operand(cosine, split, DType.F32, [-1, headDim / 2]);
+        Check.SameAs(sine, cosine);
         return new RopeArgs
         {
             Cosine = cosine.Pointer,

@@ -36,15 +36,9 @@ public static class Rows
 
     private static void Verify(Tensor x, Tensor index, Tensor y)
     {
-        Check.Floating(x, nameof(x));
-        Check.Shape(x, nameof(x), -1, -1);
-        Check.Shape(index, nameof(index), -1);
-        Check.DType(index, nameof(index), DType.I32);
-        Check.Shape(y, nameof(y), index.Dim(0), x.Dim(1));
-        Check.SameDType(x, nameof(x), y, nameof(y));
-        Check.SameDevice(x.Device, x, nameof(x));
-        Check.SameDevice(x.Device, index, nameof(index));
-        Check.SameDevice(x.Device, y, nameof(y));
+        Check.Floating(x, [-1, -1]);
+        Check.Operand(index, x, DType.I32, [-1]);
+        Check.Operand(y, x, [index.Dim(0), x.Dim(1)]);
     }
 
     private static void Run(KernelEntry<RowsArgs> move, Tensor source, Tensor index, Tensor destination, int rows)

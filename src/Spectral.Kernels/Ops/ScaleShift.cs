@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Spectral.Kernels.Interop;
 
 namespace Spectral.Kernels.Ops;
@@ -17,12 +18,11 @@ public static class ScaleShift
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
     public static void Forward(Tensor x, Tensor scale, Tensor? shift, Tensor y)
     {
+        Check.Floating(x, [-1, -1]);
+        Vector(scale, x);
         if (shift is not null)
-        {
-            Check.Shape(shift, nameof(shift), x.Dim(1));
-            Check.SameDType(x, nameof(x), shift, nameof(shift));
-            Check.SameDevice(x.Device, shift, nameof(shift));
-        }
+            Check.Operand(shift, x, [x.Dim(1)]);
+        Check.SameAs(y, x);
         Run(x, scale, shift, y, false);
     }
 
@@ -32,8 +32,13 @@ public static class ScaleShift
     /// <param name="dx">[N, F], same type; may be dy unless it is added to.</param>
     /// <param name="accumulate">Add to dx.</param>
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
-    public static void Backward(Tensor dy, Tensor scale, Tensor dx, bool accumulate = false) =>
+    public static void Backward(Tensor dy, Tensor scale, Tensor dx, bool accumulate = false)
+    {
+        Check.Floating(dy, [-1, -1]);
+        Vector(scale, dy);
+        Check.SameAs(dx, dy);
         Run(dy, scale, null, dx, accumulate);
+    }
 
     /// <summary><c>dScale[j] (+)= Σᵢ dy[i, j] x[i, j]</c>, F32, in an order that depends on the shape alone.</summary>
     /// <param name="dy">[N, F] F32 or BF16.</param>
@@ -43,11 +48,9 @@ public static class ScaleShift
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
     public static void ScaleGradient(Tensor dy, Tensor x, Tensor dScale, bool accumulate)
     {
-        CheckMatrix(dy, nameof(dy));
-        Check.SameShape(dy, nameof(dy), x, nameof(x));
-        Check.SameDType(dy, nameof(dy), x, nameof(x));
-        Check.SameDevice(dy.Device, x, nameof(x));
-        CheckVector(dScale, nameof(dScale), dy);
+        Check.Floating(dy, [-1, -1]);
+        Check.SameAs(x, dy);
+        Vector(dScale, dy);
         if (dScale.Count == 0)
             return;
         if (dy.Count == 0)
@@ -84,11 +87,6 @@ public static class ScaleShift
 
     private static void Run(Tensor x, Tensor scale, Tensor? shift, Tensor y, bool accumulate)
     {
-        CheckMatrix(x, nameof(x));
-        CheckVector(scale, nameof(scale), x);
-        Check.SameShape(x, nameof(x), y, nameof(y));
-        Check.SameDType(x, nameof(x), y, nameof(y));
-        Check.SameDevice(x.Device, y, nameof(y));
         if (x.Count == 0)
             return;
         var args = new ScaleShiftArgs
@@ -113,17 +111,14 @@ public static class ScaleShift
         );
     }
 
-    private static void CheckMatrix(Tensor matrix, string name)
-    {
-        Check.Floating(matrix, name);
-        Check.Shape(matrix, name, -1, -1);
-    }
-
     // Stored scales may be [F, 1] or [1, F].
-    private static void CheckVector(Tensor vector, string name, Tensor matrix)
+    private static void Vector(
+        Tensor vector,
+        Tensor matrix,
+        [CallerArgumentExpression(nameof(vector))] string name = ""
+    )
     {
-        Check.DType(vector, name, DType.F32);
-        Check.SameDevice(matrix.Device, vector, name);
+        Check.Operand(vector, matrix, DType.F32, name: name);
         if (vector.Count != matrix.Dim(1))
             throw new ArgumentException($"{name} is {vector.Shape}, expected {matrix.Dim(1)} elements", name);
     }

@@ -29,10 +29,10 @@ public static class SpectralRescale
     /// <exception cref="ArgumentException">Shapes, types or devices do not fit.</exception>
     public static void Middle(Tensor sigma, Tensor delta, float scale, Tensor middle)
     {
-        CheckVector(sigma, nameof(sigma), sigma.Device, -1);
+        Check.Operand(sigma, DType.F32, [-1]);
         int directions = sigma.Dim(0);
-        CheckVector(delta, nameof(delta), sigma.Device, directions);
-        CheckVector(middle, nameof(middle), sigma.Device, -1);
+        Check.Operand(delta, sigma, [directions]);
+        Check.Operand(middle, sigma, [-1]);
         int extra = middle.Dim(0) - directions;
         if (extra < 0)
         {
@@ -68,10 +68,10 @@ public static class SpectralRescale
     /// <exception cref="ArgumentException">Shapes, types or devices do not fit.</exception>
     public static void DeltaGradient(Tensor middleGradient, Tensor sigma, Tensor deltaGradient, bool accumulate = false)
     {
-        CheckVector(sigma, nameof(sigma), sigma.Device, -1);
+        Check.Operand(sigma, DType.F32, [-1]);
         int directions = sigma.Dim(0);
-        CheckVector(middleGradient, nameof(middleGradient), sigma.Device, directions);
-        CheckVector(deltaGradient, nameof(deltaGradient), sigma.Device, directions);
+        Check.Operand(middleGradient, sigma, [directions]);
+        Check.Operand(deltaGradient, sigma, [directions]);
         if (directions == 0)
             return;
         var args = new SpectralDeltaGradientArgs
@@ -87,12 +87,5 @@ public static class SpectralRescale
             args,
             Launch.Blocks(directions, SpectralDeltaGradientArgs.Kernel.Threads)
         );
-    }
-
-    private static void CheckVector(Tensor tensor, string name, Device device, int length)
-    {
-        Check.Shape(tensor, name, length);
-        Check.DType(tensor, name, DType.F32);
-        Check.SameDevice(device, tensor, name);
     }
 }

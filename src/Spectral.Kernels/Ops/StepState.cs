@@ -136,16 +136,9 @@ public sealed class StepState : IDisposable
     public void Advance(Tensor? norm, Tensor? losses = null)
     {
         if (norm is not null)
-        {
-            Check.Shape(norm, nameof(norm), 1);
-            Check.DType(norm, nameof(norm), DType.F32);
-            Check.SameDevice(Device, norm, nameof(norm));
-        }
+            Check.Operand(norm, _values, DType.F32, [1]);
         if (losses is not null)
-        {
-            Check.DType(losses, nameof(losses), DType.F32);
-            Check.SameDevice(Device, losses, nameof(losses));
-        }
+            Check.Operand(losses, _values, DType.F32);
         var args = new StepStateArgs
         {
             State = Pointer,

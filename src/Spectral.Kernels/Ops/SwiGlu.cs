@@ -15,9 +15,10 @@ public static class SwiGlu
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
     public static void Forward(ColumnRange gate, ColumnRange up, ColumnRange y)
     {
-        (int rows, int columns) = Verify(gate);
-        up.Check(nameof(up), rows, columns, gate.Matrix);
-        y.Check(nameof(y), rows, columns, gate.Matrix);
+        Check.Floating(gate);
+        (int rows, int columns) = (gate.Rows, gate.Count);
+        Check.Operand(up, gate, [rows, columns]);
+        Check.Operand(y, gate, [rows, columns]);
         if (rows == 0 || columns == 0)
             return;
         DType type = gate.Matrix.DType;
@@ -45,13 +46,12 @@ public static class SwiGlu
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
     public static void Backward(ColumnRange gate, ColumnRange up, Tensor dy, ColumnRange dGate, ColumnRange dUp)
     {
-        (int rows, int columns) = Verify(gate);
-        up.Check(nameof(up), rows, columns, gate.Matrix);
-        Check.Shape(dy, nameof(dy), rows, columns);
-        Check.SameDType(gate.Matrix, nameof(gate), dy, nameof(dy));
-        Check.SameDevice(gate.Matrix.Device, dy, nameof(dy));
-        dGate.Check(nameof(dGate), rows, columns, gate.Matrix);
-        dUp.Check(nameof(dUp), rows, columns, gate.Matrix);
+        Check.Floating(gate);
+        (int rows, int columns) = (gate.Rows, gate.Count);
+        Check.Operand(up, gate, [rows, columns]);
+        Check.Operand(dy, gate.Matrix, [rows, columns]);
+        Check.Operand(dGate, gate, [rows, columns]);
+        Check.Operand(dUp, gate, [rows, columns]);
         if (rows == 0 || columns == 0)
             return;
         (long length, uint blocks, int grid) = Layout(
@@ -75,13 +75,6 @@ public static class SwiGlu
             DUpStride = dUp.Stride,
         };
         SwiGluBackwardArgs.Kernel.Launch(dy.Device, dy.DType, args, grid);
-    }
-
-    private static (int Rows, int Columns) Verify(in ColumnRange gate)
-    {
-        gate.Check(nameof(gate));
-        Check.SameDevice(gate.Matrix.Device, gate.Matrix, nameof(gate));
-        return (gate.Rows, gate.Count);
     }
 
     // Whole matrices are one long row: no block ends with a row.

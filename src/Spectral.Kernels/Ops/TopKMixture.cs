@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Spectral.Kernels.Interop;
 
 namespace Spectral.Kernels.Ops;
@@ -18,11 +19,9 @@ public static class TopKMixture
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
     public static void Select(Tensor logits, Tensor index, Tensor weight)
     {
-        Check.Shape(logits, nameof(logits), -1, -1);
-        Check.DType(logits, nameof(logits), DType.F32);
-        Check.SameDevice(logits.Device, logits, nameof(logits));
+        Check.Operand(logits, DType.F32, [-1, -1]);
         (int pieces, int n) = (logits.Dim(0), logits.Dim(1));
-        Choices(index, weight, pieces, n, logits.Device);
+        Choices(index, weight, pieces, n, logits);
         if (pieces == 0)
             return;
         var args = new TopKSelectArgs
@@ -45,7 +44,7 @@ public static class TopKMixture
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
     public static void Forward(Tensor bank, Tensor index, Tensor weight, Tensor y)
     {
-        TopKMixtureArgs args = Arguments(bank, index, weight, y, nameof(y));
+        TopKMixtureArgs args = Arguments(bank, index, weight, y);
         if (y.Count == 0)
             return;
         args.Result = y.Pointer;
@@ -69,10 +68,8 @@ public static class TopKMixture
         bool accumulate = false
     )
     {
-        TopKMixtureArgs args = Arguments(bank, index, weight, dy, nameof(dy));
-        Check.Shape(dLogits, nameof(dLogits), dy.Dim(0), bank.Dim(0));
-        Check.DType(dLogits, nameof(dLogits), DType.F32);
-        Check.SameDevice(bank.Device, dLogits, nameof(dLogits));
+        TopKMixtureArgs args = Arguments(bank, index, weight, dy);
+        Check.Operand(dLogits, bank, [dy.Dim(0), bank.Dim(0)]);
         if (dLogits.Count == 0)
             return;
         (args.Dy, args.Result, args.Accumulate) = (dy.Pointer, dLogits.Pointer, accumulate ? 1 : 0);
@@ -90,22 +87,25 @@ public static class TopKMixture
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
     public static void BackwardBank(Tensor index, Tensor weight, Tensor dy, Tensor dBank, bool accumulate = false)
     {
-        TopKMixtureArgs args = Arguments(dBank, index, weight, dy, nameof(dy));
+        TopKMixtureArgs args = Arguments(dBank, index, weight, dy);
         if (dBank.Count == 0)
             return;
         (args.Dy, args.Result, args.Accumulate) = (dy.Pointer, dBank.Pointer, accumulate ? 1 : 0);
         TopKMixtureArgs.BackwardBank.Launch(dy.Device, args, Launch.Blocks(dBank.Count, Launch.FlatThreads));
     }
 
-    private static TopKMixtureArgs Arguments(Tensor bank, Tensor index, Tensor weight, Tensor rows, string rowsName)
+    private static TopKMixtureArgs Arguments(
+        Tensor bank,
+        Tensor index,
+        Tensor weight,
+        Tensor rows,
+        [CallerArgumentExpression(nameof(bank))] string bankName = "",
+        [CallerArgumentExpression(nameof(rows))] string rowsName = ""
+    )
     {
-        Check.Shape(bank, nameof(bank), -1, -1);
-        Check.DType(bank, nameof(bank), DType.F32);
-        Check.SameDevice(bank.Device, bank, nameof(bank));
-        Check.Shape(rows, rowsName, -1, bank.Dim(1));
-        Check.DType(rows, rowsName, DType.F32);
-        Check.SameDevice(bank.Device, rows, rowsName);
-        Choices(index, weight, rows.Dim(0), bank.Dim(0), bank.Device);
+        Check.Operand(bank, DType.F32, [-1, -1], bankName);
+        Check.Operand(rows, bank, [-1, bank.Dim(1)], rowsName, bankName);
+        Choices(index, weight, rows.Dim(0), bank.Dim(0), bank);
         return new TopKMixtureArgs
         {
             Bank = bank.Pointer,
@@ -118,11 +118,9 @@ public static class TopKMixture
         };
     }
 
-    private static void Choices(Tensor index, Tensor weight, int pieces, int n, Device device)
+    private static void Choices(Tensor index, Tensor weight, int pieces, int n, Tensor like)
     {
-        Check.Shape(index, nameof(index), pieces, -1);
-        Check.DType(index, nameof(index), DType.I32);
-        Check.SameDevice(device, index, nameof(index));
+        Check.Operand(index, like, DType.I32, [pieces, -1]);
         int k = index.Dim(1);
         if (k < 1 || k > n || k > MostChosen)
         {
@@ -132,8 +130,6 @@ public static class TopKMixture
             );
         }
 
-        Check.Shape(weight, nameof(weight), pieces, k);
-        Check.DType(weight, nameof(weight), DType.F32);
-        Check.SameDevice(device, weight, nameof(weight));
+        Check.Operand(weight, like, DType.F32, [pieces, k]);
     }
 }
