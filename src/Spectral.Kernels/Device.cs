@@ -1,6 +1,5 @@
 using System.Runtime.InteropServices;
 using Spectral.Kernels.Driver;
-using Spectral.Kernels.Ops.Dispatch;
 
 namespace Spectral.Kernels;
 

@@ -1,6 +1,5 @@
 using Spectral.Kernels;
 using Spectral.Kernels.Ops;
-using Spectral.Kernels.Ops.Dispatch;
 
 namespace Spectral.Bench.Cases;
 

@@ -2,7 +2,6 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Spectral.Cli.Hosting;
 using Spectral.Kernels;
-using Spectral.Kernels.Ops.Dispatch;
 using Spectral.Training;
 using Spectral.Training.IO;
 using Spectral.Training.Models;

@@ -17,7 +17,7 @@ using unsafe LaunchKernelFunction = delegate* unmanaged<
     void**,
     int>;
 using unsafe TensorMapEncodeTiledFunction = delegate* unmanaged<
-    Spectral.Kernels.Driver.TensorMap*,
+    void*,
     int,
     uint,
     ulong,

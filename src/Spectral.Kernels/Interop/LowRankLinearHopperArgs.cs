@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using Spectral.Kernels.Driver;
 
 namespace Spectral.Kernels.Interop;
 

@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using Spectral.Kernels.Ops.Dispatch;
 
 namespace Spectral.Kernels.Ops;
 

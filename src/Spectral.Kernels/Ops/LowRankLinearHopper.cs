@@ -1,4 +1,3 @@
-using Spectral.Kernels.Driver;
 using Spectral.Kernels.Interop;
 
 namespace Spectral.Kernels.Ops;

@@ -7,16 +7,6 @@ public sealed class DependencyTests
     private static readonly (string One, string Other, string Reason)[] TwoWay =
     [
         (
-            "Spectral.Kernels",
-            "Spectral.Kernels.Driver",
-            "a handle of device memory counts it for its device, and a tensor map is encoded for one"
-        ),
-        (
-            "Spectral.Kernels",
-            "Spectral.Kernels.Ops.Dispatch",
-            "a device keeps the choices among variants of an op, which are timed on it"
-        ),
-        (
             "Spectral.Training.Adapters",
             "Spectral.Training.Adapters.Files",
             "a method states how PEFT lays its files out, and the layout reads methods and their settings"

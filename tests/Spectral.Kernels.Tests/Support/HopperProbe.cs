@@ -1,5 +1,5 @@
 using System.Runtime.InteropServices;
-using Spectral.Kernels.Driver;
+using Spectral.Kernels.Interop;
 
 namespace Spectral.Kernels.Tests.Support;
 

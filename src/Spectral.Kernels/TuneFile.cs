@@ -1,18 +1,18 @@
 using System.Text.Json;
 
-namespace Spectral.Kernels.Ops.Dispatch;
+namespace Spectral.Kernels;
 
 /// <summary>
-/// Choices of a <see cref="Tuner"/> on disk: <c>{"format":1,"made_for":"device, driver, BLAS","choices":{"kind of
-/// call":"variant"}}</c>. It is replaced as a whole, by renaming, so that readers see the old or the new file. A
-/// damaged file is reported and then replaced.
+/// Reads and writes the choices of a <see cref="Tuner"/> on disk: <c>{"format":1,"made_for":"device, driver,
+/// BLAS","choices":{"kind of call":"variant"}}</c>. It is replaced as a whole, by renaming, so that readers see the old
+/// or the new file. A damaged file is reported and then replaced.
 /// </summary>
 internal sealed class TuneFile(string path, string identity)
 {
     private const int Format = 1;
     private const int SizeLimit = 4 << 20;
 
-    /// <summary>The folder for choices of the current user; null when there is no home.</summary>
+    /// <summary>The folder for the choices of the current user; null when the user has no home folder.</summary>
     public static string? DefaultFolder
     {
         get
@@ -34,12 +34,12 @@ internal sealed class TuneFile(string path, string identity)
         }
     }
 
-    /// <summary>What timings depend on besides the call.</summary>
+    /// <summary>Names what timings depend on besides the call: the device, its driver and its BLAS.</summary>
     public static string IdentityOf(Device device) =>
         $"{device.Name}, {device.MultiprocessorCount} multiprocessors, driver "
         + $"{device.DriverVersion.Major}.{device.DriverVersion.Minor}, BLAS {device.Blas.Version}";
 
-    /// <summary>A file name from the identity.</summary>
+    /// <summary>Makes the file name of a device's choices from its identity.</summary>
     public static string NameFor(Device device)
     {
         IEnumerable<char> characters = IdentityOf(device)
@@ -48,7 +48,7 @@ internal sealed class TuneFile(string path, string identity)
         return $"tune-{string.Concat(characters)}.json";
     }
 
-    /// <summary>The choices in the file; none when it is absent or, which is reported, cannot be used.</summary>
+    /// <summary>Reads the choices; none when the file is absent, or when it cannot be used, which is reported.</summary>
     public Dictionary<string, string> Read(Action<string>? warning)
     {
         var choices = new Dictionary<string, string>(StringComparer.Ordinal);
@@ -84,7 +84,7 @@ internal sealed class TuneFile(string path, string identity)
         return choices;
     }
 
-    /// <summary>Adds a choice to what the file holds by now: other processes tune too.</summary>
+    /// <summary>Adds a choice to those that the file holds by now: other processes may have added theirs.</summary>
     public void Add(string key, string choice, Action<string>? warning)
     {
         Dictionary<string, string> choices = Read(warning: null);

@@ -3,7 +3,7 @@ using System.Text.RegularExpressions;
 using Spectral.Kernels.Ops;
 using Spectral.Kernels.Tests.Support;
 
-namespace Spectral.Kernels.Tests.Ops.Dispatch;
+namespace Spectral.Kernels.Tests;
 
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
 public sealed class TunerTests(DeviceKind kind) : DeviceTest(kind)

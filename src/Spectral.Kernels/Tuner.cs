@@ -1,9 +1,9 @@
-namespace Spectral.Kernels.Ops.Dispatch;
+namespace Spectral.Kernels;
 
 /// <summary>
-/// Opt-in tuning of a device: where an op has several variants, those that apply are timed once per kind of call and
-/// the fastest is taken from then on. Timings differ from run to run, and so may choices and, with them, roundings: a
-/// run that has to be repeated exactly goes by the rules, or by the same file of choices.
+/// Times the variants of an op on a device, once per kind of call, and keeps the fastest for later calls. Off by
+/// default: timings differ from run to run, and so may choices and, with them, roundings. A run that must be repeated
+/// exactly goes by the rules, or by the same file of choices.
 /// </summary>
 public sealed class Tuner
 {
@@ -18,24 +18,24 @@ public sealed class Tuner
 
     internal Tuner(Device device) => _device = device;
 
-    /// <summary>Whether variants are chosen by timing. Off unless set.</summary>
+    /// <summary>Whether variants are chosen by timing; false unless set.</summary>
     public bool Enabled { get; set; }
 
     /// <summary>
-    /// The folder in which choices are kept between processes, a file for each device, driver and BLAS version. Null:
-    /// in memory only. The default is <c>spectral</c> in the user's cache folder (<c>XDG_CACHE_HOME</c>, else
-    /// <c>~/.cache</c>; on Windows local application data). Read when the first choice is made.
+    /// The folder in which choices are kept between processes, one file for each device, driver and BLAS version; null
+    /// keeps them in memory only. The default is <c>spectral</c> in the user's cache folder (<c>XDG_CACHE_HOME</c>, else
+    /// <c>~/.cache</c>; on Windows local application data). The file is read when the first choice is made.
     /// </summary>
     public string? Folder { get; set; } = TuneFile.DefaultFolder;
 
-    /// <summary>Told when the file of choices cannot be read or written; tuning goes on without it.</summary>
+    /// <summary>Is called with a message when the file of choices cannot be read or written; tuning goes on.</summary>
     public Action<string>? Warning { get; set; }
 
-    /// <summary>The choices known so far: kind of call, name of the variant.</summary>
+    /// <summary>The choices known so far: the name of the variant by the kind of call.</summary>
     public IReadOnlyDictionary<string, string> Choices => _choices;
 
     /// <summary>
-    /// Takes over choices of a run that is to be repeated or gone on with; they hold whatever the file says.
+    /// Takes over the choices of a run that is repeated or resumed. They take precedence over the file's.
     /// </summary>
     public void Adopt(IReadOnlyDictionary<string, string> choices)
     {
@@ -43,7 +43,7 @@ public sealed class Tuner
             _choices[key] = choice;
     }
 
-    /// <summary>The file of choices, or null when they are kept in memory only.</summary>
+    /// <summary>The path of the file of choices, or null when they are kept in memory only.</summary>
     public string? File => Folder is null ? null : Path.Combine(Folder, TuneFile.NameFor(_device));
 
     /// <summary>The choices of one op by case, so that a repeated call neither builds a key nor allocates.</summary>
@@ -55,6 +55,7 @@ public sealed class Tuner
         return (Dictionary<TCase, TVariant>)memory;
     }
 
+    /// <summary>The name of the variant chosen for a kind of call, or null; opens the file when first asked.</summary>
     internal string? Find(string key)
     {
         if (!_opened)
@@ -62,6 +63,7 @@ public sealed class Tuner
         return _choices.GetValueOrDefault(key);
     }
 
+    /// <summary>Keeps a choice, also in the file if there is one.</summary>
     internal void Store(string key, string choice)
     {
         _choices[key] = choice;
@@ -69,7 +71,7 @@ public sealed class Tuner
     }
 
     /// <summary>
-    /// Milliseconds of device time of one run: the median, after runs that load modules and fill caches.
+    /// Measures the device time of one run in milliseconds: the median, after runs that load modules and fill caches.
     /// </summary>
     internal double Time(Action run)
     {

@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
+using Spectral.Kernels.Driver;
 
-namespace Spectral.Kernels.Driver;
+namespace Spectral.Kernels.Interop;
 
 /// <summary>
 /// Describes a matrix to the bulk tensor copies of Hopper GPUs (CUtensorMap); only the driver knows the meaning of its
