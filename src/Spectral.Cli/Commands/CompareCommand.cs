@@ -18,7 +18,6 @@ internal sealed class CompareCommand : SpectralCommand
 {
     private const string SameParameters = "params";
     private const string SameSteps = "steps";
-    private const string Every = "all";
 
     private readonly TrainingOptions _training = new(
         "Model folder in Hugging Face layout.",
@@ -30,24 +29,7 @@ internal sealed class CompareCommand : SpectralCommand
         Description = "Adapter methods, separated by commas; all: every one that these options suit, lora first.",
         HelpName = "NAMES",
         Required = true,
-        CustomParser = result =>
-        {
-            string value = OptionTypes.Value(result);
-            string[] names = Names(value);
-            string[] known = [.. AdapterMethods.All.Select(method => method.Name)];
-            if (names.FirstOrDefault(name => !known.Contains(name)) is not null)
-            {
-                result.AddError(
-                    OptionTypes.Complaint("--methods", value, "all, or names among " + string.Join(", ", known))
-                );
-            }
-            else if (names.Distinct().Count() < names.Length)
-            {
-                result.AddError(OptionTypes.Complaint("--methods", value, "each name once"));
-            }
-
-            return value;
-        },
+        CustomParser = MethodNames.Several,
     };
     private readonly Option<int> _seeds = OptionTypes.Integer(
         "--seeds",
@@ -122,7 +104,7 @@ internal sealed class CompareCommand : SpectralCommand
             [
                 ("budget", context.Get(_budget)),
                 ("seeds", context.Text(_seeds)),
-                .. _adapter.Describe(context),
+                .. AdapterDescription.Of(_adapter, context),
                 .. _training.Describe(context, model, data.Length),
             ],
             Notes = Notes(context, device),
@@ -162,7 +144,7 @@ internal sealed class CompareCommand : SpectralCommand
     /// </summary>
     private ComparedMethod[] Choose(CommandContext context, ModelConfig model, TrainerOptions settings)
     {
-        AdapterMethod[] chosen = [.. Names(context.Get(_methods)).Select(AdapterMethods.Find)];
+        AdapterMethod[] chosen = [.. MethodNames.Entries(context.Get(_methods)).Select(AdapterMethods.Find)];
         IReadOnlyList<ModuleShape> layers = AdapterTargets.Of(model, _adapter.Read(context, chosen[0], chosen));
         var compared = new List<ComparedMethod>();
         foreach (AdapterMethod method in chosen)
@@ -188,12 +170,12 @@ internal sealed class CompareCommand : SpectralCommand
             }
             catch (InputException refusal)
             {
-                if (context.Get(_methods) != Every)
+                if (context.Get(_methods) != MethodNames.Every)
                     throw new InputException($"{method.Name}: {refusal.Message}", refusal);
                 context.Terminal.Warn($"{method.Name} is left out: {refusal.Message}");
             }
         }
-        _adapter.RequireUsed(context, [.. compared.Select(method => method.Facts)]);
+        UnusedAdapterOptions.Refuse(context, _adapter, [.. compared.Select(method => method.Facts)]);
         return compared.Count > 0
             ? [.. compared]
             : throw new InputException("--methods \"all\": these options suit none of them");
@@ -243,10 +225,4 @@ internal sealed class CompareCommand : SpectralCommand
             notes.Add("Times are those of the CPU device and say nothing about a GPU.");
         return [.. notes];
     }
-
-    /// <summary>Of all methods the usual yardstick comes first: a budget is that of the first.</summary>
-    private static string[] Names(string list) =>
-        list == Every
-            ? [.. AdapterMethods.All.Select(method => method.Name).OrderByDescending(name => name == "lora")]
-            : list.Split(',', StringSplitOptions.TrimEntries);
 }

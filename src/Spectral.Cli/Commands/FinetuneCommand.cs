@@ -40,8 +40,9 @@ internal sealed class FinetuneCommand : SpectralCommand
         inputs.CheckAdapter(context, start);
         if (start is null)
         {
-            _adapter.RequireUsed(
+            UnusedAdapterOptions.Refuse(
                 context,
+                _adapter,
                 MethodFacts.Of(method, AdapterTargets.Of(inputs.Folder.Config, options), options)
             );
         }
@@ -66,7 +67,11 @@ internal sealed class FinetuneCommand : SpectralCommand
         if (started is null)
             return;
         using CausalLanguageModel model = inputs.Load(started.Device, started.Type);
-        options = options with { Seed = settings.Seed, TrainableTokens = _adapter.Tokens(context, inputs.Tokenizer) };
+        options = options with
+        {
+            Seed = settings.Seed,
+            TrainableTokens = _adapter.TrainTokens.Read(context, inputs.Tokenizer),
+        };
         using Adapter attached = (start, started.Saved) switch
         {
             ({ } folder, _) => _adapter.Load(context, model, folder),
@@ -74,7 +79,7 @@ internal sealed class FinetuneCommand : SpectralCommand
             _ => Attach(context, model, method, options, data, settings),
         };
         if (start is not null)
-            _adapter.RequireNoConflict(context, model.Config, attached, inputs.Tokenizer);
+            InitAdapterConflicts.Refuse(context, _adapter, model.Config, attached, inputs.Tokenizer);
         if (attached.PartsTiedHead)
         {
             context.Terminal.Warn(
@@ -88,11 +93,7 @@ internal sealed class FinetuneCommand : SpectralCommand
         var run = new TrainingRun(context, settings, output, started.Identity)
         {
             Title = $"{attached.Method.Name} on {Path.GetFileName(inputs.Folder.Directory)}",
-            Settings =
-            [
-                .. AdapterCommandOptions.Describe(attached),
-                .. _training.Describe(context, model, data.Length),
-            ],
+            Settings = [.. AdapterDescription.Of(attached), .. _training.Describe(context, model, data.Length)],
             SaveEvery = context.Get(_training.SaveEvery),
             Save = attached.Save,
             Json = result => TrainingRun.JsonOf(result, model, attached.TrainableCount, total),

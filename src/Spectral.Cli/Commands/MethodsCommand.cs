@@ -20,7 +20,7 @@ internal sealed class MethodsCommand : SpectralCommand
     {
         Description = "Show this method in detail.",
         HelpName = "NAME",
-        CustomParser = AdapterCommandOptions.MethodName,
+        CustomParser = MethodNames.One,
     };
     private readonly AdapterCommandOptions _adapter = new();
 

@@ -1,0 +1,45 @@
+using System.CommandLine.Parsing;
+using Spectral.Training.Adapters;
+
+namespace Spectral.Cli.Options;
+
+/// <summary>The names of adapter methods as values of an option.</summary>
+internal static class MethodNames
+{
+    /// <summary>The value of <c>compare --methods</c> that names all methods.</summary>
+    public const string Every = "all";
+
+    /// <summary>Parses the name of one method, the value of --adapter.</summary>
+    public static string One(ArgumentResult result)
+    {
+        string value = OptionTypes.Value(result);
+        if (!Known.Contains(value))
+            result.AddError(OptionTypes.Complaint("--adapter", value, "one of " + string.Join(", ", Known)));
+        return value;
+    }
+
+    /// <summary>Parses a list of methods, the value of --methods.</summary>
+    public static string Several(ArgumentResult result)
+    {
+        string value = OptionTypes.Value(result);
+        string[] names = Entries(value);
+        if (names.Any(name => !Known.Contains(name)))
+        {
+            result.AddError(
+                OptionTypes.Complaint("--methods", value, "all, or names among " + string.Join(", ", Known))
+            );
+        }
+        else if (names.Distinct().Count() < names.Length)
+        {
+            result.AddError(OptionTypes.Complaint("--methods", value, "each name once"));
+        }
+
+        return value;
+    }
+
+    /// <summary>Returns the names in a list. For all methods, lora comes first: budgets are measured by the first.</summary>
+    public static string[] Entries(string list) =>
+        list == Every ? [.. Known.OrderByDescending(name => name == "lora")] : OptionTypes.Entries(list);
+
+    private static string[] Known => [.. AdapterMethods.All.Select(method => method.Name)];
+}
