@@ -5,10 +5,10 @@ using Spectral.Cli.Comparisons;
 using Spectral.Cli.Hosting;
 using Spectral.Cli.Options;
 using Spectral.Cli.Output;
+using Spectral.Cli.Runs;
 using Spectral.Kernels;
 using Spectral.Training;
 using Spectral.Training.Adapters;
-using Spectral.Training.Data;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
 
@@ -74,13 +74,7 @@ internal sealed class CompareCommand : SpectralCommand
         );
         using var inputs = new ModelInputs(context, context.Get(_training.Model));
         ComparedMethod[] compared = Choose(context, inputs.Folder.Config, settings);
-        EncodedRecord[] data = inputs.Encode(context, context.Get(_training.Data), context.Get(_training.MaxLength));
-        EncodedRecord[] evaluation = inputs.Encode(
-            context,
-            context.Get(_training.Eval)!,
-            context.Get(_training.MaxLength)
-        );
-        settings.StepsFor(data.Length); // refuses what cannot be, before anything is written
+        RunRecords records = _training.Encode(context, inputs, settings);
 
         output.Claim();
         using Device device = _training.Device.Open(context);
@@ -99,13 +93,13 @@ internal sealed class CompareCommand : SpectralCommand
         var comparison = new Comparison(compared)
         {
             Title = $"Adapter methods on {Path.GetFileName(inputs.Folder.Directory)}",
-            Facts = Facts(context, settings, model, data.Length),
+            Facts = Facts(context, settings, model, records.Steps),
             Settings =
             [
                 ("budget", context.Get(_budget)),
                 ("seeds", context.Text(_seeds)),
                 .. AdapterDescription.Of(_adapter, context),
-                .. _training.Describe(context, model, data.Length),
+                .. _training.Describe(context, model, records.Training.Length),
             ],
             Notes = Notes(context, device),
             Wanted = compared.Length * context.Get(_seeds),
@@ -120,7 +114,7 @@ internal sealed class CompareCommand : SpectralCommand
                 folder.Add(finished, comparison.ToJson(), ComparisonPage.Render(comparison));
             },
         };
-        run.Train(model, data, evaluation);
+        run.Train(model, records);
         context.Finish(
             comparison.ToJson(),
             terminal =>
@@ -185,7 +179,7 @@ internal sealed class CompareCommand : SpectralCommand
         CommandContext context,
         TrainerOptions settings,
         CausalLanguageModel model,
-        int records
+        int steps
     ) =>
         [
             ("model", context.Get(_training.Model)),
@@ -195,7 +189,7 @@ internal sealed class CompareCommand : SpectralCommand
             ("device", model.Device.ToString()),
             ("dtype", model.DType.ToString()),
             ("budget", context.Get(_budget)),
-            ("steps", settings.StepsFor(records)),
+            ("steps", steps),
             (
                 "seeds",
                 new JsonArray([

@@ -47,17 +47,13 @@ internal sealed class FinetuneCommand : SpectralCommand
             );
         }
 
-        EncodedRecord[] data = inputs.Encode(context, context.Get(_training.Data), context.Get(_training.MaxLength));
-        EncodedRecord[]? evaluation = context.Get(_training.Eval) is { } file
-            ? inputs.Encode(context, file, context.Get(_training.MaxLength))
-            : null;
-        int steps = settings.StepsFor(data.Length);
+        RunRecords records = _training.Encode(context, inputs, settings);
 
         using StartedRun? started = _training.Start(
             context,
             this,
             output,
-            steps,
+            records.Steps,
             _training.Model,
             _training.Data,
             _training.Eval,
@@ -76,7 +72,7 @@ internal sealed class FinetuneCommand : SpectralCommand
         {
             ({ } folder, _) => _adapter.Load(context, model, folder),
             (null, { } earlier) => earlier.State.RestoreAdapter(model, method, options),
-            _ => Attach(context, model, method, options, data, settings),
+            _ => Attach(context, model, method, options, records.Training, settings),
         };
         if (start is not null)
             InitAdapterConflicts.Refuse(context, _adapter, model.Config, attached, inputs.Tokenizer);
@@ -93,12 +89,16 @@ internal sealed class FinetuneCommand : SpectralCommand
         var run = new TrainingRun(context, settings, output, started.Identity)
         {
             Title = $"{attached.Method.Name} on {Path.GetFileName(inputs.Folder.Directory)}",
-            Settings = [.. AdapterDescription.Of(attached), .. _training.Describe(context, model, data.Length)],
+            Settings =
+            [
+                .. AdapterDescription.Of(attached),
+                .. _training.Describe(context, model, records.Training.Length),
+            ],
             SaveEvery = context.Get(_training.SaveEvery),
             Save = attached.Save,
             Json = result => TrainingRun.JsonOf(result, model, attached.TrainableCount, total),
         };
-        TrainingResult result = run.Train(model, data, evaluation, started.Saved);
+        TrainingResult result = run.Train(model, records, started.Saved);
         context.Finish(
             run.Json(result),
             terminal => TrainingRun.Print(terminal, result, attached.TrainableCount, total, output.FullPath)

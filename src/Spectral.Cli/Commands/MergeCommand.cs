@@ -1,10 +1,8 @@
 using System.CommandLine;
-using System.Diagnostics;
 using System.Text.Json.Nodes;
 using Spectral.Cli.Hosting;
 using Spectral.Cli.Options;
 using Spectral.Cli.Output;
-using Spectral.Kernels;
 using Spectral.Training.Adapters;
 using Spectral.Training.Merging;
 using Spectral.Training.Models;
@@ -18,18 +16,11 @@ internal sealed class MergeCommand : SpectralCommand
         "Model folder the adapter was trained on.",
         "DIR"
     );
-    private readonly Option<string> _adapter = OptionTypes.RequiredPath("--adapter", "Adapter to fold in.", "DIR");
-    private readonly Option<string> _output = OptionTypes.RequiredPath(
-        "--out",
+    private readonly AdapterConversion _conversion = new(
+        "Adapter to fold in.",
         "Folder for the plain checkpoint.",
-        "DIR"
+        "as the base stores each"
     );
-    private readonly Option<bool> _overwrite = OptionTypes.Flag(
-        "--overwrite",
-        "Replace files in an --out that is not empty."
-    );
-    private readonly ResultTypeOption _type = new("as the base stores each");
-    private readonly DeviceOptions _device = new();
 
     public MergeCommand()
         : base(
@@ -37,53 +28,36 @@ internal sealed class MergeCommand : SpectralCommand
             "Writes a plain checkpoint with the adapter folded into its weights.",
             "spectral merge --model base-model --adapter adapter --out merged-model",
             "spectral merge --model base-model --adapter adapter --out merged-model --dtype bf16"
-        ) => AddOptions([_model, _adapter, _output, _overwrite, _type.Option, .. _device.WithoutType]);
+        ) => AddOptions([_model, _conversion.Adapter, .. _conversion.Result]);
 
     public override void Execute(CommandContext context)
     {
-        using var target = new OutputFolder(
-            context.Get(_output),
-            context.Get(_overwrite),
-            context.Get(_model),
-            context.Get(_adapter)
-        );
+        string adapter = context.Get(_conversion.Adapter);
+        using OutputFolder target = _conversion.Target(context, context.Get(_model));
         using ModelFolder folder = context.OpenModel(context.Get(_model));
-        using Device computing = _device.Open(context);
-        using (var read = new AdapterReader(context.Get(_adapter), folder))
+        using (var read = new AdapterReader(adapter, folder))
         {
-            foreach (string warning in read.Warnings)
-                context.Terminal.Warn(warning);
+            context.Warn(read.Warnings);
             if (read.Parts(folder))
             {
                 context.Terminal.Warn(
-                    $"{context.Get(_adapter)}: input and output embeddings part under this adapter: "
+                    $"{adapter}: input and output embeddings part under this adapter: "
                         + "the merged model stores both, with tie_word_embeddings false"
                 );
             }
         }
-        target.Claim();
-        long start = Stopwatch.GetTimestamp();
-        int tensors = 0;
-        target.Fill(directory =>
-            tensors = Merger.Merge(
-                folder,
-                context.Get(_adapter),
-                directory,
-                computing,
-                context.Cancellation,
-                _type.Read(context)
-            )
-        );
-        double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
-        context.Finish(
-            new JsonObject
+        _conversion.Run(
+            context,
+            target,
+            (written, device) =>
+                Merger.Merge(folder, adapter, written, device, context.Cancellation, _conversion.Type.Read(context)),
+            made => new JsonObject
             {
-                ["out"] = target.FullPath,
-                ["tensors"] = tensors,
-                ["seconds"] = JsonOutput.Number(seconds),
-                ["device"] = computing.ToString(),
-            },
-            terminal => terminal.Line($"wrote {tensors} tensors to {target.FullPath}")
+                ["out"] = made.Folder,
+                ["tensors"] = made.Tensors,
+                ["seconds"] = JsonOutput.Number(made.Seconds),
+                ["device"] = made.Device,
+            }
         );
     }
 }

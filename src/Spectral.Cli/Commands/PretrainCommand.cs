@@ -4,7 +4,6 @@ using Spectral.Cli.Options;
 using Spectral.Cli.Output;
 using Spectral.Cli.Runs;
 using Spectral.Training;
-using Spectral.Training.Data;
 using Spectral.Training.Models;
 
 namespace Spectral.Cli.Commands;
@@ -29,17 +28,13 @@ internal sealed class PretrainCommand : SpectralCommand
         TrainerOptions settings = _training.Read(context);
         using OutputFolder output = _training.Output(context, context.Get(_training.Model));
         using var inputs = new ModelInputs(context, context.Get(_training.Model), weightsOptional: true);
-        EncodedRecord[] data = inputs.Encode(context, context.Get(_training.Data), context.Get(_training.MaxLength));
-        EncodedRecord[]? evaluation = context.Get(_training.Eval) is { } file
-            ? inputs.Encode(context, file, context.Get(_training.MaxLength))
-            : null;
-        int steps = settings.StepsFor(data.Length);
+        RunRecords records = _training.Encode(context, inputs, settings);
 
         using StartedRun? started = _training.Start(
             context,
             this,
             output,
-            steps,
+            records.Steps,
             _training.Model,
             _training.Data,
             _training.Eval
@@ -50,7 +45,7 @@ internal sealed class PretrainCommand : SpectralCommand
         var run = new TrainingRun(context, settings, output, started.Identity)
         {
             Title = $"Pretraining of {Path.GetFileName(output.FullPath)}",
-            Settings = _training.Describe(context, model, data.Length),
+            Settings = _training.Describe(context, model, records.Training.Length),
             SaveEvery = context.Get(_training.SaveEvery),
             Save = folder => model.Save(folder, inputs.Folder.Directory),
             Json = result =>
@@ -61,7 +56,7 @@ internal sealed class PretrainCommand : SpectralCommand
                 return json;
             },
         };
-        TrainingResult result = run.Train(model, data, evaluation, started.Saved);
+        TrainingResult result = run.Train(model, records, started.Saved);
         context.Finish(
             run.Json(result),
             terminal => TrainingRun.Print(terminal, result, model.ParameterCount, model.ParameterCount, output.FullPath)

@@ -2,10 +2,10 @@ using System.Diagnostics;
 using System.Globalization;
 using Spectral.Cli.Hosting;
 using Spectral.Cli.Reports;
+using Spectral.Cli.Runs;
 using Spectral.Training;
 using Spectral.Training.Adapters;
 using Spectral.Training.Calibration;
-using Spectral.Training.Data;
 using Spectral.Training.Models;
 
 namespace Spectral.Cli.Comparisons;
@@ -29,14 +29,13 @@ internal sealed class ComparisonRun(
     public required int CalibrationRecords { get; init; }
 
     /// <exception cref="OperationCanceledException">Stopped by a signal.</exception>
-    public void Train(CausalLanguageModel model, EncodedRecord[] data, EncodedRecord[] evaluation)
+    public void Train(CausalLanguageModel model, RunRecords records)
     {
-        int steps = settings.StepsFor(data.Length);
         int runs = methods.Count * seeds;
         int done = 0;
         context.Terminal.Track(
             "comparing",
-            (long)runs * steps,
+            (long)runs * records.Steps,
             progress =>
             {
                 for (int i = 0; i < seeds; i++)
@@ -47,9 +46,8 @@ internal sealed class ComparisonRun(
                             model,
                             compared,
                             settings.Seed + (ulong)i,
-                            data,
-                            evaluation,
-                            new RunProgress(progress, (long)done++ * steps)
+                            records,
+                            new RunProgress(progress, (long)done++ * records.Steps)
                         );
                         Finished(run);
                         context.Terminal.Line($"{compared.Name} seed {run.Seed}: {Describe(run)} ({done} of {runs})");
@@ -65,8 +63,7 @@ internal sealed class ComparisonRun(
         CausalLanguageModel model,
         ComparedMethod compared,
         ulong seed,
-        EncodedRecord[] data,
-        EncodedRecord[] evaluation,
+        RunRecords records,
         RunProgress progress
     )
     {
@@ -74,7 +71,7 @@ internal sealed class ComparisonRun(
         model.Device.Memory.ResetPeak();
         long started = Stopwatch.GetTimestamp();
         ModelCalibration? calibration = compared.Method.StartsFromData
-            ? ModelCalibration.OfTraining(model, data, settings with { Seed = seed }, CalibrationRecords)
+            ? ModelCalibration.OfTraining(model, records.Training, settings with { Seed = seed }, CalibrationRecords)
             : null;
         using var adapter = Adapter.Attach(model, compared.Method, compared.Options with { Seed = seed }, calibration);
         model.Device.Synchronize();
@@ -84,7 +81,7 @@ internal sealed class ComparisonRun(
         try
         {
             using var trainer = new Trainer(model, settings with { Seed = seed });
-            trainer.Run(data, evaluation, [recorder], context.Cancellation);
+            trainer.Run(records.Training, records.Evaluation, [recorder], context.Cancellation);
         }
         catch (TrainingDivergedException error)
         {

@@ -37,8 +37,7 @@ internal sealed class ModelInputs : IDisposable
         if (directory is null)
             return;
         using var adapter = new AdapterReader(directory, Folder.Config);
-        foreach (string warning in adapter.Warnings)
-            context.Terminal.Warn(warning);
+        context.Warn(adapter.Warnings);
     }
 
     /// <summary>Reads and encodes a data file; says how many records had to be cut.</summary>

@@ -5,6 +5,7 @@ using Spectral.Cli.Output;
 using Spectral.Cli.Runs;
 using Spectral.Kernels;
 using Spectral.Training;
+using Spectral.Training.Data;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
 using Spectral.Training.Optim;
@@ -231,6 +232,16 @@ internal sealed class TrainingOptions
             LogEvery = context.Get(LogEvery),
             MaxSkipped = context.Get(MaxSkipped),
         };
+    }
+
+    /// <summary>Reads and encodes the records of --data and --eval.</summary>
+    /// <exception cref="InputException">A file is not valid, or the run would have no step.</exception>
+    public RunRecords Encode(CommandContext context, ModelInputs inputs, TrainerOptions settings)
+    {
+        int length = context.Get(MaxLength);
+        EncodedRecord[] training = inputs.Encode(context, context.Get(Data), length);
+        EncodedRecord[]? evaluation = context.Get(Eval) is { } file ? inputs.Encode(context, file, length) : null;
+        return new RunRecords(training, evaluation, settings.StepsFor(training.Length));
     }
 
     /// <summary>The folder to write to: with files in it only to overwrite or to go on.</summary>

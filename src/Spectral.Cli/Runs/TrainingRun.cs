@@ -6,7 +6,6 @@ using Spectral.Cli.Output;
 using Spectral.Cli.Reports;
 using Spectral.Kernels;
 using Spectral.Training;
-using Spectral.Training.Data;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
 
@@ -59,17 +58,11 @@ internal sealed class TrainingRun(
     }
 
     /// <param name="model">The model, with its adapter.</param>
-    /// <param name="data">Training records.</param>
-    /// <param name="evaluation">Evaluation records, or null.</param>
+    /// <param name="records">The records.</param>
     /// <param name="saved">The checkpoint to go on from, or null.</param>
     /// <exception cref="InputException">The checkpoint is of something else; nothing was changed.</exception>
     /// <exception cref="RunStoppedException">Stopped by a signal, after a checkpoint.</exception>
-    public TrainingResult Train(
-        CausalLanguageModel model,
-        EncodedRecord[] data,
-        EncodedRecord[]? evaluation,
-        SavedRun? saved
-    )
+    public TrainingResult Train(CausalLanguageModel model, RunRecords records, SavedRun? saved)
     {
         using var trainer = new Trainer(model, settings);
         if (saved is not null)
@@ -85,11 +78,11 @@ internal sealed class TrainingRun(
             var saving = new Checkpoints(SaveEvery, () => WriteCheckpoint(trainer, writer, model));
             return context.Terminal.Track(
                 "training",
-                settings.StepsFor(data.Length),
+                records.Steps,
                 progress =>
                     trainer.Run(
-                        data,
-                        evaluation,
+                        records.Training,
+                        records.Evaluation,
                         [
                             writer,
                             _recorder,
@@ -103,7 +96,7 @@ internal sealed class TrainingRun(
         catch (OperationCanceledException) when (_savedStep is { } step)
         {
             throw new RunStoppedException(
-                $"stopped; the checkpoint of step {step} of {settings.StepsFor(data.Length)} is in {output.FullPath}, "
+                $"stopped; the checkpoint of step {step} of {records.Steps} is in {output.FullPath}, "
                     + $"the same command {HowToResume} goes on from it",
                 context.Cancellation
             );
