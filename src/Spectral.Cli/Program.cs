@@ -11,9 +11,9 @@ internal static class Program
     private static int Main(string[] arguments)
     {
         RootCommand root = Root();
-        // "@file" and "-abc" are plain values here: a prompt may begin with either.
+        // "@file" and "-abc" are plain values, as a prompt may begin with either.
         var parser = new ParserConfiguration { ResponseFileTokenReplacer = null, EnablePosixBundling = false };
-        ParseResult parsed = root.Parse(arguments.Length == 0 ? ["--help"] : arguments, parser);
+        ParseResult parsed = root.Parse(arguments.Length == 0 ? ["--help"] : WithEmptyValues(root, arguments), parser);
         if (parsed.Errors.Count > 0 && parsed.Action is ParseErrorAction)
         {
             string command = parsed.CommandResult.Command is SpectralCommand given
@@ -26,6 +26,21 @@ internal static class Program
         return parsed.Invoke(
             new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null }
         );
+    }
+
+    /// <summary>Makes two arguments, --name and "", of each --name= whose option takes a value.</summary>
+    /// <remarks>The parser would take the argument after --name= for the value.</remarks>
+    private static string[] WithEmptyValues(RootCommand root, string[] arguments)
+    {
+        var names = root
+            .Subcommands.SelectMany(command => command.Options)
+            .Where(option => option.Arity.MinimumNumberOfValues > 0)
+            .Select(option => option.Name + "=")
+            .ToHashSet();
+        return
+        [
+            .. arguments.SelectMany(argument => names.Contains(argument) ? [argument[..^1], ""] : new[] { argument }),
+        ];
     }
 
     private static RootCommand Root()
@@ -47,13 +62,13 @@ internal static class Program
             new AnalyzeCommand(),
             new TokenizeCommand(),
         };
-        // Without an action of its own, "spectral bogus" would be told that a command is missing instead of which one
-        // is unknown.
+        // Without an action of its own, the root would answer "spectral bogus" with "a command is missing" and not name
+        // the unknown one.
         root.SetAction(_ => root.Parse("--help").Invoke());
         root.Add(
             new Option<bool>(CommandContext.DebugOption)
             {
-                Description = "Show the stack trace of a failure.",
+                Description = "Show the stack trace if the command fails.",
                 Recursive = true,
             }
         );
