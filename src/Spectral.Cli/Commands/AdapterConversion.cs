@@ -11,7 +11,7 @@ namespace Spectral.Cli.Commands;
 /// <summary>What <c>merge</c> and <c>export</c> share: both read an adapter and write a folder of tensors.</summary>
 /// <param name="adapterHelp">What is done with the adapter.</param>
 /// <param name="outHelp">What the folder is for.</param>
-/// <param name="autoType">The type of the tensors unless --dtype names one.</param>
+/// <param name="autoType">What --dtype auto does.</param>
 internal sealed class AdapterConversion(string adapterHelp, string outHelp, string autoType)
 {
     public Option<string> Adapter { get; } = OptionTypes.RequiredPath("--adapter", adapterHelp, "DIR");
@@ -19,7 +19,7 @@ internal sealed class AdapterConversion(string adapterHelp, string outHelp, stri
     public Option<string> Out { get; } = OptionTypes.RequiredPath("--out", outHelp, "DIR");
 
     public Option<bool> Overwrite { get; } =
-        OptionTypes.Flag("--overwrite", "Replace files in an --out that is not empty.");
+        OptionTypes.Flag("--overwrite", "Replace files in --out if it is not empty.");
 
     public ResultTypeOption Type { get; } = new(autoType);
 

@@ -26,23 +26,24 @@ internal sealed class CompareCommand : SpectralCommand
     private readonly AdapterCommandOptions _adapter = new();
     private readonly Option<string> _methods = new("--methods")
     {
-        Description = "Adapter methods, separated by commas; all: every one that these options suit, lora first.",
+        Description =
+            "Adapter methods, separated by commas; all is every method that works with these options, lora first.",
         HelpName = "NAMES",
         Required = true,
         CustomParser = MethodNames.Several,
     };
     private readonly Option<int> _seeds = OptionTypes.Integer(
         "--seeds",
-        "Runs of each method, with --seed, --seed + 1 and so on.",
+        "Runs per method, with the seeds --seed, --seed + 1 and so on.",
         5,
         1,
         1000
     );
     private readonly Option<string> _budget = OptionTypes.Choice(
         "--budget",
-        "What methods have in common. params: beside data and steps the number of trainable parameters: "
-            + "each rank is chosen so that it comes as near as possible to that of the first method at --rank, "
-            + "alpha/rank staying the same. steps: data and steps alone, with --rank as it is.",
+        "What the methods have in common. params: data, steps and number of trainable parameters; the rank of each "
+            + "method is chosen so that this number is as close as possible to that of the first method at --rank, "
+            + "with the same alpha/rank. steps: data and steps; all methods use --rank.",
         SameParameters,
         SameParameters,
         SameSteps
@@ -51,15 +52,16 @@ internal sealed class CompareCommand : SpectralCommand
     public CompareCommand()
         : base(
             "compare",
-            "Trains several adapter methods on the same data with the same seeds, and writes one table "
-                + "and one page with their curves. The model is loaded once. What is finished is written after "
-                + "each run and stays when the command is stopped.",
+            "Trains several adapter methods on the same data with the same seeds, and compares them.",
             "spectral compare --model base-model --data train.jsonl --eval eval.jsonl --out comparison "
                 + "--methods lora,speclora --seeds 3 --rank 16 --lr 1e-3",
             "spectral compare --model base-model --data train.jsonl --eval eval.jsonl --out comparison "
                 + "--methods all --budget steps --steps 200 --eval-every 50 --json"
         )
     {
+        Details =
+            "The model is loaded once. After each run, the results so far are written: a table, and an HTML page with "
+            + "the curves. They are kept if the command is stopped.";
         _training.Eval.Required = true;
         AddOptions([.. _training.Inputs, _methods, _seeds, _budget, .. _adapter.Shared, .. _training.Common]);
     }
@@ -133,8 +135,8 @@ internal sealed class CompareCommand : SpectralCommand
     }
 
     /// <summary>
-    /// The methods with their ranks. One that the options do not suit is refused before anything is loaded; of all it
-    /// is left out, with a warning.
+    /// Chooses the methods and their ranks, before anything is loaded. A method that does not work with the options is
+    /// refused, or left out with a warning if all methods are compared.
     /// </summary>
     private ComparedMethod[] Choose(CommandContext context, ModelConfig model, TrainerOptions settings)
     {
@@ -152,7 +154,7 @@ internal sealed class CompareCommand : SpectralCommand
                 options = options.KeptBy(
                     method,
                     layers,
-                    line => context.Terminal.Warn($"{method.Name} does without {line}")
+                    line => context.Terminal.Warn($"{method.Name} is trained without {line}")
                 );
                 compared.Add(
                     new ComparedMethod(
@@ -172,7 +174,7 @@ internal sealed class CompareCommand : SpectralCommand
         UnusedAdapterOptions.Refuse(context, _adapter, [.. compared.Select(method => method.Facts)]);
         return compared.Count > 0
             ? [.. compared]
-            : throw new InputException("--methods \"all\": these options suit none of them");
+            : throw new InputException("--methods \"all\": no method works with these options");
     }
 
     private IReadOnlyList<(string, JsonNode?)> Facts(
@@ -206,14 +208,14 @@ internal sealed class CompareCommand : SpectralCommand
         if (context.Get(_budget) == SameParameters)
         {
             notes.Add(
-                "Each rank was chosen so that the number of trainable parameters comes as near as "
+                "The rank of each method was chosen so that its number of trainable parameters is as close as "
                     + "possible to that of the first method."
             );
         }
 
         notes.Add(
-            "± is the standard deviation over seeds. Step time is the median of steady steps, memory the "
-                + "most in use while training, without evaluation."
+            "± is the standard deviation over seeds. Step time is the median over all steps but the first tenth of a run "
+                + "(at most 20 steps). Peak memory is measured during training, without evaluation."
         );
         if (device.Kind == DeviceKind.Cpu)
             notes.Add("Times are those of the CPU device and say nothing about a GPU.");

@@ -15,17 +15,17 @@ internal sealed class ExportCommand : SpectralCommand
     private readonly AdapterConversion _conversion = new(
         "Adapter to convert.",
         "Folder for the converted adapter.",
-        "f32"
+        "is f32"
     );
     private readonly Option<string?> _model = OptionTypes.Path(
         "--model",
-        "Model folder the adapter was trained on; needed only where the factors follow from its weights, "
-            + "or do not say how large the layers are.",
+        "Model folder the adapter was trained on; needed only if factors of the adapter are computed from the "
+            + "model's weights, or if its files do not tell the sizes of the layers.",
         "DIR"
     );
     private readonly Option<string> _format = OptionTypes.Choice(
         "--format",
-        "What to write.",
+        "Format to write.",
         "peft-lora",
         "peft-lora"
     );
@@ -33,9 +33,13 @@ internal sealed class ExportCommand : SpectralCommand
     public ExportCommand()
         : base(
             "export",
-            "Converts an adapter into an exactly equivalent plain LoRA that PEFT, vLLM and llama.cpp converters load.",
+            "Converts an adapter into an exactly equivalent plain LoRA.",
             "spectral export --adapter adapter --format peft-lora --out lora"
-        ) => AddOptions([_conversion.Adapter, _model, _format, .. _conversion.Result]);
+        )
+    {
+        Details = "PEFT, vLLM and llama.cpp's converter can load it.";
+        AddOptions([_conversion.Adapter, _model, _format, .. _conversion.Result]);
+    }
 
     public override void Execute(CommandContext context)
     {

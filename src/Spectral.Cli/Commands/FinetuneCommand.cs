@@ -14,18 +14,22 @@ internal sealed class FinetuneCommand : SpectralCommand
 {
     private readonly TrainingOptions _training = new(
         "Model folder in Hugging Face layout.",
-        "Folder for adapter, log and report."
+        "Folder for the adapter, its log and report."
     );
     private readonly AdapterCommandOptions _adapter = new();
 
     public FinetuneCommand()
         : base(
             "finetune",
-            "Trains an adapter on a model. A run that was stopped or killed goes on with --resume.",
+            "Trains an adapter on a model.",
             "spectral finetune --model base-model --data train.jsonl --eval eval.jsonl --out adapter",
             "spectral finetune --model base-model --data train.jsonl --out adapter --adapter lora --rank "
                 + "16 --alpha 32 --epochs 1 --lr 1e-3"
-        ) => AddOptions([.. _training.Inputs, .. _adapter.All, .. _training.Settings]);
+        )
+    {
+        Details = TrainingOptions.ResumeDetails;
+        AddOptions([.. _training.Inputs, .. _adapter.All, .. _training.Settings]);
+    }
 
     public override void Execute(CommandContext context)
     {
@@ -79,8 +83,8 @@ internal sealed class FinetuneCommand : SpectralCommand
         if (attached.PartsTiedHead)
         {
             context.Terminal.Warn(
-                "the model ties its head to the embedding; the two part under this adapter "
-                    + "(--keep-tied has the head follow an adapted or trained embedding)"
+                "the model ties its output head to the embedding, and this adapter unties them "
+                    + "(with --keep-tied, the head stays equal to an embedding that is adapted or trained)"
             );
         }
 

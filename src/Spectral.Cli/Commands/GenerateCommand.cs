@@ -22,32 +22,32 @@ internal sealed class GenerateCommand : SpectralCommand
     private readonly Option<string> _prompt = OptionTypes.RequiredText("--prompt", "Text to continue.");
     private readonly Option<int> _maxTokens = OptionTypes.Integer(
         "--max-tokens",
-        "Most tokens to add.",
+        "Maximum number of tokens to generate.",
         64,
         1,
         1 << 20
     );
     private readonly Option<double> _temperature = OptionTypes.Number(
         "--temperature",
-        "0 always takes the most probable token; higher is more varied.",
+        "Sampling temperature; 0 always takes the most probable token.",
         0,
         x => x >= 0,
         "a number of at least 0"
     );
     private readonly Option<double> _topP = OptionTypes.Number(
         "--top-p",
-        "Sample among the most probable tokens that together reach this probability.",
+        "Sample from the most probable tokens whose probabilities add up to this value.",
         1,
         x => x is > 0 and <= 1,
         "a number above 0 and at most 1"
     );
-    private readonly Option<ulong> _seed = OptionTypes.Seed("Seed of the sampling.");
+    private readonly Option<ulong> _seed = OptionTypes.Seed("Random seed for sampling.");
     private readonly DeviceOptions _device = new();
 
     public GenerateCommand()
         : base(
             "generate",
-            "Completes a text.",
+            "Continues a text.",
             "spectral generate --model base-model --adapter adapter --prompt \"Once upon a time\"",
             "spectral generate --model base-model --prompt \"Once\" --temperature 0.8 --top-p 0.95 --seed 7"
         ) => AddOptions([_model, _adapter, _prompt, _maxTokens, _temperature, _topP, _seed, .. _device.All]);
@@ -57,14 +57,14 @@ internal sealed class GenerateCommand : SpectralCommand
         if (context.Get(_temperature) == 0 && context.IsGiven(_topP))
         {
             throw new InputException(
-                $"--top-p {context.Text(_topP)}: nothing is sampled without --temperature, expected one above 0"
+                $"--top-p {context.Text(_topP)}: nothing is sampled without --temperature; expected one above 0"
             );
         }
 
         if (context.Get(_temperature) == 0 && context.IsGiven(_seed))
         {
             context.Terminal.Warn(
-                $"--seed {context.Text(_seed)} changes nothing: nothing is sampled without --temperature"
+                $"--seed {context.Text(_seed)} changes nothing: without --temperature nothing is sampled"
             );
         }
 

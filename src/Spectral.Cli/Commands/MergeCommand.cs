@@ -17,15 +17,15 @@ internal sealed class MergeCommand : SpectralCommand
         "DIR"
     );
     private readonly AdapterConversion _conversion = new(
-        "Adapter to fold in.",
+        "Adapter to merge into the model.",
         "Folder for the plain checkpoint.",
-        "as the base stores each"
+        "keeps the type of each tensor in the base model"
     );
 
     public MergeCommand()
         : base(
             "merge",
-            "Writes a plain checkpoint with the adapter folded into its weights.",
+            "Writes a plain checkpoint with the adapter merged into its weights.",
             "spectral merge --model base-model --adapter adapter --out merged-model",
             "spectral merge --model base-model --adapter adapter --out merged-model --dtype bf16"
         ) => AddOptions([_model, _conversion.Adapter, .. _conversion.Result]);
@@ -41,7 +41,7 @@ internal sealed class MergeCommand : SpectralCommand
             if (read.Parts(folder))
             {
                 context.Terminal.Warn(
-                    $"{adapter}: input and output embeddings part under this adapter: "
+                    $"{adapter}: this adapter unties the input and output embeddings; "
                         + "the merged model stores both, with tie_word_embeddings false"
                 );
             }

@@ -13,7 +13,7 @@ internal sealed class MethodsCommand : SpectralCommand
 {
     private readonly Option<string?> _model = OptionTypes.Path(
         "--model",
-        "Model folder whose layers to count over; only its config is read. [default: one layer of 4096 x 4096]",
+        "Model folder to count for; only its config is read. [default: one layer of 4096 x 4096]",
         "DIR"
     );
     private readonly Option<string?> _one = new("--adapter")
@@ -27,13 +27,18 @@ internal sealed class MethodsCommand : SpectralCommand
     public MethodsCommand()
         : base(
             "methods",
-            "Lists the adapter methods with what they come to on a model, or one layer, with the options "
-                + "given: scalars trained, floating point operations of the adapter's forward pass over those "
-                + "of the layers, whether it can be merged, its name in adapter files, its source.",
+            "Lists the adapter methods and what each costs on a model or on one layer.",
             "spectral methods --model base-model --rank 16",
             "spectral methods --adapter lora",
             "spectral methods --rank 4 --json"
-        ) => AddOptions([_model, _one, .. _adapter.Shared]);
+        )
+    {
+        Details =
+            "The columns, for the options given: trainable parameters; operations of the adapter's forward pass, "
+            + "relative to those of the layers, and whether each step computes the weights W' anew; whether it can be "
+            + "merged; its name in adapter files; its source.";
+        AddOptions([_model, _one, .. _adapter.Shared]);
+    }
 
     public override void Execute(CommandContext context)
     {
@@ -72,7 +77,7 @@ internal sealed class MethodsCommand : SpectralCommand
                     textFrom: DescribedMethod.FirstText
                 );
                 terminal.Line(
-                    $"counted over {Over(context, layers)}; `spectral methods --adapter NAME` tells more about one"
+                    $"counted for {Over(context, layers)}; `spectral methods --adapter NAME` shows one method in detail"
                 );
             }
         );
@@ -92,11 +97,11 @@ internal sealed class MethodsCommand : SpectralCommand
             ("source", method.Source),
             (
                 "form",
-                method.IsPublishedForm ? "as published" : "reconstructed: the paper gives the idea, not every detail"
+                method.IsPublishedForm ? "as published" : "reconstructed, as the paper does not give every detail"
             ),
             (
                 "trains",
-                string.Create(CultureInfo.InvariantCulture, $"{described.Facts!.Trainable:N0} parameters over {over}")
+                string.Create(CultureInfo.InvariantCulture, $"{described.Facts!.Trainable:N0} parameters on {over}")
             ),
             ("extra forward", described.ExtraForward),
             (
@@ -104,8 +109,8 @@ internal sealed class MethodsCommand : SpectralCommand
                 DescribedMethod.Mergeable(described.Facts)
                     + described.Facts switch
                     {
-                        { IsLowRank: true } => ", and exactly a plain LoRA",
-                        { WantsBias: true } => ", which these layers lack",
+                        { IsLowRank: true } => ", and exactly as a plain LoRA",
+                        { WantsBias: true } => ", which these layers do not have",
                         _ => "",
                     }
             ),

@@ -11,17 +11,20 @@ namespace Spectral.Cli.Commands;
 internal sealed class PretrainCommand : SpectralCommand
 {
     private readonly TrainingOptions _training = new(
-        "Folder with config and tokenizer; weights are optional and trained further.",
+        "Folder with config and tokenizer; if it has weights, training starts from them.",
         "Folder for the trained model, its log and report."
     );
 
     public PretrainCommand()
         : base(
             "pretrain",
-            "Trains all weights of a model, from random ones if it has none. A run that was stopped or "
-                + "killed goes on with --resume.",
+            "Trains all weights of a model, starting from random ones if the folder has none.",
             "spectral pretrain --model model-config --data text.jsonl --out model --epochs 10 --lr 3e-3 --warmup 50"
-        ) => AddOptions([.. _training.Inputs, .. _training.Settings]);
+        )
+    {
+        Details = TrainingOptions.ResumeDetails;
+        AddOptions([.. _training.Inputs, .. _training.Settings]);
+    }
 
     public override void Execute(CommandContext context)
     {

@@ -8,9 +8,9 @@ using Spectral.Training.IO;
 namespace Spectral.Cli.Commands;
 
 /// <summary>
-/// The factors of many stored matrices, computed while they are written: each window of neighbouring tensors is read,
-/// decomposed in batches of one shape, and let go once written, so that memory holds one window of weights (1 GiB on
-/// the device) and its factors, whatever the model's size.
+/// Computes the factors of many stored matrices while they are written. Each window of neighbouring tensors is read,
+/// decomposed in batches of one shape, and released once written, so that memory holds one window of weights (1 GiB on
+/// the device) and its factors, whatever the size of the model.
 /// </summary>
 internal sealed class SvdFactors(
     IReadOnlyList<SafetensorsTensor> tensors,
@@ -25,17 +25,17 @@ internal sealed class SvdFactors(
 
     private readonly JsonObject[] _rows = new JsonObject[tensors.Count];
 
-    // In the order in which the writer asks for the first factor of each.
+    // The tensors in the order in which the writer asks for their first factors.
     private readonly Queue<int> _waiting = new(
         Enumerable.Range(0, tensors.Count).OrderBy(i => tensors[i].Name + ".S", StringComparer.Ordinal)
     );
     private readonly Dictionary<int, float[]> _ready = [];
     private int _decomposed;
 
-    /// <summary>Raised for every tensor done: how many are, and its name.</summary>
+    /// <summary>Raised for every tensor that is decomposed, with the number of tensors so far and its name.</summary>
     public event Action<int, string>? Decomposed;
 
-    /// <summary>NAME.U, NAME.S and NAME.Vt of every tensor, as things that compute when they are written.</summary>
+    /// <summary>Returns NAME.U, NAME.S and NAME.Vt of every tensor; they are computed when they are written.</summary>
     public IReadOnlyList<TensorToWrite> ToWrite() =>
         [
             .. tensors.SelectMany(
@@ -59,7 +59,7 @@ internal sealed class SvdFactors(
             ),
         ];
 
-    /// <summary>One JSON object per tensor, in their order, once all are written.</summary>
+    /// <summary>Returns a JSON object for each tensor, in their order, once all are written.</summary>
     public JsonArray Rows() => new([.. _rows]);
 
     public void Dispose() => _ready.Clear();
@@ -102,7 +102,7 @@ internal sealed class SvdFactors(
         }
     }
 
-    // Tensors of one shape. Reading comes before the clock starts, and copying the factors back after it has stopped.
+    // The tensors have one shape. The clock starts after reading and stops before the factors are copied back.
     private void Decompose(int[] batch)
     {
         cancellation.ThrowIfCancellationRequested();
@@ -145,7 +145,7 @@ internal sealed class SvdFactors(
         }
     }
 
-    // Stored BF16 goes to a BF16 device as it is.
+    // BF16 weights are copied to the device as they are if it computes in BF16.
     private Tensor Read(SafetensorsTensor tensor)
     {
         Shape shape = ((int)tensor.Shape[0], (int)tensor.Shape[1]);

@@ -6,7 +6,7 @@ using Spectral.Training.Adapters.Expressions;
 namespace Spectral.Cli.Comparisons;
 
 /// <summary>A method as it takes part in a comparison.</summary>
-/// <param name="Facts">The method, and what it comes to on the model.</param>
+/// <param name="Facts">The method and what it costs on the model.</param>
 /// <param name="Options">Its settings, with the rank that the budget gave it.</param>
 /// <param name="HasRank">Whether the number of scalars it trains depends on the rank.</param>
 internal sealed record ComparedMethod(MethodFacts Facts, AdapterOptions Options, bool HasRank)
@@ -16,7 +16,7 @@ internal sealed record ComparedMethod(MethodFacts Facts, AdapterOptions Options,
     public string Name => Method.Name;
 }
 
-/// <summary>A method and what its finished runs came to.</summary>
+/// <summary>A method and the results of its finished runs.</summary>
 internal sealed record MethodSummary(ComparedMethod Compared, IReadOnlyList<FinishedRun> Runs)
 {
     public Spread? EvalLoss { get; } = Spread.Of(Runs.Select(run => run.EvalLoss));
@@ -24,15 +24,16 @@ internal sealed record MethodSummary(ComparedMethod Compared, IReadOnlyList<Fini
     public Spread? ExactMatch { get; } = Spread.Of(Runs.Select(run => run.ExactMatch));
 
     /// <summary>
-    /// Mean of the runs, which differ where a method shares out its rank by data; before the first, what the form says.
+    /// Trainable parameters: the mean of the runs, which differ if a method distributes its ranks by data; before the
+    /// first run, the number that the method's form gives.
     /// </summary>
     public long Trainable { get; } =
         Runs.Count == 0 ? Compared.Facts.Trainable : (long)Math.Round(Runs.Average(run => run.Trainable));
 
-    /// <summary>Median over the steady steps of all runs.</summary>
+    /// <summary>The median time of a step, over the steady steps of all runs.</summary>
     public double? StepSeconds { get; } = Median([.. Runs.SelectMany(run => run.SteadySeconds)]);
 
-    /// <summary>The largest of the runs.</summary>
+    /// <summary>The largest peak memory of the runs, in bytes.</summary>
     public long? PeakMemory { get; } = Runs.Max(run => (long?)run.PeakMemory);
 
     public int Diverged => Runs.Count(run => run.Divergence is not null);
@@ -53,7 +54,7 @@ internal sealed record MethodSummary(ComparedMethod Compared, IReadOnlyList<Fini
             ["mergeable"] = Compared.Facts.IsMergeable,
         };
 
-    /// <summary>The middle of some numbers; null of none.</summary>
+    /// <summary>Returns the median of some numbers, which it sorts; null if there are none.</summary>
     public static double? Median(double[] values)
     {
         if (values.Length == 0)

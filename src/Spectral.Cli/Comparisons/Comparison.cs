@@ -2,7 +2,7 @@ using System.Text.Json.Nodes;
 
 namespace Spectral.Cli.Comparisons;
 
-/// <summary>A comparison as far as it has come: what was compared on what, and every method's finished runs.</summary>
+/// <summary>The state of a comparison: what is compared, and the finished runs of each method.</summary>
 internal sealed class Comparison(IReadOnlyList<ComparedMethod> methods)
 {
     private readonly List<FinishedRun> _runs = [];
@@ -16,17 +16,17 @@ internal sealed class Comparison(IReadOnlyList<ComparedMethod> methods)
     /// <summary>Rows of the page's table of settings.</summary>
     public required IReadOnlyList<(string Name, string Value)> Settings { get; init; }
 
-    /// <summary>Remarks below the table.</summary>
+    /// <summary>Notes, one paragraph each, below the table of the page.</summary>
     public required IReadOnlyList<string> Notes { get; init; }
 
-    /// <summary>Runs that were asked for.</summary>
+    /// <summary>How many runs the comparison has when it is complete.</summary>
     public required int Wanted { get; init; }
 
     public int Done => _runs.Count;
 
     public bool IsComplete => Done == Wanted;
 
-    /// <summary>Every method in the order given, with the runs it has so far.</summary>
+    /// <summary>The methods in the order given, each with its finished runs.</summary>
     public IReadOnlyList<MethodSummary> Methods =>
         [.. methods.Select(compared => new MethodSummary(compared, [.. _runs.Where(run => run.Compared == compared)]))];
 

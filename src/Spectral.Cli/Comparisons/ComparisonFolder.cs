@@ -6,9 +6,9 @@ using Spectral.Training.IO;
 namespace Spectral.Cli.Comparisons;
 
 /// <summary>
-/// What a comparison leaves: <c>runs.jsonl</c>, one line per run, on disk as soon as it has ended; <c>compare.json</c>
-/// and <c>compare.html</c>, replaced after each run. So a crash loses one run at most. Nothing is written, and nothing
-/// that is there replaced, before the first run has ended.
+/// Writes the files of a comparison: <c>runs.jsonl</c>, to which a line is added and flushed after each run, and
+/// <c>compare.json</c> and <c>compare.html</c>, which are replaced after each run. So a crash loses one run at most.
+/// Before the first run has ended, nothing is written or replaced.
 /// </summary>
 internal sealed class ComparisonFolder(OutputFolder output) : IDisposable
 {

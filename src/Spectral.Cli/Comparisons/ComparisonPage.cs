@@ -34,8 +34,8 @@ internal static class ComparisonPage
                 new CurvesChart(
                     "training-loss",
                     "Training loss by step",
-                    "Mean over seeds, with a band from the least to the largest of them; running means over a "
-                        + "fifteenth of the run.",
+                    "Mean over seeds, with a band from the smallest to the largest value; each curve is a running mean "
+                        + "over a fifteenth of the run.",
                     "step",
                     "loss"
                 )
@@ -59,11 +59,12 @@ internal static class ComparisonPage
             $"{comparison.Methods.Count} methods, {comparison.Wanted / comparison.Methods.Count} seeds each, "
                 + $"on the same records in the same order."
         );
-        return comparison.IsComplete ? runs : $"{runs} So far {comparison.Done} of {comparison.Wanted} runs are in it.";
+        return comparison.IsComplete ? runs : $"{runs} So far {comparison.Done} of {comparison.Wanted} runs are done.";
     }
 
     /// <summary>
-    /// Every measurement over the steps, where there are more than the two before and after; and the last one by seed.
+    /// Adds the charts of evaluations: over the steps, if there are more than the two before and after training, and
+    /// the last one by seed.
     /// </summary>
     private static void HeldOut(HtmlPage page, IReadOnlyList<MethodSummary> methods)
     {
@@ -74,7 +75,7 @@ internal static class ComparisonPage
                     new CurvesChart(
                         "held-out-loss",
                         "Loss on held-out records by step",
-                        "Mean over seeds, with a band from the least to the largest of them.",
+                        "Mean over seeds, with a band from the smallest to the largest value.",
                         "step",
                         "loss"
                     )
@@ -122,7 +123,7 @@ internal static class ComparisonPage
         return chart.ToJson();
     }
 
-    /// <summary>A row for each method: a dot for each run that has the figure.</summary>
+    /// <summary>Makes a chart with a row for each method and a dot for each run that has the figure.</summary>
     private static JsonObject BySeed(
         string id,
         string title,
@@ -136,7 +137,7 @@ internal static class ComparisonPage
             ["kind"] = "strip",
             ["id"] = id,
             ["title"] = title,
-            ["explanation"] = "A dot for each seed, a stroke at their mean.",
+            ["explanation"] = "One dot per seed, and a stroke at their mean.",
             ["value"] = new JsonObject { ["label"] = label, ["zero"] = false },
             ["each"] = "seed",
             ["rows"] = new JsonArray([

@@ -11,9 +11,9 @@ using Spectral.Training.Models;
 namespace Spectral.Cli.Comparisons;
 
 /// <summary>
-/// Trains every method with every seed on one model, which is loaded once: an adapter is attached for its run and taken
-/// off again. All methods take their turn at a seed before the next seed, so that a comparison that is stopped early
-/// still compares.
+/// Trains every method with every seed on one model, which is loaded once: an adapter is attached for its run and then
+/// removed. All methods run with one seed before the next seed, so that a comparison that is stopped early still
+/// compares all methods.
 /// </summary>
 internal sealed class ComparisonRun(
     CommandContext context,
@@ -22,13 +22,14 @@ internal sealed class ComparisonRun(
     int seeds
 )
 {
-    /// <summary>Told of each run as soon as it has ended.</summary>
+    /// <summary>Called with each run as soon as it has ended.</summary>
     public required Action<FinishedRun> Finished { get; init; }
 
-    /// <summary>Records that a method which starts from data looks at.</summary>
+    /// <summary>How many records calibrate a method that starts from data.</summary>
     public required int CalibrationRecords { get; init; }
 
-    /// <exception cref="OperationCanceledException">Stopped by a signal.</exception>
+    /// <summary>Trains all runs, one after another.</summary>
+    /// <exception cref="OperationCanceledException">The command was stopped by a signal.</exception>
     public void Train(CausalLanguageModel model, RunRecords records)
     {
         int runs = methods.Count * seeds;
@@ -85,7 +86,7 @@ internal sealed class ComparisonRun(
         }
         catch (TrainingDivergedException error)
         {
-            // A method that does not get along with these settings is a result, and no reason to lose the others.
+            // That a method diverges with these settings is a result, and no reason to lose the others.
             divergence = error.Message;
         }
         return new FinishedRun
@@ -115,7 +116,7 @@ internal sealed class ComparisonRun(
         );
     }
 
-    /// <summary>Places a run's steps among those of all runs.</summary>
+    /// <summary>Reports the steps of one run as steps of the whole comparison.</summary>
     private sealed class RunProgress(WorkProgress whole, long before)
     {
         public string Title { get; set; } = "";

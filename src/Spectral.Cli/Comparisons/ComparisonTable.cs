@@ -8,13 +8,13 @@ namespace Spectral.Cli.Comparisons;
 /// <summary>The table of a comparison in words, the same on the page and on the terminal.</summary>
 internal static class ComparisonTable
 {
-    /// <summary>The heads of the columns.</summary>
+    /// <summary>The column heads of the table.</summary>
     public static IReadOnlyList<string> Columns { get; } =
     ["method", "rank", "trainable", "eval loss", "exact match", "step time", "peak memory", "mergeable"];
 
     private static PageCell None { get; } = new("–", double.NaN);
 
-    /// <summary>A row for each method, in the order of <see cref="Columns"/>.</summary>
+    /// <summary>Returns a row for each method, with the fields that <see cref="Columns"/> names.</summary>
     public static IReadOnlyList<PageCell[]> Rows(IReadOnlyList<MethodSummary> methods)
     {
         double? loss = Distinct(methods.Select(method => method.EvalLoss?.Mean)).Min();
@@ -41,7 +41,7 @@ internal static class ComparisonTable
         ];
     }
 
-    /// <summary>Figures that there is a best one of: none if all are the same.</summary>
+    /// <summary>Returns the figures among which one is best: none if all are the same.</summary>
     private static double?[] Distinct(IEnumerable<double?> means)
     {
         double?[] several = [.. means.Where(mean => mean is not null).Distinct()];

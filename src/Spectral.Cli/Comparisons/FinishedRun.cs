@@ -5,32 +5,34 @@ using Spectral.Training;
 
 namespace Spectral.Cli.Comparisons;
 
-/// <summary>One method trained with one seed: a line of <c>runs.jsonl</c>.</summary>
+/// <summary>A finished run, of one method with one seed: a line of <c>runs.jsonl</c>.</summary>
 internal sealed record FinishedRun
 {
     public required ComparedMethod Compared { get; init; }
 
     public required ulong Seed { get; init; }
 
-    /// <summary>Scalars trained.</summary>
+    /// <summary>The number of trainable parameters.</summary>
     public required long Trainable { get; init; }
 
-    /// <summary>Loss of each step.</summary>
+    /// <summary>The loss of each step.</summary>
     public required IReadOnlyList<LossPoint> Losses { get; init; }
 
-    /// <summary>Time of each step.</summary>
+    /// <summary>The time of each step, in seconds.</summary>
     public required IReadOnlyList<double> Seconds { get; init; }
 
-    /// <summary>What was measured on held-out records, by step.</summary>
+    /// <summary>The evaluations on held-out records, and the steps after which they were made.</summary>
     public required IReadOnlyList<(int Step, EvaluationResult Result)> Evaluations { get; init; }
 
-    /// <summary>Device memory in use at most while the adapter was made and trained; evaluation is left out.</summary>
+    /// <summary>
+    /// The peak of device memory in bytes while the adapter was attached and trained, without evaluation.
+    /// </summary>
     public required long PeakMemory { get; init; }
 
-    /// <summary>Time to compute the adapter's start values.</summary>
+    /// <summary>The time to compute the adapter's initial values, in seconds.</summary>
     public required double AttachSeconds { get; init; }
 
-    /// <summary>Why training broke off; null when it did not.</summary>
+    /// <summary>Why training ended early; null if it did not.</summary>
     public string? Divergence { get; init; }
 
     public double? EvalLoss => Divergence is null ? Evaluations[^1].Result.Loss : null;
@@ -38,8 +40,8 @@ internal sealed record FinishedRun
     public double? ExactMatch => Divergence is null ? Evaluations[^1].Result.ExactMatch : null;
 
     /// <summary>
-    /// Times without the first tenth of the steps, at least one and at most twenty: those load kernels, fill the memory
-    /// pool and compile what the host runs.
+    /// The times of the steps after the first tenth (at least one step and at most twenty): the first steps also load
+    /// kernels, fill the memory pool and compile host code.
     /// </summary>
     public IEnumerable<double> SteadySeconds =>
         Seconds.Skip(Seconds.Count < 2 ? 0 : Math.Clamp(Seconds.Count / 10, 1, 20));

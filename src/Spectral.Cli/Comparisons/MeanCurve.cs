@@ -6,15 +6,15 @@ namespace Spectral.Cli.Comparisons;
 /// <summary>The mean loss of a method over its seeds.</summary>
 internal static class MeanCurve
 {
-    // All methods together: so many points are smooth on any screen, and a page stays below 600 KB.
+    // For all methods together: curves of so many points look smooth on any screen, and a page stays below 600 KB.
     private const int MostPoints = 6000;
     private const int MostPerMethod = 240;
     private const int LeastPerMethod = 40;
 
-    /// <summary>The curve of a method's steps.</summary>
-    /// <param name="curves">One per seed.</param>
-    /// <param name="smooth">Whether to take running means of each.</param>
-    /// <param name="methods">How many methods share the picture.</param>
+    /// <summary>Averages the loss curves of a method over its seeds.</summary>
+    /// <param name="curves">One curve per seed.</param>
+    /// <param name="smooth">Whether to replace each by its running mean.</param>
+    /// <param name="methods">How many methods share the chart.</param>
     public static MeanPoint[] Of(IEnumerable<IReadOnlyList<LossPoint>> curves, bool smooth, int methods)
     {
         int most = Math.Clamp(MostPoints / Math.Max(1, methods), LeastPerMethod, MostPerMethod);

@@ -5,8 +5,8 @@ using Spectral.Training.Numerics;
 
 namespace Spectral.Cli.Comparisons;
 
-/// <summary>One figure over the seeds of a method.</summary>
-/// <param name="Values">At least one, all finite.</param>
+/// <summary>The values of one figure over the seeds of a method.</summary>
+/// <param name="Values">At least one value; all are finite.</param>
 internal sealed record Spread(IReadOnlyList<double> Values)
 {
     private readonly SampleMoments _sample = SampleMoments.Of(Values);
@@ -14,10 +14,10 @@ internal sealed record Spread(IReadOnlyList<double> Values)
     /// <summary>The mean of the values.</summary>
     public double Mean => _sample.Mean;
 
-    /// <summary>Standard deviation of the sample, with n − 1; null of a single value.</summary>
+    /// <summary>The standard deviation of the sample, with n − 1; null for a single value.</summary>
     public double? Deviation => Values.Count < 2 ? null : _sample.Deviation;
 
-    /// <summary>The finite ones among some figures; null when there is none.</summary>
+    /// <summary>Takes the finite ones among some values; returns null if there are none.</summary>
     public static Spread? Of(IEnumerable<double?> values)
     {
         double[] finite = [.. values.OfType<double>().Where(double.IsFinite)];
@@ -32,7 +32,9 @@ internal sealed record Spread(IReadOnlyList<double> Values)
             ["values"] = new JsonArray([.. Values.Select(value => JsonOutput.Number(value))]),
         };
 
-    /// <summary>Mean ± deviation in a number format, each times <paramref name="factor"/>.</summary>
+    /// <summary>
+    /// Returns "mean ± deviation" in a number format, each multiplied by <paramref name="factor"/>.
+    /// </summary>
     public string Text(string format, double factor = 1)
     {
         string mean = (factor * Mean).ToString(format, CultureInfo.InvariantCulture);

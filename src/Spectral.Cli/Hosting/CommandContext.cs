@@ -8,11 +8,11 @@ using Spectral.Training.Models;
 namespace Spectral.Cli.Hosting;
 
 /// <summary>
-/// What a running command knows: its arguments, where to write, and whether somebody asked it to stop.
+/// What a running command needs: its arguments, where to write, and whether it was asked to stop.
 /// </summary>
 internal sealed class CommandContext(ParseResult arguments, bool json)
 {
-    /// <summary>The option of every command that shows where a failure happened.</summary>
+    /// <summary>The option of every command that prints the stack trace of a failure.</summary>
     public const string DebugOption = "--debug";
 
     public Terminal Terminal { get; } = new(json);
@@ -21,21 +21,21 @@ internal sealed class CommandContext(ParseResult arguments, bool json)
 
     public bool Json => json;
 
-    /// <summary>Cancelled by SIGINT and SIGTERM.</summary>
+    /// <summary>The token that SIGINT and SIGTERM cancel.</summary>
     public CancellationToken Cancellation { get; set; }
 
     /// <summary>
-    /// Options that would have the command take less device memory, as they would stand on its command line.
+    /// Options with which the command would need less device memory, as they would be given on its command line.
     /// </summary>
     public List<string> SavesMemory { get; } = [];
 
     public T Get<T>(Option<T> option) => arguments.GetValue(option)!;
 
-    /// <summary>Whether the option stands on the command line, as opposed to having its default.</summary>
+    /// <summary>Returns whether the option is given on the command line, rather than left at its default.</summary>
     public bool IsGiven(Option option) => arguments.GetResult(option) is { Implicit: false };
 
     /// <summary>
-    /// The option's value as it would stand on a command line, yes or no for a flag; empty when it has none.
+    /// Returns the option's value as it would be given on a command line; yes or no for a flag; empty if it has none.
     /// </summary>
     public string Text(Option option) =>
         option switch
@@ -53,8 +53,8 @@ internal sealed class CommandContext(ParseResult arguments, bool json)
             ),
         };
 
-    /// <summary>Opens a model folder, and says what in it is odd.</summary>
-    /// <exception cref="InputException">Something in the folder is wrong.</exception>
+    /// <summary>Opens a model folder and prints its warnings.</summary>
+    /// <exception cref="InputException">A file in the folder is missing or not valid.</exception>
     public ModelFolder OpenModel(string directory, bool weightsOptional = false)
     {
         var folder = ModelFolder.Open(directory, weightsOptional);
@@ -62,19 +62,19 @@ internal sealed class CommandContext(ParseResult arguments, bool json)
         return folder;
     }
 
-    /// <summary>One line on stderr for each.</summary>
+    /// <summary>Prints each warning as a line on stderr.</summary>
     public void Warn(IEnumerable<string> warnings)
     {
         foreach (string warning in warnings)
             Terminal.Warn(warning);
     }
 
-    /// <summary>The command's result: the JSON object with --json, else the lines for people.</summary>
-    public void Finish(JsonObject result, Action<Terminal> forPeople)
+    /// <summary>Prints the command's result: the JSON object with --json, or else text.</summary>
+    public void Finish(JsonObject result, Action<Terminal> asText)
     {
         if (json)
             JsonOutput.Print(result);
         else
-            forPeople(Terminal);
+            asText(Terminal);
     }
 }

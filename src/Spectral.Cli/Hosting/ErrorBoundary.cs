@@ -6,8 +6,8 @@ using Spectral.Training.IO;
 namespace Spectral.Cli.Hosting;
 
 /// <summary>
-/// The one place where a failure becomes an exit code: 0 done, 1 failed while working, 2 bad usage or bad input,
-/// 130/143 stopped by SIGINT/SIGTERM.
+/// Turns the outcome of a command into a message and an exit code: 0 for success, 1 for a failure while working, 2 for
+/// bad usage or bad input, 130 and 143 for SIGINT and SIGTERM.
 /// </summary>
 internal static class ErrorBoundary
 {
@@ -49,7 +49,7 @@ internal static class ErrorBoundary
             ),
             CudaException { IsOutOfMemory: true } memory => "out of device memory: "
                 + Numbers(memory)
-                + (savesMemory.Count > 0 ? "; less is taken with " + string.Join(", or ", savesMemory) : ""),
+                + (savesMemory.Count > 0 ? "; these options need less: " + string.Join(", or ", savesMemory) : ""),
             OutOfMemoryException => "not enough memory: " + OneLine(error.Message),
             _ => OneLine(error.Message) + " (--debug shows where)",
         };

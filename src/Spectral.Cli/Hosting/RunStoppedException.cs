@@ -1,5 +1,5 @@
 namespace Spectral.Cli.Hosting;
 
-/// <summary>Training was stopped by a signal; the message says how to go on.</summary>
+/// <summary>Reports that a signal stopped training; the message says how to resume.</summary>
 internal sealed class RunStoppedException(string message, CancellationToken cancellation)
     : OperationCanceledException(message, cancellation);

@@ -2,7 +2,7 @@ using System.CommandLine;
 
 namespace Spectral.Cli.Hosting;
 
-/// <summary>One command of `spectral`: its options, its examples for the help text, and what it does.</summary>
+/// <summary>A command of `spectral`: its options, its help text and what it does.</summary>
 internal abstract class SpectralCommand : Command
 {
     private readonly Option<bool> _json = new("--json")
@@ -10,22 +10,28 @@ internal abstract class SpectralCommand : Command
         Description = "Print exactly one JSON object on stdout; progress goes to stderr.",
     };
 
-    /// <summary>Shown at the end of every help text.</summary>
+    /// <summary>Examples, shown at the end of the command's help text.</summary>
     public IReadOnlyList<string> Examples { get; }
 
-    protected SpectralCommand(string name, string description, params string[] examples)
-        : base(name, description)
+    /// <summary>
+    /// What the command's own help text says after its summary; the list of commands shows the summary alone.
+    /// </summary>
+    public string Details { get; protected init; } = "";
+
+    protected SpectralCommand(string name, string summary, params string[] examples)
+        : base(name, summary)
     {
         Examples = examples;
         SetAction(arguments => ErrorBoundary.Run(this, new CommandContext(arguments, arguments.GetValue(_json))));
     }
 
-    /// <summary>Adds the command's own options, then those that every command ends with.</summary>
+    /// <summary>Adds the command's own options, then --json, which every command has.</summary>
     protected void AddOptions(params ReadOnlySpan<Option> options)
     {
         foreach (Option option in options)
         {
-            // Given twice, the last one counts: so a script can have defaults that its caller's options override.
+            // An option may be given twice and the last value counts, so that a script's caller can override its
+            // values.
             if (option is not Option<bool>)
                 option.Arity = ArgumentArity.OneOrMore;
             Add(option);

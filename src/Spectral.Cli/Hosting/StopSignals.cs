@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 namespace Spectral.Cli.Hosting;
 
 /// <summary>
-/// Turns the first SIGINT or SIGTERM into a cancellation, so that work ends between two steps with everything tidy;
-/// a second one ends the process at once.
+/// Turns the first SIGINT or SIGTERM into a cancellation, so that work can end between two steps and clean up; a second
+/// signal ends the process at once.
 /// </summary>
 internal sealed class StopSignals : IDisposable
 {
@@ -21,7 +21,7 @@ internal sealed class StopSignals : IDisposable
 
     public CancellationToken Token => _source.Token;
 
-    /// <summary>128 + the number of the signal that came, else 0.</summary>
+    /// <summary>128 plus the number of the signal that was received; 0 if there was none.</summary>
     public int ExitCode => _exitCode;
 
     public void Dispose()

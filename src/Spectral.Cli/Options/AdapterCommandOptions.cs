@@ -31,16 +31,22 @@ internal sealed class AdapterCommandOptions
         );
 
     public Option<double> Alpha { get; } =
-        OptionTypes.Number("--alpha", "The low-rank part is scaled by alpha/rank.", 16, x => x > 0, "a number above 0");
+        OptionTypes.Number(
+            "--alpha",
+            "Scale of the low-rank part, which is multiplied by alpha/rank.",
+            16,
+            x => x > 0,
+            "a number above 0"
+        );
 
     public PatternOption RankPattern { get; } =
         PatternOption.Ranks(
             "--rank-pattern",
-            "Ranks of single layers, by expressions on the end of their names; the first that matches wins."
+            "Ranks for single layers: regular expressions that match the ends of their names; the first match counts."
         );
 
     public PatternOption AlphaPattern { get; } =
-        PatternOption.Numbers("--alpha-pattern", "Alphas of single layers, likewise.");
+        PatternOption.Numbers("--alpha-pattern", "Alphas for single layers, in the same form.");
 
     public Option<bool> RankStabilized { get; } =
         OptionTypes.Flag("--rslora", "Scale by alpha/√rank instead of alpha/rank (arXiv 2312.03732).");
@@ -48,7 +54,8 @@ internal sealed class AdapterCommandOptions
     public Option<string> Bias { get; } =
         OptionTypes.Choice(
             "--bias",
-            "Which biases of the model train along: none, those of adapted layers, or all that its linear layers have.",
+            "Biases of the model to train with the adapter: none, those of the adapted layers, or those of all linear "
+                + "layers.",
             BiasNames.None,
             BiasNames.None,
             BiasNames.Adapted,
@@ -56,20 +63,26 @@ internal sealed class AdapterCommandOptions
         );
 
     public Option<int> TopK { get; } =
-        OptionTypes.Integer("--top-k", "Leading singular values that a spectral adapter rescales.", 8, 1, 65536);
+        OptionTypes.Integer(
+            "--top-k",
+            "Number of leading singular values that a spectral adapter rescales.",
+            8,
+            1,
+            65536
+        );
 
     public Option<string> Target { get; } =
         OptionTypes.Targets(
-            "Layers to adapt: names or ends of names, separated by commas, lm_head and embed_tokens among them; "
-                + "all-linear, which is all but the output head; or an expression that matches full names, such as "
-                + "'.*\\.[0-3]\\.self_attn\\.(q|v)_proj'."
+            "Target modules: names or ends of names, separated by commas, which may include lm_head and embed_tokens; "
+                + "or all-linear, for all linear layers except the output head; or a regular expression that matches "
+                + "full names, such as '.*\\.[0-3]\\.self_attn\\.(q|v)_proj'."
         );
 
     public Option<string> TrainAlso { get; } =
         OptionTypes.List(
             "--train-also",
-            "Modules to train whole and store beside the adapter, by the ends of their names (PEFT's modules_to_save), "
-                + "such as embed_tokens,lm_head or norm.",
+            "Modules to train in full and store with the adapter, by the ends of their names, such as "
+                + "embed_tokens,lm_head or norm (PEFT's modules_to_save).",
             "NAMES",
             "names, such as embed_tokens,norm"
         );
@@ -79,14 +92,14 @@ internal sealed class AdapterCommandOptions
     public Option<bool> KeepTied { get; } =
         OptionTypes.Flag(
             "--keep-tied",
-            "A head that is tied to the embedding follows one that is adapted or trained whole (PEFT's "
-                + "ensure_weight_tying); otherwise the two part."
+            "Keep a tied output head equal to an embedding that is adapted or trained in full (PEFT's "
+                + "ensure_weight_tying); without this option, the two are untied."
         );
 
     public Option<double> Dropout { get; } =
         OptionTypes.Number(
             "--dropout",
-            "Share of the adapter's input that is dropped while training.",
+            "Dropout probability on the adapter's input during training.",
             0,
             x => x is >= 0 and < 1,
             "a number from 0 to below 1"
@@ -95,7 +108,7 @@ internal sealed class AdapterCommandOptions
     public Option<double> LearningRateRatio { get; } =
         OptionTypes.Number(
             "--lr-ratio",
-            "Learning rate of lora_B over that of lora_A, which keeps --lr; LoRA+ (arXiv 2402.12354) takes 16.",
+            "Learning rate of lora_B divided by that of lora_A, which is --lr; LoRA+ (arXiv 2402.12354) uses 16.",
             1,
             x => x > 0 && double.IsFinite(x),
             "a number above 0"
@@ -104,18 +117,18 @@ internal sealed class AdapterCommandOptions
     public Option<string> Svd { get; } =
         OptionTypes.Choice(
             "--svd",
-            "How singular values are found; auto is exact up to a smaller dimension of 512.",
+            "How singular values are computed; auto is exact for matrices whose smaller dimension is at most 512.",
             "auto",
             "auto",
             "exact",
             "randomized"
         );
 
-    /// <summary>How many records a method that starts from data looks at.</summary>
+    /// <summary>How many records calibrate a method that starts from data.</summary>
     public Option<int> CalibrationRecords { get; } =
         OptionTypes.Integer(
             "--calibration-records",
-            "Records of --data that a method which starts from data looks at: the first of the run.",
+            "Number of records of --data, the first of the run, on which a method that starts from data is calibrated.",
             64,
             1
         );
@@ -124,7 +137,7 @@ internal sealed class AdapterCommandOptions
     public Option<string?> InitAdapter { get; } =
         OptionTypes.Path(
             "--init-adapter",
-            "Start from this adapter; its method, rank, alpha, top-k, dropout and targets hold.",
+            "Trained adapter to start from; it sets the method, rank, alpha, top-k, dropout and targets.",
             "DIR"
         );
 
@@ -132,7 +145,7 @@ internal sealed class AdapterCommandOptions
     public Option<string?> Previous { get; } =
         OptionTypes.Path(
             "--previous-adapter",
-            "Adapter of the tasks before, for a method that keeps clear of them (o-lora).",
+            "Adapter of earlier tasks, for a method that keeps its changes orthogonal to it (o-lora).",
             "DIR"
         );
 
@@ -157,7 +170,7 @@ internal sealed class AdapterCommandOptions
     /// <summary>All options, for a command that trains one adapter.</summary>
     public Option[] All => [Name, .. Shared, TrainAlso, TrainTokens.Option, KeepTied, InitAdapter, Previous];
 
-    /// <summary>Attaches the adapter to start from, to be trained at the rates of this run.</summary>
+    /// <summary>Loads the adapter to start from, with the learning rates of this run.</summary>
     public Adapter Load(CommandContext context, CausalLanguageModel model, string directory) =>
         Adapter.Load(model, directory, context.Get(LearningRateRatio));
 
@@ -181,8 +194,8 @@ internal sealed class AdapterCommandOptions
     /// <summary>Reads the options for an adapter method.</summary>
     /// <param name="context">The command line.</param>
     /// <param name="method">The method.</param>
-    /// <param name="among">All methods that the options are given for: a setting holds for those that have it. The
-    /// method alone if not given.</param>
+    /// <param name="among">All methods that the options are given for; a setting applies to those that have it. Null:
+    /// the method alone.</param>
     /// <exception cref="InputException">None of these methods has such a setting, or its value is out of
     /// range.</exception>
     public AdapterOptions Read(

@@ -6,14 +6,14 @@ using Spectral.Training.IO;
 
 namespace Spectral.Cli.Options;
 
-/// <summary>A method in words and numbers, or why it does not suit the options.</summary>
+/// <summary>An adapter method in words and numbers, or why it does not work with the options.</summary>
 internal sealed record DescribedMethod(AdapterMethod Method, MethodFacts? Facts, string? Refusal)
 {
-    /// <summary>Heads of the fields of <see cref="Row"/>.</summary>
+    /// <summary>The column heads for the fields of <see cref="Row"/>.</summary>
     public static IReadOnlyList<string> Columns { get; } =
     ["name", "trainable", "extra forward", "mergeable", "PEFT name", "source"];
 
-    /// <summary>From here on columns are text.</summary>
+    /// <summary>The index of the first column of text.</summary>
     public const int FirstText = 4;
 
     public static DescribedMethod Of(AdapterMethod method, IReadOnlyList<ModuleShape> layers, AdapterOptions options)
@@ -28,14 +28,16 @@ internal sealed record DescribedMethod(AdapterMethod Method, MethodFacts? Facts,
         }
     }
 
-    /// <summary>Operations beside those of the layers, and whether a weight is made anew each step besides.</summary>
+    /// <summary>
+    /// The operations that the adapter adds, in percent, and whether each step computes a weight anew.
+    /// </summary>
     public string ExtraForward =>
         Facts is null
             ? "–"
             : string.Create(CultureInfo.InvariantCulture, $"{100 * Facts.ExtraForward:0.###} %")
                 + (Facts.RebuildsWeight ? " + W' per step" : "");
 
-    /// <summary>Yes, no, or what would be needed.</summary>
+    /// <summary>Returns whether an adapter can be merged, in words: yes, no or with a bias.</summary>
     public static string Mergeable(MethodFacts facts) =>
         facts switch
         {

@@ -7,8 +7,7 @@ using Spectral.Training.IO;
 namespace Spectral.Cli.Options;
 
 /// <summary>
-/// --device, --dtype and --threads, the same for every command that computes, and --tune for those that compute long
-/// enough.
+/// --device, --dtype and --threads, for every command that computes, and --tune for those that run for long.
 /// </summary>
 internal sealed class DeviceOptions
 {
@@ -16,7 +15,7 @@ internal sealed class DeviceOptions
 
     private readonly Option<string> _device = new("--device")
     {
-        Description = "Where to compute; auto takes the first suitable GPU, else the CPU.",
+        Description = "Device to compute on; auto is the first suitable GPU, or else the CPU.",
         HelpName = "auto|cpu|cuda[:N]",
         DefaultValueFactory = _ => "auto",
         CustomParser = result =>
@@ -30,7 +29,7 @@ internal sealed class DeviceOptions
 
     private readonly Option<string> _type = OptionTypes.Choice(
         "--dtype",
-        "Type of weights and activations; auto is bf16 on a GPU, f32 on the CPU.",
+        "Type of weights and activations; auto is bf16 on a GPU and f32 on the CPU.",
         "auto",
         "auto",
         "f32",
@@ -38,28 +37,29 @@ internal sealed class DeviceOptions
     );
     private readonly Option<int?> _threads = OptionTypes.OptionalInteger(
         "--threads",
-        "Threads of the CPU device; results do not depend on it. [default: all cores]",
+        "Threads of the CPU device; they do not change the results. [default: all cores]",
         1,
         4096
     );
 
     private readonly Option<bool> _tune = OptionTypes.Flag(
         "--tune",
-        "Time the variants of an op once per shape and keep the fastest, instead of going by fixed "
-            + "rules; choices are kept in the user's cache folder."
+        "Time the variants of each op once per shape and use the fastest, instead of choosing by fixed rules; the "
+            + "choices are kept in the user's cache folder."
     );
 
     public Option[] All => [_device, _type, _threads];
 
     /// <summary>
-    /// Those of commands that compute in F32 and whose --dtype is that of what they write:
-    /// <see cref="ResultTypeOption"/>.
+    /// The options of commands that compute in F32, and whose --dtype is the type of the result
+    /// (<see cref="ResultTypeOption"/>).
     /// </summary>
     public Option[] WithoutType => [_device, _threads];
 
     public Option[] WithTuning => [.. All, _tune];
 
-    /// <exception cref="InputException">There is no such device on this machine.</exception>
+    /// <summary>Opens the device that the options name.</summary>
+    /// <exception cref="InputException">This machine has no such device.</exception>
     public Device Open(CommandContext context)
     {
         Device opened = Find(context);
@@ -118,7 +118,7 @@ internal sealed class DeviceOptions
         return chosen;
     }
 
-    /// <summary>Whether the type was asked for by name.</summary>
+    /// <summary>Returns whether --dtype names the type, rather than auto.</summary>
     public bool Wants(CommandContext context, DType wanted) =>
         context.Get(_type) == (wanted == DType.BF16 ? "bf16" : "f32");
 

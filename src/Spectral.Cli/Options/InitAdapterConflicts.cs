@@ -34,7 +34,7 @@ internal static class InitAdapterConflicts
             {
                 throw new InputException(
                     $"{begins.Name} \"{context.Text(begins)}\": the adapter given by "
-                        + "--init-adapter has its start already, so it would change nothing"
+                        + "--init-adapter is already initialized, so it would change nothing"
                 );
             }
         }
@@ -69,7 +69,7 @@ internal static class InitAdapterConflicts
         );
         bool isSameWhole = adapter.ModulesToSave(context).ToHashSet().SetEquals(has.ModulesToSave);
         Require(adapter.TrainAlso, isSameWhole, AdapterDescription.Listed(has.ModulesToSave));
-        Require(adapter.KeepTied, context.Get(adapter.KeepTied) == has.KeepTied, has.KeepTied ? "it" : "it not");
+        Require(adapter.KeepTied, context.Get(adapter.KeepTied) == has.KeepTied, has.KeepTied ? "yes" : "no");
         string tokens = AdapterDescription.Listed(has.TrainableTokens);
         bool isSameTokens = AdapterDescription.Listed(adapter.TrainTokens.Read(context, tokenizer)) == tokens;
         Require(adapter.TrainTokens.Option, isSameTokens, tokens);

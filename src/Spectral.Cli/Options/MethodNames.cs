@@ -37,7 +37,9 @@ internal static class MethodNames
         return value;
     }
 
-    /// <summary>Returns the names in a list. For all methods, lora comes first: budgets are measured by the first.</summary>
+    /// <summary>
+    /// Returns the names in a list. Of all methods lora is the first, as the first one sets the budget.
+    /// </summary>
     public static string[] Entries(string list) =>
         list == Every ? [.. Known.OrderByDescending(name => name == "lora")] : OptionTypes.Entries(list);
 

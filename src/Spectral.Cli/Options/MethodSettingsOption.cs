@@ -15,7 +15,8 @@ internal sealed class MethodSettingsOption
         new(Name)
         {
             Description =
-                "A setting of the method's own; may be given several times. `spectral methods --adapter NAME` lists them.",
+                "A setting that only this method has; may be given several times. `spectral methods --adapter NAME` "
+                + "lists them.",
             HelpName = "NAME=VALUE",
             CustomParser = result =>
             {
@@ -26,7 +27,7 @@ internal sealed class MethodSettingsOption
             },
         };
 
-    /// <summary>Returns the settings given that a method has.</summary>
+    /// <summary>Returns the settings that are given and that a method has.</summary>
     /// <param name="context">The command line.</param>
     /// <param name="method">The method.</param>
     /// <param name="among">All methods that the settings are given for.</param>

@@ -8,10 +8,11 @@ using Spectral.Training.Tokenization;
 
 namespace Spectral.Cli.Options;
 
-/// <summary>A model folder and its tokenizer, opened and checked; nothing of it is on a device yet.</summary>
+/// <summary>A model folder and its tokenizer, opened and checked, before anything is on a device.</summary>
 internal sealed class ModelInputs : IDisposable
 {
-    /// <exception cref="InputException">Something in the folder is wrong.</exception>
+    /// <summary>Opens a model folder and prints its warnings.</summary>
+    /// <exception cref="InputException">A file in the folder is missing or not valid.</exception>
     public ModelInputs(CommandContext context, string directory, bool weightsOptional = false)
     {
         Tokenizer = BpeTokenizer.Load(directory);
@@ -25,13 +26,11 @@ internal sealed class ModelInputs : IDisposable
 
     public BpeTokenizer Tokenizer { get; }
 
-    /// <summary>The tokens that end a text, the first of which closes records.</summary>
+    /// <summary>The tokens that end a text; records are closed with the first of them.</summary>
     public IReadOnlyList<int> EndTokens { get; }
 
-    /// <summary>
-    /// Checks that an adapter is one for this model, before anything is loaded, and says what in it is odd.
-    /// </summary>
-    /// <exception cref="InputException">It is not.</exception>
+    /// <summary>Checks that an adapter fits this model, before anything is loaded, and prints its warnings.</summary>
+    /// <exception cref="InputException">The adapter is not valid, or was made for another model.</exception>
     public void CheckAdapter(CommandContext context, string? directory)
     {
         if (directory is null)
@@ -40,15 +39,15 @@ internal sealed class ModelInputs : IDisposable
         context.Warn(adapter.Warnings);
     }
 
-    /// <summary>Reads and encodes a data file; says how many records had to be cut.</summary>
-    /// <exception cref="InputException">The file or one of its lines is wrong.</exception>
+    /// <summary>Reads and encodes a data file, and warns if records had to be cut.</summary>
+    /// <exception cref="InputException">The file or one of its lines is not valid.</exception>
     public EncodedRecord[] Encode(CommandContext context, string file, int maxLength)
     {
         if (EndTokens.Count == 0)
         {
             throw new InputException(
                 $"{Path.Combine(Folder.Directory, "config.json")}: no eos_token_id; expected the id of the token that "
-                    + "ends a record"
+                    + "ends a text"
             );
         }
 
@@ -73,17 +72,21 @@ internal sealed class ModelInputs : IDisposable
         return records;
     }
 
-    /// <summary>The model with frozen weights.</summary>
+    /// <summary>Loads the model with frozen weights.</summary>
+    /// <exception cref="InputException">The device has too little memory for the model.</exception>
     public CausalLanguageModel Load(Device device, DType type)
     {
         RequireMemory(device, type.Size());
         return CausalLanguageModel.Load(Folder, device, type);
     }
 
-    /// <summary>The model with all weights trainable: those of the folder, or random ones if it has none.</summary>
+    /// <summary>
+    /// Loads the model with all weights trainable: those of the folder, or random ones if it has none.
+    /// </summary>
+    /// <exception cref="InputException">The device has too little memory for the model.</exception>
     public CausalLanguageModel LoadToTrain(Device device, DType type, ulong seed)
     {
-        // Master, gradient and two moments in F32, and a copy in the compute type if that is another.
+        // The master, its gradient and two moments in F32, and a copy in the compute type if that is not F32.
         RequireMemory(device, 16 + (type == DType.F32 ? 0 : type.Size()));
         return Folder.HasWeights
             ? CausalLanguageModel.Load(Folder, device, type, trainWeights: true)
@@ -93,7 +96,8 @@ internal sealed class ModelInputs : IDisposable
     public void Dispose() => Folder.Dispose();
 
     /// <summary>
-    /// A config can claim any size; asking the system for memory it does not have may end other programs.
+    /// Refuses a model that is larger than the device's memory. A config can claim any size, and asking the system for
+    /// memory that it does not have may end other programs.
     /// </summary>
     private void RequireMemory(Device device, int bytesPerParameter)
     {

@@ -7,8 +7,8 @@ using Spectral.Training.Adapters.Expressions;
 namespace Spectral.Cli.Options;
 
 /// <summary>
-/// Options whose values are checked while they are parsed: an error is one plain line that names the option, the value
-/// found and what was expected. Numbers are read with the invariant culture whatever the machine speaks.
+/// Makes options whose values are checked while they are parsed: an error is one line that names the option, the value
+/// and what was expected. Numbers are read with the invariant culture, whatever the machine's locale.
 /// </summary>
 internal static class OptionTypes
 {
@@ -27,7 +27,7 @@ internal static class OptionTypes
             CustomParser = result => ParseInteger(result, name, minimum, maximum) ?? fallback,
         };
 
-    /// <summary>A number without a default of its own: absent means that another option decides.</summary>
+    /// <summary>Makes an option for a whole number that has no default; it is null if not given.</summary>
     public static Option<int?> OptionalInteger(string name, string help, int minimum, int maximum = int.MaxValue) =>
         new(name)
         {
@@ -51,11 +51,12 @@ internal static class OptionTypes
             },
         };
 
+    /// <summary>Makes an option for a number.</summary>
     /// <param name="name">The option.</param>
     /// <param name="help">Its line in the help text.</param>
     /// <param name="fallback">The default.</param>
     /// <param name="accepts">Which finite numbers are valid; NaN and infinities never are.</param>
-    /// <param name="expectation">The same in words.</param>
+    /// <param name="expectation">What is expected, in words.</param>
     public static Option<double> Number(
         string name,
         string help,
@@ -103,13 +104,13 @@ internal static class OptionTypes
         return option;
     }
 
-    /// <summary>Entries, separated by commas, none of them empty.</summary>
+    /// <summary>Makes an option for a list of entries, separated by commas, none of which is empty.</summary>
     /// <param name="name">The option.</param>
     /// <param name="help">Its line in the help text.</param>
-    /// <param name="placeholder">What stands for the entries there.</param>
+    /// <param name="placeholder">The name of the entries in the help text.</param>
     /// <param name="expectation">What is expected, with an example.</param>
     /// <param name="fallback">The default.</param>
-    /// <param name="parse">Takes the entries apart; null: at every comma.</param>
+    /// <param name="parse">Splits the list into entries; null splits it at every comma.</param>
     public static Option<string> List(
         string name,
         string help,
@@ -132,7 +133,7 @@ internal static class OptionTypes
             },
         };
 
-    /// <summary>Layers of a model, all projections unless given.</summary>
+    /// <summary>Makes the option for the target modules, by default all projections.</summary>
     public static Option<string> Targets(string help) =>
         List(
             "--target",
@@ -143,7 +144,7 @@ internal static class OptionTypes
             AdapterTargets.Parse
         );
 
-    /// <summary>The entries of a list, without the spaces around them.</summary>
+    /// <summary>Splits a list at its commas and trims the entries.</summary>
     public static string[] Entries(string list) => list.Split(',', StringSplitOptions.TrimEntries);
 
     public static Option<string?> Path(string name, string help, string placeholder) =>
@@ -221,6 +222,6 @@ internal static class OptionTypes
         return null;
     }
 
-    /// <summary>What stands on the command line; of several, the last.</summary>
+    /// <summary>Returns the value given on the command line; the last one, if there are several.</summary>
     public static string Value(ArgumentResult result) => result.Tokens.Count == 0 ? "" : result.Tokens[^1].Value;
 }

@@ -4,7 +4,10 @@ using Spectral.Cli.Hosting;
 
 namespace Spectral.Cli.Options;
 
-/// <summary>An option that gives single layers a number: expressions on the end of their names, each with its value.</summary>
+/// <summary>
+/// An option that gives single layers a number: regular expressions that match the ends of their names, each with its
+/// number.
+/// </summary>
 internal sealed class PatternOption
 {
     private PatternOption(string name, string help, string shape, Func<string, double?> number) =>
@@ -67,7 +70,7 @@ internal sealed class PatternOption
         if (entries.Any(entry => entry.LastIndexOf('=') < 1 || number(Number(entry)) is null))
             return shape.Replace(",…", " entries, separated by commas");
         return entries.Select(Expression).Distinct().Count() < entries.Length
-            ? "every expression once, for its first entry wins"
+            ? "every expression once, as its first entry counts"
             : null;
     }
 

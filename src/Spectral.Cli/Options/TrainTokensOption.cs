@@ -14,8 +14,8 @@ internal sealed class TrainTokensOption
     public Option<string> Option { get; } =
         OptionTypes.List(
             Name,
-            "Tokens, by id or text, whose rows of the embedding train and are stored beside the adapter (PEFT's "
-                + "trainable_token_indices); a tied head follows.",
+            "Tokens, by id or text, whose embedding rows are trained and stored with the adapter (PEFT's "
+                + "trainable_token_indices); a tied output head shares these rows.",
             "TOKENS",
             "tokens, such as 128000,<tool>"
         );

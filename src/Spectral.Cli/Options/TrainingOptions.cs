@@ -13,58 +13,61 @@ using Spectral.Training.Optim;
 namespace Spectral.Cli.Options;
 
 /// <summary>
-/// The options that all commands which train share: data, steps, optimizer, schedule, logging, output.
+/// The options that all training commands share: data, steps, optimizer, schedule, logging, output.
 /// </summary>
 internal sealed class TrainingOptions
 {
+    /// <summary>What the help text of a command that can resume its runs says of that.</summary>
+    public const string ResumeDetails = "A run that was stopped or killed resumes with --resume.";
+
     public readonly Option<string> Model;
     public readonly Option<string> Data;
     public readonly Option<string> Out;
     public readonly Option<string?> Eval = OptionTypes.Path(
         "--eval",
-        "Held-out records, measured before and after (and every --eval-every steps).",
+        "Held-out records, evaluated before and after training (and every --eval-every steps).",
         "FILE"
     );
     public readonly Option<int?> Steps = OptionTypes.OptionalInteger(
         "--steps",
-        "Optimizer steps, through the same epochs; instead of --epochs.",
+        "Number of optimizer steps; instead of --epochs.",
         1
     );
     public readonly Option<int> Epochs = OptionTypes.Integer(
         "--epochs",
-        "Passes over the data, in each of which every record has its turn once.",
+        "Passes over the data, each of which uses every record once.",
         3,
         1
     );
-    public readonly Option<int> Batch = OptionTypes.Integer("--batch", "Records in a micro-batch.", 8, 1, 65536);
+    public readonly Option<int> Batch = OptionTypes.Integer("--batch", "Records per micro-batch.", 8, 1, 65536);
     public readonly Option<int> Accumulate = OptionTypes.Integer(
         "--accumulate",
-        "Micro-batches in a step; the last step of an epoch has what is left.",
+        "Micro-batches per optimizer step; the last step of an epoch may have fewer.",
         1,
         1,
         65536
     );
     public readonly Option<bool> DropLast = OptionTypes.Flag(
         "--drop-last",
-        "Leave out the last step of an epoch if it has fewer than batch x accumulate records."
+        "Skip the last step of an epoch if it has fewer than batch x accumulate records."
     );
     public readonly Option<int> MaxLength = OptionTypes.Integer(
         "--max-length",
-        "Tokens of a record; longer prompts are cut from the left.",
+        "Maximum number of tokens per record; longer records are cut from the left.",
         512,
         2,
         1 << 20
     );
     public readonly Option<double> LearningRate = OptionTypes.Number(
         "--lr",
-        "Highest learning rate.",
+        "Peak learning rate.",
         2e-4,
         x => x >= 0,
         "a number of at least 0"
     );
     public readonly Option<string> Schedule = OptionTypes.Choice(
         "--schedule",
-        "How the learning rate goes after warm-up.",
+        "Learning rate schedule after warm-up.",
         "cosine",
         "constant",
         "linear",
@@ -72,27 +75,27 @@ internal sealed class TrainingOptions
     );
     public readonly Option<int> Warmup = OptionTypes.Integer(
         "--warmup",
-        "Steps of linear warm-up, of those that there are.",
+        "Steps of linear warm-up, at the start of the run.",
         0,
         0
     );
     public readonly Option<double> WeightDecay = OptionTypes.Number(
         "--weight-decay",
-        "AdamW's decoupled decay.",
+        "AdamW's decoupled weight decay.",
         0.01,
         x => x >= 0,
         "a number of at least 0"
     );
     public readonly Option<double> Beta1 = OptionTypes.Number(
         "--beta1",
-        "AdamW's first decay rate.",
+        "AdamW's decay rate for the first moment.",
         0.9,
         x => x is >= 0 and < 1,
         "a number from 0 to below 1"
     );
     public readonly Option<double> Beta2 = OptionTypes.Number(
         "--beta2",
-        "AdamW's second decay rate.",
+        "AdamW's decay rate for the second moment.",
         0.999,
         x => x is >= 0 and < 1,
         "a number from 0 to below 1"
@@ -106,13 +109,13 @@ internal sealed class TrainingOptions
     );
     public readonly Option<double> GradientClip = OptionTypes.Number(
         "--grad-clip",
-        "Largest global gradient norm; 0 switches clipping off.",
+        "Maximum global gradient norm; 0 turns clipping off.",
         1,
         x => x >= 0,
         "a number of at least 0"
     );
-    public readonly Option<ulong> Seed = OptionTypes.Seed("Seed of everything random.");
-    public readonly Option<bool> NoShuffle = OptionTypes.Flag("--no-shuffle", "Take the records in file order.");
+    public readonly Option<ulong> Seed = OptionTypes.Seed("Random seed.");
+    public readonly Option<bool> NoShuffle = OptionTypes.Flag("--no-shuffle", "Use the records in file order.");
     public readonly Option<bool> Graph = OptionTypes.Flag(
         "--graph",
         "Replay each step as one CUDA graph; every batch is padded to the longest record."
@@ -120,31 +123,31 @@ internal sealed class TrainingOptions
     public readonly Option<int> SaveEvery = OptionTypes.Integer("--save-every", "Steps between checkpoints.", 100, 1);
     public readonly Option<int> LogEvery = OptionTypes.Integer(
         "--log-every",
-        "Steps between lines of progress (train_log.jsonl has every step).",
+        "Steps between progress lines (train_log.jsonl has every step).",
         10,
         1
     );
     public readonly Option<int?> EvalEvery = OptionTypes.OptionalInteger(
         "--eval-every",
-        "Steps between measurements on --eval. [default: only before and after]",
+        "Steps between evaluations on --eval. [default: only before and after training]",
         1
     );
     public readonly Option<int> MaxSkipped = OptionTypes.Integer(
         "--max-skipped",
-        "Steps in a row whose loss or gradient may be not finite before the run gives up; each is "
-            + "counted and changes nothing.",
+        "The run fails after this many steps in a row whose loss or gradient is not finite; such steps are "
+            + "counted and update nothing.",
         5,
         1
     );
     public readonly Option<bool> Resume = OptionTypes.Flag(
         "--resume",
-        "Go on from the last checkpoint in --out, to the same bits as without a break; begin if there is none yet. "
-            + "All other options as before, but for those of reporting and --threads, and --steps or "
-            + "--epochs, which may make the run longer."
+        "Resume from the last checkpoint in --out, bit for bit as if the run had not been interrupted; start a new "
+            + "run if there is none yet. All other options must be as before, except --save-every, --log-every, "
+            + "--max-skipped, --threads and --device; --steps or --epochs may make the run longer."
     );
     public readonly Option<bool> Overwrite = OptionTypes.Flag(
         "--overwrite",
-        "Write into --out even if it has files in it."
+        "Write into --out even if it is not empty."
     );
     public readonly DeviceOptions Device = new();
 
@@ -157,10 +160,10 @@ internal sealed class TrainingOptions
 
     public Option[] Inputs => [Model, Data, Eval, Out];
 
-    /// <summary>Those of a single run, which keeps checkpoints and reports its steps.</summary>
+    /// <summary>The settings of a single run, which writes checkpoints and reports its steps.</summary>
     public Option[] Settings => [.. Common, SaveEvery, LogEvery, Resume];
 
-    /// <summary>Those of any number of runs.</summary>
+    /// <summary>The settings of one run or several.</summary>
     public Option[] Common =>
         [
             Steps,
@@ -186,8 +189,8 @@ internal sealed class TrainingOptions
             .. Device.WithTuning,
         ];
 
-    /// <summary>What the options mean to the trainer.</summary>
-    /// <exception cref="InputException">Options that exclude each other were given.</exception>
+    /// <summary>Reads the options of the trainer.</summary>
+    /// <exception cref="InputException">Options that exclude each other are given.</exception>
     public TrainerOptions Read(CommandContext context)
     {
         if (context.IsGiven(Steps) && context.IsGiven(Epochs))
@@ -202,7 +205,7 @@ internal sealed class TrainingOptions
         if (context.Get(Resume) && context.Get(Overwrite))
             throw new InputException("--resume --overwrite: expected one of the two");
         int batch = context.Get(Batch);
-        // The same step in smaller pieces comes first: it changes no result beyond rounding.
+        // Smaller micro-batches come first, as they change results only by rounding.
         if (batch > 1)
             context.SavesMemory.Add($"--batch {batch - batch / 2} --accumulate {2 * context.Get(Accumulate)}");
         if (context.Get(MaxLength) > 2)
@@ -244,21 +247,21 @@ internal sealed class TrainingOptions
         return new RunRecords(training, evaluation, settings.StepsFor(training.Length));
     }
 
-    /// <summary>The folder to write to: with files in it only to overwrite or to go on.</summary>
+    /// <summary>Returns the folder to write to, which may have files in it only with --overwrite or --resume.</summary>
     /// <exception cref="InputException">The folder may not be written to.</exception>
     public OutputFolder Output(CommandContext context, params ReadOnlySpan<string?> inputs) =>
         new(context.Get(Out), context.Get(Overwrite) || context.Get(Resume), inputs);
 
-    /// <summary>Claims the folder of a run, finds the checkpoint to go on from, and opens the device.</summary>
+    /// <summary>Claims the folder of a run, opens the checkpoint to resume from, and opens the device.</summary>
     /// <param name="context">The command line.</param>
     /// <param name="command">The command.</param>
     /// <param name="output">The folder.</param>
     /// <param name="steps">How many steps the run has.</param>
-    /// <param name="inputs">Those of the command's options that name a file or folder to read.</param>
-    /// <returns>The run, which the caller disposes; null where it has ended before, and its result was shown.</returns>
-    /// <exception cref="InputException">
-    /// The checkpoint is damaged, or of another run than the command line describes.
-    /// </exception>
+    /// <param name="inputs">The options of the command that name a file or folder to read.</param>
+    /// <returns>The run, which the caller disposes; null if the run is already done, after printing its
+    /// result.</returns>
+    /// <exception cref="InputException">The checkpoint is damaged, or belongs to another run than the one that the
+    /// command line describes.</exception>
     public StartedRun? Start(
         CommandContext context,
         Command command,
@@ -308,7 +311,7 @@ internal sealed class TrainingOptions
         }
     }
 
-    /// <summary>Rows of the report's table of settings.</summary>
+    /// <summary>Returns the rows of the report's table of settings.</summary>
     public IReadOnlyList<(string Name, string Value)> Describe(
         CommandContext context,
         CausalLanguageModel model,

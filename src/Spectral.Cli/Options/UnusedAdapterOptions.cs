@@ -5,7 +5,7 @@ using Spectral.Training.IO;
 
 namespace Spectral.Cli.Options;
 
-/// <summary>Refuses options that no method of the command line has a use for.</summary>
+/// <summary>Refuses options that none of the methods on the command line uses.</summary>
 internal static class UnusedAdapterOptions
 {
     /// <summary>Checks that every option given for new adapters changes something in at least one of them.</summary>
@@ -20,15 +20,19 @@ internal static class UnusedAdapterOptions
         Require(adapter.RankPattern.Option, nameof(AdapterOptions.Rank), "has no rank");
         Require(adapter.Alpha, nameof(AdapterOptions.Alpha), "has no scale");
         Require(adapter.AlphaPattern.Option, nameof(AdapterOptions.Alpha), "has no scale");
-        Require(adapter.RankStabilized, nameof(AdapterOptions.RankStabilized), "has no scale of that kind");
+        Require(adapter.RankStabilized, nameof(AdapterOptions.RankStabilized), "has no scale alpha/rank");
         Require(adapter.TopK, nameof(AdapterOptions.TopK), "rescales no singular values");
-        Require(adapter.Dropout, nameof(AdapterOptions.Dropout), "has no input to drop");
-        Require(adapter.LearningRateRatio, nameof(AdapterOptions.LearningRateRatio), "has no factors of two rates");
-        Require(adapter.Svd, nameof(AdapterOptions.Svd), "has no choice of an SVD");
+        Require(adapter.Dropout, nameof(AdapterOptions.Dropout), "has no dropout");
+        Require(
+            adapter.LearningRateRatio,
+            nameof(AdapterOptions.LearningRateRatio),
+            "has no factors with two learning rates"
+        );
+        Require(adapter.Svd, nameof(AdapterOptions.Svd), "offers no choice of SVD");
         if (context.Get(adapter.Bias) != BiasNames.None)
             Require(adapter.Bias, nameof(AdapterOptions.Bias), "has no layer with a bias in this model");
         if (context.IsGiven(adapter.CalibrationRecords) && !methods.Any(facts => facts.Method.StartsFromData))
-            throw Unused(adapter.CalibrationRecords, "starts from no data");
+            throw Unused(adapter.CalibrationRecords, "does not start from data");
 
         void Require(Option option, string name, string reason)
         {

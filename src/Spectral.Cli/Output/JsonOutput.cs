@@ -4,6 +4,7 @@ using System.Text.Json.Nodes;
 
 namespace Spectral.Cli.Output;
 
+/// <summary>Makes and prints the JSON that commands write.</summary>
 internal static class JsonOutput
 {
     private static readonly JsonWriterOptions Readable = new()
@@ -12,7 +13,7 @@ internal static class JsonOutput
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
     };
 
-    /// <summary>JSON has no NaN and no infinity: they become null.</summary>
+    /// <summary>Returns a number as JSON; NaN and infinities, which JSON does not have, become null.</summary>
     public static JsonNode? Number(double? value) =>
         value is { } number && double.IsFinite(number) ? JsonValue.Create(number) : null;
 
@@ -22,7 +23,7 @@ internal static class JsonOutput
     public static JsonArray Array(IEnumerable<string> values) =>
         new([.. values.Select(value => (JsonNode)JsonValue.Create(value))]);
 
-    /// <summary>Writes UTF-8 whatever the console's encoding is, in one piece.</summary>
+    /// <summary>Prints an object on stdout at once, as UTF-8 whatever the console's encoding.</summary>
     public static void Print(JsonObject result)
     {
         using var buffer = new MemoryStream();
@@ -31,7 +32,7 @@ internal static class JsonOutput
         buffer.WriteTo(output);
     }
 
-    /// <summary>The same text for a file.</summary>
+    /// <summary>Writes an object to a stream, as <see cref="Print"/> does on stdout.</summary>
     public static void Write(JsonObject result, Stream output)
     {
         using (var writer = new Utf8JsonWriter(output, Readable))

@@ -5,17 +5,18 @@ using Spectral.Training.IO;
 namespace Spectral.Cli.Output;
 
 /// <summary>
-/// Keeps other processes from writing where this one writes: a file that the system locks while it is open, so that the
-/// lock ends with the process, however that ends. What a killed process leaves of it holds nothing and is taken over.
-/// Taking it also shows that the folder can be written to, before any work is put into what shall go there.
+/// Keeps other processes from writing where this one writes. The claim is a lock file that the system locks while it is
+/// open, so that the lock ends with the process, however that ends. The file that a killed process leaves is unlocked,
+/// and the next process takes it over. Taking the lock also shows, before any work is done, that the folder can be
+/// written to.
 /// </summary>
 internal sealed class OutputClaim : IDisposable
 {
-    // EWOULDBLOCK of Linux and of macOS, ERROR_SHARING_VIOLATION of Windows: no exception type tells a lock from other
+    // EWOULDBLOCK on Linux and on macOS, ERROR_SHARING_VIOLATION on Windows. No exception type tells a lock from other
     // failures.
     private static readonly int[] LockedCodes = [11, 35, unchecked((int)0x80070020)];
     private static readonly byte[] Explanation = Encoding.ASCII.GetBytes(
-        "Held open by the spectral process that writes here. Without such a process it means nothing.\n"
+        "The spectral process that writes here holds this file open. Without such a process it has no effect.\n"
     );
 
     private readonly List<string> _created;
@@ -25,10 +26,10 @@ internal sealed class OutputClaim : IDisposable
     private OutputClaim(string path, FileStream file, List<string> created) =>
         (_path, _file, _created) = (path, file, created);
 
-    /// <summary>Whether the folder that holds the lock file was made for it.</summary>
+    /// <summary>Whether the folder of the lock file was created with it.</summary>
     public bool MadeFolder => _created.Count > 0 && _created[^1] == Path.GetDirectoryName(_path);
 
-    /// <summary>Makes the folders that are missing, and takes the lock.</summary>
+    /// <summary>Creates the folders that are missing, and takes the lock.</summary>
     /// <param name="given">The option as it was given, for messages.</param>
     /// <param name="path">The lock file.</param>
     /// <exception cref="InputException">Another process holds the lock, or the folder cannot be written to.</exception>
@@ -60,8 +61,8 @@ internal sealed class OutputClaim : IDisposable
         }
     }
 
-    /// <summary>Refuses what another process holds at this moment.</summary>
-    /// <exception cref="InputException">One does.</exception>
+    /// <summary>Checks that no other process holds the lock at this moment.</summary>
+    /// <exception cref="InputException">Another process holds the lock.</exception>
     public static void RequireFree(string given, string path)
     {
         try
@@ -75,17 +76,17 @@ internal sealed class OutputClaim : IDisposable
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            // Gone in between, or not ours to read: taking the lock tells.
+            // The file is gone, or this user may not read it. Taking the lock will tell.
         }
     }
 
-    /// <summary>Removes the lock file, and the folders made for it that are empty.</summary>
+    /// <summary>Removes the lock file, and the folders created for it that are empty.</summary>
     public void Dispose()
     {
         if (_file is null)
             return;
-        // While it is still locked: once it is free, the name may belong to another process. Windows lets nobody remove
-        // an open file.
+        // The file is removed while it is still locked, as another process may take it over once it is unlocked.
+        // Windows does not remove open files.
         if (!OperatingSystem.IsWindows())
             TryDelete(_path);
         _file.Dispose();
@@ -117,7 +118,7 @@ internal sealed class OutputClaim : IDisposable
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            // Something is in it now: it stays, and with it those above.
+            // A folder that is not empty now stays, and so do those above it.
         }
     }
 
@@ -129,15 +130,14 @@ internal sealed class OutputClaim : IDisposable
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            // Unlocked it means nothing.
+            // An unlocked lock file has no effect.
         }
     }
 
     private static bool IsLock(Exception error) => LockedCodes.Contains(error.HResult);
 
     /// <summary>
-    /// Whether the process that had the lock removed the file after this one had opened it: such a lock excludes
-    /// nobody.
+    /// Returns whether another process removed the file after this one had opened it; such a lock would exclude nobody.
     /// </summary>
     private static bool IsRemoved(FileStream file) =>
         OperatingSystem.IsLinux()
@@ -148,12 +148,12 @@ internal sealed class OutputClaim : IDisposable
 
     private static InputException InUse(string given, string path, Exception error) =>
         new(
-            $"{given}: {Holder(path) ?? "another process"} is writing to it; expected a place that no "
-                + "other run writes to",
+            $"{given}: {Holder(path) ?? "another process"} is writing to it; expected a path that no "
+                + "other process writes to",
             error
         );
 
-    /// <summary>The process that has the file open, as far as the system tells.</summary>
+    /// <summary>Returns the process that has the file open; null if the system does not tell.</summary>
     private static string? Holder(string path)
     {
         if (!OperatingSystem.IsLinux())
@@ -177,7 +177,7 @@ internal sealed class OutputClaim : IDisposable
             }
             catch (Exception error) when (error is IOException or UnauthorizedAccessException)
             {
-                // Ended in between, or another user's.
+                // The process has ended, or belongs to another user.
             }
         }
         return null;

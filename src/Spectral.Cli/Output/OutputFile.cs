@@ -3,19 +3,19 @@ using Spectral.Training.IO;
 namespace Spectral.Cli.Output;
 
 /// <summary>
-/// What --out, or an option like it, names when the result is one file: absent or empty, unless --overwrite; written by
-/// one process at a time.
+/// The file that --out or a similar option names. It must be absent or empty, unless --overwrite is given, and one
+/// process at a time writes it.
 /// </summary>
 internal sealed class OutputFile : IDisposable
 {
     private readonly string _given;
     private OutputClaim? _claim;
 
-    /// <summary>Checks the rules; creates nothing.</summary>
-    /// <param name="option">The option that names it, such as --out.</param>
+    /// <summary>Checks that the file may be written, and creates nothing.</summary>
+    /// <param name="option">The option that names the file, such as --out.</param>
     /// <param name="path">What the option names.</param>
-    /// <param name="overwrite">Whether a file that is there may be replaced.</param>
-    /// <param name="inputs">What the command reads: none of it may be written to.</param>
+    /// <param name="overwrite">Whether an existing file may be replaced.</param>
+    /// <param name="inputs">The files and folders that the command reads; none of them may be the output.</param>
     /// <exception cref="InputException">The file may not be written.</exception>
     public OutputFile(string option, string path, bool overwrite, params ReadOnlySpan<string?> inputs)
     {
@@ -31,8 +31,8 @@ internal sealed class OutputFile : IDisposable
     public string FullPath { get; }
 
     /// <summary>
-    /// Makes the folders on the way and keeps other processes out: to be called when all inputs are found good, before
-    /// the work.
+    /// Creates the folders above the file and locks it for this process. To be called after all inputs are checked,
+    /// before the work.
     /// </summary>
     /// <exception cref="InputException">Another process writes the file, or its folder cannot be written
     /// to.</exception>

@@ -3,7 +3,8 @@ using Spectral.Training.IO;
 namespace Spectral.Cli.Output;
 
 /// <summary>
-/// What --out names: absent or an empty folder, unless --overwrite; written by one process at a time.
+/// The folder that --out names. It must be absent or empty, unless --overwrite is given, and one process at a time
+/// writes to it.
 /// </summary>
 internal sealed class OutputFolder : IDisposable
 {
@@ -15,10 +16,10 @@ internal sealed class OutputFolder : IDisposable
     private readonly bool _overwrite;
     private OutputClaim? _claim;
 
-    /// <summary>Checks the rules; creates nothing.</summary>
+    /// <summary>Checks that the folder may be written to, and creates nothing.</summary>
     /// <param name="path">What --out names.</param>
-    /// <param name="overwrite">Whether a folder with files in it is welcome.</param>
-    /// <param name="inputs">Folders the command reads: none of them may be written to.</param>
+    /// <param name="overwrite">Whether the folder may have files in it.</param>
+    /// <param name="inputs">The folders that the command reads; none of them may be the output.</param>
     /// <exception cref="InputException">The folder may not be written to.</exception>
     public OutputFolder(string path, bool overwrite, params ReadOnlySpan<string?> inputs)
     {
@@ -33,15 +34,15 @@ internal sealed class OutputFolder : IDisposable
 
     public string FullPath { get; }
 
-    /// <summary>Whether nothing was in the folder before.</summary>
+    /// <summary>Whether the folder was absent or empty before.</summary>
     public bool WasEmpty { get; private set; }
 
     private string LockFile => Path.Combine(FullPath, LockName);
 
     /// <summary>
-    /// Makes the folder and keeps other processes out: to be called when all inputs are found good, before the work.
+    /// Creates the folder and locks it for this process. To be called after all inputs are checked, before the work.
     /// </summary>
-    /// <exception cref="InputException">Another process writes there, or it cannot be written to.</exception>
+    /// <exception cref="InputException">Another process writes to the folder, or it cannot be written to.</exception>
     public void Claim()
     {
         _claim = OutputClaim.Take(_given, LockFile);
@@ -49,8 +50,8 @@ internal sealed class OutputFolder : IDisposable
     }
 
     /// <summary>
-    /// Lets <paramref name="write"/> fill a folder that then takes this one's place, so that the result exists whole or
-    /// not at all. In a folder that was there before, files take the place of single ones.
+    /// Has <paramref name="write"/> fill a temporary folder, which is then renamed to this one, so that the result
+    /// exists whole or not at all. If the folder existed before, files are replaced one by one.
     /// </summary>
     public void Fill(Action<string> write)
     {
@@ -82,7 +83,7 @@ internal sealed class OutputFolder : IDisposable
         }
     }
 
-    /// <summary>Removes all that was written to a folder in which nothing was before.</summary>
+    /// <summary>Removes everything from the folder, which was absent or empty before.</summary>
     public void Clear()
     {
         foreach (string entry in Contents())
@@ -94,7 +95,7 @@ internal sealed class OutputFolder : IDisposable
         }
     }
 
-    /// <summary>Lets other processes in, and removes the folder if it was made here and is empty.</summary>
+    /// <summary>Unlocks the folder, and removes it if it was created here and is empty.</summary>
     public void Dispose() => _claim?.Dispose();
 
     private IEnumerable<string> Contents() =>
@@ -132,8 +133,8 @@ internal sealed class OutputFolder : IDisposable
     }
 
     /// <summary>
-    /// Puts each new file over the old one. Old weights that the new result does not replace would contradict it
-    /// (shards beside a single file) and go; whatever else lies there stays.
+    /// Replaces old files by new ones of the same name. Old weights without a new file, such as shards where the result
+    /// is a single file, would contradict the result and are removed; all other files stay.
     /// </summary>
     private void ReplaceFiles(string staging)
     {

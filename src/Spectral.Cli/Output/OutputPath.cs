@@ -3,17 +3,18 @@ using Spectral.Training.IO;
 namespace Spectral.Cli.Output;
 
 /// <summary>
-/// Where an option such as --out leads, before anything is created. Messages begin with the option as it was given.
+/// Resolves and checks the path of an option such as --out, before anything is created. Messages begin with the option
+/// as it was given.
 /// </summary>
 internal static class OutputPath
 {
-    /// <summary>The full path, a link at its end followed.</summary>
-    /// <exception cref="InputException">It leads through a file, through a link to nowhere, or to where no files are
-    /// kept.</exception>
+    /// <summary>Returns the full path; if it is a symbolic link, that of its target.</summary>
+    /// <exception cref="InputException">A part of the path is a file or a link without a target, or the path is not on
+    /// a disk.</exception>
     public static string Resolve(string given, string path)
     {
         string full = Follow(given, Path.TrimEndingDirectorySeparator(Path.GetFullPath(path)));
-        // A result is renamed into place: on a device that would replace the device.
+        // A result is renamed to its path, which would replace a device.
         if (
             full.StartsWith("/dev/", StringComparison.Ordinal)
             && !full.StartsWith("/dev/shm/", StringComparison.Ordinal)
@@ -34,7 +35,7 @@ internal static class OutputPath
     }
 
     /// <summary>Refuses a path that the command reads.</summary>
-    /// <exception cref="InputException">It is one of the inputs.</exception>
+    /// <exception cref="InputException">The path is one of the inputs, or a file of a model that is read.</exception>
     public static void RequireNoInput(string given, string full, string wanted, ReadOnlySpan<string?> inputs)
     {
         foreach (string? input in inputs)
@@ -42,7 +43,7 @@ internal static class OutputPath
             if (input is null)
                 continue;
             string read = Follow(given, Path.TrimEndingDirectorySeparator(Path.GetFullPath(input)), orStay: true);
-            // A page or a table may lie beside a model; what the model is made of may not be replaced by one.
+            // A page or a table may be written to the folder of a model, but may not replace one of the model's files.
             bool isPart =
                 Path.GetDirectoryName(full) == read
                 && Path.GetExtension(full) is ".safetensors" or ".json"
@@ -75,7 +76,7 @@ internal static class OutputPath
         return orStay
             ? path
             : throw new InputException(
-                $"{given}: {path} is a symbolic link to {link}, which leads nowhere; expected one to a "
+                $"{given}: {path} is a symbolic link to {link}, which leads nowhere; expected a link to a "
                     + "folder that exists"
             );
     }

@@ -9,27 +9,27 @@ using Spectral.Cli.Output;
 namespace Spectral.Cli.Reports;
 
 /// <summary>
-/// A field of a table: what it says, what it is sorted by if that is a number (NaN: last either way), and whether it
-/// stands out.
+/// A field of a table: its text, the number that the table is sorted by (NaN comes last in both orders; null: sort by
+/// the text), and whether it is the best of its column.
 /// </summary>
 internal readonly record struct PageCell(string Text, double? Value = null, bool IsBest = false);
 
 /// <summary>
-/// The page that reports are written on: one file that fetches nothing. Words and tables are there without the script;
-/// the script draws the charts from the data that the page holds. Every text given is escaped.
+/// Builds the HTML page of a report: one file that loads nothing else. Text and tables are plain HTML; a script in the
+/// page draws the charts from data in the page. Every text given is escaped.
 /// </summary>
 internal sealed class HtmlPage
 {
-    // The default encoder leaves no <, >, & or line separator in a string, so no text can end the element that holds
-    // it.
+    // The default encoder escapes <, >, & and line separators, so that no text can end the element that holds it.
     private static readonly JsonSerializerOptions Compact = new() { Encoder = JavaScriptEncoder.Default };
 
     private readonly StringBuilder _page = new();
     private readonly JsonArray _charts = [];
     private readonly JsonObject _data = [];
 
+    /// <summary>Begins a page.</summary>
     /// <param name="title">The heading.</param>
-    /// <param name="summary">A line below it.</param>
+    /// <param name="summary">A paragraph below the heading.</param>
     public HtmlPage(string title, string summary)
     {
         _page.Append(
@@ -57,17 +57,17 @@ internal sealed class HtmlPage
 
     public void Paragraph(string text) => _page.Append($"<p>{Escape(text)}</p>\n");
 
-    /// <summary>A sentence that the page is about.</summary>
+    /// <summary>Adds a sentence that states a result.</summary>
     public void Finding(string text) => _page.Append($"<p class=\"finding\">{Escape(text)}</p>\n");
 
-    /// <summary>A place for the charts and the table of an analysis, made by the script.</summary>
+    /// <summary>Adds the charts and the table of an analysis, which the script makes.</summary>
     public void Spectra(JsonNode analysis)
     {
         _page.Append("<div data-spectra></div>\n");
         _data["spectra"] = analysis;
     }
 
-    /// <summary>A place for a chart, drawn by the script.</summary>
+    /// <summary>Adds a chart, which the script draws.</summary>
     public void Chart(JsonObject chart)
     {
         _page.Append($"<figure data-chart=\"{Escape((string)chart["id"]!)}\"></figure>\n");
@@ -75,8 +75,8 @@ internal sealed class HtmlPage
     }
 
     /// <summary>
-    /// A place for boxes that show and hide what charts have in common, by name: a name's place in the list is its slot
-    /// of colour.
+    /// Adds a box for each name, which shows and hides its series in all charts. The index of a name is that of its
+    /// colour.
     /// </summary>
     public void Chooser(IEnumerable<string> names)
     {
@@ -84,7 +84,7 @@ internal sealed class HtmlPage
         _data["names"] = JsonOutput.Array(names);
     }
 
-    /// <summary>Rows of a name and a value.</summary>
+    /// <summary>Adds a table of settings, with a name and a value in each row.</summary>
     public void Settings(IEnumerable<(string Name, string Value)> rows)
     {
         _page.Append("<h2>Settings</h2>\n<table>\n");
@@ -93,11 +93,11 @@ internal sealed class HtmlPage
         _page.Append("</table>\n");
     }
 
-    /// <summary>A table whose first column names the rows and whose others are figures.</summary>
-    /// <param name="label">What it holds, for those who hear it.</param>
-    /// <param name="columns">The heads.</param>
+    /// <summary>Adds a table whose first column names the rows and whose other columns are figures.</summary>
+    /// <param name="label">The name of the table for screen readers.</param>
+    /// <param name="columns">The column heads.</param>
     /// <param name="rows">As many fields each as there are heads.</param>
-    /// <param name="sortable">Whether the script lets readers sort it.</param>
+    /// <param name="sortable">Whether readers can sort the table.</param>
     public void Table(string label, IReadOnlyList<string> columns, IReadOnlyList<PageCell[]> rows, bool sortable)
     {
         _page.Append(
@@ -122,7 +122,7 @@ internal sealed class HtmlPage
         _page.Append("</tbody>\n</table>\n</div>\n");
     }
 
-    /// <summary>The whole page.</summary>
+    /// <summary>Returns the whole page as HTML.</summary>
     public string Render() =>
         $"{_page}<script type=\"application/json\" id=\"data\">{_data.ToJsonString(Compact)}</script>\n"
         + $"<script>{PageAssets.Script}</script>\n</body>\n</html>\n";
@@ -134,6 +134,6 @@ internal sealed class HtmlPage
             ? $" data-value=\"{(double.IsFinite(value) ? value.ToString("R", CultureInfo.InvariantCulture) : "")}\""
             : "";
 
-    /// <summary>Long names of options and kernels may break after an underscore, not anywhere.</summary>
+    /// <summary>Escapes a name and lets it break after underscores only.</summary>
     private static string Breakable(string name) => Escape(name).Replace("_", "_<wbr>");
 }

@@ -6,33 +6,34 @@ namespace Spectral.Cli.Reports;
 public readonly record struct BeforeAfter(string Name, string Before, string After);
 
 /// <summary>
-/// The page that `finetune` and `pretrain` leave behind: what the run gained, its loss curve and its settings.
+/// The page that <c>finetune</c> and <c>pretrain</c> write: results before and after training, the loss curve and the
+/// settings.
 /// </summary>
 public sealed class HtmlReport
 {
-    // Two measurements, before and after, are no course: a line between them would be read as one.
+    // A line between only two evaluations, before and after training, would look like a measured curve.
     private const int FewestForALine = 3;
     private const int MostPoints = 600;
 
     /// <summary>The heading.</summary>
     public required string Title { get; init; }
 
-    /// <summary>A line below the heading.</summary>
+    /// <summary>A paragraph below the heading.</summary>
     public required string Summary { get; init; }
 
-    /// <summary>What the run gained.</summary>
+    /// <summary>Results before and after training.</summary>
     public IReadOnlyList<BeforeAfter> Numbers { get; init; } = [];
 
-    /// <summary>Options and facts of the run.</summary>
+    /// <summary>The options and facts of the run, as rows of a table.</summary>
     public IReadOnlyList<(string Name, string Value)> Settings { get; init; } = [];
 
-    /// <summary>Loss of each step.</summary>
+    /// <summary>The training loss of each step.</summary>
     public IReadOnlyList<LossPoint> Training { get; init; } = [];
 
-    /// <summary>Loss on held-out records.</summary>
+    /// <summary>The loss on held-out records, by step.</summary>
     public IReadOnlyList<LossPoint> Evaluation { get; init; } = [];
 
-    /// <summary>The whole page. Every text given is escaped.</summary>
+    /// <summary>Returns the whole page as HTML. Every text given is escaped.</summary>
     public string Render()
     {
         var page = new HtmlPage(Title, Summary);
@@ -58,7 +59,7 @@ public sealed class HtmlReport
         var chart = new CurvesChart(
             "loss",
             "Loss by step",
-            "Mean cross-entropy per token: each step, and a running mean over a fifteenth of the run.",
+            "Mean cross-entropy per token, for each step and as a running mean over a fifteenth of the run.",
             "step",
             "loss"
         );

@@ -1,13 +1,13 @@
 namespace Spectral.Cli.Reports;
 
-/// <summary>What is done to a loss curve before it is drawn.</summary>
+/// <summary>Prepares loss curves for drawing.</summary>
 internal static class LossCurve
 {
-    /// <summary>The points that can be drawn.</summary>
+    /// <summary>Returns the points whose loss is finite.</summary>
     public static LossPoint[] Finite(IEnumerable<LossPoint> points) =>
         [.. points.Where(point => double.IsFinite(point.Loss))];
 
-    /// <summary>Means of equal runs of steps: a long run would otherwise make a picture of megabytes.</summary>
+    /// <summary>Averages groups of successive points, so that the chart of a long run stays small.</summary>
     public static LossPoint[] Thin(LossPoint[] points, int most)
     {
         if (points.Length <= most)
@@ -17,8 +17,8 @@ internal static class LossCurve
     }
 
     /// <summary>
-    /// Mean over a window of about a fifteenth of the curve, centred so that it does not lag, narrower towards the
-    /// ends.
+    /// Averages each point over a window of about a fifteenth of the curve. The window is centred, so that the result
+    /// does not lag, and narrower towards the ends.
     /// </summary>
     public static LossPoint[] Smooth(LossPoint[] points)
     {

@@ -4,19 +4,18 @@ using System.Text;
 namespace Spectral.Cli.Reports;
 
 /// <summary>
-/// The script and the style that every page carries, made of <c>Reports/web</c> when the command is built.
+/// The script and the style sheet of every page, which the build makes from <c>Reports/web</c>.
 /// </summary>
 internal static class PageAssets
 {
-    /// <summary>The script; it holds no <c>&lt;/script</c>.</summary>
+    /// <summary>The script; it does not contain <c>&lt;/script</c>.</summary>
     public static string Script { get; } = Read("report.js");
 
     public static string Style { get; } = Read("report-style.css");
 
     /// <summary>
-    /// What a browser lets a page do: run this script and no other, whatever text the page holds, and fetch nothing.
-    /// Styles are free:
-    /// drawings set theirs.
+    /// The content security policy of a page: a browser runs this script and no other, whatever text the page contains,
+    /// and loads nothing. Inline styles are allowed, as the charts set them.
     /// </summary>
     public static string Policy { get; } =
         "default-src 'none'; script-src "

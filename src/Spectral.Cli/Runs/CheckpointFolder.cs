@@ -4,10 +4,11 @@ using Spectral.Training.IO;
 namespace Spectral.Cli.Runs;
 
 /// <summary>
-/// <c>trainer_state/</c> in an output folder. A checkpoint is the trainer's state together with the files that others
-/// read, such as the adapter: these are written to a folder here, then the state replaces the older one by a rename,
-/// which is the moment that counts, then the files are moved up to where they belong. Ended before that moment, a
-/// process leaves the old checkpoint as it was; ended after it, <see cref="Recover"/> moves the rest.
+/// Writes checkpoints into <c>trainer_state/</c> of an output folder. A checkpoint is the trainer's state and the files
+/// that others read, such as the adapter. First the files are written to a staging folder in <c>trainer_state/</c>,
+/// then the new state replaces the old one by a rename, then the files are moved to the output folder. A process that
+/// ends before the rename leaves the old checkpoint as it was; after one that ends later, <see cref="Recover"/> moves
+/// the remaining files.
 /// </summary>
 internal sealed class CheckpointFolder(string output)
 {
@@ -15,28 +16,28 @@ internal sealed class CheckpointFolder(string output)
     private const string StateFile = "checkpoint.safetensors";
     private const string StagingPrefix = "files-";
 
-    // A folder with weights of one kind and a config of another would be read as something that never was.
+    // Weights must never lie beside a config that they do not belong to: a reader would take them for another adapter.
     private static readonly string[] Configs = ["adapter_config.json", "config.json"];
 
     private readonly string _folder = Path.Combine(output, Name);
 
-    /// <summary>The trainer's state, the checkpoint that counts.</summary>
+    /// <summary>The path of the trainer's state.</summary>
     public string State => Path.Combine(_folder, StateFile);
 
     /// <summary>
-    /// Whether everything in the output folder is what a run leaves that ended before its first checkpoint.
+    /// Whether the output folder holds only what a run leaves that ended before its first checkpoint.
     /// </summary>
     public bool HoldsNothing =>
         Directory
             .EnumerateFileSystemEntries(output)
             .All(path => Path.GetFileName(path) is Name or TrainingRun.LogName or OutputFolder.LockName);
 
-    /// <summary>Whether a name that a state gives is one of a folder of files, and leads nowhere else.</summary>
+    /// <summary>Returns whether a name in a state is that of a staging folder, and not a path to elsewhere.</summary>
     public static bool IsStaging(string name) =>
         name.StartsWith(StagingPrefix, StringComparison.Ordinal)
         && name.Skip(StagingPrefix.Length).All(char.IsAsciiHexDigitLower);
 
-    /// <summary>Makes the folder for a new run; what an older one left in it goes.</summary>
+    /// <summary>Makes the folder for a new run, and removes what an older run left in it.</summary>
     public void Clear()
     {
         if (Directory.Exists(_folder))
@@ -46,10 +47,10 @@ internal sealed class CheckpointFolder(string output)
         DirectorySync.Flush(Path.GetDirectoryName(output)!);
     }
 
-    /// <summary>Writes a checkpoint; if it fails the one before stays.</summary>
-    /// <param name="writeFiles">Fills a folder with the files for others, each brought to the disk.</param>
-    /// <param name="writeState">Writes the state to a path, atomically, with the name of that folder among its
-    /// notes.</param>
+    /// <summary>Writes a checkpoint; if that fails, the previous one stays.</summary>
+    /// <param name="writeFiles">Writes the files for others into a folder and flushes each to the disk.</param>
+    /// <param name="writeState">Writes the state to a path, atomically; its notes contain the name of the staging
+    /// folder, the second argument.</param>
     public void Write(Action<string> writeFiles, Action<string, string> writeState)
     {
         string name = $"{StagingPrefix}{Guid.NewGuid():N}";
@@ -65,13 +66,13 @@ internal sealed class CheckpointFolder(string output)
             Directory.Delete(staging, recursive: true);
             throw;
         }
-        // From here on the files may belong to a state that counts: if it fails, whoever resumes finds out.
+        // From here on the staged files may belong to the new state, so they stay even if this fails: resuming decides.
         writeState(State, name);
         Publish(staging);
     }
 
-    /// <summary>Ends what a process that was killed left half done.</summary>
-    /// <param name="staged">The folder of files that belong to the state.</param>
+    /// <summary>Completes a checkpoint that a killed process left incomplete.</summary>
+    /// <param name="staged">The name of the staging folder that belongs to the state.</param>
     public void Recover(string staged)
     {
         string finished = Path.Combine(_folder, staged);

@@ -5,12 +5,12 @@ using Spectral.Cli.Hosting;
 namespace Spectral.Cli.Runs;
 
 /// <summary>
-/// What a run's bits depend on besides the device: its options and the contents of the files it reads.
+/// What the results of a run depend on besides the device: its options and the contents of the files it reads.
 /// </summary>
 internal sealed class RunIdentity
 {
-    // The values of these change how often a run reports, how fast it goes or when it gives up, and no bit of it;
-    // --dtype is kept as what it came to.
+    // These options change how often a run reports, how fast it is or when it fails, but no bit of its results. --dtype
+    // is compared as the type that was chosen.
     private static readonly string[] Free =
     [
         "--out",
@@ -25,7 +25,7 @@ internal sealed class RunIdentity
         "--dtype",
     ];
 
-    /// <summary>Those that say how long a run is: one that is given may make it longer.</summary>
+    /// <summary>The options for the length of a run, which may become longer when it resumes.</summary>
     public static readonly string[] Lengths = ["--steps", "--epochs"];
 
     private static readonly string[] ModelFiles =
@@ -38,8 +38,8 @@ internal sealed class RunIdentity
         "*.safetensors.index.json",
     ];
 
-    // Once not among the files that count: where they are absent that is written down too, to tell it from a state of
-    // that time.
+    // Earlier versions did not compare these files. So their absence is recorded too, to tell it from a state that an
+    // earlier version wrote.
     private static readonly string[] TokenFiles =
     [
         "tokenizer_config.json",
@@ -47,15 +47,16 @@ internal sealed class RunIdentity
         "added_tokens.json",
     ];
 
-    /// <summary>Variables that force how ops are computed.</summary>
+    /// <summary>The environment variables that force variants of ops.</summary>
     private static readonly string[] Forcing = ["SPECTRAL_LOWRANK", "SPECTRAL_LOWRANK_PASSES", "SPECTRAL_ATTENTION"];
 
     private readonly Task<IReadOnlyDictionary<string, string>> _files;
 
+    /// <summary>Reads the options, and starts to hash the files.</summary>
     /// <param name="context">The command line.</param>
     /// <param name="command">The command.</param>
-    /// <param name="inputs">Those of its options that name a file or folder to read: their contents count, wherever
-    /// they are.</param>
+    /// <param name="inputs">The options that name a file or folder to read; they are compared by contents, not by
+    /// path.</param>
     public RunIdentity(CommandContext context, Command command, params ReadOnlySpan<Option> inputs)
     {
         string[] names = [.. inputs.ToArray().Select(option => option.Name)];
@@ -74,27 +75,27 @@ internal sealed class RunIdentity
                 .Select(option => (option.Name, Path: context.Text(option)))
                 .Where(input => input.Path.Length > 0),
         ];
-        // Gigabytes, perhaps: read beside the work, and waited for where they are compared or written down.
+        // The files may have gigabytes, so they are hashed in the background. Files waits for the digests.
         _files = Task.Run(() => Digests(read));
     }
 
-    /// <summary>Values by option.</summary>
+    /// <summary>The values of the options, by name.</summary>
     public IReadOnlyDictionary<string, string> Options { get; }
 
-    /// <summary>Names of the options that stand on the command line.</summary>
+    /// <summary>The names of the options that are given on the command line.</summary>
     public IReadOnlySet<string> Given { get; }
 
-    /// <summary>Whether the command line says --overwrite, which cannot stand beside --resume.</summary>
+    /// <summary>Whether --overwrite is given, which excludes --resume.</summary>
     public bool Overwrites { get; }
 
-    /// <summary>What forces variants of ops.</summary>
+    /// <summary>The values of the environment variables that force variants of ops.</summary>
     public IReadOnlyDictionary<string, string> Variables { get; }
 
-    /// <summary>Whether a state that says nothing of a file may be one of the time when it did not count.</summary>
+    /// <summary>Returns whether an earlier version may have written a state without this file.</summary>
     public static bool MayBeUnknown(string file) =>
         TokenFiles.Any(name => file.EndsWith(" " + name, StringComparison.Ordinal));
 
-    /// <summary>SHA-256 by option, and file in its folder; empty for a file that is absent.</summary>
+    /// <summary>The SHA-256 digests of the files, by option and file name; empty for a file that is absent.</summary>
     public IReadOnlyDictionary<string, string> Files => _files.GetAwaiter().GetResult();
 
     private static IReadOnlyDictionary<string, string> Digests((string Option, string Path)[] inputs)

@@ -3,7 +3,7 @@ using Spectral.Training.Data;
 namespace Spectral.Cli.Runs;
 
 /// <summary>The records of a run as tokens.</summary>
-/// <param name="Training">Those of --data.</param>
-/// <param name="Evaluation">Those of --eval; null without it.</param>
-/// <param name="Steps">How many optimizer steps the run takes over them.</param>
+/// <param name="Training">The records of --data.</param>
+/// <param name="Evaluation">The records of --eval; null without it.</param>
+/// <param name="Steps">The number of optimizer steps of the run.</param>
 internal sealed record RunRecords(EncodedRecord[] Training, EncodedRecord[]? Evaluation, int Steps);

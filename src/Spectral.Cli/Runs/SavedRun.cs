@@ -8,7 +8,7 @@ using Spectral.Training.Models;
 
 namespace Spectral.Cli.Runs;
 
-/// <summary>The checkpoint that <c>--resume</c> goes on from, and what the command wrote down with it.</summary>
+/// <summary>The checkpoint that <c>--resume</c> resumes from, with the notes that the command wrote into it.</summary>
 internal sealed class SavedRun : IDisposable
 {
     private const string Note = "command";
@@ -25,12 +25,12 @@ internal sealed class SavedRun : IDisposable
                 JsonSerializer.Deserialize<Facts>(state.Notes.GetValueOrDefault(Note) ?? "null", Strict)
                 ?? throw new JsonException("there are no such notes");
             if (!CheckpointFolder.IsStaging(_facts.Staged))
-                throw new JsonException($"it names the folder \"{_facts.Staged}\"");
+                throw new JsonException($"\"{_facts.Staged}\" is not the name of a folder of files");
         }
         catch (JsonException error)
         {
             throw new InputException(
-                $"{state.Path}: what the command wrote down cannot be read: {error.Message.ReplaceLineEndings(" ")}",
+                $"{state.Path}: the notes of the command cannot be read: {error.Message.ReplaceLineEndings(" ")}",
                 error
             );
         }
@@ -39,22 +39,22 @@ internal sealed class SavedRun : IDisposable
     private static JsonSerializerOptions Strict { get; } =
         new() { RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true };
 
-    /// <summary>The trainer's part.</summary>
+    /// <summary>The part of the checkpoint that the trainer wrote.</summary>
     public TrainerState State { get; }
 
-    /// <summary>What the run printed when it was done; null if it is not, or is to become longer.</summary>
+    /// <summary>What the run printed when it was done; null if it is not done, or will be continued.</summary>
     public JsonObject? Result =>
         _facts.Result is { } result && !_becomesLonger ? JsonNode.Parse(result)!.AsObject() : null;
 
-    /// <summary>What stands in the log that was known then.</summary>
+    /// <summary>The length and digest of the log when the checkpoint was written.</summary>
     public (long Bytes, string Sha256) Log => (_facts.LogBytes, _facts.LogSha256);
 
-    /// <summary>The folder of files that belong to the checkpoint, should they not have been moved.</summary>
+    /// <summary>The name of the staging folder, which holds files of the checkpoint that were not moved yet.</summary>
     public string Staged => _facts.Staged;
 
     /// <summary>Opens the checkpoint in an output folder.</summary>
-    /// <returns>Null when there is none because the run ended before its first, or is yet to begin.</returns>
-    /// <exception cref="InputException">It is damaged, or the folder is something else.</exception>
+    /// <returns>The checkpoint; null if the run has not begun, or ended before its first checkpoint.</returns>
+    /// <exception cref="InputException">The checkpoint is damaged, or the folder is not that of a run.</exception>
     public static SavedRun? Open(string output)
     {
         var folder = new CheckpointFolder(output);
@@ -63,7 +63,7 @@ internal sealed class SavedRun : IDisposable
             return folder.HoldsNothing
                 ? null
                 : throw new InputException(
-                    $"--resume: {output} has files and no checkpoint ({folder.State}); --overwrite begins anew"
+                    $"--resume: {output} has files but no checkpoint ({folder.State}); --overwrite starts a new run"
                 );
         }
 
@@ -79,12 +79,12 @@ internal sealed class SavedRun : IDisposable
         }
     }
 
-    /// <summary>The notes to write into a checkpoint.</summary>
-    /// <param name="identity">The run.</param>
-    /// <param name="model">What computes.</param>
+    /// <summary>Returns the notes to write into a checkpoint.</summary>
+    /// <param name="identity">The options and files of the run.</param>
+    /// <param name="model">The model that is trained.</param>
     /// <param name="log">The log so far.</param>
-    /// <param name="staged">The folder of files that belong to it.</param>
-    /// <param name="result">What the run prints, once it is done.</param>
+    /// <param name="staged">The name of the staging folder.</param>
+    /// <param name="result">What the run prints when it is done; null before.</param>
     public static Dictionary<string, string> Notes(
         RunIdentity identity,
         CausalLanguageModel model,
@@ -114,15 +114,15 @@ internal sealed class SavedRun : IDisposable
         };
 
     /// <summary>
-    /// Checks that the run to go on with is the one that the command line describes, or a longer one.
+    /// Checks that the command line describes the run of the checkpoint, or a longer one.
     /// </summary>
     /// <param name="context">The command line.</param>
-    /// <param name="now">The run that it describes.</param>
-    /// <param name="steps">How many steps that has.</param>
-    /// <exception cref="InputException">It is not; the message says in what.</exception>
+    /// <param name="now">The run that the command line describes.</param>
+    /// <param name="steps">The number of steps of that run.</param>
+    /// <exception cref="InputException">The run is another one; the message names the differences.</exception>
     public void Require(CommandContext context, RunIdentity now, int steps)
     {
-        // An option that the version which began the run did not have is as it was then, unless it is given.
+        // An option that did not exist when the run was started only differs if it is given.
         (string Name, string? Was, string? Here)[] options =
         [
             .. Differences(_facts.Options, now.Options)
@@ -141,7 +141,7 @@ internal sealed class SavedRun : IDisposable
             .. Differences(_facts.Files, now.Files)
                 .Where(file => file.Was is not null || !RunIdentity.MayBeUnknown(file.Name))
                 .Select(file => Text(file.Name, file.Was, file.Here)),
-            // One that is not set any more is set again below: without it the bits would be others.
+            // A variable that is no longer set is set again below, as the results depend on it.
             .. Differences(_facts.Variables, now.Variables)
                 .Where(variable => variable.Here is not ("" or null))
                 .Select(variable => $"{variable.Name}={variable.Was}, not {variable.Here}"),
@@ -157,18 +157,18 @@ internal sealed class SavedRun : IDisposable
         if (steps < State.Step)
         {
             throw new InputException(
-                $"--resume: the run has made {State.Step} steps; expected no fewer with --steps or --epochs, not "
-                    + $"{steps}"
+                $"--resume: the run has made {State.Step} steps; expected at least as many by --steps or --epochs, "
+                    + $"not {steps}"
             );
         }
 
         _becomesLonger = steps > State.Step && lengths.Length > 0;
         if (lengths.Length > 0)
         {
+            string was = string.Join(", ", lengths.Select(option => $"{option.Name} {Text(option.Was)}"));
             context.Terminal.Warn(
-                $"the run was begun with "
-                    + $"{string.Join(", ", lengths.Select(option => $"{option.Name} {Text(option.Was)}"))} and goes "
-                    + $"on to step {steps}: from here on the learning rate follows the schedule of that length"
+                $"the run was started with {was} and continues to step {steps}: from here on, "
+                    + "the learning rate follows the schedule of the new length"
             );
         }
 
@@ -179,8 +179,8 @@ internal sealed class SavedRun : IDisposable
         }
     }
 
-    /// <summary>Checks the device, and brings it to compute as it did before.</summary>
-    /// <exception cref="InputException">The type of weights is another.</exception>
+    /// <summary>Checks the device and the type, and has the device choose the same variants as before.</summary>
+    /// <exception cref="InputException">The run computed in another type.</exception>
     public void Prepare(CommandContext context, Device device, DType type)
     {
         if (type.ToString() != _facts.Type)
@@ -194,16 +194,16 @@ internal sealed class SavedRun : IDisposable
         if (device.Name != _facts.Device)
         {
             context.Terminal.Warn(
-                $"the run began on {_facts.Device} and goes on on {device.Name}: roundings may differ "
-                    + "from those of a run without a break"
+                $"the run was started on {_facts.Device} and resumes on {device.Name}: rounding may differ "
+                    + "from that of an uninterrupted run"
             );
         }
 
         if (Version != _facts.Version)
         {
             context.Terminal.Warn(
-                $"the run began with version {_facts.Version} and goes on with {Version}: roundings may "
-                    + "differ from those of a run without a break"
+                $"the run was started with version {_facts.Version} and resumes with {Version}: rounding may "
+                    + "differ from that of an uninterrupted run"
             );
         }
 

@@ -12,8 +12,8 @@ using Spectral.Training.Models;
 namespace Spectral.Cli.Runs;
 
 /// <summary>
-/// Trains into an output folder: log, progress, checkpoints and report. If it ends before the first checkpoint is
-/// written, nothing stays behind.
+/// Trains and writes log, checkpoints and report into an output folder. If the run ends before its first checkpoint, it
+/// leaves nothing behind.
 /// </summary>
 internal sealed class TrainingRun(
     CommandContext context,
@@ -28,22 +28,24 @@ internal sealed class TrainingRun(
     private readonly CheckpointFolder _checkpoints = new(output.FullPath);
     private int? _savedStep;
 
-    /// <summary>What the report says above its table of settings.</summary>
+    /// <summary>The heading of the report.</summary>
     public required string Title { get; init; }
 
-    /// <summary>Rows of the report's table of settings.</summary>
+    /// <summary>The rows of the report's table of settings.</summary>
     public required IReadOnlyList<(string Name, string Value)> Settings { get; init; }
 
-    /// <summary>Steps between checkpoints.</summary>
+    /// <summary>The number of steps between checkpoints.</summary>
     public required int SaveEvery { get; init; }
 
-    /// <summary>Writes what is trained into a folder.</summary>
+    /// <summary>Writes the trained adapter or model into a folder.</summary>
     public required Action<string> Save { get; init; }
 
-    /// <summary>What the command prints with --json.</summary>
+    /// <summary>Makes the JSON object that the command prints with --json.</summary>
     public required Func<TrainingResult, JsonObject> Json { get; init; }
 
-    /// <summary>For a run that is done: ends what its process may have left half done, and says so.</summary>
+    /// <summary>
+    /// Prints the result of a run that is done, and completes a checkpoint that its process left incomplete.
+    /// </summary>
     public static void ShowDone(CommandContext context, OutputFolder output, SavedRun saved, JsonObject result)
     {
         new CheckpointFolder(output.FullPath).Recover(saved.Staged);
@@ -52,16 +54,17 @@ internal sealed class TrainingRun(
             terminal =>
                 terminal.Line(
                     $"the run in {output.FullPath} is done: all {saved.State.Step} steps were made, "
-                        + "nothing is left to resume"
+                        + "there is nothing to resume"
                 )
         );
     }
 
+    /// <summary>Trains to the end of the run.</summary>
     /// <param name="model">The model, with its adapter.</param>
     /// <param name="records">The records.</param>
-    /// <param name="saved">The checkpoint to go on from, or null.</param>
-    /// <exception cref="InputException">The checkpoint is of something else; nothing was changed.</exception>
-    /// <exception cref="RunStoppedException">Stopped by a signal, after a checkpoint.</exception>
+    /// <param name="saved">The checkpoint to resume from; null for a new run.</param>
+    /// <exception cref="InputException">The checkpoint does not fit what is trained; nothing was changed.</exception>
+    /// <exception cref="RunStoppedException">A signal stopped the run, and its checkpoint was written.</exception>
     public TrainingResult Train(CausalLanguageModel model, RunRecords records, SavedRun? saved)
     {
         using var trainer = new Trainer(model, settings);
@@ -96,16 +99,16 @@ internal sealed class TrainingRun(
         catch (OperationCanceledException) when (_savedStep is { } step)
         {
             throw new RunStoppedException(
-                $"stopped; the checkpoint of step {step} of {records.Steps} is in {output.FullPath}, "
-                    + $"the same command {HowToResume} goes on from it",
+                $"stopped; the checkpoint of step {step} of {records.Steps} is in {output.FullPath}; "
+                    + $"the same command {HowToResume} continues from it",
                 context.Cancellation
             );
         }
         catch (IOException error) when (_savedStep is { } step)
         {
             throw new IOException(
-                $"{error.Message.TrimEnd('.')}; the checkpoint of step {step} is kept, "
-                    + $"the same command {HowToResume} goes on from it",
+                $"{error.Message.TrimEnd('.')}; the checkpoint of step {step} is kept; "
+                    + $"the same command {HowToResume} continues from it",
                 error
             );
         }
@@ -119,7 +122,7 @@ internal sealed class TrainingRun(
         }
     }
 
-    private string HowToResume => identity.Overwrites ? "with --resume in place of --overwrite" : "with --resume";
+    private string HowToResume => identity.Overwrites ? "with --resume instead of --overwrite" : "with --resume";
 
     private void Begin(SavedRun? saved, string log, Trainer trainer)
     {
@@ -131,14 +134,14 @@ internal sealed class TrainingRun(
         _checkpoints.Recover(saved.Staged);
         _savedStep = saved.State.Step;
         _recorder.Load(log, trainer.Progress);
-        // mapped, the file would go on taking its place on the disk when it is replaced, which Windows forbids
-        // altogether
+        // While it is mapped, the file would keep its space on the disk after it is replaced, and on Windows it could
+        // not be replaced at all.
         saved.Dispose();
-        context.Terminal.Line($"going on after step {_savedStep}");
+        context.Terminal.Line($"resuming after step {_savedStep}");
     }
 
     /// <summary>
-    /// Only what is on the disk may be counted on by what is written after it: the log first, then the rest.
+    /// Writes a checkpoint. The log is flushed to the disk first, as the checkpoint has its length and digest.
     /// </summary>
     private void WriteCheckpoint(Trainer trainer, TrainingLog log, CausalLanguageModel model)
     {
@@ -159,7 +162,7 @@ internal sealed class TrainingRun(
         _savedStep = trainer.Progress.Step;
     }
 
-    /// <summary>The keys of the JSON object that every training command prints.</summary>
+    /// <summary>Returns the keys of the JSON object that all training commands have in common.</summary>
     public static JsonObject JsonOf(TrainingResult result, CausalLanguageModel model, long trainable, long total) =>
         new()
         {
@@ -179,7 +182,7 @@ internal sealed class TrainingRun(
             ["variants"] = JsonOutput.Array(model.Device.Variants.All.Select(use => use.ToString())),
         };
 
-    /// <summary>The same for people.</summary>
+    /// <summary>Prints the result of a run as text.</summary>
     public static void Print(Terminal terminal, TrainingResult result, long trainable, long total, string output)
     {
         if (result is { Before: { } before, After: { } after })
@@ -235,10 +238,10 @@ internal sealed class TrainingRun(
         {
             Title = Title,
             Summary = result is null
-                ? Text($"Checkpoint at step {_recorder.Losses[^1].Step}; training went on.")
+                ? Text($"Checkpoint at step {_recorder.Losses[^1].Step}, written while training continued.")
                 : Summary(result),
             Numbers = numbers,
-            // Which variants ran is known only now; without them a run could not be repeated to the bit.
+            // The variants that ran are known only now. A run can be repeated bit for bit only with the same ones.
             Settings = [.. Settings, .. device.Variants.All.Select(use => (use.What, use.Choice))],
             Training = _recorder.Losses,
             Evaluation = _recorder.Evaluations,
@@ -246,7 +249,7 @@ internal sealed class TrainingRun(
         File.WriteAllText(Path.Combine(folder, "report.html"), report.Render());
     }
 
-    /// <summary>Keeps the curve for the report.</summary>
+    /// <summary>Records the loss curve for the report.</summary>
     private sealed class RunRecorder : ITrainerCallback
     {
         public List<LossPoint> Losses { get; } = [];
@@ -258,7 +261,7 @@ internal sealed class TrainingRun(
         public void OnEvaluation(int step, EvaluationResult result) =>
             Evaluations.Add(new LossPoint(step, result.Loss));
 
-        /// <summary>The curve of the part of the run that was made before.</summary>
+        /// <summary>Reads the curve of the steps before the checkpoint.</summary>
         public void Load(string log, TrainerProgress progress)
         {
             using var reader = new StreamReader(

@@ -2,7 +2,9 @@ using Spectral.Training.Spectra;
 
 namespace Spectral.Cli.Spectra;
 
-/// <summary>What the page's script needs of one matrix; <see cref="MatrixSpectra"/> says what each number is.</summary>
+/// <summary>
+/// The part of one matrix's analysis that the page's script needs; <see cref="MatrixSpectra"/> explains the numbers.
+/// </summary>
 internal sealed record PageMatrix
 {
     private const int MostAngles = 20;
@@ -35,7 +37,9 @@ internal sealed record PageMatrix
 
     public required PageNorms Norms { get; init; }
 
-    /// <summary>Positions in the spectrum that <see cref="Values"/> and <see cref="Vectors"/> are of, from 1.</summary>
+    /// <summary>
+    /// The positions in the spectrum, from 1, that <see cref="Values"/> and <see cref="Vectors"/> contain.
+    /// </summary>
     public required int[] Positions { get; init; }
 
     public required PageValues Values { get; init; }
@@ -50,9 +54,9 @@ internal sealed record PageMatrix
 
     public required IReadOnlyList<PageBin> Bins { get; init; }
 
-    /// <summary>Takes from a matrix what the script needs.</summary>
+    /// <summary>Selects what the script needs from the analysis of a matrix.</summary>
     /// <param name="matrix">The matrix.</param>
-    /// <param name="most">How many positions of its spectrum to keep.</param>
+    /// <param name="most">The maximum number of positions of its spectrum.</param>
     public static PageMatrix Of(MatrixSpectra matrix, int most)
     {
         int[] positions = PositionsOf(matrix.Values.Base.Length, most);
@@ -125,7 +129,9 @@ internal sealed record PageMatrix
             RightPositions = [.. count.RightPositions.Take(MostIntruders)],
         };
 
-    /// <summary>All of a short profile; of a long one the first, the last and others at equal ratios between.</summary>
+    /// <summary>
+    /// Returns all positions of a short profile, and of a long one the first, the last and others at equal ratios.
+    /// </summary>
     private static int[] PositionsOf(int length, int most)
     {
         if (length <= most)
@@ -146,7 +152,7 @@ internal sealed record PageMatrix
 /// <summary>How the singular values were computed.</summary>
 internal sealed record PageSvd(string Method, int Computed, bool Truncated);
 
-/// <summary>The size of the change.</summary>
+/// <summary>The size of the change relative to the base.</summary>
 internal sealed record PageNorms(double Relative);
 
 /// <summary>Singular values at the matrix's positions.</summary>
@@ -164,14 +170,14 @@ internal sealed record PageVectors(
 /// <summary>The principal angles of one top subspace, at the given positions from 1.</summary>
 internal sealed record PageSubspace(int K, int[] Positions, PageSide Left, PageSide Right);
 
-/// <summary>One side of them.</summary>
+/// <summary>The principal angles of one side, left or right.</summary>
 internal sealed record PageSide(double Largest, double Similarity, double[] Angles);
 
-/// <summary>Vectors without a counterpart in the base.</summary>
+/// <summary>Tuned singular vectors without a counterpart in the base.</summary>
 internal sealed record PageIntruders(int Searched, IReadOnlyList<IntruderCount> Counts);
 
-/// <summary>A quantity of random updates.</summary>
+/// <summary>A quantity, measured for random updates.</summary>
 internal sealed record PageComparison(string Quantity, string? Bin, NullStatistic Gaussian, double Floor);
 
-/// <summary>A range of the spectrum: the first index from 0, and the one after the last.</summary>
+/// <summary>A range of the spectrum: its first index, from 0, and the index after its last one.</summary>
 internal sealed record PageBin(string Bin, int From, int To);

@@ -6,9 +6,9 @@ using Spectral.Training.Spectra;
 namespace Spectral.Cli.Spectra;
 
 /// <summary>
-/// What the page's script needs of an analysis, under the names of --json: four digits instead of ten, and of long
-/// profiles the positions that a screen can show. A page of hundreds of matrices stays below a megabyte, where the
-/// whole object has tens. <c>web/src/spectra/types.ts</c> declares the same for the script.
+/// The part of an analysis that the page's script needs, with the names of --json. Numbers have four digits instead of
+/// ten, and long profiles only the positions that a screen can show. So the page of hundreds of matrices stays below a
+/// megabyte, while the whole object has tens. <c>web/src/spectra/types.ts</c> declares the same types for the script.
 /// </summary>
 internal sealed record PageSpectra(
     SpectraOptions Settings,
@@ -17,13 +17,13 @@ internal sealed record PageSpectra(
     IReadOnlyList<PageMatrix> Matrices
 )
 {
-    // Numbers of all profiles together, about seven bytes each.
+    // The limit for all profiles together; a number takes about seven bytes.
     private const int MostNumbers = 20_000;
     private const int ProfilesOfAMatrix = 7;
     private const int LeastPositions = 24;
     private const int MostPositions = 160;
 
-    /// <summary>Takes from an analysis what the script needs.</summary>
+    /// <summary>Selects what the script needs from an analysis.</summary>
     public static PageSpectra Of(SpectraReport report)
     {
         ModelSpectra spectra = report.Spectra;
@@ -40,14 +40,14 @@ internal sealed record PageSpectra(
         );
     }
 
-    /// <summary>Returns it as the page embeds it.</summary>
+    /// <summary>Returns the JSON that the page contains.</summary>
     public JsonNode ToJson() => JsonSerializer.SerializeToNode(this, PageSpectraContext.Default.PageSpectra)!;
 }
 
-/// <summary>All matrices together.</summary>
+/// <summary>The spectrum of all matrices together.</summary>
 internal sealed record PageModel(double[] Profile, IReadOnlyList<IntruderTotal> Intruders);
 
-/// <summary>The matrices of one module type.</summary>
+/// <summary>The spectrum of the matrices of one module type.</summary>
 internal sealed record PageModule(string? Module, double[] Profile);
 
 [JsonSourceGenerationOptions(

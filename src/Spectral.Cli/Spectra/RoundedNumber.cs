@@ -4,7 +4,7 @@ using System.Text.Json.Serialization;
 
 namespace Spectral.Cli.Spectra;
 
-/// <summary>Writes numbers rounded; NaN and infinities, which JSON lacks, become null.</summary>
+/// <summary>Writes rounded numbers; NaN and infinities, which JSON does not have, become null.</summary>
 internal abstract class RoundedNumber : JsonConverter<double>
 {
     public override double Read(ref Utf8JsonReader reader, Type type, JsonSerializerOptions options) =>
@@ -21,7 +21,7 @@ internal abstract class RoundedNumber : JsonConverter<double>
     protected abstract void WriteFinite(Utf8JsonWriter writer, double value);
 }
 
-/// <summary>Writes ten digits, for files.</summary>
+/// <summary>Writes numbers with ten digits, for files.</summary>
 internal sealed class TenDigits : RoundedNumber
 {
     /// <summary>Rounds a finite number to ten digits.</summary>
@@ -32,7 +32,7 @@ internal sealed class TenDigits : RoundedNumber
     private static string Text(double value) => value.ToString("G10", CultureInfo.InvariantCulture);
 }
 
-/// <summary>Writes four digits, more than a drawing resolves, in the shortest form.</summary>
+/// <summary>Writes numbers with four digits, more than a chart resolves, in their shortest form.</summary>
 internal sealed class FourDigits : RoundedNumber
 {
     protected override void WriteFinite(Utf8JsonWriter writer, double value)

@@ -44,7 +44,7 @@ public sealed class UnusedOptionTests : WorkFolder
         string[] compare = ["compare", "--model", Model, "--data", Data, "--eval", Data, "--out", Out, .. once];
         Refused([.. compare, "--methods", "bitfit,ssl", "--top-k", "4"], "--top-k \"4\"", "each of these methods");
         Outcome outcome = CommandLine.Run([.. compare, "--methods", "lora,gralora,ssl", "--rslora"]).Succeeded();
-        Assert.That(outcome.Error, Does.Contain("warning: gralora does without --rslora"));
+        Assert.That(outcome.Error, Does.Contain("warning: gralora is trained without --rslora"));
         Assert.That(outcome.Json.GetProperty("methods").GetArrayLength(), Is.EqualTo(3));
     }
 }

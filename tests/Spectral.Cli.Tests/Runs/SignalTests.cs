@@ -32,7 +32,7 @@ public sealed class SignalTests : WorkFolder
         );
         Assert.That(
             CommandLine.Run([.. run, "--resume"]).Succeeded().Output,
-            Does.Contain($"going on after step {step}")
+            Does.Contain($"resuming after step {step}")
         );
         foreach (string file in (string[])["adapter_config.json", "adapter_model.safetensors"])
         {
