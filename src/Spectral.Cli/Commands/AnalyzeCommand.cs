@@ -26,16 +26,16 @@ internal sealed class AnalyzeCommand : SpectralCommand
     private readonly Option<string?> _tuned = OptionTypes.Path("--tuned", "Model folder after tuning.", "DIR");
     private readonly Option<string?> _adapter = OptionTypes.Path(
         "--adapter",
-        "Adapter that is the tuning: on the base, or on --tuned when both are given.",
+        "Adapter to apply: to the base, or to --tuned if both are given.",
         "DIR"
     );
     private readonly Option<string> _target = OptionTypes.Targets(
-        "Layers to compare: names or ends of names, separated by commas; all-linear; or an expression "
+        "Layers to compare: names or ends of names, separated by commas; or all-linear; or a regular expression "
             + "that matches full names."
     );
     private readonly Option<int> _topK = OptionTypes.Integer(
         "--top-k",
-        "Leading triplets that \"top\" means in verdicts and summaries.",
+        "Number of leading singular triplets that count as the top in verdicts and summaries.",
         Defaults.TopK,
         1,
         65536
@@ -61,8 +61,8 @@ internal sealed class AnalyzeCommand : SpectralCommand
     };
     private readonly Option<string> _svd = OptionTypes.Choice(
         "--svd",
-        "How singular values are found: all of them in F64, or the first --rank from a random sketch; "
-            + "auto is exact up to a smaller dimension of 512.",
+        "How singular values are computed: exact (all of them, in F64) or randomized (the first --rank, from a "
+            + "random sketch); auto is exact for matrices whose smaller dimension is at most 512.",
         "auto",
         "auto",
         "exact",
@@ -70,23 +70,23 @@ internal sealed class AnalyzeCommand : SpectralCommand
     );
     private readonly Option<int> _rank = OptionTypes.Integer(
         "--rank",
-        "Singular triplets that the randomized method computes.",
+        "Number of singular triplets that the randomized method computes.",
         Defaults.RandomizedRank,
         2,
         65536
     );
     private readonly Option<int> _draws = OptionTypes.Integer(
         "--draws",
-        "Random updates of each kind to compare with; 0: none, which leaves out z-scores and verdicts.",
+        "Number of random updates of each kind to compare with; 0 leaves out z-scores and verdicts.",
         Defaults.Draws,
         0,
         100_000
     );
-    private readonly Option<ulong> _seed = OptionTypes.Seed("Seed of the random updates and sketches.");
-    private readonly Option<string> _output = OptionTypes.RequiredPath("--out", "Page to write, an HTML file.", "FILE");
+    private readonly Option<ulong> _seed = OptionTypes.Seed("Random seed for updates and sketches.");
+    private readonly Option<string> _output = OptionTypes.RequiredPath("--out", "HTML page to write.", "FILE");
     private readonly Option<string?> _csv = OptionTypes.Path(
         "--csv",
-        "File for a table with one row per matrix.",
+        "CSV file to write, with one row per matrix.",
         "FILE"
     );
     private readonly Option<bool> _overwrite = OptionTypes.Flag(
@@ -97,16 +97,30 @@ internal sealed class AnalyzeCommand : SpectralCommand
 
     private const string Quarter = "n/4";
 
+    private static readonly string[] Columns =
+    [
+        "module",
+        "matrices",
+        "change",
+        "growth of top",
+        "z",
+        "top amplified",
+        "top turned",
+        "rest stable",
+    ];
+
     public AnalyzeCommand()
         : base(
             "analyze",
-            "Shows what tuning did to the weight spectra: singular values and vectors before and after, "
-                + "where the update lies, intruder dimensions, and how all that compares with random updates "
-                + "of the same size. With --dtype bf16 both weights are rounded to it first; otherwise they "
-                + "are compared as stored.",
+            "Shows what tuning did to the singular values and vectors of the weights.",
             "spectral analyze --base base-model --tuned tuned-model --out spectra.html",
             "spectral analyze --base base-model --adapter adapter --out spectra.html --csv spectra.csv --json"
-        ) =>
+        )
+    {
+        Details =
+            "It shows singular values and vectors before and after, where the update lies, intruder dimensions, and "
+            + "how all of this compares with random updates of the same size. With --dtype bf16, the weights before "
+            + "and after are rounded to it first; otherwise they are compared as stored.";
         AddOptions([
             _baseModel,
             _tuned,
@@ -123,6 +137,7 @@ internal sealed class AnalyzeCommand : SpectralCommand
             _overwrite,
             .. _device.All,
         ]);
+    }
 
     public override void Execute(CommandContext context)
     {
@@ -149,7 +164,7 @@ internal sealed class AnalyzeCommand : SpectralCommand
             )
             : null;
         if (table?.FullPath == page.FullPath)
-            throw new InputException($"--csv \"{context.Get(_csv)}\": is what --out names; expected another file");
+            throw new InputException($"--csv \"{context.Get(_csv)}\": is the file of --out; expected another one");
         SpectraOptions options = Read(context);
         using ModelFolder before = context.OpenModel(context.Get(_baseModel));
         using ModelFolder? after = tunedFolder is null ? null : context.OpenModel(tunedFolder);
@@ -187,9 +202,10 @@ internal sealed class AnalyzeCommand : SpectralCommand
             SpectraJson.Of(report),
             terminal =>
             {
-                foreach (SpectraSummary module in spectra.Modules)
-                    terminal.Line(Line(module, module.Module!));
-                terminal.Line(Line(spectra.Model, "all"));
+                terminal.Table(
+                    Columns,
+                    [.. spectra.Modules.Select(module => Row(module, module.Module!)), Row(spectra.Model, "all")]
+                );
                 terminal.Line($"written to {page.FullPath}");
             }
         );
@@ -201,12 +217,12 @@ internal sealed class AnalyzeCommand : SpectralCommand
         if (context.IsGiven(_rank) && context.Get(_svd) == "exact")
         {
             throw new InputException(
-                $"--rank {context.Text(_rank)}: --svd exact finds all of them, expected --svd randomized or auto"
+                $"--rank {context.Text(_rank)}: --svd exact computes all triplets; expected --svd randomized or auto"
             );
         }
 
         if (context.Get(_draws) == 1)
-            throw new InputException(OptionTypes.Complaint("--draws", "1", "0, or at least 2, which have a spread"));
+            throw new InputException(OptionTypes.Complaint("--draws", "1", "0 or at least 2"));
         return new SpectraOptions
         {
             TopK = context.Get(_topK),
@@ -219,17 +235,19 @@ internal sealed class AnalyzeCommand : SpectralCommand
         };
     }
 
-    private static string Line(SpectraSummary summary, string name) =>
-        string.Create(
-            CultureInfo.InvariantCulture,
-            $"{name, -10} {summary.Matrices, 3} matrices  change {summary.RelativeChange.Mean, 8:P2}  "
-                + $"growth of the top {summary.Amplification.Mean, 6:0.000} (z {summary.AmplificationZ.Mean, 6:0.0})  "
-        )
-        + string.Create(
-            CultureInfo.InvariantCulture,
-            $"top amplified in {summary.AmplifiesTop.Holds}, turned in {summary.ReorientsTop.Holds}, rest "
-                + $"stable in {summary.RestStable.Holds}"
-        );
+    private static string[] Row(SpectraSummary summary, string name) =>
+        [
+            name,
+            Text($"{summary.Matrices}"),
+            Text($"{summary.RelativeChange.Mean:P2}"),
+            Text($"{summary.Amplification.Mean:0.000}"),
+            Text($"{summary.AmplificationZ.Mean:0.0}"),
+            Text($"{summary.AmplifiesTop.Holds}"),
+            Text($"{summary.ReorientsTop.Holds}"),
+            Text($"{summary.RestStable.Holds}"),
+        ];
+
+    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 
     private static string[] Parts(string list) => list.Split(',', StringSplitOptions.TrimEntries);
 

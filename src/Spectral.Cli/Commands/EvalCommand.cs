@@ -27,14 +27,14 @@ internal sealed class EvalCommand : SpectralCommand
     );
     private readonly Option<int> _batch = OptionTypes.Integer(
         "--batch",
-        "Records at a time; changes no result beyond rounding.",
+        "Records per batch; it changes results only by rounding.",
         8,
         1,
         65536
     );
     private readonly Option<int> _maxLength = OptionTypes.Integer(
         "--max-length",
-        "Tokens of a record; longer prompts are cut from the left.",
+        "Maximum number of tokens per record; longer records are cut from the left.",
         512,
         2,
         1 << 20
@@ -86,21 +86,21 @@ internal sealed class EvalCommand : SpectralCommand
             result,
             terminal =>
             {
-                terminal.Table(
+                var rows = new List<(string, string)>
+                {
                     ("loss", measured.Loss.ToString("0.0000", CultureInfo.InvariantCulture)),
                     ("perplexity", measured.Perplexity.ToString("0.000", CultureInfo.InvariantCulture)),
                     ("tokens", measured.Tokens.ToString("N0", CultureInfo.InvariantCulture)),
-                    ("records", measured.Records.ToString("N0", CultureInfo.InvariantCulture))
-                );
+                    ("records", measured.Records.ToString("N0", CultureInfo.InvariantCulture)),
+                };
                 if (measured.ExactMatch is { } match)
-                    terminal.Table(("exact match", (100 * match).ToString("0.0", CultureInfo.InvariantCulture) + " %"));
+                    rows.Add(("exact match", (100 * match).ToString("0.0", CultureInfo.InvariantCulture) + " %"));
+                terminal.Table([.. rows]);
             }
         );
     }
 
-    /// <summary>
-    /// Unlike <see cref="Progress{T}"/> it reports on the caller's thread, so that no line comes late.
-    /// </summary>
+    /// <summary>Reports on the caller's thread, unlike <see cref="Progress{T}"/>, so that no line comes late.</summary>
     private sealed class RecordsDone(WorkProgress progress) : IProgress<int>
     {
         public void Report(int value) => progress.Report(value);

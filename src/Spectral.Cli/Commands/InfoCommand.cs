@@ -74,8 +74,8 @@ internal sealed class InfoCommand : SpectralCommand
                 terminal.Table([.. libraries.Select(library => (library.Key, library.Value!.ToString()))]);
                 foreach (DeviceFacts device in devices)
                 {
-                    IEnumerable<string> variants = device.Variants.Select(choice => $"{choice.Text} in {choice.Type}");
-                    terminal.Line($"{device.Selector} computes low-rank layers by {string.Join(", ", variants)}");
+                    IEnumerable<string> variants = device.Variants.Select(choice => $"{choice.Text} for {choice.Type}");
+                    terminal.Line($"{device.Selector} low-rank layers: variant {string.Join(", ", variants)}");
                 }
 
                 foreach (string architecture in KernelLibrary.Architectures)
@@ -92,7 +92,7 @@ internal sealed class InfoCommand : SpectralCommand
         );
     }
 
-    /// <summary>A device that cannot be opened is worth a note, not the end of the command.</summary>
+    /// <summary>Adds the facts of a device, or a note if it cannot be opened.</summary>
     private static void Look(Func<Device> open, string selector, List<DeviceFacts> devices, List<string> notes)
     {
         try

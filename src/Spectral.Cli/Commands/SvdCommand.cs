@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using System.Text.Json.Nodes;
 using Spectral.Cli.Hosting;
 using Spectral.Cli.Options;
@@ -15,32 +16,32 @@ internal sealed class SvdCommand : SpectralCommand
     private readonly Option<string?> _file = OptionTypes.Path("--file", "Safetensors file to read.", "FILE");
     private readonly Option<string?> _model = OptionTypes.Path(
         "--model",
-        "Model folder to read; instead of --file.",
+        "Model folder to read, instead of --file.",
         "DIR"
     );
     private readonly Option<string?> _tensor = OptionTypes.OptionalText(
         "--tensor",
-        "One 2-D tensor. [default: all of them]",
+        "A single 2-D tensor. [default: all 2-D tensors]",
         "NAME"
     );
-    private readonly Option<int> _rank = OptionTypes.Integer("--rank", "Singular triplets to compute.", 0, 1);
+    private readonly Option<int> _rank = OptionTypes.Integer("--rank", "Number of singular triplets to compute.", 0, 1);
     private readonly Option<int> _oversample = OptionTypes.Integer(
         "--oversample",
-        "Further directions to sample.",
+        "Additional random directions to sample.",
         16,
         0,
         4096
     );
     private readonly Option<int> _powerIterations = OptionTypes.Integer(
         "--power-iterations",
-        "Passes over the matrix and back that sharpen the result. From 4 on, further ones follow (32 at "
-            + "most) while values still move by about a hundredth of the largest, as they do for matrices like "
-            + "random ones.",
+        "Power iterations, each of which reads the matrix twice and makes the result more accurate. With 4 or more, "
+            + "further ones follow, up to 32, until the singular values change by less than about 1 % of the largest; "
+            + "only matrices with a nearly flat spectrum need them.",
         4,
         0,
         1000
     );
-    private readonly Option<ulong> _seed = OptionTypes.Seed("Seed of the random test matrix.");
+    private readonly Option<ulong> _seed = OptionTypes.Seed("Random seed for the test matrix.");
     private readonly Option<string> _output = OptionTypes.RequiredPath(
         "--out",
         "Safetensors file for NAME.U, NAME.S and NAME.Vt.",
@@ -52,16 +53,17 @@ internal sealed class SvdCommand : SpectralCommand
     public SvdCommand()
         : base(
             "svd",
-            "Computes the leading singular triplets of matrices by randomized SVD. On a GPU tensors of "
-                + "one shape are decomposed together, and the seconds of each are its share; residual_bound is "
-                + "ten times what ten random vectors show of what is left, which is above its norm with "
-                + "probability 1 - 1e-10 and often several times that.",
+            "Computes the leading singular triplets of matrices by randomized SVD.",
             "spectral svd --model base-model --tensor model.layers.0.self_attn.q_proj.weight --rank 16 "
                 + "--out q.safetensors",
             "spectral svd --file weights.safetensors --rank 32 --oversample 10 --power-iterations 2 "
                 + "--out svd.safetensors --json"
         )
     {
+        Details =
+            "On a GPU, tensors of the same shape are decomposed together, and the time shown for each is its share. "
+            + "residual_bound is an upper bound on the norm of the residual, estimated with ten random vectors; it "
+            + "holds with probability 1 - 1e-10 and is often several times the norm.";
         _rank.Required = true;
         _rank.DefaultValueFactory = null;
         AddOptions([
@@ -131,21 +133,21 @@ internal sealed class SvdCommand : SpectralCommand
             result,
             terminal =>
             {
-                foreach (JsonNode? row in rows)
-                {
-                    terminal.Line(
-                        $"{row!["name"]}  {row["shape"]!.ToJsonString()}  "
-                            + $"{(double?)row["seconds"]:0.0000} s  residual at most "
-                            + $"{(double?)row["residual_bound"]:g4}"
-                    );
-                }
-
+                terminal.Table(["tensor", "shape", "time", "residual bound"], [.. rows.Select(row => Row(row!))]);
                 terminal.Line($"wrote {target.FullPath}");
             }
         );
     }
 
-    /// <summary>The tensors to decompose, in order of name, checked before any is read.</summary>
+    private static string[] Row(JsonNode row) =>
+        [
+            row["name"]!.ToString(),
+            row["shape"]!.ToJsonString(),
+            string.Create(CultureInfo.InvariantCulture, $"{(double?)row["seconds"]:0.0000} s"),
+            string.Create(CultureInfo.InvariantCulture, $"{(double?)row["residual_bound"]:g4}"),
+        ];
+
+    /// <summary>Returns the tensors to decompose, in order of name, and checks them before any is read.</summary>
     private static List<SafetensorsTensor> Choose(
         IEnumerable<SafetensorsTensor> tensors,
         string source,
@@ -196,7 +198,8 @@ internal sealed class SvdCommand : SpectralCommand
     }
 
     /// <summary>
-    /// Loads BLAS, kernels and compiled code, so that the seconds reported are those of the decomposition.
+    /// Runs a small decomposition, which loads BLAS, kernels and compiled code, so that the seconds reported are those
+    /// of the decomposition alone.
     /// </summary>
     private static void WarmUp(Device device, DType type)
     {

@@ -5,11 +5,14 @@ using Spectre.Console;
 namespace Spectral.Cli.Hosting;
 
 /// <summary>
-/// Where people read: stdout, or stderr when stdout belongs to --json. On a terminal work shows as a bar, else as plain
-/// lines.
+/// Prints text for people: on stdout, or on stderr if stdout is for the JSON of --json. Progress is a bar on a
+/// terminal, and plain lines elsewhere.
 /// </summary>
 internal sealed class Terminal(bool json)
 {
+    // In a narrower column, text is easier to read when the terminal wraps it.
+    private const int LeastRoom = 24;
+
     private IAnsiConsole? _live;
 
     private TextWriter Writer => json ? Console.Error : Console.Out;
@@ -18,7 +21,7 @@ internal sealed class Terminal(bool json)
 
     public void Line(string text)
     {
-        // A bar on the screen has to be lifted over the line.
+        // While a bar is shown, the console has to print the line above it.
         if (_live is { } console)
             console.WriteLine(text);
         else
@@ -33,44 +36,63 @@ internal sealed class Terminal(bool json)
             Console.Error.WriteLine("warning: " + text);
     }
 
-    /// <summary>Two aligned columns.</summary>
+    /// <summary>Prints names and values in two aligned columns.</summary>
     public void Table(params ReadOnlySpan<(string Name, string Value)> rows)
     {
         int width = 0;
         foreach ((string name, string _) in rows)
             width = Math.Max(width, name.Length);
         foreach ((string name, string value) in rows)
-            Line($"{name.PadRight(width)}  {value}");
+            Hanging($"{name.PadRight(width)}  ", value);
     }
 
     /// <summary>
-    /// Columns under heads, as wide as their longest field: a name, then numbers aligned on the right, then text from a
-    /// column on.
+    /// Prints a table with columns as wide as their longest field: a name, then numbers, aligned on the right, then
+    /// text.
     /// </summary>
+    /// <param name="heads">The column heads.</param>
+    /// <param name="rows">As many fields each as there are heads.</param>
+    /// <param name="textFrom">The index of the first column of text after the numbers.</param>
     public void Table(IReadOnlyList<string> heads, IReadOnlyList<string[]> rows, int textFrom = int.MaxValue)
     {
         int[] widths =
         [
             .. heads.Select((head, column) => rows.Select(row => row[column].Length).Append(head.Length).Max()),
         ];
+        int last = heads.Count - 1;
         foreach (IReadOnlyList<string> row in rows.Prepend(heads))
         {
-            Line(
-                string.Join(
-                        "  ",
-                        row.Select(
-                            (field, column) =>
-                                column == 0 || column >= textFrom
-                                    ? field.PadRight(widths[column])
-                                    : field.PadLeft(widths[column])
-                        )
-                    )
-                    .TrimEnd()
-            );
+            string before = string.Concat(row.Take(last).Select((field, column) => Padded(field, column) + "  "));
+            if (last >= textFrom)
+                Hanging(before, row[last]);
+            else
+                Line(before + Padded(row[last], last));
+        }
+
+        string Padded(string field, int column) =>
+            column == 0 || column >= textFrom ? field.PadRight(widths[column]) : field.PadLeft(widths[column]);
+    }
+
+    /// <summary>
+    /// Prints text after a head. On a terminal, text that does not fit continues on lines that are indented to its
+    /// beginning.
+    /// </summary>
+    private void Hanging(string head, string text)
+    {
+        int room = IsTerminal ? Console.WindowWidth - head.Length - 1 : 0;
+        if (room < LeastRoom)
+        {
+            Line((head + text).TrimEnd());
+            return;
+        }
+        foreach (string line in WrappedText.Lines(text, room))
+        {
+            Line((head + line).TrimEnd());
+            head = new string(' ', head.Length);
         }
     }
 
-    /// <summary>Runs <paramref name="work"/> and shows how far it is.</summary>
+    /// <summary>Runs <paramref name="work"/> and shows its progress.</summary>
     public T Track<T>(string title, long total, Func<WorkProgress, T> work)
     {
         if (!IsTerminal)
@@ -106,7 +128,9 @@ internal sealed class Terminal(bool json)
         }
     }
 
-    /// <summary>A line for what is notable; else one every few seconds, so that a log stays short.</summary>
+    /// <summary>
+    /// Prints a line for every notable report, and otherwise one every few seconds, so that a log stays short.
+    /// </summary>
     private sealed class PlainProgress(Terminal terminal, string title, long total) : WorkProgress
     {
         private static readonly TimeSpan Quiet = TimeSpan.FromSeconds(5);
@@ -120,13 +144,4 @@ internal sealed class Terminal(bool json)
             terminal.Line($"{title} {done}/{total}{(detail.Length == 0 ? "" : "  " + detail)}");
         }
     }
-}
-
-/// <summary>Told by working code how far it is.</summary>
-internal abstract class WorkProgress
-{
-    /// <param name="done">Units done so far.</param>
-    /// <param name="detail">What to show besides.</param>
-    /// <param name="notable">Worth a line of its own in a log.</param>
-    public abstract void Report(long done, string detail = "", bool notable = false);
 }
