@@ -233,7 +233,9 @@ extern "C" {
 CUresult cuFuncGetParamInfo(CUfunction, size_t index, size_t* offset, size_t* size);   // in cuda.h from 12.4 on
 
 // ---- the device's own
-const char* spectralCpuLastError(void);   // what the last fault of the device was; valid until the thread's next call
+// Why the calling thread's latest call failed, beyond its status; "" if it did not, or gave no reason. Valid until the
+// thread's next call.
+const char* spectralCpuLastError(void);
 void spectralCpuSetOption(
     const char* name, long value);   // threads, seed, eager, poison, check; "reset" forgets a failed kernel
 // "sizeof;field:offset:size;..." of the argument struct of a kernel in any loaded module, cut to `size` bytes with its

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <unordered_set>
 #include <vector>
 
@@ -14,6 +15,7 @@ struct CUctx_st {
   bool primary = false;
   int retained = 0;                              // primary context: retains without a release
   std::atomic<CUresult> failure{CUDA_SUCCESS};   // after a failed kernel the context is unusable, as on a real device
+  std::string reason;                            // for the failure
   CUcontext previous = nullptr;                  // what cuCtxCreate covered
 };
 struct CUfunc_st {
@@ -79,11 +81,13 @@ extern Handles<CUfunc_st> functions;
 extern Handles<CUstream_st> streams;
 extern Handles<CUevent_st> events;
 
+// The calls begin with one of these, which forget the reason for an earlier error.
 CUresult check_initialised();
 CUresult check_context();          // initialised, and this thread has a live, unfailed context
 CUresult check_stream(CUstream);   // check_context, then the handle; null and the two built-in streams are fine
 CUresult check_event(CUevent);
 CUcontext current_context();
+CUresult fail_context(CUcontext, CUresult, const std::string& reason);   // from now on; returns the status
 void catch_bad_addresses();   // of kernels, from now on; other faults go to whoever handled them before
 void forget_failure();        // of every context, for tests
 

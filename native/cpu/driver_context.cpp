@@ -17,6 +17,7 @@ std::mutex mutex;   // guards all below
 CUctx_st primary;
 std::unordered_set<CUcontext> contexts;   // live ones; the primary while retained
 thread_local CUcontext current = nullptr;
+std::mutex reason_mutex;   // of the contexts' reasons
 
 // Frees what the context owns and takes it out of use. Called with the mutex held.
 void destroy(CUcontext c) {
@@ -32,7 +33,10 @@ void destroy(CUcontext c) {
 }
 }   // namespace
 
-CUresult check_initialised() { return initialised ? CUDA_SUCCESS : CUDA_ERROR_NOT_INITIALIZED; }
+CUresult check_initialised() {
+  clear_error();
+  return initialised ? CUDA_SUCCESS : CUDA_ERROR_NOT_INITIALIZED;
+}
 CUcontext current_context() { return current; }
 CUresult check_context() {
   SPECTRAL_TRY(check_initialised());
@@ -43,7 +47,21 @@ CUresult check_context() {
     if (!contexts.count(current))
       return CUDA_ERROR_CONTEXT_IS_DESTROYED;
   }
-  return current->failure;
+  const CUresult failure = current->failure;
+  if (failure) {
+    std::lock_guard l(reason_mutex);
+    set_error(current->reason);
+  }
+  return failure;
+}
+CUresult fail_context(CUcontext c, CUresult status, const std::string& reason) {
+  {
+    std::lock_guard l(reason_mutex);
+    c->reason = reason;
+  }
+  c->failure = status;
+  set_error(reason);
+  return status;
 }
 void forget_failure() {
   std::lock_guard l(mutex);

@@ -74,13 +74,7 @@ CUresult cuDriverGetVersion(int* version) {
   return CUDA_SUCCESS;
 }
 
-const char* spectralCpuLastError() {
-  static thread_local std::string* copy = nullptr;   // a pointer: thread-locals of this library must stay small
-  if (!copy)
-    copy = new std::string;
-  *copy = last_error();
-  return copy->c_str();
-}
+const char* spectralCpuLastError() { return last_error(); }
 void spectralCpuSetOption(const char* name, long value) {
   if (!set_option(name, value) && !std::strcmp(name, "reset"))
     forget_failure();

@@ -82,9 +82,7 @@ CUresult run(CUfunction f, dim3 grid, dim3 block, unsigned smem, Args& args) {
   launch(l);
   if (!l.failed)
     return CUDA_SUCCESS;
-  const CUresult status = l.illegal ? CUDA_ERROR_ILLEGAL_ADDRESS : CUDA_ERROR_LAUNCH_FAILED;
-  current_context()->failure = status;
-  return status;
+  return fail_context(current_context(), l.illegal ? CUDA_ERROR_ILLEGAL_ADDRESS : CUDA_ERROR_LAUNCH_FAILED, l.reason);
 }
 }   // namespace
 

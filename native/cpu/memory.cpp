@@ -65,9 +65,9 @@ CUresult verify(const Allocation& a) {
       reinterpret_cast<void*>(a.start),
       at,
       at < 0 ? "before" : "behind");
-  set_error(text);
   if (a.context)
-    a.context->failure = CUDA_ERROR_LAUNCH_FAILED;
+    return fail_context(a.context, CUDA_ERROR_LAUNCH_FAILED, text);
+  set_error(text);
   return CUDA_ERROR_LAUNCH_FAILED;
 }
 void give_back(const Allocation& a) {

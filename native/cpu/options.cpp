@@ -1,9 +1,8 @@
-// Settings and the last error text.
+// Settings, and the reasons for errors.
 #include "options.h"
 #include <cctype>
 #include <cstdlib>
 #include <cstring>
-#include <mutex>
 
 namespace spectral::cpu {
 Options options;
@@ -19,8 +18,8 @@ constexpr Entry kEntries[] = {
     {"poison", &Options::poison},
     {"memory", &Options::memory},
     {"check", &Options::check}};
-std::mutex error_mutex;
-std::string error_text;
+// Of each thread, so that the calls of others do not take it away.
+thread_local std::string* reason = nullptr;   // a pointer: thread-locals of this library must stay small
 }   // namespace
 
 void read_environment() {
@@ -40,11 +39,13 @@ bool set_option(const char* name, long value) {
 }
 
 void set_error(const std::string& text) {
-  std::lock_guard lock(error_mutex);
-  error_text = text;
+  if (!reason)
+    reason = new std::string;
+  *reason = text;
 }
-std::string last_error() {
-  std::lock_guard lock(error_mutex);
-  return error_text;
+void clear_error() {
+  if (reason)
+    reason->clear();
 }
+const char* last_error() { return reason ? reason->c_str() : ""; }
 }   // namespace spectral::cpu

@@ -1,4 +1,4 @@
-// Settings of the CPU device (environment SPECTRAL_CPU_<NAME>, or spectralCpuSetOption), and its last error text.
+// Settings of the CPU device (environment SPECTRAL_CPU_<NAME>, or spectralCpuSetOption), and the reasons for errors.
 #pragma once
 #include <string>
 
@@ -16,6 +16,8 @@ extern Options options;
 void read_environment();
 bool set_option(const char* name, long value);
 
+// Why this thread's current call fails, beyond its status. Each call begins without a reason.
 void set_error(const std::string&);
-std::string last_error();
+void clear_error();
+const char* last_error();   // of this thread's latest call, "" if it gave none; valid until the thread's next call
 }   // namespace spectral::cpu

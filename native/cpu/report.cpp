@@ -34,8 +34,7 @@ void Worker::fail(const Where* w, const char* fmt, ...) {
     snprintf(where, sizeof where, ":%u", unsigned(w->line()));
     report_.append(where);
   }
-  set_error(report_.append(": ").append(msg));
-  const_cast<Launch*>(launch)->failed = true;
+  const_cast<Launch*>(launch)->fail(report_.append(": ").append(msg));
   free_.clear();
   spent_.clear();
   used_ = 1;

@@ -238,11 +238,10 @@ void Worker::run_cluster(uint64_t index) {
   TSAN(__tsan_acquire(&live_));
   if (size > 1 && statics && !launch->failed &&
       std::any_of(statics, statics + launch->statics.size, [](unsigned char c) { return c != 0xcd; })) {
-    set_error(
+    const_cast<Launch*>(launch)->fail(
         std::string("kernel ") + launch->kernel->name + ": a __shared__ variable was written in a cluster of " +
         std::to_string(size) +
         " blocks, which share one copy of it on the CPU device; such a kernel keeps all in dynamic shared memory");
-    const_cast<Launch*>(launch)->failed = true;
   }
 }
 

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstdarg>
 #include <cstddef>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -142,6 +143,13 @@ struct Launch {
   std::atomic<uint64_t> next;
   std::atomic<bool> failed;
   std::atomic<bool> illegal;   // failed by an access to memory that is not mapped
+  std::mutex mutex{};
+  std::string reason{};   // why it failed, where it did; of several faults the last
+  void fail(const std::string& why) {
+    std::lock_guard l(mutex);
+    reason = why;
+    failed = true;
+  }
 };
 
 class Worker {

@@ -160,6 +160,9 @@ void module_handles(const std::string& file) {
   unsigned char cubin[64] = {0x7f, 'E', 'L', 'F', 2, 1, 1};
   cubin[18] = 190;   // EM_CUDA
   CHECK_STATUS(cuModuleLoadData(&m, cubin), CUDA_ERROR_NO_BINARY_FOR_GPU);
+  CHECK(std::strstr(spectralCpuLastError(), "another processor"));
+  CHECK_STATUS(cuModuleGetFunction(&f, nullptr, "nothing"), CUDA_ERROR_INVALID_HANDLE);
+  CHECK(!*spectralCpuLastError());   // not the reason for the error before
   CHECK_STATUS(cuModuleLoad(&m, file.c_str()), CUDA_SUCCESS);
   CHECK_STATUS(cuModuleLoad(&again, file.c_str()), CUDA_SUCCESS);   // a second copy of its own
   CHECK(m != again);

@@ -2,6 +2,7 @@
 // it is destroyed, and checking mode names damaged memory.
 #include "host.h"
 #include <algorithm>
+#include <thread>
 
 namespace {
 struct FaultArgs {
@@ -17,8 +18,27 @@ void expect_fault(const char* name, const char* text, unsigned block, unsigned s
   check(said.find(std::string("kernel ") + name + ", block (0,0,0)") == 0, std::string(name) + " is named: " + said);
   CHECK_STATUS(cuCtxSynchronize(), CUDA_ERROR_LAUNCH_FAILED);   // sticky
   CHECK_STATUS(cuMemFree(out.p), CUDA_ERROR_LAUNCH_FAILED);
+  check(said == spectralCpuLastError(), std::string(name) + " is the reason for later failures too");
   spectralCpuSetOption("reset", 0);
   CHECK_STATUS(cuCtxSynchronize(), CUDA_SUCCESS);
+  CHECK(!*spectralCpuLastError());
+}
+
+// A thread is told the reasons for its own calls' errors.
+void reasons_of_threads() {
+  CUcontext context = nullptr;
+  CU(cuCtxGetCurrent(&context));
+  CHECK_STATUS(launch("fault_divergent", FaultArgs{}, 1, 1, 32), CUDA_ERROR_LAUNCH_FAILED);
+  const std::string said = spectralCpuLastError();
+  std::thread([&] {
+    CHECK_STATUS(cuCtxSetCurrent(context), CUDA_SUCCESS);
+    CHECK(!*spectralCpuLastError());
+    CHECK_STATUS(cuCtxSynchronize(), CUDA_ERROR_LAUNCH_FAILED);
+    CHECK(said == spectralCpuLastError());
+    CHECK_STATUS(cuCtxSetCurrent(nullptr), CUDA_SUCCESS);
+  }).join();
+  CHECK(said == spectralCpuLastError());
+  spectralCpuSetOption("reset", 0);
 }
 
 void guards() {
@@ -104,12 +124,14 @@ void context_after_fault() {
 TEST_GROUP(faults) {
   expect_fault("fault_divergent", "different collectives", 32);
   expect_fault("fault_barriers", "deadlock, every live thread waits", 64);
-  CHECK(std::strstr(spectralCpuLastError(), "threads 0-31 at ") && std::strstr(spectralCpuLastError(), "faulty.cu:"));
+  expect_fault("fault_barriers", "threads 0-31 at ", 64);
+  expect_fault("fault_barriers", "faulty.cu:", 64);
   expect_fault("fault_not_plain", "barrier in a kernel registered as plain", 64);
   expect_fault("fault_half_warp", "warp_sum needs all 32 lanes of the warp", 32);
   expect_fault("fault_half_warp", "warp_sum needs all 32 lanes of the warp", 16);
   expect_fault("fault_own_mask", "the calling lane 0 is not in its mask", 32);
   expect_fault("fault_misaligned", "cp.async: misaligned", 32, 64);
+  reasons_of_threads();
   guards();
   poison();
   missing_barrier();

@@ -43,6 +43,19 @@ public sealed class LaunchTests(DeviceKind kind) : DeviceTest(kind)
     }
 
     [Test]
+    public void AnErrorDoesNotShowTheReasonForAnEarlierOne()
+    {
+        Assert.That(
+            () => FlashAttentionArgs.Narrow.Launch(Device, new FlashAttentionArgs(), (1, 70_000)),
+            Throws.TypeOf<CudaException>()
+        );
+        Assert.That(
+            () => Device.Kernel("flash_attention", "no_such_kernel"),
+            Throws.TypeOf<CudaException>().With.Message.EndsWith("CUDA_ERROR_NOT_FOUND (500): named symbol not found")
+        );
+    }
+
+    [Test]
     public void TheCpuDeviceWantsTheSharedMemoryThatTheKernelUses()
     {
         if (Device.Kind != DeviceKind.Cpu)
