@@ -16,10 +16,10 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 
-const int PretrainRecords = 60_000,
-    KnownRecords = 300,
-    TrainRecords = 3_000,
-    EvalRecords = 300;
+const int PretrainRecords = 60_000;
+const int KnownRecords = 300;
+const int TrainRecords = 3_000;
+const int EvalRecords = 300;
 const int Merges = 15; // with 256 bytes and the end token: a vocabulary of 272
 
 if (args.Length != 1)
@@ -28,13 +28,13 @@ if (args.Length != 1)
     return 2;
 }
 
-var model = Directory.CreateDirectory(Path.Combine(args[0], "base-model")).FullName;
+string model = Directory.CreateDirectory(Path.Combine(args[0], "base-model")).FullName;
 var random = new SplitMix(seed: 20_240_501);
 
-var pretrain = Generate(PretrainRecords, random, [.. Tasks.Known], avoid: []);
-var known = Generate(KnownRecords, random, [.. Tasks.Known], avoid: Prompts(pretrain));
-var train = Generate(TrainRecords, random, [Tasks.Badge], avoid: []);
-var eval = GenerateFromOtherWords(EvalRecords, random, Tasks.Badge, train);
+List<Sample> pretrain = Generate(PretrainRecords, random, [.. Tasks.Known], avoid: []);
+List<Sample> known = Generate(KnownRecords, random, [.. Tasks.Known], avoid: Prompts(pretrain));
+List<Sample> train = Generate(TrainRecords, random, [Tasks.Badge], avoid: []);
+List<Sample> eval = GenerateFromOtherWords(EvalRecords, random, Tasks.Badge, train);
 
 WriteRecords("pretrain.jsonl", pretrain);
 WriteRecords("known.jsonl", known);
@@ -54,8 +54,8 @@ static List<Sample> Generate(int count, SplitMix random, TaskKind[] tasks, HashS
     var records = new List<Sample>(count);
     while (records.Count < count)
     {
-        var task = tasks[random.Next(tasks.Length)];
-        var record = task.Make(Words.Draw(random, task.WordCount));
+        TaskKind task = tasks[random.Next(tasks.Length)];
+        Sample record = task.Make(Words.Draw(random, task.WordCount));
         if (seen.Add(record.Prompt))
             records.Add(record);
     }
@@ -70,7 +70,7 @@ static List<Sample> GenerateFromOtherWords(int count, SplitMix random, TaskKind 
     var records = new List<Sample>(count);
     while (records.Count < count)
     {
-        var record = task.Make(Words.Draw(random, task.WordCount));
+        Sample record = task.Make(Words.Draw(random, task.WordCount));
         if (!record.Words.Any(used.Contains) && seen.Add(record.Prompt))
             records.Add(record);
     }
@@ -82,7 +82,7 @@ static HashSet<string> Prompts(List<Sample> records) => [.. records.Select(recor
 void WriteRecords(string name, List<Sample> records)
 {
     var text = new StringBuilder();
-    foreach (var record in records)
+    foreach (Sample record in records)
     {
         var line = new JsonObject { ["prompt"] = record.Prompt, ["completion"] = record.Completion };
         text.Append(line.ToJsonString(Json.Compact)).Append('\n');
@@ -133,16 +133,16 @@ static class Tasks
 /// <summary>Pronounceable words of two or three syllables that mean nothing: about two million of them.</summary>
 static class Words
 {
-    private const string Consonants = "bdfghklmnprstvz",
-        Vowels = "aeiou",
-        Endings = "lnrst";
+    private const string Consonants = "bdfghklmnprstvz";
+    private const string Vowels = "aeiou";
+    private const string Endings = "lnrst";
 
     public static bool IsVowel(char letter) => Vowels.Contains(letter);
 
     public static string[] Draw(SplitMix random, int count)
     {
-        var words = new string[count];
-        for (var i = 0; i < count; i++)
+        string[] words = new string[count];
+        for (int i = 0; i < count; i++)
             words[i] = Draw(random);
         return words;
     }
@@ -150,7 +150,7 @@ static class Words
     private static string Draw(SplitMix random)
     {
         var word = new StringBuilder();
-        for (var syllables = 2 + random.Next(2); syllables > 0; syllables--)
+        for (int syllables = 2 + random.Next(2); syllables > 0; syllables--)
             word.Append(Consonants[random.Next(Consonants.Length)]).Append(Vowels[random.Next(Vowels.Length)]);
         if (random.Next(3) == 0)
             word.Append(Endings[random.Next(Endings.Length)]);
@@ -184,7 +184,7 @@ sealed class ByteLevelBpe(List<string> vocabulary, List<string> merges)
             .ToList();
         while (merges.Count < count)
         {
-            var (left, right) = pieces
+            (string left, string right) = pieces
                 .SelectMany(piece => piece.Zip(piece.Skip(1)))
                 .GroupBy(pair => pair)
                 .OrderByDescending(group => group.Count())
@@ -194,9 +194,9 @@ sealed class ByteLevelBpe(List<string> vocabulary, List<string> merges)
                 .Key;
             merges.Add($"{left} {right}");
             vocabulary.Add(left + right);
-            foreach (var piece in pieces)
+            foreach (List<string> piece in pieces)
             {
-                for (var i = 0; i + 1 < piece.Count; i++)
+                for (int i = 0; i + 1 < piece.Count; i++)
                 {
                     if (piece[i] != left || piece[i + 1] != right)
                         continue;
@@ -211,7 +211,7 @@ sealed class ByteLevelBpe(List<string> vocabulary, List<string> merges)
     public string ToJson()
     {
         var ids = new JsonObject();
-        for (var i = 0; i < vocabulary.Count; i++)
+        for (int i = 0; i < vocabulary.Count; i++)
             ids[vocabulary[i]] = i;
         ids[EndToken] = EndTokenId;
         var byteLevel = new JsonObject
@@ -262,17 +262,16 @@ sealed class ByteLevelBpe(List<string> vocabulary, List<string> merges)
     // before it.
     private static IEnumerable<string> Split(string text)
     {
-        for (int start = 0, end; start < text.Length; start = end)
+        int start = 0;
+        while (start < text.Length)
         {
-            var first = text[start] == ' ' ? start + 1 : start;
-            end = first + 1;
-            while (
-                end < text.Length
-                && text[end] != ' '
-                && char.IsAsciiLetter(text[end]) == char.IsAsciiLetter(text[first])
-            )
+            int first = text[start] == ' ' ? start + 1 : start;
+            int end = first + 1;
+            bool letters = char.IsAsciiLetter(text[first]);
+            while (end < text.Length && text[end] != ' ' && char.IsAsciiLetter(text[end]) == letters)
                 end++;
             yield return string.Concat(Encoding.UTF8.GetBytes(text[start..end]).Select(Symbol));
+            start = end;
         }
     }
 
@@ -341,7 +340,7 @@ sealed class SplitMix(ulong seed)
     public int Next(int below)
     {
         _state += 0x9E3779B97F4A7C15;
-        var z = _state;
+        ulong z = _state;
         z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
         z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
         // the high bits, scaled: no division, bias below 2^-32

@@ -176,11 +176,11 @@ record Spectra(
 sealed class Study(string root)
 {
     public const string Base = "samples/base-model";
-    private const int Held = 300,
-        Seeds = 5;
+    private const int Held = 300;
+    private const int Seeds = 5;
     private static readonly int[] SearchSeeds = [100, 101]; // by one seed alone, rates win that fail every other time
-    private const string Device = "--device cpu --threads 1",
-        Common = $"--steps 300 --batch 16 --max-length 128 --warmup 20 {Device}";
+    private const string Device = "--device cpu --threads 1";
+    private const string Common = $"--steps 300 --batch 16 --max-length 128 --warmup 20 {Device}";
     private static readonly double[] Ladder =
     [
         1e-4,
@@ -218,8 +218,8 @@ sealed class Study(string root)
         for (int seed = 0; seed < Seeds; seed++)
         {
             (string folder, JsonNode trained) = Train(method, rate, seed);
-            string tuned = method.TrainsAll ? $"--model {folder}" : $"--model {Base} --adapter {folder}",
-                kept = $"{folder}/../{{0}}-{Path.GetFileName(folder)}";
+            string tuned = method.TrainsAll ? $"--model {folder}" : $"--model {Base} --adapter {folder}";
+            string kept = $"{folder}/../{{0}}-{Path.GetFileName(folder)}";
             JsonNode test = Kept(
                 string.Format(kept, "test") + ".json",
                 $"eval {tuned} --data samples/eval.jsonl {Device}"
@@ -255,15 +255,18 @@ sealed class Study(string root)
     /// </summary>
     private double SearchRate(Method method)
     {
-        int start = Array.IndexOf(Ladder, method.Start),
-            low = start - 1,
-            high = start + 1;
+        int start = Array.IndexOf(Ladder, method.Start);
+        int low = start - 1;
+        int high = start + 1;
         var tried = new SortedDictionary<int, (double Exact, double Loss)>();
         while (true)
         {
             for (int i = low; i <= high; i++)
+            {
                 if (!tried.ContainsKey(i))
                     tried[i] = Score(method, Ladder[i]);
+            }
+
             int best = tried.MaxBy(pair => (pair.Value.Exact, -pair.Value.Loss)).Key;
             if (best == low && low > 0)
                 low--;
@@ -308,7 +311,7 @@ sealed class Study(string root)
         if (File.Exists(path))
             return JsonNode.Parse(File.ReadAllText(path))!;
         var clock = Stopwatch.StartNew();
-        using var process = Process.Start(
+        using Process process = Process.Start(
             new ProcessStartInfo(Path.Combine(root, "artifacts/bin/spectral"), [.. command.Split(' '), "--json"])
             {
                 RedirectStandardOutput = true,
@@ -387,13 +390,13 @@ static class Tables
         Row(text, ["method", .. measures.Select(measure => measure.Name)]);
         Row(text, [.. Enumerable.Repeat("---", measures.Length + 1)]);
         foreach (IGrouping<string, Result> runs in methods)
-            Row(
-                text,
-                [
-                    runs.Key,
-                    .. measures.Select(measure => Spread(runs.Select(run => measure.Of(run.Spectra)), measure.Format)),
-                ]
+        {
+            IEnumerable<string> cells = measures.Select(measure =>
+                Spread(runs.Select(run => measure.Of(run.Spectra)), measure.Format)
             );
+            Row(text, [runs.Key, .. cells]);
+        }
+
         return text.ToString();
     }
 
@@ -403,8 +406,8 @@ static class Tables
     private static string Spread(IEnumerable<double> values, string format)
     {
         double[] all = [.. values];
-        double mean = all.Average(),
-            deviation = Math.Sqrt(all.Sum(value => (value - mean) * (value - mean)) / (all.Length - 1));
+        double mean = all.Average();
+        double deviation = Math.Sqrt(all.Sum(value => (value - mean) * (value - mean)) / (all.Length - 1));
         return $"{mean.ToString(format)} ± {deviation.ToString(format)}";
     }
 }

@@ -28,6 +28,11 @@ csharp_style() {
   dotnet restore Kernels.sln -v quiet && dotnet build src/Spectral.Generators -c Release -v quiet &&
     dotnet format style Kernels.sln --no-restore --severity warn --verify-no-changes
 }
+# No project holds these programs; each is built by itself.
+sample_programs() {
+  local file
+  for file in samples/*.cs; do dotnet build "$file" -v quiet || return 1; done
+}
 native_layout() {
   git ls-files -z '*.cu' '*.cuh' '*.cpp' '*.h' '*.c' | xargs -0 clang-format --dry-run -Werror
 }
@@ -39,6 +44,7 @@ web_layout() {
 export Configuration=Release # dotnet format has no option for it, and needs the source generator of a build
 check "C# layout (CSharpier)" csharp_layout
 check "C# style (dotnet format)" csharp_style
+check "sample programs (dotnet build)" sample_programs
 check "CUDA and C++ layout (clang-format)" native_layout
 check "TypeScript layout (Prettier)" web_layout
 check "line lengths" node tools/line-lengths.mjs
