@@ -3,21 +3,6 @@ using Spectral.Kernels.Ops.Dispatch;
 
 namespace Spectral.Kernels.Ops;
 
-/// <summary>How the attention of whole sequences is computed.</summary>
-public enum AttentionVariant
-{
-    /// <summary>
-    /// <see cref="Attention"/>: batched products by the BLAS library around a softmax; stores S × S probabilities.
-    /// </summary>
-    Composed,
-
-    /// <summary>
-    /// <see cref="FlashAttention"/>: one tensor-core kernel (mma.sync, sm_80 and later) that never stores them; BF16
-    /// only.
-    /// </summary>
-    Fused,
-}
-
 /// <summary>
 /// Causal attention <c>softmax(q kᵀ / √hd) v</c> with grouped key/value heads: query head h uses key/value head <c>⌊h ·
 /// KV / H⌋</c>. With a window w, query i sees the keys <c>i − w &lt; j ≤ i</c>.

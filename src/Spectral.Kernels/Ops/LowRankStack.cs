@@ -3,11 +3,6 @@ using System.Runtime.InteropServices;
 
 namespace Spectral.Kernels.Ops;
 
-/// <summary>The frozen part of a linear layer.</summary>
-/// <param name="Weight">W [out, in], columns of a wider matrix or all.</param>
-/// <param name="Bias">[out], or null.</param>
-public readonly record struct LowRankLayer(ColumnRange Weight, Tensor? Bias);
-
 /// <summary>
 /// Low-rank updates of layers that read the same x, such as q, k and v: their R stand below one another in one [Σp,
 /// in], so that z of all of them is one pass over x, and the gradients of all R another. Layer by layer it computes
@@ -115,9 +110,9 @@ public sealed class LowRankStack : IDisposable
         var variants = new LowRankLinearVariant?[layers.Length];
         for (int j = 0; j < layers.Length; j++)
         {
-            LowRankCase call = CaseOf(LowRankDirection.Forward, x, layers[j].Weight, j, dropout is not null);
-            if (call.Columns > 0)
-                variants[j] = Choose(call, x, layers[j].Weight, _members[j].Left);
+            LowRankLayerProduct product = Output(x, layers[j], j, dropout);
+            if (!product.IsEmpty)
+                variants[j] = product.Choose();
         }
         using Tensor? scaled = Scaled(variants, z);
         LowRank.Project(
@@ -137,20 +132,10 @@ public sealed class LowRankStack : IDisposable
         }
         for (int j = 0; j < layers.Length; j++)
         {
-            if (variants[j] is { } variant)
-            {
-                RunProduct(
-                    variant,
-                    CaseOf(LowRankDirection.Forward, x, layers[j].Weight, j, dropout is not null),
-                    x,
-                    layers[j],
-                    Mine(scaled ?? z, j),
-                    scaled is null ? _scale : 1,
-                    _members[j].Left,
-                    ys[j],
-                    false
-                );
-            }
+            if (variants[j] is not { } variant)
+                continue;
+            LowRankLayerProduct product = Output(x, layers[j], j, dropout);
+            product.Run(variant, Mine(scaled ?? z, j), scaled is null ? _scale : 1, ys[j], accumulate: false);
         }
     }
 
@@ -211,15 +196,7 @@ public sealed class LowRankStack : IDisposable
         if (wantsDx && !stacked)
         {
             for (int j = 0; j < layers.Length; j++)
-            {
-                variants[j] = Choose(
-                    CaseOf(LowRankDirection.InputGradient, dys[j], layers[j].Weight, j),
-                    dys[j],
-                    layers[j].Weight,
-                    _members[j].Right
-                );
-            }
-
+                variants[j] = InputGradient(dys[j], layers[j], j).Choose();
             stacked = Array.TrueForAll(variants, variant => variant!.Kind == LowRankVariant.ComposedB);
         }
         using var g = Tensor.Empty(z.Device, z.Shape, z.DType);
@@ -267,20 +244,8 @@ public sealed class LowRankStack : IDisposable
         {
             for (int j = 0; j < layers.Length; j++)
             {
-                RunProduct(
-                    variants[j]!,
-                    CaseOf(LowRankDirection.InputGradient, dys[j], layers[j].Weight, j),
-                    dys[j],
-                    layers[j] with
-                    {
-                        Bias = null,
-                    },
-                    Mine(source, j),
-                    scale,
-                    _members[j].Right,
-                    dx!,
-                    accumulate.HasFlag(Accumulate.Dx) || j > 0
-                );
+                bool add = accumulate.HasFlag(Accumulate.Dx) || j > 0;
+                InputGradient(dys[j], layers[j], j).Run(variants[j]!, Mine(source, j), scale, dx!, add);
             }
         }
     }
@@ -315,76 +280,17 @@ public sealed class LowRankStack : IDisposable
         }
     }
 
-    private static LowRankLinearVariant Choose(in LowRankCase call, Tensor x, ColumnRange weight, Tensor factor) =>
-        LowRankLinear.Variants.Choose(
-            call,
-            (call, x, weight, factor),
-            static state => new LowRankTrial(state.call, state.x, state.weight, state.factor)
-        );
-
-    private static void RunProduct(
-        LowRankLinearVariant variant,
-        in LowRankCase call,
-        Tensor x,
-        in LowRankLayer layer,
-        ColumnRange source,
-        float scale,
-        Tensor factor,
-        Tensor y,
-        bool accumulate
-    )
-    {
-        using Tensor? own =
-            variant.IsLibrary || source.Stride == source.Count
-                ? null
-                : Tensor.Empty(x.Device, (source.Rows, source.Count), x.DType);
-        if (own is not null)
-            LowRankReduce.ScaleColumns(source, null, scale, own);
-        variant.Run(
-            new LowRankProduct(
-                call,
-                x,
-                layer.Weight,
-                own ?? source,
-                own is null ? scale : 1,
-                factor,
-                layer.Bias,
-                y,
-                accumulate
-            )
-        );
-    }
-
     // A middle diagonal goes into a copy of z or g, and so does a scale where some variant takes none.
     private Tensor? Scaled(LowRankLinearVariant?[] variants, Tensor like) =>
         _middle is not null || (_scale != 1 && Array.Exists(variants, variant => variant is { IsLibrary: false }))
             ? Tensor.Empty(like.Device, like.Shape, like.DType)
             : null;
 
-    private LowRankCase CaseOf(
-        LowRankDirection direction,
-        Tensor activation,
-        in ColumnRange weight,
-        int j,
-        bool dropped = false
-    )
-    {
-        (int outputs, int inputs) = (weight.Rows, weight.Count);
-        bool forward = direction == LowRankDirection.Forward;
-        LowRankLayout layout = dropped ? LowRankLayout.Dropped : LowRankLayout.Apart;
-        if (weight.Stride != inputs)
-            layout = LowRankLayout.WideWeight;
-        return new LowRankCase(
-            activation.Device,
-            activation.DType,
-            direction,
-            activation.Dim(0),
-            forward ? outputs : inputs,
-            forward ? inputs : outputs,
-            _members[j].Rank,
-            layout
-        );
-    }
+    private LowRankLayerProduct Output(Tensor x, LowRankLayer layer, int j, DropoutMask? dropout) =>
+        new(LowRankDirection.Forward, x, layer, _members[j].Left, dropped: dropout is not null);
+
+    private LowRankLayerProduct InputGradient(Tensor dy, LowRankLayer layer, int j) =>
+        new(LowRankDirection.InputGradient, dy, layer with { Bias = null }, _members[j].Right);
 
     private ColumnRange Mine(Tensor matrix, int j) => new(matrix, _from[j], _members[j].Rank);
 

@@ -1,0 +1,17 @@
+namespace Spectral.Kernels.Ops;
+
+/// <summary>What the host decides of an AdamW step.</summary>
+/// <param name="LearningRate">Step size η.</param>
+/// <param name="Beta1">Decay of the mean of gradients.</param>
+/// <param name="Beta2">Decay of the mean of squared gradients.</param>
+/// <param name="Epsilon">Added to the root, outside of it.</param>
+/// <param name="WeightDecay">Decoupled decay ω.</param>
+/// <param name="MaxNorm">Global norm that gradients are clipped to; 0 is no clipping.</param>
+public readonly record struct AdamWSettings(
+    double LearningRate,
+    double Beta1 = 0.9,
+    double Beta2 = 0.999,
+    double Epsilon = 1e-8,
+    double WeightDecay = 0.01,
+    double MaxNorm = 0
+);

@@ -1,0 +1,36 @@
+using System.Numerics;
+using Spectral.Kernels.Ops.Dispatch;
+
+namespace Spectral.Kernels.Ops;
+
+/// <summary>The shape of a product [Rows, Columns] whose sums run over Depth frozen and Rank low-rank terms.</summary>
+internal readonly record struct LowRankCase(
+    Device Device,
+    DType Type,
+    LowRankDirection Direction,
+    int Rows,
+    int Columns,
+    int Depth,
+    int Rank,
+    LowRankLayout Layout = LowRankLayout.Apart
+) : IVariantCase<LowRankCase>
+{
+    public string What =>
+        (Direction, Type) switch
+        {
+            (LowRankDirection.Forward, DType.F32) => "low_rank_linear forward f32",
+            (LowRankDirection.Forward, _) => "low_rank_linear forward bf16",
+            (_, DType.F32) => "low_rank_linear input_gradient f32",
+            _ => "low_rank_linear input_gradient bf16",
+        };
+
+    /// <summary>The number of tokens differs from batch to batch: the next power of two stands for it.</summary>
+    public LowRankCase Bucket =>
+        this with
+        {
+            Rows = (int)Math.Min(int.MaxValue, BitOperations.RoundUpToPowerOf2((uint)Rows)),
+        };
+
+    public string Key =>
+        $"{What} {Rows}x{Columns}x{Depth} rank {Rank}{(Layout == LowRankLayout.WideWeight ? " wide" : "")}";
+}
