@@ -4,15 +4,15 @@ namespace Spectral.Kernels;
 
 /// <summary>
 /// Reads and writes the choices of a <see cref="Tuner"/> on disk: <c>{"format":1,"made_for":"device, driver,
-/// BLAS","choices":{"kind of call":"variant"}}</c>. It is replaced as a whole, by renaming, so that readers see the old
-/// or the new file. A damaged file is reported and then replaced.
+/// BLAS","choices":{"kind of call":"variant"}}</c>. The file is replaced as a whole by a rename, so that readers see
+/// the old file or the new one. A damaged file is reported and then replaced.
 /// </summary>
 internal sealed class TuneFile(string path, string identity)
 {
     private const int Format = 1;
     private const int SizeLimit = 4 << 20;
 
-    /// <summary>The folder for the choices of the current user; null when the user has no home folder.</summary>
+    /// <summary>Folder for the choices of the current user; null if the user has no home folder.</summary>
     public static string? DefaultFolder
     {
         get
@@ -22,7 +22,7 @@ internal sealed class TuneFile(string path, string identity)
             {
                 cache = Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData);
             }
-            // relative ones are to be ignored, says the XDG specification
+            // the XDG specification says that relative paths are to be ignored
             else if (string.IsNullOrEmpty(cache) || !Path.IsPathRooted(cache))
             {
                 cache = Environment.GetFolderPath(Environment.SpecialFolder.UserProfile) is { Length: > 0 } home
@@ -34,7 +34,7 @@ internal sealed class TuneFile(string path, string identity)
         }
     }
 
-    /// <summary>Names what timings depend on besides the call: the device, its driver and its BLAS.</summary>
+    /// <summary>Describes what timings depend on besides the call: the device, its driver and its BLAS.</summary>
     public static string IdentityOf(Device device) =>
         $"{device.Name}, {device.MultiprocessorCount} multiprocessors, driver "
         + $"{device.DriverVersion.Major}.{device.DriverVersion.Minor}, BLAS {device.Blas.Version}";
@@ -48,7 +48,9 @@ internal sealed class TuneFile(string path, string identity)
         return $"tune-{string.Concat(characters)}.json";
     }
 
-    /// <summary>Reads the choices; none when the file is absent, or when it cannot be used, which is reported.</summary>
+    /// <summary>
+    /// Reads the choices. There are none if the file is absent, or cannot be used, which is reported.
+    /// </summary>
     public Dictionary<string, string> Read(Action<string>? warning)
     {
         var choices = new Dictionary<string, string>(StringComparer.Ordinal);
@@ -84,7 +86,7 @@ internal sealed class TuneFile(string path, string identity)
         return choices;
     }
 
-    /// <summary>Adds a choice to those that the file holds by now: other processes may have added theirs.</summary>
+    /// <summary>Adds a choice to those in the file now, to which other processes may have added theirs.</summary>
     public void Add(string key, string choice, Action<string>? warning)
     {
         Dictionary<string, string> choices = Read(warning: null);

@@ -1,9 +1,9 @@
 namespace Spectral.Kernels;
 
 /// <summary>
-/// Times the variants of an op on a device, once per kind of call, and keeps the fastest for later calls. Off by
-/// default: timings differ from run to run, and so may choices and, with them, roundings. A run that must be repeated
-/// exactly goes by the rules, or by the same file of choices.
+/// Times the variants of an op on a device, once for each kind of call, and keeps the fastest for later calls. It is
+/// off by default: timings differ from run to run, and with them the choices and the roundings. A run that must be
+/// repeated exactly uses the rules, or the same file of choices.
 /// </summary>
 public sealed class Tuner
 {
@@ -23,19 +23,19 @@ public sealed class Tuner
 
     /// <summary>
     /// The folder in which choices are kept between processes, one file for each device, driver and BLAS version; null
-    /// keeps them in memory only. The default is <c>spectral</c> in the user's cache folder (<c>XDG_CACHE_HOME</c>, else
-    /// <c>~/.cache</c>; on Windows local application data). The file is read when the first choice is made.
+    /// keeps them in memory only. The default is <c>spectral</c> in the user's cache folder (<c>XDG_CACHE_HOME</c>,
+    /// else <c>~/.cache</c>; on Windows local application data). The file is read when the first choice is made.
     /// </summary>
     public string? Folder { get; set; } = TuneFile.DefaultFolder;
 
-    /// <summary>Is called with a message when the file of choices cannot be read or written; tuning goes on.</summary>
+    /// <summary>Receives a message when the file of choices cannot be read or written; tuning continues.</summary>
     public Action<string>? Warning { get; set; }
 
     /// <summary>The choices known so far: the name of the variant by the kind of call.</summary>
     public IReadOnlyDictionary<string, string> Choices => _choices;
 
     /// <summary>
-    /// Takes over the choices of a run that is repeated or resumed. They take precedence over the file's.
+    /// Takes over the choices of a run that is repeated or resumed. They take precedence over those in the file.
     /// </summary>
     public void Adopt(IReadOnlyDictionary<string, string> choices)
     {
@@ -46,7 +46,9 @@ public sealed class Tuner
     /// <summary>The path of the file of choices, or null when they are kept in memory only.</summary>
     public string? File => Folder is null ? null : Path.Combine(Folder, TuneFile.NameFor(_device));
 
-    /// <summary>The choices of one op by case, so that a repeated call neither builds a key nor allocates.</summary>
+    /// <summary>
+    /// Returns the choices of one op by case, so that a repeated call neither builds a key nor allocates.
+    /// </summary>
     internal Dictionary<TCase, TVariant> Memory<TCase, TVariant>()
         where TCase : notnull
     {
@@ -55,7 +57,9 @@ public sealed class Tuner
         return (Dictionary<TCase, TVariant>)memory;
     }
 
-    /// <summary>The name of the variant chosen for a kind of call, or null; opens the file when first asked.</summary>
+    /// <summary>
+    /// Returns the name of the variant chosen for a kind of call, or null; opens the file on first use.
+    /// </summary>
     internal string? Find(string key)
     {
         if (!_opened)
@@ -63,7 +67,7 @@ public sealed class Tuner
         return _choices.GetValueOrDefault(key);
     }
 
-    /// <summary>Keeps a choice, also in the file if there is one.</summary>
+    /// <summary>Keeps a choice, and writes it to the file if there is one.</summary>
     internal void Store(string key, string choice)
     {
         _choices[key] = choice;

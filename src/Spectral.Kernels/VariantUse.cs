@@ -1,6 +1,6 @@
 namespace Spectral.Kernels;
 
-/// <summary>Records the variant that an op has run as.</summary>
+/// <summary>Records the variant that an op used.</summary>
 /// <param name="What">Op, direction and type, e.g. <c>low_rank_linear forward bf16</c>.</param>
 /// <param name="Variant">The variant's name.</param>
 /// <param name="Forced">The variant that was forced and does not apply; null when none was.</param>

@@ -1,14 +1,14 @@
 namespace Spectral.Kernels;
 
-/// <summary>Collects the variants that ops have run as on one device, each once.</summary>
+/// <summary>Collects the variants that ops used on one device, each once.</summary>
 public sealed class VariantUses
 {
     private readonly HashSet<VariantUse> _uses = [];
 
-    /// <summary>The variants recorded so far, sorted by their text.</summary>
+    /// <summary>Variants recorded so far, sorted by their text.</summary>
     public IReadOnlyList<VariantUse> All => [.. _uses.OrderBy(use => use.ToString(), StringComparer.Ordinal)];
 
-    /// <summary>Forgets all that was recorded.</summary>
+    /// <summary>Forgets all recorded variants.</summary>
     public void Clear() => _uses.Clear();
 
     /// <summary>Records a variant, such as one of the earlier part of a run. A known one allocates nothing.</summary>

@@ -214,8 +214,8 @@ internal sealed class CompareCommand : SpectralCommand
         }
 
         notes.Add(
-            "± is the standard deviation over seeds. Step time is the median over all steps but the first tenth of a run "
-                + "(at most 20 steps). Peak memory is measured during training, without evaluation."
+            "± is the standard deviation over seeds. Step time is the median over all steps but the first tenth of a "
+                + "run (at most 20 steps). Peak memory is measured during training, without evaluation."
         );
         if (device.Kind == DeviceKind.Cpu)
             notes.Add("Times are those of the CPU device and say nothing about a GPU.");
