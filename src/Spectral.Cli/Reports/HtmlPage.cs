@@ -27,7 +27,7 @@ internal sealed class HtmlPage
     private readonly JsonArray _charts = [];
     private readonly JsonObject _data = [];
 
-    /// <summary>Begins a page.</summary>
+    /// <summary>Begins a page with a heading and a paragraph.</summary>
     /// <param name="title">The heading.</param>
     /// <param name="summary">A paragraph below the heading.</param>
     public HtmlPage(string title, string summary)

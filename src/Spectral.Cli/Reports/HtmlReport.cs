@@ -15,7 +15,7 @@ public sealed class HtmlReport
     private const int FewestForALine = 3;
     private const int MostPoints = 600;
 
-    /// <summary>The heading.</summary>
+    /// <summary>Heading of the page.</summary>
     public required string Title { get; init; }
 
     /// <summary>A paragraph below the heading.</summary>

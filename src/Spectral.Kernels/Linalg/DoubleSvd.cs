@@ -12,13 +12,13 @@ public sealed class DoubleSvd
 {
     private DoubleSvd(double[] left, double[] values, double[] right) => (Left, Values, Right) = (left, values, right);
 
-    /// <summary>[n, rows], n the smaller dimension: left vector i is row i.</summary>
+    /// <summary>Left vectors, [n, rows], n the smaller dimension: left vector i is row i.</summary>
     public double[] Left { get; }
 
-    /// <summary>[n], descending.</summary>
+    /// <summary>Singular values, [n], descending.</summary>
     public double[] Values { get; }
 
-    /// <summary>[n, columns]: right vector i is row i.</summary>
+    /// <summary>Right vectors, [n, columns]: right vector i is row i.</summary>
     public double[] Right { get; }
 
     /// <summary>All singular values and vectors of a matrix, to F64 rounding.</summary>

@@ -1,9 +1,9 @@
 namespace Spectral.Kernels.Linalg;
 
-/// <summary>Settings of <see cref="RandomizedSvd"/>.</summary>
+/// <summary>Sets the accuracy and the random numbers of <see cref="RandomizedSvd"/>.</summary>
 public sealed record RandomizedSvdOptions
 {
-    /// <summary>Random vectors beyond the rank.</summary>
+    /// <summary>Number of random vectors in addition to the rank.</summary>
     public int Oversample { get; init; } = 16;
 
     /// <summary>

@@ -39,10 +39,10 @@ internal sealed class SketchSource : IDisposable
     /// <summary>The stored matrices are wide, and worked on as their transposes.</summary>
     public bool Transposed => _storedRows < _storedColumns;
 
-    /// <summary>The larger dimension.</summary>
+    /// <summary>Larger dimension of a matrix: its rows as it is worked on.</summary>
     public int Rows => Math.Max(_storedRows, _storedColumns);
 
-    /// <summary>The smaller dimension.</summary>
+    /// <summary>Smaller dimension of a matrix: its columns as it is worked on.</summary>
     public int Columns => Math.Min(_storedRows, _storedColumns);
 
     /// <summary>

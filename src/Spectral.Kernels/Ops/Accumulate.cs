@@ -6,7 +6,7 @@ namespace Spectral.Kernels.Ops;
 [Flags]
 public enum Accumulate
 {
-    /// <summary>Overwrites every result.</summary>
+    /// <summary>Adds to nothing: every result overwrites its tensor.</summary>
     Nothing = 0,
 
     /// <summary>Adds to the gradients of the parameters.</summary>

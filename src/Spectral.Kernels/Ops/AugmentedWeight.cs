@@ -92,7 +92,7 @@ public sealed class AugmentedWeight : IDisposable
         Refresh();
     }
 
-    /// <summary>Where it lives.</summary>
+    /// <summary>Device whose memory holds the weights.</summary>
     public Device Device => Buffer.Device;
 
     /// <summary>Type of weights, factors and activations.</summary>

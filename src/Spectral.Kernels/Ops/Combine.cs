@@ -2,7 +2,7 @@ using Spectral.Kernels.Interop;
 
 namespace Spectral.Kernels.Ops;
 
-/// <summary>Weighted sums.</summary>
+/// <summary>Computes weighted sums of tensors and the identity.</summary>
 public static class Combine
 {
     /// <summary><c>z = alpha · x + beta · y</c>. NaN passes on, also times 0.</summary>

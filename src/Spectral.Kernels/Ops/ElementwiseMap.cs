@@ -3,10 +3,13 @@ using Spectral.Kernels.Interop;
 
 namespace Spectral.Kernels.Ops;
 
-/// <summary>A function applied to every element, and its adjoint. NaN passes on forward.</summary>
+/// <summary>
+/// Applies a function to every element, and multiplies gradients by its derivative. A NaN gives NaN in the forward
+/// pass.
+/// </summary>
 public static class ElementwiseMap
 {
-    /// <summary><c>y = f(x)</c>.</summary>
+    /// <summary>Computes <c>y = f(x)</c> for every element.</summary>
     /// <param name="x">Any shape, F32.</param>
     /// <param name="y">Shape of x, F32; written; may be x.</param>
     /// <param name="function">f.</param>
@@ -15,7 +18,7 @@ public static class ElementwiseMap
     public static void Forward(Tensor x, Tensor y, MapFunction function, float floor = 0) =>
         Run(x, null, y, ElementwiseMapArgs.Forward, function, floor, false);
 
-    /// <summary><c>dx = dy ∘ f'(x) (+ dx)</c>.</summary>
+    /// <summary>Computes <c>dx = dy ∘ f'(x) (+ dx)</c> for every element.</summary>
     /// <param name="x">Any shape, F32: what forward was given.</param>
     /// <param name="dy">Shape of x, F32.</param>
     /// <param name="dx">Shape of x, F32; may be dy.</param>

@@ -49,7 +49,7 @@ public sealed class LowRankStack : IDisposable
     /// <summary>The update of each layer; R and c are views into those of the stack.</summary>
     public IReadOnlyList<LowRankFactors> Members => _members;
 
-    /// <summary>Σp.</summary>
+    /// <summary>Rank of all layers together, Σp.</summary>
     public int Rank => _from[^1] + _members[^1].Rank;
 
     /// <summary>c [Σp] of all layers, or null.</summary>

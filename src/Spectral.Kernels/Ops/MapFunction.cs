@@ -1,6 +1,6 @@
 namespace Spectral.Kernels.Ops;
 
-/// <summary>Functions of one number.</summary>
+/// <summary>Names the functions of one number that <see cref="ElementwiseMap"/> applies.</summary>
 public enum MapFunction
 {
     /// <summary><c>1 / x</c>; infinite at 0.</summary>
@@ -9,7 +9,7 @@ public enum MapFunction
     /// <summary><c>√max(x, floor)</c>; the derivative is 0 where x is not above the floor.</summary>
     Sqrt,
 
-    /// <summary><c>eˣ</c>.</summary>
+    /// <summary><c>eˣ</c>, the exponential function.</summary>
     Exp,
 
     /// <summary>
@@ -17,7 +17,7 @@ public enum MapFunction
     /// </summary>
     Max,
 
-    /// <summary><c>x²</c>.</summary>
+    /// <summary><c>x²</c>, the square of x.</summary>
     Square,
 
     /// <summary>1 or −1, and x itself where that is 0.</summary>

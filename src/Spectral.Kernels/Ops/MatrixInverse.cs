@@ -6,7 +6,7 @@ namespace Spectral.Kernels.Ops;
 /// <summary>Inverses of small matrices and their adjoint.</summary>
 public static class MatrixInverse
 {
-    /// <summary>The largest order.</summary>
+    /// <summary>Largest number of rows, and of columns, of a matrix.</summary>
     public const int MaxOrder = 256;
 
     /// <summary><c>y = x⁻¹</c> for each matrix of a batch, in F64 with partial pivoting, rounded once.</summary>

@@ -9,7 +9,7 @@ public static class RmsNorm
 {
     private const int ChunkRows = 32;
 
-    /// <summary>Normalises every row.</summary>
+    /// <summary>Normalizes every row: <c>y = x / √(mean(x²) + ε) ∘ w</c>.</summary>
     /// <param name="x">[N, D] F32 or BF16.</param>
     /// <param name="weight">[D], type of x.</param>
     /// <param name="epsilon">Added to the mean square; not negative.</param>

@@ -9,7 +9,7 @@ namespace Spectral.Kernels.Ops;
 /// </summary>
 public static class TopKMixture
 {
-    /// <summary>The largest k.</summary>
+    /// <summary>Largest number of vectors that a row can be mixed from.</summary>
     public const int MostChosen = 8;
 
     /// <summary>Chooses for each row of logits its k largest and their softmax.</summary>
