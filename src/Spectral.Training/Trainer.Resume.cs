@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Spectral.Training.Adapters;
 using Spectral.Training.IO;
 
 namespace Spectral.Training;
@@ -34,7 +35,7 @@ public sealed partial class Trainer
         {
             [ProgressNote] = JsonSerializer.Serialize(run, StateJson.Default.SavedRun),
         };
-        TrainerState.Save(path, Progress.Step, _optimizer, _model.Adapter, all);
+        TrainerState.Save(path, Progress.Step, _optimizer, Adapter.Of(_model), all);
     }
 
     /// <summary>
@@ -72,7 +73,7 @@ public sealed partial class Trainer
 
         RequireSameOrder(state, saved);
         RequireLength(state, saved);
-        state.Restore(_optimizer, _model.Adapter);
+        state.Restore(_optimizer, Adapter.Of(_model));
         (Progress, _records, _isRestored) = (saved.Progress, saved.Records, true);
     }
 

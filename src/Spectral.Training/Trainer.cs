@@ -64,9 +64,10 @@ public sealed partial class Trainer : IDisposable
             ?? throw new InvalidOperationException(
                 "nothing to train: attach an adapter, or load the model with trainWeights"
             );
-        if (model.Adapter is { } adapter)
+        var adapter = Adapter.Of(model);
+        if (adapter is not null)
             options.RequireSuits(adapter.Method);
-        _scheduled = model.Adapter is { Method.ActsBetweenSteps: true } ? model.Adapter : null;
+        _scheduled = adapter is { Method.ActsBetweenSteps: true } ? adapter : null;
         _steps = options.Steps;
         _optimizer = new AdamWOptimizer(_parameters, options.Optimizer);
         _parameters.StepState.SeedDropout(options.Seed);

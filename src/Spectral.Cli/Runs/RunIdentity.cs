@@ -101,19 +101,29 @@ internal sealed class RunIdentity
     private static IReadOnlyDictionary<string, string> Digests((string Option, string Path)[] inputs)
     {
         var digests = new SortedDictionary<string, string>(StringComparer.Ordinal);
+        // Two options may name one file or folder, which is read once.
+        Dictionary<string, string> read = [];
         foreach ((string option, string path) in inputs)
         {
             if (File.Exists(path))
             {
-                digests[option] = Digest(path);
+                digests[option] = Once(path);
                 continue;
             }
             foreach (string file in ModelFiles.SelectMany(pattern => Directory.GetFiles(path, pattern)))
-                digests[$"{option} {Path.GetFileName(file)}"] = Digest(file);
+                digests[$"{option} {Path.GetFileName(file)}"] = Once(file);
             foreach (string file in TokenFiles.Select(name => Path.Combine(path, name)))
-                digests[$"{option} {Path.GetFileName(file)}"] = File.Exists(file) ? Digest(file) : "";
+                digests[$"{option} {Path.GetFileName(file)}"] = File.Exists(file) ? Once(file) : "";
         }
         return digests;
+
+        string Once(string file)
+        {
+            string full = Path.GetFullPath(file);
+            if (!read.TryGetValue(full, out string? digest))
+                read.Add(full, digest = Digest(full));
+            return digest;
+        }
     }
 
     private static string Digest(string file)

@@ -54,7 +54,7 @@ public sealed partial class Adapter
         }
 
         IReadOnlyList<AdapterOptions?> settings = method.Distribute(
-            [.. targets.Select(linear => linear.ModuleShape)],
+            [.. targets.Select(ModuleShape.Of)],
             options,
             calibration
         );
@@ -63,7 +63,7 @@ public sealed partial class Adapter
             options = options with { TargetModules = [.. linears.Select(linear => linear.Name)] };
         IReadOnlyList<AdaptedModule> modules = AdaptedModule.Describe(
             method,
-            [.. linears.Select(linear => linear.ModuleShape).Zip(settings.OfType<AdapterOptions>())]
+            [.. linears.Select(ModuleShape.Of).Zip(settings.OfType<AdapterOptions>())]
         );
         KeptOptions.Require(
             AdapterConfig.Of(method, options, modules),
@@ -150,7 +150,7 @@ public sealed partial class Adapter
 
         if (layers.Count < AdapterTargets.Choose(model.Adaptable, linear => linear.Name, options).Length)
             options = options with { TargetModules = [.. layers.Select(layer => layer.Name)] };
-        ModuleShape[] shapes = [.. layers.Select(layer => linears[layer.Name].ModuleShape)];
+        ModuleShape[] shapes = [.. layers.Select(layer => ModuleShape.Of(linears[layer.Name]))];
         IReadOnlyList<AdaptedModule> modules = AdaptedModule.Describe(
             method,
             [

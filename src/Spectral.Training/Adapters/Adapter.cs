@@ -19,7 +19,7 @@ namespace Spectral.Training.Adapters;
 /// using var loaded = Adapter.Load(model, adapterPath);
 /// </code>
 /// </example>
-public sealed partial class Adapter : IDisposable
+public sealed partial class Adapter : IModelAdapter, IDisposable
 {
     private readonly CausalLanguageModel _model;
     private readonly AdaptedModule[] _modules;
@@ -50,6 +50,9 @@ public sealed partial class Adapter : IDisposable
         Parameters.Changed += Refresh;
         Parameters.Accumulated += AddPenalties;
     }
+
+    /// <summary>Returns the adapter attached to a model; null where there is none.</summary>
+    public static Adapter? Of(CausalLanguageModel model) => (Adapter?)model.Adapter;
 
     /// <summary>The method that changes the weights.</summary>
     public AdapterMethod Method { get; }

@@ -1,6 +1,7 @@
 using Spectral.Kernels;
 using Spectral.Kernels.Ops;
 using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.Autograd;
 using Spectral.Training.Models;
 
 namespace Spectral.Training.Adapters;
@@ -10,7 +11,7 @@ namespace Spectral.Training.Adapters;
 /// sum of the terms' ranks, and the form's other results. Values without a trainable factor are packed once, the rest
 /// after each optimizer step.
 /// </summary>
-public sealed class AdapterCore : IDisposable
+public sealed class AdapterCore : ILayerAdapter, IDisposable
 {
     // Results of up to this rank keep their memory between steps. No kernel takes more; whole weights are larger.
     private const long KeptRank = 256;
@@ -76,8 +77,8 @@ public sealed class AdapterCore : IDisposable
     /// <summary>Whether the trainable factors have gradient buffers.</summary>
     public bool Trains => _module.AllFactors.Any(factor => factor.Trains && factor.Parameter.Trains);
 
-    /// <summary>Whether backward reads x.</summary>
-    internal bool NeedsInput =>
+    /// <inheritdoc/>
+    bool ILayerAdapter.NeedsInput =>
         _rightFrom < Rank || _form.Weight is { Trains: true } || _form.InputScale is { Trains: true };
 
     /// <summary>Whether any column of L or row of R trains.</summary>
@@ -91,6 +92,10 @@ public sealed class AdapterCore : IDisposable
 
     /// <summary>The form that is packed here, for members that the packed tensors do not cover.</summary>
     internal AdapterForm Form => _form;
+
+    /// <inheritdoc/>
+    Variable ILayerAdapter.LookUp(Tape tape, Linear embedding, Tensor tokens, TokenOrder? order) =>
+        AdaptedEmbeddingNode.Apply(tape, embedding, this, tokens, order);
 
     /// <summary>Recomputes and packs what derives from trainable masters, or everything.</summary>
     internal void Refresh(bool all)

@@ -60,14 +60,7 @@ public sealed partial class AdapterReader : IDisposable
 
     private AdapterReader(double learningRateRatio, string directory, ModelConfig? model)
     {
-        ModuleShape[]? layers = model is null
-            ? null
-            :
-            [
-                .. ModelTensors
-                    .Adaptable(model)
-                    .Select(linear => new ModuleShape(linear.Name, linear.Outputs, linear.Inputs, linear.HasBias)),
-            ];
+        ModuleShape[]? layers = model is null ? null : [.. ModelTensors.Adaptable(model).Select(ModuleShape.Of)];
         _folder = AdapterFolder.Open(directory);
         try
         {

@@ -27,10 +27,7 @@ public static class AdapterTargets
     /// A target matches no layer (the message lists those there are), or is not a regular expression.
     /// </exception>
     public static IReadOnlyList<ModuleShape> Of(ModelConfig model, AdapterOptions options) =>
-        [
-            .. Choose([.. ModelTensors.Adaptable(model)], linear => linear.Name, options)
-                .Select(linear => new ModuleShape(linear.Name, linear.Outputs, linear.Inputs, linear.HasBias)),
-        ];
+        [.. Choose([.. ModelTensors.Adaptable(model)], linear => linear.Name, options).Select(ModuleShape.Of)];
 
     /// <summary>Selects those of some layers that the options name.</summary>
     /// <inheritdoc cref="Of"/>

@@ -11,4 +11,10 @@ public readonly record struct ModuleShape(string Name, int Out, int In, bool Has
 {
     /// <summary>Whether the module is an embedding, with one row per output that is looked up by token.</summary>
     public bool IsEmbedding => Name == ModelTensors.EmbeddingModule;
+
+    /// <summary>Describes a layer of a model.</summary>
+    public static ModuleShape Of(Linear layer) => new(layer.Name, layer.Out, layer.In, layer.Bias is not null);
+
+    /// <summary>Describes a layer of a model whose weights are not at hand.</summary>
+    public static ModuleShape Of(LinearSpec layer) => new(layer.Name, layer.Outputs, layer.Inputs, layer.HasBias);
 }

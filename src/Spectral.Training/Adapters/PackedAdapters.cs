@@ -8,7 +8,7 @@ namespace Spectral.Training.Adapters;
 /// <summary>
 /// The adapters of a <see cref="SiblingLinears"/>, packed so that the kernels read the layers' common input only once.
 /// </summary>
-public sealed class PackedAdapters : IDisposable
+public sealed class PackedAdapters : ISiblingsAdapter, IDisposable
 {
     private readonly List<AdapterPart> _parts = [];
     private readonly double _dropout;
@@ -74,6 +74,18 @@ public sealed class PackedAdapters : IDisposable
 
     /// <summary>Whether elements of the adapters' input are dropped while training.</summary>
     internal bool Drops => _dropout > 0;
+
+    /// <inheritdoc/>
+    int? ISiblingsAdapter.InputStride => Augmented?.Weight.InputStride;
+
+    /// <inheritdoc/>
+    Variable[] ISiblingsAdapter.Apply(Tape tape, Variable x, SiblingLinears siblings)
+    {
+        if (Augmented is { } augmented && x.Columns.Stride == augmented.Weight.InputStride)
+            return AugmentedLinearNode.Apply(tape, x, siblings, augmented);
+        siblings.Observer?.Forward(x.Value);
+        return AdaptedLinearNode.Apply(tape, x, siblings, this);
+    }
 
     /// <summary>Moves the weights into the layout of augmented products, if the adapters allow it.</summary>
     internal void Augment(SiblingLinears siblings)

@@ -1,6 +1,5 @@
 using Spectral.Kernels;
 using Spectral.Kernels.Ops;
-using Spectral.Training.Adapters;
 using Spectral.Training.Autograd;
 using Spectral.Training.IO;
 using Spectral.Training.Optim;
@@ -94,7 +93,7 @@ public sealed class CausalLanguageModel : IDisposable
     public long ParameterCount => _parameters.All.Sum(parameter => parameter.Shape.Count);
 
     /// <summary>The attached adapter, or null.</summary>
-    public Adapter? Adapter { get; internal set; }
+    internal IModelAdapter? Adapter { get; set; }
 
     /// <summary>
     /// The parameters that an optimizer updates: those of the attached adapter, or all weights if they were loaded for
@@ -168,7 +167,7 @@ public sealed class CausalLanguageModel : IDisposable
         TokenOrder? order = tape.Records && Embedding.Trains ? batch.OrderFor(_embedding) : null;
         Variable x = Embedding.Adapter is null
             ? EmbeddingNode.Apply(tape, _embedding, batch.Tokens, order)
-            : AdaptedEmbeddingNode.Apply(tape, Embedding, batch.Tokens, order);
+            : Embedding.Adapter.LookUp(tape, Embedding, batch.Tokens, order);
         for (int i = 0; i < _layers.Length; i++)
         {
             (DecoderLayer layer, LayerCache? layerCache) = (_layers[i], cache?[i]);

@@ -1,4 +1,3 @@
-using Spectral.Training.Adapters;
 using Spectral.Training.Optim;
 
 namespace Spectral.Training.Models;
@@ -27,8 +26,8 @@ public sealed class Linear
     /// <summary>The bias [out], or null.</summary>
     public Parameter? Bias { get; }
 
-    /// <summary>The adapter's core for this layer, or null.</summary>
-    public AdapterCore? Adapter { get; internal set; }
+    /// <summary>The adapter's share in this layer, or null.</summary>
+    internal ILayerAdapter? Adapter { get; set; }
 
     /// <summary>The layers that read the same input as this one, including this one.</summary>
     public SiblingLinears Siblings { get; internal set; }
@@ -38,9 +37,6 @@ public sealed class Linear
 
     /// <summary>The number of input features.</summary>
     public int In => Weight.Shape[1];
-
-    /// <summary>The layer's name, sizes and bias for adapter methods.</summary>
-    public ModuleShape ModuleShape => new(Name, Out, In, Bias is not null);
 
     /// <summary>Whether anything in this layer trains.</summary>
     public bool Trains => Weight.Trains || Bias is { Trains: true } || Adapter is { Trains: true };

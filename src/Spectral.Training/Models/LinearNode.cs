@@ -42,11 +42,9 @@ public sealed class LinearNode : Node
     /// <param name="siblings">The layers.</param>
     public static Variable[] Apply(Tape tape, Variable x, SiblingLinears siblings)
     {
-        if (siblings.Adapter?.Augmented is { } augmented && x.Columns.Stride == augmented.Weight.InputStride)
-            return AugmentedLinearNode.Apply(tape, x, siblings, augmented);
+        if (siblings.Adapter is { } adapter)
+            return adapter.Apply(tape, x, siblings);
         siblings.Observer?.Forward(x.Value);
-        if (siblings.Adapter is not null)
-            return AdaptedLinearNode.Apply(tape, x, siblings);
         int rows = x.Value.Dim(0);
         Tensor[] values =
         [

@@ -1,5 +1,3 @@
-using Spectral.Training.Adapters;
-
 namespace Spectral.Training.Models;
 
 /// <summary>
@@ -31,14 +29,14 @@ public sealed class SiblingLinears
     /// <summary>The sibling layers, in the order of the checkpoint.</summary>
     public IReadOnlyList<Linear> Layers => _layers;
 
-    /// <summary>The packed adapters of those layers that have one; null if none has.</summary>
-    public PackedAdapters? Adapter { get; internal set; }
+    /// <summary>Computes the layers while some of them carry an adapter; null when none does.</summary>
+    internal ISiblingsAdapter? Adapter { get; set; }
 
     /// <summary>
     /// The distance between rows of the input, in elements. It exceeds the number of inputs where augmented layers need
     /// room after them.
     /// </summary>
-    internal int InputStride => Adapter?.Augmented?.Weight.InputStride ?? _layers[0].In;
+    internal int InputStride => Adapter?.InputStride ?? _layers[0].In;
 
     /// <summary>Whether anything in these layers trains.</summary>
     public bool Trains => Array.Exists(_layers, layer => layer.Trains);

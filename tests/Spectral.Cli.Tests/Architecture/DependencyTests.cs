@@ -9,12 +9,7 @@ public sealed class DependencyTests
         (
             "Spectral.Training.Adapters",
             "Spectral.Training.Adapters.Files",
-            "a method states how PEFT lays its files out, and the layout reads methods and their settings"
-        ),
-        (
-            "Spectral.Training.Adapters",
-            "Spectral.Training.Models",
-            "a linear layer runs the adapter that it carries, and an adapter attaches to layers"
+            "files speak of methods and their settings, and an adapter is refused that its files could not keep whole"
         ),
     ];
 

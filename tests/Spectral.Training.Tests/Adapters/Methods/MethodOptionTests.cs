@@ -91,7 +91,7 @@ public sealed class MethodOptionTests(DeviceKind kind) : TrainingTest(kind)
             () => TestAdapters.Attach(model, AdapterMethods.Find(method), options),
             Throws.TypeOf<InputException>().With.Message.StartsWith(option + ":").And.Message.Contains(method)
         );
-        Assert.That(model.Adapter, Is.Null);
+        Assert.That(Adapter.Of(model), Is.Null);
     }
 
     /// <summary>What a method says of the SVD is what it does.</summary>

@@ -1,9 +1,9 @@
 using Spectral.Kernels;
 using Spectral.Kernels.Ops;
-using Spectral.Training.Adapters;
 using Spectral.Training.Autograd;
+using Spectral.Training.Models;
 
-namespace Spectral.Training.Models;
+namespace Spectral.Training.Adapters;
 
 /// <summary>
 /// Adapted layers with a common x in the layout of <see cref="AugmentedLinear"/>, one product each way. The rows of x

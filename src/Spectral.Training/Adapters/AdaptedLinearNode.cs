@@ -1,9 +1,9 @@
 using Spectral.Kernels;
 using Spectral.Kernels.Ops;
-using Spectral.Training.Adapters;
 using Spectral.Training.Autograd;
+using Spectral.Training.Models;
 
-namespace Spectral.Training.Models;
+namespace Spectral.Training.Adapters;
 
 /// <summary>
 /// The layers of a <see cref="SiblingLinears"/> with their adapters: <c>y = ρ ∘ (u W'ᵀ + Σ s·((u Rᵀ)∘c) Lᵀ) + b</c>
@@ -23,13 +23,14 @@ internal sealed class AdaptedLinearNode : Node
 
     private AdaptedLinearNode(
         SiblingLinears siblings,
+        PackedAdapters adapter,
         Variable x,
         Tensor?[] projected,
         Tensor?[] unscaled,
         DropoutMask? dropout
     )
     {
-        (_siblings, _adapter, _dropout, _input) = (siblings, siblings.Adapter!, dropout, x.Node);
+        (_siblings, _adapter, _dropout, _input) = (siblings, adapter, dropout, x.Node);
         (_rows, _projected, _unscaled) = (x.Value.Dim(0), projected, unscaled);
         _x = siblings.NeedsInput ? Save(x.Value) : null;
         foreach (Tensor tensor in projected.Concat(unscaled).OfType<Tensor>())
@@ -38,9 +39,8 @@ internal sealed class AdaptedLinearNode : Node
     }
 
     /// <summary>Applies sibling layers, some of which have an adapter. Returns one value per layer.</summary>
-    public static Variable[] Apply(Tape tape, Variable x, SiblingLinears siblings)
+    public static Variable[] Apply(Tape tape, Variable x, SiblingLinears siblings, PackedAdapters adapter)
     {
-        PackedAdapters adapter = siblings.Adapter!;
         int rows = x.Value.Dim(0);
         Tensor[] values =
         [
@@ -72,7 +72,9 @@ internal sealed class AdaptedLinearNode : Node
         }
         if (tape.Records && (x.Node is not null || siblings.Trains))
         {
-            AdaptedLinearNode node = tape.Record(new AdaptedLinearNode(siblings, x, projected, unscaled, dropout));
+            AdaptedLinearNode node = tape.Record(
+                new AdaptedLinearNode(siblings, adapter, x, projected, unscaled, dropout)
+            );
             return [.. values.Select((value, i) => new Variable(value, tape.Record(new OutputNode(node, i))))];
         }
         foreach (Tensor? tensor in projected.Concat(unscaled))

@@ -1,9 +1,9 @@
 using Spectral.Kernels;
 using Spectral.Kernels.Ops;
-using Spectral.Training.Adapters;
 using Spectral.Training.Autograd;
+using Spectral.Training.Models;
 
-namespace Spectral.Training.Models;
+namespace Spectral.Training.Adapters;
 
 /// <summary>
 /// The lookup y[n] = E[token[n]] + s·L[token[n]] R in a frozen table E [V, D] with a low-rank change. Only rows that
@@ -26,14 +26,14 @@ internal sealed class AdaptedEmbeddingNode : Node
     /// <summary>Looks up rows of an embedding with an adapter. Dropout does not act on it, as in PEFT.</summary>
     /// <param name="tape">The tape.</param>
     /// <param name="embedding">The embedding.</param>
+    /// <param name="core">Its adapter.</param>
     /// <param name="tokens">Ids in [0, V), as [N] I32 on the device.</param>
     /// <param name="order">
     /// The same ids sorted, for backward; null if nothing trains or the tape does not record.
     /// </param>
-    public static Variable Apply(Tape tape, Linear embedding, Tensor tokens, TokenOrder? order)
+    public static Variable Apply(Tape tape, Linear embedding, AdapterCore core, Tensor tokens, TokenOrder? order)
     {
-        (AdapterCore core, Tensor table) = (embedding.Adapter!, embedding.Weight.Value);
-        LowRankFactors factors = core.Factors!;
+        (LowRankFactors factors, Tensor table) = (core.Factors!, embedding.Weight.Value);
         var y = Tensor.Empty(tape.Device, (tokens.Dim(0), embedding.In), table.DType);
         var projected = Tensor.Empty(tape.Device, (tokens.Dim(0), factors.Rank), table.DType);
         Embedding.Forward(table, tokens, y);

@@ -1,0 +1,12 @@
+using Spectral.Training.Optim;
+
+namespace Spectral.Training.Models;
+
+/// <summary>
+/// An adapter attached to a model: it trains in place of the model's weights and is disposed with it.
+/// </summary>
+internal interface IModelAdapter : IDisposable
+{
+    /// <summary>What an optimizer updates.</summary>
+    ParameterSet Parameters { get; }
+}
