@@ -37,7 +37,7 @@ public sealed partial class Adapter
     )
     {
         options.CheckSettings(method);
-        options = AdapterTargets.Resolved(model.Adaptable, options);
+        options = AdapterTargets.Resolved(model.Config, options);
         RequireFrozen(model);
         if (method.StartsFromData && calibration is null)
             throw new InputException($"{method.Name} starts from data: expected calibration records");
@@ -137,7 +137,7 @@ public sealed partial class Adapter
     )
     {
         options.CheckSettings(method);
-        options = AdapterTargets.Resolved(model.Adaptable, options);
+        options = AdapterTargets.Resolved(model.Config, options);
         var linears = model.Adaptable.ToDictionary(linear => linear.Name);
         if (layers is null)
             throw new InputException($"{source}: the state of a run without an adapter");

@@ -67,9 +67,7 @@ public sealed partial class Adapter
         }
 
         return _factors
-            .Saved.Where(pair =>
-                _headFollows && pair.Key is { Name: ModelTensors.Embedding, Tokens: null, Trains: true }
-            )
+            .Saved.Where(pair => _headFollows && pair.Key is { IsEmbedding: true, Tokens: null, Trains: true })
             .Select(pair => TiedHead.Copy(pair.Key, StoredType.F32, pair.Value.Master.ToArray));
     }
 

@@ -45,7 +45,7 @@ public sealed partial class Adapter : IModelAdapter, IDisposable
         _baseModel = model.Path is null ? null : Path.GetFullPath(model.Path);
         _headFollows = TiedHead.Follows(model.Config, options, saved, modules);
         if (_headFollows)
-            _head = modules.FirstOrDefault(module => module.Shape.IsEmbedding)?.For(ModelTensors.HeadModule);
+            _head = modules.FirstOrDefault(module => module.Shape.IsEmbedding)?.For(model.Config.Family.Head);
         _factors = new BoundFactors(model.Device, modules, saved, model.DType);
         Parameters.Changed += Refresh;
         Parameters.Accumulated += AddPenalties;
@@ -121,8 +121,9 @@ public sealed partial class Adapter : IModelAdapter, IDisposable
             packed.Reduce();
         foreach (Linear linear in _model.Adaptable)
             (linear.Adapter, linear.Siblings.Adapter) = (null, null);
-        foreach (string name in _factors.Saved.Keys.Select(tensor => tensor.Name).Append(ModelTensors.Head))
-            _model.ParameterOf(name).StandIn = null;
+        foreach (SavedTensor saved in _factors.Saved.Keys)
+            _model.ParameterOf(saved.Name).StandIn = null;
+        _model.ParameterOf(_model.Config.Family.HeadWeight).StandIn = null;
         foreach (TrainedRows rows in _rows)
             rows.Dispose();
         _rows.Clear();
@@ -157,7 +158,11 @@ public sealed partial class Adapter : IModelAdapter, IDisposable
             weight.StandIn = rows.Table;
         }
         if (_headFollows)
-            _model.ParameterOf(ModelTensors.Head).StandIn = _model.ParameterOf(ModelTensors.Embedding).StandIn;
+        {
+            ModelFamily family = _model.Config.Family;
+            _model.ParameterOf(family.HeadWeight).StandIn = _model.ParameterOf(family.EmbeddingWeight).StandIn;
+        }
+
         var modules = Bound.ToDictionary(module => module.Shape.Name);
         uint index = 0;
         bool augments = LowRankLinear.Augments(_model.Device, _model.DType);

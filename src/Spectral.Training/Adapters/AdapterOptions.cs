@@ -2,15 +2,19 @@ using System.Runtime.CompilerServices;
 using Spectral.Kernels.Linalg;
 using Spectral.Training.Adapters.Files;
 using Spectral.Training.IO;
+using Spectral.Training.Models;
 
 namespace Spectral.Training.Adapters;
 
 /// <summary>The settings of an adapter. Each method documents which of them it reads.</summary>
 public sealed record AdapterOptions
 {
-    /// <summary>The names of all linear layers of a Llama block.</summary>
+    /// <summary>
+    /// The ends of the names of all linear layers of a decoder block, in all model families. As targets they stand
+    /// for those of the model's own family.
+    /// </summary>
     public static IReadOnlyList<string> AllProjections { get; } =
-    ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
+    [.. ModelFamilies.All.SelectMany(family => family.DefaultTargets).Distinct()];
 
     /// <summary>The rank r of the low-rank terms.</summary>
     public int Rank

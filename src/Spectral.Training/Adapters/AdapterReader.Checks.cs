@@ -23,7 +23,7 @@ public sealed partial class AdapterReader
                 );
             }
 
-            if (!_folder.Config.Matches(module) && !(Options.KeepTied && module == ModelTensors.HeadModule))
+            if (!_folder.Config.Matches(module) && !(Options.KeepTied && ModelFamilies.IsHead(module)))
             {
                 _warnings.Add(
                     $"{_folder.WeightsPath}: the tensors of {InputText.Quote(module)} are ignored, as "

@@ -190,8 +190,8 @@ public sealed partial class AdapterReader : IDisposable
             return false;
         if (!TiedHead.IsTouched(_saved, _modules))
             return false;
-        SavedTensor? embedding = _saved.Find(tensor => tensor.Name == ModelTensors.Embedding);
-        SavedTensor? head = _saved.Find(tensor => tensor.Name == ModelTensors.Head);
+        SavedTensor? embedding = _saved.Find(tensor => tensor.IsEmbedding);
+        SavedTensor? head = _saved.Find(tensor => tensor.IsHead);
         if (embedding is null || head is null || TiedHead.IsTouched([], _modules))
             return true;
         return !(embedding.Tokens ?? []).SequenceEqual(head.Tokens ?? [])
@@ -270,7 +270,7 @@ public sealed partial class AdapterReader : IDisposable
     /// Returns whether a module is a tied head that follows the embedding, so that its tensors in the file are copies.
     /// </summary>
     private bool IsCopy(ModelConfig? model, string module) =>
-        module == ModelTensors.HeadModule && Options.KeepTied && model is { TieWordEmbeddings: true };
+        ModelFamilies.IsHead(module) && Options.KeepTied && model is { TieWordEmbeddings: true };
 
     private bool PrunesSome() => Options.Rank != 0 && Options.RankPattern.Any(pair => pair.Value == 0);
 

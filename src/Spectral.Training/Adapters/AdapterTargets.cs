@@ -27,7 +27,10 @@ public static class AdapterTargets
     /// A target matches no layer (the message lists those there are), or is not a regular expression.
     /// </exception>
     public static IReadOnlyList<ModuleShape> Of(ModelConfig model, AdapterOptions options) =>
-        [.. Choose([.. ModelTensors.Adaptable(model)], linear => linear.Name, options).Select(ModuleShape.Of)];
+        [
+            .. Choose([.. ModelTensors.Adaptable(model)], linear => linear.Name, InFamily(model, options))
+                .Select(ModuleShape.Of),
+        ];
 
     /// <summary>Selects those of some layers that the options name.</summary>
     /// <inheritdoc cref="Of"/>
@@ -39,7 +42,7 @@ public static class AdapterTargets
             throw new InputException(
                 $"target {InputText.Quote(pattern.Text!)} matches no layer; an expression has to match full names, "
                     + "such as "
-                    + string.Join(", ", layers.Select(name).DistinctBy(full => full.Split('.')[^1]))
+                    + string.Join(", ", layers.Select(name).DistinctBy(ModelTensors.EndOf))
             );
         }
 
@@ -74,20 +77,31 @@ public static class AdapterTargets
                     + $"({string.Join(", ", options.ModulesToSave)})"
             );
 
-        string Ends(IEnumerable<T> some) =>
-            string.Join(", ", some.Select(layer => name(layer).Split('.')[^1]).Distinct());
+        string Ends(IEnumerable<T> some) => string.Join(", ", some.Select(name).Select(ModelTensors.EndOf).Distinct());
     }
 
     /// <summary>
     /// Returns the options with the layers' names in place of an expression, so that every reader selects the same
-    /// layers.
+    /// layers, and with those of the model's family in place of <see cref="AdapterOptions.AllProjections"/>.
     /// </summary>
     /// <inheritdoc cref="Of"/>
-    internal static AdapterOptions Resolved(IReadOnlyList<Linear> layers, AdapterOptions options) =>
+    internal static AdapterOptions Resolved(ModelConfig model, AdapterOptions options) =>
         PatternOf(options.TargetModules).Names is null
             ? options with
             {
-                TargetModules = [.. Choose(layers, layer => layer.Name, options).Select(layer => layer.Name)],
+                TargetModules = [.. Of(model, options).Select(layer => layer.Name)],
+            }
+            : InFamily(model, options);
+
+    /// <summary>
+    /// Returns the options with the layers of the model's family in place of
+    /// <see cref="AdapterOptions.AllProjections"/>.
+    /// </summary>
+    internal static AdapterOptions InFamily(ModelConfig model, AdapterOptions options) =>
+        options.TargetModules.SequenceEqual(AdapterOptions.AllProjections)
+            ? options with
+            {
+                TargetModules = model.Family.DefaultTargets,
             }
             : options;
 

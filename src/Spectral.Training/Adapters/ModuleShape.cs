@@ -10,7 +10,10 @@ namespace Spectral.Training.Adapters;
 public readonly record struct ModuleShape(string Name, int Out, int In, bool HasBias = false)
 {
     /// <summary>Whether the module is an embedding, with one row per output that is looked up by token.</summary>
-    public bool IsEmbedding => Name == ModelTensors.EmbeddingModule;
+    public bool IsEmbedding => ModelFamilies.IsEmbedding(Name);
+
+    /// <summary>Whether the module is an output head.</summary>
+    internal bool IsHead => ModelFamilies.IsHead(Name);
 
     /// <summary>Describes a layer of a model.</summary>
     public static ModuleShape Of(Linear layer) => new(layer.Name, layer.Out, layer.In, layer.Bias is not null);

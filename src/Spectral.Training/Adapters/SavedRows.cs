@@ -62,12 +62,11 @@ internal static class SavedRows
 
     private static TensorSpec Table(IReadOnlyList<TensorSpec> model, string name)
     {
-        IEnumerable<TensorSpec> tables = model.Where(tensor =>
-            tensor.Name is ModelTensors.Embedding or ModelTensors.Head
-        );
-        return tables.FirstOrDefault(tensor => name.Length > 0 && SavedModules.Includes([name], tensor.Name))
+        TensorSpec[] tables = [.. model.Where(tensor => ModelFamilies.IsTable(tensor.Name))];
+        IEnumerable<string> ends = tables.Select(table => ModelTensors.EndOf(ModelTensors.ModuleOf(table.Name)));
+        return Array.Find(tables, table => name.Length > 0 && SavedModules.Includes([name], table.Name))
             ?? throw new InputException(
-                $"trainable tokens of {InputText.Quote(name)}: expected embed_tokens or " + "lm_head"
+                $"trainable tokens of {InputText.Quote(name)}: expected {string.Join(" or ", ends)}"
             );
     }
 
@@ -90,7 +89,5 @@ internal static class SavedRows
     }
 
     private static IEnumerable<string> Users(ModelConfig model, string module) =>
-        model.TieWordEmbeddings && module == ModelTensors.EmbeddingModule
-            ? [module, ModelTensors.HeadModule]
-            : [module];
+        model.TieWordEmbeddings && module == model.Family.Embedding ? [module, model.Family.Head] : [module];
 }

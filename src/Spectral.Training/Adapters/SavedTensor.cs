@@ -18,10 +18,16 @@ internal sealed record SavedTensor(string Name, Shape Shape, bool Trains)
     public IReadOnlyList<int>? Tokens { get; init; }
 
     /// <summary>The name of the module that the tensor belongs to.</summary>
-    public string Module => Name[..Name.LastIndexOf('.')];
+    public string Module => ModelTensors.ModuleOf(Name);
 
     /// <summary>The name among trainable parameters, and in an adapter's file without PEFT's prefix.</summary>
     public string Key => Tokens is null ? Name : $"{Module}.{RowsLeaf}";
+
+    /// <summary>Whether it belongs to the token embedding.</summary>
+    public bool IsEmbedding => ModelFamilies.IsEmbedding(Module);
+
+    /// <summary>Whether it belongs to the output head.</summary>
+    public bool IsHead => ModelFamilies.IsHead(Module);
 
     /// <summary>Creates the entry of a whole tensor.</summary>
     public static SavedTensor Of(TensorSpec tensor, bool trains) =>

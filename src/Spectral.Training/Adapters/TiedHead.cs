@@ -23,21 +23,21 @@ internal static class TiedHead
         IEnumerable<AdaptedModule> modules
     )
     {
-        if (!model.TieWordEmbeddings || saved.Any(tensor => tensor.Name == ModelTensors.Head && tensor.Trains))
+        if (!model.TieWordEmbeddings || saved.Any(tensor => tensor.IsHead && tensor.Trains))
             return false;
-        if (saved.Any(tensor => tensor.Name == ModelTensors.Embedding && tensor.Tokens is not null))
+        if (saved.Any(tensor => tensor.IsEmbedding && tensor.Tokens is not null))
             return true;
         return options.KeepTied
             && (
                 modules.Any(module => module.Shape.IsEmbedding)
-                || saved.Any(tensor => tensor.Name == ModelTensors.Embedding && tensor.Trains)
+                || saved.Any(tensor => tensor.IsEmbedding && tensor.Trains)
             );
     }
 
     /// <summary>Returns whether an adapter has factors or values of the embedding or of the head.</summary>
     public static bool IsTouched(IEnumerable<SavedTensor> saved, IEnumerable<AdaptedModule> modules) =>
-        saved.Any(tensor => tensor.Name is ModelTensors.Embedding or ModelTensors.Head)
-        || modules.Any(module => module.Shape.Name is ModelTensors.EmbeddingModule or ModelTensors.HeadModule);
+        saved.Any(tensor => tensor.IsEmbedding || tensor.IsHead)
+        || modules.Any(module => module.Shape.IsEmbedding || module.Shape.IsHead);
 
     /// <summary>Checks that a fresh adapter can keep head and embedding tied, if it is to.</summary>
     /// <exception cref="InputException">
@@ -49,11 +49,12 @@ internal static class TiedHead
             return;
         if (!model.TieWordEmbeddings)
             throw new InputException("the head is to stay tied to the embedding, but in this model it is not tied");
-        if (Changes(options, ModelTensors.HeadModule) || !Changes(options, ModelTensors.EmbeddingModule))
+        (string embedding, string head) = (model.Family.Embedding, model.Family.Head);
+        if (Changes(options, head) || !Changes(options, embedding))
         {
             throw new InputException(
-                "the head is to stay tied to the embedding: expected embed_tokens, which it then "
-                    + "follows, among what is adapted or trained whole, and not lm_head"
+                $"the head is to stay tied to the embedding: expected {ModelTensors.EndOf(embedding)}, which it then "
+                    + $"follows, among what is adapted or trained whole, and not {ModelTensors.EndOf(head)}"
             );
         }
     }
@@ -64,20 +65,20 @@ internal static class TiedHead
     /// <param name="rank">The rank of the embedding's adapter.</param>
     /// <param name="right">Reads R [r, D] of the embedding's change.</param>
     /// <param name="left">Reads L [V, r].</param>
-    /// <param name="module">The embedding.</param>
+    /// <param name="head">The head, which has the sizes of the embedding.</param>
     /// <param name="type">The stored type.</param>
     public static IEnumerable<TensorToWrite> Copies(
-        ModuleShape module,
+        ModuleShape head,
         int rank,
         StoredType type,
         Func<float[]> right,
         Func<float[]> left
     )
     {
-        string a = AdapterFolder.KeyOf(ModelTensors.HeadModule, LoraNames.A);
-        string b = AdapterFolder.KeyOf(ModelTensors.HeadModule, LoraNames.B);
-        yield return TensorToWrite.Floats(a, type, [rank, module.In], right);
-        yield return TensorToWrite.Floats(b, type, [module.Out, rank], left);
+        string a = AdapterFolder.KeyOf(head.Name, LoraNames.A);
+        string b = AdapterFolder.KeyOf(head.Name, LoraNames.B);
+        yield return TensorToWrite.Floats(a, type, [rank, head.In], right);
+        yield return TensorToWrite.Floats(b, type, [head.Out, rank], left);
     }
 
     /// <summary>Returns a copy of the embedding under the head's name.</summary>
@@ -86,7 +87,7 @@ internal static class TiedHead
     /// <param name="values">Reads the values.</param>
     public static TensorToWrite Copy(SavedTensor embedding, StoredType type, Func<float[]> values) =>
         TensorToWrite.Floats(
-            (embedding with { Name = ModelTensors.Head }).KeyOf(isAdapted: false),
+            (embedding with { Name = ModelFamilies.HeadOf(embedding.Module) + ".weight" }).KeyOf(isAdapted: false),
             type,
             embedding.Shape.Dimensions(),
             values

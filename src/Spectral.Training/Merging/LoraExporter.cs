@@ -72,9 +72,10 @@ public static class LoraExporter
                 );
                 if (keepsTied)
                 {
+                    ModuleShape head = module.Shape with { Name = ModelFamilies.HeadOf(name) };
                     Func<float[]> right = Read(form => EquivalentLora.Right(form, rank, inputs));
                     Func<float[]> left = Read(form => EquivalentLora.Left(form, rank, outputs));
-                    tensors.AddRange(TiedHead.Copies(module.Shape, rank, type, right, left));
+                    tensors.AddRange(TiedHead.Copies(head, rank, type, right, left));
                 }
                 continue;
             }
@@ -92,7 +93,7 @@ public static class LoraExporter
         {
             string name = saved.KeyOf(isAdapted: adapter.Modules.Any(module => module.Shape.Name == saved.Module));
             tensors.Add(TensorToWrite.Floats(name, type, saved.Shape.Dimensions(), adapter.Stored(saved).ToFloats));
-            if (keepsTied && model is not null && saved is { Name: ModelTensors.Embedding, Tokens: null, Trains: true })
+            if (keepsTied && model is not null && saved is { IsEmbedding: true, Tokens: null, Trains: true })
                 tensors.Add(TiedHead.Copy(saved, type, adapter.Stored(saved).ToFloats));
         }
         using var folder = AdapterFolder.Open(adapterDirectory);

@@ -66,11 +66,12 @@ public static class Merger
         var saved = adapter.Saved.Where(tensor => tensor.Tokens is null).ToDictionary(tensor => tensor.Name);
         var rows = adapter.Saved.Where(tensor => tensor.Tokens is not null).ToDictionary(tensor => tensor.Name);
         bool parts = adapter.Parts(model);
+        ModelFamily family = model.Config.Family;
         var used = (parts ? ModelTensors.Untied(model.Config) : ModelTensors.For(model.Config))
             .Select(tensor => tensor.Name)
             .ToHashSet();
         var tensors = new List<TensorToWrite>();
-        foreach (string name in model.TensorNames.Union(parts ? [ModelTensors.Head] : []).Order(StringComparer.Ordinal))
+        foreach (string name in model.TensorNames.Union(parts ? [family.HeadWeight] : []).Order(StringComparer.Ordinal))
         {
             TensorToWrite tensor = Merged(name);
             tensors.Add(
@@ -100,8 +101,8 @@ public static class Merger
             if (biases.TryGetValue(name, out module))
                 return Floats(name, () => MergeOne(model, adapter, module, device, core => core.Bias!.ToArray()));
             // A redundant copy of a tied embedding follows the embedding.
-            if (name == ModelTensors.Head && model.Config.TieWordEmbeddings && !parts)
-                return Merged(ModelTensors.Embedding) with { Name = name };
+            if (name == family.HeadWeight && model.Config.TieWordEmbeddings && !parts)
+                return Merged(family.EmbeddingWeight) with { Name = name };
             if (rows.TryGetValue(name, out SavedTensor? some))
                 return Floats(name, () => WithRows(adapter.BaseOf(model, name), some, adapter.Stored(some)));
             if (saved.TryGetValue(name, out SavedTensor? own))

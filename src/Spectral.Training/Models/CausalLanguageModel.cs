@@ -40,23 +40,24 @@ public sealed class CausalLanguageModel : IDisposable
     )
     {
         (Config, Device, DType, _parameters, Path) = (config, device, dtype, parameters, path);
-        _embedding = parameters[ModelTensors.Embedding];
-        _finalNorm = parameters[ModelTensors.FinalNorm];
+        ModelFamily family = config.Family;
+        _embedding = parameters[family.EmbeddingWeight];
+        _finalNorm = parameters[family.FinalNormWeight];
         // A tied head that trains is the same parameter. A frozen one only shares the memory, so that an adapter can
         // change one of the two.
         _head = (config.TieWordEmbeddings, parameters.Trained) switch
         {
-            (false, _) => parameters[ModelTensors.Head],
+            (false, _) => parameters[family.HeadWeight],
             (true, { }) => _embedding,
-            _ => new Parameter(ModelTensors.Head, _embedding.Value.Share()),
+            _ => new Parameter(family.HeadWeight, _embedding.Value.Share()),
         };
         _rotary = new RotaryTables(device, config);
         _layers = new DecoderLayer[config.Layers];
         for (int i = 0; i < _layers.Length; i++)
-            _layers[i] = config.Family.CreateLayer(config, i, parameters);
+            _layers[i] = family.CreateLayer(config, i, parameters);
         Linears = [.. _layers.SelectMany(layer => layer.Linears)];
-        Embedding = new Linear(ModelTensors.EmbeddingModule, _embedding, null);
-        Head = new Linear(ModelTensors.HeadModule, _head, null);
+        Embedding = new Linear(family.Embedding, _embedding, null);
+        Head = new Linear(family.Head, _head, null);
         Adaptable = [.. Linears, Embedding, Head];
     }
 
@@ -288,7 +289,7 @@ public sealed class CausalLanguageModel : IDisposable
 
     /// <summary>
     /// Returns a weight of the model by its name. A head that is tied to the embedding has a parameter of its own,
-    /// <see cref="ModelTensors.Head"/>.
+    /// <see cref="ModelFamily.HeadWeight"/>.
     /// </summary>
-    internal Parameter ParameterOf(string tensor) => tensor == ModelTensors.Head ? _head : _parameters[tensor];
+    internal Parameter ParameterOf(string tensor) => tensor == Config.Family.HeadWeight ? _head : _parameters[tensor];
 }

@@ -16,6 +16,22 @@ internal static partial class ModelFamilies
     /// <summary>Returns the family of a <c>model_type</c>; null if there is none.</summary>
     public static ModelFamily? Find(string? modelType) => All.FirstOrDefault(family => family.ModelType == modelType);
 
+    /// <summary>
+    /// Returns whether a module is the token embedding of some family. The files of an adapter do not say to which
+    /// family its model belongs.
+    /// </summary>
+    public static bool IsEmbedding(string module) => All.Any(family => family.Embedding == module);
+
+    /// <summary>Returns whether a module is the output head of some family.</summary>
+    public static bool IsHead(string module) => All.Any(family => family.Head == module);
+
+    /// <summary>Returns the output head of models with a given token embedding.</summary>
+    public static string HeadOf(string embedding) => All.First(family => family.Embedding == embedding).Head;
+
+    /// <summary>Returns whether a tensor is the weight of an embedding or of a head.</summary>
+    public static bool IsTable(string tensor) =>
+        All.Any(family => tensor == family.EmbeddingWeight || tensor == family.HeadWeight);
+
     [NewOfEachSubclass]
     private static partial ModelFamily[] Discovered();
 }

@@ -13,6 +13,8 @@ namespace Spectral.Training.Models;
 /// </remarks>
 internal abstract class ModelFamily
 {
+    private const string Weight = ".weight";
+
     /// <summary>The value of <c>model_type</c> in <c>config.json</c>.</summary>
     public abstract string ModelType { get; }
 
@@ -55,6 +57,30 @@ internal abstract class ModelFamily
         else
             json.WriteNullValue();
     }
+
+    /// <summary>The module of the token embedding, whose weight is [V, D].</summary>
+    public abstract string Embedding { get; }
+
+    /// <summary>The module of the norm after the last layer, whose weight is [D].</summary>
+    public abstract string FinalNorm { get; }
+
+    /// <summary>The module of the output head, whose weight is [V, D].</summary>
+    public abstract string Head { get; }
+
+    /// <summary>The tensor of <see cref="Embedding"/>.</summary>
+    public string EmbeddingWeight => Embedding + Weight;
+
+    /// <summary>The tensor of <see cref="FinalNorm"/>.</summary>
+    public string FinalNormWeight => FinalNorm + Weight;
+
+    /// <summary>The tensor of <see cref="Head"/>; a checkpoint may lack it where it is tied to the embedding.</summary>
+    public string HeadWeight => Head + Weight;
+
+    /// <summary>
+    /// The layers that an adapter changes where its options name none: ends of the names of <see cref="Linears"/>, in
+    /// their order.
+    /// </summary>
+    public abstract IReadOnlyList<string> DefaultTargets { get; }
 
     /// <summary>Lists the weights of the norms of a decoder layer.</summary>
     public abstract IReadOnlyList<TensorSpec> Norms(ModelConfig config, int layer);

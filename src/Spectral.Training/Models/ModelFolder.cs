@@ -33,7 +33,7 @@ public sealed class ModelFolder : IDisposable
         Directory = directory;
         Config = ModelConfig.Load(directory);
         _warnings.AddRange(Config.Warnings);
-        _wanted = [.. ModelTensors.For(Config).Select(tensor => tensor.Name), ModelTensors.Head];
+        _wanted = [.. ModelTensors.For(Config).Select(tensor => tensor.Name), Config.Family.HeadWeight];
         ModelCompanions.Check(directory);
     }
 
@@ -122,7 +122,7 @@ public sealed class ModelFolder : IDisposable
     }
 
     private string Source(string name) =>
-        name == ModelTensors.Head && Config.TieWordEmbeddings ? ModelTensors.Embedding : name;
+        name == Config.Family.HeadWeight && Config.TieWordEmbeddings ? Config.Family.EmbeddingWeight : name;
 
     private void OpenWeights(bool optional)
     {
@@ -225,8 +225,8 @@ public sealed class ModelFolder : IDisposable
         {
             (Config, IsUntied) = (Config with { TieWordEmbeddings = false }, true);
             _warnings.Add(
-                $"{Directory}: config.json ties the head to the embedding, but {ModelTensors.Head} differs from "
-                    + $"{ModelTensors.Embedding}; the head that is there is used, as transformers 5 does "
+                $"{Directory}: config.json ties the head to the embedding, but {Config.Family.HeadWeight} differs from "
+                    + $"{Config.Family.EmbeddingWeight}; the head that is there is used, as transformers 5 does "
                     + "(transformers 4 takes the embedding)"
             );
         }
@@ -277,8 +277,8 @@ public sealed class ModelFolder : IDisposable
     private bool HasHeadOfItsOwn()
     {
         if (
-            !_tensors.TryGetValue(ModelTensors.Head, out SafetensorsTensor? head)
-            || !_tensors.TryGetValue(ModelTensors.Embedding, out SafetensorsTensor? embedding)
+            !_tensors.TryGetValue(Config.Family.HeadWeight, out SafetensorsTensor? head)
+            || !_tensors.TryGetValue(Config.Family.EmbeddingWeight, out SafetensorsTensor? embedding)
         )
         {
             return false;
@@ -308,5 +308,5 @@ public sealed class ModelFolder : IDisposable
     // Old checkpoints store the rotary frequencies, and checkpoints with a tied head may repeat it.
     private bool IsExpectedExtra(string name) =>
         name.EndsWith(".rotary_emb.inv_freq", StringComparison.Ordinal)
-        || (Config.TieWordEmbeddings && name == ModelTensors.Head);
+        || (Config.TieWordEmbeddings && name == Config.Family.HeadWeight);
 }

@@ -5,23 +5,6 @@ namespace Spectral.Training.Models;
 /// </summary>
 public static class ModelTensors
 {
-    /// <summary>The name of the module of the token embedding.</summary>
-    public const string EmbeddingModule = "model.embed_tokens";
-
-    /// <summary>The name of the token embedding, [V, D].</summary>
-    public const string Embedding = EmbeddingModule + ".weight";
-
-    /// <summary>The name of the weight of the norm after the last layer, [D].</summary>
-    public const string FinalNorm = "model.norm.weight";
-
-    /// <summary>The name of the module of the output head.</summary>
-    public const string HeadModule = "lm_head";
-
-    /// <summary>
-    /// The name of the output head, [V, D]. The tensor is absent when the head is tied to the embedding.
-    /// </summary>
-    public const string Head = HeadModule + ".weight";
-
     /// <summary>Lists the linear layers of all decoder layers. The output head is not included.</summary>
     public static IEnumerable<LinearSpec> Linears(ModelConfig config) =>
         Enumerable.Range(0, config.Layers).SelectMany(layer => config.Family.Linears(config, layer));
@@ -38,26 +21,33 @@ public static class ModelTensors
     /// </summary>
     public static IEnumerable<LinearSpec> Adaptable(ModelConfig config) =>
         Linears(config)
-            .Append(new(EmbeddingModule, config.VocabularySize, config.HiddenSize, false))
-            .Append(new(HeadModule, config.VocabularySize, config.HiddenSize, false));
+            .Append(new(config.Family.Embedding, config.VocabularySize, config.HiddenSize, false))
+            .Append(new(config.Family.Head, config.VocabularySize, config.HiddenSize, false));
 
     /// <summary>Lists every tensor of the model, in order of use in forward.</summary>
     public static IEnumerable<TensorSpec> For(ModelConfig config)
     {
-        yield return new TensorSpec(Embedding, [config.VocabularySize, config.HiddenSize]);
+        ModelFamily family = config.Family;
+        yield return new TensorSpec(family.EmbeddingWeight, [config.VocabularySize, config.HiddenSize]);
         for (int layer = 0; layer < config.Layers; layer++)
         {
-            foreach (TensorSpec norm in config.Family.Norms(config, layer))
+            foreach (TensorSpec norm in family.Norms(config, layer))
                 yield return norm;
-            foreach (LinearSpec linear in config.Family.Linears(config, layer))
+            foreach (LinearSpec linear in family.Linears(config, layer))
             {
                 yield return new TensorSpec(linear.Weight, [linear.Outputs, linear.Inputs]);
                 if (linear.HasBias)
                     yield return new TensorSpec(linear.Bias, [linear.Outputs]);
             }
         }
-        yield return new TensorSpec(FinalNorm, [config.HiddenSize]);
+        yield return new TensorSpec(family.FinalNormWeight, [config.HiddenSize]);
         if (!config.TieWordEmbeddings)
-            yield return new TensorSpec(Head, [config.VocabularySize, config.HiddenSize]);
+            yield return new TensorSpec(family.HeadWeight, [config.VocabularySize, config.HiddenSize]);
     }
+
+    /// <summary>Returns the module that a tensor belongs to.</summary>
+    internal static string ModuleOf(string tensor) => tensor[..tensor.LastIndexOf('.')];
+
+    /// <summary>Returns the last part of a module's name, by which options name it.</summary>
+    internal static string EndOf(string module) => module[(module.LastIndexOf('.') + 1)..];
 }

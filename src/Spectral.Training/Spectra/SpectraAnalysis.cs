@@ -40,7 +40,11 @@ public sealed class SpectraAnalysis : IDisposable
         options.Validate();
         (_baseModel, _tunedModel, _options) = (baseModel, tunedModel, options);
         LinearSpec[] all = [.. ModelTensors.Adaptable(baseModel.Config)];
-        _layers = AdapterTargets.Choose(all, linear => linear.Name, new AdapterOptions { TargetModules = targets });
+        AdapterOptions chosen = AdapterTargets.InFamily(
+            baseModel.Config,
+            new AdapterOptions { TargetModules = targets }
+        );
+        _layers = AdapterTargets.Choose(all, linear => linear.Name, chosen);
         foreach (LinearSpec layer in _layers)
             CheckShapes(layer);
         if (adapterDirectory is null)

@@ -1,4 +1,7 @@
 using System.Runtime.CompilerServices;
+using Spectral.Kernels;
+using Spectral.Kernels.Tests.Support;
+using Spectral.Training.Adapters;
 using Spectral.Training.Models;
 using Spectral.Training.Tests.Support;
 
@@ -7,6 +10,8 @@ namespace Spectral.Training.Tests.Models;
 /// <summary>Families are found by being there, and nothing outside their files knows their names.</summary>
 public sealed class ModelFamilyTests
 {
+    private static IEnumerable<string> Names => ModelFamilies.All.Select(family => family.ModelType);
+
     [Test]
     public void EveryFamilyOfTheLibraryIsListed()
     {
@@ -14,8 +19,45 @@ public sealed class ModelFamilyTests
             .Assembly.GetTypes()
             .Where(type => type.IsSubclassOf(typeof(ModelFamily)) && !type.IsAbstract);
         Assert.That(ModelFamilies.All.Select(family => family.GetType()), Is.EquivalentTo(written));
-        Assert.That(ModelFamilies.Choices, Is.EqualTo("llama, mistral or qwen2"));
     }
+
+    [Test]
+    public void MessagesListEveryFamily() =>
+        Assert.That(ModelFamilies.Choices.Split([", ", " or "], default), Is.EqualTo(Names));
+
+    [Test]
+    public void EveryFamilyMakesAModelOfTheTensorsThatItNames([ValueSource(nameof(Names))] string name)
+    {
+        ModelConfig config = TinyModels.Llama with { ModelType = name };
+        ModelFamily family = config.Family;
+        string[] tensors = [.. ModelTensors.For(config).Select(tensor => tensor.Name)];
+        using var model = CausalLanguageModel.Initialize(config, Devices.Get(DeviceKind.Cpu), DType.F32, seed: 1);
+        Assert.That(tensors, Is.Unique);
+        Assert.That(tensors, Is.SupersetOf([family.EmbeddingWeight, family.FinalNormWeight, family.HeadWeight]));
+        Assert.That(model.ParameterCount, Is.EqualTo(config.ParameterCount));
+        Assert.That(
+            model.Linears.Select(linear => linear.Name),
+            Is.EqualTo(ModelTensors.Linears(config).Select(linear => linear.Name))
+        );
+    }
+
+    [Test]
+    public void AnAdapterChangesTheLayersOfTheFamilyByDefault([ValueSource(nameof(Names))] string name)
+    {
+        ModelConfig config = TinyModels.Llama with { ModelType = name };
+        Assert.That(
+            AdapterTargets.Of(config, new AdapterOptions()).Select(shape => shape.Name),
+            Is.EqualTo(ModelTensors.Linears(config).Select(linear => linear.Name))
+        );
+    }
+
+    /// <summary>An adapter's files say nothing of the family, but a head that follows the embedding is named.</summary>
+    [Test]
+    public void FamiliesWithTheSameEmbeddingHaveTheSameHead() =>
+        Assert.That(
+            ModelFamilies.All.Select(family => ModelFamilies.HeadOf(family.Embedding)),
+            Is.EqualTo(ModelFamilies.All.Select(family => family.Head))
+        );
 
     [Test]
     public void AnUnknownFamilyIsRefusedByName()
@@ -24,7 +66,7 @@ public sealed class ModelFamilyTests
         Assert.That(
             () => config.ParameterCount,
             Throws.InvalidOperationException.With.Message.EqualTo(
-                "ModelType is 'gpt2', expected llama, mistral or qwen2"
+                $"ModelType is 'gpt2', expected {ModelFamilies.Choices}"
             )
         );
     }
@@ -35,7 +77,7 @@ public sealed class ModelFamilyTests
         string sources = Path.Combine(Path.GetDirectoryName(Here())!, "..", "..", "..", "src");
         if (!Directory.Exists(sources))
             Assert.Ignore("the source tree is not on this machine");
-        string[] names = [.. ModelFamilies.All.Select(family => $"\"{family.ModelType}\"")];
+        string[] names = [.. Names.Select(name => $"\"{name}\"")];
         IEnumerable<string> others = Directory
             .EnumerateFiles(sources, "*.cs", SearchOption.AllDirectories)
             .Where(file => Path.GetFileName(Path.GetDirectoryName(file)) != "Families")

@@ -22,6 +22,8 @@ public sealed class ModulePattern
     // Compiled once for all modules. Copies of an options record share its list, which is the key here.
     private static readonly ConditionalWeakTable<object, NameEnding[]> Compiled = [];
 
+    private static readonly ModulePattern Heads = Of(ModelFamilies.All.Select(family => family.Head));
+
     private readonly ModuleExpression? _expression;
     private readonly HashSet<string> _listed;
 
@@ -60,8 +62,7 @@ public sealed class ModulePattern
             return ListsAnEndOf(module);
         if (_expression is not null)
             return _expression.Match(module).Success;
-        return module is not (ModelTensors.HeadModule or ModelTensors.EmbeddingModule)
-            && !module.EndsWith(".lm_head", StringComparison.Ordinal);
+        return !ModelFamilies.IsEmbedding(module) && !Heads.Matches(module);
     }
 
     /// <summary>

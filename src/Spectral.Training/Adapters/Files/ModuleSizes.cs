@@ -21,7 +21,7 @@ internal static class ModuleSizes
         [
             new("model.layers.0.mlp.down_proj", Size, Size),
             new("model.layers.0.self_attn.q_proj", Size, Size),
-            .. method.AdaptsEmbeddings ? new ModuleShape[] { new(ModelTensors.EmbeddingModule, Size, Size) } : [],
+            .. method.AdaptsEmbeddings ? new ModuleShape[] { new(ModelFamilies.All[0].Embedding, Size, Size) } : [],
         ];
 
     // For each kind, pairs of sizes have to be tried. Adapters of real models have only a few.

@@ -195,9 +195,7 @@ internal sealed class SavedTensors
             $"{tensor.Path}: tensor {InputText.Quote(tensor.Name)} is "
             + $"{InputText.Shape([.. tensor.Shape])}, expected {InputText.Shape([.. wanted.Shape])} as in the model";
         bool isResized =
-            wanted.Name is ModelTensors.Embedding or ModelTensors.Head
-            && tensor.Shape.Count == 2
-            && tensor.Shape[1] == wanted.Shape[1];
+            ModelFamilies.IsTable(wanted.Name) && tensor.Shape.Count == 2 && tensor.Shape[1] == wanted.Shape[1];
         throw new InputException(
             found
                 + (
@@ -221,7 +219,7 @@ internal sealed class SavedTensors
         }
         string plain = InModel(name.Replace(Wrapped, ".", StringComparison.Ordinal));
         // PEFT also wraps a layer whose rank was reduced to 0.
-        if (plain is ModelTensors.Embedding or ModelTensors.Head || IsBiasOfPruned(plain))
+        if (ModelFamilies.IsTable(plain) || IsBiasOfPruned(plain))
             return plain;
         bool isMeant = SavedModules.Includes(_modules, plain) || IsOtherBias(plain);
         bool isWhole = _model?.ContainsKey(plain) ?? !isFactor;

@@ -14,6 +14,19 @@ internal abstract class LlamaLayout : ModelFamily
     private const string Down = "mlp.down_proj";
 
     /// <inheritdoc/>
+    public override string Embedding => "model.embed_tokens";
+
+    /// <inheritdoc/>
+    public override string FinalNorm => "model.norm";
+
+    /// <inheritdoc/>
+    public override string Head => "lm_head";
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<string> DefaultTargets { get; } =
+    [.. new[] { Query, Key, Value, Output, Gate, Up, Down }.Select(ModelTensors.EndOf)];
+
+    /// <inheritdoc/>
     public override IReadOnlyList<TensorSpec> Norms(ModelConfig config, int layer) =>
         [
             new(WeightOf(layer, InputNorm), [config.HiddenSize]),
