@@ -167,13 +167,6 @@ public sealed class AdapterTests(DeviceKind kind) : TrainingTest(kind)
         using Adapter adapter = TestAdapters.Attach(model, AdapterMethods.Find(method), Options);
         TestAdapters.Randomize(adapter, 11);
         adapter.Save(directory);
-        return Logits(model);
-    }
-
-    private float[] Logits(CausalLanguageModel model)
-    {
-        using BatchTensors batch = new(Device, Data);
-        using Tensor logits = model.Logits(batch, batch.LossRows);
-        return logits.ToArray();
+        return Losses.Logits(model, Data);
     }
 }

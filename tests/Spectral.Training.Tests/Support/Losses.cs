@@ -5,7 +5,7 @@ using Spectral.Training.Models;
 
 namespace Spectral.Training.Tests.Support;
 
-/// <summary>Losses and gradients of a model on a batch, and how near gradients are to expected ones.</summary>
+/// <summary>Losses, logits and gradients of a model on a batch, and how near gradients are to expected ones.</summary>
 internal static class Losses
 {
     /// <summary>The sum of the token losses.</summary>
@@ -25,6 +25,14 @@ internal static class Losses
         using Tensor loss = model.Loss(tape, tensors, 1);
         tape.Backward();
         return loss.ToArray()[0];
+    }
+
+    /// <summary>The logits of the rows that carry loss, [K, V].</summary>
+    public static float[] Logits(CausalLanguageModel model, Batch batch)
+    {
+        using BatchTensors tensors = new(model.Device, batch);
+        using Tensor logits = model.Logits(tensors, tensors.LossRows);
+        return logits.ToArray();
     }
 
     /// <summary>The cosine of the angle between a gradient and the expected one.</summary>

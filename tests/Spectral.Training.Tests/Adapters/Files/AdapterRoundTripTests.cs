@@ -64,7 +64,7 @@ public sealed class AdapterRoundTripTests(DeviceKind kind) : TrainingTest(kind)
             Assert.That(again.Keys, Is.EquivalentTo(values.Keys));
             foreach ((string name, float[] value) in values)
                 Assert.That(again[name].AsSpan().SequenceEqual(value), Is.True, name);
-            Assert.That(Logits(model), Is.EqualTo(expected));
+            Assert.That(Losses.Logits(model, Data), Is.EqualTo(expected));
         });
         using AdapterReader reader = new(Saved, model.Config);
         Assert.That(reader.Warnings, Is.Empty);
@@ -155,7 +155,7 @@ public sealed class AdapterRoundTripTests(DeviceKind kind) : TrainingTest(kind)
         Merger.Merge(folder, Saved, merged, Device);
         using var opened = ModelFolder.Open(merged);
         CausalLanguageModel plain = Keep(CausalLanguageModel.Load(opened, Device, DType.F32));
-        Assert.That(Logits(plain), Is.EqualTo(expected).Within(Tolerance(expected)));
+        Assert.That(Losses.Logits(plain, Data), Is.EqualTo(expected).Within(Tolerance(expected)));
         foreach (string name in folder.TensorNames.Where(name => !name.Contains("proj.")))
             Assert.That(opened[name].Data.SequenceEqual(folder[name].Data), Is.True, $"{name} is copied bit for bit");
     }
@@ -182,7 +182,7 @@ public sealed class AdapterRoundTripTests(DeviceKind kind) : TrainingTest(kind)
         LoraExporter.Export(Saved, exported, Device, folder);
         using var lora = Adapter.Load(model, exported);
         Assert.That(lora.Method, Is.InstanceOf<LoraMethod>());
-        Assert.That(Logits(model), Is.EqualTo(expected).Within(Tolerance(expected)));
+        Assert.That(Losses.Logits(model, Data), Is.EqualTo(expected).Within(Tolerance(expected)));
     }
 
     [TestCaseSource(nameof(LoraLike))]
@@ -198,7 +198,7 @@ public sealed class AdapterRoundTripTests(DeviceKind kind) : TrainingTest(kind)
         using var lora = Adapter.Load(model, Saved);
         // Of these KaSA's config alone has a key of its own.
         Assert.That(lora.Method.Name, lowRank && method != "kasa" ? Is.EqualTo("lora") : Is.EqualTo(method));
-        Assert.That(Logits(model), Is.EqualTo(expected).Within(Tolerance(expected)));
+        Assert.That(Losses.Logits(model, Data), Is.EqualTo(expected).Within(Tolerance(expected)));
     }
 
     [TestCase("pissa")]
@@ -244,7 +244,7 @@ public sealed class AdapterRoundTripTests(DeviceKind kind) : TrainingTest(kind)
         File.WriteAllText(file, config.ToJsonString());
         using var loaded = Adapter.Load(model, Saved);
         Assert.That(loaded.Method.Name, Is.EqualTo(method));
-        Assert.That(Logits(model), Is.EqualTo(expected).Within(Tolerance(expected)));
+        Assert.That(Losses.Logits(model, Data), Is.EqualTo(expected).Within(Tolerance(expected)));
         using var folder = ModelFolder.Open(Folder.Path);
         string exported = Directory.CreateDirectory(Path.Combine(Folder.Path, "exported")).FullName;
         Assert.That(
@@ -254,26 +254,26 @@ public sealed class AdapterRoundTripTests(DeviceKind kind) : TrainingTest(kind)
         LoraExporter.Export(Saved, exported, Device, folder);
         loaded.Dispose();
         using var lora = Adapter.Load(model, exported);
-        Assert.That(Logits(model), Is.EqualTo(expected).Within(Tolerance(expected)));
+        Assert.That(Losses.Logits(model, Data), Is.EqualTo(expected).Within(Tolerance(expected)));
     }
 
     [Test]
     public void TrainedBiasesArePartOfTheAdapter([Values(AdapterBias.Adapted, AdapterBias.All)] AdapterBias bias)
     {
         CausalLanguageModel model = Keep(TinyModels.Frozen(Model, Device, Folder));
-        float[] before = Logits(model);
+        float[] before = Losses.Logits(model, Data);
         float[] expected;
         using (var adapter = Adapter.Attach(model, AdapterMethods.Find("lora"), Options with { Bias = bias }))
         {
-            Assert.That(Logits(model), Is.EqualTo(before).Within(1e-6f));
+            Assert.That(Losses.Logits(model, Data), Is.EqualTo(before).Within(1e-6f));
             TestAdapters.Randomize(adapter, 3);
-            expected = Logits(model);
+            expected = Losses.Logits(model, Data);
             adapter.Save(Saved);
         }
         using (var loaded = Adapter.Load(model, Saved))
         {
             Assert.That(loaded.Options.Bias, Is.EqualTo(bias));
-            Assert.That(Logits(model), Is.EqualTo(expected));
+            Assert.That(Losses.Logits(model, Data), Is.EqualTo(expected));
         }
         using var folder = ModelFolder.Open(Folder.Path);
         foreach (ModelFolder? beside in new[] { null, folder })
@@ -282,7 +282,7 @@ public sealed class AdapterRoundTripTests(DeviceKind kind) : TrainingTest(kind)
             LoraExporter.Export(Saved, exported, Device, beside);
             using var lora = Adapter.Load(model, exported);
             Assert.That(lora.Options.Bias, Is.EqualTo(bias));
-            Assert.That(Logits(model), Is.EqualTo(expected).Within(Tolerance(expected)));
+            Assert.That(Losses.Logits(model, Data), Is.EqualTo(expected).Within(Tolerance(expected)));
         }
         Assert.That(
             () => Adapter.Attach(model, AdapterMethods.Find("bitfit"), Options with { Bias = bias }),
@@ -310,7 +310,7 @@ public sealed class AdapterRoundTripTests(DeviceKind kind) : TrainingTest(kind)
                     Is.EqualTo(adapter.Modules.Select(module => module.Shape.Name.Contains(".1.") ? 3 : 2))
                 );
                 TestAdapters.Randomize(adapter, 3);
-                expected = Logits(model);
+                expected = Losses.Logits(model, Data);
                 adapter.Save(Saved);
             }
             using var loaded = Adapter.Load(model, Saved);
@@ -322,7 +322,7 @@ public sealed class AdapterRoundTripTests(DeviceKind kind) : TrainingTest(kind)
                     )
                 )
             );
-            Assert.That(Logits(model), Is.EqualTo(expected), method);
+            Assert.That(Losses.Logits(model, Data), Is.EqualTo(expected), method);
         }
     }
 
@@ -364,7 +364,7 @@ public sealed class AdapterRoundTripTests(DeviceKind kind) : TrainingTest(kind)
         using Adapter adapter = TestAdapters.Attach(model, AdapterMethods.Find(method), Options);
         TestAdapters.Randomize(adapter, 11);
         adapter.Save(Saved);
-        return (Logits(model), look(adapter));
+        return (Losses.Logits(model, Data), look(adapter));
     }
 
     private void WithoutMetadata()
@@ -383,12 +383,5 @@ public sealed class AdapterRoundTripTests(DeviceKind kind) : TrainingTest(kind)
         }
 
         SafetensorsWriter.Write(path, tensors);
-    }
-
-    private float[] Logits(CausalLanguageModel model)
-    {
-        using BatchTensors batch = new(Device, Data);
-        using Tensor logits = model.Logits(batch, batch.LossRows);
-        return logits.ToArray();
     }
 }

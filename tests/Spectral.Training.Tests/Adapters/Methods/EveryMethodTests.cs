@@ -45,18 +45,22 @@ public sealed class EveryMethodTests(DeviceKind kind) : TrainingTest(kind)
     public void BeginsWithoutChangingTheModel(string name)
     {
         CausalLanguageModel model = Keep(TinyModels.Frozen(Config, Device, Folder));
-        float[] before = Logits(model);
+        float[] before = Losses.Logits(model, Data);
         using Adapter adapter = Attach(model, name);
         Assert.That(
-            Logits(model),
+            Losses.Logits(model, Data),
             adapter.Method.StartsAtBase
                 ? Is.EqualTo(before).Within(2e-5f * before.Max(Math.Abs))
                 : Is.Not.EqualTo(before).Within(1e-5f)
         );
         TestAdapters.Perturb(adapter, 3);
-        Assert.That(Logits(model), Is.Not.EqualTo(before).Within(1e-2f), "every method can change the model");
+        Assert.That(
+            Losses.Logits(model, Data),
+            Is.Not.EqualTo(before).Within(1e-2f),
+            "every method can change the model"
+        );
         adapter.Dispose();
-        Assert.That(Logits(model), Is.EqualTo(before), "the base comes back to the bit");
+        Assert.That(Losses.Logits(model, Data), Is.EqualTo(before), "the base comes back to the bit");
     }
 
     /// <summary>
@@ -309,12 +313,5 @@ public sealed class EveryMethodTests(DeviceKind kind) : TrainingTest(kind)
             }
         }
         return y;
-    }
-
-    private float[] Logits(CausalLanguageModel model)
-    {
-        using BatchTensors batch = new(Device, Data);
-        using Tensor logits = model.Logits(batch, batch.LossRows);
-        return logits.ToArray();
     }
 }

@@ -185,7 +185,7 @@ public sealed class MethodOptionTests(DeviceKind kind) : TrainingTest(kind)
 
     private void IsKept(CausalLanguageModel model, ModelFolder folder, Adapter adapter, string what)
     {
-        float[] expected = Logits(model);
+        float[] expected = Losses.Logits(model, Data);
         float tolerance = 2e-5f * expected.Max(Math.Abs);
         adapter.Save(Saved);
         (bool merges, bool exports, double dropout) = (
@@ -196,7 +196,7 @@ public sealed class MethodOptionTests(DeviceKind kind) : TrainingTest(kind)
         adapter.Dispose();
         using (var loaded = Adapter.Load(model, Saved))
         {
-            Assert.That(Logits(model), Is.EqualTo(expected).Within(tolerance), what);
+            Assert.That(Losses.Logits(model, Data), Is.EqualTo(expected).Within(tolerance), what);
             if (loaded.Modules[0].Form.Terms.Count > 0)
                 Assert.That(loaded.Options.Dropout, Is.EqualTo(dropout), what);
             Assert.That(loaded.RequireSavable, Throws.Nothing, what);
@@ -207,23 +207,16 @@ public sealed class MethodOptionTests(DeviceKind kind) : TrainingTest(kind)
             Merger.Merge(folder, Saved, merged, Device);
             using var opened = ModelFolder.Open(merged);
             using var plain = CausalLanguageModel.Load(opened, Device, DType.F32);
-            Assert.That(Logits(plain), Is.EqualTo(expected).Within(tolerance), what + " merged");
+            Assert.That(Losses.Logits(plain, Data), Is.EqualTo(expected).Within(tolerance), what + " merged");
         }
         if (exports)
         {
             string exported = Directory.CreateDirectory(Path.Combine(Folder.Path, "exported")).FullName;
             LoraExporter.Export(Saved, exported, Device, folder);
             using var lora = Adapter.Load(model, exported);
-            Assert.That(Logits(model), Is.EqualTo(expected).Within(tolerance), what + " exported");
+            Assert.That(Losses.Logits(model, Data), Is.EqualTo(expected).Within(tolerance), what + " exported");
         }
     }
 
     private static AdapterForm Unbiased(AdapterForm form) => form with { Bias = null };
-
-    private float[] Logits(CausalLanguageModel model)
-    {
-        using BatchTensors batch = new(Device, Data);
-        using Tensor logits = model.Logits(batch, batch.LossRows);
-        return logits.ToArray();
-    }
 }

@@ -163,10 +163,6 @@ public sealed class OrthogonalTasksTests(DeviceKind kind) : TrainingTest(kind)
     private static double[] Values(AdaptedModule module, string factor) =>
         Array.ConvertAll(module.Factors[factor].Master.ToArray(), value => (double)value);
 
-    private float[] Logits(CausalLanguageModel model)
-    {
-        using BatchTensors batch = new(Device, Batch.Create(TinyModels.Records(4, TinyModels.Llama, new Random(7)), 0));
-        using Tensor logits = model.Logits(batch, batch.LossRows);
-        return logits.ToArray();
-    }
+    private static float[] Logits(CausalLanguageModel model) =>
+        Losses.Logits(model, Batch.Create(TinyModels.Records(4, TinyModels.Llama, new Random(7)), 0));
 }

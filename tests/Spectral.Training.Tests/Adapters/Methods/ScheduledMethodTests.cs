@@ -309,12 +309,7 @@ public sealed class ScheduledMethodTests(DeviceKind kind) : TrainingTest(kind)
         trainer.Run(Records, callbacks: [new Watcher(afterStep)]);
     }
 
-    private float[] Logits()
-    {
-        using BatchTensors batch = new(Device, Batch.Create(Records, 0));
-        using Tensor logits = Model.Logits(batch, batch.LossRows);
-        return logits.ToArray();
-    }
+    private float[] Logits() => Losses.Logits(Model, Batch.Create(Records, 0));
 
     private sealed class Watcher(Action<StepReport> afterStep) : ITrainerCallback
     {

@@ -276,12 +276,7 @@ public sealed class StepHookTests(DeviceKind kind) : TrainingTest(kind)
         );
     }
 
-    private float[] Logits(CausalLanguageModel model)
-    {
-        using BatchTensors batch = new(Device, Batch.Create(Records, 0));
-        using Tensor logits = model.Logits(batch, batch.LossRows);
-        return logits.ToArray();
-    }
+    private float[] Logits(CausalLanguageModel model) => Losses.Logits(model, Batch.Create(Records, 0));
 
     /// <summary>
     /// A LoRA with the penalty 0.25·‖A‖², a frozen term that step 3 makes something of, and a memory of its own.
