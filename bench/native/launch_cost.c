@@ -59,7 +59,8 @@ int main(int count, char** arguments) {
   expect(load(&module, arguments[2]), "cuModuleLoad");
   expect(find(&kernel, module, arguments[3]), "cuModuleGetFunction");
 
-  int launches = atoi(arguments[5]), samples = atoi(arguments[6]);
+  int launches = atoi(arguments[5]);
+  int samples = atoi(arguments[6]);
   char argument[64] = {0};
   void* parameters[] = {argument};
   for (int sample = -1; sample < samples; sample++) {   // the first, -1, warms up

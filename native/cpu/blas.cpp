@@ -138,9 +138,9 @@ template <class Work>
 cublasStatus_t submitted(cublasHandle_t h, Work work) {
   const CUresult status =
       submit(h->stream, [=] { return check_handle(h) == CUBLAS_STATUS_SUCCESS ? work() : CUDA_ERROR_INVALID_HANDLE; });
-  return status == CUDA_SUCCESS               ? CUBLAS_STATUS_SUCCESS
-         : status == CUDA_ERROR_NOT_SUPPORTED ? CUBLAS_STATUS_NOT_INITIALIZED
-                                              : CUBLAS_STATUS_EXECUTION_FAILED;
+  if (status == CUDA_ERROR_NOT_SUPPORTED)
+    return CUBLAS_STATUS_NOT_INITIALIZED;
+  return status == CUDA_SUCCESS ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_EXECUTION_FAILED;
 }
 }   // namespace
 

@@ -58,8 +58,10 @@ CUresult find(CUresult code, const char** text, const char* Code::*field) {
     return CUDA_ERROR_INVALID_VALUE;
   *text = nullptr;
   for (const Code& c : kCodes)
-    if (c.code == code)
-      return *text = c.*field, CUDA_SUCCESS;
+    if (c.code == code) {
+      *text = c.*field;
+      return CUDA_SUCCESS;
+    }
   return CUDA_ERROR_INVALID_VALUE;
 }
 }   // namespace

@@ -38,8 +38,10 @@ CUresult check_work(CUstream s, bool* keep) {
   // The default stream waits for every stream that was not made to ignore it, and a captured one cannot be waited for.
   if (reinterpret_cast<uintptr_t>(s) <= 1)
     for (auto& [stream, capture] : captures)
-      if (stream->context == current_context() && !stream->non_blocking)
-        return capture.invalidated = true, CUDA_ERROR_STREAM_CAPTURE_IMPLICIT;
+      if (stream->context == current_context() && !stream->non_blocking) {
+        capture.invalidated = true;
+        return CUDA_ERROR_STREAM_CAPTURE_IMPLICIT;
+      }
   return CUDA_SUCCESS;
 }
 void keep(CUstream s, std::function<CUresult()> work) {
@@ -121,9 +123,9 @@ CUresult cuStreamIsCapturing(CUstream s, CUstreamCaptureStatus* status) {
     return CUDA_ERROR_INVALID_VALUE;
   std::lock_guard l(mutex);
   const auto found = captures.find(s);
-  *status = found == captures.end()     ? CU_STREAM_CAPTURE_STATUS_NONE
-            : found->second.invalidated ? CU_STREAM_CAPTURE_STATUS_INVALIDATED
-                                        : CU_STREAM_CAPTURE_STATUS_ACTIVE;
+  *status = CU_STREAM_CAPTURE_STATUS_NONE;
+  if (found != captures.end())
+    *status = found->second.invalidated ? CU_STREAM_CAPTURE_STATUS_INVALIDATED : CU_STREAM_CAPTURE_STATUS_ACTIVE;
   return CUDA_SUCCESS;
 }
 

@@ -13,6 +13,17 @@ struct alignas(64) Args {
   unsigned char bytes[kMaxArgs];
 };
 
+// Bytes of a tensor map's element; 0 for types that the device does not copy.
+unsigned element_bytes(CUtensorMapDataType type) {
+  switch (type) {
+    case CU_TENSOR_MAP_DATA_TYPE_UINT8: return 1;
+    case CU_TENSOR_MAP_DATA_TYPE_FLOAT16:
+    case CU_TENSOR_MAP_DATA_TYPE_BFLOAT16: return 2;
+    case CU_TENSOR_MAP_DATA_TYPE_FLOAT32: return 4;
+    default: return 0;
+  }
+}
+
 CUresult refuse(CUresult status, const char* format, ...) __attribute__((format(printf, 2, 3)));
 CUresult refuse(CUresult status, const char* format, ...) {
   char reason[200];
@@ -116,10 +127,7 @@ CUresult cuTensorMapEncodeTiled(
   SPECTRAL_TRY(check_initialised());
   if (!out || !base || !dims || !strides || !box || !elem_strides)
     return CUDA_ERROR_INVALID_VALUE;
-  const unsigned elem = type == CU_TENSOR_MAP_DATA_TYPE_BFLOAT16 || type == CU_TENSOR_MAP_DATA_TYPE_FLOAT16 ? 2
-                        : type == CU_TENSOR_MAP_DATA_TYPE_FLOAT32                                           ? 4
-                        : type == CU_TENSOR_MAP_DATA_TYPE_UINT8                                             ? 1
-                                                                                                            : 0;
+  const unsigned elem = element_bytes(type);
   const bool swizzled = swizzle == CU_TENSOR_MAP_SWIZZLE_128B;
   const bool ok = elem && rank == 2 && interleave == CU_TENSOR_MAP_INTERLEAVE_NONE &&
                   fill == CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE && (swizzle == CU_TENSOR_MAP_SWIZZLE_NONE || swizzled) &&

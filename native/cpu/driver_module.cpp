@@ -176,8 +176,10 @@ CUresult cuModuleGetFunction(CUfunction* f, CUmodule m, const char* name) {
   if (!modules.has(m))
     return CUDA_ERROR_INVALID_HANDLE;
   for (auto& k : m->kernels)
-    if (!std::strcmp(k->info.name, name))
-      return *f = k.get(), CUDA_SUCCESS;
+    if (!std::strcmp(k->info.name, name)) {
+      *f = k.get();
+      return CUDA_SUCCESS;
+    }
   return CUDA_ERROR_NOT_FOUND;
 }
 

@@ -52,9 +52,11 @@ bool multiply(const Product& p) {
     return true;
   if (!p.k || p.alpha == 0) {
     for (long i = 0; i < p.count; ++i)
-      for (long c = 0; c < p.n; ++c)
-        for (float *v = p.c + i * p.stride_c + c * p.ldc, *end = v + p.m; v < end; ++v)
-          *v = p.beta == 0 ? 0 : *v * p.beta;
+      for (long c = 0; c < p.n; ++c) {
+        float* column = p.c + i * p.stride_c + c * p.ldc;
+        for (long r = 0; r < p.m; ++r)
+          column[r] = p.beta == 0 ? 0 : column[r] * p.beta;
+      }
     return true;
   }
   static auto* sgemm = openblas_function<Sgemm>("cblas_sgemm");

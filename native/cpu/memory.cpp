@@ -163,12 +163,14 @@ bool inside_allocation(uintptr_t start, size_t size) {
 }
 void free_memory(CUcontext c) {
   std::lock_guard l(mutex);
-  for (auto it = table.begin(); it != table.end();)
-    if (it->second.context == c) {
-      give_back(it->second);
-      it = table.erase(it);
-    } else
+  for (auto it = table.begin(); it != table.end();) {
+    if (it->second.context != c) {
       ++it;
+      continue;
+    }
+    give_back(it->second);
+    it = table.erase(it);
+  }
 }
 CUresult verify_guards() {
   if (!options.check)

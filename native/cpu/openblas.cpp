@@ -19,7 +19,12 @@ class Environment {   // a variable set for the time of the load, unless the use
     if (!(old_ && keep_users))
       setenv(name, value, 1);
   }
-  ~Environment() { old_ ? setenv(name_, old_->c_str(), 1) : unsetenv(name_); }
+  ~Environment() {
+    if (old_)
+      setenv(name_, old_->c_str(), 1);
+    else
+      unsetenv(name_);
+  }
 
  private:
   const char* name_;

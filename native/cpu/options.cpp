@@ -33,8 +33,10 @@ void read_environment() {
 }
 bool set_option(const char* name, long value) {
   for (const Entry& e : kEntries)
-    if (!std::strcmp(e.name, name))
-      return options.*e.field = value, true;
+    if (!std::strcmp(e.name, name)) {
+      options.*e.field = value;
+      return true;
+    }
   return false;
 }
 

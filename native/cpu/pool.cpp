@@ -2,6 +2,7 @@
 // finished looks for the next job for a short while before it sleeps: a wake-up costs more than a small kernel.
 #include "pool.h"
 #include "options.h"
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -100,7 +101,9 @@ std::mutex one_job;
 
 int thread_count() {
   static const int cores = int(std::thread::hardware_concurrency());   // asks the system each time
-  return options.threads > 0 ? int(options.threads) : cores > 0 ? cores : 1;
+  if (options.threads > 0)
+    return int(options.threads);
+  return std::max(cores, 1);
 }
 
 void run_on_pool(void (*body)(void*), void* data, bool parallel) {

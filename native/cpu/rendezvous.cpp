@@ -16,9 +16,9 @@ void Worker::warp_arrive(Fiber* f, unsigned mask, const char* name, void* arg, W
   wp.arrived |= 1u << l;
   TSAN(if (!arg) __tsan_release(&wp));   // only __syncwarp orders memory
   unsigned need = mask & ~wp.exited;
-  if ((wp.arrived & need) != need)
+  if ((wp.arrived & need) != need) {
     wait(f, name, &wp, int(mask), w);
-  else {
+  } else {
     f->where = w;
     complete(wp, need, f);
   }
@@ -67,9 +67,9 @@ void Worker::bar(int id, int count, bool sync, const Where& w) {
   b.expected = count;
   [[maybe_unused]] char* token = &b.token[b.phase];
   TSAN(__tsan_release(token));
-  if (++b.arrived == (count ? count : int(f->cta->live)))
+  if (++b.arrived == (count ? count : int(f->cta->live))) {
     release(b, sync ? f : nullptr);
-  else if (sync) {
+  } else if (sync) {
     b.waiters.push_back(f);
     wait(f, "barrier", &b, id, w);
   }

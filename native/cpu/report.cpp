@@ -89,7 +89,10 @@ void Worker::deadlock() {
           o.waits_on = nullptr;
       }
     }
-    ctas.size() > 1 ? add("\n  block %u of the cluster, threads", f.cta->grid.cluster_rank) : add("\n  threads");
+    if (ctas.size() > 1)
+      add("\n  block %u of the cluster, threads", f.cta->grid.cluster_rank);
+    else
+      add("\n  threads");
     for (unsigned t = 0; t < kMax; ++t) {
       if (!in[t] || (t && in[t - 1]))
         continue;

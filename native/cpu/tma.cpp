@@ -94,10 +94,17 @@ void tma_load_2d(void* dst, const TensorMap* map, uint64_t* bar, int x, int y, u
     check_fenced(k, cta, offset, offset + box_bytes(t), "load over", w);
     TmaOp op{*map, offset, b, x, y, &cta, w};
     TSAN(__tsan_release(&k.tma));
-    const uint32_t when = options.eager  ? 0
-                          : options.seed ? k.rnd() % 3
-                                         : 2;   // at once, at random, as late as possible
-    when == 0 ? k.tma_run(op) : (when == 1 ? k.tma : k.tma_late).push_back(op);
+    uint32_t when = 2;   // as late as possible
+    if (options.eager)
+      when = 0;
+    else if (options.seed)
+      when = k.rnd() % 3;
+    if (when == 0)
+      k.tma_run(op);
+    else if (when == 1)
+      k.tma.push_back(op);
+    else
+      k.tma_late.push_back(op);
   }
 }
 void Worker::tma_run(const TmaOp& o) {

@@ -137,7 +137,8 @@ void Worker::fiber_loop(Fiber* f) {
       if (ready_head_ != ready_tail_ || options.seed || kFreshStacks)
         break;
     }
-    (kFreshStacks ? spent_ : free_).push_back(f);
+    auto& unused = kFreshStacks ? spent_ : free_;
+    unused.push_back(f);
     Fiber* n = pick();
     if (n != f)
       switch_to(f, n);

@@ -33,7 +33,9 @@ class DropoutMask {
   __device__ __forceinline__ bool keeps(uint64_t element) const {
     const uint4 words = bits(element / 8);
     const int e = int(element % 8);
-    const unsigned word = e < 4 ? (e < 2 ? words.x : words.y) : (e < 6 ? words.z : words.w);
+    const unsigned low = e < 2 ? words.x : words.y;   // selects: an index would put the words into memory
+    const unsigned high = e < 6 ? words.z : words.w;
+    const unsigned word = e < 4 ? low : high;
     return e % 2 ? keeps_high(word) : keeps_low(word);
   }
 

@@ -76,7 +76,8 @@ void loop_block(const void* args) {
   for (unsigned z = 0; z < size.z; ++z)
     for (unsigned y = 0; y < size.y; ++y)
       for (unsigned x = 0; x < size.x; ++x) {
-        thread.index = {x, y, z}, thread.linear = linear++;
+        thread.index = {x, y, z};
+        thread.linear = linear++;
         kBody(local);
       }
 }

@@ -66,8 +66,11 @@ __device__ __forceinline__ void philox_circle(unsigned bits, double& cosine, dou
   s = fma(s, q, -1.0 / 6);
   s = fma(s, q, 1.0);
   s = s * x;
-  cosine = quarter & 1 ? (quarter & 2 ? s : -s) : (quarter & 2 ? -c : c);
-  sine = quarter & 1 ? (quarter & 2 ? -c : c) : (quarter & 2 ? -s : s);
+  const bool odd = quarter & 1;   // an odd number of quarter turns swaps the two
+  const double u = odd ? s : c;
+  const double v = odd ? c : s;
+  cosine = quarter == 1 || quarter == 2 ? -u : u;
+  sine = quarter >= 2 ? -v : v;
 }
 
 // Two independent standard normals from two words (Box-Muller).

@@ -51,9 +51,10 @@ __device__ __forceinline__ void dropout(const DropoutArgs& args) {
       }
   }
 #pragma unroll
-  for (int e = 0; e < 8; ++e)
-    v[e] = (e % 2 ? mask.keeps_high(word[e / 2]) : mask.keeps_low(word[e / 2])) ? old[e] + args.dropout.factor * v[e]
-                                                                                : old[e];
+  for (int e = 0; e < 8; ++e) {
+    const bool keeps = e % 2 ? mask.keeps_high(word[e / 2]) : mask.keeps_low(word[e / 2]);
+    v[e] = keeps ? old[e] + args.dropout.factor * v[e] : old[e];
+  }
   if (vectors) {
     store_piece<T, 8>(y, v);
   } else {

@@ -55,7 +55,10 @@ struct Square {
   static __device__ __forceinline__ float slope(float x, float) { return 2 * x; }
 };
 struct Sign {
-  static __device__ __forceinline__ float value(float x, float) { return x > 0 ? 1.0f : x < 0 ? -1.0f : x; }
+  static __device__ __forceinline__ float value(float x, float) {
+    const float negative = x < 0 ? -1.0f : x;   // zeros and NaN stay as they are
+    return x > 0 ? 1.0f : negative;
+  }
   static __device__ __forceinline__ float slope(float, float) { return 0.0f; }
 };
 struct Cos {

@@ -91,7 +91,10 @@ struct Copies {
     } else {
       load_tile<bf16, kRows, kColumns, kThreads>(tile, source, row, column);
     }
-    (kDepthRows ? row : column) += kTileDepth;
+    if (kDepthRows)
+      row += kTileDepth;
+    else
+      column += kTileDepth;
   }
 };
 

@@ -165,8 +165,10 @@ __device__ __forceinline__ void drop(
     if (at % 8 == 0) {
       uint32_t* pairs = reinterpret_cast<uint32_t*>(unit);
       const uint4 bits = mask.bits(at / 8);
-      pairs[0] &= mask.pair(bits.x), pairs[1] &= mask.pair(bits.y), pairs[2] &= mask.pair(bits.z),
-          pairs[3] &= mask.pair(bits.w);
+      pairs[0] &= mask.pair(bits.x);
+      pairs[1] &= mask.pair(bits.y);
+      pairs[2] &= mask.pair(bits.z);
+      pairs[3] &= mask.pair(bits.w);
     } else {   // odd widths: the unit lies across two of the mask's vectors
 #pragma unroll 1
       for (int e = 0; e < 8; ++e)

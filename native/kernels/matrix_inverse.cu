@@ -67,7 +67,8 @@ SPECTRAL_KERNEL(matrix_inverse, MatrixInverseArgs, 512) {
     for (int i = warp; i < n; i += warps) {
       const double factor = column[i];
       for (int j = lane_id(); j < n; j += 32) {
-        const double old = j == k ? 0.0 : i == p ? moved[j] : a[i * stride + j];
+        const double entry = i == p ? moved[j] : a[i * stride + j];
+        const double old = j == k ? 0.0 : entry;
         a[i * stride + j] = i == k ? row[j] : fma(-factor, row[j], old);
       }
     }

@@ -34,19 +34,21 @@ __device__ __forceinline__ void move_row(const RowsArgs& args) {
   const bool inside = row >= 0 && row < args.rows;
   if (kScatter && !inside)
     return;
-  const int64_t from = kScatter ? k : inside ? row : 0;
-  const int64_t to = kScatter ? row : k;
+  const int64_t in_x = inside ? row : 0;
+  const int64_t from = kScatter ? k : in_x;
+  const int64_t to = kScatter ? in_x : k;
   const T* source = static_cast<const T*>(args.source) + from * columns;
   T* destination = static_cast<T*>(args.destination) + to * columns;
   by_width<T>(columns, is_aligned16(args.source, args.destination), [&](auto width) {
     constexpr int kWidth = decltype(width)::value;
     for (int c = lane_id() * kWidth; c < columns; c += 32 * kWidth) {
       float v[kWidth];
-      if (inside)
+      if (inside) {
         load_piece<T, kWidth>(source + c, v);
-      else
+      } else {
         for (int i = 0; i < kWidth; ++i)
           v[i] = NAN;
+      }
       store_piece<T, kWidth>(destination + c, v);
     }
   });

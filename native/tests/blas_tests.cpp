@@ -109,16 +109,18 @@ void product(
     for (int col = 0; col < s.n; ++col)
       for (int row = 0; row < ldc; ++row) {
         const size_t at = i * sc + size_t(col) * ldc + row;
-        if (row >= s.m) {
+        if (row >= s.m) {   // padding is left alone
           ok &= first[at] == c[at];
           continue;
-        }   // padding is left alone
+        }
         double sum = 0;
         double magnitude = 0;
         for (int l = 0; l < s.k; ++l) {
-          const double v = double(a[i * sa + (ta ? long(row) * lda + l : long(l) * lda + row)]) *
-                           b[i * sb + (tb ? long(l) * ldb + col : long(col) * ldb + l)];
-          sum += v, magnitude += std::abs(v);
+          const long in_a = ta ? long(row) * lda + l : long(l) * lda + row;
+          const long in_b = tb ? long(l) * ldb + col : long(col) * ldb + l;
+          const double v = double(a[i * sa + in_a]) * b[i * sb + in_b];
+          sum += v;
+          magnitude += std::abs(v);
         }
         const double expected = alpha * sum + beta * c[at];
         ok &= std::abs(first[at] - expected) <= eps * (magnitude + std::abs(c[at]) + 1e-3);

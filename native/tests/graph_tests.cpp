@@ -42,7 +42,8 @@ void replays_in_order() {
       cublasSgemm_v2(
           blas, CUBLAS_OP_N, CUBLAS_OP_N, 2, 2, 4, &one, y.device(), 2, x.device(), 4, &half, z.device(), 2) ==
       CUBLAS_STATUS_SUCCESS);
-  one = 100, half = 100;   // scalars are taken when the call is made
+  one = 100;
+  half = 100;   // scalars are taken when the call is made
   CHECK_STATUS(cuMemcpyDtoDAsync(z.p + 16, z.p, 16, stream.s), CUDA_SUCCESS);
   CUgraph graph = nullptr;
   CHECK_STATUS(cuStreamEndCapture(stream.s, &graph), CUDA_SUCCESS);

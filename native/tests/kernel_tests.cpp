@@ -118,9 +118,13 @@ void reductions(const std::string& tag) {
     const auto o = out.get();
     const auto e = exact.get();
     auto sums = [&](int from, int to, double& sum, double& max, double& online) {
-      sum = 0, max = -INFINITY, online = 0;
-      for (int i = from; i < to; ++i)
-        sum += v[i], max = std::max(max, double(v[i]));
+      sum = 0;
+      max = -INFINITY;
+      online = 0;
+      for (int i = from; i < to; ++i) {
+        sum += v[i];
+        max = std::max(max, double(v[i]));
+      }
       for (int i = from; i < to && max > -INFINITY; ++i)
         online += std::exp(v[i] - max);
     };
@@ -183,7 +187,8 @@ TEST_GROUP(random_numbers) {
       const double got = v[i * 3 + 1 + k];
       worst = std::max(
           worst, std::abs(got - expected) / (std::abs(expected) + 1e-12));   // sin of a rounded angle near its zero
-      sum += got, squares += got * got;
+      sum += got;
+      squares += got * got;
     }
     in_range &= v[i * 3] >= 0 && v[i * 3] < 1;
     uniform += v[i * 3];
@@ -198,8 +203,8 @@ TEST_GROUP(random_numbers) {
 TEST_GROUP(conversions) {
   Rng rng;
   auto x = rng.normal(1024);
-  x[0] = NAN, x[1] = INFINITY, x[2] = -INFINITY, x[3] = 0x1.01p0f, x[4] = 0x1.03p0f, x[5] = -0.0f, x[6] = 3.4e38f,
-  x[7] = 1e-40f;
+  constexpr float kSpecial[] = {NAN, INFINITY, -INFINITY, 0x1.01p0f, 0x1.03p0f, -0.0f, 3.4e38f, 1e-40f};
+  std::copy(std::begin(kSpecial), std::end(kSpecial), x.begin());
   Buffer<float> dx(x), back(1024);
   Buffer<uint16_t> half(1024);
   struct {

@@ -10,9 +10,12 @@ TestGroup* groups = nullptr;
 TestGroup::TestGroup(const char* n, void (*r)()) : name(n), run(r), next(groups) { groups = this; }
 
 void check(bool ok, const std::string& what) {
-  ok ? ++tally.passed : ++tally.failed;
-  if (!ok)
-    std::printf("FAIL %s\n", what.c_str());
+  if (ok) {
+    ++tally.passed;
+    return;
+  }
+  ++tally.failed;
+  std::printf("FAIL %s\n", what.c_str());
 }
 void check_status(CUresult got, CUresult wanted, const std::string& what) {
   const char* a = "?";

@@ -98,15 +98,12 @@ __device__ __forceinline__ void pair(const PairArgs& args) {
         mbar_wait(&empty[i], (s / kStages & 1) ^ (kFault == 6 ? 0 : 1));
         mbar_arrive_expect_tx(&full[i], kFault == 7 ? 2 * kTile : 3 * kTile);
         tma_load_2d(stage, &args.x, &full[i], 64 * s, 64 * rank);
-        tma_load_2d_multicast(
-            stage + (1 + rank) * kTile,
-            &args.w,
-            &full[i],
-            64 * s,
-            64 * rank,
-            kFault == 1   ? 1 << rank
-            : kFault == 2 ? 7
-                          : 3);
+        unsigned blocks = 3;   // a bit for each
+        if (kFault == 1)
+          blocks = 1 << rank;
+        if (kFault == 2)
+          blocks = 7;
+        tma_load_2d_multicast(stage + (1 + rank) * kTile, &args.w, &full[i], 64 * s, 64 * rank, blocks);
       }
   } else {
     for (int s = 0; s < args.steps; ++s) {
@@ -119,8 +116,7 @@ __device__ __forceinline__ void pair(const PairArgs& args) {
       if (kFault != 11)
         wgmma_fence();
       for (int k = 0; k < 4; ++k)
-        kFault == 13 ? wgmma_m64n128k16<1>(d, a + 2 * k, b + 2 * k, 1)
-                     : wgmma_m64n128k16<0>(d, a + 2 * k, b + 2 * k, 1);
+        wgmma_m64n128k16<kFault == 13>(d, a + 2 * k, b + 2 * k, 1);
       wgmma_commit();
       wgmma_wait<0>();
       if (threadIdx.x < 2)
