@@ -18,12 +18,10 @@ struct cublasContext {
 };
 
 namespace {
-std::mutex handles_mutex;
-std::unordered_set<cublasHandle_t> handles;
+Handles<cublasContext> handles;
 
 cublasStatus_t check_handle(cublasHandle_t h) {
-  std::lock_guard l(handles_mutex);
-  if (!handles.count(h))
+  if (!handles.has(h))
     return CUBLAS_STATUS_NOT_INITIALIZED;
   return check_context() == CUDA_SUCCESS ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_EXECUTION_FAILED;
 }
@@ -62,7 +60,7 @@ const float* widen(Operand& o, std::vector<float>& scratch) {
   if (scratch.size() < size_t(area * items))
     scratch.resize(size_t(area * items));
   const long together = std::max<long>(1, 65536 / std::max<long>(1, o.rows));
-  const long blocks = (o.columns + together - 1) / together;
+  const long blocks = ceil_div(o.columns, together);
   parallel_for(blocks * items, [&](long i) {
     const long item = i / blocks;
     const long first = i % blocks * together;
@@ -152,14 +150,11 @@ cublasStatus_t cublasCreate_v2(cublasHandle_t* h) {
     return CUBLAS_STATUS_NOT_INITIALIZED;
   if (!openblas_symbol("cblas_sgemm"))
     return CUBLAS_STATUS_NOT_INITIALIZED;
-  std::lock_guard l(handles_mutex);
-  *h = new cublasContext{current_context(), nullptr, {}, {}, {}, {}};
-  handles.insert(*h);
+  *h = handles.add(new cublasContext{current_context(), nullptr, {}, {}, {}, {}});
   return CUBLAS_STATUS_SUCCESS;
 }
 cublasStatus_t cublasDestroy_v2(cublasHandle_t h) {
-  std::lock_guard l(handles_mutex);
-  if (!handles.erase(h))
+  if (!handles.remove(h))
     return CUBLAS_STATUS_NOT_INITIALIZED;
   delete h;
   return CUBLAS_STATUS_SUCCESS;
@@ -282,7 +277,7 @@ cublasStatus_t cublasStrsm_v2(
   const bool left = side == CUBLAS_SIDE_LEFT;
   const int sides = left ? n : m;
   return submitted(h, [=] {
-    parallel_for((sides + kPanel - 1) / kPanel, [&](long i) {
+    parallel_for(ceil_div(sides, kPanel), [&](long i) {
       const int first = int(i) * kPanel;
       const int size = std::min(kPanel, sides - first);
       strsm(

@@ -28,34 +28,13 @@ struct cublasLtMatmulPreference {
 namespace {
 constexpr uint64_t kAlgorithm = 0x6f70656e626c6173;   // marks an algorithm that the heuristic gave out
 
-template <class T>
-class Live {
- public:
-  bool has(T* p) {
-    std::lock_guard l(mutex_);
-    return live_.count(p);
-  }
-  cublasStatus_t add(T** to, T* made) {
-    std::lock_guard l(mutex_);
-    live_.insert(*to = made);
-    return CUBLAS_STATUS_SUCCESS;
-  }
-  bool remove(T* p) {
-    std::lock_guard l(mutex_);
-    return live_.erase(p);
-  }
-
- private:
-  std::mutex mutex_;
-  std::unordered_set<T*> live_;
-};
-Live<cublasLtContext> handles;
-Live<cublasLtMatmulDesc> descriptions;
-Live<cublasLtMatrixLayout> layouts;
-Live<cublasLtMatmulPreference> preferences;
+Handles<cublasLtContext> handles;
+Handles<cublasLtMatmulDesc> descriptions;
+Handles<cublasLtMatrixLayout> layouts;
+Handles<cublasLtMatmulPreference> preferences;
 
 template <class T>
-cublasStatus_t destroy(Live<T>& live, T* p) {
+cublasStatus_t destroy(Handles<T>& live, T* p) {
   if (!live.remove(p))
     return CUBLAS_STATUS_INVALID_VALUE;
   delete p;
@@ -90,7 +69,8 @@ cublasStatus_t cublasLtCreate(cublasLtHandle_t* h) {
   cublasHandle_t blas;
   if (const cublasStatus_t status = cublasCreate_v2(&blas))
     return status;
-  return handles.add(h, new cublasLtContext{blas, {}});
+  *h = handles.add(new cublasLtContext{blas, {}});
+  return CUBLAS_STATUS_SUCCESS;
 }
 cublasStatus_t cublasLtDestroy(cublasLtHandle_t h) {
   if (!handles.remove(h))
@@ -106,7 +86,8 @@ cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t* d, cublasComputeTy
     return CUBLAS_STATUS_INVALID_VALUE;
   if ((compute != CUBLAS_COMPUTE_32F && compute != CUBLAS_COMPUTE_32F_PEDANTIC) || scale != CUDA_R_32F)
     return CUBLAS_STATUS_NOT_SUPPORTED;
-  return descriptions.add(d, new cublasLtMatmulDesc{compute});
+  *d = descriptions.add(new cublasLtMatmulDesc{compute});
+  return CUBLAS_STATUS_SUCCESS;
 }
 cublasStatus_t cublasLtMatmulDescDestroy(cublasLtMatmulDesc_t d) { return destroy(descriptions, d); }
 cublasStatus_t cublasLtMatmulDescSetAttribute(
@@ -130,12 +111,16 @@ cublasStatus_t cublasLtMatrixLayoutCreate(
     return CUBLAS_STATUS_INVALID_VALUE;
   if (!known(type))
     return CUBLAS_STATUS_NOT_SUPPORTED;
-  return layouts.add(l, new cublasLtMatrixLayout{type, rows, columns, ld});
+  *l = layouts.add(new cublasLtMatrixLayout{type, rows, columns, ld});
+  return CUBLAS_STATUS_SUCCESS;
 }
 cublasStatus_t cublasLtMatrixLayoutDestroy(cublasLtMatrixLayout_t l) { return destroy(layouts, l); }
 
 cublasStatus_t cublasLtMatmulPreferenceCreate(cublasLtMatmulPreference_t* p) {
-  return p ? preferences.add(p, new cublasLtMatmulPreference) : CUBLAS_STATUS_INVALID_VALUE;
+  if (!p)
+    return CUBLAS_STATUS_INVALID_VALUE;
+  *p = preferences.add(new cublasLtMatmulPreference);
+  return CUBLAS_STATUS_SUCCESS;
 }
 cublasStatus_t cublasLtMatmulPreferenceDestroy(cublasLtMatmulPreference_t p) { return destroy(preferences, p); }
 cublasStatus_t cublasLtMatmulPreferenceSetAttribute(

@@ -51,9 +51,10 @@ constexpr int kMaxThreads = 1024;
 template <class T>
 class Handles {
  public:
-  void add(T* h) {
+  T* add(T* h) {
     std::lock_guard l(mutex_);
     live_.insert(h);
+    return h;
   }
   bool has(T* h) {
     std::lock_guard l(mutex_);

@@ -1,5 +1,6 @@
 // The grid of tiles of a product.
 #include "gemm.h"
+#include "../device/numeric.cuh"
 #include "openblas.h"
 #include "pool.h"
 #include <algorithm>
@@ -20,8 +21,7 @@ constexpr double kSmallTile = 4e6;
 constexpr double kLargeTile = 300e6;   // flops
 constexpr long kEdge = 16;             // tile edges are multiples of the micro-kernels' own
 
-long round_up(long v, long to) { return (v + to - 1) / to * to; }
-long pieces(long v, long size) { return (v + size - 1) / size; }
+long round_up(long v, long to) { return ceil_div(v, to) * to; }
 }   // namespace
 
 Cut cut_product(long m, long n, long k, long count) {
@@ -44,7 +44,7 @@ Cut cut_product(long m, long n, long k, long count) {
   // Each part costs a pass over a copy of C: only where C is small against the work.
   while (double(across * down * parts) < wanted && k / (2 * parts) >= 256 && parts < 16)
     parts *= 2;
-  return {std::min(m, round_up(pieces(m, down), kEdge)), std::min(n, round_up(pieces(n, across), kEdge)), parts};
+  return {std::min(m, round_up(ceil_div(m, down), kEdge)), std::min(n, round_up(ceil_div(n, across), kEdge)), parts};
 }
 
 bool multiply(const Product& p) {
@@ -63,10 +63,10 @@ bool multiply(const Product& p) {
   if (!sgemm)
     return false;
   const Cut cut = cut_product(p.m, p.n, p.k, p.count);
-  const long down = pieces(p.m, cut.rows);
-  const long across = pieces(p.n, cut.columns);
+  const long down = ceil_div(p.m, cut.rows);
+  const long across = ceil_div(p.n, cut.columns);
   const long tiles = down * across;
-  const long part = pieces(p.k, cut.parts);
+  const long part = ceil_div(p.k, cut.parts);
   // All parts but the first sum into copies of C, which are added in order afterwards.
   const long area = p.m * p.n;
   std::unique_ptr<float[]> sums(cut.parts > 1 ? new float[size_t((cut.parts - 1) * area * p.count)] : nullptr);

@@ -3,8 +3,6 @@
 #include "openblas.h"
 #include "solver_api.h"
 #include <algorithm>
-#include <mutex>
-#include <unordered_set>
 #include <vector>
 
 using namespace spectral::cpu;
@@ -16,12 +14,10 @@ struct cusolverDnContext {
 namespace {
 constexpr auto kF64 = cudaDataType(1);   // CUDA_R_64F
 
-std::mutex handles_mutex;
-std::unordered_set<cusolverDnHandle_t> handles;
+Handles<cusolverDnContext> handles;
 
 cusolverStatus_t check_handle(cusolverDnHandle_t h) {
-  std::lock_guard l(handles_mutex);
-  if (!handles.count(h))
+  if (!handles.has(h))
     return CUSOLVER_STATUS_NOT_INITIALIZED;
   return check_context() == CUDA_SUCCESS ? CUSOLVER_STATUS_SUCCESS : CUSOLVER_STATUS_EXECUTION_FAILED;
 }
@@ -66,14 +62,11 @@ cusolverStatus_t cusolverDnCreate(cusolverDnHandle_t* h) {
   SOLVER_REQUIRE(h);
   if (check_context() != CUDA_SUCCESS || !openblas_symbol("dgesdd_"))
     return CUSOLVER_STATUS_NOT_INITIALIZED;
-  std::lock_guard l(handles_mutex);
-  *h = new cusolverDnContext{current_context()};
-  handles.insert(*h);
+  *h = handles.add(new cusolverDnContext{current_context()});
   return CUSOLVER_STATUS_SUCCESS;
 }
 cusolverStatus_t cusolverDnDestroy(cusolverDnHandle_t h) {
-  std::lock_guard l(handles_mutex);
-  if (!handles.erase(h))
+  if (!handles.remove(h))
     return CUSOLVER_STATUS_NOT_INITIALIZED;
   delete h;
   return CUSOLVER_STATUS_SUCCESS;

@@ -189,7 +189,7 @@ void Worker::run_cluster(uint64_t index) {
   per_cta_ = b.x * b.y * b.z;
   total_ = live_ = per_cta_ * size;
   started_ = 0;
-  const unsigned nw = (per_cta_ + 31) / 32;
+  const unsigned nw = ceil_div(per_cta_, 32u);
   for (unsigned r = 0; r < size; ++r) {
     Cta& cta = ctas[r];
     cta.grid = {
@@ -249,7 +249,7 @@ void Worker::run_cluster(uint64_t index) {
 // One region for the blocks of a cluster, each with its exact size, so that AddressSanitizer sees the ends.
 void Worker::take_shared_memory() {
   const size_t size = launch->smem;
-  const size_t stride = (size + 1023) / 1024 * 1024 + 1024;
+  const size_t stride = ceil_div(size, size_t(1024)) * 1024 + 1024;
   if (size == smem_size && launch->cluster == ctas.size() && smem_)
     return;
   std::free(smem_);

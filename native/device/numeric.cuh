@@ -1,8 +1,15 @@
-// Storage types and 16-byte vectors: kernels hold floats in registers and T (float or bf16) in memory.
+// Storage types, and loads and stores of several elements at once: kernels hold floats in registers and T (float or
+// bf16) in memory.
 #pragma once
 #include "kernel.cuh"
 
 using bf16 = __nv_bfloat16;
+
+// How many pieces of `size` cover `length`; neither is negative.
+template <class T>
+__host__ __device__ __forceinline__ constexpr T ceil_div(T length, T size) {
+  return (length + size - 1) / size;
+}
 
 template <class T>
 __device__ __forceinline__ float to_float(T v);
@@ -29,6 +36,7 @@ __device__ __forceinline__ bf16 from_float<bf16>(float v) {
 // Two bf16 in a register, the first in the low half: what the tensor cores' fragments hold.
 __device__ __forceinline__ float bf16_low(uint32_t pair) { return __uint_as_float(pair << 16); }
 __device__ __forceinline__ float bf16_high(uint32_t pair) { return __uint_as_float(pair & 0xffff0000u); }
+// Rounds both to nearest, ties to even.
 __device__ __forceinline__ uint32_t bf16_pair(float first, float second) {
 #ifdef __CUDACC__
   uint32_t pair;
@@ -43,53 +51,40 @@ __device__ __forceinline__ uint32_t bf16_pair(float first, float second) {
 template <class T>
 constexpr int kVector = 16 / int(sizeof(T));
 
-// kVector<T> consecutive elements at a 16-byte aligned address, widened to float.
-template <class T>
-__device__ __forceinline__ void load_vector(const T* p, float (&v)[kVector<T>]) {
+// 16 bytes is the widest access there is; longer pieces are several of them.
+template <class T, int kWidth>
+struct alignas(sizeof(T) * kWidth < 16 ? sizeof(T) * kWidth : 16) Piece {
+  T element[kWidth];
+};
+
+// kWidth consecutive elements, widened to float; p is aligned to kWidth elements or 16 bytes.
+template <class T, int kWidth>
+__device__ __forceinline__ void load_piece(const T* p, float (&v)[kWidth]) {
 #ifdef __CUDACC__
-  union {
-    uint4 raw;
-    T element[kVector<T>];
-  } u;
-  u.raw = *reinterpret_cast<const uint4*>(p);
+  const Piece<T, kWidth> piece = *reinterpret_cast<const Piece<T, kWidth>*>(p);
 #pragma unroll
-  for (int i = 0; i < kVector<T>; ++i)
-    v[i] = to_float<T>(u.element[i]);
+  for (int i = 0; i < kWidth; ++i)
+    v[i] = to_float<T>(piece.element[i]);
 #else
-  for (int i = 0; i < kVector<T>; ++i)
-    v[i] = to_float<T>(p[i]);   // element types, so that the loop vectorises
+  for (int i = 0; i < kWidth; ++i)
+    v[i] = to_float<T>(p[i]);   // as T, not as bytes: the loop vectorises
 #endif
 }
-// kVector<T> floats rounded to T and stored at a 16-byte aligned address.
-template <class T>
-__device__ __forceinline__ void store_vector(T* p, const float (&v)[kVector<T>]) {
+// kWidth floats rounded to T.
+template <class T, int kWidth>
+__device__ __forceinline__ void store_piece(T* p, const float (&v)[kWidth]) {
 #ifdef __CUDACC__
-  union {
-    uint4 raw;
-    T element[kVector<T>];
-  } u;
+  Piece<T, kWidth> piece;
 #pragma unroll
-  for (int i = 0; i < kVector<T>; ++i)
-    u.element[i] = from_float<T>(v[i]);
-  *reinterpret_cast<uint4*>(p) = u.raw;
+  for (int i = 0; i < kWidth; ++i)
+    piece.element[i] = from_float<T>(v[i]);
+  *reinterpret_cast<Piece<T, kWidth>*>(p) = piece;
 #else
-  for (int i = 0; i < kVector<T>; ++i)
+  for (int i = 0; i < kWidth; ++i)
     p[i] = from_float<T>(v[i]);
 #endif
 }
-// Two floats rounded to bf16, the first in the low half: a register of an mma operand.
-__device__ __forceinline__ uint32_t pack_bf16(float low, float high) {
-#ifdef __CUDACC__
-  union {
-    __nv_bfloat162 pair;
-    uint32_t bits;
-  } u;
-  u.pair = __floats2bfloat162_rn(low, high);
-  return u.bits;
-#else
-  return uint32_t(__float2bfloat16(low).bits) | uint32_t(__float2bfloat16(high).bits) << 16;
-#endif
-}
+
 // Are all addresses 16-byte aligned? A null pointer counts as aligned. Sub-tensors with odd row lengths are not;
 // kernels then go element by element.
 template <class... Pointers>

@@ -19,8 +19,21 @@ __device__ __forceinline__ uint4 philox4x32_10(uint2 key, uint4 counter) {
   return counter;
 }
 
+// Words 4 quad to 4 quad + 3 of one of the streams that a seed has.
+__device__ __forceinline__ uint4 philox_words(uint64_t seed, uint64_t stream, uint64_t quad) {
+  return philox4x32_10(
+      make_uint2(unsigned(seed), unsigned(seed >> 32)),
+      make_uint4(unsigned(quad), unsigned(quad >> 32), unsigned(stream), unsigned(stream >> 32)));
+}
+
 // [0, 1): the top 24 bits, exact.
 __device__ __forceinline__ float philox_uniform(unsigned bits) { return float(bits >> 8) * 0x1p-24f; }
+__device__ __forceinline__ void philox_uniforms(uint4 words, float (&v)[4]) {
+  v[0] = philox_uniform(words.x);
+  v[1] = philox_uniform(words.y);
+  v[2] = philox_uniform(words.z);
+  v[3] = philox_uniform(words.w);
+}
 
 // Natural logarithm of (bits + 1/2) / 2^32, in (-23, 0): m in [sqrt(1/2), sqrt(2)) by its atanh series.
 __device__ __forceinline__ double philox_log(unsigned bits) {
@@ -79,4 +92,13 @@ __device__ __forceinline__ float2 philox_normal(unsigned radius_bits, unsigned a
   philox_circle(angle_bits, cosine, sine);
   const double radius = sqrt(-2.0 * philox_log(radius_bits));
   return make_float2(float(radius * cosine), float(radius * sine));
+}
+// A pair from words x and y, a pair from z and w.
+__device__ __forceinline__ void philox_normals(uint4 words, float (&v)[4]) {
+  const float2 first = philox_normal(words.x, words.y);
+  const float2 second = philox_normal(words.z, words.w);
+  v[0] = first.x;
+  v[1] = first.y;
+  v[2] = second.x;
+  v[3] = second.y;
 }

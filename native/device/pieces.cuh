@@ -24,40 +24,6 @@ struct GroupRow {
         columns(row < rows ? row_columns : 0) {}
 };
 
-// 16 bytes is the widest access there is; longer pieces are several of them.
-template <class T, int kWidth>
-struct alignas(sizeof(T) * kWidth < 16 ? sizeof(T) * kWidth : 16) Piece {
-  T element[kWidth];
-};
-
-// kWidth consecutive elements, widened to float; p is aligned to kWidth elements or 16 bytes.
-template <class T, int kWidth>
-__device__ __forceinline__ void load_piece(const T* p, float (&v)[kWidth]) {
-#ifdef __CUDACC__
-  const Piece<T, kWidth> piece = *reinterpret_cast<const Piece<T, kWidth>*>(p);
-#pragma unroll
-  for (int i = 0; i < kWidth; ++i)
-    v[i] = to_float<T>(piece.element[i]);
-#else
-  for (int i = 0; i < kWidth; ++i)
-    v[i] = to_float<T>(p[i]);
-#endif
-}
-// kWidth floats rounded to T.
-template <class T, int kWidth>
-__device__ __forceinline__ void store_piece(T* p, const float (&v)[kWidth]) {
-#ifdef __CUDACC__
-  Piece<T, kWidth> piece;
-#pragma unroll
-  for (int i = 0; i < kWidth; ++i)
-    piece.element[i] = from_float<T>(v[i]);
-  *reinterpret_cast<Piece<T, kWidth>*>(p) = piece;
-#else
-  for (int i = 0; i < kWidth; ++i)
-    p[i] = from_float<T>(v[i]);
-#endif
-}
-
 template <int kWidth>
 struct Width {
   static constexpr int value = kWidth;

@@ -59,7 +59,7 @@ __device__ __forceinline__ void load_tile(unsigned char* tile, const TileSource<
     return;
   }
 #pragma unroll
-  for (int i = 0; i < (kRows * kUnits + kThreads - 1) / kThreads; ++i) {
+  for (int i = 0; i < ceil_div(kRows * kUnits, kThreads); ++i) {
     if constexpr (kRows * kUnits % kThreads != 0) {   // the last turn of a tile that does not divide evenly
       if (i * kThreads + int(threadIdx.x) >= kRows * kUnits)
         break;

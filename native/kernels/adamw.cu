@@ -38,18 +38,18 @@ SPECTRAL_KERNEL_PLAIN(adamw_f32, AdamWArgs, kFlatThreads) {
   by_piece<float>(args.count, is_aligned16(args.parameter, args.gradient, args.m, args.v), [&](auto width, int64_t at) {
     constexpr int kWidth = decltype(width)::value;
     float p[kWidth], g[kWidth], m[kWidth], v[kWidth];
-    load_piece<float, kWidth>(args.parameter + at, p);
-    load_piece<float, kWidth>(args.gradient + at, g);
-    load_piece<float, kWidth>(args.m + at, m);
-    load_piece<float, kWidth>(args.v + at, v);
+    load_piece(args.parameter + at, p);
+    load_piece(args.gradient + at, g);
+    load_piece(args.m + at, m);
+    load_piece(args.v + at, v);
     for (int i = 0; i < kWidth; ++i) {
       const float gradient = g[i] * state.clip;
       m[i] += state.one_minus_beta1 * (gradient - m[i]);
       v[i] = state.keep_beta2 * v[i] + state.one_minus_beta2 * gradient * gradient;
       p[i] = p[i] * decay - step_size * m[i] / (sqrtf(v[i]) * state.correction + state.epsilon_f);
     }
-    store_piece<float, kWidth>(args.parameter + at, p);
-    store_piece<float, kWidth>(args.m + at, m);
-    store_piece<float, kWidth>(args.v + at, v);
+    store_piece(args.parameter + at, p);
+    store_piece(args.m + at, m);
+    store_piece(args.v + at, v);
   });
 }

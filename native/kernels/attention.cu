@@ -84,7 +84,7 @@ __device__ __forceinline__ void attention_decode(const AttentionDecodeArgs& args
         float products[kWidth] = {};
         for (int d = 0; d < head_dim; d += kWidth) {
           float k[kWidth];
-          load_piece<T, kWidth>(keys + int64_t(key) * head_dim + d, k);
+          load_piece(keys + int64_t(key) * head_dim + d, k);
           for (int i = 0; i < kWidth; ++i)
             products[i] += scaled[d + i] * k[i];
         }
@@ -136,8 +136,8 @@ __device__ __forceinline__ void attention_append(const AttentionAppendArgs& args
     constexpr int kWidth = decltype(width)::value;
     for (int d = lane_id() * kWidth; d < head_dim; d += 32 * kWidth) {
       float v[kWidth];
-      load_piece<T, kWidth>(source + d, v);
-      store_piece<T, kWidth>(destination + d, v);
+      load_piece(source + d, v);
+      store_piece(destination + d, v);
     }
   });
 }

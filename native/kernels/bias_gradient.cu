@@ -37,14 +37,14 @@ __device__ __forceinline__ void bias_gradient(const BiasGradientArgs& args) {
       float* sums = args.sums + int64_t(blockIdx.y) * columns + c;
       float sum[kWidth] = {};
       if (args.accumulate)
-        load_piece<float, kWidth>(sums, sum);
+        load_piece(sums, sum);
       for (int row = begin; row < end; ++row) {
         float v[kWidth];
-        load_piece<T, kWidth>(static_cast<const T*>(args.dy) + int64_t(row) * columns + c, v);
+        load_piece(static_cast<const T*>(args.dy) + int64_t(row) * columns + c, v);
         for (int i = 0; i < kWidth; ++i)
           sum[i] += v[i];
       }
-      store_piece<float, kWidth>(sums, sum);
+      store_piece(sums, sum);
     }
   });
 }

@@ -68,8 +68,8 @@ SPECTRAL_KERNEL(broadcast_dot_rows, BroadcastDotArgs, kRowThreads) {
   const int64_t whole = is_aligned16(x) && is_aligned16(y) ? begin + (end - begin) / 4 * 4 : begin;
   for (int64_t j = begin + lane_id() * 4; j < whole; j += 128) {
     float a[4], b[4];
-    load_piece<float, 4>(x + j, a);
-    load_piece<float, 4>(y + j, b);
+    load_piece(x + j, a);
+    load_piece(y + j, b);
     for (int i = 0; i < 4; ++i)
       sum[i] += double(a[i]) * b[i];
   }

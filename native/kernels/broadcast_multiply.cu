@@ -33,9 +33,9 @@ SPECTRAL_KERNEL_PLAIN(broadcast_multiply, BroadcastMultiplyArgs, kFlatThreads) {
     constexpr int kWidth = decltype(width)::value;
     float x[kWidth];
     float z[kWidth] = {};
-    load_piece<float, kWidth>(args.x + at, x);
+    load_piece(args.x + at, x);
     if (args.accumulate)
-      load_piece<float, kWidth>(args.z + at, z);
+      load_piece(args.z + at, z);
     int64_t row = at / args.columns;
     int column = int(at - row * args.columns);
     for (int i = 0; i < kWidth; ++i) {
@@ -45,6 +45,6 @@ SPECTRAL_KERNEL_PLAIN(broadcast_multiply, BroadcastMultiplyArgs, kFlatThreads) {
         ++row;
       }
     }
-    store_piece<float, kWidth>(args.z + at, z);
+    store_piece(args.z + at, z);
   });
 }

@@ -58,7 +58,7 @@ __device__ __forceinline__ void causal_softmax_forward(const CausalSoftmaxForwar
     MaxSum part{-INFINITY, 0.0f};
     for (int c = start + lane * kWidth; c <= query; c += kLanes * kWidth) {
       float v[kWidth];
-      load_piece<T, kWidth>(scores + c, v);
+      load_piece(scores + c, v);
       if (c < first || c + kWidth - 1 > query)
         for (int i = 0; i < kWidth; ++i)
           v[i] = c + i >= first && c + i <= query ? v[i] : -INFINITY;
@@ -72,14 +72,14 @@ __device__ __forceinline__ void causal_softmax_forward(const CausalSoftmaxForwar
     for (int c = lane * kWidth; c < length; c += kLanes * kWidth) {
       float v[kWidth] = {};
       if (c + kWidth > first && c <= query) {
-        load_piece<T, kWidth>(scores + c, v);
+        load_piece(scores + c, v);
         for (int i = 0; i < kWidth; ++i)
           v[i] = exp_f32(v[i] * scale - max) * inverse;
         if (c < first || c + kWidth - 1 > query)
           for (int i = 0; i < kWidth; ++i)
             v[i] = c + i >= first && c + i <= query ? v[i] : 0.0f;
       }
-      store_piece<T, kWidth>(scores + c, v);
+      store_piece(scores + c, v);
     }
   });
 }
@@ -100,8 +100,8 @@ __device__ __forceinline__ void causal_softmax_backward(const CausalSoftmaxBackw
     float products[kWidth] = {};
     for (int c = start + lane * kWidth; c <= query; c += kLanes * kWidth) {
       float p[kWidth], g[kWidth];
-      load_piece<T, kWidth>(probabilities + c, p);
-      load_piece<T, kWidth>(gradient + c, g);
+      load_piece(probabilities + c, p);
+      load_piece(gradient + c, g);
       for (int i = 0; i < kWidth; ++i)
         products[i] += c + i >= first && c + i <= query ? p[i] * g[i] : 0.0f;
     }
@@ -113,12 +113,12 @@ __device__ __forceinline__ void causal_softmax_backward(const CausalSoftmaxBackw
       float p[kWidth] = {};
       float g[kWidth] = {};
       if (c + kWidth > first && c <= query) {
-        load_piece<T, kWidth>(probabilities + c, p);
-        load_piece<T, kWidth>(gradient + c, g);
+        load_piece(probabilities + c, p);
+        load_piece(gradient + c, g);
         for (int i = 0; i < kWidth; ++i)
           g[i] = c + i >= first && c + i <= query ? args.scale * p[i] * (g[i] - sum) : 0.0f;
       }
-      store_piece<T, kWidth>(gradient + c, g);
+      store_piece(gradient + c, g);
     }
   });
 }

@@ -30,9 +30,9 @@ SPECTRAL_KERNEL_PLAIN(combine, CombineArgs, kFlatThreads) {
     constexpr int kWidth = decltype(width)::value;
     float x[kWidth];
     float y[kWidth] = {};
-    load_piece<float, kWidth>(args.x + at, x);
+    load_piece(args.x + at, x);
     if (args.y)
-      load_piece<float, kWidth>(args.y + at, y);
+      load_piece(args.y + at, y);
     for (int i = 0; i < kWidth; ++i)
       x[i] *= args.alpha;
     if (args.gamma != 0) {
@@ -44,6 +44,6 @@ SPECTRAL_KERNEL_PLAIN(combine, CombineArgs, kFlatThreads) {
     }
     for (int i = 0; i < kWidth; ++i)
       x[i] = fmaf(args.beta, y[i], x[i]);
-    store_piece<float, kWidth>(args.z + at, x);
+    store_piece(args.z + at, x);
   });
 }

@@ -59,8 +59,8 @@ __device__ __forceinline__ void copy_block(const CopyBlockArgs& args) {
       if (row >= args.rows)
         return;
       float v[kWidth];
-      load_piece<From, kWidth>(static_cast<const From*>(args.source) + row * args.source_stride + column, v);
-      store_piece<T, kWidth>(static_cast<T*>(args.destination) + row * args.stride + column, v);
+      load_piece(static_cast<const From*>(args.source) + row * args.source_stride + column, v);
+      store_piece(static_cast<T*>(args.destination) + row * args.stride + column, v);
     }
   });
 }

@@ -48,13 +48,13 @@ __device__ __forceinline__ void cross_entropy(const CrossEntropyArgs& args) {
       const float zeros[kWidth] = {};
       if (gradient)
         for (int c = thread * kWidth; c < vocabulary; c += threads * kWidth)
-          store_piece<T, kWidth>(gradient + c, zeros);
+          store_piece(gradient + c, zeros);
       return;
     }
     MaxSum part{-INFINITY, 0.0f};
     for (int c = thread * kWidth; c < vocabulary; c += threads * kWidth) {
       float v[kWidth];
-      load_piece<float, kWidth>(logits + c, v);
+      load_piece(logits + c, v);
       join_max_sum(part, v);
     }
     part = threads == 32 ? warp_max_sum(part.max, part.sum) : block_max_sum(part.max, part.sum);
@@ -67,10 +67,10 @@ __device__ __forceinline__ void cross_entropy(const CrossEntropyArgs& args) {
     const float scale = args.scale ? args.gradient_scale * *args.scale : args.gradient_scale;
     for (int c = thread * kWidth; c < vocabulary; c += threads * kWidth) {
       float v[kWidth];
-      load_piece<float, kWidth>(logits + c, v);
+      load_piece(logits + c, v);
       for (int i = 0; i < kWidth; ++i)
         v[i] = scale * (exp_f32(v[i] - part.max) * inverse - (c + i == target ? 1.0f : 0.0f));
-      store_piece<T, kWidth>(gradient + c, v);
+      store_piece(gradient + c, v);
     }
   });
 }

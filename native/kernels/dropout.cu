@@ -39,9 +39,9 @@ __device__ __forceinline__ void dropout(const DropoutArgs& args) {
   float v[8] = {};
   float old[8] = {};
   if (vectors) {
-    load_piece<T, 8>(x, v);
+    load_piece(x, v);
     if (args.accumulate)
-      load_piece<T, 8>(y, old);
+      load_piece(y, old);
   } else {
 #pragma unroll
     for (int e = 0; e < 8; ++e)
@@ -56,7 +56,7 @@ __device__ __forceinline__ void dropout(const DropoutArgs& args) {
     v[e] = keeps ? old[e] + args.dropout.factor * v[e] : old[e];
   }
   if (vectors) {
-    store_piece<T, 8>(y, v);
+    store_piece(y, v);
   } else {
 #pragma unroll
     for (int e = 0; e < 8; ++e)

@@ -48,11 +48,11 @@ __device__ __forceinline__ void add(const AddArgs& args) {
   by_piece<T>(args.count, is_aligned16(args.a, args.b, args.y), [&](auto width, int64_t at) {
     constexpr int kWidth = decltype(width)::value;
     float a[kWidth], b[kWidth];
-    load_piece<T, kWidth>(static_cast<const T*>(args.a) + at, a);
-    load_piece<T, kWidth>(static_cast<const T*>(args.b) + at, b);
+    load_piece(static_cast<const T*>(args.a) + at, a);
+    load_piece(static_cast<const T*>(args.b) + at, b);
     for (int i = 0; i < kWidth; ++i)
       a[i] += b[i];
-    store_piece<T, kWidth>(static_cast<T*>(args.y) + at, a);
+    store_piece(static_cast<T*>(args.y) + at, a);
   });
 }
 
@@ -62,10 +62,10 @@ __device__ __forceinline__ void scale(const ScaleArgs& args) {
     constexpr int kWidth = decltype(width)::value;
     T* x = static_cast<T*>(args.x) + at;
     float v[kWidth];
-    load_piece<T, kWidth>(x, v);
+    load_piece(x, v);
     for (int i = 0; i < kWidth; ++i)
       v[i] *= args.factor;
-    store_piece<T, kWidth>(x, v);
+    store_piece(x, v);
   });
 }
 
@@ -75,8 +75,8 @@ __device__ __forceinline__ void cast(const CastArgs& args) {
     // Pieces of 8: one vector of bf16, two of F32.
     constexpr int kWidth = decltype(width)::value;
     float v[kWidth];
-    load_piece<From, kWidth>(static_cast<const From*>(args.x) + at, v);
-    store_piece<To, kWidth>(static_cast<To*>(args.y) + at, v);
+    load_piece(static_cast<const From*>(args.x) + at, v);
+    store_piece(static_cast<To*>(args.y) + at, v);
   });
 }
 
@@ -90,11 +90,11 @@ __device__ __forceinline__ void add_bias(const AddBiasArgs& args) {
     for (int c = lane_id() * kWidth; c < args.columns; c += 32 * kWidth) {
       T* y = static_cast<T*>(args.y) + row * args.columns + c;
       float v[kWidth], b[kWidth];
-      load_piece<T, kWidth>(y, v);
-      load_piece<T, kWidth>(static_cast<const T*>(args.bias) + c, b);
+      load_piece(y, v);
+      load_piece(static_cast<const T*>(args.bias) + c, b);
       for (int i = 0; i < kWidth; ++i)
         v[i] += b[i];
-      store_piece<T, kWidth>(y, v);
+      store_piece(y, v);
     }
   });
 }

@@ -77,14 +77,14 @@ __device__ __forceinline__ void elementwise_map(const ElementwiseMapArgs& args) 
     float x[kWidth];
     float dy[kWidth];
     float y[kWidth] = {};
-    load_piece<float, kWidth>(args.x + at, x);
+    load_piece(args.x + at, x);
     if (kBackward)
-      load_piece<float, kWidth>(args.dy + at, dy);
+      load_piece(args.dy + at, dy);
     if (args.accumulate)
-      load_piece<float, kWidth>(args.y + at, y);
+      load_piece(args.y + at, y);
     for (int i = 0; i < kWidth; ++i)
       y[i] = kBackward ? fmaf(F::slope(x[i], args.floor), dy[i], y[i]) : y[i] + F::value(x[i], args.floor);
-    store_piece<float, kWidth>(args.y + at, y);
+    store_piece(args.y + at, y);
   });
 }
 }   // namespace

@@ -47,17 +47,17 @@ __device__ __forceinline__ void embedding_backward(const EmbeddingBackwardArgs& 
     for (int c = lane_id() * kWidth; c < columns; c += 32 * kWidth) {
       float sum[kWidth] = {};
       if (args.accumulate)
-        load_piece<float, kWidth>(row + c, sum);
+        load_piece(row + c, sum);
       for (int j = begin; j < end; ++j) {
         const int position = args.order[j];
         if (position < 0 || position >= args.positions)
           continue;
         float v[kWidth];
-        load_piece<T, kWidth>(dy + int64_t(position) * columns + c, v);
+        load_piece(dy + int64_t(position) * columns + c, v);
         for (int i = 0; i < kWidth; ++i)
           sum[i] += v[i];
       }
-      store_piece<float, kWidth>(row + c, sum);
+      store_piece(row + c, sum);
     }
   });
 }

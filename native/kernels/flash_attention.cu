@@ -132,7 +132,7 @@ __device__ __forceinline__ void multiply_columns(
     for (int i = 0; i < kTilesM; ++i)
 #pragma unroll
       for (int part = 0; part < 4; ++part)
-        a[i][part] = pack_bf16(p[c][i][j + part / 2][part % 2 * 2], p[c][i][j + part / 2][part % 2 * 2 + 1]);
+        a[i][part] = bf16_pair(p[c][i][j + part / 2][part % 2 * 2], p[c][i][j + part / 2][part % 2 * 2 + 1]);
 #pragma unroll
     for (int n = 0; n < kHead / kBlock; ++n) {
       uint32_t b[kTilesN][2];
@@ -173,7 +173,7 @@ __device__ __forceinline__ void store_rows(
 #pragma unroll
         for (int h = 0; h < 2; ++h)
           *reinterpret_cast<uint32_t*>(tile + tile_offset<2 * kHead>(m + 16 * i + g + 8 * h, c * kTilesN + j) + 4 * q) =
-              pack_bf16(d[c][i][j][2 * h], d[c][i][j][2 * h + 1]);
+              bf16_pair(d[c][i][j][2 * h], d[c][i][j][2 * h + 1]);
   __syncwarp();
   bf16* out = const_cast<bf16*>(to.data);
   for (int unit = lane_id(); unit < 16 * kTilesM * kHead / 8; unit += 32) {
@@ -204,7 +204,7 @@ struct QueryBlock {
   __device__ __forceinline__ QueryBlock(int batch, int heads, int kv_heads, int length) {
     const int pairs = batch * heads;
     const int pair = int(blockIdx.x) % pairs;
-    const int tiles = (length + kQueries - 1) / kQueries;
+    const int tiles = ceil_div(length, kQueries);
     b = pair / heads;
     h = pair % heads;
     group = b * kv_heads + int(int64_t(h) * kv_heads / heads);
@@ -249,7 +249,7 @@ __device__ __forceinline__ void flash_forward(const FlashAttentionArgs& args) {
     most[r] = -INFINITY;
   load_tile<bf16, kQueries, kHead, kThreads>(q_tile, q, block.first, 0);
   pipeline<kStages, 1>(
-      (end - begin + kKeys - 1) / kKeys,
+      ceil_div(end - begin, kKeys),
       [&](int step) {
         unsigned char* const stage = stages + step % kStages * 2 * kTile;
         load_tile<bf16, kKeys, kHead, kThreads>(stage, k, begin + step * kKeys, 0);
@@ -349,7 +349,7 @@ __device__ __forceinline__ void flash_query_gradient(const FlashAttentionGradien
   load_tile<bf16, kQueries, kHead, kThreads>(q_tile, q, block.first, 0);
   load_tile<bf16, kQueries, kHead, kThreads>(g_tile, gradient, block.first, 0);
   pipeline<kStages, 1>(
-      (end - begin + kKeys - 1) / kKeys,
+      ceil_div(end - begin, kKeys),
       [&](int step) {
         unsigned char* const stage = stages + step % kStages * 2 * kTile;
         load_tile<bf16, kKeys, kHead, kThreads>(stage, k, begin + step * kKeys, 0);
@@ -417,7 +417,7 @@ __device__ __forceinline__ void flash_key_gradient(const FlashAttentionGradientA
   const int key = key0 + m;
   const int begin = key0 / kQueries * kQueries;
   const int end = window > 0 ? min(length, key0 + kKeys - 1 + window) : length;
-  const int tiles = (end - begin + kQueries - 1) / kQueries;
+  const int tiles = ceil_div(end - begin, kQueries);
   const float factor = args.scale * kLog2E;
 
   // lse and delta of the next step's queries wait in registers, so that no thread waits for memory between two steps.
@@ -518,8 +518,8 @@ SPECTRAL_KERNEL(flash_attention_delta, FlashAttentionGradientArgs, kRowThreads) 
 #pragma unroll 1   // twice at most
   for (int c = group.lane * 8; c < group.columns; c += 64) {
     float o[8], g[8];
-    load_piece<bf16, 8>(output + c, o);
-    load_piece<bf16, 8>(gradient + c, g);
+    load_piece(output + c, o);
+    load_piece(gradient + c, g);
     for (int i = 0; i < 8; ++i)
       products[i] += o[i] * g[i];
   }

@@ -29,13 +29,9 @@ SPECTRAL_KERNEL_PLAIN(gaussian_matrix, GaussianMatrixArgs, 256) {
   const int group = blockIdx.y;
   if (i >= args.length)
     return;
-  const unsigned long long stream = args.streams[blockIdx.z];
-  const uint4 bits = philox4x32_10(
-      make_uint2(unsigned(args.seed), unsigned(args.seed >> 32)),
-      make_uint4(i, group, unsigned(stream), unsigned(stream >> 32)));
-  const float2 a = philox_normal(bits.x, bits.y);
-  const float2 b = philox_normal(bits.z, bits.w);
-  const float normal[4] = {a.x, a.y, b.x, b.y};
+  const uint64_t quad = uint64_t(group) << 32 | unsigned(i);
+  float normal[4];
+  philox_normals(philox_words(args.seed, args.streams[blockIdx.z], quad), normal);
   const long long plane = (long long)args.vectors * args.length;
 #pragma unroll
   for (int e = 0; e < 4; ++e) {

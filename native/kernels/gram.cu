@@ -33,14 +33,7 @@ SPECTRAL_LAYOUT(GramReduceArgs, partial, gram, deviation, rows, chunks, deviatio
 
 __device__ __forceinline__ void load_lanes(const float* row, bool aligned, float (&v)[kLanes]) {
   if (aligned) {
-#pragma unroll
-    for (int half = 0; half < kLanes; half += 4) {
-      float part[4];
-      load_vector<float>(row + half, part);
-#pragma unroll
-      for (int e = 0; e < 4; ++e)
-        v[half + e] = part[e];
-    }
+    load_piece(row, v);
   } else {
 #pragma unroll
     for (int e = 0; e < kLanes; ++e)
@@ -56,7 +49,7 @@ __device__ __forceinline__ void add_products(
 }
 
 SPECTRAL_KERNEL_PLAIN(gram_partial, GramPartialArgs, 64) {
-  const int tiles = (args.rows + 1) / 2;
+  const int tiles = ceil_div(args.rows, 2);
   const int tile = blockIdx.x * blockDim.x + threadIdx.x;
   if (tile >= tiles * (tiles + 1) / 2)
     return;

@@ -42,8 +42,8 @@ __device__ __forceinline__ void move_heads(const HeadsArgs& args) {
       const int64_t merged = row * args.merged_stride + head * head_dim + i;
       const int64_t split = ((int64_t(b) * args.heads + head) * args.length + s) * head_dim + i;
       float v[kWidth];
-      load_piece<T, kWidth>(source + (kMerge ? split : merged), v);
-      store_piece<T, kWidth>(destination + (kMerge ? merged : split), v);
+      load_piece(source + (kMerge ? split : merged), v);
+      store_piece(destination + (kMerge ? merged : split), v);
     }
   });
 }

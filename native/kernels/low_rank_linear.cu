@@ -105,8 +105,8 @@ __device__ __forceinline__ void multiply(
   const int warp = threadIdx.x / 32;
   const int wm = warp / 2 * 64;
   const int wn = warp % 2 * 64;
-  const int deep = (args.depth + kTileDepth - 1) / kTileDepth;
-  const int steps = deep + (args.rank + kTileDepth - 1) / kTileDepth;
+  const int deep = ceil_div(args.depth, kTileDepth);
+  const int steps = deep + ceil_div(args.rank, kTileDepth);
   using Left = Copies<kTileRows, kTileDepth, false>;
   using Right = Copies<kDepthRows ? kTileDepth : kTileColumns, kDepthRows ? kTileColumns : kTileDepth, kDepthRows>;
   Left left(args.x, args.rows, args.depth, m0);
@@ -190,18 +190,18 @@ __device__ __forceinline__ void store(
         v[e] = out[staged(r, c + e)];
       if (vectors) {
         if (bias != nullptr) {
-          load_vector(bias + n0 + c, more);
+          load_piece(bias + n0 + c, more);
 #pragma unroll
           for (int e = 0; e < 8; ++e)
             v[e] += more[e];
         }
         if (args.accumulate) {
-          load_vector(to, more);
+          load_piece(to, more);
 #pragma unroll
           for (int e = 0; e < 8; ++e)
             v[e] += more[e];
         }
-        store_vector(to, v);
+        store_piece(to, v);
       } else {
 #pragma unroll
         for (int e = 0; e < 8; ++e) {
@@ -221,8 +221,8 @@ __device__ __forceinline__ void store(
 template <bool kDepthRows>
 __device__ __forceinline__ void low_rank_linear(const LowRankLinearArgs& args) {
   DYNAMIC_SHARED(shared);
-  const int tile_rows = (args.rows + kTileRows - 1) / kTileRows;
-  const int tile_columns = (args.columns + kTileColumns - 1) / kTileColumns;
+  const int tile_rows = ceil_div(args.rows, kTileRows);
+  const int tile_columns = ceil_div(args.columns, kTileColumns);
   const int first = int(blockIdx.x) / (kGroup * tile_columns) * kGroup;
   const int in_group = int(blockIdx.x) % (kGroup * tile_columns);
   const int height = min(kGroup, tile_rows - first);

@@ -68,8 +68,7 @@ struct Tiles {
   static constexpr int kGroup = kGroupRows / (kTileRows * kCluster);
   int rows, columns;
   __device__ __forceinline__ Tiles(const LowRankLinearHopperArgs& args)
-      : rows((args.rows + kTileRows * kCluster - 1) / (kTileRows * kCluster)),
-        columns((args.columns + kTileColumns - 1) / kTileColumns) {}
+      : rows(ceil_div(args.rows, kTileRows * kCluster)), columns(ceil_div(args.columns, kTileColumns)) {}
   __device__ __forceinline__ void place(int t, int rank, int& m0, int& n0) const {
     const int first = t / (kGroup * columns) * kGroup;
     const int in_group = t % (kGroup * columns);
@@ -86,8 +85,8 @@ __device__ __forceinline__ void produce(
   constexpr int kPart = kDepthRows ? 1 : 2;
   constexpr int kParts = 4 / kPart / kCluster;   // loads of kPart blocks of 64 columns
   const Tiles<kCluster> tiles(args);
-  const int deep = (args.depth + kTileDepth - 1) / kTileDepth;
-  const int low = (args.rank + kTileDepth - 1) / kTileDepth;
+  const int deep = ceil_div(args.depth, kTileDepth);
+  const int low = ceil_div(args.rank, kTileDepth);
   Stage at;
   for (int t = int(blockIdx.x) / kCluster; t < tiles.rows * tiles.columns; t += int(gridDim.x) / kCluster) {
     int m0, n0;
@@ -125,8 +124,8 @@ __device__ __forceinline__ void multiply(
   constexpr int kANext = 2;
   constexpr int kBNext = kDepthRows ? 128 : 2;   // a descriptor's next 16 depths
   const int thread = int(threadIdx.x) % 128;
-  const int deep = (args.depth + kTileDepth - 1) / kTileDepth;
-  const int low = (args.rank + kTileDepth - 1) / kTileDepth;
+  const int deep = ceil_div(args.depth, kTileDepth);
+  const int low = ceil_div(args.rank, kTileDepth);
   auto hand_back = [&](int stage) {
     if (kCluster == 1) {
       if (thread == 0)

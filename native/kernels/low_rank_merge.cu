@@ -29,18 +29,11 @@ SPECTRAL_LAYOUT(LowRankMergeArgs, weight, left, middle, right, destination, rows
 namespace {
 constexpr int kHeight = 4;
 
-// kVector<W> consecutive elements of T as floats, `count` of them present.
+// kCount consecutive elements as floats. Without `vectors` the address may be any, and only `count` elements exist.
 template <class T, int kCount>
 __device__ __forceinline__ void load_some(const T* p, bool vectors, int count, float (&v)[kCount]) {
   if (vectors) {
-#pragma unroll
-    for (int part = 0; part < kCount / kVector<T>; ++part) {
-      float some[kVector<T>];
-      load_vector(p + part * kVector<T>, some);
-#pragma unroll
-      for (int e = 0; e < kVector<T>; ++e)
-        v[part * kVector<T> + e] = some[e];
-    }
+    load_piece(p, v);
   } else {
 #pragma unroll
     for (int e = 0; e < kCount; ++e)
@@ -90,7 +83,7 @@ __device__ __forceinline__ void merge(const LowRankMergeArgs& args) {
     for (int e = 0; e < kWidth; ++e)
       w[e] += sum[h][e];
     if (weight_vectors) {
-      store_vector(destination + at, w);
+      store_piece(destination + at, w);
     } else {
 #pragma unroll
       for (int e = 0; e < kWidth; ++e)

@@ -100,10 +100,9 @@ struct Share {
   int first, last;
 };
 __device__ __forceinline__ Share share_of(int tiles, int shares, int index) {
-  const int each = (tiles + shares - 1) / shares;
+  const int each = ceil_div(tiles, shares);
   return {min(index * each, tiles), min(index * each + each, tiles)};
 }
-__device__ __forceinline__ int tiles_of(int length, int side) { return (length + side - 1) / side; }
 
 // d += A B over the whole depth of two tiles; the warp's rows of A begin at 16 times its number.
 template <int kTileDepth, int kABytes, bool kADepthRows, int kBBytes, bool kBDepthRows, int kTilesN>
@@ -192,7 +191,7 @@ __device__ __forceinline__ void project(const LowRankProjectArgs& args) {
   DYNAMIC_SHARED(shared);
   const int row0 = blockIdx.x * kSide;
   const int rank0 = blockIdx.z * kRanks;
-  const Share share = share_of(tiles_of(args.columns, kDepth), args.shares, blockIdx.y);
+  const Share share = share_of(ceil_div(args.columns, kDepth), args.shares, blockIdx.y);
   const auto x = tile_source<bf16>(args.x, args.rows, args.columns, args.x_stride);
   const auto right = tile_source<bf16>(args.right, args.rank, args.columns, args.right_stride);
   float d[1][kTilesN][4] = {};
@@ -244,7 +243,7 @@ __device__ __forceinline__ void output_gradients(const LowRankOutputGradientsArg
   const int chunk = blockIdx.x;
   const int row0 = chunk * kChunks * kSide;
   const int rank0 = blockIdx.z * kRanks;
-  const Share share = share_of(tiles_of(args.columns, kSide), args.shares, blockIdx.y);
+  const Share share = share_of(ceil_div(args.columns, kSide), args.shares, blockIdx.y);
   const auto dy = tile_source<bf16>(args.dy, args.rows, args.columns, args.dy_stride);
   const auto left = tile_source<bf16>(args.left, args.columns, args.rank, args.rank);
   const auto z = tile_source<bf16>(args.z, args.rows, args.rank, args.skinny_stride);
@@ -302,7 +301,7 @@ __device__ __forceinline__ void input_gradient(const LowRankInputGradientArgs& a
   DYNAMIC_SHARED(shared);
   const int column0 = blockIdx.x * kSide;
   const int rank0 = blockIdx.z * kRanks;
-  const Share share = share_of(tiles_of(args.rows, kDepth), args.shares, blockIdx.y);
+  const Share share = share_of(ceil_div(args.rows, kDepth), args.shares, blockIdx.y);
   const auto x = tile_source<bf16>(args.x, args.rows, args.columns, args.x_stride);
   const auto h = tile_source<bf16>(args.h, args.rows, args.rank, args.skinny_stride);
   float d[1][kTilesN][4] = {};

@@ -38,7 +38,7 @@ __device__ __forceinline__ void scan_run(const T* x, unsigned& most, double (&su
 #pragma unroll
   for (int vector = 0; vector < kRun<T>; vector += kWidth) {
     float v[kWidth];
-    load_vector<T>(x + vector, v);
+    load_piece(x + vector, v);
 #pragma unroll
     for (int e = 0; e < kWidth; ++e)
       most = max(most, __float_as_uint(v[e]) & 0x7fffffffu);

@@ -32,25 +32,16 @@ __device__ __forceinline__ void philox(const PhiloxArgs& args) {
   const int64_t at = quad * 4;
   if (at >= args.count)
     return;
-  const uint4 words = philox4x32_10(
-      make_uint2(unsigned(args.seed), unsigned(args.seed >> 32)),
-      make_uint4(unsigned(quad), unsigned(quad >> 32), unsigned(args.stream), unsigned(args.stream >> 32)));
+  const uint4 words = philox_words(args.seed, args.stream, quad);
   float v[4];
-  if (kNormal) {
-    const float2 first = philox_normal(words.x, words.y);
-    const float2 second = philox_normal(words.z, words.w);
-    v[0] = first.x;
-    v[1] = first.y;
-    v[2] = second.x;
-    v[3] = second.y;
-  } else {
-    v[0] = philox_uniform(words.x), v[1] = philox_uniform(words.y), v[2] = philox_uniform(words.z),
-    v[3] = philox_uniform(words.w);
-  }
+  if (kNormal)
+    philox_normals(words, v);
+  else
+    philox_uniforms(words, v);
   for (int i = 0; i < 4; ++i)
     v[i] = __fmaf_rn(v[i], args.factor, args.offset);
   if (at + 4 <= args.count && is_aligned16(args.destination)) {
-    store_piece<float, 4>(args.destination + at, v);
+    store_piece(args.destination + at, v);
   } else {
     for (int i = 0; i < 4; ++i)
       if (at + i < args.count)

@@ -47,11 +47,7 @@ constexpr int kElements = 128;
 
 // Elements 4 quad .. 4 quad + 3 of a direction, the same bits as philox_uniform_f32 writes.
 __device__ __forceinline__ void direction(uint64_t seed, uint64_t stream, int64_t quad, float bound, float (&u)[4]) {
-  const uint4 words = philox4x32_10(
-      make_uint2(unsigned(seed), unsigned(seed >> 32)),
-      make_uint4(unsigned(quad), unsigned(quad >> 32), unsigned(stream), unsigned(stream >> 32)));
-  u[0] = philox_uniform(words.x), u[1] = philox_uniform(words.y), u[2] = philox_uniform(words.z),
-  u[3] = philox_uniform(words.w);
+  philox_uniforms(philox_words(seed, stream, quad), u);
   for (int k = 0; k < 4; ++k)
     u[k] = __fmaf_rn(u[k], 2 * bound, -bound);
 }

@@ -25,10 +25,10 @@ __device__ __forceinline__ void rectify(const RectifierArgs& args) {
     constexpr int kWidth = decltype(width)::value;
     T* x = static_cast<T*>(args.x) + at;
     float v[kWidth];
-    load_piece<T, kWidth>(x, v);
+    load_piece(x, v);
     for (int i = 0; i < kWidth; ++i)
       v[i] = v[i] < 0 ? 0 : v[i];
-    store_piece<T, kWidth>(x, v);
+    store_piece(x, v);
   });
 }
 
@@ -38,11 +38,11 @@ __device__ __forceinline__ void rectify_backward(const RectifierArgs& args) {
     constexpr int kWidth = decltype(width)::value;
     T* x = static_cast<T*>(args.x) + at;
     float g[kWidth], z[kWidth];
-    load_piece<T, kWidth>(x, g);
-    load_piece<T, kWidth>(static_cast<const T*>(args.z) + at, z);
+    load_piece(x, g);
+    load_piece(static_cast<const T*>(args.z) + at, z);
     for (int i = 0; i < kWidth; ++i)
       g[i] = z[i] > 0 ? g[i] : 0;
-    store_piece<T, kWidth>(x, g);
+    store_piece(x, g);
   });
 }
 }   // namespace

@@ -38,7 +38,7 @@ __device__ __forceinline__ void reductions_partial(const ReductionsPartialArgs& 
   const int64_t whole = is_aligned16(args.x) ? begin + (end - begin) / 4 * 4 : begin;
   for (int64_t i = begin + lane_id() * 4; i < whole; i += 128) {
     float v[4];
-    load_piece<float, 4>(args.x + i, v);
+    load_piece(args.x + i, v);
     for (int k = 0; k < 4; ++k)
       sum[k] += kSquare ? double(v[k]) * v[k] : double(v[k]);
   }

@@ -70,7 +70,7 @@ __device__ __forceinline__ void rms_norm_forward(const RmsNormForwardArgs& args)
     float squares[kWidth] = {};
     for (int c = lane * kWidth; c < columns; c += kLanes * kWidth) {
       float v[kWidth];
-      load_piece<T, kWidth>(x + c, v);
+      load_piece(x + c, v);
       for (int i = 0; i < kWidth; ++i)
         squares[i] += v[i] * v[i];
     }
@@ -83,11 +83,11 @@ __device__ __forceinline__ void rms_norm_forward(const RmsNormForwardArgs& args)
       args.inverse_rms[row] = r;
     for (int c = lane * kWidth; c < columns; c += kLanes * kWidth) {
       float v[kWidth], w[kWidth];
-      load_piece<T, kWidth>(x + c, v);   // from the cache
-      load_piece<T, kWidth>(weight + c, w);
+      load_piece(x + c, v);   // from the cache
+      load_piece(weight + c, w);
       for (int i = 0; i < kWidth; ++i)
         v[i] = v[i] * r * w[i];
-      store_piece<T, kWidth>(y + c, v);
+      store_piece(y + c, v);
     }
   });
 }
@@ -109,9 +109,9 @@ __device__ __forceinline__ void rms_norm_backward(const RmsNormBackwardArgs& arg
     float products[kWidth] = {};
     for (int c = lane * kWidth; c < columns; c += kLanes * kWidth) {
       float v[kWidth], w[kWidth], g[kWidth];
-      load_piece<T, kWidth>(x + c, v);
-      load_piece<T, kWidth>(weight + c, w);
-      load_piece<T, kWidth>(dy + c, g);
+      load_piece(x + c, v);
+      load_piece(weight + c, w);
+      load_piece(dy + c, g);
       for (int i = 0; i < kWidth; ++i)
         products[i] += w[i] * g[i] * v[i];
     }
@@ -126,14 +126,14 @@ __device__ __forceinline__ void rms_norm_backward(const RmsNormBackwardArgs& arg
       float w[kWidth];
       float g[kWidth];
       float add[kWidth] = {};
-      load_piece<T, kWidth>(x + c, v);
-      load_piece<T, kWidth>(weight + c, w);
-      load_piece<T, kWidth>(dy + c, g);
+      load_piece(x + c, v);
+      load_piece(weight + c, w);
+      load_piece(dy + c, g);
       if (residual)
-        load_piece<T, kWidth>(residual + c, add);
+        load_piece(residual + c, add);
       for (int i = 0; i < kWidth; ++i)
         v[i] = r * (w[i] * g[i] - v[i] * factor) + add[i];
-      store_piece<T, kWidth>(dx + c, v);
+      store_piece(dx + c, v);
     }
   });
 }
@@ -153,13 +153,13 @@ __device__ __forceinline__ void rms_norm_weight_gradient(const RmsNormWeightGrad
       float sum[kWidth] = {};
       for (int row = begin; row < end; ++row) {
         float v[kWidth], g[kWidth];
-        load_piece<T, kWidth>(static_cast<const T*>(args.x) + int64_t(row) * columns + c, v);
-        load_piece<T, kWidth>(static_cast<const T*>(args.dy) + int64_t(row) * columns + c, g);
+        load_piece(static_cast<const T*>(args.x) + int64_t(row) * columns + c, v);
+        load_piece(static_cast<const T*>(args.dy) + int64_t(row) * columns + c, g);
         const float r = args.inverse_rms[row];
         for (int i = 0; i < kWidth; ++i)
           sum[i] += g[i] * v[i] * r;
       }
-      store_piece<float, kWidth>(args.partials + int64_t(blockIdx.y) * columns + c, sum);
+      store_piece(args.partials + int64_t(blockIdx.y) * columns + c, sum);
     }
   });
 }

@@ -61,17 +61,17 @@ __device__ __forceinline__ void rope(const RopeArgs& args) {
       const int64_t from = kBackward ? split : merged;
       const int64_t to = kBackward ? merged : split;
       float first[kWidth], second[kWidth], c[kWidth], d[kWidth], a[kWidth], z[kWidth];
-      load_piece<T, kWidth>(source + from, first);
-      load_piece<T, kWidth>(source + from + half, second);
-      load_piece<float, kWidth>(cosine + i, c);
-      load_piece<float, kWidth>(sine + i, d);
+      load_piece(source + from, first);
+      load_piece(source + from + half, second);
+      load_piece(cosine + i, c);
+      load_piece(sine + i, d);
       for (int k = 0; k < kWidth; ++k) {
         const float t = kBackward ? -d[k] : d[k];
         a[k] = inside ? first[k] * c[k] - second[k] * t : NAN;
         z[k] = inside ? second[k] * c[k] + first[k] * t : NAN;
       }
-      store_piece<T, kWidth>(destination + to, a);
-      store_piece<T, kWidth>(destination + to + half, z);
+      store_piece(destination + to, a);
+      store_piece(destination + to + half, z);
     }
   });
 }

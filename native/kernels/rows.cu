@@ -44,12 +44,12 @@ __device__ __forceinline__ void move_row(const RowsArgs& args) {
     for (int c = lane_id() * kWidth; c < columns; c += 32 * kWidth) {
       float v[kWidth];
       if (inside) {
-        load_piece<T, kWidth>(source + c, v);
+        load_piece(source + c, v);
       } else {
         for (int i = 0; i < kWidth; ++i)
           v[i] = NAN;
       }
-      store_piece<T, kWidth>(destination + c, v);
+      store_piece(destination + c, v);
     }
   });
 }

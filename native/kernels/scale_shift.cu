@@ -61,20 +61,20 @@ __device__ __forceinline__ void scale_shift(const ScaleShiftArgs& args) {
     constexpr int kWidth = decltype(width)::value;
     float scale[kWidth];
     float shift[kWidth] = {};
-    load_piece<float, kWidth>(args.scale + c, scale);
+    load_piece(args.scale + c, scale);
     if (args.shift)
-      load_piece<T, kWidth>(static_cast<const T*>(args.shift) + c, shift);
+      load_piece(static_cast<const T*>(args.shift) + c, shift);
     for (int row = begin; row < end; ++row) {
       const int64_t at = int64_t(row) * columns + c;
       T* y = static_cast<T*>(args.y) + at;
       float v[kWidth];
       float old[kWidth] = {};
-      load_piece<T, kWidth>(static_cast<const T*>(args.x) + at, v);
+      load_piece(static_cast<const T*>(args.x) + at, v);
       if (args.accumulate)
-        load_piece<T, kWidth>(y, old);
+        load_piece(y, old);
       for (int i = 0; i < kWidth; ++i)
         v[i] = scale[i] * v[i] + shift[i] + old[i];
-      store_piece<T, kWidth>(y, v);
+      store_piece(y, v);
     }
   });
 }
@@ -89,16 +89,16 @@ __device__ __forceinline__ void scale_gradient(const ScaleGradientArgs& args) {
     float* sums = args.sums + int64_t(blockIdx.y) * columns + c;
     float sum[kWidth] = {};
     if (args.accumulate)
-      load_piece<float, kWidth>(sums, sum);
+      load_piece(sums, sum);
     for (int row = begin; row < end; ++row) {
       const int64_t at = int64_t(row) * columns + c;
       float dy[kWidth], x[kWidth];
-      load_piece<T, kWidth>(static_cast<const T*>(args.dy) + at, dy);
-      load_piece<T, kWidth>(static_cast<const T*>(args.x) + at, x);
+      load_piece(static_cast<const T*>(args.dy) + at, dy);
+      load_piece(static_cast<const T*>(args.x) + at, x);
       for (int i = 0; i < kWidth; ++i)
         sum[i] += dy[i] * x[i];
     }
-    store_piece<float, kWidth>(sums, sum);
+    store_piece(sums, sum);
   });
 }
 }   // namespace

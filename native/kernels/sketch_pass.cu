@@ -65,8 +65,8 @@ __device__ __forceinline__ void sketch_pass(const SketchPassArgs& args) {
   const int share = blockIdx.y % args.shares;
   const int vector0 = blockIdx.y / args.shares * kVectors;
   const int b = blockIdx.z;
-  const int steps = (depth + kDepth - 1) / kDepth;
-  const int each = (steps + args.shares - 1) / args.shares;
+  const int steps = ceil_div(depth, kDepth);
+  const int each = ceil_div(steps, args.shares);
   const int first = min(share * each, steps);
   const auto w = tile_source<bf16>(args.matrices[b], args.rows, args.columns, args.columns);
   const long long plane = (long long)args.vectors * depth;

@@ -48,8 +48,8 @@ __device__ __forceinline__ void sketch_product(const SketchProductArgs& args) {
   const int row0 = blockIdx.y / args.shares * kSide;
   const int share = blockIdx.y % args.shares;
   const int matrix = blockIdx.z;
-  const int steps = (args.k + kDepth - 1) / kDepth;
-  const int each = (steps + args.shares - 1) / args.shares;
+  const int steps = ceil_div(args.k, kDepth);
+  const int each = ceil_div(steps, args.shares);
   const int first = min(share * each, steps);
   const auto a = tile_source<float>(
       args.a + matrix * args.a_stride, kADepthRows ? args.k : args.m, kADepthRows ? args.m : args.k, args.a_row);

@@ -51,11 +51,11 @@ __device__ __forceinline__ void swiglu_forward(const SwiGluForwardArgs& args) {
   by_piece_of<T>(blockIdx.x % args.blocks, args.columns, is_aligned16(gate, up, y), [&](auto width, int64_t at) {
     constexpr int kWidth = decltype(width)::value;
     float g[kWidth], u[kWidth];
-    load_piece<T, kWidth>(gate + at, g);
-    load_piece<T, kWidth>(up + at, u);
+    load_piece(gate + at, g);
+    load_piece(up + at, u);
     for (int i = 0; i < kWidth; ++i)
       g[i] = g[i] * sigmoid(g[i]) * u[i];
-    store_piece<T, kWidth>(y + at, g);
+    store_piece(y + at, g);
   });
 }
 
@@ -71,17 +71,17 @@ __device__ __forceinline__ void swiglu_backward(const SwiGluBackwardArgs& args) 
   by_piece_of<T>(blockIdx.x % args.blocks, args.columns, aligned, [&](auto width, int64_t at) {
     constexpr int kWidth = decltype(width)::value;
     float g[kWidth], u[kWidth], d[kWidth];
-    load_piece<T, kWidth>(gate + at, g);
-    load_piece<T, kWidth>(up + at, u);
-    load_piece<T, kWidth>(dy + at, d);
+    load_piece(gate + at, g);
+    load_piece(up + at, u);
+    load_piece(dy + at, d);
     for (int i = 0; i < kWidth; ++i) {
       const float a = sigmoid(g[i]);
       const float silu = g[i] * a;
       u[i] = d[i] * u[i] * (a + silu * (1.0f - a));
       g[i] = d[i] * silu;
     }
-    store_piece<T, kWidth>(d_gate + at, u);
-    store_piece<T, kWidth>(d_up + at, g);
+    store_piece(d_gate + at, u);
+    store_piece(d_up + at, g);
   });
 }
 }   // namespace

@@ -52,8 +52,8 @@ __device__ __forceinline__ void gemm(const ProductArgs& args) {
   const int wn = warp % 4 * 32;
   const int m0 = blockIdx.y * kTileRows;
   const int n0 = blockIdx.x * kTileColumns;
-  const int nk = (K + kTileDepth - 1) / kTileDepth;
-  const int nr = (R + kTileDepth - 1) / kTileDepth;
+  const int nk = ceil_div(K, kTileDepth);
+  const int nr = ceil_div(R, kTileDepth);
   const int steps = nk + nr;
 
   auto load = [&](int s) {

@@ -33,8 +33,8 @@ __device__ __forceinline__ void gemm(const TmaProductArgs& args) {
   __shared__ uint64_t full[kStages], empty[kStages];
   const int m0 = blockIdx.y * kTileRows;
   const int n0 = blockIdx.x * kTileColumns;
-  const int nk = (K + kTileDepth - 1) / kTileDepth;
-  const int nr = (R + kTileDepth - 1) / kTileDepth;
+  const int nk = ceil_div(K, kTileDepth);
+  const int nr = ceil_div(R, kTileDepth);
   const int steps = nk + nr;
 
   if (threadIdx.x == 0) {

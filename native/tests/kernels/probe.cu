@@ -27,12 +27,12 @@ __device__ __forceinline__ void axpy(const AxpyArgs& args) {
   const int i = (blockIdx.x * blockDim.x + threadIdx.x) * 4;
   if (i + 4 <= args.n) {
     float x[4], y[4];
-    load_vector(args.x + i, x);
-    load_vector(args.y + i, y);
+    load_piece(args.x + i, x);
+    load_piece(args.y + i, y);
 #pragma unroll
     for (int k = 0; k < 4; ++k)
       y[k] = args.a * x[k] + y[k];
-    store_vector(args.y + i, y);
+    store_piece(args.y + i, y);
   } else {
     for (int k = i; k < args.n; ++k)
       args.y[k] = args.a * args.x[k] + args.y[k];
@@ -171,22 +171,22 @@ SPECTRAL_KERNEL_PLAIN(convert, ConvertArgs, 128) {
   if (i + 8 > args.n)
     return;
   float lo[4], hi[4], all[8];
-  load_vector(args.x + i, lo);
-  load_vector(args.x + i + 4, hi);
+  load_piece(args.x + i, lo);
+  load_piece(args.x + i + 4, hi);
 #pragma unroll
   for (int k = 0; k < 4; ++k) {
     all[k] = lo[k];
     all[4 + k] = hi[k];
   }
-  store_vector(args.half + i, all);
-  load_vector(args.half + i, all);
+  store_piece(args.half + i, all);
+  load_piece(args.half + i, all);
 #pragma unroll
   for (int k = 0; k < 4; ++k) {
     lo[k] = all[k];
     hi[k] = all[4 + k];
   }
-  store_vector(args.back + i, lo);
-  store_vector(args.back + i + 4, hi);
+  store_piece(args.back + i, lo);
+  store_piece(args.back + i + 4, hi);
 }
 
 // A layout with holes, and the transposed ldmatrix.
