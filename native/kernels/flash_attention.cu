@@ -30,8 +30,8 @@
 // Flops          forward 2 batch heads length^2 head_dim (the seen half of two products), backward 3.5 times that
 // Deterministic  yes
 // Non-finite     a NaN in a seen score makes its row NaN
+#include "attention_tile.cuh"
 #include "pieces.cuh"
-#include "tile.cuh"
 
 struct FlashAttentionArgs {
   const void* q;
@@ -82,163 +82,76 @@ SPECTRAL_LAYOUT(
 
 namespace {
 constexpr int kThreads = 128;
-constexpr int kTilesN = 4;
-constexpr int kBlock = 8 * kTilesN;   // accumulators come in blocks of 32 columns: what one mma_tile takes
+constexpr int kQueryTiles = 2;                               // a warp's tiles of 16 queries
+constexpr int kQueries = kThreads / 32 * 16 * kQueryTiles;   // of a block: forward and query gradient
+constexpr int kForwardStages = 3;
+constexpr int kGradientStages = 2;
+constexpr int kRowBytes = sizeof(float2);   // of a query's (lse, delta)
 constexpr float kLog2E = 0x1.715476p0f;
 
-template <int kBlocks, int kTilesM>
-using Accumulator = float[kBlocks][kTilesM][kTilesN][4];
-
-// One head of a tensor as a matrix [length, head_dim]; head_dim is a multiple of 8, so rows start on 16-byte
-// boundaries.
-__device__ __forceinline__ TileSource<bf16> outer_head(const void* data, int64_t head, int length, int head_dim) {
-  // data [.., head, length, head_dim]
-  return {static_cast<const bf16*>(data) + head * length * head_dim, head_dim, length, head_dim, true};
-}
-__device__ __forceinline__ TileSource<bf16> inner_head(
-    const void* data, int b, int head, unsigned stride, int length, int head_dim) {
-  // data [b, length, stride]
-  return {
-      static_cast<const bf16*>(data) + int64_t(b) * length * stride + head * head_dim, stride, length, head_dim, true};
-}
-
-// d += A B^T over a depth of kHead: rows m ... of one tile with all rows of another.
-template <int kHead, int kBlocks, int kTilesM>
-__device__ __forceinline__ void multiply_rows(
-    Accumulator<kBlocks, kTilesM>& d, const unsigned char* a_tile, int m, const unsigned char* b_tile) {
-#pragma unroll
-  for (int k = 0; k < kHead; k += 16) {
-    uint32_t a[kTilesM][4];
-    TileProduct<bf16>::left<2 * kHead, false>(a, a_tile, m, k);
-#pragma unroll
-    for (int c = 0; c < kBlocks; ++c) {
-      uint32_t b[kTilesN][2];
-      TileProduct<bf16>::right<2 * kHead, false>(b, b_tile, kBlock * c, k);
-      mma_tile(d[c], a, b);
-    }
-  }
-}
-// d += P T: P in accumulators, rounded to bf16 on the way into the operand's registers, which hold it as the
-// accumulators do.
-template <int kHead, int kBlocks, int kTilesM>
-__device__ __forceinline__ void multiply_columns(
-    Accumulator<kHead / kBlock, kTilesM>& d, const Accumulator<kBlocks, kTilesM>& p, const unsigned char* tile) {
-#pragma unroll
-  for (int depth = 0; depth < kBlocks * kBlock; depth += 16) {
-    const int c = depth / kBlock;
-    const int j = depth % kBlock / 8;
-    uint32_t a[kTilesM][4];
-#pragma unroll
-    for (int i = 0; i < kTilesM; ++i)
-#pragma unroll
-      for (int part = 0; part < 4; ++part)
-        a[i][part] = bf16_pair(p[c][i][j + part / 2][part % 2 * 2], p[c][i][j + part / 2][part % 2 * 2 + 1]);
-#pragma unroll
-    for (int n = 0; n < kHead / kBlock; ++n) {
-      uint32_t b[kTilesN][2];
-      TileProduct<bf16>::right<2 * kHead, true>(b, tile, kBlock * n, depth);
-      mma_tile(d[n], a, b);
-    }
-  }
-}
-// body(value, row in the warp, column, block) for each of this lane's elements, in whose array order loops are
-// unrolled.
-template <int kBlocks, int kTilesM, class Body>
-__device__ __forceinline__ void each(Accumulator<kBlocks, kTilesM>& d, Body body) {
-  const int g = lane_id() / 4;
-  const int q = lane_id() % 4;
-#pragma unroll
-  for (int c = 0; c < kBlocks; ++c)
-#pragma unroll
-    for (int i = 0; i < kTilesM; ++i)
-#pragma unroll
-      for (int j = 0; j < kTilesN; ++j)
-#pragma unroll
-        for (int e = 0; e < 4; ++e)
-          body(d[c][i][j][e], 2 * i + e / 2, 16 * i + g + e / 2 * 8, kBlock * c + 8 * j + 2 * q + e % 2);
-}
-// Rows of a warp, through `tile` rows m ..., which only this warp uses, into rows of global memory in 16-byte pieces.
+// Dynamic shared memory. Forward: the queries, stages of keys and values.
+template <int kHead, int kBlocks>
+constexpr int kForwardShared = kTileBytes<kQueries, kHead> + kForwardStages * 2 * kTileBytes<kBlocks * kBlock, kHead>;
+// Query gradient: the queries and their dOutput, stages of keys and values, (lse, delta) of the rows.
+template <int kHead>
+constexpr int kQueryShared = 2 * kTileBytes<kQueries, kHead> + kGradientStages * 2 * kTileBytes<kBlock, kHead> +
+                             (kQueries * kRowBytes);
+// Key gradient: keys and values, stages of queries and dOutput with (lse, delta) of their rows.
+template <int kHead>
+constexpr int kQueryStage = 2 * kTileBytes<kBlock, kHead> + (kBlock * kRowBytes);
 template <int kHead, int kTilesM>
-__device__ __forceinline__ void store_rows(
-    Accumulator<kHead / kBlock, kTilesM>& d, unsigned char* tile, int m, const TileSource<bf16>& to, int row0) {
-  __syncwarp();   // other lanes may still read what the tile held
-  const int g = lane_id() / 4;
-  const int q = lane_id() % 4;
-#pragma unroll
-  for (int c = 0; c < kHead / kBlock; ++c)
-#pragma unroll
-    for (int i = 0; i < kTilesM; ++i)
-#pragma unroll
-      for (int j = 0; j < kTilesN; ++j)
-#pragma unroll
-        for (int h = 0; h < 2; ++h)
-          *reinterpret_cast<uint32_t*>(tile + tile_offset<2 * kHead>(m + 16 * i + g + 8 * h, c * kTilesN + j) + 4 * q) =
-              bf16_pair(d[c][i][j][2 * h], d[c][i][j][2 * h + 1]);
-  __syncwarp();
-  bf16* out = const_cast<bf16*>(to.data);
-  for (int unit = lane_id(); unit < 16 * kTilesM * kHead / 8; unit += 32) {
-    const int r = unit / (kHead / 8);
-    const int u = unit % (kHead / 8);
-    const int row = row0 + r;
-    if (row < to.rows && u * 8 < to.columns)
-      *reinterpret_cast<uint4*>(out + row * to.stride + u * 8) =
-          *reinterpret_cast<const uint4*>(tile + tile_offset<2 * kHead>(m + r, u));
-  }
-}
-// Does some query in [first, last] see some key in [key, key + keys)? Does every one see all of them?
-__device__ __forceinline__ bool some_seen(int first, int last, int key, int keys, int window) {
-  return key <= last && (window == 0 || key + keys - 1 > first - window);
-}
-__device__ __forceinline__ bool all_seen(int first, int last, int key, int keys, int window) {
-  return key + keys - 1 <= first && (window == 0 || key > last - window);
-}
-__device__ __forceinline__ bool seen(int query, int key, int window) {
-  return key <= query && (window == 0 || key > query - window);
-}
+constexpr int kKeyShared = 2 * kTileBytes<kThreads / 32 * 16 * kTilesM, kHead> + (kGradientStages * kQueryStage<kHead>);
 
-// What a block of queries of one head has to do: the longest rows, which are the last, come first.
-template <int kQueries>
+// A block of queries of one head and the keys that they see. Blocks with the longest rows, which are the last, come
+// first.
+template <int kHead, int kKeys>
 struct QueryBlock {
-  int b, h, group, first;   // group counts key/value heads over the batch
-  int64_t row;              // of lse and delta: (b, h, first)
-  __device__ __forceinline__ QueryBlock(int batch, int heads, int kv_heads, int length) {
-    const int pairs = batch * heads;
+  int b, h;         // sequence and query head
+  int group;        // key/value head, counted over the batch
+  int query0;       // the block's first query
+  int begin, end;   // keys, from a multiple of kKeys on
+  int64_t head;     // query head, counted over the batch
+  int64_t row;      // of lse and delta: (b, h, query0)
+  TileSource<bf16> q, k, v;
+
+  template <class Args>
+  explicit __device__ __forceinline__ QueryBlock(const Args& args) {
+    const int pairs = args.batch * args.heads;
     const int pair = int(blockIdx.x) % pairs;
-    const int tiles = ceil_div(length, kQueries);
-    b = pair / heads;
-    h = pair % heads;
-    group = b * kv_heads + int(int64_t(h) * kv_heads / heads);
-    first = (tiles - 1 - int(blockIdx.x) / pairs) * kQueries;
-    row = int64_t(pair) * length + first;
+    b = pair / args.heads;
+    h = pair % args.heads;
+    group = b * args.kv_heads + int(int64_t(h) * args.kv_heads / args.heads);
+    query0 = (ceil_div(args.length, kQueries) - 1 - int(blockIdx.x) / pairs) * kQueries;
+    begin = (args.window > 0 ? max(0, query0 - args.window + 1) : 0) / kKeys * kKeys;
+    end = min(args.length, query0 + kQueries);
+    head = pair;
+    row = head * args.length + query0;
+    q = outer_head(args.q, head, args.length, args.head_dim);
+    k = outer_head(args.k, group, args.length, args.head_dim);
+    v = inner_head(args.v, b, group % args.kv_heads, args.v_stride, args.length, args.head_dim);
+  }
+  __device__ __forceinline__ int steps() const { return ceil_div(end - begin, kKeys); }
+  __device__ __forceinline__ int key(int step) const { return begin + step * kKeys; }
+  // Starts the copies of a step's keys and values.
+  __device__ __forceinline__ void load(unsigned char* stage, int step) const {
+    load_pair<kKeys, kHead, kThreads>(stage, k, v, key(step));
   }
 };
 
 template <int kHead, int kBlocks>
-constexpr int kForwardShared = (128 + 3 * 2 * kBlocks * kBlock) * kHead * 2;   // q, three stages of keys and values
-
-template <int kHead, int kBlocks>
 __device__ __forceinline__ void flash_forward(const FlashAttentionArgs& args) {
-  constexpr int kTilesM = 2;
-  constexpr int kQueries = 128;
+  constexpr int kTilesM = kQueryTiles;
   constexpr int kKeys = kBlocks * kBlock;
-  constexpr int kStages = 3;
-  constexpr int kTile = kKeys * kHead * 2;
-  static_assert(kQueries * kHead * 2 + kStages * 2 * kTile == kForwardShared<kHead, kBlocks>);
+  constexpr int kTile = kTileBytes<kKeys, kHead>;
   DYNAMIC_SHARED(shared);
   unsigned char* const q_tile = shared;
-  unsigned char* const stages = q_tile + kQueries * kHead * 2;
+  unsigned char* const stages = q_tile + kTileBytes<kQueries, kHead>;
   const int length = args.length;
   const int window = args.window;
   const int m = threadIdx.x / 32 * 16 * kTilesM;
-  const QueryBlock<kQueries> block(args.batch, args.heads, args.kv_heads, length);
-  const TileSource<bf16> q = outer_head(args.q, int64_t(block.b) * args.heads + block.h, length, args.head_dim);
-  const TileSource<bf16> k = outer_head(args.k, block.group, length, args.head_dim);
-  const TileSource<bf16> v =
-      inner_head(args.v, block.b, block.group % args.kv_heads, args.v_stride, length, args.head_dim);
-  const int first = block.first + m;
+  const QueryBlock<kHead, kKeys> block(args);
+  const int first = block.query0 + m;
   const int last = first + 16 * kTilesM - 1;
-  const int begin = (window > 0 ? max(0, block.first - window + 1) : 0) / kKeys * kKeys;
-  const int end = min(length, block.first + kQueries);
   const float factor = args.scale * kLog2E;
 
   Accumulator<kHead / kBlock, kTilesM> o = {};
@@ -247,17 +160,13 @@ __device__ __forceinline__ void flash_forward(const FlashAttentionArgs& args) {
 #pragma unroll
   for (int r = 0; r < 2 * kTilesM; ++r)
     most[r] = -INFINITY;
-  load_tile<bf16, kQueries, kHead, kThreads>(q_tile, q, block.first, 0);
-  pipeline<kStages, 1>(
-      ceil_div(end - begin, kKeys),
-      [&](int step) {
-        unsigned char* const stage = stages + step % kStages * 2 * kTile;
-        load_tile<bf16, kKeys, kHead, kThreads>(stage, k, begin + step * kKeys, 0);
-        load_tile<bf16, kKeys, kHead, kThreads>(stage + kTile, v, begin + step * kKeys, 0);
-      },
+  load_tile<bf16, kQueries, kHead, kThreads>(q_tile, block.q, block.query0, 0);
+  pipeline<kForwardStages, 1>(
+      block.steps(),
+      [&](int step) { block.load(stages + step % kForwardStages * 2 * kTile, step); },
       [&](int step, int) {
-        const unsigned char* const stage = stages + step % kStages * 2 * kTile;
-        const int key = begin + step * kKeys;
+        const unsigned char* const stage = stages + step % kForwardStages * 2 * kTile;
+        const int key = block.key(step);
         if (!some_seen(first, last, key, kKeys, window))
           return;
         Accumulator<kBlocks, kTilesM> s = {};
@@ -297,7 +206,7 @@ __device__ __forceinline__ void flash_forward(const FlashAttentionArgs& args) {
     sum[r] = warp_sum<4>(sum[r]);
     inverse[r] = 1.0f / sum[r];
     const int row = m + r / 2 * 16 + lane_id() / 4 + r % 2 * 8;
-    if (lane_id() % 4 == 0 && block.first + row < length)
+    if (lane_id() % 4 == 0 && block.query0 + row < length)
       args.lse[block.row + row] = most[r] * args.scale + logf(sum[r]);
   }
   each<kHead / kBlock, kTilesM>(o, [&](float& value, int r, int, int) { value *= inverse[r]; });
@@ -305,59 +214,42 @@ __device__ __forceinline__ void flash_forward(const FlashAttentionArgs& args) {
       o, q_tile, m, inner_head(args.output, block.b, block.h, args.output_stride, length, args.head_dim), first);
 }
 
-// q and dOutput, two stages of keys and values, (lse, delta) of the rows.
-template <int kHead>
-constexpr int kQueryShared = (2 * 128 + 2 * 2 * kBlock) * kHead * 2 + 128 * 8;
-
 template <int kHead>
 __device__ __forceinline__ void flash_query_gradient(const FlashAttentionGradientArgs& args) {
-  constexpr int kTilesM = 2;
-  constexpr int kQueries = 128;
+  constexpr int kTilesM = kQueryTiles;
   constexpr int kKeys = kBlock;
-  constexpr int kStages = 2;
-  constexpr int kTile = kKeys * kHead * 2;
-  static_assert(2 * kQueries * kHead * 2 + kStages * 2 * kTile + kQueries * 8 == kQueryShared<kHead>);
+  constexpr int kTile = kTileBytes<kKeys, kHead>;
   DYNAMIC_SHARED(shared);
   unsigned char* const q_tile = shared;
-  unsigned char* const g_tile = q_tile + kQueries * kHead * 2;
-  unsigned char* const stages = g_tile + kQueries * kHead * 2;
+  unsigned char* const g_tile = q_tile + kTileBytes<kQueries, kHead>;
+  unsigned char* const stages = g_tile + kTileBytes<kQueries, kHead>;
   const int length = args.length;
   const int window = args.window;
   const int m = threadIdx.x / 32 * 16 * kTilesM;
-  const QueryBlock<kQueries> block(args.batch, args.heads, args.kv_heads, length);
-  const int64_t head = int64_t(block.b) * args.heads + block.h;
-  const TileSource<bf16> q = outer_head(args.q, head, length, args.head_dim);
-  const TileSource<bf16> k = outer_head(args.k, block.group, length, args.head_dim);
-  const TileSource<bf16> v =
-      inner_head(args.v, block.b, block.group % args.kv_heads, args.v_stride, length, args.head_dim);
-  const TileSource<bf16> gradient =
-      inner_head(args.d_output, block.b, block.h, args.d_output_stride, length, args.head_dim);
-  const int first = block.first + m;
+  const QueryBlock<kHead, kKeys> block(args);
+  const int first = block.query0 + m;
   const int last = first + 16 * kTilesM - 1;
-  const int begin = (window > 0 ? max(0, block.first - window + 1) : 0) / kKeys * kKeys;
-  const int end = min(length, block.first + kQueries);
   const float factor = args.scale * kLog2E;
 
   // (lse, delta) of the block's rows wait in shared memory: registers are short.
   static_assert(kQueries == kThreads, "a thread fetches the numbers of one row");
-  float2* const rows = reinterpret_cast<float2*>(stages + kStages * 2 * kTile);
-  const bool inside = block.first + int(threadIdx.x) < length;   // rows outside: weights of 0
+  float2* const rows = reinterpret_cast<float2*>(stages + kGradientStages * 2 * kTile);
+  const bool inside = block.query0 + int(threadIdx.x) < length;   // rows outside: weights of 0
   rows[threadIdx.x] = make_float2(
       inside ? args.lse[block.row + threadIdx.x] * kLog2E : INFINITY,
       inside ? args.delta[block.row + threadIdx.x] : 0.0f);
   Accumulator<kHead / kBlock, kTilesM> dq = {};
-  load_tile<bf16, kQueries, kHead, kThreads>(q_tile, q, block.first, 0);
-  load_tile<bf16, kQueries, kHead, kThreads>(g_tile, gradient, block.first, 0);
-  pipeline<kStages, 1>(
-      ceil_div(end - begin, kKeys),
-      [&](int step) {
-        unsigned char* const stage = stages + step % kStages * 2 * kTile;
-        load_tile<bf16, kKeys, kHead, kThreads>(stage, k, begin + step * kKeys, 0);
-        load_tile<bf16, kKeys, kHead, kThreads>(stage + kTile, v, begin + step * kKeys, 0);
-      },
+  load_pair<kQueries, kHead, kThreads>(
+      q_tile,
+      block.q,
+      inner_head(args.d_output, block.b, block.h, args.d_output_stride, length, args.head_dim),
+      block.query0);
+  pipeline<kGradientStages, 1>(
+      block.steps(),
+      [&](int step) { block.load(stages + step % kGradientStages * 2 * kTile, step); },
       [&](int step, int) {
-        const unsigned char* const stage = stages + step % kStages * 2 * kTile;
-        const int key = begin + step * kKeys;
+        const unsigned char* const stage = stages + step % kGradientStages * 2 * kTile;
+        const int key = block.key(step);
         if (!some_seen(first, last, key, kKeys, window))
           return;
         Accumulator<1, kTilesM> s = {};
@@ -372,7 +264,7 @@ __device__ __forceinline__ void flash_query_gradient(const FlashAttentionGradien
             const int row = 16 * i + lane_id() / 4 + 8 * h;
             const float2 numbers = rows[m + row];
 #pragma unroll
-            for (int j = 0; j < kTilesN; ++j)
+            for (int j = 0; j < kBlockTiles; ++j)
 #pragma unroll
               for (int e = 2 * h; e < 2 * h + 2; ++e) {
                 const bool sees = all || seen(first + row, key + 8 * j + lane_id() % 4 * 2 + e % 2, window);
@@ -383,13 +275,8 @@ __device__ __forceinline__ void flash_query_gradient(const FlashAttentionGradien
         multiply_columns<kHead, 1, kTilesM>(dq, s, stage);
       });
   each<kHead / kBlock, kTilesM>(dq, [&](float& value, int, int, int) { value *= args.scale; });
-  store_rows<kHead, kTilesM>(dq, q_tile, m, outer_head(args.dq, head, length, args.head_dim), first);
+  store_rows<kHead, kTilesM>(dq, q_tile, m, outer_head(args.dq, block.head, length, args.head_dim), first);
 }
-
-// k and v, two stages of q and dOutput with (lse, delta) of their rows.
-template <int kHead, int kTilesM>
-constexpr int kKeyShared = 2 * (kThreads / 32 * 16 * kTilesM) * kHead * 2 +
-                           2 * (2 * kBlock * kHead * 2 + 2 * kBlock * 4);
 
 // Everything is transposed: a warp owns 16 kTilesM keys and the columns are queries, so that p^T and ds^T are left
 // operands as they stand.
@@ -397,14 +284,12 @@ template <int kHead, int kTilesM>
 __device__ __forceinline__ void flash_key_gradient(const FlashAttentionGradientArgs& args) {
   constexpr int kKeys = kThreads / 32 * 16 * kTilesM;
   constexpr int kQueries = kBlock;
-  constexpr int kStages = 2;
-  constexpr int kTile = kQueries * kHead * 2;
-  constexpr int kStage = 2 * kTile + 2 * kQueries * 4;
-  static_assert(2 * kKeys * kHead * 2 + kStages * kStage == kKeyShared<kHead, kTilesM>);
+  constexpr int kTile = kTileBytes<kQueries, kHead>;
+  constexpr int kStage = kQueryStage<kHead>;
   DYNAMIC_SHARED(shared);
   unsigned char* const k_tile = shared;
-  unsigned char* const v_tile = k_tile + kKeys * kHead * 2;
-  unsigned char* const stages = v_tile + kKeys * kHead * 2;
+  unsigned char* const v_tile = k_tile + kTileBytes<kKeys, kHead>;
+  unsigned char* const stages = v_tile + kTileBytes<kKeys, kHead>;
   const int length = args.length;
   const int window = args.window;
   const int m = threadIdx.x / 32 * 16 * kTilesM;
@@ -433,20 +318,23 @@ __device__ __forceinline__ void flash_key_gradient(const FlashAttentionGradientA
   };
   Accumulator<kHead / kBlock, kTilesM> dk = {};
   Accumulator<kHead / kBlock, kTilesM> dv = {};
-  load_tile<bf16, kKeys, kHead, kThreads>(k_tile, outer_head(args.k, group, length, args.head_dim), key0, 0);
-  load_tile<bf16, kKeys, kHead, kThreads>(
-      v_tile, inner_head(args.v, b, g, args.v_stride, length, args.head_dim), key0, 0);
+  load_pair<kKeys, kHead, kThreads>(
+      k_tile,
+      outer_head(args.k, group, length, args.head_dim),
+      inner_head(args.v, b, g, args.v_stride, length, args.head_dim),
+      key0);
   fetch(0);
-  pipeline<kStages, 1>(
+  pipeline<kGradientStages, 1>(
       tiles * ratio,
       [&](int step) {
-        unsigned char* const stage = stages + step % kStages * kStage;
+        unsigned char* const stage = stages + step % kGradientStages * kStage;
         const int h = g * ratio + step / tiles;
         const int query = begin + step % tiles * kQueries;
-        load_tile<bf16, kQueries, kHead, kThreads>(
-            stage, outer_head(args.q, int64_t(b) * args.heads + h, length, args.head_dim), query, 0);
-        load_tile<bf16, kQueries, kHead, kThreads>(
-            stage + kTile, inner_head(args.d_output, b, h, args.d_output_stride, length, args.head_dim), query, 0);
+        load_pair<kQueries, kHead, kThreads>(
+            stage,
+            outer_head(args.q, int64_t(b) * args.heads + h, length, args.head_dim),
+            inner_head(args.d_output, b, h, args.d_output_stride, length, args.head_dim),
+            query);
         float* const rows = reinterpret_cast<float*>(stage + 2 * kTile);
         if (threadIdx.x < kQueries) {
           rows[2 * threadIdx.x] = next_lse;
@@ -455,7 +343,7 @@ __device__ __forceinline__ void flash_key_gradient(const FlashAttentionGradientA
         fetch(step + 1);
       },
       [&](int step, int) {
-        const unsigned char* const stage = stages + step % kStages * kStage;
+        const unsigned char* const stage = stages + step % kGradientStages * kStage;
         const float* const rows = reinterpret_cast<const float*>(stage + 2 * kTile);
         const int query = begin + step % tiles * kQueries;
         const int last = query + kQueries - 1;
@@ -473,7 +361,7 @@ __device__ __forceinline__ void flash_key_gradient(const FlashAttentionGradientA
 #pragma unroll
         for (int i = 0; i < kTilesM; ++i)
 #pragma unroll
-          for (int j = 0; j < kTilesN; ++j)
+          for (int j = 0; j < kBlockTiles; ++j)
 #pragma unroll
             for (int e = 0; e < 4; ++e)
               ds[0][i][j][e] = p[0][i][j][e] * (ds[0][i][j][e] - rows[2 * (8 * j + lane_id() % 4 * 2 + e % 2) + 1]);
