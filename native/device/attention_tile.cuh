@@ -1,5 +1,5 @@
-// What the kernels of flash attention share: heads as matrices, products of tiles with sums in registers, and which query
-// sees which key. A warp has 16 kTilesM rows of a product, in blocks of 32 columns.
+// What the kernels of flash attention share: heads as matrices, products of tiles with sums in registers, and which
+// query sees which key. A warp has 16 kTilesM rows of a product, in blocks of 32 columns.
 #pragma once
 #include "tile.cuh"
 
@@ -9,8 +9,8 @@ constexpr int kBlock = 8 * kBlockTiles;   // columns of what one mma_tile adds u
 template <int kBlocks, int kTilesM>
 using Accumulator = float[kBlocks][kTilesM][kBlockTiles][4];
 
-// One head of data [.., head, length, head_dim] as a matrix [length, head_dim]. head_dim is a multiple of 8, so rows start
-// on 16-byte boundaries, here and below.
+// One head of data [.., head, length, head_dim] as a matrix [length, head_dim]. head_dim is a multiple of 8, so rows
+// start on 16-byte boundaries, here and below.
 __device__ __forceinline__ TileSource<bf16> outer_head(const void* data, int64_t head, int length, int head_dim) {
   return {static_cast<const bf16*>(data) + head * length * head_dim, head_dim, length, head_dim, true};
 }
@@ -48,8 +48,8 @@ __device__ __forceinline__ void multiply_rows(
     }
   }
 }
-// d += P T, T being a tile. P comes as sums, which lie in a lane's registers as the left operand's elements do; they are
-// rounded to bf16 on the way.
+// d += P T, T being a tile. P comes as sums, which lie in a lane's registers as the left operand's elements do; they
+// are rounded to bf16 on the way.
 template <int kHead, int kBlocks, int kTilesM>
 __device__ __forceinline__ void multiply_columns(
     Accumulator<kHead / kBlock, kTilesM>& d, const Accumulator<kBlocks, kTilesM>& p, const unsigned char* tile) {
@@ -71,8 +71,8 @@ __device__ __forceinline__ void multiply_columns(
     }
   }
 }
-// Calls body(element, which of the lane's 2 kTilesM rows, row in the warp, column) for each of this lane's elements. All
-// loops are unrolled, so that the second argument may index registers.
+// Calls body(element, which of the lane's 2 kTilesM rows, row in the warp, column) for each of this lane's elements.
+// All loops are unrolled, so that the second argument may index registers.
 template <int kBlocks, int kTilesM, class Body>
 __device__ __forceinline__ void each(Accumulator<kBlocks, kTilesM>& d, Body body) {
   const int g = lane_id() / 4;

@@ -1,4 +1,5 @@
-// How a kernel is declared. One argument struct by value, described once for the layout test:
+// How a kernel is declared. One argument struct by value, described once for the layout test. Comments of its fields
+// say what they are, shape and alignment; "16-byte aligned for vectors": other addresses work, element by element.
 //
 //   struct AddArgs { const void* a; const void* b; void* y; long count; };
 //   SPECTRAL_LAYOUT(AddArgs, a, b, y, count)

@@ -18,12 +18,13 @@
 #include "step_state.cuh"
 
 struct AdamWArgs {
-  float* parameter;
-  const float* gradient;
-  float* m;
-  float* v;
-  const StepState* state;   // advanced for this step
-  int64_t count;
+  float* parameter;         // parameter [count]; updated; 16-byte aligned for vectors
+  const float* gradient;    // its gradient [count]; read, not clipped in place; 16-byte aligned for vectors
+  float* m;                 // mean of gradients [count]; updated; 16-byte aligned for vectors
+  float* v;                 // mean of squared gradients [count]; updated; 16-byte aligned for vectors
+  const StepState* state;   // one step state (device/step_state.cuh) that was advanced for this step; 8-byte aligned
+  int64_t count;            // elements of the parameter
+  // the parameter's own factor of the learning rate and of the weight decay that follows it; 1 is the state's rate
   float rate;
 };
 SPECTRAL_LAYOUT(AdamWArgs, parameter, gradient, m, v, state, count, rate)

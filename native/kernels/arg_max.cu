@@ -12,10 +12,10 @@
 #include "pieces.cuh"
 
 struct ArgMaxArgs {
-  const float* logits;
-  int* indices;
-  int rows;
-  int columns;
+  const float* logits;   // logits [rows, columns]; 16-byte aligned for vectors
+  int* indices;          // indices [rows]; written
+  int rows;              // rows of the logits
+  int columns;           // columns of the logits, fewer than 2^24
 };
 SPECTRAL_LAYOUT(ArgMaxArgs, logits, indices, rows, columns)
 

@@ -22,30 +22,33 @@
 #include "pieces.cuh"
 
 struct AttentionDecodeArgs {
-  const void* q;
+  const void* q;   // queries [batch, heads, head_dim], type of the entry; 16-byte aligned for vectors
+  // cached keys [batch, kv_heads, positions, head_dim], type of the entry; 16-byte aligned for vectors
   const void* keys;
+  // cached values [batch, kv_heads, positions, head_dim], type of the entry; 16-byte aligned for vectors
   const void* values;
-  const int* lengths;
-  void* output;
-  int heads;
-  int kv_heads;
-  int positions;
-  int head_dim;
-  int window;
-  float scale;
+  const int* lengths;   // number of cached keys per sequence, the new one included, [batch]
+  void* output;         // result [batch, heads, head_dim], type of the entry; written; 16-byte aligned for vectors
+  int heads;            // query heads, a multiple of kv_heads
+  int kv_heads;         // key/value heads
+  int positions;        // positions that the cache has room for
+  int head_dim;         // elements per head, at most 512
+  int window;           // keys that a query sees, its own included; 0: all before it
+  float scale;          // factor of the scores before the softmax
 };
 SPECTRAL_LAYOUT(
     AttentionDecodeArgs, q, keys, values, lengths, output, heads, kv_heads, positions, head_dim, window, scale)
 
 struct AttentionAppendArgs {
-  const void* source;
-  const int* offsets;
+  const void* source;   // new rows [batch, kv_heads, length, head_dim], type of the entry; 16-byte aligned for vectors
+  const int* offsets;   // position at which each sequence goes on [batch]
+  // cache [batch, kv_heads, positions, head_dim], type of the entry; written; 16-byte aligned for vectors
   void* cache;
-  int batch;
-  int kv_heads;
-  int length;
-  int positions;
-  int head_dim;
+  int batch;       // sequences
+  int kv_heads;    // key/value heads
+  int length;      // new positions per sequence
+  int positions;   // positions that the cache has room for; rows beyond them are left out
+  int head_dim;    // elements per head
 };
 SPECTRAL_LAYOUT(AttentionAppendArgs, source, offsets, cache, batch, kv_heads, length, positions, head_dim)
 

@@ -12,12 +12,12 @@
 #include "pieces.cuh"
 
 struct BiasGradientArgs {
-  const void* dy;
-  float* sums;
-  int rows;
-  int columns;
-  int chunk;        // rows per chunk
-  int accumulate;   // add to what sums holds
+  const void* dy;   // dy [rows, columns], type of the entry; 16-byte aligned for vectors
+  float* sums;      // sums [ceil(rows / chunk), columns]; 16-byte aligned for vectors
+  int rows;         // rows of dy
+  int columns;      // columns of dy
+  int chunk;        // rows that one sum covers; grid y counts the chunks
+  int accumulate;   // 1: add to what the sums hold; 0: overwrite
 };
 SPECTRAL_LAYOUT(BiasGradientArgs, dy, sums, rows, columns, chunk, accumulate)
 

@@ -20,26 +20,27 @@
 #include "pieces.cuh"
 
 struct BroadcastDotArgs {
-  const float* x;
-  const float* y;
-  double* partials;   // null: one chunk
-  float* result;
-  int64_t rows;
-  int64_t columns;
-  int64_t chunk;   // elements of a sum that one partial covers; rows: a multiple of 4
-  int chunks;
-  float scale;
-  int accumulate;
+  const float* x;   // x [rows, columns]; 16-byte aligned for vectors
+  const float* y;   // y [rows, columns]; may be x; 16-byte aligned for vectors
+  // partial sums [sums, chunks]; null when one chunk covers a sum and the result is written directly
+  double* partials;
+  float* result;     // result, one F32 per row or column; used when partials is 0
+  int64_t rows;      // rows of x; 1 when everything is summed
+  int64_t columns;   // columns of x, or all elements when everything is summed
+  int64_t chunk;     // elements of a sum that one partial covers; along rows a multiple of 4
+  int chunks;        // partials per sum
+  float scale;       // factor of the finished sums
+  int accumulate;    // 1: add to what the result holds; 0: overwrite
 };
 SPECTRAL_LAYOUT(BroadcastDotArgs, x, y, partials, result, rows, columns, chunk, chunks, scale, accumulate)
 
 struct BroadcastDotFinishArgs {
-  const double* partials;
-  float* result;
-  int results;
-  int chunks;
-  float scale;
-  int accumulate;
+  const double* partials;   // partial sums [results, chunks]
+  float* result;            // result [results]
+  int results;              // number of sums
+  int chunks;               // partials per sum
+  float scale;              // factor of the sums
+  int accumulate;           // 1: add to what the result holds; 0: overwrite
 };
 SPECTRAL_LAYOUT(BroadcastDotFinishArgs, partials, result, results, chunks, scale, accumulate)
 

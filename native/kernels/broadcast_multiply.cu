@@ -16,15 +16,15 @@
 #include "pieces.cuh"
 
 struct BroadcastMultiplyArgs {
-  const float* x;
-  const float* v;
-  float* z;
-  int64_t count;
-  int64_t row_stride;
-  int column_stride;
-  int columns;
-  float scale;
-  int accumulate;
+  const float* x;       // x [count / columns, columns]; 16-byte aligned for vectors
+  const float* v;       // v: one element per row, per column, per element, or one in all, as the strides say
+  float* z;             // z, the shape of x; may be x; 16-byte aligned for vectors
+  int64_t count;        // elements of x
+  int64_t row_stride;   // elements of v from one row of x to the next
+  int column_stride;    // elements of v from one column of x to the next
+  int columns;          // columns of x
+  float scale;          // factor of the products
+  int accumulate;       // 1: add to what z holds; 0: overwrite
 };
 SPECTRAL_LAYOUT(BroadcastMultiplyArgs, x, v, z, count, row_stride, column_stride, columns, scale, accumulate)
 

@@ -18,23 +18,25 @@
 #include "pieces.cuh"
 
 struct CausalSoftmaxForwardArgs {
+  // scores [rows, length], type of the entry; overwritten with probabilities; 16-byte aligned for vectors
   void* scores;
-  int64_t rows;   // matrices * length
-  int length;
-  int window;   // 0: none
-  int lanes;    // per row: 8 or 32
-  float scale;
+  int64_t rows;   // query rows in all: matrices times length
+  int length;     // queries, and keys, of one matrix
+  int window;     // keys that a query sees, its own included; 0: all before it
+  int lanes;      // lanes of a warp that share a row: 8 or 32
+  float scale;    // factor of the scores before the softmax
 };
 SPECTRAL_LAYOUT(CausalSoftmaxForwardArgs, scores, rows, length, window, lanes, scale)
 
 struct CausalSoftmaxBackwardArgs {
-  const void* probabilities;
+  const void* probabilities;   // probabilities [rows, length], type of the entry; 16-byte aligned for vectors
+  // their gradient [rows, length], type of the entry; overwritten with that of the scores; 16-byte aligned for vectors
   void* gradient;
-  int64_t rows;
-  int length;
-  int window;
-  int lanes;
-  float scale;
+  int64_t rows;   // query rows in all: matrices times length
+  int length;     // queries, and keys, of one matrix
+  int window;     // keys that a query sees, its own included; 0: all before it
+  int lanes;      // lanes of a warp that share a row: 8 or 32
+  float scale;    // factor of the scores in the forward pass
 };
 SPECTRAL_LAYOUT(CausalSoftmaxBackwardArgs, probabilities, gradient, rows, length, window, lanes, scale)
 

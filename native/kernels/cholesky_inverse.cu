@@ -16,30 +16,33 @@
 #include "spectral.cuh"
 
 struct CholeskyInverseArgs {
-  const double* gram;
-  float* inverse;
+  const double* gram;   // Gram matrices [batch, n, n]
+  float* inverse;       // inverse factors [batch, n, n], lower triangular; written
+  // status words, I32, status_stride apart: 1 + the first pivot that is too small; unchanged on success
   int* status;
-  double shift, least_pivot;
-  int n, status_stride;
+  double shift;         // added to the diagonal after scaling has made it 1
+  double least_pivot;   // a pivot must exceed this
+  int n;                // order of the matrices, at most 144
+  int status_stride;    // words (4 bytes) from one matrix's status to the next
 };
 SPECTRAL_LAYOUT(CholeskyInverseArgs, gram, inverse, status, shift, least_pivot, n, status_stride)
 
 struct CholeskyScaleArgs {
-  const double* gram;
-  double* scaled;
-  double shift;
-  int n;
+  const double* gram;   // Gram matrix [n, n]
+  double* scaled;       // scaled matrix [n, n]; written
+  double shift;         // added to the diagonal after scaling has made it 1
+  int n;                // order of the matrix
 };
 SPECTRAL_LAYOUT(CholeskyScaleArgs, gram, scaled, shift, n)
 
 struct CholeskyFinishArgs {
-  const double* gram;
-  const double* factor_inverse;
-  float* inverse;
-  const int* info;   // of the library: the first minor that is not positive definite, or 0
-  int* status;
-  double least_pivot;
-  int n;
+  const double* gram;             // Gram matrix [n, n]
+  const double* factor_inverse;   // library's inverse factor of the scaled matrix [n, n]
+  float* inverse;                 // inverse factor [n, n], lower triangular; written
+  const int* info;                // library's status, one I32: the first minor that is not positive definite, or 0
+  int* status;                    // status word, one I32: 1 + the first pivot that is too small; unchanged on success
+  double least_pivot;             // a pivot must exceed this; 0: the library's verdict is enough
+  int n;                          // order of the matrix
 };
 SPECTRAL_LAYOUT(CholeskyFinishArgs, gram, factor_inverse, inverse, info, status, least_pivot, n)
 

@@ -13,15 +13,15 @@
 #include "pieces.cuh"
 
 struct CombineArgs {
-  const float* x;
-  const float* y;
-  float* z;
-  int64_t count;
-  int rows;
-  int columns;
-  float alpha;
-  float beta;
-  float gamma;
+  const float* x;   // x [count]; 16-byte aligned for vectors
+  const float* y;   // y [count]; null: none; 16-byte aligned for vectors
+  float* z;         // z [count]; written; may be x or y; 16-byte aligned for vectors
+  int64_t count;    // elements of all matrices together
+  int rows;         // rows of one matrix
+  int columns;      // columns of one matrix
+  float alpha;      // factor of x
+  float beta;       // factor of y
+  float gamma;      // added to the diagonal of each matrix
 };
 SPECTRAL_LAYOUT(CombineArgs, x, y, z, count, rows, columns, alpha, beta, gamma)
 

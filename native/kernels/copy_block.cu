@@ -21,26 +21,27 @@
 #include "pieces.cuh"
 
 struct CopyBlockArgs {
+  // first element that is copied; its row starts are source_stride apart; 16-byte aligned for vectors
   const void* source;
-  void* destination;
-  int rows;
-  int columns;
-  int source_stride;
-  int stride;
+  void* destination;   // first element that is written, in the entry's destination type; 16-byte aligned for vectors
+  int rows;            // rows of the rectangle
+  int columns;         // columns of the rectangle
+  int source_stride;   // elements from one row of the source to the next
+  int stride;          // elements from one row of the destination to the next
 };
 SPECTRAL_LAYOUT(CopyBlockArgs, source, destination, rows, columns, source_stride, stride)
 
 struct CopyBlockAddArgs {
-  const float* source;
-  float* destination;
-  long long source_offset;
-  long long destination_offset;
-  int rows;
-  int columns;
-  int source_stride;
-  int destination_stride;
-  float scale;
-  int accumulate;
+  const float* source;            // matrix that the rectangle is read from
+  float* destination;             // matrix that it is written to
+  long long source_offset;        // element of the source at which the rectangle begins
+  long long destination_offset;   // element of the destination at which the rectangle begins
+  int rows;                       // rows of the rectangle
+  int columns;                    // columns of the rectangle
+  int source_stride;              // elements from one row of the source to the next
+  int destination_stride;         // elements from one row of the destination to the next
+  float scale;                    // factor of the source
+  int accumulate;                 // 1: add to what the destination holds; 0: overwrite
 };
 SPECTRAL_LAYOUT(
     CopyBlockAddArgs, source, destination, source_offset, destination_offset, rows, columns, source_stride,

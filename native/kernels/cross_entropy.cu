@@ -18,14 +18,16 @@
 #include "pieces.cuh"
 
 struct CrossEntropyArgs {
-  const float* logits;
-  const int* targets;
-  float* losses;
-  void* d_logits;       // may be null
-  const float* scale;   // may be null; what changes from step to step, for a captured launch keeps its arguments
-  int rows;
-  int vocabulary;
-  float gradient_scale;
+  const float* logits;   // logits [rows, vocabulary]; 16-byte aligned for vectors
+  const int* targets;    // target ids [rows]; -1 masks a row
+  float* losses;         // losses [rows]; written
+  // gradient of the logits [rows, vocabulary], type of the entry; null: not wanted; may be the logits when F32;
+  // 16-byte aligned for vectors
+  void* d_logits;
+  const float* scale;     // one F32 factor of the gradient that a captured step reads anew; null: 1
+  int rows;               // rows of the logits
+  int vocabulary;         // columns of the logits
+  float gradient_scale;   // factor of the gradient that is fixed at launch
 };
 SPECTRAL_LAYOUT(CrossEntropyArgs, logits, targets, losses, d_logits, scale, rows, vocabulary, gradient_scale)
 

@@ -14,11 +14,11 @@
 #include "dropout.cuh"
 
 struct DropoutArgs {
-  const void* x;
-  void* y;
-  int64_t count;
-  Dropout dropout;
-  int accumulate;
+  const void* x;     // x [count], type of the entry; 16-byte aligned for vectors
+  void* y;           // y [count], type of the entry; written; may be x; 16-byte aligned for vectors
+  int64_t count;     // elements of x
+  Dropout dropout;   // the mask and the factor of what it keeps
+  int accumulate;    // 1: add to what y holds; 0: overwrite
 };
 SPECTRAL_LAYOUT(DropoutArgs, x, y, count, dropout, accumulate)
 

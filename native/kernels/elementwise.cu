@@ -13,32 +13,32 @@
 #include "pieces.cuh"
 
 struct AddArgs {
-  const void* a;
-  const void* b;
-  void* y;
-  int64_t count;
+  const void* a;   // a [count], type of the entry; 16-byte aligned for vectors
+  const void* b;   // b [count], type of the entry; 16-byte aligned for vectors
+  void* y;         // y [count], type of the entry; written; may be a or b; 16-byte aligned for vectors
+  int64_t count;   // elements of each array
 };
 SPECTRAL_LAYOUT(AddArgs, a, b, y, count)
 
 struct ScaleArgs {
-  void* x;
-  int64_t count;
-  float factor;
+  void* x;         // x [count], type of the entry; updated; 16-byte aligned for vectors
+  int64_t count;   // elements of x
+  float factor;    // factor of every element
 };
 SPECTRAL_LAYOUT(ScaleArgs, x, count, factor)
 
 struct CastArgs {
-  const void* x;
-  void* y;
-  int64_t count;
+  const void* x;   // x [count], the type that the entry names first; 16-byte aligned for vectors
+  void* y;         // y [count], the type that the entry names last; written; 16-byte aligned for vectors
+  int64_t count;   // elements of x
 };
 SPECTRAL_LAYOUT(CastArgs, x, y, count)
 
 struct AddBiasArgs {
-  void* y;
-  const void* bias;
-  int rows;
-  int columns;
+  void* y;            // y [rows, columns], type of the entry; updated; 16-byte aligned for vectors
+  const void* bias;   // bias [columns], type of the entry; 16-byte aligned for vectors
+  int rows;           // rows of y
+  int columns;        // columns of y
 };
 SPECTRAL_LAYOUT(AddBiasArgs, y, bias, rows, columns)
 

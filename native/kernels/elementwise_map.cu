@@ -24,12 +24,12 @@
 #include "pieces.cuh"
 
 struct ElementwiseMapArgs {
-  const float* x;
-  const float* dy;   // null forward
-  float* y;          // dx backward
-  int64_t count;
-  float floor;
-  int accumulate;
+  const float* x;    // x [count]; 16-byte aligned for vectors
+  const float* dy;   // dy [count]; null in the forward pass; 16-byte aligned for vectors
+  float* y;          // result [count]: y, or dx in the backward pass; may be x, or dy; 16-byte aligned for vectors
+  int64_t count;     // elements of x
+  float floor;       // lower bound of the functions that have one: sqrt and max
+  int accumulate;    // 1: add to what the result holds; 0: overwrite
 };
 SPECTRAL_LAYOUT(ElementwiseMapArgs, x, dy, y, count, floor, accumulate)
 

@@ -14,16 +14,18 @@
 #include "pieces.cuh"
 
 struct EmbeddingBackwardArgs {
+  // gradient of the looked-up rows [positions, columns], type of the entry; 16-byte aligned for vectors
   const void* dy;
-  const int* order;
-  const int* segments;
-  const int* ids;
+  const int* order;      // positions sorted by id, ties in order, [positions]
+  const int* segments;   // where each id begins in order [unique + 1]
+  const int* ids;        // ids that occur, each once, [unique]
+  // gradient of the table [vocabulary, columns]; rows of other ids are left as they are; 16-byte aligned for vectors
   float* d_table;
-  int positions;
-  int unique;
-  int columns;
-  int vocabulary;
-  int accumulate;
+  int positions;    // rows of dy
+  int unique;       // different ids
+  int columns;      // elements of a row
+  int vocabulary;   // rows of the table
+  int accumulate;   // 1: add to what the gradient holds; 0: overwrite
 };
 SPECTRAL_LAYOUT(
     EmbeddingBackwardArgs, dy, order, segments, ids, d_table, positions, unique, columns, vocabulary, accumulate)

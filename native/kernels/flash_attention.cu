@@ -34,47 +34,54 @@
 #include "pieces.cuh"
 
 struct FlashAttentionArgs {
-  const void* q;
-  const void* k;
-  const void* v;
-  void* output;   // read by delta
-  float* lse;     // written by forward
-  int batch;
-  int heads;
-  int kv_heads;
-  int length;
-  int head_dim;
-  int v_stride;
-  int output_stride;
-  int window;   // 0: none
-  float scale;
+  const void* q;       // queries [batch, heads, length, head_dim] BF16; 16-byte aligned
+  const void* k;       // keys [batch, kv_heads, length, head_dim] BF16; 16-byte aligned
+  const void* v;       // values [batch length, kv_heads head_dim] BF16, rows v_stride apart; 16-byte aligned
+  void* output;        // result [batch length, heads head_dim] BF16, rows output_stride apart; written; 16-byte aligned
+  float* lse;          // logarithms of the softmax's sums [batch, heads, length]; written
+  int batch;           // sequences
+  int heads;           // query heads, a multiple of kv_heads
+  int kv_heads;        // key/value heads
+  int length;          // positions of a sequence
+  int head_dim;        // elements per head, a multiple of 8 up to 128
+  int v_stride;        // elements from one row of v to the next, a multiple of 8
+  int output_stride;   // elements from one row of the output to the next, a multiple of 8
+  int window;          // keys that a query sees, its own included; 0: all before it
+  float scale;         // factor of the scores before the softmax
 };
 SPECTRAL_LAYOUT(
     FlashAttentionArgs, q, k, v, output, lse, batch, heads, kv_heads, length, head_dim, v_stride, output_stride, window,
     scale)
 
 struct FlashAttentionGradientArgs {
-  const void* q;
-  const void* k;
-  const void* v;
+  const void* q;   // queries [batch, heads, length, head_dim] BF16; 16-byte aligned
+  const void* k;   // keys [batch, kv_heads, length, head_dim] BF16; 16-byte aligned
+  const void* v;   // values [batch length, kv_heads head_dim] BF16, rows v_stride apart; 16-byte aligned
+  // forward result [batch length, heads head_dim] BF16, rows output_stride apart; 16-byte aligned
   const void* output;
+  // its gradient [batch length, heads head_dim] BF16, rows d_output_stride apart; 16-byte aligned
   const void* d_output;
-  const float* lse;
-  float* delta;   // written by delta, read by the others
+  const float* lse;   // logarithms of the softmax's sums [batch, heads, length]
+  // row sums of dOutput times output [batch, heads, length]; written by the delta kernel, read by the others
+  float* delta;
+  // gradient of q [batch, heads, length, head_dim] BF16; written by the query kernels; 16-byte aligned
   void* dq;
+  // gradient of k [batch, kv_heads, length, head_dim] BF16; written by the key kernels; 16-byte aligned
   void* dk;
+  // gradient of v [batch length, kv_heads head_dim] BF16, rows dv_stride apart; written by the key kernels; 16-byte
+  // aligned
   void* dv;
-  int batch;
-  int heads;
-  int kv_heads;
-  int length;
-  int head_dim;
-  int v_stride;
-  int output_stride;
-  int d_output_stride;
-  int dv_stride;
-  int window;
-  float scale;
+  int batch;             // sequences
+  int heads;             // query heads, a multiple of kv_heads
+  int kv_heads;          // key/value heads
+  int length;            // positions of a sequence
+  int head_dim;          // elements per head, a multiple of 8 up to 128
+  int v_stride;          // elements from one row of v to the next, a multiple of 8
+  int output_stride;     // elements from one row of the output to the next, a multiple of 8
+  int d_output_stride;   // elements from one row of dOutput to the next, a multiple of 8
+  int dv_stride;         // elements from one row of dv to the next, a multiple of 8
+  int window;            // keys that a query sees, its own included; 0: all before it
+  float scale;           // factor of the scores before the softmax
 };
 SPECTRAL_LAYOUT(
     FlashAttentionGradientArgs, q, k, v, output, d_output, lse, delta, dq, dk, dv, batch, heads, kv_heads, length,

@@ -16,11 +16,13 @@
 #include "split.cuh"
 
 struct GaussianMatrixArgs {
-  float* y;
+  float* y;   // vectors [batch, vectors, length], one per row; written
+  // vectors split into three BF16 parts [batch, 3, vectors, length]; null: not wanted
   bf16* parts;
-  const unsigned long long* streams;
-  unsigned long long seed;
-  int vectors, length;
+  const unsigned long long* streams;   // generator's stream of each matrix [batch]
+  unsigned long long seed;             // key of the Philox generator
+  int vectors;                         // vectors per matrix
+  int length;                          // elements of a vector
 };
 SPECTRAL_LAYOUT(GaussianMatrixArgs, y, parts, streams, seed, vectors, length)
 

@@ -16,18 +16,24 @@
 constexpr int kLanes = 8;   // sums per entry: enough for the CPU's vectors, and the most the GPU's registers take
 
 struct GramPartialArgs {
-  const float* x;
-  double* partial;
-  long long x_stride;
-  int rows, columns, chunk;
+  const float* x;       // matrices [rows, columns] each, x_stride apart; 16-byte aligned for vectors
+  double* partial;      // partial products [batch, chunks, rows, rows], lower triangle; written
+  long long x_stride;   // elements from one matrix to the next
+  int rows;             // rows of a matrix, the order of its Gram matrix
+  int columns;          // columns of a matrix
+  int chunk;            // columns that one partial covers; grid y counts the chunks
 };
 SPECTRAL_LAYOUT(GramPartialArgs, x, partial, x_stride, rows, columns, chunk)
 
 struct GramReduceArgs {
-  const double* partial;
-  double* gram;
+  const double* partial;   // partial products [batch, chunks, rows, rows], lower triangle
+  double* gram;            // Gram matrices [batch, rows, rows]; written
+  // largest |G - I| of each matrix, as the bits of an F32, deviation_stride apart; raised, never lowered; null: not
+  // wanted
   int* deviation;
-  int rows, chunks, deviation_stride;
+  int rows;               // order of a Gram matrix
+  int chunks;             // partials per matrix
+  int deviation_stride;   // words (4 bytes) from one matrix's deviation to the next
 };
 SPECTRAL_LAYOUT(GramReduceArgs, partial, gram, deviation, rows, chunks, deviation_stride)
 

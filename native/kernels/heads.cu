@@ -12,13 +12,15 @@
 #include "pieces.cuh"
 
 struct HeadsArgs {
+  // what is read, type of the entry: [batch length, heads head_dim] to split, [batch, heads, length, head_dim] to
+  // merge; 16-byte aligned for vectors
   const void* source;
-  void* destination;
-  int batch;
-  int length;
-  int heads;
-  int head_dim;
-  int merged_stride;   // elements from one row of x to the next
+  void* destination;   // what is written, type of the entry, in the other shape; 16-byte aligned for vectors
+  int batch;           // sequences
+  int length;          // positions of a sequence
+  int heads;           // heads
+  int head_dim;        // elements per head
+  int merged_stride;   // elements from one row to the next of the side that has a row per position
 };
 SPECTRAL_LAYOUT(HeadsArgs, source, destination, batch, length, heads, head_dim, merged_stride)
 

@@ -23,11 +23,11 @@
 #include "spectral.cuh"
 
 struct HopperProbeArgs {
-  TensorMap a;
-  TensorMap b;
-  void* out;
-  int x;
-  int y;
+  TensorMap a;   // the matrix that is loaded or stored; A of a product
+  TensorMap b;   // B of a product
+  void* out;     // where the dump goes
+  int x;         // the box's first column
+  int y;         // the box's first row
 };
 SPECTRAL_LAYOUT(HopperProbeArgs, a, b, out, x, y)
 

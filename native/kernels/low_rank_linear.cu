@@ -19,17 +19,21 @@
 #include "tile.cuh"
 
 struct LowRankLinearArgs {
-  const void* x;
+  const void* x;   // x, or dy, [rows, depth] BF16; 16-byte aligned for vectors
+  // W, BF16: [columns, depth] forward, [depth, columns] for the input gradient; 16-byte aligned for vectors
   const void* weight;
+  // low-rank activations, scaled and times the middle diagonal, [rows, rank] BF16; 16-byte aligned for vectors
   const void* z;
+  // outer factor, BF16: L [columns, rank] forward, R [rank, columns] for the input gradient; 16-byte aligned for
+  // vectors
   const void* factor;
-  const void* bias;
-  void* y;
-  int rows;
-  int columns;
-  int depth;
-  int rank;
-  int accumulate;
+  const void* bias;   // bias [columns] BF16; null: none; 16-byte aligned for vectors
+  void* y;            // y, or dx, [rows, columns] BF16; written; 16-byte aligned for vectors
+  int rows;           // rows of x and y (tokens)
+  int columns;        // columns of y
+  int depth;          // columns of x, the length of the frozen product's sums
+  int rank;           // columns of z, the length of the low-rank product's sums
+  int accumulate;     // 1: add to what y holds; 0: overwrite
 };
 SPECTRAL_LAYOUT(LowRankLinearArgs, x, weight, z, factor, bias, y, rows, columns, depth, rank, accumulate)
 

@@ -22,17 +22,22 @@
 #include "spectral.cuh"
 
 struct LowRankLinearHopperArgs {
-  TensorMap x;
+  TensorMap x;   // x, or dy, [rows, depth] BF16, in boxes of 128 rows x 64 columns
+  // W, BF16: [columns, depth] in boxes of 128 x 64 forward, [depth, columns] in boxes of 64 x 64 for the input
+  // gradient
   TensorMap weight;
+  // the low-rank activations, scaled and times the middle diagonal, [rows, rank] BF16, in boxes of 128 x 64
   TensorMap z;
+  // the outer factor, BF16: L [columns, rank] in boxes of 128 x 64 forward, R [rank, columns] in boxes of 64 x 64 for
+  // the input gradient
   TensorMap factor;
-  TensorMap y;
-  const void* bias;
-  int rows;
-  int columns;
-  int depth;
-  int rank;
-  int accumulate;
+  TensorMap y;        // y, or dx, [rows, columns] BF16, in boxes of 64 x 64; written
+  const void* bias;   // bias [columns] BF16; null: none
+  int rows;           // rows of x and y (tokens)
+  int columns;        // columns of y, a multiple of 8
+  int depth;          // columns of x, the length of the frozen product's sums, a multiple of 8
+  int rank;           // columns of z, the length of the low-rank product's sums, a multiple of 8
+  int accumulate;     // 1: add to what y holds; 0: overwrite
 };
 SPECTRAL_LAYOUT(LowRankLinearHopperArgs, x, weight, z, factor, y, bias, rows, columns, depth, rank, accumulate)
 

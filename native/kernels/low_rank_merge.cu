@@ -14,15 +14,16 @@
 #include "spectral.cuh"
 
 struct LowRankMergeArgs {
-  const void* weight;
-  const void* left;
-  const void* middle;
-  const void* right;
+  const void* weight;   // weight [rows, columns], type of the entry; 16-byte aligned for vectors
+  const void* left;     // left factor [rows, rank], type of the entry or F32
+  const void* middle;   // middle diagonal [rank] F32; null: ones
+  const void* right;    // right factor [rank, columns], the type of the left; 16-byte aligned for vectors
+  // result [rows, columns], the type of the weight; written; may be the weight; 16-byte aligned for vectors
   void* destination;
-  int rows;
-  int columns;
-  int rank;
-  float scale;
+  int rows;      // rows of the weight
+  int columns;   // columns of the weight
+  int rank;      // rank of the update
+  float scale;   // factor of the update
 };
 SPECTRAL_LAYOUT(LowRankMergeArgs, weight, left, middle, right, destination, rows, columns, rank, scale)
 

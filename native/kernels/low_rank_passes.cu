@@ -30,61 +30,63 @@
 #include "tile.cuh"
 
 struct LowRankProjectArgs {
-  const void* x;
-  const void* right;
-  const void* middle;
-  void* z;
-  void* scaled;
+  const void* x;        // x [rows, columns] BF16, rows x_stride apart; 16-byte aligned for vectors
+  const void* right;    // R [rank, columns] BF16, rows right_stride apart; 16-byte aligned for vectors
+  const void* middle;   // middle diagonal c [rank] F32; null: ones
+  void* z;              // z [rows, rank] BF16, rows result_stride apart; written; null: not wanted
+  void* scaled;         // copy scale c ∘ z [rows, rank] BF16, rows scaled_stride apart; written; null: not wanted
+  // partial sums [shares, rows, rank] F32; written instead of z and the copy when there is more than one share
   void* partial;
-  Dropout dropout;
-  int rows;
-  int columns;
-  int rank;
-  int x_stride;
-  int right_stride;
-  int result_stride;   // of z
-  int scaled_stride;
-  int shares;
-  float scale;
+  Dropout dropout;     // the mask over x; no state: x as it is
+  int rows;            // rows of x (tokens)
+  int columns;         // columns of x
+  int rank;            // rows of R
+  int x_stride;        // elements from one row of x to the next
+  int right_stride;    // elements from one row of R to the next
+  int result_stride;   // elements from one row of z to the next
+  int scaled_stride;   // elements from one row of the scaled copy to the next
+  int shares;          // parts that the columns are divided into; grid y counts them
+  float scale;         // factor of the scaled copy
 };
 SPECTRAL_LAYOUT(
     LowRankProjectArgs, x, right, middle, z, scaled, partial, dropout, rows, columns, rank, x_stride, right_stride,
     result_stride, scaled_stride, shares, scale)
 
 struct LowRankOutputGradientsArgs {
-  const void* dy;
-  const void* left;
-  const void* z;
-  const void* middle;
-  void* g;
-  void* scaled;
+  const void* dy;       // dy [rows, columns] BF16, rows dy_stride apart; 16-byte aligned for vectors
+  const void* left;     // L [columns, rank] BF16; 16-byte aligned for vectors
+  const void* z;        // z [rows, rank] BF16, rows skinny_stride apart; 16-byte aligned for vectors
+  const void* middle;   // middle diagonal c [rank] F32; null: ones
+  void* g;              // g [rows, rank] BF16, rows result_stride apart; written; null: not wanted
+  void* scaled;         // copy scale c ∘ g [rows, rank] BF16, rows scaled_stride apart; written; null: not wanted
+  // partial sums of g [shares, rows, rank] F32; written instead of g and the copy when there is more than one share
   void* partial;
-  void* left_partial;   // null: dL is not wanted
-  int rows;
-  int columns;
-  int rank;
-  int dy_stride;
-  int skinny_stride;   // of z
-  int result_stride;   // of g
-  int scaled_stride;   // of g'
-  int shares;
-  float scale;
+  void* left_partial;   // partial sums of dL [blocks of rows, columns, rank] F32; written; null: dL is not wanted
+  int rows;             // rows of dy (tokens)
+  int columns;          // columns of dy
+  int rank;             // columns of L
+  int dy_stride;        // elements from one row of dy to the next
+  int skinny_stride;    // elements from one row of z to the next
+  int result_stride;    // elements from one row of g to the next
+  int scaled_stride;    // elements from one row of the scaled copy to the next
+  int shares;           // parts that the columns are divided into; grid y counts them
+  float scale;          // factor of the scaled copy
 };
 SPECTRAL_LAYOUT(
     LowRankOutputGradientsArgs, dy, left, z, middle, g, scaled, partial, left_partial, rows, columns, rank, dy_stride,
     skinny_stride, result_stride, scaled_stride, shares, scale)
 
 struct LowRankInputGradientArgs {
-  const void* x;
-  const void* h;
-  void* partial;
-  Dropout dropout;   // its factor is left to the reduction
-  int rows;
-  int columns;
-  int rank;
-  int x_stride;
-  int skinny_stride;   // of h
-  int shares;
+  const void* x;       // x [rows, columns] BF16, rows x_stride apart; 16-byte aligned for vectors
+  const void* h;       // h [rows, rank] BF16, rows skinny_stride apart; 16-byte aligned for vectors
+  void* partial;       // partial sums of dR [shares, rank, columns] F32; written
+  Dropout dropout;     // the mask over x, whose factor is left to the reduction; no state: x as it is
+  int rows;            // rows of x (tokens)
+  int columns;         // columns of x
+  int rank;            // columns of h
+  int x_stride;        // elements from one row of x to the next
+  int skinny_stride;   // elements from one row of h to the next
+  int shares;          // parts that the rows are divided into; grid y counts them
 };
 SPECTRAL_LAYOUT(LowRankInputGradientArgs, x, h, partial, dropout, rows, columns, rank, x_stride, skinny_stride, shares)
 

@@ -20,65 +20,66 @@
 #include "spectral.cuh"
 
 struct LowRankReduceRowsArgs {
-  const void* partial;
-  const void* middle;
+  const void* partial;   // partial sums [shares, count] F32
+  const void* middle;    // middle diagonal c [columns] F32; null: ones
+  // sums [count / columns, columns], type of the entry, rows result_stride apart; written; null: not wanted
   void* result;
-  void* scaled;
-  long long count;
-  int columns;
-  int result_stride;
-  int scaled_stride;
-  int shares;
-  float scale;
+  void* scaled;        // copy scale c ∘ sums, type of the entry, rows scaled_stride apart; written; null: not wanted
+  long long count;     // elements of one share
+  int columns;         // columns of a row
+  int result_stride;   // elements from one row of the sums to the next
+  int scaled_stride;   // elements from one row of the scaled copy to the next
+  int shares;          // partial sums per element
+  float scale;         // factor of the scaled copy
 };
 SPECTRAL_LAYOUT(
     LowRankReduceRowsArgs, partial, middle, result, scaled, count, columns, result_stride, scaled_stride, shares, scale)
 
 struct LowRankReduceGradientArgs {
-  const void* partial;
-  const void* middle;
-  void* destination;
-  long long count;    // elements of the destination
-  long long stride;   // elements of one share
-  int columns;
-  int from;
-  int shares;
-  float scale;
-  int accumulate;
+  const void* partial;   // partial sums [shares, stride] F32
+  const void* middle;    // middle diagonal c [columns] F32; null: ones
+  void* destination;     // gradient [count] F32, rows of the last columns - from columns
+  long long count;       // elements of the gradient
+  long long stride;      // elements of one share
+  int columns;           // columns of a partial sum's row
+  int from;              // first column that the gradient has
+  int shares;            // partial sums per element
+  float scale;           // factor of the sums
+  int accumulate;        // 1: add to what the gradient holds; 0: overwrite
 };
 SPECTRAL_LAYOUT(
     LowRankReduceGradientArgs, partial, middle, destination, count, stride, columns, from, shares, scale, accumulate)
 
 struct LowRankScaleColumnsArgs {
-  const void* source;
-  const void* middle;
-  void* scaled;
-  int rows;
-  int columns;
-  int source_stride;
-  int scaled_stride;
-  float scale;
+  const void* source;   // source [rows, columns], type of the entry, rows source_stride apart
+  const void* middle;   // middle diagonal [columns] F32; null: ones
+  void* scaled;         // result [rows, columns], type of the entry, rows scaled_stride apart; written
+  int rows;             // rows of the source
+  int columns;          // columns of the source
+  int source_stride;    // elements from one row of the source to the next
+  int scaled_stride;    // elements from one row of the result to the next
+  float scale;          // factor of all columns
 };
 SPECTRAL_LAYOUT(LowRankScaleColumnsArgs, source, middle, scaled, rows, columns, source_stride, scaled_stride, scale)
 
 struct LowRankMiddlePartialArgs {
-  const void* g;
-  const void* z;
-  void* partial;   // [ceil(rows / 32), count]
-  int rows;
-  int g_stride;
-  int z_stride;
-  int count;
+  const void* g;   // g [rows, at least count], type of the entry, rows g_stride apart
+  const void* z;   // z [rows, at least count], type of the entry, rows z_stride apart
+  void* partial;   // partial sums [ceil(rows / 32), count] F32; written
+  int rows;        // rows of g and z
+  int g_stride;    // elements from one row of g to the next
+  int z_stride;    // elements from one row of z to the next
+  int count;       // columns that are summed, the first ones
 };
 SPECTRAL_LAYOUT(LowRankMiddlePartialArgs, g, z, partial, rows, g_stride, z_stride, count)
 
 struct LowRankMiddleGradientArgs {
-  const void* partial;
-  void* destination;
-  int chunks;
-  int count;
-  float scale;
-  int accumulate;
+  const void* partial;   // partial sums [chunks, count] F32
+  void* destination;     // gradient [count] F32
+  int chunks;            // partial sums per entry
+  int count;             // entries of the diagonal
+  float scale;           // factor of the sums
+  int accumulate;        // 1: add to what the gradient holds; 0: overwrite
 };
 SPECTRAL_LAYOUT(LowRankMiddleGradientArgs, partial, destination, chunks, count, scale, accumulate)
 

@@ -13,10 +13,13 @@
 #include "spectral.cuh"
 
 struct MatrixCopyArgs {
+  // x [rows, columns], type of the entry; transposed ones may be a batch, one after the other; 16-byte aligned for
+  // vectors
   const void* x;
-  float* y;
-  int rows, columns;
-  float scale;
+  float* y;      // y: the shape of x, or [columns, rows]; written; 16-byte aligned for vectors
+  int rows;      // rows of x
+  int columns;   // columns of x
+  float scale;   // factor of every element, a power of two
 };
 SPECTRAL_LAYOUT(MatrixCopyArgs, x, y, rows, columns, scale)
 

@@ -15,10 +15,10 @@
 #include "spectral.cuh"
 
 struct MatrixInverseArgs {
-  const float* x;
-  float* y;
-  double* work;
-  int n;
+  const float* x;   // matrices [batch, n, n]
+  float* y;         // their inverses [batch, n, n]; written; may be x
+  double* work;     // scratch memory [batch, n, n | 1]; null: the matrix is held in shared memory
+  int n;            // order of the matrices, at most 256
 };
 SPECTRAL_LAYOUT(MatrixInverseArgs, x, y, work, n)
 

@@ -15,19 +15,19 @@ template <class T>
 constexpr int kRun = 128 / int(sizeof(T));
 
 struct MatrixScanArgs {
-  const void* x;
-  double* partial_sum;
-  float* partial_max;
-  long long count;
-  int steps;
+  const void* x;         // x [count], type of the entry; 16-byte aligned for vectors
+  double* partial_sum;   // sum of squares of each thread, F64; written
+  float* partial_max;    // largest magnitude of each thread; written
+  long long count;       // elements of x
+  int steps;             // runs of 128 bytes that a thread reads
 };
 SPECTRAL_LAYOUT(MatrixScanArgs, x, partial_sum, partial_max, count, steps)
 
 struct MatrixScanFinishArgs {
-  const double* partial_sum;
-  const float* partial_max;
-  double* out;
-  int partials;
+  const double* partial_sum;   // sums of squares [partials]
+  const float* partial_max;    // largest magnitudes [partials]
+  double* out;                 // result, two F64: the sum of squares and the largest magnitude; written
+  int partials;                // number of threads of the first stage
 };
 SPECTRAL_LAYOUT(MatrixScanFinishArgs, partial_sum, partial_max, out, partials)
 

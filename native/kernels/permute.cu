@@ -15,17 +15,17 @@
 #include "spectral.cuh"
 
 struct PermuteArgs {
-  const float* x;
-  float* y;
-  int64_t count;
-  int64_t stride0;
-  int64_t stride1;
-  int64_t stride2;
-  int64_t stride3;
-  int dim1;
-  int dim2;
-  int dim3;
-  int accumulate;
+  const float* x;    // x [count]
+  float* y;          // y [count]; must not overlap x
+  int64_t count;     // elements of x
+  int64_t stride0;   // elements of x from one index of y's first dimension to the next
+  int64_t stride1;   // elements of x from one index of y's second dimension to the next
+  int64_t stride2;   // elements of x from one index of y's third dimension to the next
+  int64_t stride3;   // elements of x from one index of y's last dimension to the next
+  int dim1;          // length of y's second dimension
+  int dim2;          // length of y's third dimension
+  int dim3;          // length of y's last dimension
+  int accumulate;    // 1: add to what y holds; 0: overwrite
 };
 SPECTRAL_LAYOUT(PermuteArgs, x, y, count, stride0, stride1, stride2, stride3, dim1, dim2, dim3, accumulate)
 

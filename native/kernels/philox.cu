@@ -16,12 +16,12 @@
 #include "pieces.cuh"
 
 struct PhiloxArgs {
-  float* destination;
-  uint64_t seed;
-  uint64_t stream;
-  int64_t count;
-  float offset;
-  float factor;
+  float* destination;   // numbers [count]; written; 16-byte aligned for vectors
+  uint64_t seed;        // key of the Philox generator
+  uint64_t stream;      // upper half of the generator's counter; different streams are independent
+  int64_t count;        // numbers wanted
+  float offset;         // low end of the uniform numbers, or mean of the normal ones
+  float factor;         // width of the uniform numbers, or standard deviation of the normal ones
 };
 SPECTRAL_LAYOUT(PhiloxArgs, destination, seed, stream, count, offset, factor)
 

@@ -17,27 +17,27 @@
 #include "pieces.cuh"
 
 struct RandomCombinationArgs {
-  const float* base;
-  const float* alpha;
-  float* y;
-  uint64_t seed;
-  uint64_t first_stream;
-  int64_t count;
-  int n;
-  float bound;
+  const float* base;       // base [count]; null: zeros
+  const float* alpha;      // factors [n]
+  float* y;                // y [count]; written; may be the base
+  uint64_t seed;           // key of the Philox generator
+  uint64_t first_stream;   // stream of the first direction; the others follow it
+  int64_t count;           // elements of y
+  int n;                   // directions
+  float bound;             // elements of a direction are uniform between -bound and bound
 };
 SPECTRAL_LAYOUT(RandomCombinationArgs, base, alpha, y, seed, first_stream, count, n, bound)
 
 struct RandomCombinationBackwardArgs {
-  const float* dy;
-  double* partials;
-  uint64_t seed;
-  uint64_t first_stream;
-  int64_t count;
-  int64_t chunk;   // elements per warp, a multiple of 4
-  int n;
-  int chunks;
-  float bound;
+  const float* dy;         // dy [count]
+  double* partials;        // partial sums [n, chunks]; written
+  uint64_t seed;           // key of the Philox generator
+  uint64_t first_stream;   // stream of the first direction; the others follow it
+  int64_t count;           // elements of dy
+  int64_t chunk;           // elements that one partial covers, a multiple of 4
+  int n;                   // directions
+  int chunks;              // partials per direction
+  float bound;             // elements of a direction are uniform between -bound and bound
 };
 SPECTRAL_LAYOUT(RandomCombinationBackwardArgs, dy, partials, seed, first_stream, count, chunk, n, chunks, bound)
 

@@ -18,22 +18,22 @@
 #include "pieces.cuh"
 
 struct RearrangeForwardArgs {
-  const float* x;
-  const int* index;
-  const float* factors;
-  float* y;
-  int64_t count;
+  const float* x;         // x, which index picks from
+  const int* index;       // index into x of each element [count]; -1 gives 0
+  const float* factors;   // factor of each element [count]; null: ones
+  float* y;               // y [count]; written; must not overlap x
+  int64_t count;          // elements of y
 };
 SPECTRAL_LAYOUT(RearrangeForwardArgs, x, index, factors, y, count)
 
 struct RearrangeBackwardArgs {
-  const float* dy;
-  const int* offsets;
-  const int* entries;
-  const float* factors;
-  float* dx;
-  int sources;
-  int accumulate;
+  const float* dy;        // dy, the gradient of y
+  const int* offsets;     // where each source's entries begin [sources + 1]
+  const int* entries;     // elements that were taken of each source, in ascending order, I32
+  const float* factors;   // factor of each element of y; null: ones
+  float* dx;              // dx [sources]
+  int sources;            // elements of dx
+  int accumulate;         // 1: add to what dx holds; 0: overwrite
 };
 SPECTRAL_LAYOUT(RearrangeBackwardArgs, dy, offsets, entries, factors, dx, sources, accumulate)
 

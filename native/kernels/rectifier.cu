@@ -12,9 +12,10 @@
 #include "pieces.cuh"
 
 struct RectifierArgs {
-  const void* z;   // after the ReLU; null forward
-  void* x;         // z, or g
-  int64_t count;
+  const void* z;   // z after the ReLU [count], type of the entry; null in the forward pass; 16-byte aligned for vectors
+  // what is updated [count], type of the entry: z forward, its gradient backward; 16-byte aligned for vectors
+  void* x;
+  int64_t count;   // elements of z
 };
 SPECTRAL_LAYOUT(RectifierArgs, z, x, count)
 

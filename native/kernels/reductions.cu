@@ -12,18 +12,18 @@
 #include "pieces.cuh"
 
 struct ReductionsPartialArgs {
-  const float* x;
-  double* partials;
-  int64_t count;
-  int64_t chunk;   // elements per warp, a multiple of 4
+  const float* x;     // x [count]; 16-byte aligned for vectors
+  double* partials;   // partial sums, one F64 per chunk; written
+  int64_t count;      // elements of x
+  int64_t chunk;      // elements that one partial covers, a multiple of 4
 };
 SPECTRAL_LAYOUT(ReductionsPartialArgs, x, partials, count, chunk)
 
 struct ReductionsFinishArgs {
-  const double* partials;
-  float* result;
-  int count;
-  int root;   // 1: the square root
+  const double* partials;   // partial sums [count]
+  float* result;            // result, one F32; written
+  int count;                // partial sums
+  int root;                 // 1: the square root of the sum; 0: the sum
 };
 SPECTRAL_LAYOUT(ReductionsFinishArgs, partials, result, count, root)
 

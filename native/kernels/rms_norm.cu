@@ -1,57 +1,62 @@
 // Root mean square normalisation (Zhang, Sennrich: "Root Mean Square Layer Normalization", 2019).
 //
 // Formula        r = 1 / sqrt(mean(x^2) + epsilon);  y = x r w
-//                dx = r (w dy - x r^2 mean(w dy x)) + dResidual;  dw = sum over rows of dy x r
-// Shapes         x, y, dy, dx, dResidual [rows, columns]; w [columns]; r [rows]; partials [chunks, columns]
-// Layout         row-major; y, dx and dResidual may be columns of wider matrices (strides), the others are contiguous;
-//                any size. dx may be dResidual or dy.
-// Types          x, y, w, dy, dx, dResidual F32 or BF16; r, partials F32
+//                dx = r (w dy - x r^2 mean(w dy x)) + d_residual;  dw = sum over rows of dy x r
+// Shapes         x, y, dy, dx, d_residual [rows, columns]; w [columns]; r [rows]; partials [chunks, columns]
+// Layout         row-major; y, dx and d_residual may be columns of wider matrices (strides), the others are contiguous;
+//                any size. dx may be d_residual or dy.
+// Types          x, y, w, dy, dx, d_residual F32 or BF16; r, partials F32
 // Accumulation   F32, over a lane's elements, then over the warp
 // Grid/Block     forward, backward: `lanes` lanes per row (8, or 32 for long rows), 256 threads a block. Weight
 //                gradient: one thread per vector of columns (grid x) and chunk of rows (grid y); bias_gradient.cu adds
 //                up the partials.
-// Bytes          forward 2 size(T) rows columns; backward 3 (4 with dResidual); weight gradient 2
+// Bytes          forward 2 size(T) rows columns; backward 3 (4 with d_residual); weight gradient 2
 // Flops          forward 4 rows columns; backward 8; weight gradient 3
 // Deterministic  yes
 #include "pieces.cuh"
 
 struct RmsNormForwardArgs {
-  const void* x;
-  const void* weight;
+  const void* x;        // x [rows, columns], type of the entry; 16-byte aligned for vectors
+  const void* weight;   // w [columns], type of the entry; 16-byte aligned for vectors
+  // y [rows, columns], type of the entry, rows y_stride apart; written; 16-byte aligned for vectors
   void* y;
-  float* inverse_rms;
-  int rows;
-  int columns;
-  int y_stride;
-  int lanes;   // per row: 8 or 32
-  float epsilon;
+  float* inverse_rms;   // inverse root mean square of each row [rows]; written, kept for backward
+  int rows;             // rows of x
+  int columns;          // columns of x
+  int y_stride;         // elements from one row of y to the next
+  int lanes;            // lanes of a warp that share a row: 8 or 32
+  float epsilon;        // added to the mean square
 };
 SPECTRAL_LAYOUT(RmsNormForwardArgs, x, weight, y, inverse_rms, rows, columns, y_stride, lanes, epsilon)
 
 struct RmsNormBackwardArgs {
-  const void* x;
-  const void* weight;
-  const float* inverse_rms;
-  const void* dy;
-  const void* d_residual;   // may be null
+  const void* x;              // x [rows, columns], type of the entry; 16-byte aligned for vectors
+  const void* weight;         // w [columns], type of the entry; 16-byte aligned for vectors
+  const float* inverse_rms;   // inverse root mean square of each row [rows], from forward
+  const void* dy;             // dy [rows, columns], type of the entry; 16-byte aligned for vectors
+  // gradient that is added [rows, columns], type of the entry, rows residual_stride apart; null: none; 16-byte aligned
+  // for vectors
+  const void* d_residual;
+  // dx [rows, columns], type of the entry, rows dx_stride apart; written; may be d_residual or dy; 16-byte aligned for
+  // vectors
   void* dx;
-  int rows;
-  int columns;
-  int residual_stride;
-  int dx_stride;
-  int lanes;
+  int rows;              // rows of x
+  int columns;           // columns of x
+  int residual_stride;   // elements from one row of d_residual to the next
+  int dx_stride;         // elements from one row of dx to the next
+  int lanes;             // lanes of a warp that share a row: 8 or 32
 };
 SPECTRAL_LAYOUT(
     RmsNormBackwardArgs, x, weight, inverse_rms, dy, d_residual, dx, rows, columns, residual_stride, dx_stride, lanes)
 
 struct RmsNormWeightGradientArgs {
-  const void* x;
-  const float* inverse_rms;
-  const void* dy;
-  float* partials;
-  int rows;
-  int columns;
-  int chunk;   // rows per chunk
+  const void* x;              // x [rows, columns], type of the entry; 16-byte aligned for vectors
+  const float* inverse_rms;   // inverse root mean square r of each row [rows], from forward
+  const void* dy;             // dy [rows, columns], type of the entry; 16-byte aligned for vectors
+  float* partials;            // partial sums [ceil(rows / chunk), columns]; written; 16-byte aligned for vectors
+  int rows;                   // rows of x
+  int columns;                // columns of x
+  int chunk;                  // rows that one partial covers; grid y counts the chunks
 };
 SPECTRAL_LAYOUT(RmsNormWeightGradientArgs, x, inverse_rms, dy, partials, rows, columns, chunk)
 

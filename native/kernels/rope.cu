@@ -19,16 +19,19 @@
 #include "pieces.cuh"
 
 struct RopeArgs {
+  // what is read, type of the entry: x [batch length, heads 2 half] forward, dy [batch, heads, length, 2 half]
+  // backward; 16-byte aligned for vectors
   const void* source;
-  const float* cosine;
-  const float* sine;
-  const int* offsets;   // may be null
+  const float* cosine;   // cosines [positions, half]; 16-byte aligned for vectors
+  const float* sine;     // sines [positions, half]; 16-byte aligned for vectors
+  const int* offsets;    // position of each sequence's first row [batch]; null: all start at 0
+  // what is written, type of the entry: y forward, dx backward, in the other shape; 16-byte aligned for vectors
   void* destination;
-  int batch;
-  int length;
-  int heads;
-  int half;
-  int positions;
+  int batch;           // sequences
+  int length;          // positions of a sequence
+  int heads;           // heads
+  int half;            // half the elements per head
+  int positions;       // positions that the tables have; others give NaN
   int merged_stride;   // elements from one row of x, or dx, to the next
 };
 SPECTRAL_LAYOUT(

@@ -14,12 +14,16 @@
 #include "pieces.cuh"
 
 struct RowsArgs {
+  // what is read, type of the entry: [rows, columns] to gather, [count, columns] to scatter; 16-byte aligned for
+  // vectors
   const void* source;
-  const int* index;
+  const int* index;   // row of each of count rows [count]; distinct to scatter
+  // what is written, type of the entry: [count, columns] to gather, [rows, columns] to scatter; 16-byte aligned for
+  // vectors
   void* destination;
-  int rows;    // of x
-  int count;   // of y
-  int columns;
+  int rows;      // rows of the large matrix
+  int count;     // rows that are moved
+  int columns;   // elements of a row
 };
 SPECTRAL_LAYOUT(RowsArgs, source, index, destination, rows, count, columns)
 

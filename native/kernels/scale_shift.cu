@@ -15,25 +15,25 @@
 #include "pieces.cuh"
 
 struct ScaleShiftArgs {
-  const void* x;
-  const float* scale;
-  const void* shift;
-  void* y;
-  int rows;
-  int columns;
-  int chunk;        // rows per chunk
-  int accumulate;   // add to what y holds
+  const void* x;        // x [rows, columns], type of the entry; 16-byte aligned for vectors
+  const float* scale;   // scales [columns]; 16-byte aligned for vectors
+  const void* shift;    // shifts [columns], type of the entry; null: none; 16-byte aligned for vectors
+  void* y;              // y [rows, columns], type of the entry; may be x; 16-byte aligned for vectors
+  int rows;             // rows of x
+  int columns;          // columns of x
+  int chunk;            // rows that one thread covers; grid y counts the chunks
+  int accumulate;       // 1: add to what y holds; 0: overwrite
 };
 SPECTRAL_LAYOUT(ScaleShiftArgs, x, scale, shift, y, rows, columns, chunk, accumulate)
 
 struct ScaleGradientArgs {
-  const void* dy;
-  const void* x;
-  float* sums;
-  int rows;
-  int columns;
-  int chunk;
-  int accumulate;   // add to what sums holds
+  const void* dy;   // dy [rows, columns], type of the entry; 16-byte aligned for vectors
+  const void* x;    // x [rows, columns], type of the entry; 16-byte aligned for vectors
+  float* sums;      // sums [ceil(rows / chunk), columns]; 16-byte aligned for vectors
+  int rows;         // rows of x
+  int columns;      // columns of x
+  int chunk;        // rows that one sum covers; grid y counts the chunks
+  int accumulate;   // 1: add to what the sums hold; 0: overwrite
 };
 SPECTRAL_LAYOUT(ScaleGradientArgs, dy, x, sums, rows, columns, chunk, accumulate)
 

@@ -19,21 +19,34 @@
 #include "tile.cuh"
 
 struct SketchPassArgs {
+  // addresses of the matrices [batch]; each [rows, columns] BF16; 16-byte aligned for vectors
   const bf16* const* matrices;
+  // vectors split into three BF16 parts [batch, 3, vectors, summed dimension]; 16-byte aligned for vectors
   const bf16* parts;
-  float* y;             // or partial
-  long long y_stride;   // elements from one matrix to the next, and from one share to the next
-  long long share_stride;
-  int rows, columns, vectors, shares;
+  // result, or with more than one share the partial sums, [shares, batch, vectors, other dimension]; written
+  float* y;
+  long long y_stride;       // elements of y from one matrix to the next
+  long long share_stride;   // elements of y from one share to the next
+  int rows;                 // rows of a matrix
+  int columns;              // columns of a matrix
+  int vectors;              // vectors per matrix
+  // parts that the summed dimension is divided into; grid y counts them times the groups of vectors
+  int shares;
 };
 SPECTRAL_LAYOUT(SketchPassArgs, matrices, parts, y, y_stride, share_stride, rows, columns, vectors, shares)
 
 struct SketchReduceArgs {
-  const float* partial;
-  float* y;
-  int* status;   // may be null
-  long long partial_stride, share_stride, y_stride;
-  int count, shares, status_stride;
+  const float* partial;   // partial sums
+  float* y;               // sums [batch][count]; written
+  // largest magnitude of each matrix, as the bits of an F32, status_stride apart; raised, never lowered; null: not
+  // wanted
+  int* status;
+  long long partial_stride;   // elements of the partial sums from one matrix to the next
+  long long share_stride;     // elements of the partial sums from one share to the next
+  long long y_stride;         // elements of y from one matrix to the next
+  int count;                  // elements of one result
+  int shares;                 // partial sums per element
+  int status_stride;          // words (4 bytes) from one matrix's status to the next
 };
 SPECTRAL_LAYOUT(
     SketchReduceArgs, partial, y, status, partial_stride, share_stride, y_stride, count, shares, status_stride)

@@ -17,16 +17,24 @@
 #include "tile.cuh"
 
 struct SketchProductArgs {
-  const float* a;
-  const float* b;
-  float* c;
-  const float* d;
-  bf16* parts;
-  long long a_stride, b_stride, c_stride, d_stride,
-      share_stride;          // elements from matrix to matrix, and from share to share of c
-  int a_row, b_row, c_row;   // elements from row to row, as stored; d has c's
-  int m, n, k, shares;
-  float alpha;
+  const float* a;           // A, op(A) [m, k], rows as stored a_row apart; 16-byte aligned for vectors
+  const float* b;           // B, op(B) [k, n], rows as stored b_row apart; 16-byte aligned for vectors
+  float* c;                 // C [m, n], rows c_row apart; written; with more than one share the partial sums
+  const float* d;           // D, the layout of C; null: none
+  bf16* parts;              // C split into three BF16 parts [batch, 3, m, n]; written; null: not wanted
+  long long a_stride;       // elements from one A to the next
+  long long b_stride;       // elements from one B to the next
+  long long c_stride;       // elements from one C to the next
+  long long d_stride;       // elements from one D to the next
+  long long share_stride;   // elements from one share of C to the next
+  int a_row;                // elements from one stored row of A to the next
+  int b_row;                // elements from one stored row of B to the next
+  int c_row;                // elements from one row of C, and of D, to the next
+  int m;                    // rows of C
+  int n;                    // columns of C
+  int k;                    // length of the sums
+  int shares;               // parts that the sums are divided into; grid y counts them times the tiles of rows
+  float alpha;              // factor of the product
 };
 SPECTRAL_LAYOUT(
     SketchProductArgs, a, b, c, d, parts, a_stride, b_stride, c_stride, d_stride, share_stride, a_row, b_row, c_row, m,

@@ -23,13 +23,14 @@ constexpr double kOrthogonal =
 constexpr double kNegligible = 0x1p-25;   // of the norm of A: half of the rounding that A's entries already carry
 
 struct JacobiSvdArgs {
-  const float* a;
-  double* rotations;
-  float* left;
-  float* values;
-  float* right;
-  int* status;
-  int n, report_stride;
+  const float* a;      // matrices [batch, n, n]
+  double* rotations;   // scratch memory [batch, n, n]
+  float* left;         // left vectors [batch, n, n], one per column; written
+  float* values;       // singular values [n] per matrix, descending, report_stride apart; written
+  float* right;        // right vectors [batch, n, n], one per row; written
+  int* status;         // sweeps used, one I32 per matrix, report_stride apart; -1: 30 were not enough; written
+  int n;               // order of the matrices, at most 144
+  int report_stride;   // words (4 bytes) from one matrix's values, and status, to the next's
 };
 SPECTRAL_LAYOUT(JacobiSvdArgs, a, rotations, left, values, right, status, n, report_stride)
 

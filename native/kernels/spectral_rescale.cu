@@ -14,21 +14,21 @@
 #include "spectral.cuh"
 
 struct SpectralMiddleArgs {
-  const void* sigma;
-  const void* delta;
-  void* middle;
-  int directions;
-  int extra;
-  float scale;
+  const void* sigma;   // singular values sigma [directions] F32
+  const void* delta;   // their relative changes delta [directions] F32
+  void* middle;        // middle diagonal [directions + extra] F32; written
+  int directions;      // frozen triplets
+  int extra;           // entries after them
+  float scale;         // value of the entries after the triplets
 };
 SPECTRAL_LAYOUT(SpectralMiddleArgs, sigma, delta, middle, directions, extra, scale)
 
 struct SpectralDeltaGradientArgs {
-  const void* sigma;
-  const void* middle_gradient;
-  void* delta_gradient;
-  int directions;
-  int accumulate;
+  const void* sigma;             // singular values sigma [directions] F32
+  const void* middle_gradient;   // gradient of the middle diagonal [at least directions] F32
+  void* delta_gradient;          // gradient of delta [directions] F32
+  int directions;                // frozen triplets
+  int accumulate;                // 1: add to what the gradient holds; 0: overwrite
 };
 SPECTRAL_LAYOUT(SpectralDeltaGradientArgs, sigma, middle_gradient, delta_gradient, directions, accumulate)
 

@@ -18,10 +18,10 @@
 #include "step_state.cuh"
 
 struct StepStateArgs {
-  StepState* state;
-  const float* norm;     // may be null: no clipping, no check
-  const float* losses;   // may be null: no check
-  int64_t count;
+  StepState* state;      // one step state (device/step_state.cuh); updated; 8-byte aligned
+  const float* norm;     // gradients' global norm, one F32; null: neither clipped nor checked
+  const float* losses;   // losses [count]; null: not checked
+  int64_t count;         // losses that must be finite for the step to count
 };
 SPECTRAL_LAYOUT(StepStateArgs, state, norm, losses, count)
 

@@ -17,40 +17,44 @@
 #include "spectral.cuh"
 
 struct SvdWidenArgs {
-  const float* x;
-  double* y;
-  int count;
+  const float* x;   // x [count]
+  double* y;        // y [count]; written
+  int count;        // elements of x
 };
 SPECTRAL_LAYOUT(SvdWidenArgs, x, y, count)
 
 struct SvdNarrowArgs {
-  const double* x;
-  float* y;
-  int count;
+  const double* x;   // x [count]
+  float* y;          // y [count]; written
+  int count;         // elements of x
 };
 SPECTRAL_LAYOUT(SvdNarrowArgs, x, y, count)
 
 struct SvdTruncateArgs {
-  const float* values;
-  float* s;
-  float* probes;
-  int rank, columns, stride;   // elements of values and of s from one matrix to the next
-  float tolerance;
+  const float* values;   // singular values, descending, [at least rank] per matrix, stride apart
+  float* s;              // values kept [rank] per matrix, stride apart; written
+  float* probes;         // probes [batch, rank, columns]; each row is multiplied by its value
+  int rank;              // values kept per matrix
+  int columns;           // columns of the probes
+  int stride;            // elements from the values of one matrix to those of the next
+  float tolerance;       // values at or below this part of the first become 0
 };
 SPECTRAL_LAYOUT(SvdTruncateArgs, values, s, probes, rank, columns, stride, tolerance)
 
 struct SvdNormsArgs {
-  const float* x;
-  float* norm;
-  long long x_stride;
-  int length, norm_stride;
+  const float* x;       // rows [batch][rows, length], matrices x_stride apart
+  float* norm;          // norms [rows] per matrix, norm_stride apart; written
+  long long x_stride;   // elements from the rows of one matrix to those of the next
+  int length;           // elements of a row
+  int norm_stride;      // elements from the norms of one matrix to those of the next
 };
 SPECTRAL_LAYOUT(SvdNormsArgs, x, norm, x_stride, length, norm_stride)
 
 struct SvdSignsArgs {
-  float* left;
-  float* right;
-  int left_length, right_length;
+  float* left;        // left vectors [pairs, left_length]; updated
+  float* right;       // right vectors [pairs, right_length]; updated; their largest entries become positive
+  int left_length;    // elements of a left vector
+  int right_length;   // elements of a right vector
 };
 SPECTRAL_LAYOUT(SvdSignsArgs, left, right, left_length, right_length)
 

@@ -14,29 +14,36 @@
 #include "pieces.cuh"
 
 struct SwiGluForwardArgs {
-  const void* gate;
+  const void* gate;   // gate [rows, columns], type of the entry, rows gate_stride apart; 16-byte aligned for vectors
+  // up projection [rows, columns], type of the entry, rows up_stride apart; 16-byte aligned for vectors
   const void* up;
+  // y [rows, columns], type of the entry, rows y_stride apart; written; may be an input; 16-byte aligned for vectors
   void* y;
-  int64_t columns;
-  unsigned blocks;   // per row
-  int gate_stride;
-  int up_stride;
-  int y_stride;
+  int64_t columns;   // elements of a row
+  unsigned blocks;   // thread blocks per row
+  int gate_stride;   // elements from one row of the gate to the next
+  int up_stride;     // elements from one row of the up projection to the next
+  int y_stride;      // elements from one row of y to the next
 };
 SPECTRAL_LAYOUT(SwiGluForwardArgs, gate, up, y, columns, blocks, gate_stride, up_stride, y_stride)
 
 struct SwiGluBackwardArgs {
-  const void* gate;
+  const void* gate;   // gate [rows, columns], type of the entry, rows gate_stride apart; 16-byte aligned for vectors
+  // up projection [rows, columns], type of the entry, rows up_stride apart; 16-byte aligned for vectors
   const void* up;
-  const void* dy;
+  const void* dy;   // dy [rows, columns], type of the entry, contiguous; 16-byte aligned for vectors
+  // gradient of the gate, type of the entry, rows d_gate_stride apart; written; may be an input; 16-byte aligned for
+  // vectors
   void* d_gate;
+  // gradient of the up projection, type of the entry, rows d_up_stride apart; written; may be an input; 16-byte
+  // aligned for vectors
   void* d_up;
-  int64_t columns;
-  unsigned blocks;   // per row
-  int gate_stride;
-  int up_stride;
-  int d_gate_stride;
-  int d_up_stride;
+  int64_t columns;     // elements of a row
+  unsigned blocks;     // thread blocks per row
+  int gate_stride;     // elements from one row of the gate to the next
+  int up_stride;       // elements from one row of the up projection to the next
+  int d_gate_stride;   // elements from one row of the gate's gradient to the next
+  int d_up_stride;     // elements from one row of the up projection's gradient to the next
 };
 SPECTRAL_LAYOUT(
     SwiGluBackwardArgs, gate, up, dy, d_gate, d_up, columns, blocks, gate_stride, up_stride, d_gate_stride, d_up_stride)

@@ -23,26 +23,26 @@
 #include "pieces.cuh"
 
 struct TopKSelectArgs {
-  const float* logits;
-  int* index;
-  float* weight;
-  int pieces;
-  int n;
-  int k;
+  const float* logits;   // logits [pieces, n]
+  int* index;            // chosen vectors [pieces, k], the largest logit first; written
+  float* weight;         // their weights [pieces, k]; written
+  int pieces;            // rows of the logits
+  int n;                 // vectors of the bank
+  int k;                 // vectors chosen per piece, at most 8
 };
 SPECTRAL_LAYOUT(TopKSelectArgs, logits, index, weight, pieces, n, k)
 
 struct TopKMixtureArgs {
-  const float* bank;
-  const int* index;
-  const float* weight;
-  const float* dy;   // null forward
-  float* result;     // y, dlogits or dbank
-  int pieces;
-  int n;
-  int length;
-  int k;
-  int accumulate;
+  const float* bank;     // bank of vectors [n, length]
+  const int* index;      // chosen vectors [pieces, k]
+  const float* weight;   // their weights [pieces, k]
+  const float* dy;       // dy [pieces, length]; null in the forward pass
+  float* result;         // result: y [pieces, length], the logits' gradient [pieces, n] or the bank's [n, length]
+  int pieces;            // mixtures
+  int n;                 // vectors of the bank
+  int length;            // elements of a vector
+  int k;                 // vectors chosen per piece, at most 8
+  int accumulate;        // 1: add to what a gradient holds; 0: overwrite
 };
 SPECTRAL_LAYOUT(TopKMixtureArgs, bank, index, weight, dy, result, pieces, n, length, k, accumulate)
 
