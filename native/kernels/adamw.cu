@@ -7,8 +7,8 @@
 // Shapes         parameter, gradient, m, v [count]; state one StepState; rate a number, the parameters' own factor of
 //                the learning rate (Hayou, Ghosh, Yu: "LoRA+", 2024)
 // Layout         contiguous, distinct arrays
-// Types          F32; what the state derives is F32, rounded once from F64; so is the decay, which at rate 1 is the
-//                state's
+// Types          F32; step_size, correction and decay are computed in F64 and rounded once, by the state or, where the
+//                rate is not 1, here
 // Accumulation   F32
 // Grid/Block     one thread per 16-byte vector, 256 a block
 // Bytes          28 count
@@ -33,7 +33,7 @@ SPECTRAL_KERNEL_PLAIN(adamw_f32, AdamWArgs, kFlatThreads) {
   const StepState& state = *args.state;
   if (state.skip)
     return;
-  // 1 minus a number of about 1e-6: its product with the rate has to be formed before it is rounded.
+  // 1 minus a number of about 1e-6: formed in F64 and rounded once.
   const float decay = args.rate == 1 ? state.decay : float(1 - args.rate * state.learning_rate * state.weight_decay);
   const float step_size = args.rate * state.step_size;
   by_piece<float>(args.count, is_aligned16(args.parameter, args.gradient, args.m, args.v), [&](auto width, int64_t at) {

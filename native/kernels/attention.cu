@@ -12,8 +12,8 @@
 // Types          q, keys, values, output F32 or BF16; lengths, offsets I32
 // Accumulation   F32, online softmax over chunks of 128 keys
 // Grid/Block     decode: one block of 128 threads per query head (grid x) and sequence (grid y): a thread scores one
-//                key of the chunk, then adds up one to four of the output's dimensions. append: one warp per row of the
-//                source, 8 a block.
+//                key of the chunk, then adds up one to four of the output's dimensions. Static shared memory: the
+//                query, the chunk's weights. append: one warp per row of the source, 8 a block.
 // Bytes          decode 2 size(T) batch heads n head_dim (groups share keys in L2); append 2 size(T) elements of the
 //                source
 // Flops          decode 4 batch heads n head_dim; append 0
@@ -53,8 +53,8 @@ struct AttentionAppendArgs {
 SPECTRAL_LAYOUT(AttentionAppendArgs, source, offsets, cache, batch, kv_heads, length, positions, head_dim)
 
 namespace {
-constexpr int kChunk = 128;
-constexpr int kDimensions = 4;   // keys per round = threads; output dimensions per thread
+constexpr int kChunk = 128;      // threads, and keys that they score in a round
+constexpr int kDimensions = 4;   // of the output, at most, per thread
 
 template <class T>
 __device__ __forceinline__ void attention_decode(const AttentionDecodeArgs& args) {
@@ -95,8 +95,7 @@ __device__ __forceinline__ void attention_decode(const AttentionDecodeArgs& args
         for (int i = 0; i < kWidth; ++i)
           score += products[i];
       });
-    const float top =
-        fmaxf(most, block_max(score));   // its barriers also part this round's weights from the last one's
+    const float top = fmaxf(most, block_max(score));   // after its barriers nobody reads the last round's weights
     weights[t] = t < count ? exp_f32(score - top) : 0.0f;
     __syncthreads();
     const float fade = exp_f32(most - top);

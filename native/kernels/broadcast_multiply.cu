@@ -1,5 +1,5 @@
-// A matrix times a vector along its rows or columns, one number, or a matrix, element by element: how adapters' scales
-// meet their factors.
+// A matrix times a vector along its rows or columns, a number, or a matrix, element by element: applies the scales of
+// adapters to their factors.
 //
 // Formula        z[i,j] = scale * x[i,j] * v[i row_stride + j column_stride] (+ z[i,j])
 //                strides (1, 0): one v per row; (0, 1): one per column; (0, 0): one in all; (columns, 1): one per

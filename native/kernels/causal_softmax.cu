@@ -55,8 +55,9 @@ __device__ __forceinline__ void causal_softmax_forward(const CausalSoftmaxForwar
   T* scores = static_cast<T*>(args.scores) + row * args.length;
   by_width<T>(args.length, is_aligned16(args.scores), [&](auto width) {
     constexpr int kWidth = decltype(width)::value;
-    const int start = first / (kLanes * kWidth) *
-                      (kLanes * kWidth);   // a lane writes only what no other has read: shuffles order no memory
+    // Lanes write below with this same stride from 0 on, so from a multiple of it each lane overwrites only scores that
+    // it has read itself. Shuffles would not order other lanes' reads before its writes.
+    const int start = first / (kLanes * kWidth) * (kLanes * kWidth);
     MaxSum part{-INFINITY, 0.0f};
     for (int c = start + lane * kWidth; c <= query; c += kLanes * kWidth) {
       float v[kWidth];

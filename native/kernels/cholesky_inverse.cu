@@ -1,15 +1,16 @@
 // Cholesky factors and their inverses, batched, for CholeskyQR: Q = Y T^-1 with Y^T Y = T^T T.
 //
 // Formula        D = diag(G)^-1/2, D G D + shift I = L L^T, inverse = L^-1 D (lower triangular): rows of inverse * Y^T
-//                are orthonormal. Columns are scaled first because that alone often takes orders off the condition
-//                number. status = j + 1 when pivot j is not above max(n 2^-53, least_pivot) (inverse = 0 then), else
+//                are orthonormal. Columns are scaled first, which alone often lowers the condition number by orders
+//                of magnitude.
+//                status = j + 1 when pivot j is not above max(n 2^-53, least_pivot) (inverse = 0 then), else
 //                unchanged
 // Shapes         gram [batch, n, n]; inverse [batch, n, n]; status [batch], status_stride apart
 // Types          gram f64, arithmetic f64, inverse f32
 // Accumulation   f64
 // Grid/Block     cholesky_inverse: one block of 512 threads per matrix, (n (n|1) + n) 8 bytes of dynamic shared memory,
-//                n <= 144. cholesky_scale and cholesky_finish bracket a library's potrf and trtri of one matrix: one
-//                thread per row
+//                n <= 144. cholesky_scale and cholesky_finish come before and after a library's potrf and trtri of
+//                one matrix: one thread per row
 // Bytes          8 n^2 read, 4 n^2 written
 // Flops          2 n^3 / 3
 // Deterministic  yes
@@ -48,11 +49,10 @@ SPECTRAL_LAYOUT(CholeskyFinishArgs, gram, factor_inverse, inverse, info, status,
 
 __device__ __forceinline__ double unit_scale(double diagonal) { return diagonal > 0 ? 1.0 / sqrt(diagonal) : 0.0; }
 
-// Elimination of [D G D + shift I | I] without square roots: after step j the rows below hold L L_jj^-1 in column j,
-// and the right half is multiplied by the roots' reciprocals at the end. The lower triangle holds the left half, the
-// strict upper triangle the right half transposed (entry (i, t) of it at row t, column i), so that both halves of the
-// pivot's row and column are one column of the array, which step j reads and nothing writes any more: one barrier per
-// pivot, which is what the time is.
+// Eliminates in [D G D + shift I | I] without square roots; the right half is divided by the roots of the pivots at the
+// end. One array holds both halves: the left one in its lower triangle, the right one transposed in its strict upper
+// triangle (entry (i, t) at row t, column i). Step j then reads only column j, which no later step writes, so one
+// barrier per pivot is enough. The barriers are what takes the time.
 SPECTRAL_KERNEL(cholesky_inverse, CholeskyInverseArgs, 512) {
   DYNAMIC_SHARED(memory);
   const int n = args.n;

@@ -1,6 +1,6 @@
-// Copy of a matrix into a rectangle of a larger one, from F32 with a cast: packs the factors of an adapter side by
-// side, appends them to W, or moves W and activations between rows of their own and wider ones;
-// and of a rectangle scaled and added to another, which hands the gradient of the packed matrix back to its parts.
+// copy: a matrix into a rectangle of a larger one, from F32 with a cast. Packs the factors of an adapter side by side,
+// appends them to W, and moves W and activations into and out of wider matrices.
+// add: a rectangle, scaled, to another one. Passes the gradient of a packed matrix on to its parts.
 //
 // Formula        copy  destination[i][j] = source[i][j]
 //                add   destination[i'][j'] = scale * source[i][j] + (accumulate ? destination[i'][j'] : 0), one fma

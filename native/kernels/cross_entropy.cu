@@ -8,7 +8,7 @@
 // Types          logits, losses, scale F32; dLogits F32 or BF16, may be null; targets I32
 // Accumulation   F32: running maximum and sum per thread, joined over the block
 // Grid/Block     one block per row: one warp for short rows, up to 16 warps for long ones; any multiple of 32 threads
-//                up to 512
+//                up to 512. Static shared memory 256 bytes
 // Bytes          8 rows vocabulary (read twice; the second time from L2 while rows in flight fit) + size(T) rows
 //                vocabulary
 // Flops          8 rows vocabulary, two of them exponentials

@@ -1,5 +1,4 @@
-// Dropout over an array, for where no kernel that reads it anyway can apply it on the way
-// (device/dropout.cuh has the mask).
+// Dropout over an array, where no kernel that reads the array anyway can apply it (device/dropout.cuh has the mask).
 //
 // Formula        y[i] = keep(i) factor x[i]  (+ y[i] when accumulate)
 // Shapes         x, y [count]; i counts in the array the mask belongs to

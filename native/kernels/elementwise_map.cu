@@ -18,9 +18,9 @@
 // Bytes          forward 8 count, backward 12 count; 4 count more where it accumulates
 // Flops          count, to about 20 count for exp; cos and sin about 20 count, some hundreds where |x| is beyond 1e5
 // Deterministic  yes
-// NaN            forward passes it on; backward gives f'(NaN) dy, 0 for max, sqrt and sign. A reciprocal of 0 is
-//                infinite, and so is the derivative of a root at 0 with floor 0 only in its limit: 0 is not above the
-//                floor, so there it is 0
+// NaN            forward passes it on; backward gives f'(NaN) dy, 0 for max, sqrt and sign. The reciprocal of 0 is
+//                infinite. With floor 0 the root's derivative at 0 is 0, for 0 is not above the floor, although its
+//                limit is infinite
 #include "pieces.cuh"
 
 struct ElementwiseMapArgs {

@@ -1,4 +1,4 @@
-// Heads moved outside the sequence, for the batched products of attention, and back.
+// Moves the heads in front of the sequence, for the batched products of attention, and back.
 //
 // Formula        split  y[b,h,s,:] = x[b,s,h,:];  merge  x[b,s,h,:] = y[b,h,s,:]
 // Shapes         x [batch length, heads head_dim]; y [batch, heads, length, head_dim]

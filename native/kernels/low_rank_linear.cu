@@ -39,8 +39,8 @@ SPECTRAL_LAYOUT(LowRankLinearArgs, x, weight, z, factor, bias, y, rows, columns,
 
 namespace {
 // Four warps, 2 x 2, of 64 x 64: half the shared-memory reads per product of eight warps of 64 x 32. Three stages 32
-// deep are 48 KB, so that two blocks fit the 100 KB of an Ada or GA10x SM (deeper ones leave one block there, and
-// nothing to run while it waits).
+// deep are 48 KB, so that two blocks fit into the 100 KB of an Ada or GA10x SM. Deeper stages leave room for one block,
+// and then nothing runs there while it waits.
 constexpr int kTileRows = 128;
 constexpr int kTileColumns = 128;
 constexpr int kTileDepth = 32;
@@ -59,9 +59,9 @@ __device__ __forceinline__ int staged(int row, int column) {
   return row * kTileColumns + ((column / 4 ^ (row & 7)) * 4) + column % 4;
 }
 
-// This thread's part of the copies of one operand's tiles, [positions][depth] or kDepthRows: [depth][positions]: every
-// tile of a source lies a fixed way from the one before it, so that most of the addresses stay the same around the
-// loop.
+// This thread's part of the copies of one operand's tiles, which are [positions][depth], or [depth][positions] with
+// kDepthRows. Each tile of a source lies a fixed distance from the one before it, so most of the address arithmetic is
+// done once, outside the loop.
 template <int kRows, int kColumns, bool kDepthRows>
 struct Copies {
   static constexpr int kUnits = kColumns / 8;
@@ -76,7 +76,7 @@ struct Copies {
                        : tile_source<bf16>(data, positions, depth, depth)),
         row(kDepthRows ? 0 : position),
         column(kDepthRows ? position : 0) {}
-  // The tile at (row, column), and on to the next.
+  // Copies the tile at (row, column) and moves on to the next.
   __device__ __forceinline__ void next(unsigned char* tile) {
     if (source.vectors) {
       const int unit = threadIdx.x % kUnits;
@@ -84,7 +84,7 @@ struct Copies {
       const int at_row = row + r;
       const int at_column = column + 8 * unit;
       const bf16* from = source.data + at_row * source.stride + at_column;
-      unsigned char* to = tile + tile_offset<kColumns * 2>(r, unit);   // kApart rows on the swizzle is the same
+      unsigned char* to = tile + tile_offset<kColumns * 2>(r, unit);   // the swizzle is the same kApart rows on
       static_assert(kApart % 8 == 0, "rows of a thread agree modulo 8");
 #pragma unroll
       for (int i = 0; i < kEach; ++i) {

@@ -83,7 +83,8 @@ struct Tiles {
   }
 };
 
-// Fills stages: 16 KB of x (z) for this block, 32 KB of W (L), half of it from each block of a pair.
+// Fills stages: 16 KB of x (or z) for this block and 32 KB of W (or L), of which each block of a pair loads half for
+// both.
 template <bool kDepthRows, int kCluster>
 __device__ __forceinline__ void produce(
     const LowRankLinearHopperArgs& args, unsigned char* shared, uint64_t* full, uint64_t* empty, int rank) {
@@ -120,8 +121,8 @@ __device__ __forceinline__ void produce(
   }
 }
 
-// d = the 64 x 256 half `half` of a tile. A stage goes back to the producers of all blocks that write it, by one thread
-// for each.
+// d = the 64 x 256 half `half` of a tile. A stage that has been read is handed back to the producers of all blocks that
+// write it; one thread arrives at each.
 template <bool kDepthRows, int kCluster>
 __device__ __forceinline__ void multiply(
     float (&d)[128], const LowRankLinearHopperArgs& args, const unsigned char* shared, uint64_t* full, uint64_t* empty,
@@ -154,7 +155,7 @@ __device__ __forceinline__ void multiply(
       for (int k = 0; k < kTileDepth / 16; ++k)
         wgmma_m64n256k16<kDepthRows>(d, a + kANext * k, b + kBNext * k, k > 0 || step > 0);
       wgmma_commit();
-    } else {   // a low rank is not worth the time of 64 depths
+    } else {   // a low rank does not pay for 64 depths
 #pragma unroll 1
       for (int k = 0; 16 * k < left; ++k)
         wgmma_m64n256k16<kDepthRows>(d, a + kANext * k, b + kBNext * k, 1);

@@ -17,7 +17,7 @@
 //                output gradients x: 128 kChunks rows of dy, y: shares of N, z: groups of kRanks ranks; 256 threads
 //                input gradient   x: 128 columns of x, y: shares of M, z: groups of kRanks ranks; 256 threads
 //                kRanks is 32, 64 or 128 (output gradients: 32 or 64): one read of the wide operand per kRanks
-//                ranks
+//                ranks. Dynamic shared memory: kProjectShared, kOutputShared, kInputShared below
 // Bytes          project 2 (M K + M r) + 8 M r shares, and 2 r K M / 128 of L2 for R: at kRanks 128 as much as for x;
 //                output gradients 2 (M N + N r + 2 M r) + 8 r (N M / (128 kChunks) + M shares): the partial sums of dL
 //                weigh as much as dy from r = 64 on, where a separate pass for dL would cost no more;
@@ -97,7 +97,7 @@ constexpr int kSide = 128;
 constexpr int kDepth = 64;
 static_assert(kSide == 16 * kWarps, "each warp has 16 rows (or columns) of a tile of the wide operand");
 
-// The range [first, last) of `tiles` that share `index` of `shares` has.
+// The tiles [first, last) of share number `index`.
 struct Share {
   int first, last;
 };
@@ -131,8 +131,8 @@ __device__ __forceinline__ void each_sum(
     }
 }
 
-// Rows of z or g: as one share's partial result, or, when there is a single share, as the result itself and its scaled
-// twin.
+// Stores rows of z or g: as one share's partial result or, when there is a single share, as the result itself and its
+// scaled copy.
 template <int kTilesN, class Args>
 __device__ __forceinline__ void store_rows(
     const float (&d)[1][kTilesN][4], int row0, int column0, const Args& args, void* result, float factor) {
@@ -150,7 +150,8 @@ __device__ __forceinline__ void store_rows(
   });
 }
 
-// Clears what dropout drops in the units of a tile that this thread has copied itself (load_tile deals them out alike).
+// Clears what dropout drops in a tile. Each thread visits the 16-byte units that it has copied itself: the loop deals
+// them out as load_tile does.
 template <int kRows, int kColumns>
 __device__ __forceinline__ void drop(
     unsigned char* tile, const DropoutMask& mask, int rows, int columns, int row0, int column0) {

@@ -1,4 +1,4 @@
-// Second stages of the skinny passes, and the column scaling that stands between two plain matrix products.
+// Second stages of the skinny passes, and the column scaling between two plain matrix products.
 //
 // Formula        reduce rows:      result[t,i] = sum_s partial[s,t,i];
 //                  scaled[t,i] = scale c[i] result[t,i] before rounding

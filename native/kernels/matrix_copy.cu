@@ -1,4 +1,4 @@
-// Matrix copies of the linear algebra: into F32, times a power of two, as stored or transposed; the latter batched.
+// Copies of a matrix into F32, times a power of two: as it is, or transposed (also a batch), for the linear algebra.
 //
 // Formula        copy: y[r, c] = scale * x[r, c]; transpose: y[c, r] = scale * x[r, c]
 // Shapes         x [rows, columns]; y [rows, columns] or [columns, rows]; transpose: [batch] of both, densely one after

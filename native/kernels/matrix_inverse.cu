@@ -1,12 +1,12 @@
-// Inverses of small matrices, batched: the rotations of orthogonal adapters (Cayley) are made of them.
+// Inverses of small matrices, batched: the Cayley transform of orthogonal adapters needs them.
 //
 // Formula        y[b] = x[b]^-1, by Gauss-Jordan elimination in place with partial pivoting
 // Shapes         x, y [batch, n, n], n <= 256; work [batch, n, n | 1] or null, where the matrix fits into shared memory
 // Layout         row-major, contiguous; y may be x
 // Types          x, y F32; work and arithmetic F64
 // Accumulation   F64: the result is rounded once, and as good as the condition number times 2^-53 allows
-// Grid/Block     one block per matrix, 64 to 512 threads; a warp takes rows. Shared: the pivot's row, its column, the
-//                row it changes places with (3 n F64), n I32, and without work the matrix
+// Grid/Block     one block per matrix, 64 to 512 threads; a warp takes rows. Dynamic shared memory: the pivot's row,
+//                its column, the row that it is swapped with (3 n F64), n I32, and without work the matrix
 // Bytes          8 n^2 per matrix, and 16 n^3 of work in the L2 where that is used
 // Flops          2 n^3 per matrix, F64; the time is that of 3 n barriers
 // Deterministic  yes; of equal pivots (as F32) the first is taken
@@ -53,7 +53,7 @@ SPECTRAL_KERNEL(matrix_inverse, MatrixInverseArgs, 512) {
       const float best = warp_max(most);
       const int first = int(-warp_max(most == best ? -float(at) : -float(n)));   // indices are exact in F32
       if (lane_id() == 0)
-        swaps[k] = first < n ? first : k;   // n: nothing but NaN
+        swaps[k] = first < n ? first : k;   // n: the column is nothing but NaN
     }
     __syncthreads();
     const int p = swaps[k];
@@ -74,7 +74,8 @@ SPECTRAL_KERNEL(matrix_inverse, MatrixInverseArgs, 512) {
     }
   }
   __syncthreads();
-  // Rows changed places on the way, so columns of the inverse change back, last first; a thread has a row of its own.
+  // Each swap of rows during the elimination is a swap of columns of the inverse, applied in reverse order. A thread
+  // has rows of its own.
   for (int i = threadIdx.x; i < n; i += blockDim.x) {
     for (int k = n - 1; k >= 0; --k) {
       const double kept = a[i * stride + k];

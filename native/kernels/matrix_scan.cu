@@ -1,10 +1,11 @@
-// Matrix scan: what an algorithm must know about a matrix before it starts.
+// What an algorithm must know about a matrix before it starts: its norm, its largest element, whether all are finite.
 //
 // Formula        out[0] = sum of x_i^2, out[1] = max |x_i|, infinite when any x_i is NaN or infinite
 // Shapes         x [count]; partial_sum, partial_max [threads]; out [2]
 // Types          x f32 or bf16; sums f64, so that squares of 1e30 do not overflow
 // Accumulation   f64; in 8 sums per thread, then over threads in blocks of 256
-// Grid/Block     scan: 64 threads, each takes `steps` runs of 128 bytes; finish: one block of 256
+// Grid/Block     scan: 64 threads, each takes `steps` runs of 128 bytes; finish: one block of 256,
+//                static shared memory 384 bytes
 // Bytes          count * sizeof(T) read once
 // Flops          2 count
 // Deterministic  yes

@@ -1,5 +1,5 @@
-// Combinations of random directions that are made anew wherever they are read: NOLA (Koohpayegani et al., arXiv
-// 2310.02556).
+// Linear combinations of random directions, which are generated again wherever they are read: NOLA (Koohpayegani et
+// al., arXiv 2310.02556).
 //
 // Formula        forward   y[e] = base[e] + sum over i of alpha[i] u_i[e]
 //                backward  partials[i, c] = sum over e of chunk c of dy[e] u_i[e]; their sums are dalpha
@@ -8,8 +8,8 @@
 // Layout         contiguous; y may be base
 // Types          F32; partials F64
 // Accumulation   forward F32, 8 sums over every 8th direction, then those in order; backward F64
-// Grid/Block     forward: 128 elements a block of 8 warps, each warp every 8th direction. backward: one warp per
-//                direction and chunk, 8 a block
+// Grid/Block     forward: 128 elements a block of 8 warps, each warp every 8th direction; static shared memory 4 KB for
+//                the warps' sums. backward: one warp per direction and chunk, 8 a block
 // Bytes          8 count forward, 4 count n backward, from the L2; no direction is ever stored
 // Flops          2 count n, and for each 4 elements of a direction about 100 integer operations, which are the cost
 // Deterministic  yes

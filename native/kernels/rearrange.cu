@@ -1,5 +1,5 @@
-// Elements taken by a fixed table of indices, some with a factor, and the sums that pass gradients back: how stored
-// parameters become tiled, block-diagonal, skew-symmetric, permuted or sparse factors.
+// Takes elements by a fixed table of indices, some with a factor, and sums gradients back: makes tiled, block-diagonal,
+// skew-symmetric, permuted or sparse factors from stored parameters.
 //
 // Formula        forward   y[e] = factors[e] x[index[e]], 0 where index[e] is -1
 //                backward  dx[s] = sum over k in offsets[s] .. offsets[s+1] of factors[e] dy[e], e = entries[k] (+
@@ -14,7 +14,8 @@
 // Bytes          forward 12 count, backward 8 count + 8 sources; 4 count more for factors
 // Flops          at most count; backward count in F64
 // Deterministic  yes
-// NaN            passes on where it is taken; what no index names is not read, dx not unless it accumulates
+// NaN            passes on where it is taken; elements that no index names are not read, nor is dx unless it
+//                accumulates
 #include "pieces.cuh"
 
 struct RearrangeForwardArgs {

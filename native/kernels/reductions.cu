@@ -1,11 +1,12 @@
-// Sums and norms of whole arrays, in two launches whose order of additions depends on the lengths alone.
+// Sums and norms of whole arrays in two launches. The order of additions depends on the lengths alone.
 //
 // Formula        partials[k] = sum of x (or of x^2) over chunk k;  result = sum of partials, or its square root
 // Shapes         x [count]; partials [chunks]; result [1]
 // Layout         contiguous
 // Types          x F32; partials F64; result F32
 // Accumulation   F64
-// Grid/Block     partials: one warp per chunk, 8 a block. finish: one block of 256 threads.
+// Grid/Block     partials: one warp per chunk, 8 a block. finish: one block of 256 threads,
+//                static shared memory 256 bytes
 // Bytes          4 count
 // Flops          count (2 count for squares), in F64
 // Deterministic  yes

@@ -1,5 +1,5 @@
-// Rotary position embedding, half-split layout (Su et al.: "RoFormer", 2021), together with the move of heads to the
-// outside.
+// Rotary position embedding, half-split layout (Su et al.: "RoFormer", 2021). It also moves the heads in front of the
+// sequence.
 //
 // Formula        p = (offsets ? offsets[b] : 0) + s;  for i < half, half = head_dim / 2:
 //                y[b,h,s,i]      = x[b,s,h,i] cos[p,i] - x[b,s,h,i+half] sin[p,i]

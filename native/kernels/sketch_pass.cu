@@ -10,7 +10,8 @@
 // Accumulation   f32 on tensor cores (three products per element of W and x), then the shares in order
 // Grid/Block     pass: x = 128 rows (transposed: columns) of W, y = shares of the depth and groups of kVectors vectors,
 //                z = matrix; 256 threads, 4 x 2 warps over rows and vectors; kVectors 32, 96 or 160. Shares follow from
-//                the shape alone, so a matrix gives the same bits in any batch. reduce: x = 1024 elements, y = matrix
+//                the shape alone, so a matrix gives the same bits in any batch. reduce: x = 1024 elements, y = matrix.
+//                Shared memory: pass kPassShared below, dynamic; reduce 1 KB, static
 // Bytes          2 rows columns (once per group of kVectors vectors) + 6 vectors depth other / 128 from L2
 //                + 8 shares vectors other where shares > 1
 // Flops          6 rows columns vectors
@@ -162,8 +163,8 @@ SPECTRAL_KERNEL(sketch_reduce, SketchReduceArgs, 256) {
     y[i] = sum;
     most = max(most, __float_as_uint(sum) & 0x7fffffffu);
   }
-  if (args.status == nullptr)
-    return;                                                                   // the same for every thread
+  if (args.status == nullptr)   // the same for every thread
+    return;
   const float largest = block_max(__uint_as_float(min(most, 0x7f800000u)));   // infinity stands for NaN too
   if (threadIdx.x == 0)
     atomicMax(args.status + b * args.status_stride, int(__float_as_uint(largest)));

@@ -9,7 +9,8 @@
 // Types          f32; parts bf16 (device/split.cuh)
 // Accumulation   f32
 // Grid/Block     x = tiles of 64 columns, y = tiles of 64 rows times shares, z = matrix; 128 threads, 2 x 2 warps of
-//                32 x 32. Tiles and shares follow from the shape of one matrix, so it gives the same bits in any batch
+//                32 x 32. Tiles and shares follow from the shape of one matrix, so it gives the same bits in any
+//                batch. Dynamic shared memory: kShared below
 // Bytes          4 (m k n / 64 + k n m / 64) from cache, 4 m n written, 6 m n more for parts
 // Flops          2 m n k
 // Deterministic  yes
@@ -46,6 +47,7 @@ constexpr int kSide = 64;
 constexpr int kDepth = 32;
 constexpr int kStages = 3;
 constexpr int kTile = kSide * kDepth * 4;
+constexpr int kShared = kStages * 2 * kTile;   // stages of A and B
 
 template <bool kADepthRows, bool kBDepthRows>
 __device__ __forceinline__ void sketch_product(const SketchProductArgs& args) {
@@ -122,6 +124,6 @@ SPECTRAL_KERNEL(sketch_product_nn, SketchProductArgs, 128) { sketch_product<fals
 SPECTRAL_KERNEL(sketch_product_nt, SketchProductArgs, 128) { sketch_product<false, false>(args); }
 SPECTRAL_KERNEL(sketch_product_tn, SketchProductArgs, 128) { sketch_product<true, true>(args); }
 
-SPECTRAL_SHARED(sketch_product_nn, kStages * 2 * kTile)
-SPECTRAL_SHARED(sketch_product_nt, kStages * 2 * kTile)
-SPECTRAL_SHARED(sketch_product_tn, kStages * 2 * kTile)
+SPECTRAL_SHARED(sketch_product_nn, kShared)
+SPECTRAL_SHARED(sketch_product_nt, kShared)
+SPECTRAL_SHARED(sketch_product_tn, kShared)

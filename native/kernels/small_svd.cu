@@ -18,9 +18,9 @@
 #include "spectral.cuh"
 
 constexpr int kMostSweeps = 30;
-constexpr double kOrthogonal =
-    1e-11;   // cosine of two columns; convergence is quadratic, so what is left is far smaller
-constexpr double kNegligible = 0x1p-25;   // of the norm of A: half of the rounding that A's entries already carry
+constexpr double kOrthogonal = 1e-11;   // cosine that counts as 0; convergence is quadratic, so the last is far smaller
+constexpr double kNegligible =
+    0x1p-25;   // norm of a column that counts as 0, over that of A: half its entries' rounding
 
 struct JacobiSvdArgs {
   const float* a;      // matrices [batch, n, n]
@@ -41,7 +41,8 @@ __device__ __forceinline__ double warp_dot(const double* x, const double* y, int
   return warp_sum(sum);
 }
 
-// The two players of table k in round r of a round robin of `players` (even); the later one may be the absent player n.
+// The two columns that pair k rotates in round r of a round robin. `players` is even: with an odd number of columns the
+// second one may be the missing column n.
 __device__ __forceinline__ void round_robin_pair(int players, int r, int k, int& first, int& second) {
   const int others = players - 1;
   const int a = k == 0 ? others : (r + k) % others;
@@ -78,8 +79,8 @@ __device__ __forceinline__ bool rotate(double* x, double* y, double* u, double* 
   return true;
 }
 
-// Makes column c a unit vector orthogonal to the columns that are done: the coordinate axis they cover least, twice
-// projected.
+// Makes column c a unit vector orthogonal to the columns that are done: takes the coordinate axis that they cover least
+// and projects them out of it, twice for accuracy.
 __device__ void complete(double* t, int stride, int n, int c, const double* done, double* work, double* coefficients) {
   for (int i = threadIdx.x; i < n; i += blockDim.x) {
     double covered = 0;

@@ -1,5 +1,4 @@
-// The few numbers that change from step to step, brought from one step to the next on the device
-// (device/step_state.cuh).
+// Advances the few numbers that change from step to step (device/step_state.cuh), on the device.
 //
 // Formula        advance: skip = norm or one of the losses is not finite; if skip, nothing else changes; else t += 1,
 //                  clip = max_norm > 0 ? min(1, max_norm / (norm + 1e-6)) : 1,

@@ -1,4 +1,4 @@
-// Last steps of truncated SVDs: types of the small problem, truncation of values, residuals and signs.
+// The last steps of truncated SVDs: conversion between F32 and F64, truncation of the values, residual norms, signs.
 //
 // Formula        widen: y = x; narrow: y = x
 //                truncate: s_c = value_c, or 0 where value_c <= tolerance * value_0; probes[c, j] *= s_c
@@ -9,8 +9,8 @@
 //                [batch][p]; left [k, m], right [k, n], one vector per row
 // Types          f32, f64 in widen and narrow
 // Accumulation   norms f64, else none
-// Grid/Block     one thread per element; truncate: one per row of probes, y = matrix; norms: block (j, b); signs: one
-//                warp per pair
+// Grid/Block     one thread per element; truncate: one per row of probes, y = matrix; norms: block (j, b), static
+//                shared memory 256 bytes; signs: one warp per pair
 // Bytes          12 count; 8 k p; 4 p n; 4 k n read, up to 8 k (m + n) more where the sign changes
 // Flops          k p; 2 p n
 // Deterministic  yes
@@ -102,8 +102,8 @@ SPECTRAL_KERNEL(svd_signs, SvdSignsArgs, 32) {
       most = fabsf(right[i]);
       at = i;
     }
-  // One entry per lane: the largest, then among the lanes that hold it the smallest index, read before anything
-  // changes.
+  // Each lane has its largest entry. Among the lanes that hold the largest of all, the smallest index wins; its entry
+  // is read before any lane changes one.
   const float largest = warp_max(most);
   const unsigned holders = __ballot_sync(~0u, most == largest);
   int first = 0x7fffffff;

@@ -61,7 +61,7 @@ SPECTRAL_KERNEL(top_k_select, TopKSelectArgs, kRowThreads) {
   float poison = 0;
   int last = -1;
   for (int t = 0; t < args.k; ++t) {
-    // The next in descending order, of equal ones by number: above all that are left, below the one before.
+    // The largest of those that come after the one before, in descending order and equal ones by index.
     float best = -INFINITY;
     int at = args.n;
     for (int j = lane_id(); j < args.n; j += 32) {
@@ -76,7 +76,7 @@ SPECTRAL_KERNEL(top_k_select, TopKSelectArgs, kRowThreads) {
     }
     const float most = warp_max(best);
     const int winner =
-        min(int(-warp_max(best == most ? -float(at) : -float(args.n))), args.n - 1);   // numbers are exact in F32
+        min(int(-warp_max(best == most ? -float(at) : -float(args.n))), args.n - 1);   // indices are exact in F32
     if (t == 0)
       first = most;
     const float e = exp_f32(most - first);
