@@ -25,7 +25,7 @@ internal sealed class SavedRun : IDisposable
                 JsonSerializer.Deserialize<Facts>(state.Notes.GetValueOrDefault(Note) ?? "null", Strict)
                 ?? throw new JsonException("there are no such notes");
             if (!CheckpointFolder.IsStaging(_facts.Staged))
-                throw new JsonException($"\"{_facts.Staged}\" is not the name of a folder of files");
+                throw new JsonException($"it names the folder \"{_facts.Staged}\"");
         }
         catch (JsonException error)
         {
@@ -230,7 +230,7 @@ internal sealed class SavedRun : IDisposable
     {
         if (was is null or "")
             return $"no {file}";
-        return here is null or "" ? file : $"other contents of {file}";
+        return here is null or "" ? $"{file}, which is absent now" : $"other contents of {file}";
     }
 
     private static string Text(string? value) => value is null or "" ? "unset" : value;
