@@ -6,10 +6,10 @@ import { tableElement } from "./table";
 
 export const FILE_WIDTH = 720;
 
-/** A chart on its page: title, drawing, what a point says, a file to save, and the data as a table. */
+/** A chart on its page: title, drawing, tooltip, a button that saves it as a file, and its data as a table. */
 export class Figure {
     readonly element = document.createElement("figure");
-    /** Where choices of what is shown go. */
+    /** The place for fields that choose what is shown. */
     readonly controls = document.createElement("div");
     private readonly heading = document.createElement("h3");
     private readonly explanation = document.createElement("p");
@@ -79,7 +79,7 @@ export class Figure {
         this.cursor.show(drawing);
     }
 
-    /** The rows are made when they are asked for: most pages are never asked. */
+    /** Makes the rows of the table only when it is opened, as most never are. */
     private listData(): void {
         this.details.querySelector(".scroll")?.remove();
         if (this.details.open) this.details.append(tableElement(tableOf(this.chart), `Data of ${this.chart.title}`));

@@ -9,7 +9,7 @@ import { sortable } from "./table";
 
 interface PageData {
     charts: Chart[];
-    /** Names that all charts share; a box shows and hides each. */
+    /** Names of series that all charts have; a box shows and hides each. */
     names?: string[];
     spectra?: Spectra;
 }
@@ -18,8 +18,8 @@ const data = JSON.parse(document.getElementById("data")!.textContent!) as PageDa
 document.head.append(Object.assign(document.createElement("style"), { textContent: CHART_STYLE }));
 for (const table of document.querySelectorAll<HTMLTableElement>("table.sortable")) sortable(table);
 
-// "#svg=ID": the page becomes the text of that chart's file, for programs that make figures of reports. What else is
-// asked for is chosen first.
+// With "#svg=ID" in its address, the page becomes the text of that chart's SVG file, for programs that make figures
+// from reports. Other parameters choose what the charts show.
 const asked = new URLSearchParams(location.hash.slice(1));
 const figures = data.charts.map((chart) => new Figure(chart));
 for (const figure of figures)

@@ -1,7 +1,7 @@
-// What a chart shows. A report's data holds such objects as JSON, or a page makes them of the data it has.
+// What a chart shows. The data of a page contains such objects as JSON, or the script makes them from its data.
 
 /**
- * How values are laid out; "auto" is logarithmic where they are positive and differ by more than a factor of twenty.
+ * The scale of an axis; "auto" is logarithmic if all values are positive and they span more than a factor of twenty.
  */
 export type ScaleKind = "auto" | "linear" | "log";
 
@@ -14,27 +14,27 @@ export interface Axis {
 }
 
 interface Common {
-    /** Names the chart in its page's address. */
+    /** The name of the chart in the page's address and in file names. */
     id: string;
     title: string;
-    /** A sentence on what is seen. */
+    /** A sentence on how to read the chart. */
     explanation?: string;
 }
 
-/** Points of a name, in the order of x. */
+/** A named series of points, in order of x. */
 export interface Series {
     name: string;
-    /** Which colour and kind of line; the same slot is the same thing in every chart of a page. */
+    /** The index of its colour and kind of line; a slot means the same in every chart of a page. */
     slot: number;
     points: [x: number, y: number][];
-    /** A range of y at each point. */
+    /** The range of y at each point. */
     band?: [low: number, high: number][];
     /**
      * raw: thin and faint, behind the others; dots: each point is marked as well; marks: points alone; band: the range
      * alone.
      */
     look?: "line" | "raw" | "dots" | "marks" | "band";
-    /** What a point is, where its x does not say it. */
+    /** Names for the points, if their x does not name them. */
     notes?: string[];
 }
 
@@ -43,9 +43,9 @@ export interface Curves extends Common {
     x: Axis;
     y: Axis;
     series: Series[];
-    /** Ranges of x that are set apart. */
+    /** Ranges of x that are shaded. */
     spans?: [from: number, to: number][];
-    /** Whether the page, not the chart, says which line is which. */
+    /** Whether the page has the legend, so that the chart needs none. */
     keyed?: boolean;
 }
 
@@ -53,36 +53,36 @@ export interface Curves extends Common {
 export interface Strip extends Common {
     kind: "strip";
     value: Axis;
-    /** What one dot is: "seed". */
+    /** What one dot stands for, such as "seed". */
     each: string;
-    /** Whether the row is a set of places, which has no mean. */
+    /** Whether the values are positions, whose mean has no meaning. */
     spread?: boolean;
     rows: { name: string; slot: number; values: [label: string, value: number][] }[];
 }
 
-/** Values by row and column, by colour. */
+/** A heat map: values by row and column, shown as colours. */
 export interface Grid extends Common {
     kind: "grid";
     rows: string[];
     columns: string[];
     rowLabel: string;
     value: Axis;
-    /** diverging: from zero to both sides; sequential: from the least to the largest. */
+    /** diverging: from zero to both sides; sequential: from the smallest value to the largest. */
     colour: "sequential" | "diverging";
-    /** By row, then column; null where there is none. */
+    /** The values by row, then column; null where there is none. */
     cells: (number | null)[][];
 }
 
 export type Chart = Curves | Strip | Grid;
 
-/** A place in a chart that a pointer or the keyboard can choose. */
+/** A point of a chart that the pointer or the keyboard can select. */
 export interface Target {
-    /** In pixels of the drawing. */
+    /** The place, in pixels of the drawing. */
     x: number;
     y: number;
-    /** What it is. */
+    /** What the point is. */
     name: string;
-    /** What it says. */
+    /** The value to show. */
     value: string;
 }
 
@@ -92,7 +92,7 @@ export interface Drawing {
     targets: Target[][];
 }
 
-/** A table of the same data. */
+/** The data of a chart as a table. */
 export interface DataTable {
     columns: string[];
     rows: (string | number | null)[][];

@@ -3,18 +3,18 @@ import type { Figure } from "./figure";
 import type { Chart } from "./model";
 
 /**
- * Boxes that show and hide what has a name in all charts of a page; a box that is pointed at or has the focus fades the
- * others.
+ * Makes boxes that show and hide the series of each name in all charts of a page. While a box is pointed at or has the
+ * focus, the other series are faded.
  */
 export function chooser(names: string[], figures: Figure[]): HTMLFieldSetElement {
-    const all = figures.map((figure) => figure.shown),
-        hidden = new Set<string>();
+    const all = figures.map((figure) => figure.shown);
+    const hidden = new Set<string>();
     const box = document.createElement("fieldset");
     box.className = "chooser";
     box.append(Object.assign(document.createElement("legend"), { textContent: "Show" }));
     names.forEach((name, slot) => {
-        const label = document.createElement("label"),
-            input = document.createElement("input");
+        const label = document.createElement("label");
+        const input = document.createElement("input");
         input.type = "checkbox";
         input.checked = true;
         input.addEventListener("change", () => {
@@ -49,8 +49,8 @@ function without(chart: Chart, hidden: Set<string>): Chart {
 }
 
 function sample(slot: number): SVGSVGElement {
-    const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg"),
-        line = document.createElementNS("http://www.w3.org/2000/svg", "path");
+    const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+    const line = document.createElementNS("http://www.w3.org/2000/svg", "path");
     svg.setAttribute("class", "chart sample");
     svg.setAttribute("viewBox", "0 0 26 6");
     svg.setAttribute("aria-hidden", "true");

@@ -3,7 +3,7 @@ import type { DataTable } from "./model";
 
 const TEXT = new Intl.Collator("en", { numeric: true });
 
-/** Gives the heads of a table's columns buttons that sort its rows, up and then down; what has no value stays last. */
+/** Makes the column heads of a table buttons that sort its rows; rows without a value stay last. */
 export function sortable(table: HTMLTableElement): void {
     const heads = [...(table.tHead?.rows[0]?.cells ?? [])];
     heads.forEach((head, column) => {
@@ -35,17 +35,22 @@ function sort(table: HTMLTableElement, column: number, down: boolean): void {
     body.append(...rows.map((entry) => entry.row));
 }
 
-/** A number where the cell states one, its text otherwise. */
+/** The number that a cell has in data-value, or else its text; null for an empty data-value. */
 function valueOf(cell: HTMLTableCellElement | undefined): number | string | null {
     const stated = cell?.dataset["value"];
     if (stated !== undefined) return stated === "" ? null : Number(stated);
     return cell?.textContent ?? null;
 }
 
-/** A table that scrolls by itself where it is too wide, reached by keys. */
+function textOf(value: string | number | null): string {
+    if (value === null) return "\u2013";
+    return typeof value === "number" ? exact(value) : value;
+}
+
+/** Makes a table in a box that scrolls if the table is too wide, also by keys. */
 export function tableElement(data: DataTable, label: string): HTMLDivElement {
-    const scroll = document.createElement("div"),
-        table = document.createElement("table");
+    const scroll = document.createElement("div");
+    const table = document.createElement("table");
     scroll.className = "scroll";
     scroll.tabIndex = 0;
     scroll.setAttribute("role", "region");
@@ -69,7 +74,7 @@ export function tableElement(data: DataTable, label: string): HTMLDivElement {
                 cell.className = "number";
                 cell.dataset["value"] = value === null ? "" : String(value);
             }
-            cell.textContent = value === null ? "\u2013" : typeof value === "number" ? exact(value) : value;
+            cell.textContent = textOf(value);
             row.append(cell);
         });
     }

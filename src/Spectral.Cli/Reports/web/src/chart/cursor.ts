@@ -1,15 +1,16 @@
 import type { Drawing, Target } from "../model";
 
-const NEAR = 60; // pixels within which a pointer chooses a point
+// The distance in pixels within which the pointer selects a point.
+const NEAR = 60;
 
-/** Chooses a point of a drawing by pointer or by keys, marks it, shows what it says and has it read out. */
+/** Selects a point of a drawing by pointer or by keys: marks it, shows its tooltip and has it read out. */
 export class Cursor {
     private drawing: Drawing | null = null;
     private row = 0;
     private column = -1;
     private readonly ring = document.createElementNS("http://www.w3.org/2000/svg", "circle");
 
-    /** @param plot holds the drawing and has the focus; @param tip is shown beside a point; @param live is read out. */
+    /** @param plot contains the drawing and has the focus; @param tip is the tooltip; @param live is read out. */
     constructor(
         private readonly plot: HTMLElement,
         private readonly tip: HTMLElement,
@@ -24,7 +25,7 @@ export class Cursor {
         plot.addEventListener("blur", () => this.hide());
     }
 
-    /** A new drawing, at the same or another size; a point chosen before keeps its place where there still is one. */
+    /** Takes a new drawing. A selected point stays selected if the drawing has such a point. */
     show(drawing: Drawing): void {
         this.drawing = drawing;
         const chosen = this.column >= 0 && !this.tip.hidden && drawing.targets[this.row]?.[this.column];
@@ -71,10 +72,10 @@ export class Cursor {
         event.preventDefault();
     }
 
-    /** To the point of another row that is nearest across. */
+    /** Selects the horizontally nearest point of another row. */
     private across(to: number): void {
-        const rows = this.drawing!.targets,
-            row = Math.max(0, Math.min(to, rows.length - 1));
+        const rows = this.drawing!.targets;
+        const row = Math.max(0, Math.min(to, rows.length - 1));
         const x = rows[this.row]?.[Math.max(0, this.column)]?.x ?? 0;
         this.choose(
             row,
@@ -84,17 +85,20 @@ export class Cursor {
 
     private point(event: PointerEvent): void {
         if (!this.drawing) return;
-        const frame = this.drawing.svg.getBoundingClientRect(),
-            box = this.drawing.svg.viewBox.baseVal,
-            scale = box.width / frame.width;
-        const x = (event.clientX - frame.left) * scale,
-            y = (event.clientY - frame.top) * scale + box.y;
-        let best = NEAR ** 2,
-            found: [number, number] | null = null;
+        const frame = this.drawing.svg.getBoundingClientRect();
+        const box = this.drawing.svg.viewBox.baseVal;
+        const scale = box.width / frame.width;
+        const x = (event.clientX - frame.left) * scale;
+        const y = (event.clientY - frame.top) * scale + box.y;
+        let best = NEAR ** 2;
+        let found: [number, number] | null = null;
         this.drawing.targets.forEach((row, i) =>
             row.forEach((target, j) => {
                 const distance = (target.x - x) ** 2 + (target.y - y) ** 2;
-                if (distance < best) ((best = distance), (found = [i, j]));
+                if (distance < best) {
+                    best = distance;
+                    found = [i, j];
+                }
             }),
         );
         if (found) this.choose(...(found as [number, number]), false);
@@ -111,9 +115,9 @@ export class Cursor {
     }
 
     private mark(target: Target): void {
-        const svg = this.drawing!.svg,
-            box = svg.viewBox.baseVal,
-            scale = svg.getBoundingClientRect().width / box.width;
+        const svg = this.drawing!.svg;
+        const box = svg.viewBox.baseVal;
+        const scale = svg.getBoundingClientRect().width / box.width;
         this.ring.setAttribute("cx", String(target.x));
         this.ring.setAttribute("cy", String(target.y));
         svg.append(this.ring);
@@ -123,8 +127,8 @@ export class Cursor {
         );
         this.tip.hidden = false;
         const room = this.plot.clientWidth - this.tip.offsetWidth;
-        const x = target.x * scale,
-            y = (target.y - box.y) * scale;
+        const x = target.x * scale;
+        const y = (target.y - box.y) * scale;
         this.tip.style.left = `${Math.max(0, Math.min(x - this.tip.offsetWidth / 2, room))}px`;
         this.tip.style.top = `${y - this.tip.offsetHeight - 14 > 0 ? y - this.tip.offsetHeight - 14 : y + 14}px`;
     }

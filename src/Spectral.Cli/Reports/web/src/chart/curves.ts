@@ -4,18 +4,18 @@ import { exact, tick } from "./numbers";
 import { colourClass } from "./palette";
 import { across, fit, type Fitted } from "./scale";
 
-const LETTER = 7.2,
-    RIGHT = 16,
-    TOP = 30,
-    BOTTOM = 42;
+const LETTER = 7.2;
+const RIGHT = 16;
+const TOP = 30;
+const BOTTOM = 42;
 
-/** Draws lines, bands and marks over one pair of axes; of series without points nothing. */
+/** Draws lines, bands and marks over one pair of axes. A series without points draws nothing. */
 export function drawCurves(chart: Curves, width: number): Drawing {
-    const narrow = width < 500,
-        height = narrow ? 300 : Math.min(400, 220 + width / 6);
-    const xs = chart.series.flatMap(places),
-        y = fit(chart.y, chart.series.flatMap(heights)),
-        x = across(chart.x, xs, narrow ? 4 : 7);
+    const narrow = width < 500;
+    const height = narrow ? 300 : Math.min(400, 220 + width / 6);
+    const xs = chart.series.flatMap(places);
+    const y = fit(chart.y, chart.series.flatMap(heights));
+    const x = across(chart.x, xs, narrow ? 4 : 7);
     const marginLeft = 14 + LETTER * Math.max(...y.ticks.map((value) => tick(value).length));
     const svg = Plot.plot({
         width,
@@ -51,8 +51,8 @@ export function drawCurves(chart: Curves, width: number): Drawing {
             ...chart.series.flatMap((series) => seriesMarks(series, y)),
         ],
     }) as SVGSVGElement & Plot.Plot;
-    const right = svg.scale("x")!,
-        up = svg.scale("y")!;
+    const right = svg.scale("x")!;
+    const up = svg.scale("y")!;
     const targets = chart.series
         .filter((series) => series.look !== "band")
         .map((series) =>
@@ -68,8 +68,8 @@ export function drawCurves(chart: Curves, width: number): Drawing {
 }
 
 function seriesMarks(series: Series, y: Fitted): Plot.Markish[] {
-    const colour = `${colourClass(series.slot)} slot${series.slot}`,
-        look = series.look ?? "line";
+    const colour = `${colourClass(series.slot)} slot${series.slot}`;
+    const look = series.look ?? "line";
     const place = { x: (point: [number, number]) => point[0], y: (point: [number, number]) => y.clamp(point[1]) };
     const marks: Plot.Markish[] = [];
     if (series.band && series.band.length > 1)
@@ -88,7 +88,7 @@ function seriesMarks(series: Series, y: Fitted): Plot.Markish[] {
     return marks;
 }
 
-/** What a chart says that has nothing to draw. */
+/** Draws the text of a chart that has no data. */
 export function empty(x: number, y: number): SVGTextElement {
     const text = document.createElementNS("http://www.w3.org/2000/svg", "text");
     text.setAttribute("x", String(x));

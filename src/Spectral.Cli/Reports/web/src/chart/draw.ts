@@ -14,7 +14,7 @@ export function draw(chart: Chart, width: number): Drawing {
     }
 }
 
-/** The same data in words and figures. */
+/** Returns the data of a chart as a table. */
 export function tableOf(chart: Chart): DataTable {
     switch (chart.kind) {
         case "curves":

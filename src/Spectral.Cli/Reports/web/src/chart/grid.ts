@@ -4,11 +4,11 @@ import { empty } from "./curves";
 import { exact, shortened, tick } from "./numbers";
 import { fit } from "./scale";
 
-const LETTER = 7.2,
-    MOST_LETTERS = 14,
-    STEPS = 24,
-    KEY = 46,
-    TOP = 30;
+const LETTER = 7.2;
+const MOST_LETTERS = 14;
+const STEPS = 24;
+const KEY = 46;
+const TOP = 30;
 
 interface Cell {
     row: number;
@@ -17,19 +17,18 @@ interface Cell {
 }
 
 /**
- * Draws a heat map and its scale. A cell is a colour at an opacity: over a light page as over a dark one the least is
- * next to the page and the most is the
- * colour itself.
+ * Draws a heat map and its scale. Values are opacities of a colour, so that on a light page as on a dark one the
+ * smallest value is close to the page and the largest is the full colour.
  */
 export function drawGrid(chart: Grid, width: number): Drawing {
     const cells = chart.cells.flatMap((row, i) =>
         row.flatMap((value, j): Cell[] => (value === null ? [] : [{ row: i, column: j, value }])),
     );
-    const narrow = width < 90 * chart.columns.length,
-        columns = chart.columns.map((name) => shortened(name, MOST_LETTERS));
+    const narrow = width < 90 * chart.columns.length;
+    const columns = chart.columns.map((name) => shortened(name, MOST_LETTERS));
     const longest = Math.max(0, ...columns.map((name) => name.length));
-    const marginLeft = 20 + LETTER * Math.max(chart.rowLabel.length, ...chart.rows.map((name) => name.length)),
-        marginTop = (narrow ? 16 + 5 * longest : 24) + KEY + TOP;
+    const marginLeft = 20 + LETTER * Math.max(chart.rowLabel.length, ...chart.rows.map((name) => name.length));
+    const marginTop = (narrow ? 16 + 5 * longest : 24) + KEY + TOP;
     const row = Math.max(narrow ? 18 : 22, Math.min(44, 420 / Math.max(1, chart.rows.length)));
     const height = marginTop + row * chart.rows.length + 12;
     const shade = shades(
@@ -80,8 +79,8 @@ export function drawGrid(chart: Grid, width: number): Drawing {
     }) as SVGSVGElement & Plot.Plot;
     svg.append(key(chart, shade, marginLeft, Math.min(320, width - marginLeft - 24)));
     if (cells.length === 0) svg.append(empty(width / 2, height / 2));
-    const across = svg.scale("x")!,
-        down = svg.scale("y")!;
+    const across = svg.scale("x")!;
+    const down = svg.scale("y")!;
     const targets = chart.rows.map((_, i) =>
         cells
             .filter((cell) => cell.row === i)
@@ -101,17 +100,17 @@ interface Shade {
     of(value: number): number;
 }
 
-/** The opacity of a value: from the least to the largest, or from zero to the largest of either sign. */
+/** The opacity of a value: relative to the range of values, or to the largest absolute value. */
 function shades(chart: Grid, values: number[]): Shade {
-    const [low, high] = fit({ ...chart.value, scale: "linear" }, values).domain,
-        most = Math.max(Math.abs(low), Math.abs(high));
+    const [low, high] = fit({ ...chart.value, scale: "linear" }, values).domain;
+    const most = Math.max(Math.abs(low), Math.abs(high));
     const bounded = (share: number): number => 0.04 + 0.96 * Math.min(1, Math.max(0, share));
     return chart.colour === "diverging"
         ? { low: low < 0 ? -most : 0, high: most, of: (value) => bounded(Math.abs(value) / most) }
         : { low, high, of: (value) => bounded((value - low) / (high - low)) };
 }
 
-/** The scale of colours, with its quantity and its ends. */
+/** Draws the scale of colours, with its quantity and its ends. */
 function key(chart: Grid, shade: Shade, x: number, width: number): SVGGElement {
     const group = element("g", {});
     const title = element("text", { x, y: 14, "text-anchor": "start" });

@@ -2,24 +2,27 @@ import type { Chart, Series } from "../model";
 import { shortened } from "./numbers";
 import { colourClass } from "./palette";
 
-const SVG = "http://www.w3.org/2000/svg",
-    SAMPLE = 26,
-    GAP = 18,
-    LETTER = 7,
-    LINE = 22;
+const SVG = "http://www.w3.org/2000/svg";
+const SAMPLE = 26;
+const GAP = 18;
+const LETTER = 7;
+const LINE = 22;
 
-/** Which line is which, in rows that fit a width; and how high they are. */
+/** Draws the legend of a chart in rows that fit a width, and returns its height. */
 export function keyOf(chart: Chart, width: number): { group: SVGGElement; height: number } {
     const group = document.createElementNS(SVG, "g");
     group.setAttribute("class", "key");
     group.setAttribute("text-anchor", "start");
     const named = chart.kind === "curves" ? chart.series.filter((series) => series.points.length > 0) : [];
-    let x = 4,
-        y = named.length > 0 ? LINE : 0;
+    let x = 4;
+    let y = named.length > 0 ? LINE : 0;
     for (const series of named) {
-        const name = shortened(series.name, (width - SAMPLE - 10) / LETTER),
-            room = SAMPLE + 6 + LETTER * name.length;
-        if (x > 4 && x + room > width) ((x = 4), (y += LINE));
+        const name = shortened(series.name, (width - SAMPLE - 10) / LETTER);
+        const room = SAMPLE + 6 + LETTER * name.length;
+        if (x > 4 && x + room > width) {
+            x = 4;
+            y += LINE;
+        }
         const label = document.createElementNS(SVG, "text");
         label.setAttribute("x", String(x + SAMPLE + 6));
         label.setAttribute("y", String(y - 6));
@@ -30,10 +33,10 @@ export function keyOf(chart: Chart, width: number): { group: SVGGElement; height
     return { group, height: y };
 }
 
-/** What a series looks like. */
+/** Draws a sample of a series. */
 function sample(series: Series, x: number, y: number): SVGElement[] {
-    const look = series.look ?? "line",
-        made: SVGElement[] = [];
+    const look = series.look ?? "line";
+    const made: SVGElement[] = [];
     const add = (name: string, kind: string, attributes: Record<string, string | number>): void => {
         const part = document.createElementNS(SVG, name);
         part.setAttribute("class", `${kind} ${colourClass(series.slot)}`);

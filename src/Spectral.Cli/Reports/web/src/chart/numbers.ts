@@ -1,11 +1,11 @@
-/** For an axis: short, with the digits that tell ticks apart. */
+/** Formats a number for an axis: short, with enough digits to tell ticks apart. */
 export function tick(value: number): string {
     if (value === 0) return "0";
     const size = Math.abs(value);
     return size >= 1e-4 && size < 1e6 ? String(+value.toPrecision(6)) : power(value, 3);
 }
 
-/** For a tip or a table: four digits, or all of a whole number. */
+/** Formats a number for a tooltip or a table: four digits, or all digits of a whole number. */
 export function exact(value: number): string {
     if (Number.isInteger(value) && Math.abs(value) < 1e9) return String(value);
     const size = Math.abs(value);
@@ -17,6 +17,6 @@ function power(value: number, digits: number): string {
     return `${+(+lead).toPrecision(digits)}e${+exponent}`;
 }
 
-/** A name in no more letters than there is room for. */
+/** Shortens a name to a number of letters. */
 export const shortened = (name: string, most: number): string =>
     name.length <= most ? name : `${name.slice(0, Math.max(1, most - 1))}\u2026`;

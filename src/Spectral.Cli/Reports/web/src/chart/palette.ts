@@ -1,11 +1,10 @@
-// Colours by slot, chosen so that any two stay apart for the colour-blind: distance in Oklab of at least 0.08 with
-// normal sight and with protanopia, deuteranopia and
-// tritanopia as Machado et al. (2009) simulate them, 0.14 among the first four; and each has a contrast of at least 3 :
-// 1 with its page. Further slots
-// repeat them with other kinds of lines.
+// Colours by slot. Any two can be told apart by the colour-blind: their distance in Oklab is at least 0.08 with normal
+// sight and with protanopia, deuteranopia and tritanopia as Machado et al. (2009) simulate them, and 0.14 among the
+// first four. The contrast of each with its page is at least 3 : 1. Further slots repeat the colours with other kinds
+// of lines.
 const LIGHT = ["#4963de", "#d26e5e", "#1a5d2f", "#6e2889", "#936823", "#af3767", "#2398a9", "#372a2d"];
 const DARK = ["#2086f6", "#ed8a22", "#45e8e8", "#9a587f", "#d7d283", "#c83122", "#55b8f8", "#a29296"];
-// Of a heat map: above zero, and below.
+// Colours of a heat map for values above and below zero, on a light and on a dark page.
 const HEAT = [
     ["#1c46c4", "#b8430d"],
     ["#5ea5ff", "#f28f3b"],
@@ -15,15 +14,14 @@ const DASHES = ["none", "7 4", "2 3", "9 3 2 3"];
 export const colourClass = (slot: number): string =>
     `c${slot % LIGHT.length} d${Math.floor(slot / LIGHT.length) % DASHES.length}`;
 
-// Everything is scoped by the drawing's class: inside a page a style reaches other elements too. No CSS variables:
-// programs that turn SVG into
-// pictures do not know them.
+// Every rule has the class of the drawing, as a style inside a page also applies to other elements. There are no CSS
+// variables, as programs that convert SVG do not know them.
 const shades = (colours: string[], heat: readonly string[]): string =>
     colours
         .map((colour, i) => `.chart .c${i}{stroke:${colour}}.chart .fill.c${i}{fill:${colour};stroke:none}`)
         .join("") + heat.map((colour, i) => `.chart .h${i}{fill:${colour};stroke:none}`).join("");
 
-/** The style of every drawing, in a page and in a file of its own. */
+/** The style of every drawing, in a page and in an SVG file. */
 export const CHART_STYLE =
     ".chart{font:13px system-ui,sans-serif}.chart text{fill:#59636e;stroke:none}.chart .title{fill:#1f2328}" +
     ".chart text.title{font-size:15px;font-weight:600}" +

@@ -1,18 +1,19 @@
 import type { Axis } from "../model";
 
-/** An axis as it is drawn. */
+/** An axis with its range and ticks, as it is drawn. */
 export interface Fitted {
     type: "linear" | "log";
     domain: [number, number];
     ticks: number[];
     label: string;
-    /** The value, or the end of the axis that is nearest to it. */
+    /** Returns the value, or the nearest end of the axis. */
     clamp(value: number): number;
 }
 
-const MOST_LINEAR = 20; // beyond this factor between least and largest, a linear axis shows the small ones as a floor
+// Beyond this ratio of the largest value to the smallest, small values are flat on a linear axis.
+const MOST_LINEAR = 20;
 
-/** An axis that holds all values. */
+/** Makes an axis whose range contains all values. */
 export function fit(axis: Axis, values: number[], wanted = 5): Fitted {
     const positive = values.filter((value) => value > 0);
     const logarithmic =
@@ -25,7 +26,7 @@ export function fit(axis: Axis, values: number[], wanted = 5): Fitted {
     return logarithmic ? logAxis(axis, range(positive)) : linearAxis(axis, range(values), wanted);
 }
 
-/** An axis across, from the first value to the last without a margin: values there are places, not sizes. */
+/** Makes a horizontal axis from the first value to the last, without a margin. */
 export function across(axis: Axis, values: number[], wanted: number): Fitted {
     const [low, high] = widened(range(values));
     if (axis.scale === "log" && low > 0) {
@@ -54,8 +55,8 @@ function linearAxis(axis: Axis, [least, most]: [number, number], wanted: number)
 }
 
 function logAxis(axis: Axis, [least, most]: [number, number]): Fitted {
-    const low = round(least, Math.floor),
-        high = Math.max(round(most, Math.ceil), low * 10);
+    const low = round(least, Math.floor);
+    const high = Math.max(round(most, Math.ceil), low * 10);
     const leads = Math.log10(high / low) <= 2.5 ? [1, 2, 5] : [1];
     const stride = Math.max(1, Math.ceil(Math.log10(high / low) / 7));
     const ticks: number[] = [];
@@ -71,10 +72,10 @@ function fitted(type: Fitted["type"], domain: [number, number], ticks: number[],
     return { type, domain, ticks, label, clamp: (value) => Math.min(Math.max(value, domain[0]), domain[1]) };
 }
 
-/** Math.min(...values) has a limit on how many there are. */
+/** The smallest and the largest value. Math.min(...values) fails for very many. */
 export function range(values: number[]): [number, number] {
-    let low = Infinity,
-        high = -Infinity;
+    let low = Infinity;
+    let high = -Infinity;
     for (const value of values) {
         if (value < low) low = value;
         if (value > high) high = value;
@@ -86,10 +87,12 @@ const widened = ([low, high]: [number, number]): [number, number] =>
     high > low ? [low, high] : [low, low + (Math.abs(low) || 1)];
 
 function strideOf(low: number, high: number, wanted: number): number {
-    const rough = (high - low) / wanted,
-        power = 10 ** Math.floor(Math.log10(rough)),
-        lead = rough / power;
-    return power * (lead < 1.5 ? 1 : lead < 3 ? 2 : lead < 7 ? 5 : 10);
+    const rough = (high - low) / wanted;
+    const power = 10 ** Math.floor(Math.log10(rough));
+    const lead = rough / power;
+    if (lead < 1.5) return power;
+    if (lead < 3) return power * 2;
+    return power * (lead < 7 ? 5 : 10);
 }
 
 function multiples(low: number, high: number, stride: number): number[] {
@@ -98,10 +101,10 @@ function multiples(low: number, high: number, stride: number): number[] {
     return ticks;
 }
 
-/** The next 1, 2 or 5 times a power of ten. */
+/** The next number that is 1, 2 or 5 times a power of ten. */
 function round(value: number, direction: (value: number) => number): number {
-    const power = 10 ** Math.floor(Math.log10(value)),
-        lead = value / power;
-    const up = direction === Math.ceil;
-    return power * (up ? (lead <= 1 ? 1 : lead <= 2 ? 2 : lead <= 5 ? 5 : 10) : lead < 2 ? 1 : lead < 5 ? 2 : 5);
+    const power = 10 ** Math.floor(Math.log10(value));
+    const lead = value / power;
+    if (direction === Math.ceil) return power * ([1, 2, 5].find((step) => lead <= step) ?? 10);
+    return power * ([5, 2].find((step) => lead >= step) ?? 1);
 }

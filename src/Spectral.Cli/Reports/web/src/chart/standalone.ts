@@ -6,7 +6,7 @@ import { CHART_STYLE } from "./palette";
 const TITLE = 26;
 
 /**
- * A chart as a file of its own: with its title, its key and its style, which follows the reader's light or dark
+ * Returns a chart as an SVG file with its title, its legend and its style, which follows the reader's light or dark
  * setting.
  */
 export function standalone(chart: Chart, width: number): string {
@@ -16,8 +16,8 @@ export function standalone(chart: Chart, width: number): string {
     title.setAttribute("x", "4");
     title.setAttribute("text-anchor", "start");
     title.textContent = chart.title;
-    const top = Number(svg.viewBox.baseVal.y) - TITLE,
-        height = svg.viewBox.baseVal.height + TITLE;
+    const top = Number(svg.viewBox.baseVal.y) - TITLE;
+    const height = svg.viewBox.baseVal.height + TITLE;
     title.setAttribute("y", String(top + 17));
     svg.setAttribute("viewBox", `0 ${top} ${width} ${height}`);
     svg.setAttribute("height", String(height));
@@ -31,10 +31,10 @@ export function standalone(chart: Chart, width: number): string {
     return new XMLSerializer().serializeToString(svg) + "\n";
 }
 
-/** A drawing with its key above it, in room that is added at the top. */
+/** Draws a chart with its legend above it. */
 export function dressed(chart: Chart, width: number): ReturnType<typeof draw> {
-    const drawing = draw(chart, width),
-        key = keyOf(chart, width);
+    const drawing = draw(chart, width);
+    const key = keyOf(chart, width);
     key.group.setAttribute("transform", `translate(0,${-key.height})`);
     const height = drawing.svg.viewBox.baseVal.height + key.height;
     drawing.svg.setAttribute("viewBox", `0 ${-key.height} ${width} ${height}`);

@@ -5,14 +5,14 @@ import { exact, shortened, tick } from "./numbers";
 import { colourClass } from "./palette";
 import { fit } from "./scale";
 
-const ROW = 26,
-    LETTER = 7.2,
-    TOP = 30,
-    BOTTOM = 34;
+const ROW = 26;
+const LETTER = 7.2;
+const TOP = 30;
+const BOTTOM = 34;
 
 type Row = Strip["rows"][number];
 
-/** Draws a row for each name: a dot for each value, a stroke at their mean. */
+/** Draws a row for each name, with a dot for each value and a stroke at their mean. */
 export function drawStrip(chart: Strip, width: number): Drawing {
     const height = TOP + ROW * chart.rows.length + BOTTOM;
     const marginLeft = Math.min(width / 2, 18 + LETTER * Math.max(0, ...chart.rows.map((row) => row.name.length)));
@@ -67,8 +67,8 @@ export function drawStrip(chart: Strip, width: number): Drawing {
             ),
         ],
     }) as SVGSVGElement & Plot.Plot;
-    const across = svg.scale("x")!,
-        down = svg.scale("y")!;
+    const across = svg.scale("x")!;
+    const down = svg.scale("y")!;
     if (all.length === 0) svg.append(empty((width + marginLeft) / 2, height / 2));
     const targets = chart.rows.map((row, i) =>
         row.values.map(([label, value]) => ({

@@ -2,21 +2,24 @@ import { tableElement } from "../table";
 import type { Quantity } from "./quantities";
 import { atTop, type Matrix, type Spectra } from "./types";
 
-const word = (verdict: boolean | null): string => (verdict === null ? "–" : verdict ? "yes" : "no");
+function word(verdict: boolean | null): string {
+    if (verdict === null) return "–";
+    return verdict ? "yes" : "no";
+}
 
-/** A name without what all of them share. */
+/** The name of a matrix without the parts that all names share. */
 export const shortName = (matrix: Matrix): string => matrix.name.replace(/^model\./, "").replace(/\.weight$/, "");
 
 /**
- * The table of all matrices: sorted by its heads, filtered by module and by a part of the name; a name chooses its
- * matrix.
+ * Makes the table of all matrices. Its heads sort it, and it can be filtered by module and by a part of the name. A
+ * click on a name chooses the matrix.
  */
 export function matricesTable(spectra: Spectra, quantities: Quantity[], choose: (matrix: Matrix) => void): HTMLElement {
-    const section = document.createElement("section"),
-        controls = document.createElement("div"),
-        count = document.createElement("p");
-    const module = document.createElement("select"),
-        name = Object.assign(document.createElement("input"), { type: "search" });
+    const section = document.createElement("section");
+    const controls = document.createElement("div");
+    const count = document.createElement("p");
+    const module = document.createElement("select");
+    const name = Object.assign(document.createElement("input"), { type: "search" });
     controls.className = "controls";
     const modules = [...new Set(spectra.matrices.map((matrix) => matrix.module ?? "other"))];
     module.append(...["all modules", ...modules].map((text, i) => new Option(text, i === 0 ? "" : text)));
@@ -80,14 +83,14 @@ export function matricesTable(spectra: Spectra, quantities: Quantity[], choose: 
     return section;
 }
 
-/** A field with its name before it. */
+/** Puts a label before a field. */
 export function labelled(text: string, field: HTMLElement): HTMLLabelElement {
     const label = document.createElement("label");
     label.append(text, field);
     return label;
 }
 
-/** Statistics of a matrix's entries. */
+/** Makes the table with the statistics of a matrix's entries. */
 export function entriesTable(matrix: Matrix): HTMLElement {
     const rows = [
         ["base", "base"],
@@ -122,10 +125,10 @@ export function entriesTable(matrix: Matrix): HTMLElement {
     );
 }
 
-/** The norms, ranks and shape of a matrix in a line. */
+/** The shape of a matrix and the size of its change, in a sentence. */
 export function factsOf(matrix: Matrix): string {
-    const share = atTop(matrix, matrix.amplification)?.share,
-        percent = (value: number | null | undefined) => (value == null ? "–" : `${(100 * value).toPrecision(3)} %`);
+    const share = atTop(matrix, matrix.amplification)?.share;
+    const percent = (value: number | null | undefined) => (value == null ? "–" : `${(100 * value).toPrecision(3)} %`);
     const grown =
         share == null
             ? ""

@@ -4,7 +4,7 @@ import { known, type Matrix } from "./types";
 
 const POSITION = { label: "position, largest value first", scale: "log" as const };
 
-/** The charts of one matrix. */
+/** Makes the charts of one matrix. */
 export const chartsOf = (matrix: Matrix, draws: number): (Curves | Strip)[] => [
     values(matrix),
     growth(matrix, draws),
@@ -14,8 +14,8 @@ export const chartsOf = (matrix: Matrix, draws: number): (Curves | Strip)[] => [
 ];
 
 function values(matrix: Matrix): Curves {
-    const { positions, svd } = matrix,
-        shown = positions.length < svd.computed ? ` ${positions.length} of ${svd.computed} positions are drawn.` : "";
+    const { positions, svd } = matrix;
+    const shown = positions.length < svd.computed ? ` ${positions.length} of ${svd.computed} positions are drawn.` : "";
     return {
         kind: "curves",
         id: "singular-values",
@@ -30,7 +30,7 @@ function values(matrix: Matrix): Curves {
     };
 }
 
-/** With the range that random changes of the same size would give, and what rounding alone would. */
+/** The relative change, with the range that random changes of the same size give and the change by rounding alone. */
 function growth(matrix: Matrix, draws: number): Curves {
     const band: Series = {
         name: "random changes of this size, ±2 deviations",
@@ -41,8 +41,8 @@ function growth(matrix: Matrix, draws: number): Curves {
     };
     const floor: Series = { name: "rounding", slot: 7, look: "raw", points: [] };
     for (const bin of matrix.bins) {
-        const entry = matrix.null.find((one) => one.quantity === "relative" && one.bin === bin.bin),
-            random = entry?.gaussian;
+        const entry = matrix.null.find((one) => one.quantity === "relative" && one.bin === bin.bin);
+        const random = entry?.gaussian;
         if (bin.to <= bin.from) continue;
         for (const x of [Math.max(1, bin.from + 0.5), bin.to + 0.5]) {
             if (random && random.mean !== null && random.standard_deviation !== null) {
@@ -57,7 +57,7 @@ function growth(matrix: Matrix, draws: number): Curves {
     }
     const against =
         band.points.length > 0
-            ? ` The band is the mean over a part of the spectrum of ${draws} random changes of the same size.`
+            ? ` The band is the mean of ${draws} random changes of the same size, over parts of the spectrum.`
             : "";
     return {
         kind: "curves",
@@ -93,10 +93,10 @@ function alignment(matrix: Matrix): Curves {
         id: "alignment",
         title: "Singular vectors before and after",
         explanation:
-            "|cos| of each tuned vector with the base vector of the same position (matched) and with the " +
-            "base vector that it is nearest to (best)." +
+            "|cos| of each tuned vector with the base vector at the same position (matched) and with the " +
+            "nearest base vector (best)." +
             (clusters.length > 0
-                ? " Shaded: values so close together that their single vectors are not determined, only their span."
+                ? " Shaded: values so close together that only the span of their vectors is determined."
                 : ""),
         x: POSITION,
         y: { label: "|cos|", scale: "linear" },
@@ -116,8 +116,8 @@ export function angles(matrix: Matrix, side: "left" | "right"): Curves {
         id: "angles",
         title: `Principal angles between top subspaces, ${side}`,
         explanation:
-            "Angles between the spans of the first k singular vectors before and after, in rising order: 0° " +
-            "is a shared direction, 90° one that is new.",
+            "Angles between the spans of the first k singular vectors before and after, in ascending order: 0° " +
+            "is a shared direction, 90° is a new one.",
         x: { label: "index of the angle" },
         y: { label: "angle, degrees", scale: "linear" },
         series: matrix.subspaces.map((space, slot) => ({
@@ -151,8 +151,8 @@ function energy(matrix: Matrix): Curves {
         id: "energy",
         title: "Where the change lies",
         explanation:
-            "Share of ‖Δ‖² by the base matrix's own directions: from which right vectors to which left ones, " +
-            "top being the first k. Faint: a random Δ.",
+            "Share of ‖Δ‖² by the singular vectors of the base matrix: from which right vectors to which left " +
+            "vectors, where top means the first k. Faint: a random Δ.",
         x: { label: "k", scale: "log" },
         y: { label: "share of the energy, %", scale: "linear" },
         series: [...of("random_", "raw", ", random"), ...of("", "dots", "")],
@@ -170,10 +170,10 @@ function intruders(matrix: Matrix): Strip {
     return {
         kind: "strip",
         id: "intruder-positions",
-        title: "Where the intruders stand",
+        title: "Where the intruders are",
         explanation:
             "Positions in the tuned spectrum of vectors whose |cos| with every base vector is below the " +
-            "threshold; the first 40 of a row.",
+            "threshold; each row shows the first 40.",
         value: { label: "position, largest value first", scale: "log", zero: false },
         each: "position",
         rows,

@@ -2,10 +2,10 @@ import type { Curves, Grid } from "../model";
 import type { Quantity } from "./quantities";
 import { known, type Spectra } from "./types";
 
-/** Mean growth of singular values along the spectrum: the whole model and each type of module. */
+/** The mean growth of singular values along the spectrum, for the whole model and for each type of module. */
 export function profile({ model, modules }: Spectra): Curves {
-    const part = 100 / model.profile.length,
-        places = model.profile.map((_, i) => (i + 0.5) * part);
+    const part = 100 / model.profile.length;
+    const places = model.profile.map((_, i) => (i + 0.5) * part);
     const percent = (values: (number | null)[]) => values.map((value) => (value === null ? null : 100 * value));
     return {
         kind: "curves",
@@ -27,7 +27,7 @@ export function profile({ model, modules }: Spectra): Curves {
     };
 }
 
-/** A quantity by layer and module; what has no layer is a row of its own. */
+/** A quantity by layer and module; matrices without a layer have a row of their own. */
 export function heatMap({ matrices }: Spectra, quantity: Quantity): Grid {
     const columns = [...new Set(matrices.map((matrix) => matrix.module ?? matrix.name))];
     const layers = [...new Set(matrices.map((matrix) => matrix.layer))].sort(
@@ -52,7 +52,7 @@ export function heatMap({ matrices }: Spectra, quantity: Quantity): Grid {
     };
 }
 
-/** How many tuned vectors resemble none of the base, by what counts as resembling. */
+/** The number of intruder dimensions by the threshold of |cos|. */
 export function intruderCounts({ model, settings, matrices }: Spectra): Curves {
     const side = (name: "left" | "right", slot: number) => ({
         name,

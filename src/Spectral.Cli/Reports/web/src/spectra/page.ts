@@ -6,12 +6,12 @@ import { quantities } from "./quantities";
 import type { Matrix, Spectra } from "./types";
 
 /**
- * Puts the charts and tables of an analysis in place of an element, and says which figures it made; asked says what is
- * chosen: quantity (from 1), matrix, side.
+ * Replaces an element by the charts and tables of an analysis, and returns the figures it made. The parameters in asked
+ * say what is selected first: quantity (from 1), matrix, side.
  */
 export function spectraPage(spectra: Spectra, place: Element, asked: URLSearchParams): Figure[] {
-    const all = quantities(spectra),
-        at = Math.max(0, Math.min(Number(asked.get("quantity") ?? 1) - 1, all.length - 1)) || 0;
+    const all = quantities(spectra);
+    const at = Math.max(0, Math.min(Number(asked.get("quantity") ?? 1) - 1, all.length - 1)) || 0;
     const overview = [
         new Figure(profile(spectra)),
         new Figure(heatMap(spectra, all[at]!)),
@@ -23,7 +23,7 @@ export function spectraPage(spectra: Spectra, place: Element, asked: URLSearchPa
     quantity.addEventListener("change", () => map.update(heatMap(spectra, all[quantity.selectedIndex]!)));
     map.controls.append(labelled("Quantity", quantity));
 
-    // The one that changed most is what a reader looks for.
+    // The matrix that changed most is shown first.
     const first =
         spectra.matrices.find((matrix) => shortName(matrix) === asked.get("matrix")) ??
         [...spectra.matrices].sort((a, b) => (b.norms.relative ?? 0) - (a.norms.relative ?? 0))[0];
@@ -31,18 +31,18 @@ export function spectraPage(spectra: Spectra, place: Element, asked: URLSearchPa
         place.replaceWith(heading("Across the model"), ...overview.map((figure) => figure.element));
         return overview;
     }
-    const single = chartsOf(first, spectra.settings.draws).map((chart) => new Figure(chart)),
-        turned = new Figure(angles(first, "left"));
-    const side = selection(["left", "right"]),
-        turn = (): void =>
-            turned.update(angles(spectra.matrices[chosen.selectedIndex]!, side.value as "left" | "right"));
+    const single = chartsOf(first, spectra.settings.draws).map((chart) => new Figure(chart));
+    const turned = new Figure(angles(first, "left"));
+    const side = selection(["left", "right"]);
+    const turn = (): void =>
+        turned.update(angles(spectra.matrices[chosen.selectedIndex]!, side.value as "left" | "right"));
     side.value = asked.get("side") === "right" ? "right" : "left";
     side.addEventListener("change", turn);
     turned.controls.append(labelled("Side", side));
-    const chosen = selection(spectra.matrices.map(shortName)),
-        lines = document.createElement("ul"),
-        facts = document.createElement("p"),
-        entries = document.createElement("div");
+    const chosen = selection(spectra.matrices.map(shortName));
+    const lines = document.createElement("ul");
+    const facts = document.createElement("p");
+    const entries = document.createElement("div");
     const show = (matrix: Matrix): void => {
         chosen.selectedIndex = spectra.matrices.indexOf(matrix);
         facts.textContent = factsOf(matrix);

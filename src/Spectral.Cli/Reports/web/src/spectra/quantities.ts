@@ -1,10 +1,10 @@
 import type { Grid } from "../model";
 import { atTop, type IntruderCount, type Matrix, type Num, type Spectra } from "./types";
 
-/** A number that every matrix has, for the heat map and the table. */
+/** A figure of each matrix, for the heat map and the table. */
 export interface Quantity {
     label: string;
-    /** The head of its column. */
+    /** The head of its column in the table. */
     head: string;
     explanation: string;
     colour: Grid["colour"];
@@ -18,7 +18,7 @@ const energy =
         return share === null || share === undefined ? null : 100 * share;
     };
 
-/** Within the largest values, of both sides. */
+/** The number of intruders on both sides, among the largest singular values. */
 export const intruders = (count: IntruderCount | undefined): Num => (count ? count.left + count.right : null);
 
 export function quantities({ settings: { top_k: top, intruder_search: searched }, model }: Spectra): Quantity[] {
@@ -27,7 +27,7 @@ export function quantities({ settings: { top_k: top, intruder_search: searched }
         {
             label: "relative change ‖Δ‖/‖W‖",
             head: "‖Δ‖/‖W‖",
-            explanation: "How much of the matrix tuning changed, by Frobenius norm.",
+            explanation: "Frobenius norm of the change relative to that of the base matrix.",
             colour: "sequential",
             of: (m) => m.norms.relative,
         },
@@ -35,15 +35,15 @@ export function quantities({ settings: { top_k: top, intruder_search: searched }
             label: `amplification of the top ${top}, z`,
             head: "top, z",
             explanation:
-                `Growth of the top ${top} singular values as a share of all change, in standard deviations from ` +
-                "random changes of the same size.",
+                `Growth of the top ${top} singular values as a share of the total change, in standard deviations ` +
+                "from random changes of the same size.",
             colour: "diverging",
             of: (m) => m.verdict["amplification_z"] ?? null,
         },
         {
             label: `share of the change in the top ${top}`,
             head: "top share",
-            explanation: `Growth of the top ${top} singular values, as a share of the change of all.`,
+            explanation: `Growth of the top ${top} singular values, as a share of the change of all singular values.`,
             colour: "sequential",
             of: (m) => atTop(m, m.amplification)?.share ?? null,
         },
@@ -52,7 +52,7 @@ export function quantities({ settings: { top_k: top, intruder_search: searched }
             head: "angle left",
             explanation:
                 "Largest principal angle between the subspaces on the output side before and after: 0 is the " +
-                "same subspace, 90 a direction that is new.",
+                "same subspace, 90 means a new direction.",
             colour: "sequential",
             of: (m) => atTop(m, m.subspaces)?.left.largest ?? null,
         },
@@ -98,21 +98,21 @@ export function quantities({ settings: { top_k: top, intruder_search: searched }
         {
             label: "growth of the stable rank, %",
             head: "stable rank, %",
-            explanation: "How the stable rank ‖W‖²/σ₁² changed: below zero, the largest value stands out more.",
+            explanation: "Change of the stable rank ‖W‖²/σ₁²; if it is negative, the largest value dominates more.",
             colour: "diverging",
             of: (m) => growth(m.ranks.base.stable, m.ranks.tuned.stable),
         },
         {
             label: "growth of the effective rank, %",
             head: "effective rank, %",
-            explanation: "How the effective rank (exponential of the entropy of the singular values) changed.",
+            explanation: "Change of the effective rank, the exponential of the entropy of the singular values.",
             colour: "diverging",
             of: (m) => growth(m.ranks.base.effective, m.ranks.tuned.effective),
         },
         {
             label: "stable rank of Δ",
             head: "stable rank of Δ",
-            explanation: "‖Δ‖²/σ₁(Δ)²: how many directions the change is spread over.",
+            explanation: "‖Δ‖²/σ₁(Δ)²: over how many directions the change is spread.",
             colour: "sequential",
             of: (m) => m.ranks.change.stable,
         },

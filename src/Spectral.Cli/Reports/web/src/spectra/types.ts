@@ -1,5 +1,5 @@
-// What a page has of an analysis; docs/spectra.md says what each number is. Positions count from 1, the largest value;
-// null is what is not defined.
+// The part of an analysis that a page contains; docs/spectra.md explains the numbers. Positions count from 1, the
+// largest value. A number that is not defined is null.
 
 export type Num = number | null;
 
@@ -66,10 +66,10 @@ export interface Spectra {
     matrices: Matrix[];
 }
 
-/** Points whose number there is. */
+/** The points whose y is a number. */
 export const known = (xs: number[], ys: Num[]): [number, number][] =>
     xs.flatMap((x, i): [number, number][] => (ys[i] === null || ys[i] === undefined ? [] : [[x, ys[i]!]]));
 
-/** An entry of a list by k, at the top-k that verdicts use. */
+/** The entry of a list for the k that verdicts use. */
 export const atTop = <T extends { k: number }>(matrix: Matrix, entries: T[]): T | undefined =>
     entries.find((entry) => entry.k === matrix.top_k);
