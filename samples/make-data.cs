@@ -1,12 +1,12 @@
-// Writes every file the sample needs, from nothing but a seed:
+// Writes all files that the sample needs, from a seed alone:
 //
 //   dotnet run samples/make-data.cs -- samples
 //
 //   base-model/config.json, generation_config.json, tokenizer.json   what `spectral pretrain` starts from
-//   pretrain.jsonl, known.jsonl      records of the tasks that the base model learns, and records of them it never sees
-//   train.jsonl, eval.jsonl          the task that the base model does not know: what `spectral finetune` is shown on
+//   pretrain.jsonl, known.jsonl      records of the tasks that the base model learns, and held-out records of them
+//   train.jsonl, eval.jsonl          records of the task that the base model does not know, for `spectral finetune`
 //
-// The same seed gives the same bytes everywhere: the generator below is our own, and every file is written with LF.
+// The same seed gives the same bytes on every machine: the random generator is in this file, and lines end with LF.
 
 #:property PublishAot=false
 
@@ -62,7 +62,7 @@ static List<Sample> Generate(int count, SplitMix random, TaskKind[] tasks, HashS
     return records;
 }
 
-// Records that share no word with `others`: what is right on them was not remembered.
+// Records that share no word with `others`, so that right answers cannot be memorized ones.
 static List<Sample> GenerateFromOtherWords(int count, SplitMix random, TaskKind task, List<Sample> others)
 {
     var used = others.SelectMany(record => record.Words).ToHashSet();
@@ -93,10 +93,10 @@ void WriteRecords(string name, List<Sample> records)
 static void Write(string path, string text) =>
     File.WriteAllText(path, text, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false));
 
-/// <summary>One line of a data file, and the words it was made from.</summary>
+/// <summary>A line of a data file, and the words it was made from.</summary>
 sealed record Sample(string Prompt, string Completion, string[] Words);
 
-/// <summary>A text task: its name, how many words it takes, and what it makes of them.</summary>
+/// <summary>A text task: its name, how many words it takes, and the answer to them.</summary>
 sealed record TaskKind(string Name, int WordCount, Func<string[], string> Answer)
 {
     public Sample Make(string[] words) => new($"{Name}: {string.Join(' ', words)} ->", " " + Answer(words), words);
@@ -120,7 +120,7 @@ static class Tasks
         new("join", 2, words => $"{words[0]}-{words[1]}"),
     ];
 
-    /// <summary>What the base model has never seen: neither the name nor this shape of answer.</summary>
+    /// <summary>The task that the base model does not know: it has seen neither its name nor such an answer.</summary>
     public static readonly TaskKind Badge = new(
         "badge",
         2,
@@ -130,7 +130,7 @@ static class Tasks
     private static string Reverse(string word) => new([.. word.Reverse()]);
 }
 
-/// <summary>Pronounceable words of two or three syllables that mean nothing: about two million of them.</summary>
+/// <summary>Makes pronounceable words of two or three syllables without a meaning, about two million of them.</summary>
 static class Words
 {
     private const string Consonants = "bdfghklmnprstvz";
@@ -159,7 +159,8 @@ static class Words
 }
 
 /// <summary>
-/// Byte-level byte-pair encoding with the GPT-2 alphabet, small enough to train by counting again after each merge.
+/// Trains a byte-level byte-pair encoding with the GPT-2 alphabet; it is so small that pairs are counted anew after
+/// each merge.
 /// </summary>
 sealed class ByteLevelBpe(List<string> vocabulary, List<string> merges)
 {
@@ -170,9 +171,9 @@ sealed class ByteLevelBpe(List<string> vocabulary, List<string> merges)
     public int VocabularySize => vocabulary.Count + 1;
 
     /// <summary>
-    /// Learns merges from the words that frame a record, not from the made-up ones, so that a made-up word stays nearly
-    /// letter by letter: the tasks are about letters. The most frequent pair is merged; of equally frequent ones, the
-    /// first in code point order.
+    /// Learns merges from the names of tasks alone, so that the made-up words become tokens of about one letter, as the
+    /// tasks are about letters. The most frequent pair is merged; of equally frequent ones, the first in code point
+    /// order.
     /// </summary>
     public static ByteLevelBpe Train(IEnumerable<string> texts, int count)
     {
@@ -258,8 +259,8 @@ sealed class ByteLevelBpe(List<string> vocabulary, List<string> merges)
             }.ToJsonString(Json.Indented) + "\n";
     }
 
-    // "upper: ->" is split as the GPT-2 pattern splits it: a run of letters or of other signs, with at most one space
-    // before it.
+    // Splits "upper: ->" as the GPT-2 pattern does: into runs of letters or of other characters, each with at most one
+    // space before it.
     private static IEnumerable<string> Split(string text)
     {
         int start = 0;
@@ -275,7 +276,7 @@ sealed class ByteLevelBpe(List<string> vocabulary, List<string> merges)
         }
     }
 
-    // Printable bytes stand for themselves, the other 68 in increasing order for the code points from 256.
+    // Printable bytes are mapped to themselves, the other 68 in ascending order to the code points from 256.
     private static char Symbol(byte value) =>
         (char)(IsPrintable(value) ? value : 256 + Enumerable.Range(0, value).Count(other => !IsPrintable(other)));
 
@@ -324,7 +325,7 @@ static class ModelFiles
 
 static class Json
 {
-    // Relaxed: "->" stays "->", which is what a reader of the data wants to see.
+    // The relaxed encoder keeps "->" as it is, so that the data is readable.
     public static readonly JsonSerializerOptions Compact = new()
     {
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
@@ -332,7 +333,7 @@ static class Json
     public static readonly JsonSerializerOptions Indented = new(Compact) { WriteIndented = true, NewLine = "\n" };
 }
 
-/// <summary>SplitMix64: our own generator, since the framework's may change between versions.</summary>
+/// <summary>The generator SplitMix64; the framework's may change between versions.</summary>
 sealed class SplitMix(ulong seed)
 {
     private ulong _state = seed;
@@ -343,7 +344,7 @@ sealed class SplitMix(ulong seed)
         ulong z = _state;
         z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
         z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
-        // the high bits, scaled: no division, bias below 2^-32
+        // Scaling the high bits needs no division, and the bias is below 2^-32.
         return (int)(((z ^ (z >> 31)) >> 32) * (ulong)below >> 32);
     }
 }

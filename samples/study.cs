@@ -60,15 +60,16 @@ File.WriteAllLines(
 Console.Write(Tables.Of(ordered, (double)study.Known()["loss"]!));
 
 /// <summary>One way to train: a command, its options, and the learning rate to begin the search at.</summary>
-/// <param name="Name">As in the tables.</param>
-/// <param name="Options">Those that tell it from the others.</param>
-/// <param name="Start">Where the search begins on the ladder of rates.</param>
-/// <param name="Matched">Whether its trainable parameters are as many as plain LoRA's of rank 4, as nearly as its rank
+/// <param name="Name">The name in the tables.</param>
+/// <param name="Options">The options that differ from those of the other ways.</param>
+/// <param name="Start">The index in the ladder of rates at which the search begins.</param>
+/// <param name="Matched">Whether it has as many trainable parameters as plain LoRA of rank 4, as closely as its rank
 /// allows.</param>
 record Method(string Name, string Options, double Start, bool Matched = true)
 {
     /// <summary>
-    /// Rank 4 on all seven projections of all layers is 38,912 parameters; others take the rank that comes nearest.
+    /// All ways to train. LoRA of rank 4 on all seven projections of all layers has 38,912 parameters; the others have
+    /// the rank that comes closest.
     /// </summary>
     public static readonly Method[] All =
     [
@@ -86,16 +87,16 @@ record Method(string Name, string Options, double Start, bool Matched = true)
     public bool TrainsAll => Options.Length == 0;
 }
 
-/// <summary>What came of one of the final runs.</summary>
-/// <param name="Method">As in the tables.</param>
+/// <summary>The result of one of the final runs.</summary>
+/// <param name="Method">The name in the tables.</param>
 /// <param name="Matched">Whether it trains as many parameters as plain LoRA of rank 4.</param>
-/// <param name="Parameters">Those trained.</param>
-/// <param name="Rate">The learning rate found.</param>
-/// <param name="Seed">0 to 4.</param>
-/// <param name="Exact">Share of right answers to the new task, on words never trained on.</param>
-/// <param name="Loss">Of the same records.</param>
-/// <param name="Known">Loss on the tasks that the base model knew.</param>
-/// <param name="Spectra">What became of the weights.</param>
+/// <param name="Parameters">The number of trainable parameters.</param>
+/// <param name="Rate">The learning rate that the search found.</param>
+/// <param name="Seed">The seed, from 0 to 4.</param>
+/// <param name="Exact">The share of right answers to the new task, on words never trained on.</param>
+/// <param name="Loss">The loss on the same records.</param>
+/// <param name="Known">The loss on the tasks that the base model knew.</param>
+/// <param name="Spectra">What the run did to the weights.</param>
 record Result(
     string Method,
     bool Matched,
@@ -115,22 +116,23 @@ record Result(
 }
 
 /// <summary>
-/// What a run did to the spectra of the 28 matrices: means over them, or in how many a statement holds; docs/spectra.md
-/// defines each.
+/// What a run did to the spectra of the 28 matrices: means over them, or the number of matrices for which a statement
+/// holds. docs/spectra.md defines the quantities.
 /// </summary>
-/// <param name="Change">Frobenius norm of the update over that of the weight.</param>
-/// <param name="Amplification">Growth of the 16 largest singular values as a share of all change of values.</param>
-/// <param name="Top">Relative change of the largest 1 % of values.</param>
-/// <param name="Rest">Size of the relative change in the lower half.</param>
-/// <param name="Similarity">Of the spans of the leading 16 left singular vectors before and after.</param>
-/// <param name="TopTop">Share of the update's energy between the leading 16 left and right vectors.</param>
-/// <param name="BottomBottom">Share that touches neither.</param>
-/// <param name="EffectiveRank">Of the update.</param>
-/// <param name="Intruders">Leading ten left and right vectors with a cosine below 0.5 to every vector of the base, over
-/// all matrices.</param>
-/// <param name="AmplifiesTop">Matrices of which the verdict says so.</param>
-/// <param name="ReorientsTop">Likewise.</param>
-/// <param name="RestStable">Likewise.</param>
+/// <param name="Change">The Frobenius norm of the update, divided by that of the weight.</param>
+/// <param name="Amplification">The growth of the 16 largest singular values, as a share of the change of all.</param>
+/// <param name="Top">The relative change of the largest 1 % of values.</param>
+/// <param name="Rest">The size of the relative change in the lower half.</param>
+/// <param name="Similarity">The similarity of the spans of the leading 16 left singular vectors before and
+/// after.</param>
+/// <param name="TopTop">The share of the update's energy between the leading 16 left and right vectors.</param>
+/// <param name="BottomBottom">The share of its energy outside both.</param>
+/// <param name="EffectiveRank">The effective rank of the update.</param>
+/// <param name="Intruders">The number of vectors, among the leading ten left and right ones of all matrices, with a
+/// cosine below 0.5 to every vector of the base.</param>
+/// <param name="AmplifiesTop">The number of matrices that amplify the top, by the verdict.</param>
+/// <param name="ReorientsTop">The number of matrices that turn the top.</param>
+/// <param name="RestStable">The number of matrices that leave the rest as it was.</param>
 record Spectra(
     double Change,
     double Amplification,
@@ -172,13 +174,13 @@ record Spectra(
     }
 }
 
-/// <summary>Runs that leave their results in a folder and are not made twice.</summary>
+/// <summary>Runs commands, and keeps their results in a folder so that none is run twice.</summary>
 sealed class Study(string root)
 {
     public const string Base = "samples/base-model";
     private const int Held = 300;
     private const int Seeds = 5;
-    private static readonly int[] SearchSeeds = [100, 101]; // by one seed alone, rates win that fail every other time
+    private static readonly int[] SearchSeeds = [100, 101]; // with one seed, a rate could win that fails with others
     private const string Device = "--device cpu --threads 1";
     private const string Common = $"--steps 300 --batch 16 --max-length 128 --warmup 20 {Device}";
     private static readonly double[] Ladder =
@@ -200,7 +202,7 @@ sealed class Study(string root)
 
     public string Folder { get; } = Directory.CreateDirectory(Path.Combine(root, "artifacts/study")).FullName;
 
-    /// <summary>All training records but the last 300, and those.</summary>
+    /// <summary>Writes two files: all training records but the last 300, and these 300.</summary>
     public void SplitData()
     {
         string[] lines = File.ReadAllLines(Path.Combine(root, "samples/train.jsonl"));
@@ -209,8 +211,8 @@ sealed class Study(string root)
     }
 
     /// <summary>
-    /// Finds the learning rate on the held-out records, then trains with five other seeds and measures on records that
-    /// nothing was chosen by.
+    /// Finds the learning rate on the held-out records, then trains with five other seeds and evaluates on records that
+    /// no choice depended on.
     /// </summary>
     public IEnumerable<Result> Run(Method method)
     {
@@ -243,15 +245,15 @@ sealed class Study(string root)
         }
     }
 
-    /// <summary>The base model on the tasks that it knows.</summary>
+    /// <summary>Evaluates the base model on the tasks that it knows.</summary>
     public JsonNode Known() => Known($"--model {Base}", Path.Combine(Folder, "known.json"));
 
     private JsonNode Known(string model, string keep) =>
         Kept(keep, $"eval {model} --data samples/known.jsonl {Device}");
 
     /// <summary>
-    /// Tries three neighbours on the ladder and goes on while the best of all lies at an end: by the mean exact match,
-    /// then by the mean loss.
+    /// Tries three neighbouring rates of the ladder, and further ones while the best so far is at an end. The best has
+    /// the highest mean exact match, then the lowest mean loss.
     /// </summary>
     private double SearchRate(Method method)
     {
@@ -303,8 +305,8 @@ sealed class Study(string root)
     }
 
     /// <summary>
-    /// The JSON object of a command: from the file if it is there, else by running it. A run that diverged scores
-    /// nothing.
+    /// Returns the JSON object of a command: from its file if that exists, or else by running the command. A run that
+    /// diverged has no score.
     /// </summary>
     private JsonNode Kept(string path, string command, bool mayFail = false)
     {
@@ -338,7 +340,7 @@ sealed class Study(string root)
     }
 }
 
-/// <summary>The tables of docs/study.md: means over seeds, with the standard deviation of a sample.</summary>
+/// <summary>Prints the tables of docs/study.md: means over seeds, with the standard deviation of the sample.</summary>
 static class Tables
 {
     public static string Of(Result[] results, double known)

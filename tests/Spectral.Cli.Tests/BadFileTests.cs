@@ -6,7 +6,8 @@ using Spectral.Training.IO;
 namespace Spectral.Cli.Tests;
 
 /// <summary>
-/// Model, adapter and data files that are damaged or lie: each is refused in plain words before anything is written.
+/// Tests that damaged or false model, adapter and data files are refused with a clear message before anything is
+/// written.
 /// </summary>
 public sealed class BadFileTests : WorkFolder
 {

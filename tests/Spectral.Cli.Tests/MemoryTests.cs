@@ -4,7 +4,7 @@ using Spectral.Cli.Tests.Support;
 
 namespace Spectral.Cli.Tests;
 
-/// <summary>A device with less memory than a run takes.</summary>
+/// <summary>Tests runs on a device with less memory than they need.</summary>
 [Platform(Include = "Linux", Reason = "the CPU device")]
 public sealed class MemoryTests : WorkFolder
 {
@@ -36,7 +36,7 @@ public sealed class MemoryTests : WorkFolder
     [Test]
     public void ARunThatRunsOutKeepsItsLastCheckpointAndSaysWhatWouldHelp()
     {
-        // Three steps of short records, then one of long ones.
+        // Three steps of short records, then a step of long ones.
         File.WriteAllLines(
             Data,
             Enumerable

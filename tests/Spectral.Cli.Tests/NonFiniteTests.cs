@@ -7,7 +7,7 @@ using Spectral.Training.Models;
 namespace Spectral.Cli.Tests;
 
 /// <summary>
-/// NaN and infinities in what is read, and results that are too large for their type: refused, by name.
+/// Tests that NaN and infinities in files, and results that are too large for their type, are refused by name.
 /// </summary>
 public sealed class NonFiniteTests : WorkFolder
 {
@@ -56,7 +56,7 @@ public sealed class NonFiniteTests : WorkFolder
         Refused(["analyze", "--base", Model, "--adapter", Adapter, "--out", At("analysis.json"), .. Cpu], file, at);
     }
 
-    /// <summary>65504 is the largest F16; BF16's is above 3e38, of three digits' precision.</summary>
+    /// <summary>The largest F16 is 65504; the largest BF16 is above 3e38, with about three digits.</summary>
     [Test]
     public void ResultsTooLargeForTheirTypeAreRefused()
     {
@@ -112,7 +112,7 @@ public sealed class NonFiniteTests : WorkFolder
         Directory.Move(Out, Adapter);
     }
 
-    /// <summary>Gives the last element of a tensor a value.</summary>
+    /// <summary>Sets the last element of a tensor.</summary>
     private static void Spoil(string path, string name, float value)
     {
         byte[] bytes = File.ReadAllBytes(path);

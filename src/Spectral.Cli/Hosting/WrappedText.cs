@@ -2,7 +2,7 @@ using System.Text;
 
 namespace Spectral.Cli.Hosting;
 
-/// <summary>Breaks text into lines.</summary>
+/// <summary>Breaks text into lines that fit a width.</summary>
 internal static class WrappedText
 {
     /// <summary>Breaks a text at its spaces into lines of at most <paramref name="width"/> characters.</summary>

@@ -17,7 +17,7 @@ namespace Spectral.Cli.Options;
 /// </summary>
 internal sealed class TrainingOptions
 {
-    /// <summary>What the help text of a command that can resume its runs says of that.</summary>
+    /// <summary>The sentence on --resume in the help text of a command that trains.</summary>
     public const string ResumeDetails = "A run that was stopped or killed resumes with --resume.";
 
     public readonly Option<string> Model;
@@ -201,7 +201,7 @@ internal sealed class TrainingOptions
         }
 
         if (context.IsGiven(EvalEvery) && context.Get(Eval) is null)
-            throw new InputException($"--eval-every {context.Get(EvalEvery)}: expected --eval FILE beside it");
+            throw new InputException($"--eval-every {context.Get(EvalEvery)}: expected --eval FILE with it");
         if (context.Get(Resume) && context.Get(Overwrite))
             throw new InputException("--resume --overwrite: expected one of the two");
         int batch = context.Get(Batch);

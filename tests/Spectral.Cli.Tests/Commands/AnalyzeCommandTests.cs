@@ -7,7 +7,7 @@ using Spectral.Training.Models;
 
 namespace Spectral.Cli.Tests.Commands;
 
-/// <summary>`spectral analyze` as a process: results, files, errors.</summary>
+/// <summary>Tests `spectral analyze` as a process: results, files and errors.</summary>
 public sealed class AnalyzeCommandTests : WorkFolder
 {
     private string Tuned => At("tuned");
@@ -86,7 +86,7 @@ public sealed class AnalyzeCommandTests : WorkFolder
     [Test]
     public void TheMaskOfASpecLoraAdapter()
     {
-        // Only the mask: the changes of the values are then what it says.
+        // Without a low-rank part, the singular values change by what the mask says.
         CommandLine
             .Run(
                 Finetune("--adapter", "speclora", "--rank", "0", "--top-k", "3", "--target", "up_proj", "--lr", "0.05")
@@ -104,7 +104,7 @@ public sealed class AnalyzeCommandTests : WorkFolder
             (mask.GetProperty("least").GetDouble(), mask.GetProperty("largest").GetDouble()),
             Is.EqualTo((factors.Min(), factors.Max()))
         );
-        // Scaled values may change places, so sums are compared; weights and factors are F32.
+        // Scaled values may change their order, so sums are compared; weights and factors are F32.
         Assert.That(
             mask.GetProperty("changes").EnumerateArray().Sum(value => value.GetDouble()),
             Is.EqualTo(
@@ -128,7 +128,7 @@ public sealed class AnalyzeCommandTests : WorkFolder
                 .GetProperty("norms")
                 .GetProperty("change")
                 .GetDouble();
-        // The adapter names the base's hash; the merged model is another: its config must not bind it for this test.
+        // The adapter has the hash of the base. The merged model is another one, so the hash is removed for this test.
         TinyModel.Set(Path.Combine(Out, "adapter_config.json"), "base_tensor_sha256", null);
         double merged = Norm(["--tuned", Tuned]);
         double adapted = Norm(["--adapter", Out]);
@@ -181,7 +181,7 @@ public sealed class AnalyzeCommandTests : WorkFolder
             "another seed draws other updates"
         );
 
-        // It names the number of threads.
+        // The device has the number of threads in its name.
         static string WithoutDevice(string text) =>
             text.Replace("1 threads", "").Replace("2 threads", "").Replace("1 thread", "");
     }
@@ -203,7 +203,7 @@ public sealed class AnalyzeCommandTests : WorkFolder
     [Test]
     public void RoundedToBf16ADifferenceBelowItVanishes()
     {
-        // The lowest bit of one weight: far below what BF16 keeps.
+        // The lowest bit of one weight, which BF16 does not keep.
         WriteTuned(
             (name, values) =>
                 values[5] = name == "model.layers.1.mlp.up_proj.weight" ? MathF.BitIncrement(values[5]) : values[5]
@@ -294,7 +294,7 @@ public sealed class AnalyzeCommandTests : WorkFolder
         Refused(Analyze("--tuned", Tuned), "model.layers.0.self_attn.o_proj.weight", "NaN at [1, 1]", "finite");
     }
 
-    /// <summary>The base with its weights changed.</summary>
+    /// <summary>Writes the base model with changed weights.</summary>
     private void WriteTuned(Action<string, float[]> change)
     {
         TinyModel.WriteConfigAndTokenizer(Tuned);
@@ -307,7 +307,7 @@ public sealed class AnalyzeCommandTests : WorkFolder
                     float[] values = model[name].ToFloats();
                     if (values.Length > 33)
                         change(name, values);
-                    // As bytes: the writer of floats refuses those that a test is about.
+                    // The weights are written as bytes, as the writer of floats refuses values that tests need.
                     return new TensorToWrite(
                         name,
                         StoredType.F32,

@@ -4,7 +4,7 @@ using Spectral.Cli.Tests.Support;
 namespace Spectral.Cli.Tests.Commands;
 
 /// <summary>
-/// `compare`: what it writes and prints, that each run is the one `finetune` makes, and how ranks are chosen.
+/// Tests `compare`: what it writes and prints, that its runs are those of `finetune`, and how ranks are chosen.
 /// </summary>
 public sealed class CompareCommandTests : WorkFolder
 {
@@ -189,7 +189,7 @@ public sealed class CompareCommandTests : WorkFolder
     [Test]
     public void TheParameterBudgetIsThatOfTheFirstMethod()
     {
-        // k_proj is [16, 32] in two layers: LoRA of rank 4 trains 2 · 4 · 48 = 384; SpecLoRA 2 · (16 + 48 r), nearest
+        // k_proj is [16, 32] in two layers: LoRA of rank 4 trains 2 · 4 · 48 = 384; SpecLoRA 2 · (16 + 48 r), closest
         // at r = 4 with 416 (r = 3: 320).
         JsonElement[] methods =
         [

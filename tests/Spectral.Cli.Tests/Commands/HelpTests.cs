@@ -2,7 +2,7 @@ using Spectral.Cli.Tests.Support;
 
 namespace Spectral.Cli.Tests.Commands;
 
-/// <summary>What the command says about itself.</summary>
+/// <summary>Tests the help texts and the version.</summary>
 [Parallelizable(ParallelScope.All)]
 public sealed class HelpTests
 {
@@ -30,6 +30,15 @@ public sealed class HelpTests
         Assert.That(bare.Output, Is.EqualTo(asked.Output));
         foreach (string command in Commands)
             Assert.That(bare.Output, Does.Contain("\n  " + command + " "));
+    }
+
+    [Test]
+    public void TheListOfCommandsHasALineForEachAndTheirHelpTheDetails()
+    {
+        string[] lines = CommandLine.Run("--help").Output.Split('\n');
+        Assert.That(lines, Has.All.Length.LessThanOrEqualTo(100));
+        Assert.That(string.Join('\n', lines), Does.Not.Contain("residual_bound"));
+        Assert.That(CommandLine.Run("svd", "--help").Output, Does.Contain("residual_bound"));
     }
 
     [TestCaseSource(nameof(Commands))]

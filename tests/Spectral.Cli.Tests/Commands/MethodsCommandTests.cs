@@ -5,7 +5,7 @@ using Spectral.Training.Adapters;
 namespace Spectral.Cli.Tests.Commands;
 
 /// <summary>
-/// `methods`: every method with what it comes to, one in detail, and how settings of a method's own are given.
+/// Tests `methods`: the list with what each method costs, one method in detail, and the settings of methods.
 /// </summary>
 public sealed class MethodsCommandTests : WorkFolder
 {

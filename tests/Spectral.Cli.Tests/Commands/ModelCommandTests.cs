@@ -6,11 +6,11 @@ using Spectral.Training.Models;
 namespace Spectral.Cli.Tests.Commands;
 
 /// <summary>
-/// The commands that read a model: what they print, and that one path to a result agrees with another.
+/// Tests the commands that read a model: what they print, and that different ways to a result agree.
 /// </summary>
 public sealed class ModelCommandTests : WorkFolder
 {
-    /// <summary>F32 sums in another order; a wrong factor shows from 1e-3 on.</summary>
+    /// <summary>The tolerance for F32 sums in another order; a wrong factor gives 1e-3 or more.</summary>
     private const double Rounding = 2e-5;
 
     [TestCase("speclora", "8")]
@@ -99,7 +99,7 @@ public sealed class ModelCommandTests : WorkFolder
     }
 
     /// <summary>
-    /// A config that ties a head that is not the embedding, and tokenizer files that do not agree: each reader says so.
+    /// A config that ties a head that differs from the embedding, and tokenizer files that disagree: each reader warns.
     /// </summary>
     [Test]
     public void WhatIsOddInAModelFolderIsSaidByEveryCommandThatReadsIt()

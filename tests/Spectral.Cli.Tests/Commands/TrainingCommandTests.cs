@@ -3,7 +3,7 @@ using Spectral.Cli.Tests.Support;
 
 namespace Spectral.Cli.Tests.Commands;
 
-/// <summary>`finetune` and `pretrain`: what they write and print, and that the same run gives the same bytes.</summary>
+/// <summary>Tests `finetune` and `pretrain`: what they write and print, and that equal runs give equal bytes.</summary>
 public sealed class TrainingCommandTests : WorkFolder
 {
     private static readonly string[] FinetuneKeys =

@@ -2,7 +2,7 @@ using Spectral.Cli.Hosting;
 
 namespace Spectral.Cli.Tests.Hosting;
 
-/// <summary>Text broken into lines at its spaces.</summary>
+/// <summary>Tests how text is broken into lines.</summary>
 public sealed class WrappedTextTests
 {
     [TestCase("one two three", 7, "one two|three")]

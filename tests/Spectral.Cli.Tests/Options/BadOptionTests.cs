@@ -3,7 +3,9 @@ using Spectral.Cli.Tests.Support;
 
 namespace Spectral.Cli.Tests.Options;
 
-/// <summary>Options out of range: one line that names the option, the value and what was expected.</summary>
+/// <summary>
+/// Tests that options out of range are refused in one line that names the option, the value and what was expected.
+/// </summary>
 public sealed class BadOptionTests : WorkFolder
 {
     [TestCase("--rank-pattern", "q_proj")]
@@ -253,7 +255,7 @@ public sealed class BadOptionTests : WorkFolder
         Assert.That(File.ReadAllBytes(weights), Is.EqualTo(before));
     }
 
-    /// <summary>Targets are the same if they mean the same layers, however they are spelled.</summary>
+    /// <summary>Targets are the same if they name the same layers, however they are spelled.</summary>
     [Test]
     public void TargetsBesideInitAdapterHaveToMeanItsLayers()
     {

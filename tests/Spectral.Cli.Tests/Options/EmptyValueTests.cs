@@ -2,7 +2,7 @@ using Spectral.Cli.Tests.Support;
 
 namespace Spectral.Cli.Tests.Options;
 
-/// <summary>`--name=` gives an option an empty value and leaves the next argument alone.</summary>
+/// <summary>Tests that `--name=` gives an option an empty value and leaves the next argument alone.</summary>
 public sealed class EmptyValueTests : WorkFolder
 {
     [Test]

@@ -3,7 +3,8 @@ using Spectral.Cli.Tests.Support;
 namespace Spectral.Cli.Tests.Options;
 
 /// <summary>
-/// Options that would change nothing, match nothing or be lost: refused before anything is written, by name.
+/// Tests that options that would change nothing, match nothing or be lost are refused by name, before anything is
+/// written.
 /// </summary>
 public sealed class UnusedOptionTests : WorkFolder
 {
@@ -36,7 +37,7 @@ public sealed class UnusedOptionTests : WorkFolder
         Refused(Finetune("--adapter", "lora", "--alpha-pattern", "q_proj=4,k_prj=8"), "alpha pattern 'k_prj'");
     }
 
-    /// <summary>An option holds for those that know it and keep it; one that none of them does is refused.</summary>
+    /// <summary>An option applies to the methods that use and keep it; it is refused if there is none.</summary>
     [Test]
     public void OfSeveralMethodsOneHasToUseAnOption()
     {

@@ -3,15 +3,15 @@ using Spectral.Cli.Tests.Support;
 namespace Spectral.Cli.Tests.Output;
 
 /// <summary>
-/// A disk that is full in the midst of a run: the last checkpoint stays, and the run goes on from it when there is
+/// Tests a disk that becomes full during a run: the last checkpoint stays, and the run resumes from it when there is
 /// space again.
 /// </summary>
 [Platform(Include = "Linux", Reason = "a file system in memory, of any size")]
 public sealed class FullDiskTests : WorkFolder
 {
     /// <summary>
-    /// $1: disk, $2: its size in bytes, $3 and $4: where to copy what was left on it, the rest: the command. The size
-    /// is what runs out and, later, is there again.
+    /// $1: disk, $2: its size in bytes, $3 and $4: where to copy what was left on it, the rest: the command. The disk
+    /// becomes full, and larger before the run resumes.
     /// </summary>
     private const string Script = """
         mount -t tmpfs -o size=$2 tmpfs "$1" || exit 99
@@ -24,8 +24,8 @@ public sealed class FullDiskTests : WorkFolder
         """;
 
     /// <summary>
-    /// Where the space ends, in parts of a checkpoint behind the first one: within its files, within the trainer's
-    /// state, or within the first already.
+    /// The space after the first checkpoint, as a share of a checkpoint: it ends in the files of the second one, in the
+    /// trainer's state, or in the first one already.
     /// </summary>
     [TestCase(0.1)]
     [TestCase(0.4)]
@@ -81,6 +81,6 @@ public sealed class FullDiskTests : WorkFolder
         RunFiles.AssertSame(resumed, whole);
     }
 
-    /// <summary>What the files take on a disk that gives out whole pages.</summary>
+    /// <summary>Returns what the files take on a disk that allocates whole pages.</summary>
     private static long Pages(string[] files) => files.Sum(file => (new FileInfo(file).Length + 4095) / 4096 * 4096);
 }

@@ -5,14 +5,14 @@ using Spectral.Cli.Tests.Support;
 namespace Spectral.Cli.Tests.Output;
 
 /// <summary>
-/// What --out may name, and that one process at a time writes there. All of it is decided before any work.
+/// Tests what --out may name, and that one process at a time writes there. Both are checked before any work.
 /// </summary>
 public sealed class OutputTests : WorkFolder
 {
     private const string Lock = ".spectral.lock";
     private const int Terminate = 15;
 
-    // A run that got past the checks would train until the test gives up.
+    // A run that is not refused would train until the test times out.
     private string[] FinetuneForever(params string[] more) =>
         Finetune(["--steps", "1000000", "--save-every", "1000000", .. more]);
 

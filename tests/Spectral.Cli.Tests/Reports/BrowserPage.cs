@@ -3,7 +3,7 @@ using PuppeteerSharp;
 
 namespace Spectral.Cli.Tests.Reports;
 
-/// <summary>A page in a browser, and everything it complained of or asked the network for.</summary>
+/// <summary>A page in a browser, with its errors and its requests.</summary>
 public sealed class BrowserPage : IAsyncDisposable
 {
     private readonly IPage _page;
@@ -31,8 +31,8 @@ public sealed class BrowserPage : IAsyncDisposable
     }
 
     /// <summary>
-    /// Console errors and warnings, exceptions, dialogs, what the page's policy forbade, and requests beyond the page
-    /// itself.
+    /// Console errors and warnings, exceptions, dialogs, violations of the page's policy, and requests for anything but
+    /// the page itself.
     /// </summary>
     public IReadOnlyList<string> Complaints
     {
@@ -56,14 +56,14 @@ public sealed class BrowserPage : IAsyncDisposable
         return page;
     }
 
-    /// <summary>Gives the page another size; charts follow.</summary>
+    /// <summary>Resizes the page, and its charts with it.</summary>
     public async Task Resize(int width, int height)
     {
         await _page.SetViewportAsync(new ViewPortOptions { Width = width, Height = height });
         await Settle();
     }
 
-    /// <summary>Returns the value of an expression, or of what it promises.</summary>
+    /// <summary>Returns the value of an expression; if it is a promise, the value of that.</summary>
     public Task<T> Evaluate<T>(string expression) => _page.EvaluateExpressionAsync<T>(expression);
 
     /// <summary>Presses and releases keys, by name: "ArrowRight", "Enter", "Tab".</summary>
@@ -74,7 +74,7 @@ public sealed class BrowserPage : IAsyncDisposable
         await Settle();
     }
 
-    /// <summary>Clicks the middle of an element, as a mouse does; what covers it gets the click.</summary>
+    /// <summary>Clicks the middle of an element as a mouse does, so that an element above it gets the click.</summary>
     public async Task Click(string selector)
     {
         decimal[] at = await Evaluate<decimal[]>(
@@ -109,7 +109,7 @@ public sealed class BrowserPage : IAsyncDisposable
             _complaints.Add(complaint);
     }
 
-    /// <summary>Waits two frames: sizes are observed in one and drawn before the next.</summary>
+    /// <summary>Waits two frames: a new size is observed in one and drawn before the next.</summary>
     private Task Settle() =>
         Evaluate<bool>("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))");
 }

@@ -2,7 +2,7 @@ using PuppeteerSharp;
 
 namespace Spectral.Cli.Tests.Reports;
 
-/// <summary>One browser and one folder for all tests of a fixture.</summary>
+/// <summary>A fixture whose tests share one browser and one folder.</summary>
 [Parallelizable(ParallelScope.Self)]
 public abstract class PageFixture
 {
@@ -29,15 +29,15 @@ public abstract class PageFixture
         Directory.Delete(Folder, recursive: true);
     }
 
-    /// <summary>Runs the commands whose pages are looked at.</summary>
+    /// <summary>Runs the commands whose pages are tested.</summary>
     protected abstract void MakePages();
 
     protected Task<BrowserPage> Open(string file, int width = 1200, int height = 900, bool dark = false) =>
         BrowserPage.Open(_browser!, file, width, height, dark);
 
     /// <summary>
-    /// What every page owes in every setting: it draws, fits, can be read, complains of nothing and asks the network
-    /// for nothing.
+    /// Checks what holds for every page in every setting: it draws its charts, fits its window, is readable, reports no
+    /// error and makes no request.
     /// </summary>
     protected async Task IsSound(string file, int width, bool dark)
     {
@@ -59,7 +59,7 @@ public abstract class PageFixture
         Assert.That(page.Complaints, Is.Empty);
     }
 
-    /// <summary>Keeps a picture where SPECTRAL_PICTURES names a folder.</summary>
+    /// <summary>Saves a picture if SPECTRAL_PICTURES names a folder.</summary>
     private static async Task Save(BrowserPage page, string name)
     {
         if (Environment.GetEnvironmentVariable("SPECTRAL_PICTURES") is { Length: > 0 } folder)

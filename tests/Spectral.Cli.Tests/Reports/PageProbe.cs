@@ -1,10 +1,10 @@
 namespace Spectral.Cli.Tests.Reports;
 
-/// <summary>Questions to a page, asked in its own language.</summary>
+/// <summary>JavaScript expressions that measure a page.</summary>
 public static class PageProbe
 {
     /// <summary>
-    /// Texts whose contrast with what is behind them is below 4.5 : 1 (WCAG 2.2, 1.4.3), with the ratio.
+    /// Finds texts whose contrast with their background is below 4.5 : 1 (WCAG 2.2, 1.4.3), with the ratio.
     /// </summary>
     public const string Faint = """
         (() => {
@@ -39,7 +39,7 @@ public static class PageProbe
         })()
         """;
 
-    /// <summary>Places in drawings that are no numbers, and marks outside their drawing.</summary>
+    /// <summary>Finds coordinates that are not numbers, and marks outside their drawing.</summary>
     public const string Misplaced = """
         (() => {
           const found = [];
@@ -60,24 +60,24 @@ public static class PageProbe
         })()
         """;
 
-    /// <summary>How far the page is wider than its window, in pixels.</summary>
+    /// <summary>Returns by how many pixels the page is wider than its window.</summary>
     public const string Overflow = "document.documentElement.scrollWidth - window.innerWidth";
 
-    /// <summary>How many points each line of a chart goes through, in the order drawn.</summary>
+    /// <summary>Returns the number of points of each line of a chart, in the order in which they are drawn.</summary>
     public static string Lines(string chart) =>
         $"[...document.querySelectorAll('#{chart} .plot .curve path, #{chart} .plot "
         + "path.curve')].filter(path => !path.closest('.key')).map(path => "
         + "path.getAttribute('d').match(/[ML]/g).length)";
 
-    /// <summary>How many dots a chart has.</summary>
+    /// <summary>Returns the number of dots of a chart.</summary>
     public static string Dots(string chart) =>
         $"[...document.querySelectorAll('#{chart} .plot circle')].filter(dot => !dot.closest('.key') && "
         + "!dot.matches('.ring')).length";
 
-    /// <summary>The texts of a table's column, from the top.</summary>
+    /// <summary>Returns the texts of a table's column, from the top.</summary>
     public static string Column(string table, int column) =>
         $"[...document.querySelectorAll('{table} tbody tr')].map(row => row.cells[{column}].textContent)";
 
-    /// <summary>What a chart has had read out.</summary>
+    /// <summary>Returns the text of a chart that screen readers read out.</summary>
     public static string Aloud(string chart) => $"document.querySelector('#{chart} .aloud').textContent";
 }

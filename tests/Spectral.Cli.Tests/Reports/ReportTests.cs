@@ -3,7 +3,7 @@ using Spectral.Cli.Reports;
 
 namespace Spectral.Cli.Tests.Reports;
 
-/// <summary>What reports make of their numbers before a browser sees them.</summary>
+/// <summary>Tests what reports do with their numbers before a browser shows them.</summary>
 [Parallelizable(ParallelScope.All)]
 public sealed class ReportTests
 {

@@ -10,8 +10,8 @@ using Spectral.Training.Spectra;
 namespace Spectral.Cli.Tests.Reports;
 
 /// <summary>
-/// The page of `analyze`, in a browser: of a model all of which changed, of an adapter on two modules, of a model
-/// beside itself, and of hostile names.
+/// Tests the page of `analyze` in a browser: for a model that changed everywhere, for an adapter on two modules, for a
+/// model compared with itself, and for hostile names.
 /// </summary>
 public sealed class SpectraPageTests : PageFixture
 {
@@ -21,7 +21,7 @@ public sealed class SpectraPageTests : PageFixture
 
     private string Changed => At("changed.html");
 
-    /// <summary>The one that the page shows first.</summary>
+    /// <summary>The matrix that the page shows first.</summary>
     private JsonNode MostChanged => _matrices.MaxBy(matrix => (double)matrix!["norms"]!["relative"]!)!;
 
     protected override void MakePages()

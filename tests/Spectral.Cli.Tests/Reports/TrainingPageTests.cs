@@ -6,7 +6,7 @@ using Spectral.Cli.Tests.Support;
 
 namespace Spectral.Cli.Tests.Reports;
 
-/// <summary>The page of `finetune` and the one of `compare`, in a browser.</summary>
+/// <summary>Tests the pages of `finetune` and `compare` in a browser.</summary>
 public sealed class TrainingPageTests : PageFixture
 {
     private const string Hostile = "</script><script>alert(1)</script><!--<img src=x onerror=alert(2)>\u2028\"'&";

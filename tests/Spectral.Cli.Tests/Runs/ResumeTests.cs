@@ -6,15 +6,15 @@ using Spectral.Training.IO;
 namespace Spectral.Cli.Tests.Runs;
 
 /// <summary>
-/// `--resume`: a run that was killed goes on and ends as if nothing had happened; what does not fit is refused, and
-/// nothing is changed.
+/// Tests `--resume`: a run that was killed resumes and ends with the same bits as an uninterrupted one; a command line
+/// that does not fit is refused and changes nothing.
 /// </summary>
 public sealed class ResumeTests : WorkFolder
 {
     private static bool IsFull => Environment.GetEnvironmentVariable("SPECTRAL_FULL") == "1";
 
     /// <summary>
-    /// Every moment counts: with a checkpoint after each step most of the time goes into writing them.
+    /// Kills runs at random moments. With a checkpoint after each step, most of the time is spent on writing them.
     /// </summary>
     [Test]
     public void KilledAtRandomMomentsItEndsWithTheSameBits()
@@ -49,7 +49,7 @@ public sealed class ResumeTests : WorkFolder
             for (bool done = false; !done; )
             {
                 using Process process = CommandLine.Start([.. run, "--out", killed, "--resume"]);
-                // Three of four are killed, one goes on to the end: a chain of kills in one run is common.
+                // Three of four processes are killed and one runs to the end, so most runs are killed several times.
                 if (random.Next(4) > 0 && !process.WaitForExit(random.NextDouble() * time))
                 {
                     process.Kill();
@@ -116,7 +116,7 @@ public sealed class ResumeTests : WorkFolder
         );
     }
 
-    /// <summary>Kills a run at its first checkpoint, goes on, and compares with one that was left alone.</summary>
+    /// <summary>Kills a run at its first checkpoint, resumes it, and compares it with an uninterrupted one.</summary>
     private void EndsTheSame(string[] run, string folder, string weights)
     {
         string whole = At("whole");
@@ -211,7 +211,7 @@ public sealed class ResumeTests : WorkFolder
             .RunWith("SPECTRAL_LOWRANK", "augmented", Finetune("--eval", Data, "--resume"))
             .Refused(2, "SPECTRAL_LOWRANK", "augmented");
         Assert.That(RunFiles.Snapshot(Out), Is.EqualTo(before));
-        // The same contents elsewhere are the same.
+        // The same contents at another path are accepted.
         File.Move(Data, At("moved.jsonl"));
         CommandLine.Run(Finetune("--eval", At("moved.jsonl"), "--data", At("moved.jsonl"), "--resume")).Succeeded();
 
@@ -220,7 +220,7 @@ public sealed class ResumeTests : WorkFolder
     }
 
     /// <summary>
-    /// With a constant rate nothing depends on the length, so that the longer run ends as one that was that long from
+    /// With a constant rate nothing depends on the length, so that the run ends as one that had its final length from
     /// the start.
     /// </summary>
     [Test]
@@ -248,7 +248,7 @@ public sealed class ResumeTests : WorkFolder
         Assert.That(CommandLine.Run(Run("--epochs", "2", "--resume")).Succeeded().Output, Does.Contain("all 10 steps"));
     }
 
-    /// <summary>A checkpoint in the midst of a run, damaged in each way that can be told.</summary>
+    /// <summary>A checkpoint of an unfinished run is damaged in each way that is detected.</summary>
     [Test]
     public void ADamagedCheckpointIsRefused()
     {

@@ -4,7 +4,7 @@ using Spectral.Cli.Tests.Support;
 
 namespace Spectral.Cli.Tests.Runs;
 
-/// <summary>Stopping a run from outside.</summary>
+/// <summary>Tests how signals stop a command.</summary>
 [Platform(Exclude = "Win", Reason = "POSIX signals")]
 public sealed class SignalTests : WorkFolder
 {

@@ -4,10 +4,10 @@ using System.Text.Json;
 
 namespace Spectral.Cli.Tests.Support;
 
-/// <summary>What a finished `spectral` process left: exit code and both streams.</summary>
+/// <summary>The outcome of a `spectral` process: exit code and both streams.</summary>
 public sealed record Outcome(int ExitCode, string Output, string Error)
 {
-    /// <summary>Stdout as the one JSON object it has to be; anything before or after it fails to parse.</summary>
+    /// <summary>The JSON object on stdout; with anything before or after it, parsing fails.</summary>
     public JsonElement Json
     {
         get
@@ -25,8 +25,8 @@ public sealed record Outcome(int ExitCode, string Output, string Error)
     }
 
     /// <summary>
-    /// Ended by a signal: the exit code a shell would show, and one line, of training with how to go on if a checkpoint
-    /// was written.
+    /// Asserts that a signal ended the process, with the exit code of a shell and one line; that of training says how
+    /// to resume if a checkpoint was written.
     /// </summary>
     public void Stopped(int exitCode, bool canResume = false)
     {
@@ -39,7 +39,7 @@ public sealed record Outcome(int ExitCode, string Output, string Error)
     }
 
     /// <summary>
-    /// Failed as bad input must: the exit code, nothing on stdout, one or two plain lines that name what is wrong.
+    /// Asserts that bad input was refused: the exit code, nothing on stdout, one or two lines that name what is wrong.
     /// </summary>
     public Outcome Refused(int exitCode, params string[] named)
     {
@@ -56,7 +56,7 @@ public sealed record Outcome(int ExitCode, string Output, string Error)
     }
 }
 
-/// <summary>Runs the built command as a process of its own, as a shell would.</summary>
+/// <summary>Runs the built command as a process, as a shell would.</summary>
 public static class CommandLine
 {
     private static readonly string Program = Path.Combine(
@@ -75,7 +75,7 @@ public static class CommandLine
         return Finish(process);
     }
 
-    /// <summary>With one environment variable of its own.</summary>
+    /// <summary>Runs the command with an environment variable.</summary>
     public static Outcome RunWith(string variable, string value, params string[] arguments)
     {
         using Process process = Start(Program, arguments, (variable, value));
@@ -93,8 +93,8 @@ public static class CommandLine
     }
 
     /// <summary>
-    /// Runs a script that finds the command as <c>$spectral</c>, with mounts of its own: those it makes are gone when
-    /// it ends. Null where the system allows nobody that.
+    /// Runs a script in a mount namespace of its own, so that its mounts are gone when it ends; the command is
+    /// <c>$spectral</c> in it. Returns null if the system does not allow that.
     /// </summary>
     public static Outcome? RunWithMounts(string script, params string[] arguments)
     {
@@ -117,7 +117,7 @@ public static class CommandLine
         return null;
     }
 
-    /// <summary>As a user for whom permissions hold: the tests may run as root, who may do anything.</summary>
+    /// <summary>Runs the command as a user without privileges, as permissions do not bind root.</summary>
     public static Outcome RunUnprivileged(params string[] arguments)
     {
         string[] asNobody = Environment.IsPrivilegedProcess
@@ -136,8 +136,8 @@ public static class CommandLine
         string[]? wrapper = null
     )
     {
-        // A test run started in the background inherits an ignored SIGINT and would pass it on; the command is to be as
-        // from a terminal.
+        // A test run that was started in the background ignores SIGINT, and the command would inherit that. It has to
+        // behave as on a terminal.
         string[] program = OperatingSystem.IsLinux() ? ["env", "--default-signal=INT", .. wrapper ?? [], path] : [path];
         var start = new ProcessStartInfo(program[0], program[1..])
         {
@@ -149,7 +149,7 @@ public static class CommandLine
             start.ArgumentList.Add(argument);
         // A locale with decimal commas must not change how numbers are read or written.
         start.Environment["LC_ALL"] = "de_DE.UTF-8";
-        // No command needs more for a tiny model; a lying header that is believed runs into it.
+        // No command needs more memory for a tiny model; believing a false header would exceed it.
         start.Environment["DOTNET_GCHeapHardLimit"] = "0x10000000";
         if (variable is { } set)
             start.Environment[set.Name] = set.Value;
@@ -169,7 +169,7 @@ public static class CommandLine
         return new Outcome(process.ExitCode, output.Result, error.Result);
     }
 
-    /// <summary>Sends a signal as `kill` does; .NET itself can only kill outright.</summary>
+    /// <summary>Sends a signal as `kill` does; .NET has only SIGKILL.</summary>
     public static void Signal(Process process, int signal) => Assert.That(kill(process.Id, signal), Is.Zero);
 
     [DllImport("libc", SetLastError = true)]

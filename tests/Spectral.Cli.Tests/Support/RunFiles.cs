@@ -3,11 +3,11 @@ using Spectral.Training.IO;
 
 namespace Spectral.Cli.Tests.Support;
 
-/// <summary>What a training run leaves, less what depends on the clock.</summary>
+/// <summary>Reads and compares what a training run leaves, without what depends on the clock.</summary>
 public static class RunFiles
 {
     /// <summary>
-    /// Asserts that two folders hold the same run, to the bit; report.html shows times and is left out.
+    /// Asserts that two folders contain the same run, bit for bit; report.html, which shows times, is left out.
     /// </summary>
     public static void AssertSame(string actual, string expected)
     {
@@ -32,8 +32,8 @@ public static class RunFiles
     }
 
     /// <summary>
-    /// Path, content and time of writing of every file: nothing may have touched it. A lock is no part of a run, and
-    /// may be left by one that was killed.
+    /// Returns path, contents and time of writing of every file, to check that none was touched. A lock is not part of
+    /// a run, and a killed process may leave one.
     /// </summary>
     public static string[] Snapshot(string folder) =>
         [
@@ -47,7 +47,7 @@ public static class RunFiles
                 ),
         ];
 
-    /// <summary>The log without speeds.</summary>
+    /// <summary>Returns the log without its speeds.</summary>
     public static string[] Log(string folder) =>
         [
             .. File.ReadLines(Path.Combine(folder, "train_log.jsonl"))
@@ -59,7 +59,7 @@ public static class RunFiles
                 }),
         ];
 
-    /// <summary>The file that a resumed run goes on from.</summary>
+    /// <summary>Returns the file that a run resumes from.</summary>
     public static string StateFile(string folder) => Path.Combine(folder, "trainer_state", "checkpoint.safetensors");
 
     private static string[] Names(string folder) =>

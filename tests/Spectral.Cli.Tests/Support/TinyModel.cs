@@ -5,7 +5,7 @@ using Spectral.Training.IO;
 namespace Spectral.Cli.Tests.Support;
 
 /// <summary>
-/// Writes a Llama of a few thousand random weights with a byte tokenizer, small enough to train in a blink.
+/// Writes a Llama with a few thousand random weights and a byte tokenizer, which trains in an instant.
 /// </summary>
 public static class TinyModel
 {
@@ -46,7 +46,7 @@ public static class TinyModel
             )!
             .AsObject();
 
-    /// <summary>One token per byte, as GPT-2 writes bytes, and an end token.</summary>
+    /// <summary>Returns a tokenizer with one token per byte, as GPT-2 writes bytes, and an end token.</summary>
     public static JsonObject Tokenizer()
     {
         var vocabulary = new JsonObject();
@@ -95,7 +95,7 @@ public static class TinyModel
         };
     }
 
-    /// <summary>Records of a task that random weights fail and a few dozen steps begin to learn.</summary>
+    /// <summary>Writes records of a task that random weights fail and that a few dozen steps begin to learn.</summary>
     public static string WriteData(string path, int records, int seed = 3)
     {
         var random = new Random(seed);
@@ -117,7 +117,7 @@ public static class TinyModel
         File.WriteAllText(file, root.ToJsonString());
     }
 
-    /// <summary>A safetensors file with any header at all, valid or not.</summary>
+    /// <summary>Writes a safetensors file with any header, valid or not.</summary>
     public static void WriteRaw(string path, string header, int dataBytes)
     {
         byte[] json = Encoding.UTF8.GetBytes(header);

@@ -2,7 +2,7 @@
 
 namespace Spectral.Cli.Tests.Support;
 
-/// <summary>A folder of its own for each test, with a tiny model and data in it.</summary>
+/// <summary>A fixture that gives each test a folder of its own, with a tiny model and data.</summary>
 [FixtureLifeCycle(LifeCycle.InstancePerTestCase), Parallelizable(ParallelScope.All)]
 public abstract class WorkFolder
 {
@@ -26,7 +26,7 @@ public abstract class WorkFolder
     [TearDown]
     public void DeleteFolder() => Directory.Delete(Folder, recursive: true);
 
-    /// <summary>What a refused command may leave: nothing new, not even under a hidden name.</summary>
+    /// <summary>Returns all entries of the folder, hidden ones too; a refused command may add none.</summary>
     protected string[] Entries() =>
         [
             .. Directory
@@ -35,7 +35,7 @@ public abstract class WorkFolder
                 .Order(StringComparer.Ordinal),
         ];
 
-    /// <summary>Runs a command that has to refuse, and checks that it left nothing behind.</summary>
+    /// <summary>Runs a command that has to be refused, and checks that it left nothing behind.</summary>
     protected Outcome Refused(string[] arguments, params string[] named)
     {
         string[] before = Entries();
@@ -46,7 +46,7 @@ public abstract class WorkFolder
     }
 
     /// <summary>
-    /// Two steps on the CPU device; an option in <paramref name="more"/> takes the place of the same one here.
+    /// Returns the arguments for two steps on the CPU device; options in <paramref name="more"/> override the others.
     /// </summary>
     protected string[] Finetune(params string[] more)
     {
