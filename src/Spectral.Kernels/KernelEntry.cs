@@ -4,7 +4,10 @@ namespace Spectral.Kernels;
 /// Describes a family of kernels: where they are found, and what a launch needs besides the arguments and the grid. The
 /// descriptors are static fields of the argument structs in <see cref="Interop"/>.
 /// </summary>
-/// <remarks>The native code reports the same facts, and a test compares the two.</remarks>
+/// <remarks>
+/// The native code reports the same facts, and tests compare the two: static shared memory with what the PTX assembler
+/// prints, for the CPU device's compiler does not say it per kernel; the others with what the kernel registers.
+/// </remarks>
 public abstract class KernelEntry
 {
     private static int _slots;
@@ -34,8 +37,8 @@ public abstract class KernelEntry
     public int ClusterBlocks { get; init; } = 1;
 
     /// <summary>
-    /// Static shared memory of a block in bytes, rounded up to the 1,024-byte boundary at which dynamic shared memory
-    /// begins; an op must leave room for it.
+    /// Static shared memory of a block in bytes. If the kernel has dynamic shared memory too, it is rounded up to the
+    /// 1,024-byte boundary at which that begins; an op must leave room for it.
     /// </summary>
     public int StaticSharedBytes { get; init; }
 

@@ -1,11 +1,13 @@
 using System.Diagnostics;
+using System.Globalization;
+using System.Text.RegularExpressions;
 using Spectral.Kernels.Tests.Support;
 
 namespace Spectral.Kernels.Tests;
 
 /// <summary>
-/// The embedded PTX as a product: it assembles for its target without spilling a register, and every entry the C# side
-/// names is in it.
+/// The embedded PTX as a product: it assembles for its target without spilling a register and with the static shared
+/// memory that the descriptors say, and every entry the C# side names is in it.
 /// </summary>
 public sealed class PtxTests
 {
@@ -22,7 +24,7 @@ public sealed class PtxTests
     }
 
     [TestCaseSource(nameof(Modules))]
-    public void AssemblesWithoutSpills(string arch, string module)
+    public void AssemblesWithoutSpillsAndAsDescribed(string arch, string module)
     {
         string ptxas = Tool("ptxas", arch);
         string folder = Directory.CreateTempSubdirectory("spectral-ptx").FullName;
@@ -34,6 +36,11 @@ public sealed class PtxTests
             string[] spills = report.Split('\n').Where(line => line.Contains("bytes spill stores")).ToArray();
             Assert.That(spills, Is.Not.Empty.And.All.Contains(" 0 bytes spill stores, 0 bytes spill loads"), report);
             Assert.That(report, Does.Not.Contain("warning"), report);
+            var described = KernelEntries
+                .All.Where(entry => entry.Module == module)
+                .SelectMany(entry => entry.Names.Select(name => (Name: name, Bytes: entry.StaticSharedBytes)))
+                .ToDictionary(kernel => kernel.Name, kernel => kernel.Bytes);
+            Assert.That(StaticShared(report), Is.EqualTo(described), "static shared bytes");
         }
         finally
         {
@@ -125,6 +132,27 @@ public sealed class PtxTests
             Assert.Ignore($"{name} is in none of CUDA_HOME, PATH and .tools/cuda");
         return tool!;
     }
+
+    /// <summary>Static shared bytes of each entry, from what <c>ptxas -v</c> prints.</summary>
+    private static Dictionary<string, int> StaticShared(string report)
+    {
+        var bytes = new Dictionary<string, int>();
+        string entry = "";
+        foreach (string line in report.Split('\n'))
+        {
+            if (Regex.Match(line, @"Compiling entry function '(\w+)'") is { Success: true } name)
+                entry = name.Groups[1].Value;
+            else if (line.Contains(" registers", StringComparison.Ordinal))
+                bytes[entry] = SharedIn(line);
+        }
+
+        return bytes;
+    }
+
+    private static int SharedIn(string usage) =>
+        Regex.Match(usage, @"(\d+) bytes smem") is { Success: true } shared
+            ? int.Parse(shared.Groups[1].Value, CultureInfo.InvariantCulture)
+            : 0; // not printed then
 
     internal static string Run(string program, params string[] arguments)
     {

@@ -15,7 +15,10 @@ public struct AttentionDecodeArgs
         128,
         "attention_decode_f32",
         "attention_decode_bf16"
-    );
+    )
+    {
+        StaticSharedBytes = 2688,
+    };
 
     /// <summary>
     /// Device address of the queries, [batch, Heads, HeadDim], element type of the entry. 16-byte alignment allows

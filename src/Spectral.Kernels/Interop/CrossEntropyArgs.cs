@@ -12,7 +12,10 @@ public struct CrossEntropyArgs
         512,
         "cross_entropy_f32",
         "cross_entropy_bf16"
-    );
+    )
+    {
+        StaticSharedBytes = 256,
+    };
 
     /// <summary>
     /// Device address of the logits, [Rows, Vocabulary] F32. 16-byte alignment allows vector accesses.

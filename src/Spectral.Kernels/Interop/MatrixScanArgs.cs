@@ -39,7 +39,10 @@ public struct MatrixScanArgs
 public struct MatrixScanFinishArgs
 {
     /// <summary>The kernel <c>matrix_scan_finish</c>; one block.</summary>
-    public static readonly KernelEntry<MatrixScanFinishArgs> Kernel = new("matrix_scan", 256, "matrix_scan_finish");
+    public static readonly KernelEntry<MatrixScanFinishArgs> Kernel = new("matrix_scan", 256, "matrix_scan_finish")
+    {
+        StaticSharedBytes = 384,
+    };
 
     /// <summary>Device address of the sums of squares, [Partials] F64.</summary>
     public ulong PartialSum;

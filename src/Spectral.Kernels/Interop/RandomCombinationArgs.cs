@@ -11,7 +11,10 @@ public struct RandomCombinationArgs
         "random_combination",
         Launch.RowThreads,
         "random_combination_forward"
-    );
+    )
+    {
+        StaticSharedBytes = 4096,
+    };
 
     /// <summary>Device address of the base, [Count] F32; 0 for zeros.</summary>
     public ulong Base;

@@ -36,7 +36,10 @@ public struct ReductionsPartialArgs
 public struct ReductionsFinishArgs
 {
     /// <summary>The kernel <c>reductions_finish</c>; one block.</summary>
-    public static readonly KernelEntry<ReductionsFinishArgs> Kernel = new("reductions", 256, "reductions_finish");
+    public static readonly KernelEntry<ReductionsFinishArgs> Kernel = new("reductions", 256, "reductions_finish")
+    {
+        StaticSharedBytes = 256,
+    };
 
     /// <summary>Device address of the partial sums, [Count] F64.</summary>
     public ulong Partials;

@@ -106,7 +106,10 @@ public struct SketchPassArgs
 public struct SketchReduceArgs
 {
     /// <summary>The kernel <c>sketch_reduce</c>; one block per 1024 elements (grid x) and matrix (grid y).</summary>
-    public static readonly KernelEntry<SketchReduceArgs> Kernel = new("sketch_pass", 256, "sketch_reduce");
+    public static readonly KernelEntry<SketchReduceArgs> Kernel = new("sketch_pass", 256, "sketch_reduce")
+    {
+        StaticSharedBytes = 1024,
+    };
 
     /// <summary>Device address of the partial sums, [Shares][batch][Count] F32, with the strides below.</summary>
     public ulong Partial;

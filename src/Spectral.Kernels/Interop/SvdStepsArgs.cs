@@ -71,7 +71,10 @@ public struct SvdTruncateArgs
 public struct SvdNormsArgs
 {
     /// <summary>The kernel <c>svd_norms</c>; one block per row (grid x) and matrix (grid y).</summary>
-    public static readonly KernelEntry<SvdNormsArgs> Kernel = new("svd_steps", 256, "svd_norms");
+    public static readonly KernelEntry<SvdNormsArgs> Kernel = new("svd_steps", 256, "svd_norms")
+    {
+        StaticSharedBytes = 256,
+    };
 
     /// <summary>Device address of the rows, [batch][rows, Length] F32, matrices <see cref="XStride"/> apart.</summary>
     public ulong X;
