@@ -15,15 +15,15 @@ struct CUgraphExec_st {
 
 namespace spectral::cpu {
 bool capturing(CUstream);
-// Whether work on the stream is to be kept; an error where it may neither run nor be kept.
+// Sets *keep if work on the stream is to be kept for a capture; an error if it may neither run nor be kept.
 CUresult check_work(CUstream, bool* keep);
 void keep(CUstream, std::function<CUresult()> work);
 // Runs the work, or keeps it when the stream is being captured (an invalidated capture refuses it).
 CUresult submit(CUstream, std::function<CUresult()> work);
 // A call that waits for the stream, or asks how far it is: never part of a capture, which it ends.
 CUresult check_waits(CUstream);
-// Calls that a capture in global mode forbids in every thread and one in thread-local mode in its own: allocations,
-// loading, copies that wait.
+// For allocations, loading and copies that wait: a capture in global mode forbids them in every thread, one in
+// thread-local mode in its own thread.
 CUresult check_unsafe();
 void forget_captures(CUcontext);
 }   // namespace spectral::cpu

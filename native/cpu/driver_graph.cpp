@@ -144,7 +144,7 @@ CUresult cuGraphInstantiateWithFlags(CUgraphExec* e, CUgraph g, unsigned long lo
   SPECTRAL_TRY(check_context());
   if (!e || !graphs.has(g) || flags)
     return CUDA_ERROR_INVALID_VALUE;
-  executables.add(*e = new CUgraphExec_st{g->context, g->nodes});
+  *e = executables.add(new CUgraphExec_st{g->context, g->nodes});
   return CUDA_SUCCESS;
 }
 CUresult cuGraphLaunch(CUgraphExec e, CUstream s) {

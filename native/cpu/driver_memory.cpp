@@ -12,7 +12,7 @@ void* host(CUdeviceptr p) { return reinterpret_cast<void*>(p); }
 CUresult check_range(CUdeviceptr p, size_t bytes) {
   return inside_allocation(uintptr_t(p), bytes) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
-// In checking mode a copy is a moment at which damage shows: the allocation it touches is not to be trusted.
+// In checking mode a copy first looks for damaged guard zones: it may be what would read the damage.
 CUresult check_copy(CUstream stream, const void* host_side) {
   SPECTRAL_TRY(check_stream(stream));
   if (!host_side)
@@ -25,8 +25,10 @@ CUresult to_device(CUdeviceptr dst, const void* src, size_t n, CUstream stream) 
     return CUDA_SUCCESS;
   SPECTRAL_TRY(check_copy(stream, src));
   SPECTRAL_TRY(check_range(dst, n));
-  return submit(
-      stream, [=] { return std::memcpy(host(dst), src, n), CUDA_SUCCESS; });   // a replay reads the source anew
+  return submit(stream, [=] {
+    std::memcpy(host(dst), src, n);   // a replay reads the source anew
+    return CUDA_SUCCESS;
+  });
 }
 CUresult to_host(void* dst, CUdeviceptr src, size_t n, CUstream stream) {
   SPECTRAL_TRY(check_stream(stream));
@@ -34,7 +36,10 @@ CUresult to_host(void* dst, CUdeviceptr src, size_t n, CUstream stream) {
     return CUDA_SUCCESS;
   SPECTRAL_TRY(check_copy(stream, dst));
   SPECTRAL_TRY(check_range(src, n));
-  return submit(stream, [=] { return std::memcpy(dst, host(src), n), CUDA_SUCCESS; });
+  return submit(stream, [=] {
+    std::memcpy(dst, host(src), n);
+    return CUDA_SUCCESS;
+  });
 }
 CUresult on_device(CUdeviceptr dst, CUdeviceptr src, size_t n, CUstream stream) {
   SPECTRAL_TRY(check_stream(stream));
@@ -43,7 +48,10 @@ CUresult on_device(CUdeviceptr dst, CUdeviceptr src, size_t n, CUstream stream) 
   SPECTRAL_TRY(verify_guards());
   SPECTRAL_TRY(check_range(dst, n));
   SPECTRAL_TRY(check_range(src, n));
-  return submit(stream, [=] { return std::memmove(host(dst), host(src), n), CUDA_SUCCESS; });
+  return submit(stream, [=] {
+    std::memmove(host(dst), host(src), n);
+    return CUDA_SUCCESS;
+  });
 }
 template <class T>
 CUresult fill(CUdeviceptr dst, T value, size_t n, CUstream stream) {
@@ -53,7 +61,10 @@ CUresult fill(CUdeviceptr dst, T value, size_t n, CUstream stream) {
   if (dst % sizeof(T) || n > SIZE_MAX / sizeof(T))
     return CUDA_ERROR_INVALID_VALUE;
   SPECTRAL_TRY(check_range(dst, n * sizeof(T)));
-  return submit(stream, [=] { return std::fill_n(static_cast<T*>(host(dst)), n, value), CUDA_SUCCESS; });
+  return submit(stream, [=] {
+    std::fill_n(static_cast<T*>(host(dst)), n, value);
+    return CUDA_SUCCESS;
+  });
 }
 }   // namespace
 

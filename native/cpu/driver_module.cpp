@@ -62,7 +62,7 @@ CUresult load(CUmodule* out, const char* path, int fd) {
     f->context = m->context;
     functions.add(f.get());
   }
-  modules.add(*out = m.release());
+  *out = modules.add(m.release());
   return CUDA_SUCCESS;
 }
 // A copy of the file or memory image, so that one file can be loaded any number of times.
@@ -72,8 +72,10 @@ CUresult load_image(CUmodule* out, const void* image, size_t size) {
     return CUDA_ERROR_OPERATING_SYSTEM;
   for (size_t done = 0; done < size;) {
     const ssize_t n = write(fd, static_cast<const char*>(image) + done, size - done);
-    if (n <= 0)
-      return close(fd), CUDA_ERROR_OUT_OF_MEMORY;
+    if (n <= 0) {
+      close(fd);
+      return CUDA_ERROR_OUT_OF_MEMORY;
+    }
     done += size_t(n);
   }
   const CUresult status = load(out, ("/proc/self/fd/" + std::to_string(fd)).c_str(), fd);

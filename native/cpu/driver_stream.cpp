@@ -20,7 +20,7 @@ CUresult cuStreamCreate(CUstream* s, unsigned flags) {
   SPECTRAL_TRY(check_context());
   if (!s || flags & ~unsigned(CU_STREAM_NON_BLOCKING))
     return CUDA_ERROR_INVALID_VALUE;
-  streams.add(*s = new CUstream_st{current_context(), bool(flags & CU_STREAM_NON_BLOCKING)});
+  *s = streams.add(new CUstream_st{current_context(), bool(flags & CU_STREAM_NON_BLOCKING)});
   return CUDA_SUCCESS;
 }
 CUresult cuStreamSynchronize(CUstream s) {
@@ -52,13 +52,13 @@ CUresult cuEventCreate(CUevent* e, unsigned flags) {
   SPECTRAL_TRY(check_context());
   if (!e || flags & ~7u)
     return CUDA_ERROR_INVALID_VALUE;
-  events.add(*e = new CUevent_st{current_context(), !(flags & CU_EVENT_DISABLE_TIMING), false, false, {}});
+  *e = events.add(new CUevent_st{current_context(), !(flags & CU_EVENT_DISABLE_TIMING), false, false, {}});
   return CUDA_SUCCESS;
 }
 CUresult cuEventRecord(CUevent e, CUstream s) {
   SPECTRAL_TRY(check_stream(s));
   SPECTRAL_TRY(check_event(e));
-  e->captured = capturing(s);   // then only an order of work, which one stream has anyway
+  e->captured = capturing(s);   // then it would only order work, and a capture is one stream, in order anyway
   e->recorded = !e->captured;
   e->at = std::chrono::steady_clock::now();
   return CUDA_SUCCESS;

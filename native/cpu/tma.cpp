@@ -174,7 +174,7 @@ void bulk_commit() {
   if (!f->worker->late())
     bulk_wait(0, false);
 }
-// At most `keep` of this thread's groups have still to be read (written).
+// On return all but the last `keep` of this thread's groups have been read, or, without read_only, written.
 void bulk_wait(int keep, bool read_only) {
   Fiber* f = self();
   const int groups = int(f->bulk_end.size()) - keep;

@@ -53,7 +53,8 @@ Fiber* Worker::fresh() {
   return f;
 }
 
-// Threads in order: those that can go on, then new ones. What waits for copies only is rare and apart.
+// Threads in order: those that can go on, then new ones. Threads that wait for nothing but copies are rare and are left
+// to pick_slowly.
 Fiber* Worker::pick() {
   if (!options.seed) {
     if (ready_head_ != ready_tail_)

@@ -60,16 +60,15 @@ struct Fiber {
   const void* wait_obj = nullptr;
   int wait_arg = 0;
   Where where;
-  std::vector<CpOp> cp;   // cp.async not yet done; ends of committed groups
-  std::vector<int> cp_end;
+  std::vector<CpOp> cp;      // cp.async not yet done
+  std::vector<int> cp_end;   // ends of committed groups
   std::vector<WgOp> wg;
   std::vector<int> wg_end;
   int wg_keep = 0;
   bool wg_fenced = false;
-  std::vector<BulkStore>
-      bulk;   // not yet written; the first bulk_read of them have been read; ends of committed groups
-  std::vector<int> bulk_end;
-  int bulk_read = 0;
+  std::vector<BulkStore> bulk;      // not yet written
+  std::vector<int> bulk_end;        // ends of committed groups
+  int bulk_read = 0;                // stores at the front of bulk that have read their shared memory
   std::vector<uint32_t> unfenced;   // words of shared memory this thread wrote since its last fence.proxy.async
   int cluster_phase = -1;           // of the cluster barrier at which it has arrived and not yet waited
   struct Cta* cta = nullptr;
