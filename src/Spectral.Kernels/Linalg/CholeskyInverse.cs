@@ -2,24 +2,24 @@ using Spectral.Kernels.Interop;
 
 namespace Spectral.Kernels.Linalg;
 
-/// <summary>The inverse Cholesky factor of a Gram matrix, for CholeskyQR.</summary>
+/// <summary>Computes the inverse Cholesky factor of a Gram matrix, for CholeskyQR.</summary>
 internal static class CholeskyInverse
 {
     private const int LargestOneBlock = 144;
 
     /// <summary>
-    /// inverse = L⁻¹D with D = diag(gram)^(−1/2) and D gram D + shift·I = L Lᵀ: rows of inverse · X are orthonormal
-    /// when gram = X Xᵀ.
+    /// Computes inverse = L⁻¹D with D = diag(gram)^(−1/2) and D gram D + shift·I = L Lᵀ: the rows of inverse · X are
+    /// orthonormal when gram = X Xᵀ.
     /// </summary>
     /// <param name="gram">[batch, n, n], F64, symmetric.</param>
     /// <param name="inverse">[batch, n, n], F32, lower triangular.</param>
-    /// <param name="status">Address of an I32 that is 0: becomes the number of a pivot that is not above rounding or
-    /// the least one, counted from 1.</param>
+    /// <param name="status">Device address of an I32 that is 0. It becomes the number, counted from 1, of a pivot that
+    /// is not above rounding or not above the least one.</param>
     /// <param name="statusStride">Words from one matrix's status to the next.</param>
     /// <param name="shift">Added to the unit diagonal.</param>
-    /// <param name="leastPivot">Of the scaled matrix; its inverse is about the square of the condition number that is
-    /// accepted.</param>
-    /// <param name="where">Which implementation.</param>
+    /// <param name="leastPivot">Least pivot of the scaled matrix; its inverse is about the square of the condition
+    /// number that is accepted.</param>
+    /// <param name="where">Implementation to use: one block, or the library.</param>
     public static void Run(
         Tensor gram,
         Tensor inverse,
@@ -82,7 +82,9 @@ internal static class CholeskyInverse
         }
     }
 
-    /// <summary>Is a problem of order n, which wants so much shared memory, to be solved in one block?</summary>
+    /// <summary>
+    /// Returns whether a problem of order n that needs this much shared memory, in bytes, is solved in one block.
+    /// </summary>
     public static bool OneBlock(Device device, int n, int sharedBytes, SmallProblems where) =>
         where switch
         {

@@ -3,26 +3,26 @@ using System.Runtime.InteropServices;
 namespace Spectral.Kernels.Linalg;
 
 /// <summary>
-/// The thin SVD of a matrix of doubles, A = Uᵀ diag(S) V with one vector per row, by the device's library in F64
-/// throughout: for analyses in which differences of singular values count. Values descend; each pair of vectors has the
-/// sign that makes the entry of largest magnitude of its right vector positive. Costs about 20·min(m, n)²·max(m, n)
+/// Thin SVD of a matrix of doubles, A = Uᵀ diag(S) V with one vector per row, computed by the device's library in F64
+/// throughout, for analyses in which differences of singular values matter. Values descend; each pair of vectors has
+/// the sign that makes the entry of largest magnitude of its right vector positive. Costs about 20·min(m, n)²·max(m, n)
 /// operations, one matrix after the other.
 /// </summary>
 public sealed class DoubleSvd
 {
     private DoubleSvd(double[] left, double[] values, double[] right) => (Left, Values, Right) = (left, values, right);
 
-    /// <summary>Left vectors, [n, rows], n the smaller dimension: left vector i is row i.</summary>
+    /// <summary>Left vectors [n, rows], n the smaller dimension; vector i is row i.</summary>
     public double[] Left { get; }
 
-    /// <summary>Singular values, [n], descending.</summary>
+    /// <summary>Singular values [n], descending.</summary>
     public double[] Values { get; }
 
-    /// <summary>Right vectors, [n, columns]: right vector i is row i.</summary>
+    /// <summary>Right vectors [n, columns]; vector i is row i.</summary>
     public double[] Right { get; }
 
-    /// <summary>All singular values and vectors of a matrix, to F64 rounding.</summary>
-    /// <param name="device">Where.</param>
+    /// <summary>Computes all singular values and vectors of a matrix, to F64 rounding.</summary>
+    /// <param name="device">Device that computes it.</param>
     /// <param name="a">[rows, columns], finite.</param>
     /// <param name="rows">At least 1.</param>
     /// <param name="columns">At least 1.</param>
@@ -44,7 +44,7 @@ public sealed class DoubleSvd
         return new DoubleSvd(left, s.ToDoubleArray(), right);
     }
 
-    /// <summary>The singular values alone, [min(rows, columns)], descending.</summary>
+    /// <summary>Computes the singular values alone, [min(rows, columns)], descending.</summary>
     /// <inheritdoc cref="Compute"/>
     public static double[] ValuesOf(Device device, ReadOnlySpan<double> a, int rows, int columns)
     {
@@ -55,8 +55,8 @@ public sealed class DoubleSvd
     }
 
     /// <summary>
-    /// The matrix as the library wants it, column-major with at least as many rows as columns: stored, the vectors of
-    /// the longer side are rows.
+    /// Copies the matrix as the library expects it: column-major with at least as many rows as columns, so that the
+    /// vectors of the longer side are stored as rows.
     /// </summary>
     private static Tensor Standing(Device device, ReadOnlySpan<double> a, int rows, int columns)
     {

@@ -3,14 +3,16 @@ using Spectral.Kernels.Ops;
 namespace Spectral.Kernels.Linalg;
 
 /// <summary>
-/// Truncated SVD from all singular values: an orthonormal basis of the columns, then the SVD of the square rest in F64.
-/// Costs about 4mn² + 20n³ operations for m ≥ n.
+/// Computes a truncated SVD from all singular values: an orthonormal basis of the columns, then the SVD of the square
+/// rest in F64. Costs about 4mn² + 20n³ operations for m ≥ n.
 /// </summary>
 public static class ExactSvd
 {
     private const double Rounding = 1e-6; // of the largest value: products and basis are F32
 
-    /// <summary>The first <paramref name="rank"/> singular values and vectors of a matrix, to F32 rounding.</summary>
+    /// <summary>
+    /// Computes the first <paramref name="rank"/> singular values and vectors of a matrix, to F32 rounding.
+    /// </summary>
     /// <param name="a">[m, n], F32 or BF16.</param>
     /// <param name="rank">1 to the smaller of m and n.</param>
     /// <exception cref="ArgumentException">The rank is out of range, or a holds NaN or infinite values.</exception>

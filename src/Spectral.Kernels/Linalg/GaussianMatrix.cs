@@ -3,7 +3,7 @@ using Spectral.Kernels.Ops;
 
 namespace Spectral.Kernels.Linalg;
 
-/// <summary>Random vectors with independent standard normal entries, the same on every device.</summary>
+/// <summary>Makes random vectors with independent standard normal entries, the same on every device.</summary>
 public static class GaussianMatrix
 {
     private const int VectorsPerThread = 4;
@@ -23,7 +23,7 @@ public static class GaussianMatrix
         Run(batch, seed, streams, parts: null);
     }
 
-    /// <summary>The same for a batch of matrices, each with a stream of its own.</summary>
+    /// <summary>Fills a batch of matrices, each with a stream of its own.</summary>
     /// <param name="y">[batch, vectors, length], F32.</param>
     /// <param name="seed">Key of the generator.</param>
     /// <param name="streams">Table of <see cref="AddressTable"/>: a stream per matrix.</param>

@@ -3,14 +3,14 @@ using Spectral.Kernels.Ops;
 
 namespace Spectral.Kernels.Linalg;
 
-/// <summary>Gram matrices X Xᵀ with F64 sums.</summary>
+/// <summary>Computes Gram matrices X Xᵀ with F64 sums.</summary>
 public static class Gram
 {
     private const int ChunkColumns = 128;
     private const int MostChunks = 64;
     private const int MostPartials = 1 << 24;
 
-    /// <summary>gram = x xᵀ.</summary>
+    /// <summary>Computes gram = x xᵀ.</summary>
     /// <param name="x">[rows, columns], F32; at most 2048 rows.</param>
     /// <param name="gram">[rows, rows], F64.</param>
     /// <param name="deviation">Device address of an I32 that is raised to the bits (as a float) of max |gram − I|, or
@@ -27,9 +27,9 @@ public static class Gram
         Run(new GemmOperand(x, 0, columns), columns, batch, deviation, 0);
     }
 
-    /// <summary>The same for a batch: X_b X_bᵀ.</summary>
+    /// <summary>Computes the Gram matrices X_b X_bᵀ of a batch.</summary>
     /// <param name="x">F32: where the first X begins, its row length, and the elements from one X to the next.</param>
-    /// <param name="columns">Of each X, densely stored.</param>
+    /// <param name="columns">Columns of each X, which is densely stored.</param>
     /// <param name="gram">[batch, rows, rows], F64.</param>
     /// <param name="deviation">Device address of the first I32 that is raised, or 0.</param>
     /// <param name="deviationStride">Words from one to the next.</param>

@@ -3,15 +3,15 @@ using Spectral.Kernels.Ops;
 
 namespace Spectral.Kernels.Linalg;
 
-/// <summary>Copies of a matrix into F32 times a factor, as stored or transposed.</summary>
+/// <summary>Copies a matrix into F32 times a factor, as stored or transposed.</summary>
 public static class MatrixCopy
 {
     private const int PerThread = 4;
 
-    /// <summary>y = scale · x.</summary>
+    /// <summary>Computes y = scale · x.</summary>
     /// <param name="x">[m, n], F32 or BF16.</param>
     /// <param name="y">[m, n], F32.</param>
-    /// <param name="scale">Factor.</param>
+    /// <param name="scale">Factor of every element.</param>
     public static void Run(Tensor x, Tensor y, float scale = 1)
     {
         Check.Floating(x, [-1, -1]);
@@ -22,10 +22,10 @@ public static class MatrixCopy
         MatrixCopyArgs.Copy.Launch(x.Device, x.DType, Args(x, y, scale), blocks);
     }
 
-    /// <summary>y = scale · xᵀ.</summary>
+    /// <summary>Computes y = scale · xᵀ.</summary>
     /// <param name="x">[m, n], F32 or BF16; fewer than 2³¹ elements.</param>
     /// <param name="y">[n, m], F32.</param>
-    /// <param name="scale">Factor.</param>
+    /// <param name="scale">Factor of every element.</param>
     public static void Transpose(Tensor x, Tensor y, float scale = 1)
     {
         Check.Floating(x, [-1, -1]);
@@ -38,7 +38,7 @@ public static class MatrixCopy
         MatrixCopyArgs.Transpose.Launch(x.Device, x.DType, Args(x, y, scale), blocks);
     }
 
-    /// <summary>y_b = x_bᵀ for each matrix of a batch.</summary>
+    /// <summary>Computes y_b = x_bᵀ for each matrix of a batch.</summary>
     /// <param name="x">[batch, m, n], F32.</param>
     /// <param name="y">[batch, n, m], F32.</param>
     internal static void TransposeEach(Tensor x, Tensor y)

@@ -4,7 +4,7 @@ using Spectral.Kernels.Ops;
 namespace Spectral.Kernels.Linalg;
 
 /// <summary>
-/// One pass over a matrix for its Frobenius norm and largest magnitude; also the check for NaN and infinity.
+/// Reads a matrix once for its Frobenius norm and its largest magnitude, which also finds NaN and infinity.
 /// </summary>
 public static class MatrixScan
 {
@@ -13,7 +13,8 @@ public static class MatrixScan
     private const int MostPartials = 1 << 16;
 
     /// <summary>
-    /// The Frobenius norm (F64 sums), and the largest magnitude, which is infinite when any element is NaN or infinite.
+    /// Returns the Frobenius norm (F64 sums) and the largest magnitude, which is infinite if any element is NaN or
+    /// infinite.
     /// </summary>
     /// <param name="x">Any shape, F32 or BF16.</param>
     public static (double FrobeniusNorm, double Largest) Run(Tensor x)

@@ -2,10 +2,10 @@ using Spectral.Kernels.Ops;
 
 namespace Spectral.Kernels.Linalg;
 
-/// <summary>Orthonormal bases of the span of a few long vectors.</summary>
+/// <summary>Computes orthonormal bases of the span of a few long vectors.</summary>
 public static class Orthonormalization
 {
-    /// <summary>The largest deviation of Q Qᵀ from the identity that is ever returned.</summary>
+    /// <summary>Largest deviation of Q Qᵀ from the identity that is ever returned.</summary>
     public const float Tolerance = 1e-5f;
 
     // Part of x (Frobenius norm) that a Cholesky pass may lose: below it a loss cannot be told from rounding. Where a
@@ -13,15 +13,18 @@ public static class Orthonormalization
     // condition number, and later rows need that direction.
     private static double SpanTolerance(int length) => Math.Max(1e-6, Math.ScaleB(Math.Sqrt(length), -24));
 
-    /// <summary>After one pass: beyond it the second pass is not certain to reach rounding level.</summary>
+    /// <summary>Deviation after one pass beyond which the second pass is not certain to reach rounding level.</summary>
     internal const float FirstPassTolerance = 1e-3f;
 
-    /// <summary>Above it blocked Householder reflections cost less than Gram matrices in F64.</summary>
+    /// <summary>
+    /// Largest number of rows for Cholesky factors; above it blocked Householder reflections cost less than Gram
+    /// matrices in F64.
+    /// </summary>
     internal const int LargestCholesky = 256;
 
     /// <summary>
-    /// q becomes orthonormal rows that span the rows of x, completed where those are dependent; each step is checked,
-    /// and the next safer one taken when it failed.
+    /// Fills q with orthonormal rows that span the rows of x, completed where those are dependent. Each step is
+    /// checked, and the next safer one is taken if it failed.
     /// </summary>
     /// <param name="x">[l, n], F32, l ≤ n; left alone.</param>
     /// <param name="q">[l, n], F32.</param>
@@ -63,7 +66,7 @@ public static class Orthonormalization
         );
     }
 
-    /// <summary>max |Q Qᵀ − I|.</summary>
+    /// <summary>Returns max |Q Qᵀ − I|.</summary>
     internal static float Deviation(Tensor q)
     {
         using var gram = Tensor.Empty(q.Device, (q.Dim(0), q.Dim(0)), DType.F64);
@@ -117,7 +120,7 @@ public static class Orthonormalization
             throw new ArgumentException($"x is {x.Shape}, expected no more rows than columns", nameof(x));
     }
 
-    /// <summary>What one CholeskyQR2 leaves in its status: three integers.</summary>
+    /// <summary>Words of the status that one CholeskyQR2 leaves: three integers.</summary>
     private static class Step
     {
         public const int FirstPivot = 0;

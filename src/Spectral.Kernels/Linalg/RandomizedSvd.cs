@@ -3,9 +3,9 @@ using Spectral.Kernels.Ops;
 namespace Spectral.Kernels.Linalg;
 
 /// <summary>
-/// Randomized truncated SVD (Halko, Martinsson, Tropp, "Finding structure with randomness", SIAM Review 2011): subspace
-/// iteration from a Gaussian sketch, orthonormalised after every half step. Same seed, same bits on one kind of device,
-/// with any number of threads.
+/// Computes a randomized truncated SVD (Halko, Martinsson, Tropp, "Finding structure with randomness", SIAM Review
+/// 2011) by subspace iteration from a Gaussian sketch, orthonormalised after every half step. The same seed gives the
+/// same bits on one kind of device, with any number of threads.
 /// </summary>
 /// <example>
 /// <code>
@@ -16,7 +16,7 @@ namespace Spectral.Kernels.Linalg;
 /// </example>
 public static class RandomizedSvd
 {
-    /// <summary>Power iterations at which waiting for the values to settle ends.</summary>
+    /// <summary>Number of power iterations after which values that have not settled are taken as they are.</summary>
     public const int MostIterations = 32;
 
     private const int FirstCertain = 4;
@@ -32,7 +32,9 @@ public static class RandomizedSvd
     // Tighter than what orthonormalisation must reach, so that a marginal result is polished instead of returned.
     private const float FactorTolerance = 5e-6f;
 
-    /// <summary>The first <paramref name="rank"/> singular values and vectors of a matrix, approximately.</summary>
+    /// <summary>
+    /// Computes the first <paramref name="rank"/> singular values and vectors of a matrix approximately.
+    /// </summary>
     /// <remarks>
     /// With the default settings every value of at least 2.4 times the first one left out is within 10⁻⁴ of the
     /// largest, all within about a hundredth, and the Frobenius residual within 2 % of the best possible. Vectors
@@ -55,10 +57,10 @@ public static class RandomizedSvd
     }
 
     /// <summary>
-    /// The same for many matrices, each with the numbers that <see cref="Compute(Tensor, int, RandomizedSvdOptions?)"/>
-    /// gives it. On a GPU those of one shape and type are worked on together, up to 64 and 1 GiB of working memory at a
-    /// time, which keeps the small steps from waiting for one another. Results of one batch share memory: it is free
-    /// when all of them have been disposed.
+    /// Decomposes many matrices; each gets the numbers that <see cref="Compute(Tensor, int, RandomizedSvdOptions?)"/>
+    /// gives it. On a GPU matrices of one shape and type are processed together, up to 64 matrices and 1 GiB of working
+    /// memory at a time, so that the small steps do not wait for one another. Results of one batch share memory, which
+    /// is freed when all of them have been disposed.
     /// </summary>
     /// <param name="matrices">Each [m, n], F32 or BF16, all on one device; shapes and types may differ.</param>
     /// <param name="rank">1 to the smallest dimension.</param>
@@ -129,14 +131,14 @@ public static class RandomizedSvd
     }
 
     /// <summary>
-    /// How many matrices of one shape are worked on together: 1 where the libraries do the small steps, as on the CPU
-    /// device.
+    /// Returns how many matrices of one shape are processed together: 1 where the libraries do the small steps, as on
+    /// the CPU device.
     /// </summary>
-    /// <param name="device">Where.</param>
-    /// <param name="rows">Of each matrix.</param>
-    /// <param name="columns">Of each matrix.</param>
-    /// <param name="rank">Wanted triplets.</param>
-    /// <param name="options">Settings.</param>
+    /// <param name="device">Device that computes it.</param>
+    /// <param name="rows">Rows of each matrix.</param>
+    /// <param name="columns">Columns of each matrix.</param>
+    /// <param name="rank">Number of singular values and vectors wanted.</param>
+    /// <param name="options">Settings of the decomposition.</param>
     public static int BatchSize(Device device, int rows, int columns, int rank, RandomizedSvdOptions options)
     {
         int l = SketchSize(rows, columns, rank, options);
@@ -256,7 +258,7 @@ public static class RandomizedSvd
     private static bool Accepted(in SvdChain.Outcome outcome) =>
         !outcome.Failed && outcome.FactorDeviation <= FactorTolerance; // also not NaN
 
-    /// <summary>Is the error that the last of so many iterations leaves to be expected small?</summary>
+    /// <summary>Returns whether the error that the last of so many iterations leaves is expected to be small.</summary>
     private static bool Settled(in SvdChain.Outcome outcome, int iterations) =>
         Settled(outcome.Before, outcome.Now, iterations);
 

@@ -2,10 +2,10 @@ using Spectral.Kernels.Interop;
 
 namespace Spectral.Kernels.Linalg;
 
-/// <summary>Products of BF16 matrices, read as they are, with a few F32 vectors, at F32 accuracy.</summary>
+/// <summary>Multiplies BF16 matrices, read as they are stored, with a few F32 vectors at F32 accuracy.</summary>
 internal static class SketchPass
 {
-    /// <summary>Parts that split vectors have, each [vectors, length] BF16.</summary>
+    /// <summary>Number of BF16 parts that vectors are split into; each part is [vectors, length].</summary>
     public const int Parts = 3;
 
     private const int Side = 128;
@@ -14,11 +14,11 @@ internal static class SketchPass
     private const int FewestSteps = 8;
     private const int ReducePerThread = 4;
 
-    /// <summary>y_b = x_b W_bᵀ, or x_b W_b when transposed, for each matrix of a batch.</summary>
+    /// <summary>Computes y_b = x_b W_bᵀ, or x_b W_b when transposed, for each matrix of a batch.</summary>
     /// <param name="matrices">Table of <see cref="AddressTable"/>: addresses of dense BF16 matrices [rows,
     /// columns].</param>
-    /// <param name="rows">Of each W.</param>
-    /// <param name="columns">Of each W.</param>
+    /// <param name="rows">Rows of each W.</param>
+    /// <param name="columns">Columns of each W.</param>
     /// <param name="transposed">Sum over the rows of W instead of its columns.</param>
     /// <param name="parts">[batch, 3, vectors, summed dimension] BF16: x split in three.</param>
     /// <param name="vectors">Rows of x and y.</param>
@@ -66,7 +66,7 @@ internal static class SketchPass
             Reduce(new GemmOperand(partial, 0, other, result), batch * result, shares, y, vectors * other, batch);
     }
 
-    /// <summary>Raises an I32 per matrix to the bits of max |y_b|, NaN counting as infinity.</summary>
+    /// <summary>Raises an I32 per matrix to the bits of max |y_b| as a float; NaN counts as infinity.</summary>
     /// <param name="y">F32: where the first y begins, and the elements from one to the next.</param>
     /// <param name="count">Elements of each y, densely stored.</param>
     /// <param name="batch">Number of matrices.</param>
@@ -75,16 +75,16 @@ internal static class SketchPass
     public static void Largest(in GemmOperand y, int count, int batch, ulong status, int statusStride) =>
         Reduce(y, 0, 1, y, count, batch, status, statusStride);
 
-    /// <summary>y_b = sum of the shares' partial results.</summary>
+    /// <summary>Computes y_b as the sum of the partial results of all shares.</summary>
     /// <param name="partial">Where the first partial result begins, and the elements from one matrix to the
     /// next.</param>
     /// <param name="shareStride">Elements from one share to the next.</param>
-    /// <param name="shares">How many.</param>
+    /// <param name="shares">Number of shares.</param>
     /// <param name="y">Where the first result begins, and the elements from one to the next.</param>
     /// <param name="count">Elements of each result, densely stored.</param>
     /// <param name="batch">Number of matrices.</param>
-    /// <param name="status">As in <see cref="Largest"/>, or 0.</param>
-    /// <param name="statusStride">As there.</param>
+    /// <param name="status">Device address of the first I32, as in <see cref="Largest"/>, or 0.</param>
+    /// <param name="statusStride">Words from one I32 to the next.</param>
     public static void Reduce(
         in GemmOperand partial,
         long shareStride,
@@ -116,8 +116,8 @@ internal static class SketchPass
     }
 
     /// <summary>
-    /// How many parts to divide the summed dimension into: by the shape of one matrix alone, so that a batch changes no
-    /// bit.
+    /// Returns how many parts the summed dimension is divided into. It depends on the shape of one matrix alone, so
+    /// that a batch changes no bit.
     /// </summary>
     public static int Shares(int tiles, int steps, int wantedBlocks, int fewestSteps) =>
         Math.Clamp(wantedBlocks / tiles, 1, Math.Max(1, steps / fewestSteps));

@@ -3,7 +3,7 @@ using Spectral.Kernels.Interop;
 namespace Spectral.Kernels.Linalg;
 
 /// <summary>
-/// Small F32 products of a batch: the same bits for a matrix in any batch, and all of it in one launch or two.
+/// Computes small F32 products of a batch in one launch or two; a matrix gets the same bits in any batch.
 /// </summary>
 internal static class SketchProduct
 {
@@ -12,14 +12,14 @@ internal static class SketchProduct
     private const int WantedBlocks = 64;
     private const int FewestSteps = 8;
 
-    /// <summary>C_b = alpha · op(A_b) op(B_b) + D_b. A and B are not both transposed.</summary>
+    /// <summary>Computes C_b = alpha · op(A_b) op(B_b) + D_b. A and B are not both transposed.</summary>
     /// <param name="a">op(A) is [m, k].</param>
     /// <param name="b">op(B) is [k, n].</param>
     /// <param name="c">[m, n].</param>
     /// <param name="size">m, n, k and the number of matrices.</param>
     /// <param name="alpha">Factor of the product.</param>
-    /// <param name="d">[m, n] with C's row length, or null; then also parts must be short of a share: k below
-    /// 512.</param>
+    /// <param name="d">[m, n] with the row length of C, or null. An addend and parts are possible only where the sum is
+    /// not divided, which is certain for k below 512.</param>
     /// <param name="parts">[batch, 3, m, n] BF16: C once more, split in three; or null.</param>
     public static void Run(
         in GemmOperand a,

@@ -1,8 +1,8 @@
 namespace Spectral.Kernels.Linalg;
 
 /// <summary>
-/// The matrices of an <see cref="SvdChain"/>, all of one shape and type, as operators on a few vectors: BF16 ones are
-/// read as they are by <see cref="SketchPass"/>, or where our kernels are not wanted from F32 copies; F32 ones go to
+/// Applies the matrices of an <see cref="SvdChain"/>, all of one shape and type, to a few vectors. BF16 matrices are
+/// read as they are by <see cref="SketchPass"/>, or copied to F32 where our kernels are not wanted; F32 matrices go to
 /// BLAS one by one.
 /// </summary>
 internal sealed class SketchSource : IDisposable
@@ -36,22 +36,22 @@ internal sealed class SketchSource : IDisposable
     public Device Device { get; }
     public int Batch { get; }
 
-    /// <summary>The stored matrices are wide, and worked on as their transposes.</summary>
+    /// <summary>Whether the stored matrices are wide and are worked on as their transposes.</summary>
     public bool Transposed => _storedRows < _storedColumns;
 
-    /// <summary>Larger dimension of a matrix: its rows as it is worked on.</summary>
+    /// <summary>Larger dimension of the matrices.</summary>
     public int Rows => Math.Max(_storedRows, _storedColumns);
 
-    /// <summary>Smaller dimension of a matrix: its columns as it is worked on.</summary>
+    /// <summary>Smaller dimension of the matrices.</summary>
     public int Columns => Math.Min(_storedRows, _storedColumns);
 
     /// <summary>
-    /// Where whoever computes vectors for the next pass is to leave them split in three, [batch, 3, vectors, length]
-    /// from its beginning; null: nowhere.
+    /// Tensor in which the vectors for the next pass are to be left split in three, [batch, 3, vectors, length] from
+    /// its beginning; null if they need not be split.
     /// </summary>
     public Tensor? Parts => _parts;
 
-    /// <summary>y_b = x_b A_bᵀ, with A standing up: each row of y_b is A_b times a row of x_b.</summary>
+    /// <summary>Computes y_b = x_b A_bᵀ, with A standing up: each row of y_b is A_b times a row of x_b.</summary>
     /// <param name="x">[vectors, Columns] of each matrix; where <see cref="Parts"/> is used, what it holds.</param>
     /// <param name="y">[vectors, Rows] of each.</param>
     /// <param name="vectors">Rows of x and y.</param>
@@ -63,7 +63,7 @@ internal sealed class SketchSource : IDisposable
             _wide[b].Apply(Of(x, b), Of(y, b), vectors);
     }
 
-    /// <summary>y_b = x_b A_b: each row of y_b is A_bᵀ times a row of x_b.</summary>
+    /// <summary>Computes y_b = x_b A_b: each row of y_b is A_bᵀ times a row of x_b.</summary>
     /// <param name="x">[vectors, Rows] of each matrix.</param>
     /// <param name="y">[vectors, Columns] of each.</param>
     /// <param name="vectors">Rows of x and y.</param>

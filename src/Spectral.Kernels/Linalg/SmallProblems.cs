@@ -1,16 +1,16 @@
 namespace Spectral.Kernels.Linalg;
 
-/// <summary>Where the small factorisations (the order of the sketch) are computed.</summary>
+/// <summary>Says where the small factorisations, of the order of the sketch, are computed.</summary>
 internal enum SmallProblems
 {
     /// <summary>
-    /// In one block on a GPU up to the order that fits; by the library beyond it and on the CPU device.
+    /// In one block on a GPU up to the order that fits; beyond it and on the CPU device by the library.
     /// </summary>
     Auto,
 
-    /// <summary>In one block: our kernels.</summary>
+    /// <summary>In one block, by our kernels.</summary>
     OneBlock,
 
-    /// <summary>cuSOLVER, or LAPACK on the CPU device.</summary>
+    /// <summary>By cuSOLVER, or by LAPACK on the CPU device.</summary>
     Library,
 }

@@ -3,16 +3,17 @@ using Spectral.Kernels.Interop;
 namespace Spectral.Kernels.Linalg;
 
 /// <summary>
-/// SVD of the small square matrix that a sketch leaves: one-sided Jacobi in one block, or the library's.
+/// Computes the SVD of the small square matrix that a sketch leaves, by one-sided Jacobi in one block or by the
+/// library.
 /// </summary>
 internal static class SmallSvd
 {
-    /// <summary>a = left · diag(values) · right, in F64 inside.</summary>
+    /// <summary>Computes a = left · diag(values) · right, in F64 inside.</summary>
     /// <param name="a">[n, n], F32.</param>
     /// <param name="left">[n, n], F32: column c is left vector c.</param>
     /// <param name="values">[n], F32, descending.</param>
     /// <param name="right">[n, n], F32: row c is right vector c.</param>
-    /// <param name="where">Which implementation.</param>
+    /// <param name="where">Implementation to use: one block, or the library.</param>
     /// <returns>A reading of the outcome, to be called once: the sweeps of the one-block kernel, 0 for the
     /// library.</returns>
     /// <exception cref="ArithmeticException">Thrown by the reading: no convergence.</exception>
@@ -26,14 +27,14 @@ internal static class SmallSvd
         return new Outcome(status, n, IsLibrary: !oneBlock);
     }
 
-    /// <summary>The same for a batch, each a_b = left_b · diag(values_b) · right_b.</summary>
+    /// <summary>Computes a_b = left_b · diag(values_b) · right_b for each matrix of a batch.</summary>
     /// <param name="a">[batch, n, n], F32.</param>
     /// <param name="left">[batch, n, n], F32.</param>
     /// <param name="values">Device address of the first matrix's values.</param>
     /// <param name="right">[batch, n, n], F32.</param>
     /// <param name="status">Device address of the first matrix's I32: what <see cref="Failed"/> judges.</param>
     /// <param name="stride">Words from one matrix's values and status to the next.</param>
-    /// <param name="where">Which implementation.</param>
+    /// <param name="where">Implementation to use: one block, or the library.</param>
     public static void Run(
         Tensor a,
         Tensor left,
@@ -83,7 +84,8 @@ internal static class SmallSvd
     }
 
     /// <summary>
-    /// Is a problem of order n to be solved in one block? Its Cholesky factor, which needs less, then fits too.
+    /// Returns whether a problem of order n is solved in one block. Its Cholesky factor, which needs less shared
+    /// memory, then fits too.
     /// </summary>
     public static bool OneBlock(Device device, int n, SmallProblems where) =>
         CholeskyInverse.OneBlock(
@@ -93,7 +95,7 @@ internal static class SmallSvd
             where
         );
 
-    /// <summary>Does this status mean that the decomposition did not converge?</summary>
+    /// <summary>Returns whether a status means that the decomposition did not converge.</summary>
     public static bool Failed(int status, bool oneBlock) => oneBlock ? status < 0 : status != 0;
 
     internal readonly record struct Outcome(Tensor Status, int N, bool IsLibrary) : IDisposable

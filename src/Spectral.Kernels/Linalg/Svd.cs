@@ -2,16 +2,16 @@ using Spectral.Kernels.Ops;
 
 namespace Spectral.Kernels.Linalg;
 
-/// <summary>Truncated singular value decompositions, by the method that suits the size.</summary>
+/// <summary>Computes truncated singular value decompositions by the method that suits the size.</summary>
 public static class Svd
 {
-    /// <summary>The largest smaller dimension that <see cref="SvdMethod.Auto"/> decomposes exactly.</summary>
+    /// <summary>Largest smaller dimension that <see cref="SvdMethod.Auto"/> decomposes exactly.</summary>
     public const int LargestExact = 512;
 
-    /// <summary>The first <paramref name="rank"/> singular values and vectors of a matrix.</summary>
+    /// <summary>Computes the first <paramref name="rank"/> singular values and vectors of a matrix.</summary>
     /// <param name="a">[m, n], F32 or BF16.</param>
     /// <param name="rank">1 to the smaller of m and n.</param>
-    /// <param name="method">How.</param>
+    /// <param name="method">Method to use; by default it follows from the size.</param>
     /// <param name="options">Settings of the randomized method.</param>
     /// <exception cref="ArgumentException">The rank or an option is out of range, or a holds NaN or infinite
     /// values.</exception>
@@ -26,10 +26,10 @@ public static class Svd
         return IsExact(a, method) ? ExactSvd.Compute(a, rank) : RandomizedSvd.Compute(a, rank, options);
     }
 
-    /// <summary>The same for many matrices; those that the randomized method takes are worked on in batches.</summary>
+    /// <summary>Decomposes many matrices; those that the randomized method takes are processed in batches.</summary>
     /// <param name="matrices">Each [m, n], F32 or BF16, all on one device; shapes and types may differ.</param>
     /// <param name="rank">1 to the smallest dimension.</param>
-    /// <param name="method">How.</param>
+    /// <param name="method">Method to use; by default it follows from the size.</param>
     /// <param name="options">Settings of the randomized method; null for the defaults.</param>
     /// <param name="streams">A stream of random numbers for each matrix; null: that of the options for all.</param>
     /// <returns>In the order of the matrices.</returns>

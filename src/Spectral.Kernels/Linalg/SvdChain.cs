@@ -4,9 +4,9 @@ using Spectral.Kernels.Ops;
 namespace Spectral.Kernels.Linalg;
 
 /// <summary>
-/// Subspace iterations for a batch of matrices of one shape and type, queued without looking at anything: each step
-/// leaves what a check needs in a report per matrix, which the host reads once at the end. A matrix gets the same bits
-/// in any batch.
+/// Runs subspace iterations for a batch of matrices of one shape and type. All steps are queued without waiting: each
+/// leaves what its check needs in a report per matrix, which the host reads once at the end. A matrix gets the same
+/// bits in any batch.
 /// </summary>
 /// <remarks>
 /// With A standing up (m ≥ n; wide matrices are worked on as their transposes) and basis vectors as rows: Y = V Aᵀ, Q =
@@ -52,11 +52,11 @@ internal sealed class SvdChain : IDisposable
     private Tensor? _right;
     private bool _isSafe = true;
 
-    /// <param name="source">The matrices.</param>
-    /// <param name="rank">Wanted triplets.</param>
-    /// <param name="l">Sketch vectors.</param>
-    /// <param name="compares">Keep the values of the iteration before the last too.</param>
-    /// <param name="kernels">Products and small problems by our kernels; else by the libraries.</param>
+    /// <param name="source">Matrices to decompose.</param>
+    /// <param name="rank">Number of singular values and vectors wanted.</param>
+    /// <param name="l">Number of vectors of the sketch.</param>
+    /// <param name="compares">Whether the values of the iteration before the last are kept too.</param>
+    /// <param name="kernels">Whether our kernels compute products and small problems; else the libraries do.</param>
     public SvdChain(SketchSource source, int rank, int l, bool compares, bool kernels)
     {
         (_source, _device, _rank, _l, _kernels) = (source, source.Device, rank, l, kernels);
@@ -78,20 +78,20 @@ internal sealed class SvdChain : IDisposable
         _report.Clear();
     }
 
-    /// <summary>Full iterations behind the basis V.</summary>
+    /// <summary>Number of full iterations behind the basis V.</summary>
     public int Iterations { get; private set; }
 
-    /// <summary>Device bytes of the working memory per matrix, roughly.</summary>
+    /// <summary>Returns the approximate working memory per matrix, in device bytes.</summary>
     public static long BytesPerMatrix(long m, long n, int l) =>
         (l + Probes) * (m + n) * (4 * 5 + 2 * SketchPass.Parts) + 64L * l * l * sizeof(double);
 
     /// <summary>
-    /// Sketch and first half steps. The vectors that test the result go through the first pass together with the
-    /// sketch.
+    /// Queues the sketch and the first half steps. The vectors that test the result go through the first pass together
+    /// with the sketch.
     /// </summary>
-    /// <param name="seed">Of the test matrices.</param>
-    /// <param name="streams">Of each matrix.</param>
-    /// <param name="last">No iteration will follow.</param>
+    /// <param name="seed">Seed of the test matrices.</param>
+    /// <param name="streams">Stream of random numbers of each matrix.</param>
+    /// <param name="last">Whether no iteration will follow.</param>
     public void Begin(ulong seed, ReadOnlySpan<ulong> streams, bool last)
     {
         using Tensor table = AddressTable.Upload(_device, streams);
@@ -149,7 +149,8 @@ internal sealed class SvdChain : IDisposable
     }
 
     /// <summary>
-    /// Vectors from those of the cores, the residual of the probes, and how far the vectors are from orthonormal.
+    /// Computes the vectors from those of the cores, the residual of the probes, and how far the vectors are from
+    /// orthonormal.
     /// </summary>
     public void Finish()
     {
@@ -195,7 +196,7 @@ internal sealed class SvdChain : IDisposable
         Gram.Run(Rows(_right), _n, gram, At(Status.FactorDeviation), _stride * _cores);
     }
 
-    /// <summary>Waits, and reads what every matrix's steps left.</summary>
+    /// <summary>Waits for the device and reads what the steps left for every matrix.</summary>
     public Outcome[] Read()
     {
         int[] all = _report.ToInt32Array();
@@ -222,8 +223,8 @@ internal sealed class SvdChain : IDisposable
     }
 
     /// <summary>
-    /// U and Vᵀ of the given matrices, one after the other, with their signs fixed: [batch · rows, k] and [batch · k,
-    /// columns].
+    /// Returns U and Vᵀ of the given matrices, one after the other, with their signs fixed: [batch · rows, k] and
+    /// [batch · k, columns].
     /// </summary>
     public (Tensor U, Tensor Vt) Vectors()
     {
@@ -341,13 +342,13 @@ internal sealed class SvdChain : IDisposable
         return tensor;
     }
 
-    /// <summary>What the steps left for one matrix.</summary>
+    /// <summary>Report of the steps for one matrix.</summary>
     internal readonly record struct Outcome
     {
-        /// <summary>A check failed: nothing else here means anything.</summary>
+        /// <summary>Whether a check failed; the other values then mean nothing.</summary>
         public bool Failed { get; init; }
 
-        /// <summary>max |U Uᵀ − I| and of V.</summary>
+        /// <summary>Larger one of max |U Uᵀ − I| and max |V Vᵀ − I|.</summary>
         public float FactorDeviation { get; init; }
 
         /// <summary>

@@ -26,26 +26,24 @@ internal sealed class SvdMatrix : IDisposable
     public int Rows { get; }
     public int Columns { get; }
 
-    /// <summary>The given matrix is this one times it.</summary>
+    /// <summary>Factor by which this matrix is multiplied to give the given one.</summary>
     public double Scale { get; }
 
-    /// <summary>Known after <see cref="Prepare"/> only.</summary>
+    /// <summary>Whether the matrix is all zeros; known only after <see cref="Prepare"/>.</summary>
     public bool IsZero { get; }
 
     public Device Device => _stored.Device;
 
     /// <summary>
-    /// Values at or below this part of the largest are rounding: 2⁻²⁴ per row, but no more than 10⁻⁵, since a true
-    /// value of 10⁻⁴ must survive.
+    /// Part of the largest value at or below which values are rounding: 2⁻²⁴ per row, but no more than 10⁻⁵, since a
+    /// true value of 10⁻⁴ must survive.
     /// </summary>
     public float Tolerance => ToleranceOf(Rows);
 
-    /// <summary><see cref="Tolerance"/> of a matrix with so many rows, standing up.</summary>
+    /// <summary>Returns <see cref="Tolerance"/> for a matrix with this many rows, standing up.</summary>
     public static float ToleranceOf(int rows) => Math.Min(rows * 5.9604645e-8f, 1e-5f);
 
-    /// <summary>
-    /// Checks the arguments, looks through the matrix once, and converts or scales a copy where it must.
-    /// </summary>
+    /// <summary>Checks the arguments, reads the matrix once, and converts or scales a copy where it must.</summary>
     /// <param name="a">The matrix.</param>
     /// <param name="rank">Wanted triplets.</param>
     /// <param name="name">What messages call the matrix.</param>
@@ -63,35 +61,35 @@ internal sealed class SvdMatrix : IDisposable
     }
 
     /// <summary>
-    /// The matrix as it is, in F32, for an algorithm that checks its first product by <see cref="IsSafe"/>: that saves
-    /// a pass over the matrix.
+    /// Takes the matrix as it is, in F32, for an algorithm that checks its first product by <see cref="IsSafe"/>, which
+    /// saves a pass over the matrix.
     /// </summary>
     public static SvdMatrix Unchecked(Tensor a) =>
         a.DType == DType.F32 ? new SvdMatrix(a.Share(), 0) : Copy(a, 0, isZero: false);
 
-    /// <summary>Is this largest magnitude finite and far from where squares overflow or vanish?</summary>
+    /// <summary>Returns whether a largest magnitude is finite and far from where squares overflow or vanish.</summary>
     public static bool IsSafe(double largest) =>
         largest >= Math.ScaleB(1, -SafeExponent) && largest <= Math.ScaleB(1, SafeExponent);
 
-    /// <summary>y = x Aᵀ: each row of y is A times a row of x.</summary>
+    /// <summary>Computes y = x Aᵀ: each row of y is A times a row of x.</summary>
     /// <param name="x">[r, Columns].</param>
     /// <param name="y">[r, Rows].</param>
     public void Apply(Tensor x, Tensor y) => Gemm.Run(x, new GemmMatrix(_stored, !_transposed), y);
 
-    /// <summary>The same for rows inside tensors.</summary>
+    /// <summary>Computes y = x Aᵀ for rows inside tensors.</summary>
     public void Apply(in GemmOperand x, in GemmOperand y, int vectors) =>
         Gemm.Run(x, Stored(!_transposed), y, new GemmSize(vectors, Rows, Columns));
 
-    /// <summary>y = x A: each row of y is Aᵀ times a row of x.</summary>
+    /// <summary>Computes y = x A: each row of y is Aᵀ times a row of x.</summary>
     /// <param name="x">[r, Rows].</param>
     /// <param name="y">[r, Columns].</param>
     public void ApplyTransposed(Tensor x, Tensor y) => Gemm.Run(x, new GemmMatrix(_stored, _transposed), y);
 
-    /// <summary>The same for rows inside tensors.</summary>
+    /// <summary>Computes y = x A for rows inside tensors.</summary>
     public void ApplyTransposed(in GemmOperand x, in GemmOperand y, int vectors) =>
         Gemm.Run(x, Stored(_transposed), y, new GemmSize(vectors, Columns, Rows));
 
-    /// <summary>The columns of A, one per row: [Columns, Rows].</summary>
+    /// <summary>Returns the columns of A, one per row: [Columns, Rows].</summary>
     public Tensor ColumnsAsRows()
     {
         if (_transposed)
@@ -122,7 +120,7 @@ internal sealed class SvdMatrix : IDisposable
         return Result(columns, vt.Share(), values, Scale, residualBound, method);
     }
 
-    /// <summary>A decomposition from its vectors, and the values of the matrix before its scale.</summary>
+    /// <summary>Makes a decomposition from its vectors and the values of the matrix before its scale.</summary>
     public static SvdResult Result(
         Tensor u,
         Tensor vt,
@@ -148,7 +146,9 @@ internal sealed class SvdMatrix : IDisposable
         };
     }
 
-    /// <summary>The decomposition of a matrix of zeros: the first columns of the identity on both sides.</summary>
+    /// <summary>
+    /// Makes the decomposition of a matrix of zeros: the first columns of the identity on both sides.
+    /// </summary>
     public SvdResult ZeroResult(int rank, SvdMethod method)
     {
         using Tensor left = Frame(rank, Rows);
@@ -158,7 +158,7 @@ internal sealed class SvdMatrix : IDisposable
 
     public void Dispose() => _stored.Dispose();
 
-    /// <summary>Shape, type and rank.</summary>
+    /// <summary>Checks shape, type and rank.</summary>
     public static void CheckArguments(Tensor a, int rank, string name = "a")
     {
         Check.Floating(a, [-1, -1], name);

@@ -25,18 +25,19 @@ public sealed class SvdResult : IDisposable
     /// </summary>
     public double ResidualBound { get; internal init; }
 
-    /// <summary>How many of the k values are above rounding, min(2⁻²⁴·max(m, n), 10⁻⁵) times the largest.</summary>
+    /// <summary>Number of the k values that are above rounding, min(2⁻²⁴·max(m, n), 10⁻⁵) times the largest.</summary>
     public int NumericalRank { get; internal init; }
 
     /// <summary>
-    /// Two neighbouring values are closer than 10⁻⁵ of their size: their vectors are then only determined together.
+    /// Whether two neighbouring values are closer than 10⁻⁵ of their size, so that their vectors are only determined
+    /// together.
     /// </summary>
     public bool HasClusters { get; internal init; }
 
-    /// <summary>What computed it: exact or randomized.</summary>
+    /// <summary>Method that computed the result, exact or randomized.</summary>
     public SvdMethod Method { get; internal init; }
 
-    /// <summary>Gives all three tensors back. A second call does nothing.</summary>
+    /// <summary>Frees all three tensors. A second call does nothing.</summary>
     public void Dispose()
     {
         U.Dispose();

@@ -2,10 +2,10 @@ using Spectral.Kernels.Interop;
 
 namespace Spectral.Kernels.Linalg;
 
-/// <summary>The small kernels at the end of a truncated SVD.</summary>
+/// <summary>Runs the small kernels at the end of a truncated SVD.</summary>
 internal static class SvdSteps
 {
-    /// <summary>y = as many F32 at <paramref name="x"/>, to F64.</summary>
+    /// <summary>Converts as many F32 at <paramref name="x"/> as y has elements to F64.</summary>
     public static void Widen(ulong x, Tensor y) =>
         SvdWidenArgs.Kernel.Launch(
             y.Device,
@@ -18,7 +18,7 @@ internal static class SvdSteps
             Launch.Blocks(y.Count, SvdWidenArgs.Kernel.Threads)
         );
 
-    /// <summary>F32 at <paramref name="y"/> = x, F64.</summary>
+    /// <summary>Converts x from F64 to F32 at <paramref name="y"/>.</summary>
     public static void Narrow(Tensor x, ulong y) =>
         SvdNarrowArgs.Kernel.Launch(
             x.Device,
@@ -31,11 +31,13 @@ internal static class SvdSteps
             Launch.Blocks(x.Count, SvdNarrowArgs.Kernel.Threads)
         );
 
-    /// <summary>s[c] = values[c], or 0 at or below tolerance · values[0]; row c of probes times s[c].</summary>
-    /// <param name="values">[≥ k].</param>
-    /// <param name="s">[k].</param>
-    /// <param name="probes">[k, p].</param>
-    /// <param name="tolerance">Part of the first value.</param>
+    /// <summary>
+    /// Computes s[c] = values[c], or 0 at or below tolerance · values[0], and multiplies row c of the probes by s[c].
+    /// </summary>
+    /// <param name="values">Singular values [k or more] F32.</param>
+    /// <param name="s">Truncated values [k] F32; written.</param>
+    /// <param name="probes">Coefficients of the probes [k, p] F32, or null.</param>
+    /// <param name="tolerance">Limit, as a part of the first value.</param>
     public static void Truncate(Tensor values, Tensor s, Tensor? probes, float tolerance)
     {
         int rank = s.Dim(0);
@@ -51,12 +53,12 @@ internal static class SvdSteps
         SvdTruncateArgs.Kernel.Launch(s.Device, args, Launch.Blocks(rank, SvdTruncateArgs.Kernel.Threads));
     }
 
-    /// <summary>The same for a batch whose values lie in a report.</summary>
+    /// <summary>Truncates the values of a batch, which lie in a report, and multiplies the probes likewise.</summary>
     /// <param name="values">Device address of the first matrix's values.</param>
     /// <param name="s">Device address of its truncated values.</param>
     /// <param name="stride">Words from one matrix to the next, in both.</param>
     /// <param name="probes">[batch, k, p].</param>
-    /// <param name="tolerance">Part of the first value.</param>
+    /// <param name="tolerance">Limit, as a part of the first value.</param>
     public static void Truncate(ulong values, ulong s, int stride, Tensor probes, float tolerance)
     {
         var args = new SvdTruncateArgs
@@ -76,7 +78,9 @@ internal static class SvdSteps
         );
     }
 
-    /// <summary>Euclidean norms of the rows of x, [batch, p, n], to F32 words at <paramref name="norms"/>.</summary>
+    /// <summary>
+    /// Writes the Euclidean norms of the rows of x, [batch, p, n], as F32 words at <paramref name="norms"/>.
+    /// </summary>
     public static void Norms(Tensor x, ulong norms, int stride)
     {
         var args = new SvdNormsArgs

@@ -23,7 +23,7 @@ namespace Spectral.Kernels.Ops;
 public static class AdamW
 {
     /// <summary>
-    /// One update of a parameter and its two moments, with the settings and clip factor in the state.
+    /// Updates a parameter and its two moments once, with the settings and the clip factor of the state.
     /// </summary>
     /// <param name="parameter">Any shape, F32; updated.</param>
     /// <param name="gradient">Shape of the parameter, F32; clipped on the fly, not changed.</param>

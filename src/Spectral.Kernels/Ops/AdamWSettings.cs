@@ -1,10 +1,10 @@
 namespace Spectral.Kernels.Ops;
 
-/// <summary>What the host decides of an AdamW step.</summary>
+/// <summary>Settings of an AdamW step that the host chooses.</summary>
 /// <param name="LearningRate">Step size η.</param>
 /// <param name="Beta1">Decay of the mean of gradients.</param>
 /// <param name="Beta2">Decay of the mean of squared gradients.</param>
-/// <param name="Epsilon">Added to the root, outside of it.</param>
+/// <param name="Epsilon">ε, added to the root of the second moment and not under it.</param>
 /// <param name="WeightDecay">Decoupled decay ω.</param>
 /// <param name="MaxNorm">Global norm that gradients are clipped to; 0 is no clipping.</param>
 public readonly record struct AdamWSettings(

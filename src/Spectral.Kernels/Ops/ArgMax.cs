@@ -2,12 +2,14 @@ using Spectral.Kernels.Interop;
 
 namespace Spectral.Kernels.Ops;
 
-/// <summary>The largest element of each row.</summary>
+/// <summary>Finds the largest element of each row.</summary>
 public static class ArgMax
 {
     private const int MaxColumns = 1 << 24;
 
-    /// <summary><c>indices[n]</c> = the lowest j where <c>logits[n, j]</c> is largest; NaN counts as −∞.</summary>
+    /// <summary>
+    /// Writes to <c>indices[n]</c> the lowest j at which <c>logits[n, j]</c> is largest; NaN counts as −∞.
+    /// </summary>
     /// <param name="logits">[N, V] F32, V from 1 to 2²⁴.</param>
     /// <param name="indices">[N] I32; written.</param>
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>

@@ -54,11 +54,11 @@ public static class Attention
     }
 
     /// <summary>
-    /// The variant that runs for whole sequences. The rule: fused on a GPU, composed on the CPU device, where its
-    /// products run at BLAS speed; what is forced otherwise, save that fused takes only what <see
-    /// cref="FlashAttention.Supports"/> says. Recorded in <see cref="Device.Variants"/>.
+    /// Chooses the variant for whole sequences and records it in <see cref="Device.Variants"/>: the forced one, or else
+    /// fused on a GPU and composed on the CPU device, where its products run at BLAS speed. It is always composed where
+    /// <see cref="FlashAttention.Supports"/> is false.
     /// </summary>
-    /// <param name="device">Where.</param>
+    /// <param name="device">Device that the attention runs on.</param>
     /// <param name="type">Type of q, k and v.</param>
     /// <param name="headDim">Features per head.</param>
     public static AttentionVariant Choose(Device device, DType type, int headDim)
@@ -80,10 +80,10 @@ public static class Attention
         return chosen;
     }
 
-    /// <summary>The variant's name, as <see cref="VariantVariable"/> and reports have it.</summary>
+    /// <summary>Returns the name of a variant, as <see cref="VariantVariable"/> and reports write it.</summary>
     public static string NameOf(AttentionVariant variant) => Choice.NameOf(variant);
 
-    /// <summary>Attention of whole sequences.</summary>
+    /// <summary>Computes the attention of whole sequences, each query over the keys up to its own position.</summary>
     /// <param name="q">[B, H, S, hd] F32 or BF16.</param>
     /// <param name="k">[B, KV, S, hd], type of q; KV divides H.</param>
     /// <param name="v">[B, KV, S, hd].</param>
@@ -112,7 +112,10 @@ public static class Attention
         );
     }
 
-    /// <summary>The adjoint of <see cref="Forward"/>. Takes scratch memory of the size of the probabilities.</summary>
+    /// <summary>
+    /// Computes the gradients of q, k and v: the adjoint of <see cref="Forward"/>. It allocates scratch memory of the
+    /// size of the probabilities.
+    /// </summary>
     /// <param name="q">[B, H, S, hd], as in forward.</param>
     /// <param name="k">[B, KV, S, hd].</param>
     /// <param name="v">[B, KV, S, hd].</param>
@@ -172,7 +175,8 @@ public static class Attention
     }
 
     /// <summary>
-    /// Attention of one new token per sequence over the cache; the query is at position <c>lengths[b] − 1</c>.
+    /// Computes the attention of one new token per sequence over the cache; the query is at position <c>lengths[b] −
+    /// 1</c>.
     /// </summary>
     /// <param name="q">[B, H, hd] F32 or BF16, hd up to 512.</param>
     /// <param name="keys">[B, KV, P, hd], type of q.</param>
@@ -220,7 +224,8 @@ public static class Attention
     }
 
     /// <summary>
-    /// <c>cache[b, g, offsets[b] + s, :] = source[b, g, s, :]</c>; positions beyond the cache are left out.
+    /// Copies new keys or values into the cache: <c>cache[b, g, offsets[b] + s, :] = source[b, g, s, :]</c>. Positions
+    /// beyond the cache are skipped.
     /// </summary>
     /// <param name="source">[B, KV, S, hd] F32 or BF16: new keys or values.</param>
     /// <param name="cache">[B, KV, P, hd], type of the source.</param>

@@ -1,16 +1,16 @@
 namespace Spectral.Kernels.Ops;
 
-/// <summary>How the attention of whole sequences is computed.</summary>
+/// <summary>Names the ways to compute the attention of whole sequences.</summary>
 public enum AttentionVariant
 {
     /// <summary>
-    /// <see cref="Attention"/>: batched products by the BLAS library around a softmax; stores S × S probabilities.
+    /// Batched products by the BLAS library around a softmax (<see cref="Attention"/>); stores S × S probabilities.
     /// </summary>
     Composed,
 
     /// <summary>
-    /// <see cref="FlashAttention"/>: one tensor-core kernel (mma.sync, sm_80 and later) that never stores them; BF16
-    /// only.
+    /// One tensor-core kernel (mma.sync, sm_80 and later) that never stores the probabilities (<see
+    /// cref="FlashAttention"/>); BF16 only.
     /// </summary>
     Fused,
 }

@@ -3,16 +3,17 @@ using System.Runtime.InteropServices;
 namespace Spectral.Kernels.Ops;
 
 /// <summary>
-/// Low-rank layers as one library product each way, over activations that are laid out with room for it: x stands in
-/// the first K columns of rows of <see cref="AugmentedWeight.InputStride"/> elements and <c>s c ∘ z</c> behind it, dy
-/// of all layers side by side in rows of <see cref="AugmentedWeight.OutputStride"/> and <c>s c ∘ g</c> behind it. What
-/// <see cref="LowRankStack"/> adds in a second product and a second pass over the result is here a longer sum: <c>y =
-/// [x | s c ∘ z] [W | L]ᵀ</c>, <c>dx = [dy | s c ∘ g] [W; R]</c>. The operations before must write into such rows.
-/// Padding is neither read nor written. Dropout has no place here: it would mask a part of the sum for dx.
+/// Computes low-rank layers with one library product each way. The activations are laid out with room for that: a row
+/// of <see cref="AugmentedWeight.InputStride"/> elements holds x in its first K columns and <c>s c ∘ z</c> behind it; a
+/// row of <see cref="AugmentedWeight.OutputStride"/> elements holds dy of all layers side by side and <c>s c ∘ g</c>
+/// behind it. What <see cref="LowRankStack"/> adds in a second product, with a second pass over the result, is a longer
+/// sum here: <c>y = [x | s c ∘ z] [W | L]ᵀ</c>, <c>dx = [dy | s c ∘ g] [W; R]</c>. The operations before must write
+/// into such rows; padding is neither read nor written. Dropout is not supported: it would mask a part of the sum for
+/// dx.
 /// </summary>
 public static class AugmentedLinear
 {
-    /// <summary>y = x Wᵀ + bias + Scale · (z ∘ c) Lᵀ of all layers side by side, with z = x Rᵀ.</summary>
+    /// <summary>Computes y = x Wᵀ + bias + Scale · (z ∘ c) Lᵀ of all layers side by side, with z = x Rᵀ.</summary>
     /// <param name="weight">The layers; L and R as of the last <see cref="AugmentedWeight.Refresh"/>.</param>
     /// <param name="x">[M, InputStride], F32 or BF16: x in its first K columns; Scale · c ∘ z is written behind it, for
     /// <see cref="Backward"/>.</param>

@@ -27,10 +27,11 @@ public sealed class AugmentedWeight : IDisposable
     private readonly Tensor _right;
 
     /// <summary>
-    /// Packs copies of the weights, biases and factors; the originals of the former are not needed again.
+    /// Packs copies of the weights, biases and factors into the buffer. The given weights and biases are not needed
+    /// afterwards.
     /// </summary>
-    /// <param name="layers">W [out, in] and bias of each, F32 or BF16; they can be let go of then, for
-    /// <see cref="WeightOf"/> has W.</param>
+    /// <param name="layers">W [out, in] and bias of each, F32 or BF16. They may be disposed afterwards, since <see
+    /// cref="WeightOf"/> returns W.</param>
     /// <param name="stack">Their updates, same type; borrowed.</param>
     /// <exception cref="ArgumentException">Shapes, types or devices do not fit, or a layer has no inputs or no
     /// outputs.</exception>
@@ -92,55 +93,58 @@ public sealed class AugmentedWeight : IDisposable
         Refresh();
     }
 
-    /// <summary>Device whose memory holds the weights.</summary>
+    /// <summary>Device that holds the buffer.</summary>
     public Device Device => Buffer.Device;
 
-    /// <summary>Type of weights, factors and activations.</summary>
+    /// <summary>Element type of weights, factors and activations.</summary>
     public DType DType => Buffer.DType;
 
-    /// <summary>K, the inputs of each layer.</summary>
+    /// <summary>Number of inputs of each layer, K.</summary>
     public int Inputs { get; }
 
-    /// <summary>ΣN, the outputs of all layers.</summary>
+    /// <summary>Number of outputs of all layers together, ΣN.</summary>
     public int Outputs => _outputFrom[^1];
 
-    /// <summary>Σp, the ranks of all updates.</summary>
+    /// <summary>Sum of the ranks of all updates, Σp.</summary>
     public int Rank => _rankFrom[^1];
 
-    /// <summary>Columns of a laid-out input: K, Σp for the projection, and padding to a multiple of 64.</summary>
+    /// <summary>
+    /// Length of a row of a laid-out input, in elements: K, Σp for the projection, and padding to a multiple of 64.
+    /// </summary>
     public int InputStride { get; }
 
     /// <summary>
-    /// Columns of a laid-out gradient of the outputs: ΣN, Σp for its projection, and padding to a multiple of 64.
+    /// Length of a row of a laid-out gradient of the outputs, in elements: ΣN, Σp for its projection, and padding to a
+    /// multiple of 64.
     /// </summary>
     public int OutputStride { get; }
 
-    /// <summary>Bytes of device memory that the buffer and the biases take.</summary>
+    /// <summary>Device memory of the buffer and the biases, in bytes.</summary>
     public long Bytes => Buffer.Bytes + (Bias?.Bytes ?? 0);
 
-    /// <summary>[ΣN + Σp, <see cref="InputStride"/>].</summary>
+    /// <summary>Weights and factors of all layers, [ΣN + Σp, <see cref="InputStride"/>].</summary>
     internal Tensor Buffer { get; }
 
-    /// <summary>[ΣN], or null when no layer has one.</summary>
+    /// <summary>Biases of all layers, [ΣN], or null if no layer has one.</summary>
     internal Tensor? Bias { get; }
 
     internal LowRankStack Stack => _stack;
 
-    /// <summary>W [out, K] of layer j, in the buffer.</summary>
+    /// <summary>Returns the weight W [out, K] of layer j, which lies in the buffer.</summary>
     public ColumnRange WeightOf(int j) => new(_rows[j], 0, Inputs);
 
-    /// <summary>R [Σp, K] in the buffer.</summary>
+    /// <summary>R [Σp, K] of all updates, which lies in the buffer.</summary>
     internal ColumnRange Right => new(_right, 0, Inputs);
 
-    /// <summary>The columns that belong to layer j among the outputs.</summary>
+    /// <summary>Returns the columns of layer j among the outputs.</summary>
     public (int From, int Count) OutputsOf(int j) => (_outputFrom[j], _outputFrom[j + 1] - _outputFrom[j]);
 
-    /// <summary>The columns that belong to layer j among the ranks.</summary>
+    /// <summary>Returns the columns of layer j among the ranks.</summary>
     internal (int From, int Count) RanksOf(int j) => (_rankFrom[j], _rankFrom[j + 1] - _rankFrom[j]);
 
     /// <summary>
-    /// Copies L and R anew: after each change of them, such as an optimizer's step. c and the scale are read where they
-    /// are.
+    /// Copies L and R into the buffer again, which is needed after every change to them, such as an optimizer's step. c
+    /// and the scale are not copied but read in place.
     /// </summary>
     public void Refresh()
     {
@@ -151,7 +155,7 @@ public sealed class AugmentedWeight : IDisposable
         }
     }
 
-    /// <summary>Lets go of the buffer; the stack stays.</summary>
+    /// <summary>Frees the buffer; the stack stays the caller's.</summary>
     public void Dispose()
     {
         _right.Dispose();

@@ -2,12 +2,14 @@ using Spectral.Kernels.Interop;
 
 namespace Spectral.Kernels.Ops;
 
-/// <summary>Sums over rows, such as the gradient of a bias.</summary>
+/// <summary>Sums the rows of a matrix, as the gradient of a bias needs.</summary>
 public static class BiasGradient
 {
     private const int ChunkRows = 64;
 
-    /// <summary><c>dBias[j] (+)= Σᵢ dy[i, j]</c>, F32, in an order that depends on the shape alone.</summary>
+    /// <summary>
+    /// Computes <c>dBias[j] (+)= Σᵢ dy[i, j]</c> in F32, in an order that depends on the shape alone.
+    /// </summary>
     /// <param name="dy">[N, F] F32 or BF16.</param>
     /// <param name="dBias">[F] F32.</param>
     /// <param name="accumulate">Add to what it holds.</param>

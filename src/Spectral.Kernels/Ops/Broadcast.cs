@@ -1,8 +1,8 @@
 namespace Spectral.Kernels.Ops;
 
 /// <summary>
-/// How the elements of a vector meet those of a matrix; the last dimension of a tensor is the columns, all others are
-/// rows.
+/// Says how the elements of a vector v are matched with those of a tensor x; the last dimension of x is the columns,
+/// all others are rows.
 /// </summary>
 public enum Broadcast
 {

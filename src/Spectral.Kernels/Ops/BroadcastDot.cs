@@ -3,8 +3,8 @@ using Spectral.Kernels.Interop;
 namespace Spectral.Kernels.Ops;
 
 /// <summary>
-/// Sums of products along the rows or columns of two matrices, or over all of them: the adjoint of
-/// <see cref="BroadcastMultiply"/>.
+/// Sums products along the rows or columns of two matrices, or over all of them: the adjoint of <see
+/// cref="BroadcastMultiply"/>.
 /// </summary>
 public static class BroadcastDot
 {
@@ -15,15 +15,15 @@ public static class BroadcastDot
     private const int MaxChunks = 1024;
 
     /// <summary>
-    /// <c>result[k] = scale · Σ x∘y (+ result[k])</c> over row k (<see cref="Broadcast.PerRow"/>), column k (<see
-    /// cref="Broadcast.PerColumn"/>) or everything (<see cref="Broadcast.Single"/>), added in F64 in an order that
-    /// depends on the shape alone. NaN passes on.
+    /// Computes <c>result[k] = scale · Σ x∘y (+ result[k])</c> over row k (<see cref="Broadcast.PerRow"/>), column k
+    /// (<see cref="Broadcast.PerColumn"/>) or everything (<see cref="Broadcast.Single"/>). The sums are F64, in an
+    /// order that depends on the shape alone. NaN propagates.
     /// </summary>
     /// <param name="x">Any shape, F32; the last dimension is the columns.</param>
     /// <param name="y">Shape of x, F32; may be x.</param>
     /// <param name="result">F32, one element per sum; must not overlap x or y.</param>
-    /// <param name="broadcast">Which sums.</param>
-    /// <param name="scale">Factor.</param>
+    /// <param name="broadcast">Says which elements are summed.</param>
+    /// <param name="scale">Factor of the sums.</param>
     /// <param name="accumulate">Whether it is added to what the result holds.</param>
     /// <exception cref="ArgumentException">Shape, type or device does not fit; or <see cref="Broadcast.PerElement"/>,
     /// which sums nothing.</exception>
@@ -85,7 +85,7 @@ public static class BroadcastDot
             Finish(partials, result, scale, accumulate);
     }
 
-    /// <summary><c>result[k] = scale · Σ_c partials[k, c] (+ result[k])</c>.</summary>
+    /// <summary>Adds partial sums: <c>result[k] = scale · Σ_c partials[k, c] (+ result[k])</c>.</summary>
     internal static void Finish(Tensor partials, Tensor result, float scale, bool accumulate)
     {
         var args = new BroadcastDotFinishArgs

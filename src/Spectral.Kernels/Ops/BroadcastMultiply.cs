@@ -3,16 +3,17 @@ using Spectral.Kernels.Interop;
 namespace Spectral.Kernels.Ops;
 
 /// <summary>
-/// Products element by element, of a matrix and a vector along its rows or columns, a number or a matrix.
+/// Multiplies a tensor element by element with a vector along its rows or columns, with a number, or with a tensor of
+/// its shape.
 /// </summary>
 public static class BroadcastMultiply
 {
-    /// <summary><c>z = scale · x ∘ v (+ z)</c>. NaN passes on.</summary>
+    /// <summary>Computes <c>z = scale · x ∘ v (+ z)</c>. NaN propagates.</summary>
     /// <param name="x">Any shape, F32.</param>
     /// <param name="v">F32, with the elements that the broadcast wants.</param>
     /// <param name="z">Shape of x, F32; may be x, and v where that has the shape of x.</param>
     /// <param name="broadcast">Which element of v meets which of x.</param>
-    /// <param name="scale">Factor.</param>
+    /// <param name="scale">Factor of the products.</param>
     /// <param name="accumulate">Whether it is added to what z holds.</param>
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
     public static void Run(Tensor x, Tensor v, Tensor z, Broadcast broadcast, float scale = 1, bool accumulate = false)

@@ -8,8 +8,9 @@ namespace Spectral.Kernels.Ops;
 /// </summary>
 internal static class BroadcastShape
 {
-    /// <summary>Rows and columns of x.</summary>
-    /// <exception cref="ArgumentException">v does not have the elements that the broadcast wants of it.</exception>
+    /// <summary>Checks x and v and returns the rows and columns of x.</summary>
+    /// <exception cref="ArgumentException">A type or device does not fit, or v does not have the elements that the
+    /// broadcast needs.</exception>
     public static (int Rows, int Columns) Of(
         Tensor x,
         Tensor v,

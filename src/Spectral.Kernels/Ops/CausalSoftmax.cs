@@ -4,12 +4,12 @@ using Spectral.Kernels.Interop;
 namespace Spectral.Kernels.Ops;
 
 /// <summary>
-/// Softmax over the keys a query may see: with query i and window w, the keys <c>max(0, i − w + 1) ≤ j ≤ i</c> (all j ≤
-/// i for w = 0). Unseen keys get 0. A NaN among the seen scores makes its row NaN.
+/// Computes the softmax over the keys that a query sees: with query i and window w, the keys <c>max(0, i − w + 1) ≤ j ≤
+/// i</c> (all j ≤ i for w = 0). Unseen keys get 0. A NaN among the seen scores makes its row NaN.
 /// </summary>
 public static class CausalSoftmax
 {
-    /// <summary>Scores become probabilities: <c>p = softmax(scale · s)</c> along the last dimension.</summary>
+    /// <summary>Turns scores into probabilities along the last dimension: <c>p = softmax(scale · s)</c>.</summary>
     /// <param name="scores">[B, H, S, S] F32 or BF16, in place; what lies above the diagonal is not read.</param>
     /// <param name="scale">Factor of the scores, above 0.</param>
     /// <param name="window">Keys seen, the query's own included; 0 is no limit.</param>
@@ -38,7 +38,7 @@ public static class CausalSoftmax
     }
 
     /// <summary>
-    /// The gradient of the probabilities becomes that of the scores: <c>ds = scale · p (dp − Σ p dp)</c>.
+    /// Turns the gradient of the probabilities into that of the scores: <c>ds = scale · p (dp − Σ p dp)</c>.
     /// </summary>
     /// <param name="probabilities">[B, H, S, S], from forward.</param>
     /// <param name="gradient">[B, H, S, S], type of the probabilities, in place.</param>

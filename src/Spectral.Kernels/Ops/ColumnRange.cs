@@ -1,28 +1,28 @@
 namespace Spectral.Kernels.Ops;
 
 /// <summary>
-/// Some columns of a matrix: what several layers share stands side by side in one. A tensor converts to all of its
-/// columns.
+/// Names a range of columns of a matrix, as where operands of several layers stand side by side in one. A tensor
+/// converts to all of its columns.
 /// </summary>
-/// <param name="Matrix">[rows, any].</param>
+/// <param name="Matrix">Matrix [rows, any] that holds the columns.</param>
 /// <param name="From">First column.</param>
 /// <param name="Count">Number of columns.</param>
 public readonly record struct ColumnRange(Tensor Matrix, int From, int Count)
 {
-    /// <summary>All columns; none when the tensor is no matrix.</summary>
+    /// <summary>Takes all columns of a matrix, and none of a tensor that is not a matrix.</summary>
     public static implicit operator ColumnRange(Tensor matrix) =>
         new(matrix, 0, matrix.Shape.Rank == 2 ? matrix.Dim(1) : 0);
 
-    /// <summary>Rows of the matrix.</summary>
+    /// <summary>Number of rows.</summary>
     public int Rows => Matrix.Dim(0);
 
-    /// <summary>Elements from one row to the next.</summary>
+    /// <summary>Distance from one row to the next, in elements.</summary>
     public int Stride => Matrix.Dim(1);
 
-    /// <summary>Device address of the first element.</summary>
+    /// <summary>Device address of the first element of the range.</summary>
     public ulong Pointer => Matrix.Pointer + (ulong)(From * Matrix.DType.Size());
 
-    /// <summary>The same values in a matrix of their own, which is the caller's.</summary>
+    /// <summary>Copies the columns into a matrix of their own, which the caller disposes.</summary>
     public Tensor Copy()
     {
         var copy = Tensor.Empty(Matrix.Device, (Rows, Count), Matrix.DType);

@@ -2,10 +2,10 @@ using Spectral.Kernels.Interop;
 
 namespace Spectral.Kernels.Ops;
 
-/// <summary>Computes weighted sums of tensors and the identity.</summary>
+/// <summary>Adds tensors, each times a factor.</summary>
 public static class Combine
 {
-    /// <summary><c>z = alpha · x + beta · y</c>. NaN passes on, also times 0.</summary>
+    /// <summary>Computes <c>z = alpha · x + beta · y</c>. NaN propagates, also times 0.</summary>
     /// <param name="x">Any shape, F32.</param>
     /// <param name="alpha">Factor of x.</param>
     /// <param name="y">Shape of x, F32; null: <c>z = alpha · x</c>.</param>
@@ -16,8 +16,8 @@ public static class Combine
         Run(x, alpha, y, beta, 0, 1, 1, z);
 
     /// <summary>
-    /// <c>z = alpha · x + gamma · I</c>, I with ones where row and column agree, whether square or not; for each matrix
-    /// of a batch.
+    /// Computes <c>z = alpha · x + gamma · I</c> for one matrix or each of a batch. I has ones where row and column
+    /// agree, whether it is square or not.
     /// </summary>
     /// <param name="x">[m, n] or [b, m, n] F32.</param>
     /// <param name="alpha">Factor of x.</param>

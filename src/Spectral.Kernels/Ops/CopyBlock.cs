@@ -3,12 +3,12 @@ using Spectral.Kernels.Interop;
 namespace Spectral.Kernels.Ops;
 
 /// <summary>
-/// Copies a matrix into a rectangle of a larger matrix, F32 rounded to its type, or a rectangle out of one; the rest of
-/// the destination is left alone. Both ways also adding, which is how the gradient of either passes back.
+/// Copies a matrix into a rectangle of a larger one, rounding F32 to its type, or copies a rectangle out of one; the
+/// rest of the destination stays unchanged. Both directions can also add, as the gradient of the other direction needs.
 /// </summary>
 public static class CopyBlock
 {
-    /// <summary>destination[row + i, column + j] = source[i, j].</summary>
+    /// <summary>Copies into a rectangle: destination[row + i, column + j] = source[i, j].</summary>
     /// <param name="source">[n, m] F32, columns of a wider matrix or all; or BF16, as the destination.</param>
     /// <param name="destination">[N, M] F32 or BF16, with row + n ≤ N and column + m ≤ M; does not overlap the
     /// source.</param>
@@ -42,7 +42,7 @@ public static class CopyBlock
             CopyBlockArgs.WithinBf16.Launch(from.Device, args, blocks);
     }
 
-    /// <summary>destination[i, j] = source[row + i, column + j].</summary>
+    /// <summary>Copies a rectangle out: destination[i, j] = source[row + i, column + j].</summary>
     /// <param name="source">[N, M] F32, with row + n ≤ N and column + m ≤ M.</param>
     /// <param name="row">First row read.</param>
     /// <param name="column">First column read.</param>
@@ -51,7 +51,7 @@ public static class CopyBlock
     public static void Take(Tensor source, int row, int column, Tensor destination) =>
         Add(source, row, column, destination, 0, 0, destination, 1, accumulate: false);
 
-    /// <summary>destination[i, j] += scale · source[row + i, column + j].</summary>
+    /// <summary>Adds a rectangle: destination[i, j] += scale · source[row + i, column + j].</summary>
     /// <param name="source">[N, M] F32, with row + n ≤ N and column + m ≤ M.</param>
     /// <param name="row">First row read.</param>
     /// <param name="column">First column read.</param>
@@ -61,7 +61,7 @@ public static class CopyBlock
     public static void Add(Tensor source, int row, int column, Tensor destination, float scale = 1) =>
         Add(source, row, column, destination, 0, 0, destination, scale, accumulate: true);
 
-    /// <summary>destination[row + i, column + j] += scale · source[i, j].</summary>
+    /// <summary>Adds to a rectangle: destination[row + i, column + j] += scale · source[i, j].</summary>
     /// <param name="source">[n, m] F32.</param>
     /// <param name="destination">[N, M] F32, with row + n ≤ N and column + m ≤ M; does not overlap the source.</param>
     /// <param name="row">First row added to.</param>

@@ -2,7 +2,7 @@ using Spectral.Kernels.Interop;
 
 namespace Spectral.Kernels.Ops;
 
-/// <summary>Cross-entropy of next-token logits, loss and gradient in one launch.</summary>
+/// <summary>Computes the cross-entropy of next-token logits, loss and gradient in one launch.</summary>
 public static class CrossEntropy
 {
     // A warp keeps up with rows that fit its registers' worth of loads; long rows need more loads in flight.
@@ -10,9 +10,9 @@ public static class CrossEntropy
     private const int ShortRowThreads = 32;
 
     /// <summary>
-    /// <c>losses[n] = log Σ exp(logits[n]) − logits[n, t]</c> with t = targets[n], and <c>dLogits = gradientScale ·
-    /// scale · (softmax − onehot(t))</c>. Masked rows (t = −1) give 0 and zeros; any other target outside the
-    /// vocabulary gives a NaN loss and zeros.
+    /// Computes <c>losses[n] = log Σ exp(logits[n]) − logits[n, t]</c> with t = targets[n], and <c>dLogits =
+    /// gradientScale · scale · (softmax − onehot(t))</c>. Masked rows (t = −1) give 0 and zeros; any other target
+    /// outside the vocabulary gives a NaN loss and zeros.
     /// </summary>
     /// <param name="logits">[N, V] F32.</param>
     /// <param name="targets">[N] I32.</param>

@@ -2,14 +2,14 @@ using Spectral.Kernels.Interop;
 
 namespace Spectral.Kernels.Ops;
 
-/// <summary>Dropout over an array, for where no kernel that reads it anyway can apply it on the way.</summary>
+/// <summary>Applies dropout to an array where no kernel that reads the array anyway can apply it.</summary>
 public static class Dropout
 {
-    /// <summary>y = mask ∘ x · factor, or y += it; y may be x.</summary>
+    /// <summary>Computes y = mask ∘ x · factor, or adds that to y; y may be x.</summary>
     /// <param name="x">Any shape, F32 or BF16.</param>
     /// <param name="y">Same shape and type.</param>
     /// <param name="mask">The mask of arrays of this shape.</param>
-    /// <param name="factor">Of what is kept; <see cref="DropoutMask.Factor"/> unless given.</param>
+    /// <param name="factor">Factor of the kept elements; <see cref="DropoutMask.Factor"/> unless given.</param>
     /// <param name="accumulate">Add to y instead of overwriting it.</param>
     /// <exception cref="ArgumentException">Shapes, types or devices do not fit.</exception>
     public static void Run(Tensor x, Tensor y, DropoutMask mask, float? factor = null, bool accumulate = false)

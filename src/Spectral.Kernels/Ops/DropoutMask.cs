@@ -3,13 +3,14 @@ using Spectral.Kernels.Interop;
 namespace Spectral.Kernels.Ops;
 
 /// <summary>
-/// A dropout mask that is never stored. Whether element i of an array is kept follows from 16 bits of
-/// <c>philox4x32_10(key = seed, counter = (i / 8, stream + 2³² · offset))</c> with the state's seed and offset, so that
-/// forward and backward of a micro-batch make the same mask.
+/// Describes a dropout mask that is never stored. Whether element i of an array is kept follows from 16 bits of
+/// <c>philox4x32_10(key = seed, counter = (i / 8, stream + 2³² · offset))</c> with seed and offset of the state, so
+/// that forward and backward of a micro-batch make the same mask.
 /// </summary>
 /// <param name="State">Holds seed and offset on the device.</param>
-/// <param name="Stream">The layer's own; layers that read the same array may share one.</param>
-/// <param name="Probability">p of dropping an element, 0 or more and below 1; rounded to a multiple of 1/65536.</param>
+/// <param name="Stream">Number of the layer; layers that read the same array may share one.</param>
+/// <param name="Probability">Probability p of dropping an element, 0 or more and below 1; rounded to a multiple of
+/// 1/65536.</param>
 public sealed record DropoutMask(StepState State, uint Stream, double Probability)
 {
     private const double Steps = 65536;
@@ -18,7 +19,7 @@ public sealed record DropoutMask(StepState State, uint Stream, double Probabilit
         ? (uint)Math.Min(Steps - 1, Math.Round(Probability * Steps))
         : throw new ArgumentOutOfRangeException(nameof(Probability), Probability, "expected 0 or more and below 1");
 
-    /// <summary>Factor of what is kept, so that the expected value stays: 1 / (1 − p).</summary>
+    /// <summary>Factor of the kept elements, 1 / (1 − p), which preserves the expected value.</summary>
     public float Factor => (float)(Steps / (Steps - _threshold));
 
     internal DropoutSource Source(float factor) =>

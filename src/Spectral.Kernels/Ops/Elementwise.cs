@@ -2,10 +2,10 @@ using Spectral.Kernels.Interop;
 
 namespace Spectral.Kernels.Ops;
 
-/// <summary>Sums of two tensors.</summary>
+/// <summary>Adds two tensors.</summary>
 public static class Add
 {
-    /// <summary><c>y = a + b</c>.</summary>
+    /// <summary>Computes <c>y = a + b</c>.</summary>
     /// <param name="a">Any shape, F32 or BF16.</param>
     /// <param name="b">Shape and type of a.</param>
     /// <param name="y">Shape and type of a; may be a or b.</param>
@@ -28,12 +28,12 @@ public static class Add
     }
 }
 
-/// <summary>Multiplication by a number.</summary>
+/// <summary>Multiplies a tensor by a number.</summary>
 public static class Scale
 {
-    /// <summary><c>x = factor · x</c>, in place.</summary>
+    /// <summary>Computes <c>x = factor · x</c> in place.</summary>
     /// <param name="x">Any shape, F32 or BF16.</param>
-    /// <param name="factor">The number.</param>
+    /// <param name="factor">The number that every element is multiplied by.</param>
     /// <exception cref="ArgumentException">The type does not fit.</exception>
     public static void Run(Tensor x, float factor)
     {
@@ -50,13 +50,14 @@ public static class Scale
     }
 }
 
-/// <summary>Conversion between F32 and BF16.</summary>
+/// <summary>Converts between F32 and BF16.</summary>
 public static class Cast
 {
     private const int ElementsPerThread = 8;
 
     /// <summary>
-    /// <c>destination = source</c>, rounded to nearest even where it gets narrower; of one type it is a copy.
+    /// Computes <c>destination = source</c>, rounding to nearest even where the type gets narrower; between equal types
+    /// it copies.
     /// </summary>
     /// <param name="source">Any shape, F32 or BF16.</param>
     /// <param name="destination">Shape of the source, F32 or BF16; written. Must not overlap the source.</param>
@@ -88,10 +89,10 @@ public static class Cast
     }
 }
 
-/// <summary>A bias added to every row.</summary>
+/// <summary>Adds a bias to every row of a matrix.</summary>
 public static class AddBias
 {
-    /// <summary><c>y[i, j] += bias[j]</c>, in place.</summary>
+    /// <summary>Computes <c>y[i, j] += bias[j]</c> in place.</summary>
     /// <param name="y">[N, F] F32 or BF16.</param>
     /// <param name="bias">[F], type of y.</param>
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>

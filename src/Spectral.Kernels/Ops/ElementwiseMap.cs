@@ -12,18 +12,18 @@ public static class ElementwiseMap
     /// <summary>Computes <c>y = f(x)</c> for every element.</summary>
     /// <param name="x">Any shape, F32.</param>
     /// <param name="y">Shape of x, F32; written; may be x.</param>
-    /// <param name="function">f.</param>
-    /// <param name="floor">Of the functions that have one.</param>
+    /// <param name="function">The function f.</param>
+    /// <param name="floor">Least value, for the functions that have one.</param>
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
     public static void Forward(Tensor x, Tensor y, MapFunction function, float floor = 0) =>
         Run(x, null, y, ElementwiseMapArgs.Forward, function, floor, false);
 
-    /// <summary>Computes <c>dx = dy ∘ f'(x) (+ dx)</c> for every element.</summary>
+    /// <summary>Computes <c>dx = dy ∘ f'(x) (+ dx)</c>, the adjoint of <see cref="Forward"/>.</summary>
     /// <param name="x">Any shape, F32: what forward was given.</param>
     /// <param name="dy">Shape of x, F32.</param>
     /// <param name="dx">Shape of x, F32; may be dy.</param>
-    /// <param name="function">f.</param>
-    /// <param name="floor">As forward.</param>
+    /// <param name="function">The function f.</param>
+    /// <param name="floor">Floor given to <see cref="Forward"/>.</param>
     /// <param name="accumulate">Whether it is added to what dx holds.</param>
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
     public static void Backward(

@@ -2,10 +2,10 @@ using Spectral.Kernels.Interop;
 
 namespace Spectral.Kernels.Ops;
 
-/// <summary>Token embedding: a row of the table per id.</summary>
+/// <summary>Looks up token embeddings: a row of the table for each id.</summary>
 public static class Embedding
 {
-    /// <summary><c>y[i, :] = table[ids[i], :]</c>. An id outside the table gives a row of NaN.</summary>
+    /// <summary>Computes <c>y[i, :] = table[ids[i], :]</c>. An id outside the table gives a row of NaN.</summary>
     /// <param name="table">[V, D] F32 or BF16.</param>
     /// <param name="ids">[N] I32.</param>
     /// <param name="y">[N, D], type of the table; written.</param>
@@ -19,8 +19,9 @@ public static class Embedding
     }
 
     /// <summary>
-    /// <c>dTable[ids[u], :] (+)= Σ dy[order[j], :]</c> over <c>segments[u] ≤ j &lt; segments[u + 1]</c>: deterministic
-    /// because the caller sorted the positions. Without <paramref name="accumulate"/> all other rows become zero.
+    /// Adds up the gradients of the rows of the table: <c>dTable[ids[u], :] (+)= Σ dy[order[j], :]</c> over
+    /// <c>segments[u] ≤ j &lt; segments[u + 1]</c>. The order is fixed, since the caller has sorted the positions.
+    /// Without <paramref name="accumulate"/> all other rows become zero.
     /// </summary>
     /// <param name="dy">[N, D] F32 or BF16.</param>
     /// <param name="order">[N] I32: positions sorted by id, equal ids in order of position.</param>

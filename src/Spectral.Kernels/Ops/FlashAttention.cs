@@ -4,10 +4,10 @@ using Spectral.Kernels.Interop;
 namespace Spectral.Kernels.Ops;
 
 /// <summary>
-/// Causal attention in one kernel that keeps the scores in registers: memory grows with the length, not with its
-/// square. Same formula as <see cref="Attention"/>, BF16, head dimensions that are multiples of 8 up to 128. Values and
-/// outputs are laid out as the projections around attention read and write them, as columns of wider matrices where
-/// several stand side by side, so that no copy moves their heads.
+/// Computes causal attention in one kernel that keeps the scores in registers, so that memory grows with the length and
+/// not with its square. The formula is that of <see cref="Attention"/>; BF16, head dimensions that are multiples of 8
+/// up to 128. Values and outputs are laid out as the projections around attention read and write them, as columns of
+/// wider matrices where several stand side by side, so that no copy moves their heads.
 /// </summary>
 public static class FlashAttention
 {
@@ -16,11 +16,11 @@ public static class FlashAttention
     private const int Unit = 8;
     private const int DeltaLanes = 8;
 
-    /// <summary>Whether the kernels take this type and head dimension.</summary>
+    /// <summary>Returns whether the kernels take this type and head dimension.</summary>
     public static bool Supports(DType type, int headDim) =>
         type == DType.BF16 && headDim is > 0 and <= MaxHeadDim && headDim % Unit == 0;
 
-    /// <summary>Attention of whole sequences.</summary>
+    /// <summary>Computes the attention of whole sequences, each query over the keys up to its own position.</summary>
     /// <param name="q">[B, H, S, hd] BF16.</param>
     /// <param name="k">[B, KV, S, hd] BF16; KV divides H.</param>
     /// <param name="v">[B·S, KV·hd] BF16. Where it, or another of this layout, is columns of a wider matrix, rows are a
@@ -57,7 +57,8 @@ public static class FlashAttention
     }
 
     /// <summary>
-    /// The adjoint of <see cref="Forward"/>; it computes the weights again from q, k and <paramref name="lse"/>.
+    /// Computes the gradients of q, k and v: the adjoint of <see cref="Forward"/>. The attention weights are computed
+    /// again from q, k and <paramref name="lse"/>.
     /// </summary>
     /// <param name="q">[B, H, S, hd], as in forward.</param>
     /// <param name="k">[B, KV, S, hd].</param>

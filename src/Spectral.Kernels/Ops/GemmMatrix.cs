@@ -11,7 +11,7 @@ public readonly record struct GemmMatrix(Tensor Tensor, bool Transposed = false)
     /// <summary>Takes the tensor as it is stored.</summary>
     public static implicit operator GemmMatrix(Tensor tensor) => new(tensor);
 
-    /// <summary>Rows and columns as stored.</summary>
+    /// <summary>Returns the rows and columns as stored.</summary>
     /// <exception cref="ArgumentException">The tensor is a scalar.</exception>
     internal (int Rows, int Columns) Stored(string name)
     {

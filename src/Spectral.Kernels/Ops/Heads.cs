@@ -6,7 +6,7 @@ namespace Spectral.Kernels.Ops;
 /// <summary>Moves heads outside the sequence and back; each is the other's adjoint.</summary>
 public static class Heads
 {
-    /// <summary><c>y[b, h, s, :] = x[b, s, h, :]</c>.</summary>
+    /// <summary>Splits the heads: <c>y[b, h, s, :] = x[b, s, h, :]</c>.</summary>
     /// <param name="x">[B·S, H·hd] F32 or BF16, columns of a wider matrix or all.</param>
     /// <param name="y">[B, H, S, hd], type of x; written. Must not overlap x.</param>
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
@@ -16,7 +16,7 @@ public static class Heads
         Run(HeadsArgs.Split, x.Pointer, y.Pointer, y, x.Stride);
     }
 
-    /// <summary><c>x[b, s, h, :] = y[b, h, s, :]</c>.</summary>
+    /// <summary>Merges the heads: <c>x[b, s, h, :] = y[b, h, s, :]</c>.</summary>
     /// <param name="y">[B, H, S, hd] F32 or BF16.</param>
     /// <param name="x">[B·S, H·hd], type of y, columns of a wider matrix or all; written. Must not overlap y.</param>
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
@@ -26,7 +26,7 @@ public static class Heads
         Run(HeadsArgs.Merge, y.Pointer, x.Pointer, y, x.Stride);
     }
 
-    /// <summary>Preconditions on the two layouts of the same values: [B·S, H·hd] and [B, H, S, hd].</summary>
+    /// <summary>Checks the two layouts of the same values: [B·S, H·hd] and [B, H, S, hd].</summary>
     internal static void Verify(
         in ColumnRange merged,
         Tensor split,

@@ -1,15 +1,16 @@
 namespace Spectral.Kernels.Ops;
 
 /// <summary>
-/// Which element of a source each element of a result is, on a device, with the way back: for each source element the
-/// elements made of it. Made once on the host; 4 bytes per element, as much again for its factors and for the way back.
+/// Maps each element of a result to an element of a source, on a device, together with the way back: for each element
+/// of the source the elements made of it. It is built once on the host and takes 4 bytes per element, and as much again
+/// for its factors and for the way back.
 /// </summary>
 public sealed class IndexTable : IDisposable
 {
     private readonly int _longest;
 
-    /// <summary>Copies a table to a device.</summary>
-    /// <param name="device">Where.</param>
+    /// <summary>Builds a table on the host and copies it to a device.</summary>
+    /// <param name="device">Device that gets the table.</param>
     /// <param name="index">For each element of the result the element of the source, or −1 for zero.</param>
     /// <param name="sources">Number of source elements.</param>
     /// <param name="factors">A factor for each element of the result; none: all ones.</param>
@@ -46,10 +47,10 @@ public sealed class IndexTable : IDisposable
         Factors = factors.IsEmpty ? null : Tensor.From(device, factors, factors.Length);
     }
 
-    /// <summary>Elements of the result.</summary>
+    /// <summary>Number of elements of the result.</summary>
     public long Count => Index.Count;
 
-    /// <summary>Elements of the source.</summary>
+    /// <summary>Number of elements of the source.</summary>
     public int Sources => Offsets.Dim(0) - 1;
 
     internal Tensor Index { get; }
@@ -60,7 +61,7 @@ public sealed class IndexTable : IDisposable
     /// <summary>Whether a source element has so many uses that one thread would keep the others waiting.</summary>
     internal bool IsLong => _longest > 32;
 
-    /// <summary>Lets go of the memory.</summary>
+    /// <summary>Frees the device memory.</summary>
     public void Dispose()
     {
         Index.Dispose();

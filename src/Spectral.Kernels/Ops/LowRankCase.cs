@@ -3,7 +3,7 @@ using Spectral.Kernels.Ops.Dispatch;
 
 namespace Spectral.Kernels.Ops;
 
-/// <summary>The shape of a product [Rows, Columns] whose sums run over Depth frozen and Rank low-rank terms.</summary>
+/// <summary>Describes a product [Rows, Columns] whose sums run over Depth frozen and Rank low-rank terms.</summary>
 internal readonly record struct LowRankCase(
     Device Device,
     DType Type,
@@ -24,7 +24,10 @@ internal readonly record struct LowRankCase(
             _ => "low_rank_linear input_gradient bf16",
         };
 
-    /// <summary>The number of tokens differs from batch to batch: the next power of two stands for it.</summary>
+    /// <summary>
+    /// Case that stands for all similar ones in timing: the number of tokens, which differs from batch to batch, is
+    /// rounded up to a power of two.
+    /// </summary>
     public LowRankCase Bucket =>
         this with
         {

@@ -1,11 +1,11 @@
 namespace Spectral.Kernels.Ops;
 
-/// <summary>Which of its two products a low-rank layer computes.</summary>
+/// <summary>Names the two products of a low-rank layer.</summary>
 internal enum LowRankDirection
 {
-    /// <summary>y = x Wᵀ + s Lᵀ + bias.</summary>
+    /// <summary>Output of the layer: y = x Wᵀ + s Lᵀ + bias.</summary>
     Forward,
 
-    /// <summary>dx = dy W + s R.</summary>
+    /// <summary>Gradient of its input: dx = dy W + s R.</summary>
     InputGradient,
 }

@@ -1,7 +1,8 @@
 namespace Spectral.Kernels.Ops;
 
 /// <summary>
-/// A low-rank update of a weight [out, in]: <c>ΔW = Scale · Left · diag(Middle) · Right</c>. It borrows its tensors.
+/// Describes a low-rank update of a weight [out, in]: <c>ΔW = Scale · Left · diag(Middle) · Right</c>. It borrows its
+/// tensors.
 /// </summary>
 /// <param name="Left">L [out, p], of the type the layer computes in.</param>
 /// <param name="Middle">c [p] F32, or null for all ones.</param>
@@ -9,7 +10,7 @@ namespace Spectral.Kernels.Ops;
 /// <param name="Scale">Factor of the whole update.</param>
 public sealed record LowRankFactors(Tensor Left, Tensor? Middle, Tensor Right, float Scale = 1)
 {
-    /// <summary>p, the number of directions.</summary>
+    /// <summary>Number of directions, p.</summary>
     public int Rank => Left.Dim(1);
 
     /// <summary>Checks that this is an update of a weight [outputs, inputs] on the device of an operand.</summary>

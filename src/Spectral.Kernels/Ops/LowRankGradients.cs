@@ -3,9 +3,9 @@ using System.Runtime.CompilerServices;
 namespace Spectral.Kernels.Ops;
 
 /// <summary>
-/// Where the gradients of the trainable part of <see cref="LowRankFactors"/> go, all F32; null where nothing is
-/// trained. Columns of L and rows of R are trained from an index on, entries of c up to a count: frozen directions come
-/// first.
+/// Names the tensors, all F32, that receive the gradients of the trainable part of <see cref="LowRankFactors"/>; null
+/// where nothing is trained. Columns of L and rows of R are trained from an index on, entries of c up to a count:
+/// frozen directions come first.
 /// </summary>
 /// <param name="Left">[out, p − LeftFrom]: gradient of the columns LeftFrom … p − 1 of L.</param>
 /// <param name="LeftFrom">First trained column of L.</param>

@@ -5,8 +5,8 @@ namespace Spectral.Kernels.Ops;
 public static partial class LowRank
 {
     /// <summary>
-    /// For each target, dR (+)= scale · hᵀ x of its columns of h; the kernels read x once for all targets up to 128
-    /// columns.
+    /// Computes the gradients of R of several layers: for each target, dR (+)= scale · hᵀ x with its columns of h. The
+    /// kernels read x once for all targets up to 128 columns.
     /// </summary>
     /// <param name="h">[M, p], F32 or BF16: g, or g ∘ c, of all layers that read x.</param>
     /// <param name="x">[M, in], same type.</param>

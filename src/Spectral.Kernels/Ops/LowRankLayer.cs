@@ -1,6 +1,6 @@
 namespace Spectral.Kernels.Ops;
 
-/// <summary>The frozen part of a linear layer.</summary>
+/// <summary>Names the frozen part of a linear layer: its weight and its bias.</summary>
 /// <param name="Weight">W [out, in], columns of a wider matrix or all.</param>
 /// <param name="Bias">[out], or null.</param>
 public readonly record struct LowRankLayer(ColumnRange Weight, Tensor? Bias);

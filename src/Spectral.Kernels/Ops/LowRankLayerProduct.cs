@@ -1,8 +1,8 @@
 namespace Spectral.Kernels.Ops;
 
 /// <summary>
-/// The product of one layer of a <see cref="LowRankStack"/>, forward or for the gradient of its input; which variant
-/// computes it is chosen first, and its low-rank source follows when all layers have theirs.
+/// Describes the product of one layer of a <see cref="LowRankStack"/>, forward or for the gradient of its input. A
+/// variant is chosen for every layer first; the products run when the low-rank sources of all layers are ready.
 /// </summary>
 /// <param name="direction">Which of the layer's products.</param>
 /// <param name="activation">[M, in] x forward, [M, out] dy for the input gradient.</param>

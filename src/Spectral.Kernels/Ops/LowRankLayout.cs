@@ -1,17 +1,17 @@
 namespace Spectral.Kernels.Ops;
 
-/// <summary>How the operands of a low-rank layer lie in memory.</summary>
+/// <summary>Says how the operands of a low-rank layer lie in memory.</summary>
 internal enum LowRankLayout
 {
-    /// <summary>Each is a matrix of its own.</summary>
+    /// <summary>Every operand is a matrix of its own.</summary>
     Apart,
 
-    /// <summary>As before, and dropout masks the x of the low-rank product.</summary>
+    /// <summary>Every operand is a matrix of its own, and dropout masks the x of the low-rank product.</summary>
     Dropped,
 
-    /// <summary>W is columns of a wider matrix, activations are not.</summary>
+    /// <summary>W is columns of a wider matrix; the activations are matrices of their own.</summary>
     WideWeight,
 
-    /// <summary>z behind x and L behind W in their rows, or g behind dy and R below W.</summary>
+    /// <summary>z stands behind x and L behind W in the same rows, or g behind dy and R below W.</summary>
     LaidOut,
 }

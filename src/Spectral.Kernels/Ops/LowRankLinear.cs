@@ -3,10 +3,10 @@ using Spectral.Kernels.Ops.Dispatch;
 namespace Spectral.Kernels.Ops;
 
 /// <summary>
-/// A linear layer with a frozen weight and a low-rank update, and its adjoint: <c>y = x Wᵀ + bias + Scale · ((x Rᵀ) ∘
-/// c) Lᵀ</c>. With an update of exactly 0 the result is that of the plain layer, bit for bit, as long as the BLAS
-/// library sums alike with beta 0 and 1 (OpenBLAS does) and no sum is a negative zero. Layers that read the same x are
-/// computed together by a <see cref="LowRankStack"/>; this is a stack of one.
+/// Computes a linear layer with a frozen weight and a low-rank update, and its adjoint: <c>y = x Wᵀ + bias + Scale ·
+/// ((x Rᵀ) ∘ c) Lᵀ</c>. With an update of exactly 0 the result is that of the plain layer, bit for bit, as long as the
+/// BLAS library sums alike with beta 0 and 1 (OpenBLAS does) and no sum is a negative zero. Layers that read the same x
+/// are computed together by a <see cref="LowRankStack"/>; this is a stack of one.
 /// </summary>
 /// <example>
 /// <code>
@@ -51,7 +51,8 @@ public static class LowRankLinear
     }
 
     /// <summary>
-    /// Forces a variant on one device, where it applies; null: by tuning where the device's is enabled, else by rule.
+    /// Forces a variant on one device, where it applies; null leaves the choice to tuning if the device has it enabled,
+    /// or else to the rule.
     /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">There is no such variant.</exception>
     public static void Force(Device device, LowRankVariant? variant)
@@ -61,8 +62,8 @@ public static class LowRankLinear
     }
 
     /// <summary>
-    /// The variant of the forward product that runs on this device in this type when nothing is tuned: the forced one
-    /// where it applies, else by rule.
+    /// Returns the variant of the forward product on a device in a type when nothing is tuned: the forced one where it
+    /// applies, or else the one by rule.
     /// </summary>
     public static VariantUse Choose(Device device, DType type)
     {
@@ -88,8 +89,8 @@ public static class LowRankLinear
     }
 
     /// <summary>
-    /// Whether layers whose operands can be laid out for <see cref="AugmentedLinear"/> are to run so: where it is
-    /// forced. It is not among what tuning times, for the layout is a matter of the operations around the layer.
+    /// Returns whether layers whose operands can be laid out for <see cref="AugmentedLinear"/> run that way, which they
+    /// do only where it is forced. Tuning does not time it, since the layout concerns the operations around the layer.
     /// </summary>
     public static bool Augments(Device device, DType type)
     {
@@ -107,14 +108,16 @@ public static class LowRankLinear
         return Variants.ByRule(call, out _).Kind == LowRankVariant.Augmented;
     }
 
-    /// <summary>The variant's name, as <see cref="VariantVariable"/> and reports have it.</summary>
+    /// <summary>Returns the name of a variant, as <see cref="VariantVariable"/> and reports write it.</summary>
     public static string NameOf(LowRankVariant variant) => Variants[variant].Name;
 
     // Composed-b is the best order of two library calls on every device; another variant becomes a rule where it was
     // measured to be faster.
     private static LowRankVariant Rule(LowRankCase call) => LowRankVariant.ComposedB;
 
-    /// <summary>y = x Wᵀ + bias + Scale · (z ∘ c) Lᵀ with z = x Rᵀ, which is kept for <see cref="Backward"/>.</summary>
+    /// <summary>
+    /// Computes y = x Wᵀ + bias + Scale · (z ∘ c) Lᵀ with z = x Rᵀ, which is kept for <see cref="Backward"/>.
+    /// </summary>
     /// <param name="x">[M, in], F32 or BF16.</param>
     /// <param name="weight">W [out, in], same type.</param>
     /// <param name="bias">[out], same type, or null.</param>

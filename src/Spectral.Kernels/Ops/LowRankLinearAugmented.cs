@@ -1,8 +1,8 @@
 namespace Spectral.Kernels.Ops;
 
 /// <summary>
-/// One library product whose sums run over columns, or rows, that lie side by side: those of the frozen operands, then
-/// the low-rank ones.
+/// Computes one library product whose sums run over columns or rows that lie side by side: first those of the frozen
+/// operands, then the low-rank ones.
 /// </summary>
 internal sealed class LowRankLinearAugmented : LowRankLinearVariant
 {
@@ -21,7 +21,8 @@ internal sealed class LowRankLinearAugmented : LowRankLinearVariant
         };
 
     /// <summary>
-    /// The source stands behind x in its rows, and the factor behind W or, for the input gradient, below it.
+    /// Runs the product. The source stands behind x in its rows, and the factor behind W or, for the input gradient,
+    /// below it.
     /// </summary>
     public override void Run(in LowRankProduct product)
     {

@@ -1,7 +1,7 @@
 namespace Spectral.Kernels.Ops;
 
 /// <summary>
-/// Two library products, the second added to the first (beta = 1), and one more pass over y for a bias.
+/// Computes two library products, the second added to the first (beta = 1), and one more pass over y for a bias.
 /// </summary>
 /// <param name="kind">A: frozen product first. B: low-rank product first, so that the pass that reads y again is the
 /// one that reads W anyway.</param>

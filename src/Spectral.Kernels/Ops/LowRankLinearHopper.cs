@@ -3,8 +3,8 @@ using Spectral.Kernels.Interop;
 namespace Spectral.Kernels.Ops;
 
 /// <summary>
-/// Both products in one persistent kernel on wgmma and TMA. TMA moves whole 16-byte units, so depth, rank and columns
-/// are multiples of 8; with such widths every tensor and every range of its rows starts at a 16-byte address.
+/// Computes both products in one persistent kernel on wgmma and TMA. TMA moves whole 16-byte units, so depth, rank and
+/// columns are multiples of 8; with such widths every tensor and every range of its rows starts at a 16-byte address.
 /// </summary>
 internal sealed class LowRankLinearHopper : LowRankLinearVariant
 {

@@ -3,7 +3,8 @@ using Spectral.Kernels.Interop;
 namespace Spectral.Kernels.Ops;
 
 /// <summary>
-/// Both products in one kernel on mma.sync: the sums run over the frozen operands, then over the low-rank ones.
+/// Computes both products in one kernel on mma.sync: the sums run over the frozen operands, then over the low-rank
+/// ones.
 /// </summary>
 internal sealed class LowRankLinearPortable : LowRankLinearVariant
 {

@@ -2,7 +2,7 @@ using Spectral.Kernels.Ops.Dispatch;
 
 namespace Spectral.Kernels.Ops;
 
-/// <summary>One way to compute a <see cref="LowRankProduct"/>. Rows and columns are at least 1.</summary>
+/// <summary>Computes a <see cref="LowRankProduct"/> in one of several ways. Rows and columns are at least 1.</summary>
 internal abstract class LowRankLinearVariant : IVariant<LowRankVariant, LowRankCase>
 {
     public abstract LowRankVariant Kind { get; }
@@ -10,8 +10,8 @@ internal abstract class LowRankLinearVariant : IVariant<LowRankVariant, LowRankC
     public abstract string Name { get; }
 
     /// <summary>
-    /// Whether it is made of library products, for which a scale (alpha) and columns of a wider matrix (leading
-    /// dimension) cost nothing. Else the source comes scaled and as a matrix of its own.
+    /// Whether the variant consists of library products, for which a scale (alpha) and columns of a wider matrix
+    /// (leading dimension) cost nothing. Other variants get a source that is scaled already and a matrix of its own.
     /// </summary>
     public abstract bool IsLibrary { get; }
 

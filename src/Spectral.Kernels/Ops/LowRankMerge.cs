@@ -6,7 +6,7 @@ public static partial class LowRank
 {
     private const int MergeHeight = 4;
 
-    /// <summary>destination = W + Scale · L diag(c) R, summed in F32 and rounded once.</summary>
+    /// <summary>Computes destination = W + Scale · L diag(c) R, summed in F32 and rounded once.</summary>
     /// <param name="weight">W [out, in], F32 or BF16.</param>
     /// <param name="factors">The update, of the weight's type, or F32 beside a BF16 weight.</param>
     /// <param name="destination">[out, in] of the weight's type; may be <paramref name="weight"/>.</param>

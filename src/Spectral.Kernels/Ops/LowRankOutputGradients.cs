@@ -7,8 +7,8 @@ public static partial class LowRank
     private const int WidestOutput = 64;
 
     /// <summary>
-    /// g = dy L, Scale · c ∘ g, or both; and the wanted gradients <c>dL = Scale · dyᵀ (z ∘ c)</c> and <c>dcᵢ = Scale ·
-    /// Σₜ gₜᵢ zₜᵢ</c>. The kernels read dy once for all of them up to rank 64.
+    /// Computes g = dy L, Scale · c ∘ g, or both, and the wanted gradients <c>dL = Scale · dyᵀ (z ∘ c)</c> and <c>dcᵢ =
+    /// Scale · Σₜ gₜᵢ zₜᵢ</c>. The kernels read dy once for all of them up to rank 64.
     /// </summary>
     /// <param name="dy">[M, out], F32 or BF16.</param>
     /// <param name="factors">L, c and the scale; R is not used.</param>

@@ -1,11 +1,11 @@
 namespace Spectral.Kernels.Ops;
 
-/// <summary>How the skinny passes of <see cref="LowRank"/> run.</summary>
+/// <summary>Names the ways to run the skinny passes of <see cref="LowRank"/>.</summary>
 public enum LowRankPassKind
 {
-    /// <summary>As matrix products of cuBLAS, or OpenBLAS on the CPU device.</summary>
+    /// <summary>Matrix products of cuBLAS, or of OpenBLAS on the CPU device.</summary>
     Blas,
 
-    /// <summary>As this library's own kernels, which read the wide operand once; BF16 only.</summary>
+    /// <summary>Kernels of this library, which read the wide operand once; BF16 only.</summary>
     Kernels,
 }

@@ -4,9 +4,9 @@ using Spectral.Kernels.Ops.Dispatch;
 namespace Spectral.Kernels.Ops;
 
 /// <summary>
-/// The passes of low-rank linear layers over their wide activations: <c>z = x Rᵀ</c> forward, <c>g = dy L</c> with the
-/// gradients of L and c, and the gradient of R backward. Layers that read the same x have their R below one another and
-/// their z and g side by side, so that x is read once for all. All sums are F32, in an order that depends on shapes
+/// Runs the passes of low-rank linear layers over their wide activations: <c>z = x Rᵀ</c> forward, <c>g = dy L</c> with
+/// the gradients of L and c, and the gradient of R backward. Layers that read the same x have their R below one another
+/// and their z and g side by side, so that x is read once for all. All sums are F32, in an order that depends on shapes
 /// alone. With a <see cref="DropoutMask"/> x stands for <c>mask ∘ x / (1 − p)</c>.
 /// </summary>
 public static partial class LowRank

@@ -1,6 +1,9 @@
 namespace Spectral.Kernels.Ops;
 
-/// <summary>The operands of one such product: <c>Y (+)= X op(Weight) + Scale · Source op(Factor) + Bias</c>.</summary>
+/// <summary>
+/// Holds the operands of one product of a low-rank layer: <c>Y (+)= X op(Weight) + Scale · Source op(Factor) +
+/// Bias</c>.
+/// </summary>
 /// <param name="Case">Direction, type and shapes.</param>
 /// <param name="X">[Rows, Depth]: x, or dy.</param>
 /// <param name="Weight">W: [Columns, Depth] forward (transposed in the product), [Depth, Columns] for the input

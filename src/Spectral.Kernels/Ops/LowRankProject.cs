@@ -4,7 +4,7 @@ namespace Spectral.Kernels.Ops;
 
 public static partial class LowRank
 {
-    /// <summary>z = x Rᵀ, Scale · c ∘ z, or both.</summary>
+    /// <summary>Computes z = x Rᵀ, Scale · c ∘ z, or both.</summary>
     /// <param name="x">[M, in], F32 or BF16.</param>
     /// <param name="right">R [p, in], same type; of several layers, below one another.</param>
     /// <param name="z">[M, p], same type; overwritten. Null: not wanted.</param>

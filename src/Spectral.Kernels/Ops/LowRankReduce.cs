@@ -2,14 +2,14 @@ using Spectral.Kernels.Interop;
 
 namespace Spectral.Kernels.Ops;
 
-/// <summary>Second stages of the skinny passes; callers have checked shapes and types.</summary>
+/// <summary>Runs the second stages of the skinny passes; callers have checked shapes and types.</summary>
 internal static class LowRankReduce
 {
     private const int RowsPerSum = 32;
 
     /// <summary>
-    /// result = Σ partial [shares, rows, columns]; scaled = scale · c ∘ result, from the unrounded sum. One of them may
-    /// be null.
+    /// Computes result = Σ partial [shares, rows, columns], and scaled = scale · c ∘ result from the unrounded sum. One
+    /// of the two may be null.
     /// </summary>
     public static void Rows(Tensor partial, in ColumnRange? result, Tensor? middle, float scale, in ColumnRange? scaled)
     {
@@ -37,8 +37,8 @@ internal static class LowRankReduce
     }
 
     /// <summary>
-    /// gradient (+)= scale · c ∘ Σ partial [shares, …, columns], columns <paramref name="from"/> on of its rows from an
-    /// offset on.
+    /// Computes gradient (+)= scale · c ∘ Σ partial [shares, …, columns], from the columns <paramref name="from"/> on
+    /// of its rows from an offset on.
     /// </summary>
     public static void Gradient(
         Tensor partial,
@@ -74,7 +74,7 @@ internal static class LowRankReduce
         );
     }
 
-    /// <summary>scaled = scale · c ∘ source, c along the columns; may be the same columns.</summary>
+    /// <summary>Computes scaled = scale · c ∘ source, c along the columns; scaled may be the source.</summary>
     public static void ScaleColumns(in ColumnRange source, Tensor? middle, float scale, in ColumnRange scaled)
     {
         var args = new LowRankScaleColumnsArgs
@@ -96,7 +96,9 @@ internal static class LowRankReduce
         );
     }
 
-    /// <summary>gradient[i] (+)= scale · Σ_t g[t,i] z[t,i] for its first entries.</summary>
+    /// <summary>
+    /// Computes gradient[i] (+)= scale · Σ_t g[t,i] z[t,i] for the first entries of c, as many as the gradient has.
+    /// </summary>
     public static void MiddleGradient(in ColumnRange g, in ColumnRange z, float scale, Tensor gradient, bool accumulate)
     {
         int count = gradient.Dim(0);

@@ -4,9 +4,9 @@ using System.Runtime.InteropServices;
 namespace Spectral.Kernels.Ops;
 
 /// <summary>
-/// Low-rank updates of layers that read the same x, such as q, k and v: their R stand below one another in one [Σp,
-/// in], so that z of all of them is one pass over x, and the gradients of all R another. Layer by layer it computes
-/// what <see cref="LowRankLinear"/> does.
+/// Computes layers with low-rank updates that read the same x, such as q, k and v. Their R stand below one another in
+/// one [Σp, in], so that one pass over x gives z of all layers, and another the gradients of all R. The result of each
+/// layer is that of <see cref="LowRankLinear"/>.
 /// </summary>
 public sealed class LowRankStack : IDisposable
 {
@@ -17,11 +17,11 @@ public sealed class LowRankStack : IDisposable
     private readonly float _scale;
     private readonly bool _rectified;
 
-    /// <summary>A stack of one layer; it borrows the factors' tensors.</summary>
+    /// <summary>Makes a stack of one layer, which borrows the tensors of the factors.</summary>
     public LowRankStack(LowRankFactors factors)
         : this([factors], factors.Right, factors.Middle, factors.Scale) { }
 
-    /// <summary>A stack of several layers.</summary>
+    /// <summary>Makes a stack of several layers.</summary>
     /// <param name="lefts">L [out, p] of each.</param>
     /// <param name="right">R [Σp, in] of all, in the same order. Borrowed, like the others.</param>
     /// <param name="middle">c [Σp] F32 of all, or null for all ones.</param>
@@ -46,10 +46,10 @@ public sealed class LowRankStack : IDisposable
             _from[j] = _from[j - 1] + members[j - 1].Rank;
     }
 
-    /// <summary>The update of each layer; R and c are views into those of the stack.</summary>
+    /// <summary>Updates of the layers; R and c are views into those of the stack.</summary>
     public IReadOnlyList<LowRankFactors> Members => _members;
 
-    /// <summary>Rank of all layers together, Σp.</summary>
+    /// <summary>Sum of the ranks of all layers, Σp.</summary>
     public int Rank => _from[^1] + _members[^1].Rank;
 
     /// <summary>c [Σp] of all layers, or null.</summary>
@@ -60,7 +60,7 @@ public sealed class LowRankStack : IDisposable
 
     private bool Sliced { get; }
 
-    /// <summary>Lets go of the views.</summary>
+    /// <summary>Disposes the views; the borrowed tensors stay.</summary>
     public void Dispose()
     {
         if (!Sliced)
@@ -73,8 +73,8 @@ public sealed class LowRankStack : IDisposable
     }
 
     /// <summary>
-    /// y = x Wᵀ + bias + Scale · (z ∘ c) Lᵀ for each layer, with its own columns of z = x Rᵀ, through a ReLU in a
-    /// rectified stack; z is kept for <see cref="Backward"/>.
+    /// Computes y = x Wᵀ + bias + Scale · (z ∘ c) Lᵀ for each layer, with its own columns of z = x Rᵀ, through a ReLU
+    /// in a rectified stack; z is kept for <see cref="Backward"/>.
     /// </summary>
     /// <param name="x">[M, in], F32 or BF16.</param>
     /// <param name="layers">W and bias of each layer, same type.</param>

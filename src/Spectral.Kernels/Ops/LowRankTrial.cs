@@ -3,9 +3,9 @@ using Spectral.Kernels.Ops.Dispatch;
 namespace Spectral.Kernels.Ops;
 
 /// <summary>
-/// One product of <see cref="LowRankLinear"/> for timing its variants: on the caller's x, W and factor, into a result
-/// of its own, for the real one may have to be added to, and from a random normal source, for the real one is not there
-/// yet. Zeros would draw less power and so run at higher clocks than the data of a run.
+/// Runs one product of <see cref="LowRankLinear"/> to time its variants. It uses the caller's x, W and factor, a result
+/// of its own, since the real one may have to be added to, and a random normal source, since the real one does not
+/// exist yet. Zeros would draw less power and so run at higher clocks than the data of a run.
 /// </summary>
 internal sealed class LowRankTrial : IVariantTrial<LowRankLinearVariant>
 {
@@ -27,7 +27,7 @@ internal sealed class LowRankTrial : IVariantTrial<LowRankLinearVariant>
             Cast.Run(drawn, _source);
     }
 
-    /// <summary>[Rows, Rank]: the low-rank source.</summary>
+    /// <summary>Low-rank source, [Rows, Rank].</summary>
     internal Tensor Source => _source;
 
     public void Run(LowRankLinearVariant variant) =>

@@ -1,31 +1,31 @@
 namespace Spectral.Kernels.Ops;
 
-/// <summary>Names the functions of one number that <see cref="ElementwiseMap"/> applies.</summary>
+/// <summary>Names functions of one number for <see cref="ElementwiseMap"/>.</summary>
 public enum MapFunction
 {
-    /// <summary><c>1 / x</c>; infinite at 0.</summary>
+    /// <summary>Reciprocal <c>1 / x</c>; infinite at 0.</summary>
     Reciprocal,
 
-    /// <summary><c>√max(x, floor)</c>; the derivative is 0 where x is not above the floor.</summary>
+    /// <summary>Square root <c>√max(x, floor)</c>; the derivative is 0 where x is not above the floor.</summary>
     Sqrt,
 
-    /// <summary><c>eˣ</c>, the exponential function.</summary>
+    /// <summary>Exponential function <c>eˣ</c>.</summary>
     Exp,
 
     /// <summary>
-    /// <c>max(x, floor)</c>, with floor 0 the ReLU; the derivative is 0 where x is not above the floor.
+    /// Maximum <c>max(x, floor)</c>, with floor 0 the ReLU; the derivative is 0 where x is not above the floor.
     /// </summary>
     Max,
 
-    /// <summary><c>x²</c>, the square of x.</summary>
+    /// <summary>Square <c>x²</c>.</summary>
     Square,
 
-    /// <summary>1 or −1, and x itself where that is 0.</summary>
+    /// <summary>Sign of x: 1 or −1, and x itself where that is 0.</summary>
     Sign,
 
-    /// <summary><c>cos x</c>, x in radians.</summary>
+    /// <summary>Cosine <c>cos x</c>, x in radians.</summary>
     Cos,
 
-    /// <summary><c>sin x</c>, x in radians.</summary>
+    /// <summary>Sine <c>sin x</c>, x in radians.</summary>
     Sin,
 }

@@ -3,13 +3,15 @@ using Spectral.Kernels.Interop;
 
 namespace Spectral.Kernels.Ops;
 
-/// <summary>Inverses of small matrices and their adjoint.</summary>
+/// <summary>Inverts small matrices, and computes the adjoint of that.</summary>
 public static class MatrixInverse
 {
     /// <summary>Largest number of rows, and of columns, of a matrix.</summary>
     public const int MaxOrder = 256;
 
-    /// <summary><c>y = x⁻¹</c> for each matrix of a batch, in F64 with partial pivoting, rounded once.</summary>
+    /// <summary>
+    /// Computes <c>y = x⁻¹</c> for each matrix of a batch, in F64 with partial pivoting, rounded once.
+    /// </summary>
     /// <param name="x">[b, n, n] F32, n up to <see cref="MaxOrder"/>.</param>
     /// <param name="y">[b, n, n] F32; written; may be x. Infinite or NaN where a matrix is singular.</param>
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
@@ -38,7 +40,7 @@ public static class MatrixInverse
         MatrixInverseArgs.Kernel.Launch(x.Device, args, batch, threads);
     }
 
-    /// <summary><c>dx = −yᵀ dy yᵀ (+ dx)</c>.</summary>
+    /// <summary>Computes <c>dx = −yᵀ dy yᵀ (+ dx)</c>, the adjoint of <see cref="Forward"/>.</summary>
     /// <param name="y">[b, n, n] F32: what forward wrote.</param>
     /// <param name="dy">[b, n, n] F32.</param>
     /// <param name="dx">[b, n, n] F32; must not overlap y or dy.</param>

@@ -2,11 +2,11 @@ using Spectral.Kernels.Interop;
 
 namespace Spectral.Kernels.Ops;
 
-/// <summary>Dimensions in another order.</summary>
+/// <summary>Puts the dimensions of a tensor into another order.</summary>
 public static class Permute
 {
-    /// <summary>The shape of <paramref name="x"/> with its dimensions in another order.</summary>
-    /// <param name="x">A shape.</param>
+    /// <summary>Returns the shape of <paramref name="x"/> with its dimensions in another order.</summary>
+    /// <param name="x">Shape before the permutation.</param>
     /// <param name="axes">For each dimension of the result, which one of x it is.</param>
     /// <exception cref="ArgumentException">The axes are not each dimension once.</exception>
     public static Shape Of(Shape x, ReadOnlySpan<int> axes)
@@ -31,7 +31,7 @@ public static class Permute
         return Shape.Of(dimensions[..axes.Length]);
     }
 
-    /// <summary><c>y[i] (+)= x[j]</c>, where dimension k of y is dimension axes[k] of x.</summary>
+    /// <summary>Computes <c>y[i] (+)= x[j]</c>, where dimension k of y is dimension axes[k] of x.</summary>
     /// <param name="x">Up to four dimensions, F32.</param>
     /// <param name="axes">For each dimension of y, which one of x it is.</param>
     /// <param name="y">F32, the shape that <see cref="Of"/> gives; must not overlap x.</param>

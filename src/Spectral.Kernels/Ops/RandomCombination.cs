@@ -3,8 +3,8 @@ using Spectral.Kernels.Interop;
 namespace Spectral.Kernels.Ops;
 
 /// <summary>
-/// Combinations of random directions u_i that are made anew wherever they are read: element e of u_i is that of
-/// <see cref="Philox.Uniform"/> with the same seed, stream <c>firstStream + i</c> and limits ∓bound.
+/// Computes combinations of random directions u_i, which are generated again wherever they are read: element e of u_i
+/// is that of <see cref="Philox.Uniform"/> with the same seed, stream <c>firstStream + i</c> and limits ∓bound.
 /// </summary>
 public static class RandomCombination
 {
@@ -12,11 +12,11 @@ public static class RandomCombination
     private const int ChunkElements = 4096;
     private const int MaxChunks = 1024;
 
-    /// <summary><c>y = base + Σ_i alpha_i u_i</c>.</summary>
+    /// <summary>Computes <c>y = base + Σ_i alpha_i u_i</c>.</summary>
     /// <param name="origin">The base: shape of y, F32; null: zeros.</param>
     /// <param name="alpha">[n] F32.</param>
     /// <param name="y">Any shape, F32; written; may be the base.</param>
-    /// <param name="seed">Seed.</param>
+    /// <param name="seed">Seed of the generator.</param>
     /// <param name="firstStream">Stream of u_0.</param>
     /// <param name="bound">Largest absolute value of a direction's elements.</param>
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
@@ -43,13 +43,13 @@ public static class RandomCombination
     }
 
     /// <summary>
-    /// <c>dalpha_i = Σ_e dy[e] u_i[e] (+ dalpha_i)</c>, in F64 in an order that depends on the lengths alone.
+    /// Computes <c>dalpha_i = Σ_e dy[e] u_i[e] (+ dalpha_i)</c> in F64, in an order that depends on the lengths alone.
     /// </summary>
     /// <param name="dy">F32, as y.</param>
     /// <param name="dalpha">[n] F32.</param>
-    /// <param name="seed">As forward.</param>
-    /// <param name="firstStream">As forward.</param>
-    /// <param name="bound">As forward.</param>
+    /// <param name="seed">Seed given to <see cref="Forward"/>.</param>
+    /// <param name="firstStream">Stream of u_0, as given to <see cref="Forward"/>.</param>
+    /// <param name="bound">Bound given to <see cref="Forward"/>.</param>
     /// <param name="accumulate">Whether it is added to what dalpha holds.</param>
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
     public static void Backward(

@@ -4,13 +4,13 @@ using Spectral.Kernels.Interop;
 namespace Spectral.Kernels.Ops;
 
 /// <summary>
-/// Elements taken by a fixed table: tiling, block diagonals, skew symmetry, permutation, sparse positions.
+/// Takes elements by a fixed table, for tiling, block diagonals, skew symmetry, permutation or sparse positions.
 /// </summary>
 public static class Rearrange
 {
-    /// <summary><c>y[e] = factor[e] · x[index[e]]</c>, 0 where the index is −1.</summary>
+    /// <summary>Computes <c>y[e] = factor[e] · x[index[e]]</c>, 0 where the index is −1.</summary>
     /// <param name="x">Any shape, F32, with the elements that the table takes from.</param>
-    /// <param name="table">The indices.</param>
+    /// <param name="table">Table of the indices and their factors.</param>
     /// <param name="y">Any shape, F32, with the elements that the table makes; written; must not overlap x.</param>
     /// <exception cref="ArgumentException">Number of elements, type or device does not fit.</exception>
     public static void Forward(Tensor x, IndexTable table, Tensor y)
@@ -30,10 +30,11 @@ public static class Rearrange
     }
 
     /// <summary>
-    /// <c>dx[s] = Σ factor[e] · dy[e] (+ dx[s])</c> over the elements e made of s, in ascending order and F64.
+    /// Computes <c>dx[s] = Σ factor[e] · dy[e] (+ dx[s])</c> over the elements e made of s, in ascending order and in
+    /// F64.
     /// </summary>
     /// <param name="dy">F32, as y.</param>
-    /// <param name="table">The indices.</param>
+    /// <param name="table">Table of the indices and their factors.</param>
     /// <param name="dx">F32, as x; must not overlap dy.</param>
     /// <param name="accumulate">Whether it is added to what dx holds.</param>
     /// <exception cref="ArgumentException">Number of elements, type or device does not fit.</exception>

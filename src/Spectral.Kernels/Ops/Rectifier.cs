@@ -2,10 +2,10 @@ using Spectral.Kernels.Interop;
 
 namespace Spectral.Kernels.Ops;
 
-/// <summary>ReLU in place, as between the factors of a parallel adapter.</summary>
+/// <summary>Applies a ReLU in place, as between the factors of a parallel adapter.</summary>
 public static class Rectifier
 {
-    /// <summary>z = max(z, 0); NaN stays NaN.</summary>
+    /// <summary>Computes z = max(z, 0) in place; NaN stays NaN.</summary>
     /// <param name="z">Any shape, F32 or BF16.</param>
     /// <exception cref="ArgumentException">The type does not fit.</exception>
     public static void Forward(Tensor z)
@@ -14,7 +14,7 @@ public static class Rectifier
         Run(RectifierArgs.Forward, new RectifierArgs { X = z.Pointer, Count = z.Count }, z);
     }
 
-    /// <summary>g = 0 where z is not above 0.</summary>
+    /// <summary>Sets g to 0 where z is not above 0.</summary>
     /// <param name="z">What <see cref="Forward"/> left.</param>
     /// <param name="g">Gradient with respect to it, same shape and type.</param>
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>

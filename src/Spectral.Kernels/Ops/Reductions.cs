@@ -2,21 +2,21 @@ using Spectral.Kernels.Interop;
 
 namespace Spectral.Kernels.Ops;
 
-/// <summary>The sum of a whole tensor.</summary>
+/// <summary>Sums a whole tensor.</summary>
 public static class Sum
 {
-    /// <summary><c>result = Σ x</c>, added in F64 in an order that depends on the length alone.</summary>
+    /// <summary>Computes <c>result = Σ x</c> in F64, in an order that depends on the length alone.</summary>
     /// <param name="x">Any shape, F32.</param>
     /// <param name="result">[1] F32; written.</param>
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
     public static void Run(Tensor x, Tensor result) => Reduction.Run([x], ReductionsPartialArgs.Sum, false, result);
 }
 
-/// <summary>The Euclidean norm over many tensors, as gradient clipping needs it.</summary>
+/// <summary>Computes the Euclidean norm over many tensors, as gradient clipping needs it.</summary>
 public static class GlobalNorm
 {
     /// <summary>
-    /// <c>result = √(Σ over all tensors of Σ x²)</c>, added in F64 in an order that depends on the lengths alone.
+    /// Computes <c>result = √(Σ over all tensors of Σ x²)</c> in F64, in an order that depends on the lengths alone.
     /// </summary>
     /// <param name="tensors">Any shapes, F32, all on one device; none gives 0.</param>
     /// <param name="result">[1] F32; written.</param>

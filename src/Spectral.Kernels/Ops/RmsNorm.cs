@@ -3,13 +3,14 @@ using Spectral.Kernels.Interop;
 namespace Spectral.Kernels.Ops;
 
 /// <summary>
-/// Root mean square normalisation: <c>y = x / √(mean(x²) + ε) ∘ w</c> (Zhang and Sennrich 2019), statistics in F32.
+/// Normalises rows by their root mean square: <c>y = x / √(mean(x²) + ε) ∘ w</c> (Zhang and Sennrich 2019), statistics
+/// in F32.
 /// </summary>
 public static class RmsNorm
 {
     private const int ChunkRows = 32;
 
-    /// <summary>Normalizes every row: <c>y = x / √(mean(x²) + ε) ∘ w</c>.</summary>
+    /// <summary>Normalises every row of x and multiplies it by the weight.</summary>
     /// <param name="x">[N, D] F32 or BF16.</param>
     /// <param name="weight">[D], type of x.</param>
     /// <param name="epsilon">Added to the mean square; not negative.</param>
@@ -40,8 +41,8 @@ public static class RmsNorm
     }
 
     /// <summary>
-    /// <c>dx = r (w∘dy − x r² mean(w∘dy∘x)) + dResidual</c> and, where asked for, <c>dw = Σ dy∘x r</c> over the rows, r
-    /// being the saved inverse RMS.
+    /// Computes <c>dx = r (w∘dy − x r² mean(w∘dy∘x)) + dResidual</c> and, where asked for, <c>dw = Σ dy∘x r</c> over
+    /// the rows, with r the saved inverse RMS.
     /// </summary>
     /// <param name="x">[N, D], as in forward.</param>
     /// <param name="weight">[D].</param>

@@ -4,12 +4,12 @@ using Spectral.Kernels.Interop;
 namespace Spectral.Kernels.Ops;
 
 /// <summary>
-/// Rotary position embedding in the half-split layout (Su et al. 2021): pairs <c>(xᵢ, xᵢ₊ₕ)</c>, h = head_dim / 2, turn
-/// by an angle of the position; heads move outside the sequence in the same pass.
+/// Applies rotary position embedding in the half-split layout (Su et al. 2021): pairs <c>(xᵢ, xᵢ₊ₕ)</c>, h = head_dim /
+/// 2, turn by an angle of the position. Heads move outside the sequence in the same pass.
 /// </summary>
 public static class Rope
 {
-    /// <summary>Rotates, and splits the heads.</summary>
+    /// <summary>Rotates the pairs and splits the heads.</summary>
     /// <param name="x">[B·S, H·hd] F32 or BF16, columns of a wider matrix or all.</param>
     /// <param name="cosine">[P, hd / 2] F32: cosines of position times frequency.</param>
     /// <param name="sine">[P, hd / 2] F32.</param>
@@ -33,7 +33,7 @@ public static class Rope
         );
     }
 
-    /// <summary>The adjoint of <see cref="Forward"/> from position 0: rotates back and merges the heads.</summary>
+    /// <summary>Rotates back and merges the heads: the adjoint of <see cref="Forward"/> from position 0.</summary>
     /// <param name="dy">[B, H, S, hd] F32 or BF16.</param>
     /// <param name="cosine">[P, hd / 2] F32.</param>
     /// <param name="sine">[P, hd / 2] F32.</param>

@@ -2,10 +2,10 @@ using Spectral.Kernels.Interop;
 
 namespace Spectral.Kernels.Ops;
 
-/// <summary>Rows taken from a matrix and put back into one.</summary>
+/// <summary>Gathers rows of a matrix, and scatters them back.</summary>
 public static class Rows
 {
-    /// <summary><c>y[k, :] = x[index[k], :]</c>. An index outside x gives a row of NaN.</summary>
+    /// <summary>Computes <c>y[k, :] = x[index[k], :]</c>. An index outside x gives a row of NaN.</summary>
     /// <param name="x">[N, D] F32 or BF16.</param>
     /// <param name="index">[K] I32.</param>
     /// <param name="y">[K, D], type of x; written. Must not overlap x.</param>
@@ -19,7 +19,7 @@ public static class Rows
     }
 
     /// <summary>
-    /// <c>x[index[k], :] = y[k, :]</c>, every other row of x becomes zero. An index outside x is left out.
+    /// Computes <c>x[index[k], :] = y[k, :]</c>; every other row of x becomes zero. An index outside x is skipped.
     /// </summary>
     /// <param name="y">[K, D] F32 or BF16.</param>
     /// <param name="index">[K] I32, distinct.</param>

@@ -4,13 +4,13 @@ using Spectral.Kernels.Interop;
 namespace Spectral.Kernels.Ops;
 
 /// <summary>
-/// Scaling and shifting of features, as IA3, SSF and the magnitudes of DoRA do with a layer's inputs or outputs.
+/// Scales and shifts features, as IA3, SSF and the magnitudes of DoRA do with a layer's inputs or outputs.
 /// </summary>
 public static class ScaleShift
 {
     private const int ChunkRows = 64;
 
-    /// <summary>y = scale ∘ x + shift, per column.</summary>
+    /// <summary>Computes y = scale ∘ x + shift for each column.</summary>
     /// <param name="x">[N, F] F32 or BF16.</param>
     /// <param name="scale">F elements, F32.</param>
     /// <param name="shift">[F] of the type of x; null: none.</param>
@@ -26,7 +26,7 @@ public static class ScaleShift
         Run(x, scale, shift, y, false);
     }
 
-    /// <summary>dx (+)= scale ∘ dy.</summary>
+    /// <summary>Computes dx (+)= scale ∘ dy, the gradient of what <see cref="Forward"/> scaled.</summary>
     /// <param name="dy">[N, F] F32 or BF16.</param>
     /// <param name="scale">F elements, F32.</param>
     /// <param name="dx">[N, F], same type; may be dy unless it is added to.</param>
@@ -40,7 +40,9 @@ public static class ScaleShift
         Run(dy, scale, null, dx, accumulate);
     }
 
-    /// <summary><c>dScale[j] (+)= Σᵢ dy[i, j] x[i, j]</c>, F32, in an order that depends on the shape alone.</summary>
+    /// <summary>
+    /// Computes <c>dScale[j] (+)= Σᵢ dy[i, j] x[i, j]</c> in F32, in an order that depends on the shape alone.
+    /// </summary>
     /// <param name="dy">[N, F] F32 or BF16.</param>
     /// <param name="x">[N, F], same type: what was scaled.</param>
     /// <param name="dScale">F elements, F32.</param>

@@ -3,9 +3,9 @@ using Spectral.Kernels.Interop;
 namespace Spectral.Kernels.Ops;
 
 /// <summary>
-/// Rescaling of singular values: <c>σ'ᵢ = σᵢ (1 + δᵢ)</c> of the first k directions of a weight, beside r low-rank
-/// ones. The update is a <see cref="LowRankFactors"/> with <c>L = [U_k, B]</c>, <c>R = [V_kᵀ; A]</c> and the middle
-/// vector made here, and runs through <see cref="LowRankLinear"/> (SpecLoRA, arXiv 2505.23099, with δ = m − 1).
+/// Rescales singular values: <c>σ'ᵢ = σᵢ (1 + δᵢ)</c> of the first k directions of a weight, beside r low-rank ones.
+/// The update is a <see cref="LowRankFactors"/> with <c>L = [U_k, B]</c>, <c>R = [V_kᵀ; A]</c> and the middle vector
+/// made here, and runs through <see cref="LowRankLinear"/> (SpecLoRA, arXiv 2505.23099, with δ = m − 1).
 /// </summary>
 /// <example>
 /// <code>
@@ -21,7 +21,7 @@ namespace Spectral.Kernels.Ops;
 /// </example>
 public static class SpectralRescale
 {
-    /// <summary>cᵢ = σᵢ δᵢ for i &lt; k; the remaining entries are <paramref name="scale"/>.</summary>
+    /// <summary>Computes cᵢ = σᵢ δᵢ for i &lt; k; the remaining entries become <paramref name="scale"/>.</summary>
     /// <param name="sigma">[k] F32.</param>
     /// <param name="delta">[k] F32.</param>
     /// <param name="scale">Scale of the directions after the first k.</param>
@@ -60,7 +60,7 @@ public static class SpectralRescale
         );
     }
 
-    /// <summary>dδᵢ (+)= σᵢ · dcᵢ.</summary>
+    /// <summary>Computes dδᵢ (+)= σᵢ · dcᵢ.</summary>
     /// <param name="middleGradient">dc [k] F32.</param>
     /// <param name="sigma">[k] F32.</param>
     /// <param name="deltaGradient">[k] F32; may be <paramref name="middleGradient"/> when not accumulating.</param>

@@ -4,10 +4,10 @@ using Spectral.Kernels.Interop;
 namespace Spectral.Kernels.Ops;
 
 /// <summary>
-/// What differs from one training step to the next, in device memory: learning rate, bias corrections, clip factor,
-/// loss scale, the position of dropout's random numbers, and whether the update is to be skipped. Kernels are given its
-/// address, so that a captured step can be replayed. <see cref="Configure"/> when a setting changes, <see
-/// cref="NextBatch"/> before each micro-batch, <see cref="Advance"/> once per step.
+/// Holds in device memory what differs from one training step to the next: learning rate, bias corrections, clip
+/// factor, loss scale, the position of dropout's random numbers, and whether the update is skipped. Kernels get its
+/// address, so that a captured step can be replayed. Call <see cref="Configure"/> when a setting changes, <see
+/// cref="NextBatch"/> before each micro-batch, and <see cref="Advance"/> once per step.
 /// </summary>
 public sealed class StepState : IDisposable
 {
@@ -44,7 +44,7 @@ public sealed class StepState : IDisposable
 
     private readonly Tensor _values;
 
-    /// <summary>The state before step 1: no step made, all settings zero.</summary>
+    /// <summary>Makes the state before step 1: no step made, all settings zero.</summary>
     public StepState(Device device)
     {
         _values = Tensor.Zeros(device, StateDoubles, DType.F64);
@@ -56,19 +56,20 @@ public sealed class StepState : IDisposable
         );
     }
 
-    /// <summary>The device it lives on.</summary>
+    /// <summary>Device that holds the state.</summary>
     public Device Device => _values.Device;
 
-    /// <summary>Device address of <c>StepState</c>.</summary>
+    /// <summary>Device address of the native <c>StepState</c>.</summary>
     /// <exception cref="ObjectDisposedException">It was disposed.</exception>
     public ulong Pointer => _values.Pointer;
 
     /// <summary>
-    /// Device address of the <c>DropoutState</c> in it: 64-bit seed, then 64-bit offset, the number of the micro-batch.
+    /// Device address of the native <c>DropoutState</c> within it: 64-bit seed, then 64-bit offset, the number of the
+    /// micro-batch.
     /// </summary>
     public ulong DropoutPointer => Pointer + (ulong)Marshal.OffsetOf<Values>(nameof(Values.DropoutSeed));
 
-    /// <summary>The factor of loss gradients, [1] F32; valid as long as this object, which owns it.</summary>
+    /// <summary>Factor of the loss gradients, [1] F32; valid as long as this object, which owns it.</summary>
     public Tensor LossScale { get; }
 
     /// <summary>Writes the settings; they hold from the next <see cref="Advance"/> on.</summary>
@@ -115,14 +116,15 @@ public sealed class StepState : IDisposable
     }
 
     /// <summary>
-    /// Starts dropout's random numbers: the masks of all later micro-batches depend on these two alone.
+    /// Sets seed and offset of dropout's random numbers; the masks of all later micro-batches depend on these two
+    /// alone.
     /// </summary>
     /// <param name="seed">Key of the generator.</param>
     /// <param name="offset">Micro-batches made so far, to go on with a saved run.</param>
     public void SeedDropout(ulong seed, ulong offset = 0) =>
         Write(StateDoubles - 2, MemoryMarshal.AsBytes<ulong>([seed, offset]));
 
-    /// <summary>Moves dropout on to the next micro-batch.</summary>
+    /// <summary>Advances dropout to the next micro-batch.</summary>
     public void NextBatch() => StepStateArgs.NextBatch.Launch(Device, new StepStateArgs { State = Pointer }, 1);
 
     /// <summary>
@@ -150,8 +152,8 @@ public sealed class StepState : IDisposable
     }
 
     /// <summary>
-    /// Updates made so far, the norm given to the last <see cref="Advance"/> and whether it skipped; waits for the
-    /// device.
+    /// Returns the number of updates so far, the norm given to the last <see cref="Advance"/> and whether it skipped;
+    /// waits for the device.
     /// </summary>
     public (long Steps, double Norm, bool Skipped) Read()
     {
@@ -159,14 +161,14 @@ public sealed class StepState : IDisposable
         return ((long)values.Step, values.Norm, values.Skip != 0);
     }
 
-    /// <summary>Seed and offset of dropout, to save a run; waits for the device.</summary>
+    /// <summary>Returns seed and offset of dropout, to save a run; waits for the device.</summary>
     public (ulong Seed, ulong Offset) ReadDropout()
     {
         Values values = ReadAll();
         return (values.DropoutSeed, values.DropoutOffset);
     }
 
-    /// <summary>Sets the number of steps made so far, to go on with a saved run.</summary>
+    /// <summary>Sets the number of steps so far, to continue a saved run.</summary>
     /// <param name="steps">0 or more.</param>
     /// <exception cref="ArgumentException">The number is negative.</exception>
     public void SetSteps(long steps)
@@ -179,7 +181,7 @@ public sealed class StepState : IDisposable
         );
     }
 
-    /// <summary>Gives the memory back. A second call does nothing.</summary>
+    /// <summary>Frees the device memory. A second call does nothing.</summary>
     public void Dispose()
     {
         LossScale.Dispose();

@@ -3,12 +3,12 @@ using Spectral.Kernels.Interop;
 namespace Spectral.Kernels.Ops;
 
 /// <summary>
-/// The gated unit <c>silu(gate) ∘ up</c>, <c>silu(g) = g / (1 + e⁻ᵍ)</c> (Shazeer 2020). All but dy may be columns of
-/// wider matrices, as when one product computes gate and up side by side.
+/// Computes the gated unit <c>silu(gate) ∘ up</c>, <c>silu(g) = g / (1 + e⁻ᵍ)</c> (Shazeer 2020). All but dy may be
+/// columns of wider matrices, as when one product computes gate and up side by side.
 /// </summary>
 public static class SwiGlu
 {
-    /// <summary><c>y = silu(gate) ∘ up</c>.</summary>
+    /// <summary>Computes <c>y = silu(gate) ∘ up</c>.</summary>
     /// <param name="gate">[N, F], F32 or BF16.</param>
     /// <param name="up">[N, F], type of the gate.</param>
     /// <param name="y">[N, F], type of the gate; may be one of the inputs.</param>
@@ -37,7 +37,7 @@ public static class SwiGlu
         SwiGluForwardArgs.Kernel.Launch(gate.Matrix.Device, type, args, grid);
     }
 
-    /// <summary><c>dGate = dy ∘ up ∘ silu′(gate)</c>, <c>dUp = dy ∘ silu(gate)</c>.</summary>
+    /// <summary>Computes <c>dGate = dy ∘ up ∘ silu′(gate)</c> and <c>dUp = dy ∘ silu(gate)</c>.</summary>
     /// <param name="gate">As in forward.</param>
     /// <param name="up">As in forward.</param>
     /// <param name="dy">[N, F], type of the gate.</param>

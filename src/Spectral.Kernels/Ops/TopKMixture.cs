@@ -4,12 +4,12 @@ using Spectral.Kernels.Interop;
 namespace Spectral.Kernels.Ops;
 
 /// <summary>
-/// Rows mixed from a bank of vectors (VB-LoRA, arXiv 2405.15179): each from the k vectors with its largest logits,
-/// weighted by the softmax of those. Of equal logits the first is taken; a NaN among them makes the row NaN.
+/// Mixes rows from a bank of vectors (VB-LoRA, arXiv 2405.15179): each row from the k vectors with its largest logits,
+/// weighted by their softmax. Of equal logits the first is taken; a NaN among them makes the row NaN.
 /// </summary>
 public static class TopKMixture
 {
-    /// <summary>Largest number of vectors that a row can be mixed from.</summary>
+    /// <summary>Largest number of vectors that a row is mixed from.</summary>
     public const int MostChosen = 8;
 
     /// <summary>Chooses for each row of logits its k largest and their softmax.</summary>
@@ -36,7 +36,7 @@ public static class TopKMixture
         TopKSelectArgs.Kernel.Launch(logits.Device, args, Launch.RowBlocks(pieces));
     }
 
-    /// <summary><c>y[p, :] = Σ_t weight[p, t] · bank[index[p, t], :]</c>.</summary>
+    /// <summary>Computes <c>y[p, :] = Σ_t weight[p, t] · bank[index[p, t], :]</c>.</summary>
     /// <param name="bank">[n, length] F32.</param>
     /// <param name="index">[p, k] I32 from <see cref="Select"/>.</param>
     /// <param name="weight">[p, k] F32 likewise.</param>
@@ -51,10 +51,12 @@ public static class TopKMixture
         TopKMixtureArgs.Forward.Launch(y.Device, args, Launch.Blocks(y.Count, Launch.FlatThreads));
     }
 
-    /// <summary>The gradient of the logits: that of the softmax for the chosen ones, none for the others.</summary>
-    /// <param name="bank">As forward.</param>
-    /// <param name="index">As forward.</param>
-    /// <param name="weight">As forward.</param>
+    /// <summary>
+    /// Computes the gradient of the logits: that of the softmax for the chosen ones, none for the others.
+    /// </summary>
+    /// <param name="bank">Bank [n, length] F32, as in <see cref="Forward"/>.</param>
+    /// <param name="index">Choices [p, k] I32 from <see cref="Select"/>.</param>
+    /// <param name="weight">Their weights [p, k] F32 from <see cref="Select"/>.</param>
     /// <param name="dy">[p, length] F32.</param>
     /// <param name="dLogits">[p, n] F32.</param>
     /// <param name="accumulate">Whether it is added to what dLogits holds.</param>
@@ -77,10 +79,11 @@ public static class TopKMixture
     }
 
     /// <summary>
-    /// <c>dBank[j, :] = Σ weight[p, t] · dy[p, :] (+ dBank[j, :])</c> over the choices of j, by p, then t.
+    /// Computes <c>dBank[j, :] = Σ weight[p, t] · dy[p, :] (+ dBank[j, :])</c> over the choices of j, in order of p,
+    /// then t.
     /// </summary>
-    /// <param name="index">As forward.</param>
-    /// <param name="weight">As forward.</param>
+    /// <param name="index">Choices [p, k] I32 from <see cref="Select"/>.</param>
+    /// <param name="weight">Their weights [p, k] F32 from <see cref="Select"/>.</param>
     /// <param name="dy">[p, length] F32.</param>
     /// <param name="dBank">[n, length] F32.</param>
     /// <param name="accumulate">Whether it is added to what dBank holds.</param>
