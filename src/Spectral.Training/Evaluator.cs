@@ -15,7 +15,7 @@ public static class Evaluator
     /// forward pass for the loss also decides the match, and no token-by-token decoding is needed.
     /// </remarks>
     /// <param name="model">The model, including its adapter if one is attached.</param>
-    /// <param name="records">The records.</param>
+    /// <param name="records">The records to score.</param>
     /// <param name="batch">The number of records per forward pass. It affects results only by rounding.</param>
     /// <param name="exactMatch">Whether to measure exact match.</param>
     /// <param name="progress">Receives the number of records done.</param>

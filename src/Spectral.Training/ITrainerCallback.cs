@@ -13,7 +13,7 @@ public interface ITrainerCallback
 
     /// <summary>Called after an evaluation.</summary>
     /// <param name="step">The steps made so far; 0 before training.</param>
-    /// <param name="result">The scores.</param>
+    /// <param name="result">The scores of the evaluation.</param>
     void OnEvaluation(int step, EvaluationResult result) { }
 
     /// <summary>

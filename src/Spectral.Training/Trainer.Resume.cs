@@ -26,7 +26,7 @@ public sealed partial class Trainer
     /// <summary>
     /// Writes everything that <see cref="Restore"/> needs into one file, atomically (<see cref="TrainerState"/>).
     /// </summary>
-    /// <param name="path">The file.</param>
+    /// <param name="path">The file to write.</param>
     /// <param name="notes">Further entries for <see cref="TrainerState.Notes"/>.</param>
     public void Save(string path, IReadOnlyDictionary<string, string>? notes = null)
     {

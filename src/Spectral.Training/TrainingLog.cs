@@ -17,7 +17,7 @@ public sealed class TrainingLog : ITrainerCallback, IDisposable
     public TrainingLog(string path) => _file = new FileStream(path, FileMode.Create, FileAccess.Write, FileShare.Read);
 
     /// <summary>Continues a log. Everything after the part that a checkpoint covers is cut off.</summary>
-    /// <param name="path">The file.</param>
+    /// <param name="path">The log's file.</param>
     /// <param name="length">The <see cref="Length"/> of that part.</param>
     /// <param name="sha256">The <see cref="Sha256"/> of that part.</param>
     /// <exception cref="InputException">The file does not begin with that part. Nothing is changed then.</exception>

@@ -24,9 +24,9 @@ internal sealed class AdaptedEmbeddingNode : Node
     }
 
     /// <summary>Looks up rows of an embedding with an adapter. Dropout does not act on it, as in PEFT.</summary>
-    /// <param name="tape">The tape.</param>
+    /// <param name="tape">The tape that records the lookup.</param>
     /// <param name="embedding">The embedding.</param>
-    /// <param name="core">Its adapter.</param>
+    /// <param name="core">The embedding's adapter.</param>
     /// <param name="tokens">Ids in [0, V), as [N] I32 on the device.</param>
     /// <param name="order">
     /// The same ids sorted, for backward; null if nothing trains or the tape does not record.

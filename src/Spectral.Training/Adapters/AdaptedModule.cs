@@ -99,7 +99,7 @@ public sealed class AdaptedModule
     internal AdaptedModule For(string layer) => new(this, layer);
 
     /// <summary>Describes all adapted layers. Nothing is allocated on a device.</summary>
-    /// <param name="method">The method.</param>
+    /// <param name="method">The method that adapts the layers.</param>
     /// <param name="options">The settings of the adapter.</param>
     /// <param name="modules">The layers to adapt.</param>
     /// <exception cref="InputException">The options do not suit a layer.</exception>

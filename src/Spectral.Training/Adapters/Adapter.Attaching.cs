@@ -17,7 +17,7 @@ public sealed partial class Adapter
     /// model's output is unchanged until training begins.
     /// </summary>
     /// <param name="model">A model with frozen weights and no adapter.</param>
-    /// <param name="method">The method.</param>
+    /// <param name="method">The method that adapts the layers.</param>
     /// <param name="options">Rank, targets, seed and so on.</param>
     /// <param name="calibration">
     /// Runs the model on data, for a method that <see cref="AdapterMethod.StartsFromData"/>. Used only during the call.
@@ -79,7 +79,7 @@ public sealed partial class Adapter
     /// The folder holds no adapter of a known kind, or one made for another model; the message names the tensor.
     /// </exception>
     /// <param name="model">A model with frozen weights and no adapter.</param>
-    /// <param name="directory">The folder.</param>
+    /// <param name="directory">The adapter's folder.</param>
     /// <param name="learningRateRatio">
     /// The <see cref="AdapterOptions.LearningRateRatio"/> for further training. Files do not store it.
     /// </param>

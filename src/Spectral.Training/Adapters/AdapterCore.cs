@@ -30,7 +30,7 @@ public sealed class AdapterCore : ILayerAdapter, IDisposable
 
     /// <summary>Packs the current values of the factors.</summary>
     /// <param name="module">The adapted layer's factors and form.</param>
-    /// <param name="layer">The layer.</param>
+    /// <param name="layer">The base layer.</param>
     /// <param name="packed">
     /// The memory to pack the terms into; a middle diagonal in it already holds their scales. Null where there are no
     /// terms.

@@ -53,7 +53,7 @@ public sealed record AdapterForm
     /// Returns the floating point operations per token that forward needs beyond the base layer's 2·out·in. Work that
     /// is done once per step is not counted.
     /// </summary>
-    /// <param name="module">The layer.</param>
+    /// <param name="module">The base layer's name and size.</param>
     public long ExtraFlops(ModuleShape module) =>
         2L * Rank * (module.Out + module.In)
         + (InputScale is null ? 0 : module.In)

@@ -61,7 +61,7 @@ public abstract class AdapterMethod
     /// Corrects the options read from a config that this library did not write, where versions of PEFT differ in what a
     /// key means.
     /// </summary>
-    /// <param name="fields">The config.</param>
+    /// <param name="fields">The fields of the config.</param>
     /// <param name="options">The options as its keys say.</param>
     internal virtual AdapterOptions ReadForeign(JsonFields fields, AdapterOptions options) => options;
 
@@ -106,7 +106,7 @@ public abstract class AdapterMethod
     /// Returns whether, with some settings, <see cref="Initialize"/> computes leading singular triplets in the way that
     /// <see cref="AdapterOptions.Svd"/> names.
     /// </summary>
-    /// <param name="options">The settings.</param>
+    /// <param name="options">The adapter's options.</param>
     public virtual bool UsesSvd(AdapterOptions options) => false;
 
     /// <summary>
@@ -146,7 +146,7 @@ public abstract class AdapterMethod
     /// config whose size does not.
     /// </summary>
     /// <param name="options">The layer's settings as requested.</param>
-    /// <param name="module">The layer.</param>
+    /// <param name="module">The layer that the sizes have to divide.</param>
     /// <param name="all">All layers, for a size that PEFT's config holds only once.</param>
     /// <exception cref="InputException">The settings do not suit the layer.</exception>
     public virtual AdapterOptions Fit(AdapterOptions options, ModuleShape module, IReadOnlyList<ModuleShape> all) =>
@@ -181,7 +181,7 @@ public abstract class AdapterMethod
     public virtual void Initialize(IReadOnlyList<AdapterStart> starts) { }
 
     /// <summary>Returns the settings for training on a further task (<see cref="AdapterOptions.After"/>).</summary>
-    /// <param name="options">The settings.</param>
+    /// <param name="options">The options of the further training.</param>
     /// <param name="directory">The folder of the adapter of the earlier tasks.</param>
     /// <exception cref="InputException">The method cannot build on an earlier adapter, or not on this one.</exception>
     internal virtual AdapterOptions After(AdapterOptions options, string directory) =>

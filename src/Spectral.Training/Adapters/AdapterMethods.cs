@@ -45,7 +45,7 @@ public static partial class AdapterMethods
     /// then on, and folders that are saved with it name it.
     /// </summary>
     /// <remarks>Can be called from any thread. A registered method stays for the life of the process.</remarks>
-    /// <param name="method">The method.</param>
+    /// <param name="method">The method; its name must be new.</param>
     /// <exception cref="ArgumentException">Another method has that name; the message names both.</exception>
     public static void Register(AdapterMethod method)
     {

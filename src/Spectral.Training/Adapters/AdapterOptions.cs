@@ -10,8 +10,8 @@ namespace Spectral.Training.Adapters;
 public sealed record AdapterOptions
 {
     /// <summary>
-    /// The ends of the names of all linear layers of a decoder block, in all model families. As targets they stand
-    /// for those of the model's own family.
+    /// The last parts of the names of all linear layers of a decoder block, over all model families. As targets they
+    /// stand for the layers of the model's own family.
     /// </summary>
     public static IReadOnlyList<string> AllProjections { get; } =
     [.. ModelFamilies.All.SelectMany(family => family.DefaultTargets).Distinct()];
@@ -194,7 +194,7 @@ public sealed record AdapterOptions
     /// Returns the options without those that the method's files cannot store; with them, an adapter would be a
     /// different one when read again.
     /// </summary>
-    /// <param name="method">The method.</param>
+    /// <param name="method">The method whose files are meant.</param>
     /// <param name="layers">The layers to adapt.</param>
     /// <param name="without">Receives a line for each option that is left out.</param>
     /// <exception cref="InputException">The options do not suit the method or a layer.</exception>
@@ -202,7 +202,7 @@ public sealed record AdapterOptions
         KeptOptions.Keep(method, this, layers, without);
 
     /// <summary>Returns the value of one of the method's own settings.</summary>
-    /// <param name="method">The method.</param>
+    /// <param name="method">The method that declares the setting.</param>
     /// <param name="name">The name of the setting.</param>
     public double Setting(AdapterMethod method, string name) =>
         Settings.TryGetValue(name, out double value)

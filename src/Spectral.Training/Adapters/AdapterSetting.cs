@@ -37,7 +37,7 @@ public sealed record AdapterSetting(string Name, double Default, double Least, d
 
     /// <summary>Creates a setting whose value is a whole number.</summary>
     /// <param name="name">The name as given to <c>--set</c>.</param>
-    /// <param name="value">The default.</param>
+    /// <param name="value">The default value.</param>
     /// <param name="least">The smallest value allowed.</param>
     /// <param name="most">The largest value allowed.</param>
     /// <param name="help">The effect of the setting, for help and docs.</param>

@@ -13,8 +13,8 @@ public static class AdapterSize
     /// Counts the trainable scalars over some layers; shared ones count once. For a method that distributes its rank by
     /// data the number is approximate.
     /// </summary>
-    /// <param name="method">The method.</param>
-    /// <param name="modules">The layers.</param>
+    /// <param name="method">The method that adapts the layers.</param>
+    /// <param name="modules">The layers to adapt.</param>
     /// <param name="options">The settings of the adapter.</param>
     /// <exception cref="InputException">The options do not suit the method or a layer.</exception>
     public static long Trainable(AdapterMethod method, IReadOnlyList<ModuleShape> modules, AdapterOptions options)
@@ -34,8 +34,8 @@ public static class AdapterSize
     /// Among equally close ranks the given one wins, then the smallest. A method whose number does not depend on the
     /// rank keeps the given one.
     /// </summary>
-    /// <param name="method">The method.</param>
-    /// <param name="modules">The layers.</param>
+    /// <param name="method">The method that adapts the layers.</param>
+    /// <param name="modules">The layers to adapt.</param>
     /// <param name="options">The settings, of which only rank and alpha change.</param>
     /// <param name="wanted">The number of trainable scalars to approach.</param>
     /// <remarks>
@@ -81,8 +81,8 @@ public static class AdapterSize
     }
 
     /// <summary>Returns whether a method's number of trainable scalars depends on the rank.</summary>
-    /// <param name="method">The method.</param>
-    /// <param name="modules">The layers.</param>
+    /// <param name="method">The method that adapts the layers.</param>
+    /// <param name="modules">The layers to adapt.</param>
     /// <param name="options">The settings of the adapter.</param>
     /// <exception cref="InputException">The options do not suit the method or a layer.</exception>
     public static bool DependsOnRank(AdapterMethod method, IReadOnlyList<ModuleShape> modules, AdapterOptions options)

@@ -10,7 +10,7 @@ namespace Spectral.Training.Adapters;
 /// One layer for <see cref="AdapterMethod.Initialize"/>: its base weight, and its factors, which already hold the
 /// values of their <see cref="Start"/>.
 /// </summary>
-/// <param name="Module">The layer.</param>
+/// <param name="Module">The layer's name and size.</param>
 /// <param name="Weight">The frozen base weight [out, in] in the compute type.</param>
 /// <param name="Factors">The factors, F32, by name.</param>
 /// <param name="Options">The settings of this layer, with per-module patterns applied.</param>

@@ -32,12 +32,12 @@ internal sealed class AugmentedLinearNode : Node
     }
 
     /// <summary>Applies sibling layers. Returns one value per layer.</summary>
-    /// <param name="tape">The tape.</param>
+    /// <param name="tape">The tape that records the operation.</param>
     /// <param name="x">
     /// The input, with rows of <see cref="AugmentedWeight.InputStride"/> elements. The elements after its columns are
     /// overwritten.
     /// </param>
-    /// <param name="siblings">The layers.</param>
+    /// <param name="siblings">The layers, which read the same input.</param>
     /// <param name="layers">The layers with an adapter.</param>
     public static Variable[] Apply(Tape tape, Variable x, SiblingLinears siblings, AugmentedLayers layers)
     {

@@ -11,7 +11,7 @@ namespace Spectral.Training.Adapters;
 /// layer, with scale 1. The terms' values are those that the kernels read. The last product is computed in double and
 /// rounded once.
 /// </summary>
-/// <param name="adapter">The adapter.</param>
+/// <param name="adapter">The adapter to convert.</param>
 /// <param name="directory">The adapter's folder, for messages.</param>
 /// <param name="model">The base model; null if the adapter's terms do not depend on it.</param>
 internal sealed class EquivalentLora(AdapterReader adapter, string directory, ModelFolder? model = null)
@@ -31,7 +31,7 @@ internal sealed class EquivalentLora(AdapterReader adapter, string directory, Mo
     }
 
     /// <summary>Checks that a layer has an equivalent LoRA.</summary>
-    /// <param name="module">The layer.</param>
+    /// <param name="module">The adapted layer.</param>
     /// <param name="allowsBias">Whether a bias may train in addition to the method's change.</param>
     /// <exception cref="InputException">A layer has none, or its terms depend on the base weights.</exception>
     public void Check(AdaptedModule module, bool allowsBias)

@@ -31,8 +31,8 @@ internal static class KeptOptions
     }
 
     /// <summary>Resets the options that the method's files cannot store to their defaults.</summary>
-    /// <param name="method">The method.</param>
-    /// <param name="options">The options.</param>
+    /// <param name="method">The method whose files are meant.</param>
+    /// <param name="options">The options asked for.</param>
     /// <param name="layers">The layers to adapt.</param>
     /// <param name="without">Receives a line for each option that is reset.</param>
     /// <exception cref="InputException">The options do not suit a layer.</exception>

@@ -6,7 +6,7 @@ namespace Spectral.Training.Adapters;
 /// The cost and the properties of a method on some layers with some options. The form gives them; nothing is allocated
 /// or loaded.
 /// </summary>
-/// <param name="Method">The method.</param>
+/// <param name="Method">The method described.</param>
 /// <param name="Trainable">The number of trainable scalars.</param>
 /// <param name="ExtraForward">
 /// The floating point operations that the adapter adds to a forward pass, relative to those of the layers themselves.
@@ -37,8 +37,8 @@ public sealed record MethodFacts(
     public static IReadOnlyList<ModuleShape> OneLayer { get; } = [new("layer", 4096, 4096)];
 
     /// <summary>Determines the facts about a method.</summary>
-    /// <param name="method">The method.</param>
-    /// <param name="modules">The layers.</param>
+    /// <param name="method">The method to describe.</param>
+    /// <param name="modules">The layers to adapt.</param>
     /// <param name="options">The settings of the adapter.</param>
     /// <exception cref="InputException">The options do not suit the method or a layer.</exception>
     public static MethodFacts Of(AdapterMethod method, IReadOnlyList<ModuleShape> modules, AdapterOptions options)

@@ -18,6 +18,6 @@ public readonly record struct ModuleShape(string Name, int Out, int In, bool Has
     /// <summary>Describes a layer of a model.</summary>
     public static ModuleShape Of(Linear layer) => new(layer.Name, layer.Out, layer.In, layer.Bias is not null);
 
-    /// <summary>Describes a layer of a model whose weights are not at hand.</summary>
+    /// <summary>Describes a layer of a model whose weights are not loaded.</summary>
     public static ModuleShape Of(LinearSpec layer) => new(layer.Name, layer.Outputs, layer.Inputs, layer.HasBias);
 }

@@ -16,7 +16,7 @@ public sealed class PackedAdapters : ISiblingsAdapter, IDisposable
     private DropoutMask? _mask;
 
     /// <summary>Packs the adapters of some sibling layers and attaches them.</summary>
-    /// <param name="siblings">The layers.</param>
+    /// <param name="siblings">The layers, which read the same input.</param>
     /// <param name="modules">The adapted modules by layer name; those of other layers are ignored.</param>
     /// <param name="dtype">Compute type.</param>
     /// <param name="dropout">Probability of dropping an element of the adapters' input while training.</param>

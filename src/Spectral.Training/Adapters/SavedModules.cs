@@ -33,7 +33,7 @@ internal static class SavedModules
     /// <summary>
     /// Lists the biases that train although their layers are not adapted. There are some only if all biases train.
     /// </summary>
-    /// <param name="model">The model.</param>
+    /// <param name="model">The model's config.</param>
     /// <param name="options">The adapter's settings.</param>
     /// <param name="adapted">The adapted layers.</param>
     public static IReadOnlyList<SavedTensor> OtherBiases(

@@ -10,8 +10,8 @@ namespace Spectral.Training.Adapters;
 internal static class SavedRows
 {
     /// <summary>Lists the rows that the options name.</summary>
-    /// <param name="model">The model.</param>
-    /// <param name="options">The settings.</param>
+    /// <param name="model">The model's config.</param>
+    /// <param name="options">The adapter's options.</param>
     /// <exception cref="InputException">
     /// A name matches no table, a token is outside the vocabulary or given twice, or the table is also adapted or
     /// trained whole.

@@ -23,10 +23,10 @@ internal sealed record SavedTensor(string Name, Shape Shape, bool Trains)
     /// <summary>The name among trainable parameters, and in an adapter's file without PEFT's prefix.</summary>
     public string Key => Tokens is null ? Name : $"{Module}.{RowsLeaf}";
 
-    /// <summary>Whether it belongs to the token embedding.</summary>
+    /// <summary>Whether the tensor belongs to the token embedding.</summary>
     public bool IsEmbedding => ModelFamilies.IsEmbedding(Module);
 
-    /// <summary>Whether it belongs to the output head.</summary>
+    /// <summary>Whether the tensor belongs to the output head.</summary>
     public bool IsHead => ModelFamilies.IsHead(Module);
 
     /// <summary>Creates the entry of a whole tensor.</summary>

@@ -28,7 +28,7 @@ public sealed class CheckpointNode : Node
     }
 
     /// <summary>Runs a segment of the model without saving its activations.</summary>
-    /// <param name="tape">The tape.</param>
+    /// <param name="tape">The tape that records the segment as one node.</param>
     /// <param name="x">The segment's only input.</param>
     /// <param name="needsBackward">
     /// Whether backward has to reach the segment even if nothing below it trains, because a parameter inside it does.

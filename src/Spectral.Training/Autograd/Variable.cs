@@ -16,7 +16,7 @@ public sealed class Variable : IDisposable
     private readonly bool _whole;
 
     /// <summary>Wraps a tensor, which the variable then owns.</summary>
-    /// <param name="value">The tensor.</param>
+    /// <param name="value">The tensor to wrap.</param>
     /// <param name="node">The node that receives its gradient; null for a constant.</param>
     public Variable(Tensor value, Node? node = null) => (_columns, Node, _whole) = (value, node, true);
 

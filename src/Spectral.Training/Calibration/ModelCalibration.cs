@@ -35,7 +35,7 @@ public sealed class ModelCalibration : ICalibration
 
     /// <summary>Prepares to calibrate on all of the given records.</summary>
     /// <param name="model">A model with frozen weights. It must not have an adapter when results are requested.</param>
-    /// <param name="records">The records.</param>
+    /// <param name="records">The records to calibrate on.</param>
     /// <param name="batch">The number of records in a batch.</param>
     /// <exception cref="InputException">There are no records.</exception>
     public ModelCalibration(CausalLanguageModel model, IReadOnlyList<EncodedRecord> records, int batch = 8)
@@ -47,7 +47,7 @@ public sealed class ModelCalibration : ICalibration
     }
 
     /// <summary>Prepares to calibrate on the records that a training run sees first, in its batches.</summary>
-    /// <param name="model">The model.</param>
+    /// <param name="model">A model with frozen weights. It must not have an adapter when results are requested.</param>
     /// <param name="data">The run's records.</param>
     /// <param name="options">The settings of the run: batch size, seed and shuffling are used.</param>
     /// <param name="records">The number of records; all, if there are fewer.</param>

@@ -45,7 +45,7 @@ public sealed record Batch(int Rows, int Length, int[] Tokens, int[] Targets, in
     /// Creates a batch from records. The choice of the padding token does not matter: nothing attends to it and it
     /// carries no loss.
     /// </summary>
-    /// <param name="records">The records.</param>
+    /// <param name="records">The records, one per row.</param>
     /// <param name="paddingToken">Any token.</param>
     /// <param name="length">The number of tokens of every row; 0: that of the longest record.</param>
     /// <param name="rows">

@@ -13,7 +13,7 @@ namespace Spectral.Training.Data;
 public static class RecordEncoder
 {
     /// <summary>Encodes one record to at most <paramref name="maximumLength"/> tokens.</summary>
-    /// <param name="record">The record.</param>
+    /// <param name="record">The record to encode.</param>
     /// <param name="tokenizer">The model's tokenizer.</param>
     /// <param name="endTokenIds">
     /// The end tokens. The first one is appended to records that do not end with any of them.
@@ -49,7 +49,7 @@ public static class RecordEncoder
 
     /// <summary>Encodes all records, in parallel and in order.</summary>
     /// <inheritdoc cref="Encode"/>
-    /// <param name="records">The records.</param>
+    /// <param name="records">The records to encode.</param>
     /// <param name="tokenizer">The model's tokenizer.</param>
     /// <param name="endTokenIds">The end tokens.</param>
     /// <param name="maximumLength">The largest number of tokens of a record.</param>

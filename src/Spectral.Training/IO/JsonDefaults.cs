@@ -11,7 +11,7 @@ namespace Spectral.Training.IO;
 internal static class JsonDefaults
 {
     /// <summary>Deserialises a text after adding default values to it.</summary>
-    /// <param name="json">The text.</param>
+    /// <param name="json">The JSON text.</param>
     /// <param name="type">The type of its contents.</param>
     /// <param name="defaults">
     /// The properties to add where the text lacks them, by the name of an object in the text.

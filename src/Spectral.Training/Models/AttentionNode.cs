@@ -51,7 +51,7 @@ public sealed class AttentionNode : Node
     }
 
     /// <summary>Computes attention within each row of the batch.</summary>
-    /// <param name="tape">The tape.</param>
+    /// <param name="tape">The tape that records the operation.</param>
     /// <param name="settings">Sizes, window and RoPE tables.</param>
     /// <param name="q">Queries before RoPE.</param>
     /// <param name="k">Keys before RoPE.</param>

@@ -12,8 +12,8 @@ public sealed class BatchTensors : IDisposable
     private TokenOrder? _rowOrder;
 
     /// <summary>Copies the batch to the device.</summary>
-    /// <param name="device">The device.</param>
-    /// <param name="batch">The batch.</param>
+    /// <param name="device">The device to copy to.</param>
+    /// <param name="batch">The batch to copy.</param>
     /// <param name="lossRows">
     /// The number K of rows to compute losses for; null: as many as carry loss. Extra rows are other positions with
     /// target −1, so that their loss and gradient are zero.

@@ -141,7 +141,7 @@ public sealed class CausalLanguageModel : IDisposable
     }
 
     /// <summary>Computes the hidden states before the final norm, [B·S, D].</summary>
-    /// <param name="tape">The tape.</param>
+    /// <param name="tape">The tape that records the operations.</param>
     /// <param name="batch">Right-padded tokens.</param>
     /// <param name="checkpoint">Whether to keep only each layer's input and recompute the rest during backward.</param>
     /// <param name="cache">
@@ -202,7 +202,7 @@ public sealed class CausalLanguageModel : IDisposable
     /// <see cref="Tape.Backward"/> then gives the gradients of that sum times <paramref name="gradientScale"/>. The
     /// caller disposes the result.
     /// </summary>
-    /// <param name="tape">The tape.</param>
+    /// <param name="tape">The tape that records the operations.</param>
     /// <param name="batch">Tokens and targets.</param>
     /// <param name="gradientScale">
     /// The factor on the gradients: 1 / (loss tokens of the whole optimizer step) for a mean over them.
@@ -230,7 +230,7 @@ public sealed class CausalLanguageModel : IDisposable
     /// The caller disposes the result.
     /// </summary>
     /// <inheritdoc cref="Loss"/>
-    /// <param name="tape">The tape.</param>
+    /// <param name="tape">The tape that records the operations.</param>
     /// <param name="batch">Tokens and targets.</param>
     /// <param name="gradientScale">The factor on the gradients.</param>
     /// <param name="checkpoint">Whether to recompute each layer's activations during backward.</param>

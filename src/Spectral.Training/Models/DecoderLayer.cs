@@ -12,7 +12,7 @@ internal abstract class DecoderLayer
     public abstract bool NeedsBackward { get; }
 
     /// <summary>Computes the block's output hidden states.</summary>
-    /// <param name="tape">The tape.</param>
+    /// <param name="tape">The tape that records the operations.</param>
     /// <param name="x">Hidden states [N, D].</param>
     /// <param name="settings">Rows, lengths and positions of the batch, and the layer's window.</param>
     /// <param name="cache">

@@ -17,7 +17,7 @@ public sealed class EmbeddingNode : Node
         (_table, _order, _segments, _ids) = (table, Save(order.Order), Save(order.Segments), Save(order.Ids));
 
     /// <summary>Looks up the rows of <paramref name="table"/>; recorded only when the table trains.</summary>
-    /// <param name="tape">The tape.</param>
+    /// <param name="tape">The tape that records the lookup.</param>
     /// <param name="table">The table [V, D].</param>
     /// <param name="tokens">Ids in [0, V), as [N] I32 on the device.</param>
     /// <param name="order">

@@ -7,6 +7,6 @@ namespace Spectral.Training.Models;
 /// </summary>
 internal interface IModelAdapter : IDisposable
 {
-    /// <summary>What an optimizer updates.</summary>
+    /// <summary>The trainable parameters, which an optimizer updates.</summary>
     ParameterSet Parameters { get; }
 }

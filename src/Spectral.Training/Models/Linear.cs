@@ -26,7 +26,7 @@ public sealed class Linear
     /// <summary>The bias [out], or null.</summary>
     public Parameter? Bias { get; }
 
-    /// <summary>The adapter's share in this layer, or null.</summary>
+    /// <summary>What an attached adapter does in this layer; null if it has none.</summary>
     internal ILayerAdapter? Adapter { get; set; }
 
     /// <summary>The layers that read the same input as this one, including this one.</summary>

@@ -26,7 +26,7 @@ public sealed class LinearNode : Node
     /// <summary>Applies a layer that shares its input with no other layer.</summary>
     /// <param name="tape">The tape to record on.</param>
     /// <param name="x">The input [N, in].</param>
-    /// <param name="layer">The layer.</param>
+    /// <param name="layer">The layer to apply.</param>
     /// <exception cref="ArgumentException">The layer has siblings.</exception>
     public static Variable Apply(Tape tape, Variable x, Linear layer) =>
         layer.Siblings.Layers.Count == 1
@@ -39,7 +39,7 @@ public sealed class LinearNode : Node
     /// <summary>Applies sibling layers. Returns one value per layer.</summary>
     /// <param name="tape">The tape to record on.</param>
     /// <param name="x">The input [N, in].</param>
-    /// <param name="siblings">The layers.</param>
+    /// <param name="siblings">The layers, which read the same input.</param>
     public static Variable[] Apply(Tape tape, Variable x, SiblingLinears siblings)
     {
         if (siblings.Adapter is { } adapter)
@@ -76,7 +76,7 @@ public sealed class LinearNode : Node
     /// <summary>
     /// Adds the gradients of what trains in a layer without an adapter, and its share of the gradient of x.
     /// </summary>
-    /// <param name="layer">The layer.</param>
+    /// <param name="layer">The layer, which has no adapter.</param>
     /// <param name="x">
     /// The input, [N, in] or wider, of which the first columns count; null where nothing reads it.
     /// </param>

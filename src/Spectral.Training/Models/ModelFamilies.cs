@@ -25,7 +25,7 @@ internal static partial class ModelFamilies
     /// <summary>Returns whether a module is the output head of some family.</summary>
     public static bool IsHead(string module) => All.Any(family => family.Head == module);
 
-    /// <summary>Returns the output head of models with a given token embedding.</summary>
+    /// <summary>Returns the name of the output head in the family with a given token embedding.</summary>
     public static string HeadOf(string embedding) => All.First(family => family.Embedding == embedding).Head;
 
     /// <summary>Returns whether a tensor is the weight of an embedding or of a head.</summary>

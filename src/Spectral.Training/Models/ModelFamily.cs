@@ -58,27 +58,29 @@ internal abstract class ModelFamily
             json.WriteNullValue();
     }
 
-    /// <summary>The module of the token embedding, whose weight is [V, D].</summary>
+    /// <summary>The name of the token embedding, a module with weight [V, D].</summary>
     public abstract string Embedding { get; }
 
-    /// <summary>The module of the norm after the last layer, whose weight is [D].</summary>
+    /// <summary>The name of the norm after the last layer, a module with weight [D].</summary>
     public abstract string FinalNorm { get; }
 
-    /// <summary>The module of the output head, whose weight is [V, D].</summary>
+    /// <summary>The name of the output head, a module with weight [V, D].</summary>
     public abstract string Head { get; }
 
-    /// <summary>The tensor of <see cref="Embedding"/>.</summary>
+    /// <summary>The name of the weight of <see cref="Embedding"/>.</summary>
     public string EmbeddingWeight => Embedding + Weight;
 
-    /// <summary>The tensor of <see cref="FinalNorm"/>.</summary>
+    /// <summary>The name of the weight of <see cref="FinalNorm"/>.</summary>
     public string FinalNormWeight => FinalNorm + Weight;
 
-    /// <summary>The tensor of <see cref="Head"/>; a checkpoint may lack it where it is tied to the embedding.</summary>
+    /// <summary>
+    /// The name of the weight of <see cref="Head"/>. A checkpoint may lack it if the head is tied to the embedding.
+    /// </summary>
     public string HeadWeight => Head + Weight;
 
     /// <summary>
-    /// The layers that an adapter changes where its options name none: ends of the names of <see cref="Linears"/>, in
-    /// their order.
+    /// The layers that an adapter changes unless its options name others: the ends of the names of
+    /// <see cref="Linears"/>, in their order.
     /// </summary>
     public abstract IReadOnlyList<string> DefaultTargets { get; }
 

@@ -80,7 +80,7 @@ public sealed class ModelFolder : IDisposable
     internal bool HasUntied(string name) => _tensors.ContainsKey(Source(name));
 
     /// <summary>Opens a model folder and checks its files.</summary>
-    /// <param name="directory">The folder.</param>
+    /// <param name="directory">The model's folder.</param>
     /// <param name="weightsOptional">Whether a folder without weights is accepted, as for pretraining.</param>
     /// <exception cref="InputException">
     /// A file in the folder is missing or malformed, or files contradict each other.

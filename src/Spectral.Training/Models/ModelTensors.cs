@@ -45,9 +45,9 @@ public static class ModelTensors
             yield return new TensorSpec(family.HeadWeight, [config.VocabularySize, config.HiddenSize]);
     }
 
-    /// <summary>Returns the module that a tensor belongs to.</summary>
+    /// <summary>Returns the name of the module that a tensor belongs to.</summary>
     internal static string ModuleOf(string tensor) => tensor[..tensor.LastIndexOf('.')];
 
-    /// <summary>Returns the last part of a module's name, by which options name it.</summary>
+    /// <summary>Returns the last part of a module's name, which options use as its name.</summary>
     internal static string EndOf(string module) => module[(module.LastIndexOf('.') + 1)..];
 }

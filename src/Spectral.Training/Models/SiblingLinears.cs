@@ -29,7 +29,7 @@ public sealed class SiblingLinears
     /// <summary>The sibling layers, in the order of the checkpoint.</summary>
     public IReadOnlyList<Linear> Layers => _layers;
 
-    /// <summary>Computes the layers while some of them carry an adapter; null when none does.</summary>
+    /// <summary>Computes the layers while some of them have an adapter; null if none has.</summary>
     internal ISiblingsAdapter? Adapter { get; set; }
 
     /// <summary>

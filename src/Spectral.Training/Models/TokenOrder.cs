@@ -11,7 +11,7 @@ public sealed class TokenOrder : IDisposable
     private const int None = -1; // an id without a row, which is ignored
 
     /// <summary>Sorts the tokens and copies the order to the device.</summary>
-    /// <param name="device">The device.</param>
+    /// <param name="device">The device to copy to.</param>
     /// <param name="tokens">The tokens; −1 for positions whose gradient is not needed.</param>
     public TokenOrder(Device device, int[] tokens)
     {

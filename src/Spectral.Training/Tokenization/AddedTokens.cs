@@ -23,7 +23,7 @@ internal sealed class AddedTokens
     }
 
     /// <summary>Splits a text into added tokens and the normalized pieces between them, in order.</summary>
-    /// <param name="text">The text.</param>
+    /// <param name="text">The text to split.</param>
     /// <param name="budget">The limit on how much longer the text may become.</param>
     /// <param name="atStart">
     /// Whether its beginning counts as the beginning of a text, for steps that depend on it.

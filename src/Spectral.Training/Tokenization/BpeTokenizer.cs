@@ -135,7 +135,7 @@ public sealed class BpeTokenizer
     /// Encodes a text as token ids, by default with the ids that the post-processor puts around it. Special tokens
     /// written in the text become their ids. Unpaired surrogates become U+FFFD.
     /// </summary>
-    /// <param name="text">The text.</param>
+    /// <param name="text">The text to encode.</param>
     /// <param name="addSpecialTokens">Whether to add the post-processor's ids.</param>
     public int[] Encode(string text, bool addSpecialTokens = true)
     {
@@ -163,7 +163,7 @@ public sealed class BpeTokenizer
     /// Encodes a text that continues others. The ids are those that it has in the joined text, except that no token
     /// crosses the border. What a tokenizer puts at the beginning of a text, such as a space, is not added.
     /// </summary>
-    /// <param name="text">The text.</param>
+    /// <param name="text">The text to encode.</param>
     /// <param name="before">The ids of the text before it; if empty, this text is not a continuation.</param>
     public int[] EncodeContinuation(string text, ReadOnlySpan<int> before)
     {

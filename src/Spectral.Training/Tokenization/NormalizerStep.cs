@@ -1,7 +1,7 @@
 namespace Spectral.Training.Tokenization;
 
-/// <summary>Normalizes a text: a normalizer, or one of its steps.</summary>
-/// <param name="text">The text.</param>
+/// <summary>Normalizes a text. It is a whole normalizer or one of its steps.</summary>
+/// <param name="text">The text to normalize.</param>
 /// <param name="goesOn">
 /// Whether the text continues another one. Then nothing is put before it or removed from its beginning.
 /// </param>

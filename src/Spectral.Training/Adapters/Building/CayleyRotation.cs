@@ -42,7 +42,7 @@ internal static class CayleyRotation
     /// Declares trained upper triangles [b, n(n − 1)/2] and returns rotations [b, n, n] as the method's settings say.
     /// They begin as the identity.
     /// </summary>
-    /// <param name="layer">The layer.</param>
+    /// <param name="layer">The builder of the layer's form.</param>
     /// <param name="name">The name of the trained tensor.</param>
     /// <param name="triangles">The shape of the trained tensor.</param>
     /// <param name="n">The order of the rotations.</param>

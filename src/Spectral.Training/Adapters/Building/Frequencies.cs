@@ -35,7 +35,7 @@ internal static class Frequencies
     /// Returns the tables of a layer's waves, <c>L [out, waves]</c> and <c>R [waves, in]</c>. Layers of the same size
     /// share them.
     /// </summary>
-    /// <param name="layer">The layer.</param>
+    /// <param name="layer">The builder of the layer's form.</param>
     /// <param name="beside">Any factor of the layer; the tables are on its device.</param>
     /// <param name="count">The number of distinct locations (p, q), drawn as in PEFT.</param>
     /// <param name="waves">The number of waves per location.</param>

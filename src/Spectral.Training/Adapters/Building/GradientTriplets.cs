@@ -12,7 +12,7 @@ internal static class GradientTriplets
     /// Passes U [out, k], S [k] and Vt [k, in] of each layer's gradient to a callback. They are disposed after the
     /// call.
     /// </summary>
-    /// <param name="starts">The layers.</param>
+    /// <param name="starts">The layers with their weights and factors.</param>
     /// <param name="count">Returns the number k of triplets for a layer.</param>
     /// <param name="take">Receives the triplets and copies what it needs.</param>
     /// <param name="prepare">Changes the gradient in place before it is decomposed; null: nothing is changed.</param>

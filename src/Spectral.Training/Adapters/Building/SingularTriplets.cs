@@ -15,7 +15,7 @@ internal static class SingularTriplets
     /// Passes the leading U [out, k], S [k] and Vt [k, in] of each layer's weight to a callback. They are disposed
     /// after the call.
     /// </summary>
-    /// <param name="starts">The layers.</param>
+    /// <param name="starts">The layers with their weights and factors.</param>
     /// <param name="count">Returns the number k of triplets for a layer.</param>
     /// <param name="take">Receives the triplets and copies what it needs.</param>
     public static void Compute(

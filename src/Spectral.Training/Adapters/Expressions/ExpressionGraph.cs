@@ -7,7 +7,7 @@ internal sealed class ExpressionGraph
     private readonly long _kept;
 
     /// <summary>Collects the expressions that the outputs depend on.</summary>
-    /// <param name="outputs">The outputs.</param>
+    /// <param name="outputs">The expressions to compute.</param>
     /// <param name="kept">
     /// The number of elements up to which a value is kept between forward and backward. Larger ones, such as whole
     /// weights, are recomputed where backward reads them: keeping them would take the memory of a second model.

@@ -38,7 +38,7 @@ public static class ExpressionOperations
     /// dimension), per element, or a single one.
     /// </summary>
     /// <param name="x">A value of any shape.</param>
-    /// <param name="v">The factors.</param>
+    /// <param name="v">What x is multiplied with.</param>
     /// <param name="broadcast">The elements of x to which each element of v applies.</param>
     /// <param name="scale">The constant factor s.</param>
     public static Expression Multiply(this Expression x, Expression v, Broadcast broadcast, double scale = 1)

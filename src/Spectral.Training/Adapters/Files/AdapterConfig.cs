@@ -74,7 +74,7 @@ public sealed record AdapterConfig
     public IReadOnlyDictionary<string, string> BaseTensorSha256 { get; init; } = new Dictionary<string, string>();
 
     /// <summary>Creates the config of an adapter, without details of its base.</summary>
-    /// <param name="method">The method.</param>
+    /// <param name="method">The adapter's method.</param>
     /// <param name="options">The settings that hold for all layers.</param>
     /// <param name="modules">
     /// The adapted layers. Settings in which they differ are written for each, by patterns.

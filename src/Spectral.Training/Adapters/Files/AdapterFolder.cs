@@ -100,7 +100,7 @@ public sealed class AdapterFolder : IDisposable
     /// Returns a stored name without PEFT's prefix, which may be missing or repeated, and without the names of other
     /// wrappers.
     /// </summary>
-    /// <param name="key">The name.</param>
+    /// <param name="key">The tensor's name in the file.</param>
     /// <param name="isModule">Whether the tensor belongs to a module; false if the prefix marks it as shared.</param>
     internal static string WithoutPrefix(string key, out bool isModule)
     {

@@ -25,7 +25,7 @@ internal sealed class AdapterTensors
     /// Assigns the tensors to modules and leaves. Names may or may not have PEFT's prefix and the adapter's name in
     /// them.
     /// </summary>
-    /// <param name="folder">The folder.</param>
+    /// <param name="folder">The adapter's folder.</param>
     /// <param name="leaves">The leaf names that the method declares, after a module's path.</param>
     /// <param name="shared">The names of shared tensors. Some versions of PEFT repeat them in each module.</param>
     /// <param name="saved">Receives the tensors of modules that are saved whole.</param>

@@ -17,7 +17,7 @@ internal sealed class ModuleExpression
     private readonly string _shown;
     private long _spent;
 
-    /// <param name="pattern">The expression.</param>
+    /// <param name="pattern">The regular expression.</param>
     /// <param name="shown">The expression as the file writes it, for messages.</param>
     /// <param name="where">File and key, for messages.</param>
     /// <param name="mayBacktrack">

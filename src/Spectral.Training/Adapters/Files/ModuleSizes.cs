@@ -33,7 +33,7 @@ internal static class ModuleSizes
     /// <summary>
     /// Returns the modules with tensors that the config matches, in model order, on which methods may rely.
     /// </summary>
-    /// <param name="folder">The folder.</param>
+    /// <param name="folder">The adapter's folder.</param>
     /// <param name="tensors">Its tensors.</param>
     /// <param name="isWanted">Returns whether a module is wanted.</param>
     /// <param name="options">Returns the settings of a module.</param>

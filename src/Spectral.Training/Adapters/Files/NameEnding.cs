@@ -15,7 +15,7 @@ internal sealed class NameEnding
     private readonly string _plain;
     private readonly ModuleExpression? _expression;
 
-    /// <param name="key">The key.</param>
+    /// <param name="key">The key of a pattern in the config.</param>
     /// <param name="where">The pattern that it is a key of, for messages.</param>
     /// <exception cref="InputException">It is not a regular expression, or requires backtracking.</exception>
     public NameEnding(string key, string where)

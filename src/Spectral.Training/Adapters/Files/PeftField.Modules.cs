@@ -105,7 +105,7 @@ public sealed partial record PeftField
 
     /// <summary>Creates a field for the values of a setting for single modules.</summary>
     /// <param name="setting">The setting, which has to be a number.</param>
-    /// <param name="key">The key.</param>
+    /// <param name="key">The config's key.</param>
     public static PeftField SettingPattern(AdapterSetting setting, string key) =>
         new(key)
         {
@@ -140,7 +140,7 @@ public sealed partial record PeftField
     /// hold only these, while the scale is still that of all ranks. In a fresh adapter the tensors keep their size,
     /// with zeros for the ranks that are not kept.
     /// </summary>
-    /// <param name="key">The key.</param>
+    /// <param name="key">The config's key.</param>
     /// <param name="suffix">The suffix of the entries' names after the module's name.</param>
     public static PeftField KeptRanks(string key, string suffix) =>
         new(key)

@@ -99,7 +99,7 @@ public sealed partial record PeftField(string Key)
 
     /// <summary>Creates the field for the rank.</summary>
     /// <param name="value">The default in PEFT.</param>
-    /// <param name="key">The key.</param>
+    /// <param name="key">The config's key.</param>
     /// <param name="least">The smallest rank allowed.</param>
     public static PeftField Rank(int value, string key = "r", int least = 1) =>
         new(key)
@@ -189,8 +189,8 @@ public sealed partial record PeftField(string Key)
         };
 
     /// <summary>Creates the field for a setting of the method's own.</summary>
-    /// <param name="setting">The setting.</param>
-    /// <param name="key">The key.</param>
+    /// <param name="setting">The method's setting.</param>
+    /// <param name="key">The config's key.</param>
     /// <param name="rival">The setting that replaces this one where it is not 0; PEFT then expects 0 here.</param>
     public static PeftField Setting(AdapterSetting setting, string key, string? rival = null) =>
         new(key)
@@ -247,7 +247,7 @@ public sealed partial record PeftField(string Key)
         new(key) { Write = (json, _) => json.WriteNumber(key, value) };
 
     /// <summary>Creates a field that is written with one value and may have any when read.</summary>
-    /// <param name="key">The key.</param>
+    /// <param name="key">The config's key.</param>
     /// <param name="value">The value that is written.</param>
     /// <param name="check">Throws if the config has a value that cannot be read.</param>
     internal static PeftField Written(string key, bool value, Action<JsonFields>? check = null) =>
@@ -293,7 +293,7 @@ public sealed partial record PeftField(string Key)
         keys.Select(key => Refused(key, "this feature is not supported"));
 
     /// <summary>Creates a field for a single unsupported feature, like <see cref="Unsupported"/>.</summary>
-    /// <param name="key">The key.</param>
+    /// <param name="key">The config's key.</param>
     /// <param name="reason">What the feature does to the model, for the message.</param>
     public static PeftField Refused(string key, string reason) =>
         new(key)
@@ -306,7 +306,7 @@ public sealed partial record PeftField(string Key)
     /// Creates a field for a feature that acts only in training. It is not written, and further training here goes
     /// without it.
     /// </summary>
-    /// <param name="key">The key.</param>
+    /// <param name="key">The config's key.</param>
     /// <param name="tensors">The component of a name that marks the feature's own tensors in the file.</param>
     public static PeftField InTraining(string key, string tensors) => new(key) { IgnoredTensors = tensors };
 

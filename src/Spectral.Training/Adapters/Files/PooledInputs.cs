@@ -9,7 +9,7 @@ namespace Spectral.Training.Adapters.Files;
 internal static class PooledInputs
 {
     /// <summary>Refuses an adapter whose factors read means of inputs.</summary>
-    /// <param name="folder">The folder.</param>
+    /// <param name="folder">The adapter's folder.</param>
     /// <param name="tensors">Its tensors.</param>
     /// <param name="layers">
     /// The model's layers; null if the model is unknown, so that the meaning of A's columns is unknown too.

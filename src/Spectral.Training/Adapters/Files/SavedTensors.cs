@@ -25,7 +25,7 @@ internal sealed class SavedTensors
     private readonly SortedDictionary<string, SafetensorsTensor> _rows = new(StringComparer.Ordinal);
 
     /// <summary>Creates an empty collection, which <see cref="Take"/> fills.</summary>
-    /// <param name="folder">The folder.</param>
+    /// <param name="folder">The adapter's folder.</param>
     /// <param name="model">The model's tensors; null if the model is unknown.</param>
     public SavedTensors(AdapterFolder folder, IReadOnlyList<TensorSpec>? model)
     {
@@ -37,7 +37,7 @@ internal sealed class SavedTensors
     /// <summary>
     /// Takes a tensor if it belongs to a whole module, under any name that a version of PEFT gives it.
     /// </summary>
-    /// <param name="tensor">The tensor.</param>
+    /// <param name="tensor">A tensor of the adapter's file.</param>
     /// <param name="name">Its name without PEFT's prefix.</param>
     /// <param name="isFactor">
     /// Whether it has the name of a factor. A saved module has no factors, but may contain layers that have.

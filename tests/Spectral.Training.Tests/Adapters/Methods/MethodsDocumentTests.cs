@@ -50,9 +50,9 @@ public sealed partial class MethodsDocumentTests
             # Adapter methods
 
             `--adapter NAME` picks a method. `spectral methods --model DIR` shows the same table for a model and
-            options, `spectral methods --adapter NAME` shows everything about one method, and `spectral compare
-            --methods NAME,NAME` trains several on the same data. A test writes this file from the methods' own
-            descriptions.
+            options, and `spectral methods --adapter NAME` shows everything about one method.
+            `spectral compare --methods NAME,NAME` trains several on the same data. A test writes this file from the
+            methods' own descriptions.
 
             The numbers are for one layer of 4096 × 4096 with the defaults (rank 8, alpha 16, top-k 8). *Extra forward*:
             the floating point operations that the adapter adds to the layer's forward pass; *+ W′*: in addition, the
