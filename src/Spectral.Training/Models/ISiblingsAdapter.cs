@@ -2,7 +2,9 @@ using Spectral.Training.Autograd;
 
 namespace Spectral.Training.Models;
 
-/// <summary>Computes sibling layers, some or all of which have an adapter, in place of <see cref="LinearNode"/>.</summary>
+/// <summary>
+/// Computes sibling layers, some or all of which have an adapter, in place of <see cref="LinearNode"/>.
+/// </summary>
 internal interface ISiblingsAdapter
 {
     /// <summary>
