@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Spectral.Kernels.Driver;
 using unsafe GemmEx = delegate* unmanaged<
     nint,
@@ -60,9 +59,8 @@ public sealed unsafe class Blas : IDisposable
     private const int ComputeF32 = 68;
     private const int DefaultAlgorithm = -1;
 
-    private const string Prefix = "cublas";
-
-    private static readonly string?[] StatusNames =
+    /// <summary>Names of cublasStatus_t by value.</summary>
+    internal static readonly string?[] StatusNames =
     [
         "CUBLAS_STATUS_SUCCESS",
         "CUBLAS_STATUS_NOT_INITIALIZED",
@@ -82,29 +80,19 @@ public sealed unsafe class Blas : IDisposable
         "CUBLAS_STATUS_NOT_SUPPORTED",
     ];
 
-    private readonly Device _device;
-    private readonly delegate* unmanaged<nint, nint, int> _setStream;
-    private readonly delegate* unmanaged<nint, int> _destroy;
+    private readonly LibraryFunctions _functions;
+    private readonly LibraryHandle _handle;
     private readonly delegate* unmanaged<nint, int*, int> _getVersion;
     private readonly GemmEx _gemm;
     private readonly GemmStridedBatchedEx _gemmBatched;
-    private nint _handle;
-    private nint _stream = -1;
 
     internal Blas(Device device)
     {
-        _device = device;
-        var functions = new LibraryFunctions(device.Activate(), "cuBLAS", "cublas", Prefix, 13, 12);
-        var create = (delegate* unmanaged<nint*, int>)functions["Create_v2"];
-        _destroy = (delegate* unmanaged<nint, int>)functions["Destroy_v2"];
-        _setStream = (delegate* unmanaged<nint, nint, int>)functions["SetStream_v2"];
-        _getVersion = (delegate* unmanaged<nint, int*, int>)functions["GetVersion_v2"];
-        _gemm = (GemmEx)functions["GemmEx"];
-        _gemmBatched = (GemmStridedBatchedEx)functions["GemmStridedBatchedEx"];
-        nint handle;
-        Check(create(&handle), "starting cuBLAS");
-        _handle = handle;
-        LiveObjects.Add("blas", 1);
+        _functions = new LibraryFunctions(device.Api, "cuBLAS", "cublas", "cublas", StatusNames, 13, 12);
+        _getVersion = (delegate* unmanaged<nint, int*, int>)_functions["GetVersion_v2"];
+        _gemm = (GemmEx)_functions["GemmEx"];
+        _gemmBatched = (GemmStridedBatchedEx)_functions["GemmStridedBatchedEx"];
+        _handle = new LibraryHandle(device, _functions, "blas", "_v2");
     }
 
     /// <summary>Computes one product in place of cuBLAS, or returns false if it cannot.</summary>
@@ -128,23 +116,15 @@ public sealed unsafe class Blas : IDisposable
     {
         get
         {
-            _device.Activate();
+            nint handle = _handle.Begin();
             int version;
-            Check(_getVersion(_handle, &version), "reading the version of cuBLAS");
+            _functions.Check(_getVersion(handle, &version), "reading the version of cuBLAS");
             return version;
         }
     }
 
     /// <summary>Releases the library's handle. A second call does nothing.</summary>
-    public void Dispose()
-    {
-        if (_handle == 0)
-            return;
-        _device.Activate();
-        _destroy(_handle);
-        _handle = 0;
-        LiveObjects.Add("blas", -1);
-    }
+    public void Dispose() => _handle.Dispose();
 
     /// <summary>
     /// Computes <c>C = alpha · op(A) op(B) + beta · C</c> for row-major matrices, by asking the column-major library
@@ -152,27 +132,18 @@ public sealed unsafe class Blas : IDisposable
     /// </summary>
     internal void Gemm(in GemmOperand a, in GemmOperand b, in GemmOperand c, in GemmSize size, float alpha, float beta)
     {
-        _device.Activate();
         if (size.Batch == 1 && Substitute is { } substitute && substitute(a, b, c, size, alpha, beta))
-        {
             return;
-        }
-
-        nint stream = _device.Stream.Handle;
-        if (stream != _stream)
-        {
-            Check(_setStream(_handle, stream), "choosing cuBLAS' stream");
-            _stream = stream;
-        }
+        nint handle = _handle.Begin();
         int opA = a.Transposed ? 1 : 0;
         int opB = b.Transposed ? 1 : 0;
         int type = Type(a.Tensor.DType);
         int result = Type(c.Tensor.DType);
         if (size.Batch == 1)
         {
-            Check(
+            _functions.Check(
                 _gemm(
-                    _handle,
+                    handle,
                     opB,
                     opA,
                     size.N,
@@ -197,9 +168,9 @@ public sealed unsafe class Blas : IDisposable
         }
         else
         {
-            Check(
+            _functions.Check(
                 _gemmBatched(
-                    _handle,
+                    handle,
                     opB,
                     opA,
                     size.N,
@@ -229,7 +200,4 @@ public sealed unsafe class Blas : IDisposable
     }
 
     private static int Type(DType type) => type == DType.BF16 ? DataBF16 : DataF32;
-
-    private static void Check(int status, string doing, [CallerArgumentExpression(nameof(status))] string call = "") =>
-        LibraryFunctions.Check(status, Prefix, StatusNames, doing, call);
 }

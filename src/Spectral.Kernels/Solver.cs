@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Spectral.Kernels.Driver;
 using unsafe Gesvd = delegate* unmanaged<
     nint,
@@ -47,9 +46,9 @@ public sealed unsafe class Solver : IDisposable
     private const int Upper = 1;
     private const int NonUnit = 0;
     private const int DataF64 = 1;
-    private const string Prefix = "cusolverDn";
 
-    private static readonly string[] StatusNames =
+    /// <summary>Names of cusolverStatus_t by value.</summary>
+    internal static readonly string[] StatusNames =
     [
         "CUSOLVER_STATUS_SUCCESS",
         "CUSOLVER_STATUS_NOT_INITIALIZED",
@@ -64,8 +63,8 @@ public sealed unsafe class Solver : IDisposable
     ];
 
     private readonly Device _device;
-    private readonly delegate* unmanaged<nint, nint, int> _setStream;
-    private readonly delegate* unmanaged<nint, int> _destroy;
+    private readonly LibraryFunctions _functions;
+    private readonly LibraryHandle _handle;
     private readonly delegate* unmanaged<nint, int, int, ulong, int, int*, int> _potrfSize;
     private readonly delegate* unmanaged<nint, int, int, ulong, int, ulong, int, ulong, int> _potrf;
     private readonly delegate* unmanaged<nint, int, int, long, int, ulong, long, nuint*, nuint*, int> _trtriSize;
@@ -76,45 +75,29 @@ public sealed unsafe class Solver : IDisposable
     private readonly delegate* unmanaged<nint, int, int, int, ulong, int, ulong, ulong, int, ulong, int> _orgqr;
     private readonly delegate* unmanaged<nint, int, int, int*, int> _gesvdSize;
     private readonly Gesvd _gesvd;
-    private nint _handle;
-    private nint _stream = -1;
 
     internal Solver(Device device)
     {
         _device = device;
-        var functions = new LibraryFunctions(device.Activate(), "cuSOLVER", "cusolver", Prefix, 12, 11);
-        var create = (delegate* unmanaged<nint*, int>)functions["Create"];
-        _destroy = (delegate* unmanaged<nint, int>)functions["Destroy"];
-        _setStream = (delegate* unmanaged<nint, nint, int>)functions["SetStream"];
-        _potrfSize = (delegate* unmanaged<nint, int, int, ulong, int, int*, int>)functions["Dpotrf_bufferSize"];
-        _potrf = (delegate* unmanaged<nint, int, int, ulong, int, ulong, int, ulong, int>)functions["Dpotrf"];
+        _functions = new LibraryFunctions(device.Api, "cuSOLVER", "cusolver", "cusolverDn", StatusNames, 12, 11);
+        _potrfSize = (delegate* unmanaged<nint, int, int, ulong, int, int*, int>)_functions["Dpotrf_bufferSize"];
+        _potrf = (delegate* unmanaged<nint, int, int, ulong, int, ulong, int, ulong, int>)_functions["Dpotrf"];
         _trtriSize = (delegate* unmanaged<nint, int, int, long, int, ulong, long, nuint*, nuint*, int>)
-            functions["Xtrtri_bufferSize"];
-        _trtri = (Trtri)functions["Xtrtri"];
-        _geqrfSize = (delegate* unmanaged<nint, int, int, ulong, int, int*, int>)functions["Sgeqrf_bufferSize"];
-        _geqrf = (delegate* unmanaged<nint, int, int, ulong, int, ulong, ulong, int, ulong, int>)functions["Sgeqrf"];
+            _functions["Xtrtri_bufferSize"];
+        _trtri = (Trtri)_functions["Xtrtri"];
+        _geqrfSize = (delegate* unmanaged<nint, int, int, ulong, int, int*, int>)_functions["Sgeqrf_bufferSize"];
+        _geqrf = (delegate* unmanaged<nint, int, int, ulong, int, ulong, ulong, int, ulong, int>)_functions["Sgeqrf"];
         _orgqrSize = (delegate* unmanaged<nint, int, int, int, ulong, int, ulong, int*, int>)
-            functions["Sorgqr_bufferSize"];
+            _functions["Sorgqr_bufferSize"];
         _orgqr = (delegate* unmanaged<nint, int, int, int, ulong, int, ulong, ulong, int, ulong, int>)
-            functions["Sorgqr"];
-        _gesvdSize = (delegate* unmanaged<nint, int, int, int*, int>)functions["Dgesvd_bufferSize"];
-        _gesvd = (Gesvd)functions["Dgesvd"];
-        nint handle;
-        Check(create(&handle), "starting cuSOLVER");
-        _handle = handle;
-        LiveObjects.Add("solver", 1);
+            _functions["Sorgqr"];
+        _gesvdSize = (delegate* unmanaged<nint, int, int, int*, int>)_functions["Dgesvd_bufferSize"];
+        _gesvd = (Gesvd)_functions["Dgesvd"];
+        _handle = new LibraryHandle(device, _functions, "solver");
     }
 
     /// <summary>Releases the library's handle. A second call does nothing.</summary>
-    public void Dispose()
-    {
-        if (_handle == 0)
-            return;
-        _device.Activate();
-        _destroy(_handle);
-        _handle = 0;
-        LiveObjects.Add("solver", -1);
-    }
+    public void Dispose() => _handle.Dispose();
 
     /// <summary>
     /// Replaces a symmetric F64 matrix by the inverse of its upper Cholesky factor: with G = TᵀT, T⁻¹ in the upper
@@ -130,10 +113,10 @@ public sealed unsafe class Solver : IDisposable
         int elements;
         nuint deviceBytes;
         nuint hostBytes;
-        Begin();
-        Check(_potrfSize(_handle, Upper, n, gram.Pointer, n, &elements), "sizing a Cholesky factorisation");
-        Check(
-            _trtriSize(_handle, Upper, NonUnit, n, DataF64, gram.Pointer, n, &deviceBytes, &hostBytes),
+        nint handle = _handle.Begin();
+        _functions.Check(_potrfSize(handle, Upper, n, gram.Pointer, n, &elements), "sizing a Cholesky factorisation");
+        _functions.Check(
+            _trtriSize(handle, Upper, NonUnit, n, DataF64, gram.Pointer, n, &deviceBytes, &hostBytes),
             "sizing the inverse of a triangle"
         );
         using var work = Tensor.Empty(
@@ -144,12 +127,15 @@ public sealed unsafe class Solver : IDisposable
         // not read: a zero pivot of the inverse was already reported in info
         using var inverseInfo = Tensor.Empty(_device, 1, DType.I32);
         byte[] host = new byte[hostBytes];
-        Check(_potrf(_handle, Upper, n, gram.Pointer, n, work.Pointer, elements, info), "factorising a Gram matrix");
+        _functions.Check(
+            _potrf(handle, Upper, n, gram.Pointer, n, work.Pointer, elements, info),
+            "factorising a Gram matrix"
+        );
         fixed (byte* hostWork = host)
         {
-            Check(
+            _functions.Check(
                 _trtri(
-                    _handle,
+                    handle,
                     Upper,
                     NonUnit,
                     n,
@@ -180,16 +166,19 @@ public sealed unsafe class Solver : IDisposable
         int form;
         using var tau = Tensor.Empty(_device, l);
         using var info = Tensor.Empty(_device, 1, DType.I32);
-        Begin();
-        Check(_geqrfSize(_handle, m, l, columns.Pointer, m, &factor), "sizing a QR factorisation");
-        Check(_orgqrSize(_handle, m, l, l, columns.Pointer, m, tau.Pointer, &form), "sizing a QR factorisation");
+        nint handle = _handle.Begin();
+        _functions.Check(_geqrfSize(handle, m, l, columns.Pointer, m, &factor), "sizing a QR factorisation");
+        _functions.Check(
+            _orgqrSize(handle, m, l, l, columns.Pointer, m, tau.Pointer, &form),
+            "sizing a QR factorisation"
+        );
         using var work = Tensor.Empty(_device, Math.Max(factor, form));
-        Check(
-            _geqrf(_handle, m, l, columns.Pointer, m, tau.Pointer, work.Pointer, factor, info.Pointer),
+        _functions.Check(
+            _geqrf(handle, m, l, columns.Pointer, m, tau.Pointer, work.Pointer, factor, info.Pointer),
             "factorising by Householder reflections"
         );
-        Check(
-            _orgqr(_handle, m, l, l, columns.Pointer, m, tau.Pointer, work.Pointer, form, info.Pointer),
+        _functions.Check(
+            _orgqr(handle, m, l, l, columns.Pointer, m, tau.Pointer, work.Pointer, form, info.Pointer),
             "forming Q from reflections"
         );
     }
@@ -210,13 +199,13 @@ public sealed unsafe class Solver : IDisposable
         int elements;
         char vectors = m == n ? 'A' : 'S';
         sbyte job = (sbyte)(u is null ? 'N' : vectors);
-        Begin();
-        Check(_gesvdSize(_handle, m, n, &elements), "sizing a singular value decomposition");
+        nint handle = _handle.Begin();
+        _functions.Check(_gesvdSize(handle, m, n, &elements), "sizing a singular value decomposition");
         using var work = Tensor.Empty(_device, elements, DType.F64);
         using var real = Tensor.Empty(_device, Math.Max(1, n), DType.F64);
-        Check(
+        _functions.Check(
             _gesvd(
-                _handle,
+                handle,
                 job,
                 job,
                 m,
@@ -236,17 +225,4 @@ public sealed unsafe class Solver : IDisposable
             "decomposing into singular values"
         );
     }
-
-    private void Begin()
-    {
-        _device.Activate();
-        nint stream = _device.Stream.Handle;
-        if (stream == _stream)
-            return;
-        Check(_setStream(_handle, stream), "choosing cuSOLVER's stream");
-        _stream = stream;
-    }
-
-    private static void Check(int status, string doing, [CallerArgumentExpression(nameof(status))] string call = "") =>
-        LibraryFunctions.Check(status, Prefix, StatusNames, doing, call);
 }

@@ -57,6 +57,7 @@ internal sealed unsafe class BlasLt : IDisposable
     private const int WorkspaceBytes = 64 << 20;
 
     private readonly Machine _machine;
+    private readonly LibraryFunctions _functions;
     private readonly delegate* unmanaged<nint, int> _destroy;
     private readonly delegate* unmanaged<nint, int> _matmulDescDestroy;
     private readonly delegate* unmanaged<nint, int> _matrixLayoutDestroy;
@@ -77,36 +78,44 @@ internal sealed unsafe class BlasLt : IDisposable
 
     /// <exception cref="DllNotFoundException">No cuBLASLt here.</exception>
     /// <exception cref="EntryPointNotFoundException">It lacks a function.</exception>
-    /// <exception cref="InvalidOperationException">It does not start here.</exception>
+    /// <exception cref="CudaException">It does not start here.</exception>
     public BlasLt(Machine machine)
     {
         _machine = machine;
-        DriverApi api = machine.Device.Activate();
-        var functions = new LibraryFunctions(api, "cuBLASLt", "cublasLt", "cublasLt", 13, 12);
-        _create = (delegate* unmanaged<nint*, int>)functions["Create"];
-        _destroy = (delegate* unmanaged<nint, int>)functions["Destroy"];
-        _getVersion = (delegate* unmanaged<nuint>)functions["GetVersion"];
-        _matmulDescCreate = (delegate* unmanaged<nint*, int, int, int>)functions["MatmulDescCreate"];
-        _matmulDescDestroy = (delegate* unmanaged<nint, int>)functions["MatmulDescDestroy"];
+        _functions = new LibraryFunctions(
+            machine.Device.Activate(),
+            "cuBLASLt",
+            "cublasLt",
+            "cublasLt",
+            Blas.StatusNames,
+            13,
+            12
+        );
+        _create = (delegate* unmanaged<nint*, int>)_functions["Create"];
+        _destroy = (delegate* unmanaged<nint, int>)_functions["Destroy"];
+        _getVersion = (delegate* unmanaged<nuint>)_functions["GetVersion"];
+        _matmulDescCreate = (delegate* unmanaged<nint*, int, int, int>)_functions["MatmulDescCreate"];
+        _matmulDescDestroy = (delegate* unmanaged<nint, int>)_functions["MatmulDescDestroy"];
         _matmulDescSetAttribute = (delegate* unmanaged<nint, int, void*, nuint, int>)
-            functions["MatmulDescSetAttribute"];
-        _matrixLayoutCreate = (delegate* unmanaged<nint*, int, ulong, ulong, long, int>)functions["MatrixLayoutCreate"];
-        _matrixLayoutDestroy = (delegate* unmanaged<nint, int>)functions["MatrixLayoutDestroy"];
-        _matmulPreferenceCreate = (delegate* unmanaged<nint*, int>)functions["MatmulPreferenceCreate"];
-        _matmulPreferenceDestroy = (delegate* unmanaged<nint, int>)functions["MatmulPreferenceDestroy"];
+            _functions["MatmulDescSetAttribute"];
+        _matrixLayoutCreate = (delegate* unmanaged<nint*, int, ulong, ulong, long, int>)
+            _functions["MatrixLayoutCreate"];
+        _matrixLayoutDestroy = (delegate* unmanaged<nint, int>)_functions["MatrixLayoutDestroy"];
+        _matmulPreferenceCreate = (delegate* unmanaged<nint*, int>)_functions["MatmulPreferenceCreate"];
+        _matmulPreferenceDestroy = (delegate* unmanaged<nint, int>)_functions["MatmulPreferenceDestroy"];
         _matmulPreferenceSetAttribute = (delegate* unmanaged<nint, int, void*, nuint, int>)
-            functions["MatmulPreferenceSetAttribute"];
-        _matmulAlgoGetHeuristic = (MatmulAlgoGetHeuristic)functions["MatmulAlgoGetHeuristic"];
-        _matmul = (Matmul)functions["Matmul"];
+            _functions["MatmulPreferenceSetAttribute"];
+        _matmulAlgoGetHeuristic = (MatmulAlgoGetHeuristic)_functions["MatmulAlgoGetHeuristic"];
+        _matmul = (Matmul)_functions["Matmul"];
         nint handle;
         nint preference;
-        Expect(_create(&handle), "cublasLtCreate");
-        Expect(_matmulPreferenceCreate(&preference), "cublasLtMatmulPreferenceCreate");
+        _functions.Check(_create(&handle), "starting cuBLASLt");
+        _functions.Check(_matmulPreferenceCreate(&preference), "preparing the choice of algorithms");
         (_handle, _preference) = (handle, preference);
         ulong bytes = WorkspaceBytes;
-        Expect(
+        _functions.Check(
             _matmulPreferenceSetAttribute(_preference, PrefMaxWorkspaceBytes, &bytes, sizeof(ulong)),
-            "cublasLtMatmulPreferenceSetAttribute"
+            "preparing the choice of algorithms"
         );
         _workspace = Tensor.Empty(machine.Device, WorkspaceBytes / sizeof(float));
     }
@@ -148,6 +157,7 @@ internal sealed unsafe class BlasLt : IDisposable
         float beta
     )
     {
+        _machine.Device.Activate();
         uint alignment = 1u << BitOperations.TrailingZeroCount(a.Pointer | b.Pointer | c.Pointer | WidestAlignment);
         var kind = new Case(
             size,
@@ -165,7 +175,11 @@ internal sealed unsafe class BlasLt : IDisposable
             _plans[kind] = plan = Fastest(kind, a, b);
         if (plan is null)
             return false;
-        Expect(Run(plan, ref plan.Chosen, a.Pointer, b.Pointer, c.Pointer, alpha, beta), "cublasLtMatmul");
+        _functions.Check(
+            Run(plan, ref plan.Chosen, a.Pointer, b.Pointer, c.Pointer, alpha, beta),
+            "multiplying matrices",
+            "Matmul"
+        );
         Products++;
         return true;
     }
@@ -225,9 +239,9 @@ internal sealed unsafe class BlasLt : IDisposable
     {
         for (int operand = PrefMinAlignmentABytes; operand <= PrefMinAlignmentDBytes; operand++)
         {
-            Expect(
+            _functions.Check(
                 _matmulPreferenceSetAttribute(_preference, operand, &alignment, sizeof(uint)),
-                "cublasLtMatmulPreferenceSetAttribute"
+                "preparing the choice of algorithms"
             );
         }
 
@@ -264,11 +278,11 @@ internal sealed unsafe class BlasLt : IDisposable
         int first = kind.TransposeB ? 1 : 0;
         int second = kind.TransposeA ? 1 : 0;
         nint description;
-        Expect(_matmulDescCreate(&description, ComputeF32, DataF32), "cublasLtMatmulDescCreate");
-        Expect(_matmulDescSetAttribute(description, DescTransA, &first, sizeof(int)), "cublasLtMatmulDescSetAttribute");
-        Expect(
+        _functions.Check(_matmulDescCreate(&description, ComputeF32, DataF32), "describing a product");
+        _functions.Check(_matmulDescSetAttribute(description, DescTransA, &first, sizeof(int)), "describing a product");
+        _functions.Check(
             _matmulDescSetAttribute(description, DescTransB, &second, sizeof(int)),
-            "cublasLtMatmulDescSetAttribute"
+            "describing a product"
         );
         return new Plan(
             description,
@@ -291,7 +305,7 @@ internal sealed unsafe class BlasLt : IDisposable
     private nint Layout(int type, int rows, int columns, int ld)
     {
         nint layout;
-        Expect(_matrixLayoutCreate(&layout, type, (ulong)rows, (ulong)columns, ld), "cublasLtMatrixLayoutCreate");
+        _functions.Check(_matrixLayoutCreate(&layout, type, (ulong)rows, (ulong)columns, ld), "describing a matrix");
         return layout;
     }
 
@@ -328,12 +342,6 @@ internal sealed unsafe class BlasLt : IDisposable
     }
 
     private static int Type(DType type) => type == DType.BF16 ? DataBF16 : DataF32;
-
-    private static void Expect(int status, string call)
-    {
-        if (status != 0)
-            throw new InvalidOperationException($"{call}: cuBLASLt status {status}");
-    }
 
     /// <summary>cublasLtMatmulAlgo_t.</summary>
     [StructLayout(LayoutKind.Sequential)]

@@ -15,7 +15,7 @@ internal sealed unsafe class CuSolverSvd : IDisposable
 
     private readonly Device _device;
     private readonly LibraryFunctions _functions;
-    private readonly nint _handle;
+    private readonly LibraryHandle _handle;
     private readonly nint _parameters;
     private readonly nint _jacobi;
     private readonly Tensor _info;
@@ -24,19 +24,16 @@ internal sealed unsafe class CuSolverSvd : IDisposable
 
     /// <exception cref="DllNotFoundException">No cuSOLVER here.</exception>
     /// <exception cref="EntryPointNotFoundException">It lacks a function.</exception>
+    /// <exception cref="CudaException">It does not start here.</exception>
     public CuSolverSvd(Device device)
     {
         if (device.Kind == DeviceKind.Cpu)
             throw new DllNotFoundException("cuSOLVER: the CPU device has no Xgesvdr and no Sgesvdj");
         _device = device;
-        _functions = new LibraryFunctions(device.Activate(), "cuSOLVER", "cusolver", "", 12, 11);
-        _handle = Created("cusolverDnCreate");
-        _parameters = Created("cusolverDnCreateParams");
-        _jacobi = Created("cusolverDnCreateGesvdjInfo");
-        Expect(
-            ((delegate* unmanaged<nint, nint, int>)_functions["cusolverDnSetStream"])(_handle, device.Stream.Handle),
-            "cusolverDnSetStream"
-        );
+        _functions = new LibraryFunctions(device.Api, "cuSOLVER", "cusolver", "cusolverDn", Solver.StatusNames, 12, 11);
+        _handle = new LibraryHandle(device, _functions, "solver");
+        _parameters = Created("CreateParams");
+        _jacobi = Created("CreateGesvdjInfo");
         _info = Tensor.Zeros(device, 1, DType.I32);
     }
 
@@ -51,6 +48,7 @@ internal sealed unsafe class CuSolverSvd : IDisposable
     public void Randomized(Tensor a, Tensor values, Tensor left, Tensor right, int k, int p, int iterations)
     {
         long n = a.Dim(0);
+        nint handle = _handle.Begin();
         nuint deviceBytes;
         nuint hostBytes;
         var size = (delegate* unmanaged<
@@ -78,10 +76,10 @@ internal sealed unsafe class CuSolverSvd : IDisposable
             nuint*,
             nuint*,
             int>)
-            _functions["cusolverDnXgesvdr_bufferSize"];
-        Expect(
+            _functions["Xgesvdr_bufferSize"];
+        _functions.Check(
             size(
-                _handle,
+                handle,
                 _parameters,
                 (sbyte)'S',
                 (sbyte)'S',
@@ -105,7 +103,8 @@ internal sealed unsafe class CuSolverSvd : IDisposable
                 &deviceBytes,
                 &hostBytes
             ),
-            "cusolverDnXgesvdr_bufferSize"
+            "sizing a randomized decomposition",
+            "Xgesvdr_bufferSize"
         );
         Reserve((long)deviceBytes, (long)hostBytes);
         var run = (delegate* unmanaged<
@@ -136,12 +135,12 @@ internal sealed unsafe class CuSolverSvd : IDisposable
             nuint,
             ulong,
             int>)
-            _functions["cusolverDnXgesvdr"];
+            _functions["Xgesvdr"];
         fixed (byte* host = _hostWork)
         {
-            Expect(
+            _functions.Check(
                 run(
-                    _handle,
+                    handle,
                     _parameters,
                     (sbyte)'S',
                     (sbyte)'S',
@@ -168,7 +167,8 @@ internal sealed unsafe class CuSolverSvd : IDisposable
                     hostBytes,
                     _info.Pointer
                 ),
-                "cusolverDnXgesvdr"
+                "decomposing from random vectors",
+                "Xgesvdr"
             );
         }
     }
@@ -177,6 +177,7 @@ internal sealed unsafe class CuSolverSvd : IDisposable
     public void Jacobi(Tensor a, Tensor values, Tensor left, Tensor right)
     {
         int n = a.Dim(0);
+        nint handle = _handle.Begin();
         int elements;
         var size = (delegate* unmanaged<
             nint,
@@ -194,10 +195,10 @@ internal sealed unsafe class CuSolverSvd : IDisposable
             int*,
             nint,
             int>)
-            _functions["cusolverDnSgesvdj_bufferSize"];
-        Expect(
+            _functions["Sgesvdj_bufferSize"];
+        _functions.Check(
             size(
-                _handle,
+                handle,
                 Vectors,
                 1,
                 n,
@@ -212,7 +213,8 @@ internal sealed unsafe class CuSolverSvd : IDisposable
                 &elements,
                 _jacobi
             ),
-            "cusolverDnSgesvdj_bufferSize"
+            "sizing a Jacobi decomposition",
+            "Sgesvdj_bufferSize"
         );
         Reserve(sizeof(float) * (long)elements, 0);
         var run = (delegate* unmanaged<
@@ -233,10 +235,10 @@ internal sealed unsafe class CuSolverSvd : IDisposable
             ulong,
             nint,
             int>)
-            _functions["cusolverDnSgesvdj"];
-        Expect(
+            _functions["Sgesvdj"];
+        _functions.Check(
             run(
-                _handle,
+                handle,
                 Vectors,
                 1,
                 n,
@@ -253,7 +255,8 @@ internal sealed unsafe class CuSolverSvd : IDisposable
                 _info.Pointer,
                 _jacobi
             ),
-            "cusolverDnSgesvdj"
+            "decomposing by Jacobi rotations",
+            "Sgesvdj"
         );
     }
 
@@ -261,17 +264,10 @@ internal sealed unsafe class CuSolverSvd : IDisposable
     {
         _work?.Dispose();
         _info.Dispose();
-        foreach (
-            (string destroy, nint handle) in new[]
-            {
-                ("cusolverDnDestroyGesvdjInfo", _jacobi),
-                ("cusolverDnDestroyParams", _parameters),
-                ("cusolverDnDestroy", _handle),
-            }
-        )
-        {
-            ((delegate* unmanaged<nint, int>)_functions[destroy])(handle);
-        }
+        _device.Activate();
+        ((delegate* unmanaged<nint, int>)_functions["DestroyGesvdjInfo"])(_jacobi);
+        ((delegate* unmanaged<nint, int>)_functions["DestroyParams"])(_parameters);
+        _handle.Dispose();
     }
 
     private void Reserve(long deviceBytes, long hostBytes)
@@ -287,13 +283,11 @@ internal sealed unsafe class CuSolverSvd : IDisposable
     private nint Created(string function)
     {
         nint created;
-        Expect(((delegate* unmanaged<nint*, int>)_functions[function])(&created), function);
+        _functions.Check(
+            ((delegate* unmanaged<nint*, int>)_functions[function])(&created),
+            "preparing decompositions",
+            function
+        );
         return created;
-    }
-
-    private static void Expect(int status, string call)
-    {
-        if (status != 0)
-            throw new InvalidOperationException($"{call}: cuSOLVER status {status}");
     }
 }

@@ -1,3 +1,5 @@
+using Spectral.Kernels.Driver;
+
 namespace Spectral.Bench.Baselines;
 
 /// <summary>
@@ -38,8 +40,7 @@ internal static class LtBaselines
             reason = "";
             return open();
         }
-        catch (Exception missing)
-            when (missing is DllNotFoundException or EntryPointNotFoundException or InvalidOperationException)
+        catch (Exception missing) when (missing is DllNotFoundException or EntryPointNotFoundException or CudaException)
         {
             reason = missing.Message;
             return null;

@@ -1,5 +1,6 @@
 using Spectral.Bench.Baselines;
 using Spectral.Kernels;
+using Spectral.Kernels.Driver;
 using Spectral.Kernels.Linalg;
 using Spectral.Kernels.Ops;
 
@@ -77,8 +78,7 @@ internal sealed class SvdCase : BenchCase
         {
             solver = scenario.Own(new CuSolverSvd(device));
         }
-        catch (Exception missing)
-            when (missing is DllNotFoundException or EntryPointNotFoundException or InvalidOperationException)
+        catch (Exception missing) when (missing is DllNotFoundException or EntryPointNotFoundException or CudaException)
         {
             scenario.Variants.Add(Variant.Unavailable("cusolver-xgesvdr", missing.Message, Role.Plain));
             scenario.Variants.Add(Variant.Unavailable("cusolver-sgesvdj", missing.Message));
