@@ -1,4 +1,5 @@
 using Spectral.Kernels;
+using Spectral.Kernels.Ops;
 
 namespace Spectral.Benchmarks;
 
@@ -7,24 +8,21 @@ namespace Spectral.Benchmarks;
 /// </summary>
 internal sealed class BenchmarkDevice : IDisposable
 {
+    private const ulong Seed = 1;
+
     private readonly List<Tensor> _tensors = [];
-    private readonly Random _random = new(1);
+    private ulong _stream;
 
     public Device Device { get; } = Device.Best();
 
     public Tensor Random(Shape shape, DType type, float deviation = 1)
     {
-        float[] values = new float[shape.Count];
-        for (int i = 0; i < values.Length; i++)
-        {
-            values[i] =
-                deviation
-                * (float)(
-                    Math.Sqrt(-2 * Math.Log(1 - _random.NextDouble())) * Math.Cos(2 * Math.PI * _random.NextDouble())
-                );
-        }
-
-        return Keep(Tensor.From(Device, values, shape, type));
+        Tensor values = Empty(shape, type);
+        using Tensor drawn = type == DType.F32 ? values.Share() : Tensor.Empty(Device, shape);
+        Philox.Normal(drawn, Seed, ++_stream, deviation: deviation);
+        if (type != DType.F32)
+            Cast.Run(drawn, values);
+        return values;
     }
 
     public Tensor Empty(Shape shape, DType type) => Keep(Tensor.Empty(Device, shape, type));

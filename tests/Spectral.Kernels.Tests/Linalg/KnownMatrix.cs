@@ -1,3 +1,5 @@
+using Spectral.Tests.Support;
+
 namespace Spectral.Kernels.Tests.Linalg;
 
 /// <summary>
@@ -28,9 +30,6 @@ internal sealed class KnownMatrix
         Values = Array.ConvertAll(a, x => (float)x);
     }
 
-    public static double Normal(Random rng) =>
-        Math.Sqrt(-2 * Math.Log(1 - rng.NextDouble())) * Math.Cos(2 * Math.PI * rng.NextDouble());
-
     /// <summary>√ of the sum of squares of the values from index k on: the best Frobenius residual of rank k.</summary>
     public double Tail(int k) => Math.Sqrt(Sigma.Skip(k).Sum(s => s * s));
 
@@ -38,7 +37,7 @@ internal sealed class KnownMatrix
     // j·step.
     private static void Reflect(Random rng, double[] a, int count, int length, int stride, int step)
     {
-        double[] v = Enumerable.Range(0, length).Select(_ => Normal(rng)).ToArray();
+        double[] v = Enumerable.Range(0, length).Select(_ => rng.NextNormal()).ToArray();
         double norm = Math.Sqrt(v.Sum(x => x * x));
         double[] dots = new double[count];
         for (int i = 0; i < length; i++)

@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using Spectral.Kernels.Driver;
 using Spectral.Kernels.Ops;
+using Spectral.Tests.Support;
 
 namespace Spectral.Kernels.Tests.Support;
 
@@ -75,10 +76,7 @@ public abstract class DeviceTest(DeviceKind kind)
     {
         float[] host = new float[shape.Count];
         for (int i = 0; i < host.Length; i++)
-        {
-            double normal = Math.Sqrt(-2 * Math.Log(1 - Rng.NextDouble())) * Math.Cos(2 * Math.PI * Rng.NextDouble());
-            host[i] = (float)(mean + deviation * normal);
-        }
+            host[i] = (float)(mean + deviation * Rng.NextNormal());
         return Input(host, shape, type, out values);
     }
 

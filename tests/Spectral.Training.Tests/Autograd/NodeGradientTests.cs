@@ -1,6 +1,7 @@
 using System.Reflection;
 using Spectral.Kernels;
 using Spectral.Kernels.Tests.Support;
+using Spectral.Tests.Support;
 using Spectral.Training.Autograd;
 using Spectral.Training.Models;
 using Spectral.Training.Optim;
@@ -270,17 +271,7 @@ public sealed class NodeGradientTests(DeviceKind kind) : TrainingTest(kind)
         return set;
     }
 
-    private float[] Normal(long count) =>
-        [
-            .. Enumerable
-                .Range(0, (int)count)
-                .Select(_ =>
-                    (float)(
-                        Math.Sqrt(-2 * Math.Log(1 - _random.NextDouble()))
-                        * Math.Cos(2 * Math.PI * _random.NextDouble())
-                    )
-                ),
-        ];
+    private float[] Normal(long count) => [.. Enumerable.Range(0, (int)count).Select(_ => (float)_random.NextNormal())];
 
     private sealed class HalfFinishedNode : Node;
 

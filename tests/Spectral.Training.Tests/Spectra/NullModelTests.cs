@@ -1,6 +1,7 @@
 using Spectral.Kernels;
 using Spectral.Kernels.Linalg;
 using Spectral.Kernels.Tests.Support;
+using Spectral.Tests.Support;
 using Spectral.Training.IO;
 using Spectral.Training.Numerics;
 using Spectral.Training.Spectra;
@@ -25,7 +26,7 @@ public sealed class NullModelTests(DeviceKind kind) : SpectraTest(kind)
     {
         (Dense before, _, _) = Weight(48, 40);
         var random = new Random(21);
-        Dense after = before + 0.02 * Dense.Of(48, 40, (_, _) => Normal(random));
+        Dense after = before + 0.02 * Dense.Of(48, 40, (_, _) => random.NextNormal());
         MatrixSpectra spectra = Analyze(before, after, Drawn with { Draws = 20 });
         Assert.That(spectra.Null.Draws, Is.EqualTo(20));
         foreach (NullComparison comparison in spectra.Null.Comparisons)
@@ -57,7 +58,7 @@ public sealed class NullModelTests(DeviceKind kind) : SpectraTest(kind)
         var random = new Random(22);
         MatrixSpectra spectra = Analyze(
             before,
-            before + 0.02 * Dense.Of(48, 40, (_, _) => Normal(random)),
+            before + 0.02 * Dense.Of(48, 40, (_, _) => random.NextNormal()),
             Drawn with
             {
                 Draws = 20,
@@ -148,7 +149,7 @@ public sealed class NullModelTests(DeviceKind kind) : SpectraTest(kind)
     {
         // In their usual size: F16 has fewer bits for weights below 6·10⁻⁵.
         var random = new Random(24);
-        var weight = Dense.Of(80, 90, (_, _) => 0.5 * Normal(random));
+        var weight = Dense.Of(80, 90, (_, _) => 0.5 * random.NextNormal());
         Assert.That(
             Analyze(weight, weight, type: type).Noise.Relative,
             Is.EqualTo(expected * Math.Sqrt(2)).Within(0.05 * expected)
@@ -201,7 +202,7 @@ public sealed class NullModelTests(DeviceKind kind) : SpectraTest(kind)
     {
         (Dense before, _, _) = Weight(16, 16);
         var random = new Random(25);
-        Dense after = before + 0.05 * Dense.Of(16, 16, (_, _) => Normal(random));
+        Dense after = before + 0.05 * Dense.Of(16, 16, (_, _) => random.NextNormal());
         NullModel one = Analyze(before, after, Drawn).Null;
         NullModel again = Analyze(before, after, Drawn).Null;
         NullModel other = Analyze(before, after, Drawn with { Seed = 1 }).Null;
@@ -216,7 +217,7 @@ public sealed class NullModelTests(DeviceKind kind) : SpectraTest(kind)
     public void RandomUpdatesKeepSizeAndEntries()
     {
         var random = new Random(26);
-        HostMatrix update = Host(Dense.Of(13, 11, (_, _) => Normal(random)));
+        HostMatrix update = Host(Dense.Of(13, 11, (_, _) => random.NextNormal()));
         var updates = new RandomUpdates("w", update, Device, 0);
         Assert.That(updates.Gaussian(0).SquaredNorm(), Is.EqualTo(update.SquaredNorm()).Within(1e-10));
         Assert.That(updates.Gaussian(1).Values, Is.Not.EqualTo(updates.Gaussian(0).Values));

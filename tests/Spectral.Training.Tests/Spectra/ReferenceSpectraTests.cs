@@ -1,6 +1,7 @@
 using Spectral.Kernels;
 using Spectral.Kernels.Linalg;
 using Spectral.Kernels.Tests.Support;
+using Spectral.Tests.Support;
 using Spectral.Training.Adapters.Expressions;
 using Spectral.Training.Spectra;
 using Spectral.Training.Tests.Support;
@@ -25,8 +26,8 @@ public sealed class ReferenceSpectraTests(DeviceKind kind) : SpectraTest(kind)
     public void AnyMatrices(int rows, int columns)
     {
         var random = new Random(rows * 1000 + columns);
-        var before = Dense.Of(rows, columns, (_, _) => Normal(random));
-        Dense after = before + 0.3 * Dense.Of(rows, columns, (_, _) => Normal(random));
+        var before = Dense.Of(rows, columns, (_, _) => random.NextNormal());
+        Dense after = before + 0.3 * Dense.Of(rows, columns, (_, _) => random.NextNormal());
         (Dense u0, double[] s0, Dense v0) = JacobiSvd.Of(before);
         (Dense u1, double[] s1, Dense v1) = JacobiSvd.Of(after);
         Dense update = after - before;
@@ -168,8 +169,8 @@ public sealed class ReferenceSpectraTests(DeviceKind kind) : SpectraTest(kind)
     {
         // A flat spectrum: the sketch is far from the leading values, and says so.
         var random = new Random(8);
-        var before = Dense.Of(150, 140, (_, _) => Normal(random));
-        Dense after = before + 0.1 * Dense.Of(150, 140, (_, _) => Normal(random));
+        var before = Dense.Of(150, 140, (_, _) => random.NextNormal());
+        Dense after = before + 0.1 * Dense.Of(150, 140, (_, _) => random.NextNormal());
         MatrixSpectra sketched = Analyze(
             before,
             after,
@@ -197,7 +198,7 @@ public sealed class ReferenceSpectraTests(DeviceKind kind) : SpectraTest(kind)
         var random = new Random(4);
         Dense u = Orthonormal(random, 60, 3);
         Dense v = Orthonormal(random, 50, 3);
-        var before = Dense.Of(60, 50, (_, _) => Normal(random));
+        var before = Dense.Of(60, 50, (_, _) => random.NextNormal());
         Dense after = before + Compose(u, [2, 1, 1], v);
         SpectrumRank rank = Analyze(
             before,

@@ -1,5 +1,6 @@
 using Spectral.Kernels;
 using Spectral.Kernels.Tests.Support;
+using Spectral.Tests.Support;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
 using Spectral.Training.Spectra;
@@ -123,7 +124,7 @@ public sealed class SpectraSummaryTests(DeviceKind kind) : SpectraTest(kind)
     private MatrixSpectra One(int layer, string module, double seed)
     {
         var random = new Random((int)seed / 10);
-        var weight = Dense.Of(9, 8, (_, _) => Normal(random));
+        var weight = Dense.Of(9, 8, (_, _) => random.NextNormal());
         return Analyze(weight, (1 + (layer + 1) / 10.0) * weight) with { Layer = layer, Module = module };
     }
 }

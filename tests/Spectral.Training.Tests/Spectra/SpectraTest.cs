@@ -1,4 +1,5 @@
 using Spectral.Kernels;
+using Spectral.Tests.Support;
 using Spectral.Training.IO;
 using Spectral.Training.Numerics;
 using Spectral.Training.Spectra;
@@ -40,7 +41,7 @@ public abstract class SpectraTest(DeviceKind kind) : TrainingTest(kind)
     /// <summary>Columns are orthonormal: Gram-Schmidt, twice, on Gaussian ones.</summary>
     private protected static Dense Orthonormal(Random random, int rows, int columns)
     {
-        var q = Dense.Of(rows, columns, (_, _) => Normal(random));
+        var q = Dense.Of(rows, columns, (_, _) => random.NextNormal());
         for (int j = 0; j < columns; j++)
         {
             for (int i = 0; i < 2 * j; i++)
@@ -57,9 +58,6 @@ public abstract class SpectraTest(DeviceKind kind) : TrainingTest(kind)
         }
         return q;
     }
-
-    private protected static double Normal(Random random) =>
-        Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble());
 
     /// <summary>u diag(values) vᵀ.</summary>
     private protected static Dense Compose(Dense u, IReadOnlyList<double> values, Dense v) =>

@@ -1,4 +1,5 @@
 using Spectral.Kernels;
+using Spectral.Tests.Support;
 using Spectral.Training.Adapters.Expressions;
 using Spectral.Training.Optim;
 
@@ -43,17 +44,7 @@ internal sealed class ExpressionRun : IDisposable
         Direction = Array.ConvertAll(direction, value => (double)value);
         _direction = Tensor.From(device, direction, Output.Shape);
 
-        float[] Normal(long count) =>
-            [
-                .. Enumerable
-                    .Range(0, (int)count)
-                    .Select(_ =>
-                        (float)(
-                            Math.Sqrt(-2 * Math.Log(1 - random.NextDouble()))
-                            * Math.Cos(2 * Math.PI * random.NextDouble())
-                        )
-                    ),
-            ];
+        float[] Normal(long count) => [.. Enumerable.Range(0, (int)count).Select(_ => (float)random.NextNormal())];
     }
 
     public double[][] Values { get; }
