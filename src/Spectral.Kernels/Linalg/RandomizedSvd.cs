@@ -78,14 +78,7 @@ public static class RandomizedSvd
     {
         options ??= new RandomizedSvdOptions();
         options.Validate();
-        if (streams is not null && streams.Count != matrices.Count)
-        {
-            throw new ArgumentException(
-                $"{streams.Count} streams, expected {matrices.Count}, one per matrix",
-                nameof(streams)
-            );
-        }
-
+        SvdMatrix.CheckStreams(streams, matrices.Count);
         string[] names = new string[matrices.Count];
         for (int i = 0; i < names.Length; i++)
         {
@@ -93,41 +86,33 @@ public static class RandomizedSvd
             SvdMatrix.CheckArguments(matrices[i], rank, names[i]);
             Check.SameDevice(matrices[i].Device, matrices[0], names[i]);
         }
-        var results = new SvdResult?[matrices.Count];
-        try
-        {
-            foreach (
-                IGrouping<(Shape, DType), int> group in Enumerable
-                    .Range(0, results.Length)
-                    .GroupBy(i => (matrices[i].Shape, matrices[i].DType))
-            )
+        return SvdResult.All(
+            matrices.Count,
+            results =>
             {
                 foreach (
-                    int[] some in group.Chunk(
-                        BatchSize(matrices[0].Device, group.Key.Item1[0], group.Key.Item1[1], rank, options)
-                    )
+                    IGrouping<(Shape Shape, DType), int> group in Enumerable
+                        .Range(0, results.Length)
+                        .GroupBy(i => (matrices[i].Shape, matrices[i].DType))
                 )
                 {
-                    Batch(
-                        [.. some.Select(i => matrices[i])],
-                        [.. some.Select(i => streams?[i] ?? options.Stream)],
-                        some,
-                        names,
-                        rank,
-                        options,
-                        results!
-                    );
+                    Shape shape = group.Key.Shape;
+                    int batch = BatchSize(matrices[0].Device, shape[0], shape[1], rank, options);
+                    foreach (int[] some in group.Chunk(batch))
+                    {
+                        Batch(
+                            [.. some.Select(i => matrices[i])],
+                            [.. some.Select(i => streams?[i] ?? options.Stream)],
+                            some,
+                            names,
+                            rank,
+                            options,
+                            results!
+                        );
+                    }
                 }
             }
-
-            return results!;
-        }
-        catch
-        {
-            foreach (SvdResult? result in results)
-                result?.Dispose();
-            throw;
-        }
+        );
     }
 
     /// <summary>

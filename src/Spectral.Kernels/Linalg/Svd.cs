@@ -43,38 +43,26 @@ public static class Svd
         IReadOnlyList<ulong>? streams = null
     )
     {
-        if (streams is not null && streams.Count != matrices.Count)
-        {
-            throw new ArgumentException(
-                $"{streams.Count} streams, expected {matrices.Count}, one per matrix",
-                nameof(streams)
-            );
-        }
-
+        SvdMatrix.CheckStreams(streams, matrices.Count);
         for (int i = 0; i < matrices.Count; i++)
             Check.Floating(matrices[i], [-1, -1], $"matrices[{i}]");
         int[] sketched = [.. Enumerable.Range(0, matrices.Count).Where(i => !IsExact(matrices[i], method))];
-        var results = new SvdResult?[matrices.Count];
-        try
-        {
-            SvdResult[] some = RandomizedSvd.Compute(
-                [.. sketched.Select(i => matrices[i])],
-                rank,
-                options,
-                streams is null ? null : [.. sketched.Select(i => streams[i])]
-            );
-            for (int i = 0; i < some.Length; i++)
-                results[sketched[i]] = some[i];
-            for (int i = 0; i < results.Length; i++)
-                results[i] ??= ExactSvd.Compute(matrices[i], rank);
-            return results!;
-        }
-        catch
-        {
-            foreach (SvdResult? result in results)
-                result?.Dispose();
-            throw;
-        }
+        return SvdResult.All(
+            matrices.Count,
+            results =>
+            {
+                SvdResult[] some = RandomizedSvd.Compute(
+                    [.. sketched.Select(i => matrices[i])],
+                    rank,
+                    options,
+                    streams is null ? null : [.. sketched.Select(i => streams[i])]
+                );
+                for (int i = 0; i < some.Length; i++)
+                    results[sketched[i]] = some[i];
+                for (int i = 0; i < results.Length; i++)
+                    results[i] ??= ExactSvd.Compute(matrices[i], rank);
+            }
+        );
     }
 
     private static bool IsExact(Tensor a, SvdMethod method) =>

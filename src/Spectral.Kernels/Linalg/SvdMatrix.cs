@@ -172,6 +172,18 @@ internal sealed class SvdMatrix : IDisposable
         }
     }
 
+    /// <summary>Checks that there is a stream of random numbers for each matrix, where streams are given.</summary>
+    public static void CheckStreams(IReadOnlyList<ulong>? streams, int matrices)
+    {
+        if (streams is not null && streams.Count != matrices)
+        {
+            throw new ArgumentException(
+                $"{streams.Count} streams, expected {matrices}, one per matrix",
+                nameof(streams)
+            );
+        }
+    }
+
     private static SvdMatrix Copy(Tensor a, int exponent, bool isZero)
     {
         var copy = Tensor.Empty(a.Device, a.Shape);

@@ -37,6 +37,25 @@ public sealed class SvdResult : IDisposable
     /// <summary>Method that computed the result, exact or randomized.</summary>
     public SvdMethod Method { get; internal init; }
 
+    /// <summary>Computes many decompositions; when one fails, those made before it are disposed.</summary>
+    /// <param name="count">How many.</param>
+    /// <param name="compute">Fills the array it is given.</param>
+    internal static SvdResult[] All(int count, Action<SvdResult?[]> compute)
+    {
+        var results = new SvdResult?[count];
+        try
+        {
+            compute(results);
+            return results!;
+        }
+        catch
+        {
+            foreach (SvdResult? result in results)
+                result?.Dispose();
+            throw;
+        }
+    }
+
     /// <summary>Frees all three tensors. A second call does nothing.</summary>
     public void Dispose()
     {
