@@ -3,39 +3,6 @@ using Spectral.Kernels.Driver;
 
 namespace Spectral.Kernels;
 
-/// <summary>Names the two drivers that a <see cref="Device"/> can work with.</summary>
-public enum DeviceKind
-{
-    /// <summary>An NVIDIA GPU through the CUDA driver.</summary>
-    Cuda,
-
-    /// <summary>
-    /// The CPU device: the same kernels behind the same driver entry points, on this machine's cores.
-    /// </summary>
-    Cpu,
-}
-
-/// <summary>Settings of the CPU device. They hold for the whole process; null leaves a setting unchanged.</summary>
-public sealed record CpuDeviceOptions
-{
-    /// <summary>
-    /// Number of OS threads that run blocks and BLAS tiles; 0 for one per core. Results do not depend on it.
-    /// </summary>
-    public int? Threads { get; init; }
-
-    /// <summary>Seed that shuffles the order in which the threads of a block run; 0 to run them in order.</summary>
-    public int? Seed { get; init; }
-
-    /// <summary>Device memory in bytes, at most that of the machine; 0 for all of it.</summary>
-    public long? Memory { get; init; }
-
-    /// <summary>
-    /// Whether new device memory and shared memory are filled with a pattern, which makes reads of memory that was
-    /// never written show up.
-    /// </summary>
-    public bool? Poison { get; init; }
-}
-
 /// <summary>
 /// Opens a CUDA device, or the CPU device, with its context, memory pool, kernels and current stream. Not thread safe:
 /// only one thread at a time may use a device and its tensors. Disposing a device frees cached memory. Its tensors keep
@@ -169,14 +136,7 @@ public sealed unsafe class Device : IDisposable
     public static Device Cpu(CpuDeviceOptions? options = null)
     {
         DriverApi api = DriverApi.Cpu;
-        if (options?.Threads is { } threads)
-            api.SetCpuOption("threads", threads);
-        if (options?.Seed is { } seed)
-            api.SetCpuOption("seed", seed);
-        if (options?.Memory is { } memory)
-            api.SetCpuOption("memory", memory);
-        if (options?.Poison is { } poison)
-            api.SetCpuOption("poison", poison ? 1 : 0);
+        options?.Apply(api);
         return Open(api, 0);
     }
 

@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
 using Spectral.Kernels.Driver;
 
 namespace Spectral.Kernels;
@@ -175,13 +174,13 @@ public sealed unsafe class Tensor : IDisposable
         switch (DType)
         {
             case DType.F32:
-                Upload(values);
+                HostCopy.Upload(values, this);
                 break;
             case DType.BF16:
-                Upload<ushort>(Convert(values, BFloat16.FromSingle));
+                HostCopy.Upload<ushort>(Convert(values, BFloat16.FromSingle), this);
                 break;
             case DType.F64:
-                Upload<double>(Convert(values, value => (double)value));
+                HostCopy.Upload<double>(Convert(values, value => (double)value), this);
                 break;
             default:
                 throw Unfit("float");
@@ -194,21 +193,14 @@ public sealed unsafe class Tensor : IDisposable
         Expect(values.Length);
         if (DType != DType.I32)
             throw Unfit("int");
-        Upload(values);
+        HostCopy.Upload(values, this);
     }
 
     /// <summary>Copies bytes from the host as they are; they must be elements of the tensor's own type.</summary>
     public void CopyFrom(ReadOnlySpan<byte> bytes)
     {
-        if (bytes.Length != Bytes)
-        {
-            throw new ArgumentException(
-                $"{bytes.Length} bytes for a tensor {Shape} of {DType} ({Bytes} bytes)",
-                nameof(bytes)
-            );
-        }
-
-        Upload(bytes);
+        ExpectBytes(bytes.Length);
+        HostCopy.Upload(bytes, this);
     }
 
     /// <summary>Copies the elements of another tensor of the same device, type and number of elements.</summary>
@@ -238,13 +230,13 @@ public sealed unsafe class Tensor : IDisposable
         switch (DType)
         {
             case DType.F32:
-                Download(values);
+                HostCopy.Download(this, values);
                 break;
             case DType.BF16:
-                Convert<ushort, float>(Downloaded<ushort>(), BFloat16.ToSingle).CopyTo(values);
+                Convert<ushort, float>(HostCopy.Download<ushort>(this), BFloat16.ToSingle).CopyTo(values);
                 break;
             case DType.F64:
-                Convert<double, float>(Downloaded<double>(), value => (float)value).CopyTo(values);
+                Convert<double, float>(HostCopy.Download<double>(this), value => (float)value).CopyTo(values);
                 break;
             default:
                 throw Unfit("float");
@@ -260,25 +252,18 @@ public sealed unsafe class Tensor : IDisposable
     }
 
     /// <summary>Returns the values of an F64 tensor, after waiting for the current stream.</summary>
-    public double[] ToDoubleArray() => DType == DType.F64 ? Downloaded<double>() : throw Unfit("double");
+    public double[] ToDoubleArray() => DType == DType.F64 ? HostCopy.Download<double>(this) : throw Unfit("double");
 
     /// <summary>Returns the values of an I32 tensor, after waiting for the current stream.</summary>
-    public int[] ToInt32Array() => DType == DType.I32 ? Downloaded<int>() : throw Unfit("int");
+    public int[] ToInt32Array() => DType == DType.I32 ? HostCopy.Download<int>(this) : throw Unfit("int");
 
     /// <summary>
     /// Copies the bytes of the elements, in the tensor's own type, to the host, after waiting for the current stream.
     /// </summary>
     public void CopyTo(Span<byte> bytes)
     {
-        if (bytes.Length != Bytes)
-        {
-            throw new ArgumentException(
-                $"{bytes.Length} bytes for a tensor {Shape} of {DType} ({Bytes} bytes)",
-                nameof(bytes)
-            );
-        }
-
-        Download(bytes);
+        ExpectBytes(bytes.Length);
+        HostCopy.Download(this, bytes);
     }
 
     /// <summary>Sets every element to zero.</summary>
@@ -319,6 +304,17 @@ public sealed unsafe class Tensor : IDisposable
             throw new ArgumentException($"{length} values for a tensor {Shape} of {Count}", what);
     }
 
+    private void ExpectBytes(int bytes)
+    {
+        if (bytes != Bytes)
+        {
+            throw new ArgumentException(
+                $"{bytes} bytes for a tensor {Shape} of {DType} ({Bytes} bytes)",
+                nameof(bytes)
+            );
+        }
+    }
+
     private InvalidOperationException Unfit(string wanted) =>
         new($"a tensor of {DType} does not convert to or from {wanted}");
 
@@ -328,64 +324,5 @@ public sealed unsafe class Tensor : IDisposable
         for (int i = 0; i < values.Length; i++)
             result[i] = convert(values[i]);
         return result;
-    }
-
-    private T[] Downloaded<T>()
-        where T : unmanaged
-    {
-        var values = new T[Count];
-        Download<T>(values);
-        return values;
-    }
-
-    private void Upload<T>(ReadOnlySpan<T> values)
-        where T : unmanaged
-    {
-        if (values.IsEmpty)
-            return;
-        RefuseWhileCapturing("from the host");
-        DriverApi api = Device.Activate();
-        fixed (T* source = &MemoryMarshal.GetReference(values))
-        {
-            api.Check(
-                api.MemcpyHtoDAsync(Pointer, source, (nuint)Bytes, Device.Stream.Handle),
-                $"copying {Bytes} bytes to {Device}"
-            );
-            // A larger copy may still read the source after the call: wait before it is unpinned.
-            if (Bytes > PageableStaging)
-                api.Check(api.StreamSynchronize(Device.Stream.Handle), $"copying {Bytes} bytes to {Device}");
-        }
-    }
-
-    // Copies of up to 64 KB from pageable host memory return after the driver has taken its own copy of the source.
-    private const long PageableStaging = 64 << 10;
-
-    // The driver would record the address of host memory, which is gone by the time of a replay.
-    private void RefuseWhileCapturing(string direction)
-    {
-        if (Device.IsCapturing)
-        {
-            throw new InvalidOperationException(
-                $"copying {Bytes} bytes {direction} while a graph is captured: a replay cannot do it; "
-                    + "copy before or after, to or from memory that outlives the graph"
-            );
-        }
-    }
-
-    private void Download<T>(Span<T> values)
-        where T : unmanaged
-    {
-        if (values.IsEmpty)
-            return;
-        RefuseWhileCapturing("to the host");
-        DriverApi api = Device.Activate();
-        fixed (T* destination = &MemoryMarshal.GetReference(values))
-        {
-            api.Check(
-                api.MemcpyDtoHAsync(destination, Pointer, (nuint)Bytes, Device.Stream.Handle),
-                $"copying {Bytes} bytes from {Device}"
-            );
-            api.Check(api.StreamSynchronize(Device.Stream.Handle), $"copying {Bytes} bytes from {Device}");
-        }
     }
 }
