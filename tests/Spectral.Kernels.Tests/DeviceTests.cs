@@ -163,6 +163,21 @@ public sealed class DeviceTests(DeviceKind kind) : DeviceTest(kind)
     }
 
     [Test]
+    public void ALibraryIsFreedWithItsDeviceAndRefusesToGoOn()
+    {
+        Device second = Device.Kind == DeviceKind.Cpu ? Device.Cpu() : Device.Cuda();
+        int before = Alive();
+        Blas blas = second.Blas;
+        Assert.That(Alive(), Is.EqualTo(before + 1));
+        second.Dispose();
+        blas.Dispose();
+        Assert.That(Alive(), Is.EqualTo(before));
+        Assert.That(() => blas.Version, Throws.TypeOf<ObjectDisposedException>());
+
+        static int Alive() => LiveObjects.Snapshot().GetValueOrDefault("blas");
+    }
+
+    [Test]
     public void BorrowedMemoryIsUsedWhereItIsAndLeftAlone()
     {
         using var owner = Tensor.From(Device, [1f, 2, 3, 4], 4);
