@@ -32,6 +32,10 @@ internal static partial class ModelFamilies
     public static bool IsTable(string tensor) =>
         All.Any(family => tensor == family.EmbeddingWeight || tensor == family.HeadWeight);
 
+    /// <summary>Returns whether a module, or the end of its name, is the output of a feed-forward block.</summary>
+    public static bool IsFeedForwardOutput(string module) =>
+        All.Any(family => module.EndsWith(family.FeedForwardOutput, StringComparison.Ordinal));
+
     [NewOfEachSubclass]
     private static partial ModelFamily[] Discovered();
 }

@@ -84,6 +84,12 @@ internal abstract class ModelFamily
     /// </summary>
     public abstract IReadOnlyList<string> DefaultTargets { get; }
 
+    /// <summary>
+    /// The end of the name of the layer that ends a feed-forward block. PEFT lists it for each family, as the one whose
+    /// inputs IA3 scales.
+    /// </summary>
+    public abstract string FeedForwardOutput { get; }
+
     /// <summary>Lists the weights of the norms of a decoder layer.</summary>
     public abstract IReadOnlyList<TensorSpec> Norms(ModelConfig config, int layer);
 

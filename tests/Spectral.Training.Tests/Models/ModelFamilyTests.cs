@@ -49,6 +49,7 @@ public sealed class ModelFamilyTests
             AdapterTargets.Of(config, new AdapterOptions()).Select(shape => shape.Name),
             Is.EqualTo(ModelTensors.Linears(config).Select(linear => linear.Name))
         );
+        Assert.That(config.Family.DefaultTargets, Does.Contain(config.Family.FeedForwardOutput));
     }
 
     /// <summary>An adapter's files say nothing of the family, but a head that follows the embedding is named.</summary>

@@ -17,12 +17,17 @@ internal static class ModuleSizes
     /// Returns sample layers of a size that suits every setting. A method declares tensors of the same names for them
     /// as for others.
     /// </summary>
-    public static IReadOnlyList<ModuleShape> Probes(AdapterMethod method) =>
+    public static IReadOnlyList<ModuleShape> Probes(AdapterMethod method)
+    {
+        ModelFamily family = ModelFamilies.All[0];
+        string[] names =
         [
-            new("model.layers.0.mlp.down_proj", Size, Size),
-            new("model.layers.0.self_attn.q_proj", Size, Size),
-            .. method.AdaptsEmbeddings ? new ModuleShape[] { new(ModelFamilies.All[0].Embedding, Size, Size) } : [],
+            family.FeedForwardOutput,
+            family.DefaultTargets.First(name => name != family.FeedForwardOutput),
+            .. method.AdaptsEmbeddings ? [family.Embedding] : Array.Empty<string>(),
         ];
+        return [.. names.Select(name => new ModuleShape(name, Size, Size))];
+    }
 
     // For each kind, pairs of sizes have to be tried. Adapters of real models have only a few.
     private const int MostKinds = 1024;

@@ -4,6 +4,7 @@ using Spectral.Kernels.Ops;
 using Spectral.Training.Adapters.Expressions;
 using Spectral.Training.Adapters.Files;
 using Spectral.Training.IO;
+using Spectral.Training.Models;
 
 namespace Spectral.Training.Adapters.Methods;
 
@@ -25,7 +26,8 @@ internal sealed class Ia3Method : AdapterMethod
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        if (layer.Options.FeedForward?.Matches(layer.Module.Name) ?? IsFeedForward(layer.Module.Name))
+        string name = layer.Module.Name;
+        if (layer.Options.FeedForward?.Matches(name) ?? ModelFamilies.IsFeedForwardOutput(name))
             return new AdapterForm { InputScale = layer.Trained(Scale, (1, layer.In), Start.Ones) };
         Factor scale = layer.Trained(Scale, (layer.Out, 1), Start.Ones);
         return new AdapterForm
@@ -57,7 +59,8 @@ internal sealed class Ia3Method : AdapterMethod
             json.WriteString(FeedForward, text);
             return;
         }
-        IReadOnlyList<string> endings = options.FeedForward?.Endings ?? [.. options.TargetModules.Where(IsFeedForward)];
+        IReadOnlyList<string> endings =
+            options.FeedForward?.Endings ?? [.. options.TargetModules.Where(ModelFamilies.IsFeedForwardOutput)];
         if (!endings.All(options.TargetModules.Contains))
         {
             json.WriteString(FeedForward, $".*(?:{string.Join('|', endings.Select(Regex.Escape))})");
@@ -68,7 +71,4 @@ internal sealed class Ia3Method : AdapterMethod
             json.WriteStringValue(ending);
         json.WriteEndArray();
     }
-
-    /// <summary>Returns whether a module is one of PEFT's feedforward_modules for the Llama family.</summary>
-    private static bool IsFeedForward(string module) => module.EndsWith("down_proj", StringComparison.Ordinal);
 }

@@ -27,6 +27,9 @@ internal abstract class LlamaLayout : ModelFamily
     [.. new[] { Query, Key, Value, Output, Gate, Up, Down }.Select(ModelTensors.EndOf)];
 
     /// <inheritdoc/>
+    public override string FeedForwardOutput => ModelTensors.EndOf(Down);
+
+    /// <inheritdoc/>
     public override IReadOnlyList<TensorSpec> Norms(ModelConfig config, int layer) =>
         [
             new(WeightOf(layer, InputNorm), [config.HiddenSize]),
