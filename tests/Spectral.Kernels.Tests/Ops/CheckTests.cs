@@ -61,6 +61,19 @@ public sealed class CheckTests(DeviceKind kind) : DeviceTest(kind)
     }
 
     [Test]
+    public void AnOperandOfAnotherDeviceIsRefused()
+    {
+        Tensor x = Output(3);
+        using Device other = Device.Kind == DeviceKind.Cpu ? Device.Cpu() : Device.Cuda();
+        using var elsewhere = Tensor.Empty(other, 3);
+        string message = $"elsewhere is on {other}, expected {Device}";
+        Refused(() => Check.Operand(elsewhere, x), nameof(elsewhere), message);
+        Refused(() => Check.Operand(elsewhere, x, DType.F32, [3]), nameof(elsewhere), message);
+        Refused(() => Check.Floating(elsewhere, x), nameof(elsewhere), message);
+        Refused(() => Check.SameAs(elsewhere, x), nameof(elsewhere), message);
+    }
+
+    [Test]
     public void WhatFitsAllocatesNothing()
     {
         Tensor x = Output((2, 4));
