@@ -83,8 +83,8 @@ public sealed partial class Trainer : IDisposable
     /// Trains on records, and evaluates before, after and as often as the options say. After <see cref="Restore"/> it
     /// continues where the saved run was.
     /// </summary>
-    /// <param name="data">Training records.</param>
-    /// <param name="evaluation">Evaluation records, or null.</param>
+    /// <param name="data">The records to train on.</param>
+    /// <param name="evaluation">The records to evaluate on; null: no evaluation.</param>
     /// <param name="callbacks">Called after every step and evaluation, in order.</param>
     /// <param name="cancellation">
     /// Checked between steps and in evaluations. Callbacks are told that the run ends

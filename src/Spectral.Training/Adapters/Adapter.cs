@@ -41,7 +41,7 @@ public sealed partial class Adapter : IModelAdapter, IDisposable
     )
     {
         (_model, Method, Options, _modules) = (model, method, options, [.. modules]);
-        // A folder is found again from anywhere only by its full path.
+        // The config keeps the full path, which is valid in any working directory.
         _baseModel = model.Path is null ? null : Path.GetFullPath(model.Path);
         _headFollows = TiedHead.Follows(model.Config, options, saved, modules);
         if (_headFollows)

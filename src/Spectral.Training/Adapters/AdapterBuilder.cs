@@ -85,11 +85,11 @@ public sealed class AdapterBuilder
 
     /// <summary>Declares a trainable tensor of this layer.</summary>
     /// <param name="name">
-    /// Its name in the file, after the module's path. Use PEFT's name where PEFT has the tensor.
+    /// The name in the file, after the module's path. Use PEFT's name where PEFT has the tensor.
     /// </param>
-    /// <param name="shape">Its shape in the file. Use PEFT's shape where PEFT has the tensor.</param>
+    /// <param name="shape">The shape in the file. Use PEFT's shape where PEFT has the tensor.</param>
     /// <param name="start">
-    /// Its start values; zeros unless given here or written by <see cref="AdapterMethod.Initialize"/>.
+    /// The start values; zeros unless given here or written by <see cref="AdapterMethod.Initialize"/>.
     /// </param>
     /// <param name="rate">The factor on the learning rate, above 0.</param>
     public Factor Trained(string name, Shape shape, Start? start = null, double rate = 1) =>
@@ -97,11 +97,11 @@ public sealed class AdapterBuilder
 
     /// <summary>Declares a stored tensor of this layer that does not train.</summary>
     /// <param name="name">
-    /// Its name in the file, after the module's path. Use PEFT's name where PEFT has the tensor.
+    /// The name in the file, after the module's path. Use PEFT's name where PEFT has the tensor.
     /// </param>
-    /// <param name="shape">Its shape in the file. Use PEFT's shape where PEFT has the tensor.</param>
+    /// <param name="shape">The shape in the file. Use PEFT's shape where PEFT has the tensor.</param>
     /// <param name="start">
-    /// Its start values; zeros unless given here or written by <see cref="AdapterMethod.Initialize"/>.
+    /// The start values; zeros unless given here or written by <see cref="AdapterMethod.Initialize"/>.
     /// </param>
     public Factor Frozen(string name, Shape shape, Start? start = null) =>
         Add(new Factor(name, shape, false, start ?? Start.Zeros));
@@ -110,8 +110,8 @@ public sealed class AdapterBuilder
     /// Declares a frozen tensor that <see cref="AdapterMethod.Initialize"/> computes from the base weight alone. Files
     /// may omit it (<see cref="AdapterMethod.StartTensor"/>).
     /// </summary>
-    /// <param name="name">Its name in the file, after the module's path.</param>
-    /// <param name="shape">Its shape.</param>
+    /// <param name="name">The name in the file, after the module's path.</param>
+    /// <param name="shape">The shape of the tensor.</param>
     internal Factor Recomputed(string name, Shape shape)
     {
         Factor factor = Frozen(name, shape);
@@ -124,19 +124,19 @@ public sealed class AdapterBuilder
     /// (<see cref="AdapterMethod.ActsBetweenSteps"/>), or a constant. It has its start values again in a loaded
     /// adapter.
     /// </summary>
-    /// <param name="name">Its name among the layer's factors.</param>
-    /// <param name="shape">Its shape.</param>
-    /// <param name="start">Its start values; zeros unless given.</param>
+    /// <param name="name">The name among the layer's factors.</param>
+    /// <param name="shape">The shape of the tensor.</param>
+    /// <param name="start">The start values; zeros unless given.</param>
     public Factor State(string name, Shape shape, Start? start = null) =>
         Add(new Factor(name, shape, false, start ?? Start.Zeros) { IsSaved = false });
 
     /// <summary>
     /// Declares a tensor that all layers share, stored once under <c>base_model.</c><paramref name="name"/>.
     /// </summary>
-    /// <param name="name">Its name.</param>
-    /// <param name="shape">Its shape, the same for all layers: see <see cref="AllModules"/>.</param>
-    /// <param name="trains">Whether it trains.</param>
-    /// <param name="start">Its start values.</param>
+    /// <param name="name">The name, without that prefix.</param>
+    /// <param name="shape">The shape, which has to suit all layers (<see cref="AllModules"/>).</param>
+    /// <param name="trains">Whether the tensor trains.</param>
+    /// <param name="start">The start values.</param>
     public Factor Shared(string name, Shape shape, bool trains, Start start) =>
         Add(_shared.Declare(name, shape, trains, start));
 
@@ -145,8 +145,8 @@ public sealed class AdapterBuilder
     /// unchanged although the factors do not begin at zero, as if the start had been subtracted from the base. Each
     /// rank costs one more rank in the core.
     /// </summary>
-    /// <param name="left">The trained L.</param>
-    /// <param name="right">The trained R.</param>
+    /// <param name="left">The trained L [out, r].</param>
+    /// <param name="right">The trained R [r, in].</param>
     /// <param name="scale">The scale s of both terms.</param>
     public LowRankTerm[] Residual(Factor left, Factor right, double scale) =>
         [new(StartOf(left, true), StartOf(right, false), -scale), new(left, right, scale)];

@@ -35,7 +35,7 @@ public sealed class AdapterCore : ILayerAdapter, IDisposable
     /// The memory to pack the terms into; a middle diagonal in it already holds their scales. Null where there are no
     /// terms.
     /// </param>
-    /// <param name="dtype">Compute type.</param>
+    /// <param name="dtype">The compute type.</param>
     internal AdapterCore(AdaptedModule module, Linear layer, LowRankFactors? packed, DType dtype)
     {
         (_module, _layer, _form, Factors) = (module, layer, module.Form, packed);

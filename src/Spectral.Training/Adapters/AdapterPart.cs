@@ -21,7 +21,7 @@ internal sealed class AdapterPart : IDisposable
     /// <param name="places">The layers' indices among their siblings.</param>
     /// <param name="layers">The layers; only one if its form scales its inputs or has no terms.</param>
     /// <param name="modules">The adapted modules of these layers.</param>
-    /// <param name="dtype">Compute type.</param>
+    /// <param name="dtype">The compute type.</param>
     public AdapterPart(int[] places, Linear[] layers, AdaptedModule[] modules, DType dtype)
     {
         (_places, _layers) = (places, layers);

@@ -18,8 +18,8 @@ public sealed class PackedAdapters : ISiblingsAdapter, IDisposable
     /// <summary>Packs the adapters of some sibling layers and attaches them.</summary>
     /// <param name="siblings">The layers, which read the same input.</param>
     /// <param name="modules">The adapted modules by layer name; those of other layers are ignored.</param>
-    /// <param name="dtype">Compute type.</param>
-    /// <param name="dropout">Probability of dropping an element of the adapters' input while training.</param>
+    /// <param name="dtype">The compute type.</param>
+    /// <param name="dropout">The probability of dropping an element of the adapters' input while training.</param>
     /// <param name="stream">
     /// The random stream of the dropout masks, different for each set of siblings in the model.
     /// </param>

@@ -26,7 +26,7 @@ public sealed class BatchSampler
     /// <param name="batch">
     /// The number of records in a batch; if an optimizer step has several micro-batches, the number in a step.
     /// </param>
-    /// <param name="seed">Seed of the shuffles.</param>
+    /// <param name="seed">The seed of the shuffles.</param>
     /// <param name="shuffle">Whether to shuffle; otherwise records come in file order.</param>
     /// <param name="dropLast">Whether to drop an epoch's last batch if it is short.</param>
     /// <exception cref="InputException">No batch would be left.</exception>

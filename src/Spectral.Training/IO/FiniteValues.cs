@@ -25,7 +25,7 @@ internal static class FiniteValues
     }
 
     /// <summary>Describes a value and its place in a tensor for a message: <c>NaN at [1, 2]</c>.</summary>
-    /// <param name="value">The value.</param>
+    /// <param name="value">The value to describe.</param>
     /// <param name="index">The row-major index of the element.</param>
     /// <param name="shape">The tensor's shape.</param>
     public static string Describe(double value, long index, IReadOnlyList<long> shape)

@@ -17,7 +17,7 @@ internal static class JsonDefaults
     /// The properties to add where the text lacks them, by the name of an object in the text.
     /// </param>
     /// <returns>The value; null if the text is <c>null</c>.</returns>
-    /// <exception cref="JsonException">It is not JSON, or not of that type.</exception>
+    /// <exception cref="JsonException">The text is not JSON, or not of that type.</exception>
     public static T? Deserialize<T>(string json, JsonTypeInfo<T> type, JsonObject defaults)
     {
         var root = JsonNode.Parse(json);

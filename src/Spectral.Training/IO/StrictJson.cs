@@ -50,7 +50,7 @@ internal static class StrictJson
     /// Refuses a path without content before it is opened. A pipe or device in an untrusted folder may block its reader
     /// forever, and has length 0.
     /// </summary>
-    /// <exception cref="InputException">It is a folder, or empty.</exception>
+    /// <exception cref="InputException">The file is a folder, or empty.</exception>
     public static void RequireContent(string path)
     {
         if (Directory.Exists(path))

@@ -52,10 +52,10 @@ public sealed class AttentionNode : Node
 
     /// <summary>Computes attention within each row of the batch.</summary>
     /// <param name="tape">The tape that records the operation.</param>
-    /// <param name="settings">Sizes, window and RoPE tables.</param>
-    /// <param name="q">Queries before RoPE.</param>
-    /// <param name="k">Keys before RoPE.</param>
-    /// <param name="v">Values.</param>
+    /// <param name="settings">The sizes, the window and the RoPE tables.</param>
+    /// <param name="q">The queries before RoPE, [B·S, H·hd].</param>
+    /// <param name="k">The keys before RoPE, [B·S, KV·hd].</param>
+    /// <param name="v">The values, [B·S, KV·hd].</param>
     /// <param name="cache">A cache to which rotated keys and values are appended; null: none.</param>
     public static Variable Apply(
         Tape tape,

@@ -142,7 +142,7 @@ public sealed class CausalLanguageModel : IDisposable
 
     /// <summary>Computes the hidden states before the final norm, [B·S, D].</summary>
     /// <param name="tape">The tape that records the operations.</param>
-    /// <param name="batch">Right-padded tokens.</param>
+    /// <param name="batch">The tokens, padded on the right.</param>
     /// <param name="checkpoint">Whether to keep only each layer's input and recompute the rest during backward.</param>
     /// <param name="cache">
     /// A cache to which keys and values are appended: first rows without padding, then one token per row and call.
@@ -203,7 +203,7 @@ public sealed class CausalLanguageModel : IDisposable
     /// caller disposes the result.
     /// </summary>
     /// <param name="tape">The tape that records the operations.</param>
-    /// <param name="batch">Tokens and targets.</param>
+    /// <param name="batch">The tokens and targets.</param>
     /// <param name="gradientScale">
     /// The factor on the gradients: 1 / (loss tokens of the whole optimizer step) for a mean over them.
     /// </param>
@@ -231,7 +231,7 @@ public sealed class CausalLanguageModel : IDisposable
     /// </summary>
     /// <inheritdoc cref="Loss"/>
     /// <param name="tape">The tape that records the operations.</param>
-    /// <param name="batch">Tokens and targets.</param>
+    /// <param name="batch">The tokens and targets.</param>
     /// <param name="gradientScale">The factor on the gradients.</param>
     /// <param name="checkpoint">Whether to recompute each layer's activations during backward.</param>
     /// <param name="predictions">Receives the most probable next tokens, [K] I32; null: not wanted.</param>
@@ -256,7 +256,7 @@ public sealed class CausalLanguageModel : IDisposable
     /// <summary>
     /// Computes the logits [K, V] F32 of some rows of a batch, without recording. The caller disposes the result.
     /// </summary>
-    /// <param name="batch">Right-padded tokens.</param>
+    /// <param name="batch">The tokens, padded on the right.</param>
     /// <param name="rows">The positions in B·S, [K] I32.</param>
     /// <param name="cache">A cache to append to, as in <see cref="Hidden"/>.</param>
     public Tensor Logits(BatchTensors batch, Tensor rows, KeyValueCache? cache = null)

@@ -40,7 +40,7 @@ internal static class ModelConfigOddities
     ];
 
     /// <summary>Refuses keys that would change the results.</summary>
-    /// <exception cref="InputException">There is such a key.</exception>
+    /// <exception cref="InputException">The config has such a key.</exception>
     public static void Refuse(JsonFields fields)
     {
         foreach (string key in Quantised)

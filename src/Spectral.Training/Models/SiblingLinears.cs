@@ -9,7 +9,7 @@ public sealed class SiblingLinears
     private readonly Linear[] _layers;
 
     /// <summary>Joins layers that had no siblings before.</summary>
-    /// <exception cref="ArgumentException">There are none, or their input sizes differ.</exception>
+    /// <exception cref="ArgumentException">There are no layers, or their input sizes differ.</exception>
     public SiblingLinears(params IReadOnlyList<Linear> layers)
     {
         if (layers.Count == 0 || layers.Any(layer => layer.In != layers[0].In))

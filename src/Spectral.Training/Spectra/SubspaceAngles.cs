@@ -7,7 +7,7 @@ namespace Spectral.Training.Spectra;
 /// The principal angles between the spans of the first (or last) k singular vectors before and after, on both sides.
 /// </summary>
 /// <param name="K">The dimension k of the spans.</param>
-/// <param name="Bottom">Whether these are the last vectors.</param>
+/// <param name="Bottom">Whether the angles are those of the last vectors instead of the leading ones.</param>
 /// <param name="Left">The angles between left vectors, in R^out.</param>
 /// <param name="Right">The angles between right vectors, in R^in.</param>
 public sealed record SubspaceAngles(int K, bool Bottom, SubspaceSide Left, SubspaceSide Right)

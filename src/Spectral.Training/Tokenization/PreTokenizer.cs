@@ -27,7 +27,7 @@ internal sealed class PreTokenizer
 
     /// <summary>Reads a pre-tokenizer. If the file has none, whole texts are merged.</summary>
     /// <param name="definition">The value in the file.</param>
-    /// <param name="where">File and key, for errors.</param>
+    /// <param name="where">The file and the key, for messages.</param>
     /// <param name="merge">Receives the pieces.</param>
     /// <param name="mergeBytes">
     /// Receives the pieces instead if the last step writes them in the byte alphabet. They are passed unwritten,

@@ -57,7 +57,9 @@ internal sealed class SplitPattern
     /// <summary>
     /// Creates a pattern from a regular expression; <paramref name="where"/> names file and key in errors.
     /// </summary>
-    /// <exception cref="InputException">It is malformed, or has a construct that is not translated.</exception>
+    /// <exception cref="InputException">
+    /// The pattern is malformed, or has a construct that is not translated.
+    /// </exception>
     public static SplitPattern FromExpression(string pattern, string where)
     {
         try

@@ -74,7 +74,7 @@ internal static class LoraStarts
 
     /// <summary>Writes the starts that involve more than one factor.</summary>
     /// <param name="method">The method, which has one of these settings.</param>
-    /// <param name="starts">Its layers.</param>
+    /// <param name="starts">The layers to start.</param>
     public static void Begin(AdapterMethod method, IReadOnlyList<AdapterStart> starts)
     {
         if (starts.Count == 0)

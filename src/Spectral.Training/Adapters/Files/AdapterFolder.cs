@@ -112,7 +112,7 @@ public sealed class AdapterFolder : IDisposable
     /// <summary>
     /// Checks that the base weights are, bit for bit, those the adapter was made for, if the config has their digests.
     /// </summary>
-    /// <exception cref="InputException">It was made for another model.</exception>
+    /// <exception cref="InputException">The adapter was made for another model.</exception>
     public void CheckFits(ModelFolder model)
     {
         foreach ((string tensor, string sha256) in Config.BaseTensorSha256)

@@ -112,7 +112,7 @@ internal sealed class AdapterTensors
     public bool Has(AdaptedModule module, StoredTensor declared) => Lookup(module, declared) is not null;
 
     /// <summary>Returns the stored tensor of a declared one.</summary>
-    /// <exception cref="InputException">It is missing or has another shape.</exception>
+    /// <exception cref="InputException">The tensor is missing or has another shape.</exception>
     public AdapterTensor Find(AdaptedModule module, StoredTensor declared)
     {
         AdapterTensor? tensor = Lookup(module, declared);

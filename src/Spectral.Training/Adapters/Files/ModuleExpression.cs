@@ -19,7 +19,7 @@ internal sealed class ModuleExpression
 
     /// <param name="pattern">The regular expression.</param>
     /// <param name="shown">The expression as the file writes it, for messages.</param>
-    /// <param name="where">File and key, for messages.</param>
+    /// <param name="where">The file and the key, for messages.</param>
     /// <param name="mayBacktrack">
     /// Whether backtracking is allowed; false where a file can hold any number of expressions.
     /// </param>

@@ -45,7 +45,7 @@ public sealed class ModulePattern
     public static ModulePattern Of(params IEnumerable<string> names) => new([.. names], null, null);
 
     /// <summary>Parses an expression over full names, or all-linear.</summary>
-    /// <exception cref="InputException">It is not a regular expression; <paramref name="where"/> begins the
+    /// <exception cref="InputException">The text is not a regular expression; <paramref name="where"/> begins the
     /// message.</exception>
     public static ModulePattern Parse(string text, string where) =>
         string.Equals(text, AllLinear, StringComparison.OrdinalIgnoreCase)

@@ -39,7 +39,7 @@ internal static class ModuleSizes
     /// Returns the modules with tensors that the config matches, in model order, on which methods may rely.
     /// </summary>
     /// <param name="folder">The adapter's folder.</param>
-    /// <param name="tensors">Its tensors.</param>
+    /// <param name="tensors">The tensors of the folder.</param>
     /// <param name="isWanted">Returns whether a module is wanted.</param>
     /// <param name="options">Returns the settings of a module.</param>
     /// <exception cref="InputException">The tensors do not determine a layer's size.</exception>

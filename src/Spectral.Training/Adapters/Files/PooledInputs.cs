@@ -10,7 +10,7 @@ internal static class PooledInputs
 {
     /// <summary>Refuses an adapter whose factors read means of inputs.</summary>
     /// <param name="folder">The adapter's folder.</param>
-    /// <param name="tensors">Its tensors.</param>
+    /// <param name="tensors">The tensors of the folder.</param>
     /// <param name="layers">
     /// The model's layers; null if the model is unknown, so that the meaning of A's columns is unknown too.
     /// </param>

@@ -33,7 +33,9 @@ internal sealed partial class PatternParser
     private int Next => _at < _codes.Length ? _codes[_at] : End;
 
     /// <summary>Parses an expression into its parts.</summary>
-    /// <exception cref="PatternException">It has a construct that is not translated, or it is malformed.</exception>
+    /// <exception cref="PatternException">
+    /// The pattern has a construct that is not translated, or it is malformed.
+    /// </exception>
     public static PatternNode Parse(string expression)
     {
         PatternParser parser = new(expression);

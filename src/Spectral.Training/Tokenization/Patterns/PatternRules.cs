@@ -9,7 +9,7 @@ namespace Spectral.Training.Tokenization.Patterns;
 internal static class PatternRules
 {
     /// <summary>Returns the expression without case-insensitive texts and without groups.</summary>
-    /// <exception cref="PatternException">It has a construct that is not translated.</exception>
+    /// <exception cref="PatternException">The pattern has a construct that is not translated.</exception>
     public static PatternNode Apply(PatternNode node) => Prepare(node, behind: null);
 
     /// <summary>Returns whether an expression can match the empty text.</summary>

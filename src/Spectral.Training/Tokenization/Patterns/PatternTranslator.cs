@@ -27,7 +27,7 @@ internal sealed class PatternTranslator
     private AstralStandIns StandIns { get; }
 
     /// <summary>Translates an expression in Oniguruma's syntax.</summary>
-    /// <exception cref="PatternException">It has a construct that is not translated.</exception>
+    /// <exception cref="PatternException">The pattern has a construct that is not translated.</exception>
     public static TranslatedPattern Translate(string expression)
     {
         PatternNode root = PatternRules.Apply(PatternParser.Parse(expression));
