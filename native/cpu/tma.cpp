@@ -94,7 +94,7 @@ void tma_load_2d(void* dst, const TensorMap* map, uint64_t* bar, int x, int y, u
     check_fenced(k, cta, offset, offset + box_bytes(t), "load over", w);
     TmaOp op{*map, offset, b, x, y, &cta, w};
     TSAN(__tsan_release(&k.tma));
-    uint32_t when = 2;   // as late as possible
+    uint32_t when = 2;   // as late as possible; 0: at once, 1: at any moment from now on
     if (options.eager)
       when = 0;
     else if (options.seed)

@@ -21,8 +21,9 @@ __device__ __forceinline__ TileSource<bf16> inner_head(
       static_cast<const bf16*>(data) + int64_t(b) * length * stride + head * head_dim, stride, length, head_dim, true};
 }
 
+// Bytes of a bf16 tile of kRows rows of a head.
 template <int kRows, int kHead>
-constexpr int kTileBytes = kRows* kHead * 2;
+constexpr int kTileBytes = 2 * kRows* kHead;
 
 // Starts the copies of rows row0 to row0 + kRows - 1 of two heads into two tiles, one behind the other.
 template <int kRows, int kHead, int kThreads>

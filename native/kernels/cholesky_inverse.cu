@@ -67,8 +67,10 @@ SPECTRAL_KERNEL(cholesky_inverse, CholeskyInverseArgs, 512) {
   for (int index = threadIdx.x; index < n * n; index += blockDim.x) {
     const int i = index / n;
     const int j = index % n;
-    const double shift = i == j ? args.shift : 0.0;
-    a[i * stride + j] = j > i ? 0.0 : gram[index] * scale[i] * scale[j] + shift;
+    double entry = 0.0;
+    if (j <= i)
+      entry = gram[index] * scale[i] * scale[j] + (i == j ? args.shift : 0.0);
+    a[i * stride + j] = entry;
   }
   const double least = max(n * 0x1p-53, args.least_pivot);
   bool failed = false;

@@ -290,8 +290,8 @@ __device__ __forceinline__ void flash_query_gradient(const FlashAttentionGradien
 template <int kHead, int kTilesM>
 __device__ __forceinline__ void flash_key_gradient(const FlashAttentionGradientArgs& args) {
   constexpr int kKeys = kThreads / 32 * 16 * kTilesM;
-  constexpr int kQueries = kBlock;
-  constexpr int kTile = kTileBytes<kQueries, kHead>;
+  constexpr int kStepQueries = kBlock;
+  constexpr int kTile = kTileBytes<kStepQueries, kHead>;
   constexpr int kStage = kQueryStage<kHead>;
   DYNAMIC_SHARED(shared);
   unsigned char* const k_tile = shared;
@@ -307,18 +307,18 @@ __device__ __forceinline__ void flash_key_gradient(const FlashAttentionGradientA
   const int g = group % args.kv_heads;
   const int key0 = int(blockIdx.x) / groups * kKeys;
   const int key = key0 + m;
-  const int begin = key0 / kQueries * kQueries;
+  const int begin = key0 / kStepQueries * kStepQueries;
   const int end = window > 0 ? min(length, key0 + kKeys - 1 + window) : length;
-  const int tiles = ceil_div(end - begin, kQueries);
+  const int tiles = ceil_div(end - begin, kStepQueries);
   const float factor = args.scale * kLog2E;
 
   // lse and delta of the next step's queries wait in registers, so that no thread waits for memory between two steps.
   float next_lse = 0;
   float next_delta = 0;
   auto fetch = [&](int step) {
-    if (threadIdx.x >= kQueries || step >= tiles * ratio)
+    if (threadIdx.x >= kStepQueries || step >= tiles * ratio)
       return;
-    const int query = begin + step % tiles * kQueries + int(threadIdx.x);
+    const int query = begin + step % tiles * kStepQueries + int(threadIdx.x);
     const int64_t row = (int64_t(b) * args.heads + g * ratio + step / tiles) * length + query;
     next_lse = query < length ? args.lse[row] * kLog2E : INFINITY;
     next_delta = query < length ? args.delta[row] : 0.0f;
@@ -336,14 +336,14 @@ __device__ __forceinline__ void flash_key_gradient(const FlashAttentionGradientA
       [&](int step) {
         unsigned char* const stage = stages + step % kGradientStages * kStage;
         const int h = g * ratio + step / tiles;
-        const int query = begin + step % tiles * kQueries;
-        load_pair<kQueries, kHead, kThreads>(
+        const int query = begin + step % tiles * kStepQueries;
+        load_pair<kStepQueries, kHead, kThreads>(
             stage,
             outer_head(args.q, int64_t(b) * args.heads + h, length, args.head_dim),
             inner_head(args.d_output, b, h, args.d_output_stride, length, args.head_dim),
             query);
         float* const rows = reinterpret_cast<float*>(stage + 2 * kTile);
-        if (threadIdx.x < kQueries) {
+        if (threadIdx.x < kStepQueries) {
           rows[2 * threadIdx.x] = next_lse;
           rows[2 * threadIdx.x + 1] = next_delta;
         }
@@ -352,8 +352,8 @@ __device__ __forceinline__ void flash_key_gradient(const FlashAttentionGradientA
       [&](int step, int) {
         const unsigned char* const stage = stages + step % kGradientStages * kStage;
         const float* const rows = reinterpret_cast<const float*>(stage + 2 * kTile);
-        const int query = begin + step % tiles * kQueries;
-        const int last = query + kQueries - 1;
+        const int query = begin + step % tiles * kStepQueries;
+        const int last = query + kStepQueries - 1;
         if (!some_seen(query, last, key, 16 * kTilesM, window))
           return;
         const bool all = all_seen(query, last, key, 16 * kTilesM, window);

@@ -31,10 +31,18 @@ namespace {
 constexpr int kHeight = 4;
 
 // kCount consecutive elements as floats. Without `vectors` the address may be any, and only `count` elements exist.
+// Vector by vector: after one load_piece of them all g++ fuses other products of merge into its sums, and bits change.
 template <class T, int kCount>
 __device__ __forceinline__ void load_some(const T* p, bool vectors, int count, float (&v)[kCount]) {
   if (vectors) {
-    load_piece(p, v);
+#pragma unroll
+    for (int part = 0; part < kCount / kVector<T>; ++part) {
+      float some[kVector<T>];
+      load_piece(p + part * kVector<T>, some);
+#pragma unroll
+      for (int e = 0; e < kVector<T>; ++e)
+        v[part * kVector<T> + e] = some[e];
+    }
   } else {
 #pragma unroll
     for (int e = 0; e < kCount; ++e)
