@@ -29,9 +29,9 @@ __device__ __forceinline__ void load_tile(unsigned char* dst, const bf16* src, i
 struct ProductArgs {
   const bf16 *x, *w, *z, *q;
   float* y;
-  int M, N, K, R;
+  int rows, columns, depth, rank;
 };
-SPECTRAL_LAYOUT(ProductArgs, x, w, z, q, y, M, N, K, R)
+SPECTRAL_LAYOUT(ProductArgs, x, w, z, q, y, rows, columns, depth, rank)
 
 // kFault breaks one line: 1 waits for one group too few, 2 and 3 leave out a barrier.
 template <int kFault>
@@ -41,10 +41,10 @@ __device__ __forceinline__ void gemm(const ProductArgs& args) {
   const bf16* w = args.w;
   const bf16* z = args.z;
   const bf16* q = args.q;
-  const int M = args.M;
-  const int N = args.N;
-  const int K = args.K;
-  const int R = args.R;
+  const int rows = args.rows;
+  const int columns = args.columns;
+  const int depth = args.depth;
+  const int rank = args.rank;
   float* y = args.y;
   const int lane = lane_id();
   const int warp = threadIdx.x / 32;
@@ -52,17 +52,17 @@ __device__ __forceinline__ void gemm(const ProductArgs& args) {
   const int wn = warp % 4 * 32;
   const int m0 = blockIdx.y * kTileRows;
   const int n0 = blockIdx.x * kTileColumns;
-  const int nk = ceil_div(K, kTileDepth);
-  const int nr = ceil_div(R, kTileDepth);
+  const int nk = ceil_div(depth, kTileDepth);
+  const int nr = ceil_div(rank, kTileDepth);
   const int steps = nk + nr;
 
   auto load = [&](int s) {
     unsigned char* st = smem + s % 2 * kStage;
     bool low = s >= nk;
     int k0 = (low ? s - nk : s) * kTileDepth;
-    int k = low ? R : K;
-    load_tile(st, low ? z : x, m0, M, k0, k);
-    load_tile(st + kTile, low ? q : w, n0, N, k0, k);
+    int k = low ? rank : depth;
+    load_tile(st, low ? z : x, m0, rows, k0, k);
+    load_tile(st + kTile, low ? q : w, n0, columns, k0, k);
   };
 
   float d[kTilesM][kTilesN][4] = {};
@@ -75,19 +75,20 @@ __device__ __forceinline__ void gemm(const ProductArgs& args) {
     cp_async_wait<kFault == 1 ? 2 : 1>();
     if (kFault != 2)
       __syncthreads();
-    const unsigned char* A = smem + s % 2 * kStage;
-    const unsigned char* B = A + kTile;
+    const unsigned char* a_tile = smem + s % 2 * kStage;
+    const unsigned char* b_tile = a_tile + kTile;
 #pragma unroll
     for (int ks = 0; ks < kTileDepth / 16; ++ks) {
       uint32_t a[kTilesM][4], b[kTilesN][2];
 #pragma unroll
       for (int i = 0; i < kTilesM; ++i)
-        ldmatrix_x4(a[i], [&](int l) { return A + swizzle128((wm + i * 16 + l % 16) * 128 + ks * 32 + l / 16 * 16); });
+        ldmatrix_x4(
+            a[i], [&](int l) { return a_tile + swizzle128((wm + i * 16 + l % 16) * 128 + ks * 32 + l / 16 * 16); });
 #pragma unroll
       for (int j = 0; j < kTilesN; j += 2) {
         uint32_t r[4];
         ldmatrix_x4(r, [&](int l) {
-          return B + swizzle128((wn + j * 8 + l / 16 * 8 + l % 8) * 128 + ks * 32 + l / 8 % 2 * 16);
+          return b_tile + swizzle128((wn + j * 8 + l / 16 * 8 + l % 8) * 128 + ks * 32 + l / 8 % 2 * 16);
         });
         b[j][0] = r[0];
         b[j][1] = r[1];
@@ -107,8 +108,8 @@ __device__ __forceinline__ void gemm(const ProductArgs& args) {
       for (int e = 0; e < 4; ++e) {
         int m = m0 + wm + i * 16 + lane / 4 + e / 2 * 8;
         int n = n0 + wn + j * 8 + lane % 4 * 2 + e % 2;
-        if (m < M && n < N)
-          y[(size_t)m * N + n] = d[i][j][e];
+        if (m < rows && n < columns)
+          y[(size_t)m * columns + n] = d[i][j][e];
       }
 }
 SPECTRAL_KERNEL(gemm_sm80, ProductArgs, kThreads) { gemm<0>(args); }

@@ -15,26 +15,26 @@ constexpr int kStage = 2 * kTile;
 struct TmaProductArgs {
   TensorMap x, w, z, q;
   float* y;
-  int M, N, K, R;
+  int rows, columns, depth, rank;
 };
-SPECTRAL_LAYOUT(TmaProductArgs, x, w, z, q, y, M, N, K, R)
+SPECTRAL_LAYOUT(TmaProductArgs, x, w, z, q, y, rows, columns, depth, rank)
 
 // kFault breaks one line: 1 never hands a stage back, 2 leaves out the last wgmma wait, 3 hands a stage back too early,
 // 4 does not announce the bytes, 5 forgets the barrier behind mbar_init, 6 puts the tiles off their alignment.
 template <int kFault>
 __device__ __forceinline__ void gemm(const TmaProductArgs& args) {
-  const int M = args.M;
-  const int N = args.N;
-  const int K = args.K;
-  const int R = args.R;
+  const int rows = args.rows;
+  const int columns = args.columns;
+  const int depth = args.depth;
+  const int rank = args.rank;
   float* y = args.y;
   DYNAMIC_SHARED(dynamic);
   unsigned char* smem = dynamic + (kFault == 6 ? 512 : 0);
   __shared__ uint64_t full[kStages], empty[kStages];
   const int m0 = blockIdx.y * kTileRows;
   const int n0 = blockIdx.x * kTileColumns;
-  const int nk = ceil_div(K, kTileDepth);
-  const int nr = ceil_div(R, kTileDepth);
+  const int nk = ceil_div(depth, kTileDepth);
+  const int nr = ceil_div(rank, kTileDepth);
   const int steps = nk + nr;
 
   if (threadIdx.x == 0) {
@@ -95,8 +95,8 @@ __device__ __forceinline__ void gemm(const TmaProductArgs& args) {
     for (int j = 0; j < 64; ++j) {
       int m = row + j / 2 % 2 * 8;
       int n = col + j / 4 * 8 + j % 2;
-      if (m < M && n < N)
-        y[(size_t)m * N + n] = d[j];
+      if (m < rows && n < columns)
+        y[(size_t)m * columns + n] = d[j];
     }
   }
 }
