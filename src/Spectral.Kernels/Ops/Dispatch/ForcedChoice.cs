@@ -1,12 +1,14 @@
 namespace Spectral.Kernels.Ops.Dispatch;
 
 /// <summary>
-/// A choice that a rule makes on each device unless the caller, or else an environment variable, forces it there.
+/// Keeps what is forced on each device in place of a rule's choice: by the caller, or else by an environment variable.
 /// </summary>
 internal sealed class ForcedChoice<T>(string variable, params (string Name, T Value)[] choices)
     where T : struct
 {
-    /// <summary>What is forced on a device, or null. The variable is read once per device, when first asked.</summary>
+    /// <summary>
+    /// Returns what is forced on a device, or null. The variable is read once per device, at the first call.
+    /// </summary>
     /// <exception cref="InvalidOperationException">The variable's value is no choice.</exception>
     public T? On(Device device) => Of(device).Value;
 
@@ -21,7 +23,7 @@ internal sealed class ForcedChoice<T>(string variable, params (string Name, T Va
 
     private string Variable => variable;
 
-    /// <summary>The choice called <paramref name="name"/>; null for no name.</summary>
+    /// <summary>Returns the choice called <paramref name="name"/>, or null if there is no name.</summary>
     public T? Parse(string? name)
     {
         if (string.IsNullOrEmpty(name))
@@ -37,7 +39,7 @@ internal sealed class ForcedChoice<T>(string variable, params (string Name, T Va
         );
     }
 
-    /// <summary>The name of a choice.</summary>
+    /// <summary>Returns the name of a choice.</summary>
     public string NameOf(T value) => choices.First(choice => choice.Value.Equals(value)).Name;
 
     private sealed class Forced

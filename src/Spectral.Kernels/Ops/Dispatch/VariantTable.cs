@@ -1,52 +1,15 @@
 namespace Spectral.Kernels.Ops.Dispatch;
 
-/// <summary>What one call of an op looks like to the choice of its variant: device, type and shapes, no data.</summary>
-internal interface IVariantCase<TCase> : IEquatable<TCase>
-    where TCase : struct, IVariantCase<TCase>
-{
-    Device Device { get; }
-
-    /// <summary>The op, direction and type, one of a few constants: what a run records.</summary>
-    string What { get; }
-
-    /// <summary>
-    /// The case that stands for all alike in timing: lengths that vary from batch to batch are rounded up.
-    /// </summary>
-    TCase Bucket { get; }
-
-    /// <summary>The bucket as a line of the tune file: everything but the device.</summary>
-    string Key { get; }
-}
-
-/// <summary>One way to compute an op.</summary>
-internal interface IVariant<TKind, TCase>
-    where TKind : struct, Enum
-{
-    TKind Kind { get; }
-
-    /// <summary>As reports and the environment variable have it.</summary>
-    string Name { get; }
-
-    /// <summary>Why this variant cannot compute such a call, a constant; null when it can.</summary>
-    string? Refuses(in TCase call);
-}
-
 /// <summary>
-/// A call that is run by one variant after another to time them; what it needs is made once, outside of the times.
-/// </summary>
-internal interface IVariantTrial<TVariant> : IDisposable
-{
-    void Run(TVariant variant);
-}
-
-/// <summary>
-/// The variants of one op and the choice among them, in this order: what is forced, if it applies; what was found
-/// fastest, where the device's <see cref="Tuner"/> is enabled; the rule. Every choice is recorded in <see
-/// cref="Device.Variants"/>, with what was forced in vain.
+/// Chooses among the variants of an op: the forced one, if it can compute the call; else, where the device's
+/// <see cref="Tuner"/> is enabled, the one that was fastest; else the one of the rule. Every choice is recorded in
+/// <see cref="Device.Variants"/>, together with a forced variant that could not compute the call.
 /// </summary>
 /// <param name="variable">Environment variable that forces a variant.</param>
-/// <param name="rule">The default, always the same for the same case; what it names must apply.</param>
-/// <param name="variants">All of them.</param>
+/// <param name="rule">
+/// Returns the default for a case, always the same for the same case. The variant must be able to compute it.
+/// </param>
+/// <param name="variants">All variants of the op.</param>
 internal sealed class VariantTable<TKind, TCase, TVariant>(
     string variable,
     Func<TCase, TKind> rule,
@@ -61,10 +24,10 @@ internal sealed class VariantTable<TKind, TCase, TVariant>(
         [.. variants.Select(variant => (variant.Name, variant.Kind))]
     );
 
-    /// <summary>The variant that takes part on a device whatever the rule says, or null.</summary>
+    /// <summary>Returns the variant that is forced on a device, or null.</summary>
     public TKind? Forced(Device device) => _forced.On(device);
 
-    /// <summary>Forces a variant on a device, or none.</summary>
+    /// <summary>Forces a variant on a device; null leaves the choice to the rule.</summary>
     /// <exception cref="ArgumentOutOfRangeException">There is no such variant.</exception>
     public void Force(Device device, TKind? kind)
     {
@@ -80,13 +43,15 @@ internal sealed class VariantTable<TKind, TCase, TVariant>(
         _forced.Force(device, kind);
     }
 
+    /// <summary>The variant of a kind, which must be in the table.</summary>
     public TVariant this[TKind kind] => Array.Find(variants, variant => variant.Kind.Equals(kind))!;
 
-    /// <summary>The variants that can compute such a call.</summary>
+    /// <summary>Returns the variants that can compute such a call.</summary>
     public IEnumerable<TVariant> Applicable(TCase call) => variants.Where(variant => variant.Refuses(call) is null);
 
     /// <summary>
-    /// The variant for a call; <paramref name="prepare"/> makes a trial when they have to be timed first.
+    /// Returns the variant for a call and records it; <paramref name="prepare"/> makes a trial if the variants have to
+    /// be timed first.
     /// </summary>
     public TVariant Choose<TState>(in TCase call, TState state, Func<TState, IVariantTrial<TVariant>> prepare) =>
         Record(
@@ -94,7 +59,7 @@ internal sealed class VariantTable<TKind, TCase, TVariant>(
             Forced(call.Device) is null && call.Device.Tuner.Enabled ? Tuned(call, state, prepare) : ByRule(call, out _)
         );
 
-    /// <summary>The variant without timing anything, and why the forced one is not it.</summary>
+    /// <summary>Returns the variant for a call without timing any, and why a forced one cannot compute it.</summary>
     public TVariant ByRule(in TCase call, out string? refusal)
     {
         refusal = null;

@@ -1,0 +1,8 @@
+namespace Spectral.Kernels.Driver;
+
+/// <summary>Owns an event.</summary>
+internal sealed unsafe class EventHandle(DriverApi api, ContextHandle context, nint value)
+    : DriverHandle(api, context, value, "event")
+{
+    protected override int Free(nint value) => Api.EventDestroy(value);
+}

@@ -1,0 +1,8 @@
+namespace Spectral.Kernels.Driver;
+
+/// <summary>Owns a stream, unless it was made by other code and is only borrowed.</summary>
+internal sealed unsafe class StreamHandle(DriverApi api, ContextHandle context, nint value, bool owned)
+    : DriverHandle(api, context, value, "stream")
+{
+    protected override int Free(nint value) => owned ? Api.StreamDestroy(value) : 0;
+}
