@@ -6,8 +6,8 @@ using Spectral.Training.Spectra;
 namespace Spectral.Cli.Spectra;
 
 /// <summary>
-/// Writes the page of an analysis: what was found over the whole model in words and tables; then charts and the table
-/// of matrices, which the script makes of <see cref="PageSpectra"/>.
+/// Writes the page of an analysis: results for the whole model in words and tables, then charts and the table of
+/// matrices, which the script makes from <see cref="PageSpectra"/>.
 /// </summary>
 internal static class SpectraPage
 {
@@ -15,24 +15,24 @@ internal static class SpectraPage
     [
         new("change of the weights, ‖Δ‖/‖W‖", "0.0000", 1, model => model.RelativeChange),
         new(
-            "share of the change of singular values that is growth of the top",
+            "growth of the top as a share of the change of all singular values",
             "0.000",
             1,
             model => model.Amplification
         ),
         new("the same, in standard deviations from random changes", "0.0", 1, model => model.AmplificationZ),
-        new("similarity of the top left subspaces (1: the same)", "0.000", 1, model => model.SimilarityLeft),
+        new("similarity of the top left subspaces (1 if they are equal)", "0.000", 1, model => model.SimilarityLeft),
         new("similarity of the top right subspaces", "0.000", 1, model => model.SimilarityRight),
         new("largest angle between the top left subspaces, degrees", "0.0", 1, model => model.LargestAngleLeft),
         new("largest angle between the top right subspaces, degrees", "0.0", 1, model => model.LargestAngleRight),
-        new("energy of Δ from the top to the top, %", "0.0", 100, model => model.EnergyTopTop),
-        new("energy of Δ from the rest to the rest, %", "0.0", 100, model => model.EnergyBottomBottom),
+        new("energy of Δ that maps the top to the top, %", "0.0", 100, model => model.EnergyTopTop),
+        new("energy of Δ that maps the rest to the rest, %", "0.0", 100, model => model.EnergyBottomBottom),
         new("stable rank before", "0.00", 1, model => model.StableRankBase),
         new("stable rank after", "0.00", 1, model => model.StableRankTuned),
         new("stable rank of Δ", "0.00", 1, model => model.StableRankChange),
         new("effective rank before", "0.0", 1, model => model.EffectiveRankBase),
         new("effective rank after", "0.0", 1, model => model.EffectiveRankTuned),
-        new("excess kurtosis of the entries before (Gaussian: 0)", "0.000", 1, model => model.KurtosisBase),
+        new("excess kurtosis of the entries before (0 for a Gaussian)", "0.000", 1, model => model.KurtosisBase),
         new("excess kurtosis of the entries after", "0.000", 1, model => model.KurtosisTuned),
     ];
 
@@ -67,8 +67,8 @@ internal static class SpectraPage
             sortable: false
         );
         page.Paragraph(
-            "By part of the spectrum: mean growth and mean size of the change of singular values; |cos| of tuned "
-                + "vectors with the base vectors of their positions (matched) and with the nearest (best)."
+            "By part of the spectrum: mean growth of singular values and mean size of their change; |cos| of tuned "
+                + "vectors with the base vector at the same position (matched) and with the nearest one (best)."
         );
         page.Table("By part of the spectrum", PartColumns, [.. model.Bins.Select(PartRow)], sortable: false);
         page.Settings(Settings(report));
@@ -79,9 +79,9 @@ internal static class SpectraPage
     {
         string changed = model.Unchanged == 0 ? "all of them changed" : $"{model.Unchanged} unchanged";
         int rounding = model.Matrices - model.Unchanged - model.Measurable;
-        string seen = rounding == 0 ? "" : $"; in {rounding} the change is within rounding";
-        return $"{model.Matrices} weight matrices, {changed}{seen}. Δ is the tuned minus the base matrix; left is the "
-            + "output side, right the input side.";
+        string seen = rounding == 0 ? "" : $"; in {rounding} the change is no larger than rounding";
+        return $"{model.Matrices} weight matrices, {changed}{seen}. Δ is the tuned matrix minus the base "
+            + "matrix; left is the output side, right the input side.";
     }
 
     private static string[] Verdicts(SpectraSummary model, int top) =>
@@ -89,7 +89,7 @@ internal static class SpectraPage
             Verdict(
                 model.AmplifiesTop,
                 $"Amplifies the top {top} singular values",
-                $"{Text(model.Amplification.Mean, 100, "0")}\u00a0% of the change of singular values is their growth, "
+                $"their growth is {Text(model.Amplification.Mean, 100, "0")}\u00a0% of the change of all, "
                     + $"z {Text(model.AmplificationZ.Mean, 1, "0.0")} on average"
             ),
             Verdict(
@@ -101,7 +101,7 @@ internal static class SpectraPage
             Verdict(
                 model.RestStable,
                 "Leaves the rest of the spectrum as it was",
-                $"{Text(model.EnergyBottomBottom.Mean, 100, "0")}\u00a0% of the energy of Δ is from the rest "
+                $"{Text(model.EnergyBottomBottom.Mean, 100, "0")}\u00a0% of the energy of Δ maps the rest "
                     + "to the rest"
             ),
         ];
