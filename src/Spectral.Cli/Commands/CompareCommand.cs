@@ -5,7 +5,6 @@ using Spectral.Cli.Comparisons;
 using Spectral.Cli.Hosting;
 using Spectral.Cli.Options;
 using Spectral.Cli.Output;
-using Spectral.Cli.Runs;
 using Spectral.Kernels;
 using Spectral.Training;
 using Spectral.Training.Adapters;

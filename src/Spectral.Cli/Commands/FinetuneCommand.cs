@@ -53,9 +53,10 @@ internal sealed class FinetuneCommand : SpectralCommand
 
         RunRecords records = _training.Encode(context, inputs, settings);
 
-        using StartedRun? started = _training.Start(
+        using var started = StartedRun.Begin(
             context,
             this,
+            _training,
             output,
             records.Steps,
             _training.Model,

@@ -33,9 +33,10 @@ internal sealed class PretrainCommand : SpectralCommand
         using var inputs = new ModelInputs(context, context.Get(_training.Model), weightsOptional: true);
         RunRecords records = _training.Encode(context, inputs, settings);
 
-        using StartedRun? started = _training.Start(
+        using var started = StartedRun.Begin(
             context,
             this,
+            _training,
             output,
             records.Steps,
             _training.Model,

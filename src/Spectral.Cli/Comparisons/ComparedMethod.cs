@@ -1,7 +1,6 @@
 using System.Text.Json.Nodes;
 using Spectral.Cli.Output;
 using Spectral.Training.Adapters;
-using Spectral.Training.Adapters.Expressions;
 
 namespace Spectral.Cli.Comparisons;
 

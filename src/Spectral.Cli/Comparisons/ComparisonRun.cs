@@ -1,8 +1,8 @@
 using System.Diagnostics;
 using System.Globalization;
 using Spectral.Cli.Hosting;
+using Spectral.Cli.Options;
 using Spectral.Cli.Reports;
-using Spectral.Cli.Runs;
 using Spectral.Training;
 using Spectral.Training.Adapters;
 using Spectral.Training.Calibration;

@@ -1,7 +1,6 @@
 using System.Globalization;
 using Spectral.Cli.Options;
 using Spectral.Cli.Reports;
-using Spectral.Training.Adapters.Expressions;
 
 namespace Spectral.Cli.Comparisons;
 

@@ -1,5 +1,4 @@
 using Spectral.Cli.Reports;
-using Spectral.Training.Adapters.Expressions;
 
 namespace Spectral.Cli.Comparisons;
 

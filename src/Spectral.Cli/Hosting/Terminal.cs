@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using Spectral.Training.Adapters.Expressions;
 using Spectre.Console;
 
 namespace Spectral.Cli.Hosting;
@@ -73,25 +72,6 @@ internal sealed class Terminal(bool json)
             column == 0 || column >= textFrom ? field.PadRight(widths[column]) : field.PadLeft(widths[column]);
     }
 
-    /// <summary>
-    /// Prints text after a head. On a terminal, text that does not fit continues on lines that are indented to its
-    /// beginning.
-    /// </summary>
-    private void Hanging(string head, string text)
-    {
-        int room = IsTerminal ? Console.WindowWidth - head.Length - 1 : 0;
-        if (room < LeastRoom)
-        {
-            Line((head + text).TrimEnd());
-            return;
-        }
-        foreach (string line in WrappedText.Lines(text, room))
-        {
-            Line((head + line).TrimEnd());
-            head = new string(' ', head.Length);
-        }
-    }
-
     /// <summary>Runs <paramref name="work"/> and shows its progress.</summary>
     public T Track<T>(string title, long total, Func<WorkProgress, T> work)
     {
@@ -116,6 +96,25 @@ internal sealed class Terminal(bool json)
         finally
         {
             _live = null;
+        }
+    }
+
+    /// <summary>
+    /// Prints text after a head. On a terminal, text that does not fit continues on lines that are indented to its
+    /// beginning.
+    /// </summary>
+    private void Hanging(string head, string text)
+    {
+        int room = IsTerminal ? Console.WindowWidth - head.Length - 1 : 0;
+        if (room < LeastRoom)
+        {
+            Line((head + text).TrimEnd());
+            return;
+        }
+        foreach (string line in WrappedText.Lines(text, room))
+        {
+            Line((head + line).TrimEnd());
+            head = new string(' ', head.Length);
         }
     }
 

@@ -13,7 +13,7 @@ internal static class AdapterDescription
         CommandContext context
     ) => [.. adapter.Shared.Select(option => (option.Name.TrimStart('-'), context.Text(option).Replace(",", ", ")))];
 
-    /// <summary>Returns what an adapter is, without the options that it leaves at their usual values.</summary>
+    /// <summary>Returns what an adapter is, without options that are rarely used and not set.</summary>
     public static IReadOnlyList<(string Name, string Value)> Of(Adapter adapter)
     {
         AdapterOptions options = adapter.Options;

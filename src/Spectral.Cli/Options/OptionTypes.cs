@@ -2,7 +2,6 @@ using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
 using Spectral.Training.Adapters;
-using Spectral.Training.Adapters.Expressions;
 
 namespace Spectral.Cli.Options;
 
@@ -152,13 +151,7 @@ internal static class OptionTypes
         {
             Description = help,
             HelpName = placeholder,
-            CustomParser = result =>
-            {
-                string value = Value(result);
-                if (value.Length == 0 || value.Contains('\0'))
-                    result.AddError(Complaint(name, value, "a path"));
-                return value;
-            },
+            CustomParser = result => ParsePath(result, name),
         };
 
     public static Option<string> RequiredPath(string name, string help, string placeholder) =>
@@ -167,13 +160,7 @@ internal static class OptionTypes
             Description = help,
             HelpName = placeholder,
             Required = true,
-            CustomParser = result =>
-            {
-                string value = Value(result);
-                if (value.Length == 0 || value.Contains('\0'))
-                    result.AddError(Complaint(name, value, "a path"));
-                return value;
-            },
+            CustomParser = result => ParsePath(result, name),
         };
 
     public static Option<string> RequiredText(string name, string help) =>
@@ -197,6 +184,14 @@ internal static class OptionTypes
 
     public static string Complaint(string name, string value, string expectation) =>
         $"{name} \"{value}\": expected {expectation}";
+
+    private static string ParsePath(ArgumentResult result, string name)
+    {
+        string value = Value(result);
+        if (value.Length == 0 || value.Contains('\0'))
+            result.AddError(Complaint(name, value, "a path"));
+        return value;
+    }
 
     private static int? ParseInteger(ArgumentResult result, string name, int minimum, int maximum)
     {

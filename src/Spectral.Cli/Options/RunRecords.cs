@@ -1,6 +1,6 @@
 using Spectral.Training.Data;
 
-namespace Spectral.Cli.Runs;
+namespace Spectral.Cli.Options;
 
 /// <summary>The records of a run as tokens.</summary>
 /// <param name="Training">The records of --data.</param>

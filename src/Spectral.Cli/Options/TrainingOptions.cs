@@ -2,8 +2,6 @@ using System.CommandLine;
 using System.Globalization;
 using Spectral.Cli.Hosting;
 using Spectral.Cli.Output;
-using Spectral.Cli.Runs;
-using Spectral.Kernels;
 using Spectral.Training;
 using Spectral.Training.Data;
 using Spectral.Training.IO;
@@ -251,65 +249,6 @@ internal sealed class TrainingOptions
     /// <exception cref="InputException">The folder may not be written to.</exception>
     public OutputFolder Output(CommandContext context, params ReadOnlySpan<string?> inputs) =>
         new(context.Get(Out), context.Get(Overwrite) || context.Get(Resume), inputs);
-
-    /// <summary>Claims the folder of a run, opens the checkpoint to resume from, and opens the device.</summary>
-    /// <param name="context">The command line.</param>
-    /// <param name="command">The command.</param>
-    /// <param name="output">The folder.</param>
-    /// <param name="steps">How many steps the run has.</param>
-    /// <param name="inputs">The options of the command that name a file or folder to read.</param>
-    /// <returns>The run, which the caller disposes; null if the run is already done, after printing its
-    /// result.</returns>
-    /// <exception cref="InputException">The checkpoint is damaged, or belongs to another run than the one that the
-    /// command line describes.</exception>
-    public StartedRun? Start(
-        CommandContext context,
-        Command command,
-        OutputFolder output,
-        int steps,
-        params ReadOnlySpan<Option> inputs
-    )
-    {
-        output.Claim();
-        var identity = new RunIdentity(context, command, inputs);
-        SavedRun? saved = Saved(context, output, identity, steps);
-        Device? device = null;
-        try
-        {
-            if (saved?.Result is { } done)
-            {
-                TrainingRun.ShowDone(context, output, saved, done);
-                saved.Dispose();
-                return null;
-            }
-            device = Device.Open(context);
-            DType type = Device.TypeOn(device, context);
-            saved?.Prepare(context, device, type);
-            return new StartedRun(identity, saved, device, type);
-        }
-        catch
-        {
-            device?.Dispose();
-            saved?.Dispose();
-            throw;
-        }
-    }
-
-    private SavedRun? Saved(CommandContext context, OutputFolder output, RunIdentity identity, int steps)
-    {
-        if (!context.Get(Resume) || SavedRun.Open(output.FullPath) is not { } saved)
-            return null;
-        try
-        {
-            saved.Require(context, identity, steps);
-            return saved;
-        }
-        catch
-        {
-            saved.Dispose();
-            throw;
-        }
-    }
 
     /// <summary>Returns the rows of the report's table of settings.</summary>
     public IReadOnlyList<(string Name, string Value)> Describe(

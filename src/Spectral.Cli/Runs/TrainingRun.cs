@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Spectral.Cli.Hosting;
+using Spectral.Cli.Options;
 using Spectral.Cli.Output;
 using Spectral.Cli.Reports;
 using Spectral.Kernels;
