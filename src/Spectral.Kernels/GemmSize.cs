@@ -7,5 +7,5 @@ namespace Spectral.Kernels;
 /// <param name="M">Rows of op(A) and of C.</param>
 /// <param name="N">Columns of op(B) and of C.</param>
 /// <param name="K">Columns of op(A) and rows of op(B).</param>
-/// <param name="Batch">Number of products.</param>
+/// <param name="Batch">Number of products in the batch.</param>
 public readonly record struct GemmSize(int M, int N, int K, int Batch = 1);

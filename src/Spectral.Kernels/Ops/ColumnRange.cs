@@ -5,15 +5,15 @@ namespace Spectral.Kernels.Ops;
 /// converts to all of its columns.
 /// </summary>
 /// <param name="Matrix">Matrix [rows, any] that holds the columns.</param>
-/// <param name="From">First column.</param>
-/// <param name="Count">Number of columns.</param>
+/// <param name="From">Index of the first column.</param>
+/// <param name="Count">Number of columns in the range.</param>
 public readonly record struct ColumnRange(Tensor Matrix, int From, int Count)
 {
     /// <summary>Takes all columns of a matrix, and none of a tensor that is not a matrix.</summary>
     public static implicit operator ColumnRange(Tensor matrix) =>
         new(matrix, 0, matrix.Shape.Rank == 2 ? matrix.Dim(1) : 0);
 
-    /// <summary>Number of rows.</summary>
+    /// <summary>Number of rows of the matrix.</summary>
     public int Rows => Matrix.Dim(0);
 
     /// <summary>Distance from one row to the next, in elements.</summary>

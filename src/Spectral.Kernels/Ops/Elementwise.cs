@@ -2,7 +2,7 @@ using Spectral.Kernels.Interop;
 
 namespace Spectral.Kernels.Ops;
 
-/// <summary>Adds two tensors.</summary>
+/// <summary>Adds two tensors element by element.</summary>
 public static class Add
 {
     /// <summary>Computes <c>y = a + b</c>.</summary>

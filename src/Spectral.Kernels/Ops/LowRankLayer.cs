@@ -2,5 +2,5 @@ namespace Spectral.Kernels.Ops;
 
 /// <summary>Names the frozen part of a linear layer: its weight and its bias.</summary>
 /// <param name="Weight">W [out, in], columns of a wider matrix or all.</param>
-/// <param name="Bias">[out], or null.</param>
+/// <param name="Bias">Bias [out] of the layer, or null.</param>
 public readonly record struct LowRankLayer(ColumnRange Weight, Tensor? Bias);

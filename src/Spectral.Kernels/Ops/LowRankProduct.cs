@@ -12,8 +12,8 @@ namespace Spectral.Kernels.Ops;
 /// is a library's.</param>
 /// <param name="Scale">1 unless the variant is a library's.</param>
 /// <param name="Factor">L [Columns, Rank] (transposed in the product), or R [Rank, Columns].</param>
-/// <param name="Bias">[Columns], or null.</param>
-/// <param name="Y">[Rows, Columns].</param>
+/// <param name="Bias">Bias [Columns] that is added to each row, or null.</param>
+/// <param name="Y">Result [Rows, Columns]; written or added to.</param>
 /// <param name="Accumulate">Add to what Y holds.</param>
 internal readonly record struct LowRankProduct(
     LowRankCase Case,

@@ -9,7 +9,7 @@ public enum MapFunction
     /// <summary>Square root <c>√max(x, floor)</c>; the derivative is 0 where x is not above the floor.</summary>
     Sqrt,
 
-    /// <summary>Exponential function <c>eˣ</c>.</summary>
+    /// <summary>Exponential function <c>eˣ</c> of each element.</summary>
     Exp,
 
     /// <summary>
@@ -17,7 +17,7 @@ public enum MapFunction
     /// </summary>
     Max,
 
-    /// <summary>Square <c>x²</c>.</summary>
+    /// <summary>Square <c>x²</c> of each element.</summary>
     Square,
 
     /// <summary>Sign of x: 1 or −1, and x itself where that is 0.</summary>

@@ -6,7 +6,7 @@ namespace Spectral.Training.Adapters;
 /// The cost and the properties of a method on some layers with some options. The form gives them; nothing is allocated
 /// or loaded.
 /// </summary>
-/// <param name="Method">The method described.</param>
+/// <param name="Method">The adapter method that is described.</param>
 /// <param name="Trainable">The number of trainable scalars.</param>
 /// <param name="ExtraForward">
 /// The floating point operations that the adapter adds to a forward pass, relative to those of the layers themselves.

@@ -1,7 +1,7 @@
 namespace Spectral.Training.Spectra;
 
 /// <summary>The number of intruder dimensions in several matrices at one threshold.</summary>
-/// <param name="Threshold">The threshold ε.</param>
+/// <param name="Threshold">Threshold ε below which a vector is an intruder.</param>
 /// <param name="Left">The sum over the matrices' leading left vectors.</param>
 /// <param name="Right">The sum over the matrices' leading right vectors.</param>
 /// <param name="MatricesWithLeft">The number of matrices with a left intruder.</param>

@@ -9,8 +9,8 @@ namespace Spectral.Training.Spectra;
 /// </summary>
 /// <param name="Mean">The mean over the matrices.</param>
 /// <param name="StandardDeviation">The standard deviation with n − 1; NaN for fewer than two matrices.</param>
-/// <param name="Least">The smallest value.</param>
-/// <param name="Largest">The largest value.</param>
+/// <param name="Least">Smallest value among the matrices.</param>
+/// <param name="Largest">Largest value among the matrices.</param>
 public sealed record SpectraSpread(double Mean, double StandardDeviation, double Least, double Largest)
 {
     internal static SpectraSpread Of(IEnumerable<double> values)

@@ -11,7 +11,7 @@ namespace Spectral.Training.Spectra;
 /// <param name="Changes">The changes σ_i (m_i − 1), [k].</param>
 /// <param name="Mean">The mean of the factors.</param>
 /// <param name="Least">The smallest factor; below 0 the direction changed its sign.</param>
-/// <param name="Largest">The largest factor.</param>
+/// <param name="Largest">Largest of the trained factors.</param>
 public sealed record SpectralMask(double[] Factors, double[] Changes, double Mean, double Least, double Largest)
 {
     /// <summary>Reads the factors of a module; null if its adapter has none.</summary>

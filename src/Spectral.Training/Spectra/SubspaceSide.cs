@@ -6,8 +6,8 @@ namespace Spectral.Training.Spectra;
 
 /// <summary>The principal angles on one side, in degrees, and their summaries.</summary>
 /// <param name="Angles">The angles, ascending, [k].</param>
-/// <param name="Mean">The mean angle.</param>
-/// <param name="Largest">The largest angle.</param>
+/// <param name="Mean">Mean of the principal angles, in degrees.</param>
+/// <param name="Largest">Largest of the principal angles, in degrees.</param>
 /// <param name="Similarity">The mean squared cosine: 1 for equal spans, 0 for orthogonal ones.</param>
 /// <param name="Geodesic">The distance on the Grassmannian, √Σθ² in radians.</param>
 /// <param name="RandomSimilarity">The average similarity of two random subspaces, k / dimension.</param>
