@@ -56,10 +56,9 @@ public sealed class DocumentedExampleTests
     public void ExamplesInDocumentsCompile(string code) => Assert.That(ExampleCompiler.Errors(code), Is.Empty);
 
     private static IEnumerable<TestCaseData> InDocstrings() =>
-        from library in new[] { "Spectral.Kernels", "Spectral.Training" }
-        from member in XDocument.Load(Path.Combine(AppContext.BaseDirectory, $"{library}.xml")).Descendants("member")
-        from code in member.Elements("example").Elements("code")
-        select new TestCaseData(code.Value).SetArgDisplayNames((string)member.Attribute("name")!);
+        from member in LibraryDocumentation.Members()
+        from code in member.Text.Elements("example").Elements("code")
+        select new TestCaseData(code.Value).SetArgDisplayNames(member.Name);
 
     private static IEnumerable<TestCaseData> InDocuments() =>
         from document in Documents

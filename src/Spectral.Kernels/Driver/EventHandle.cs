@@ -1,6 +1,6 @@
 namespace Spectral.Kernels.Driver;
 
-/// <summary>Owns an event.</summary>
+/// <summary>Owns an event of the driver.</summary>
 internal sealed unsafe class EventHandle(DriverApi api, ContextHandle context, nint value)
     : DriverHandle(api, context, value, "event")
 {
