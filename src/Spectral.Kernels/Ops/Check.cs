@@ -69,7 +69,7 @@ internal static class Check
         SameDevice(range.Matrix.Device, like.Matrix, name);
     }
 
-    /// <summary>Checks columns that may be null, which is always right.</summary>
+    /// <summary>Checks columns that may be absent: null passes.</summary>
     public static void Optional(
         in ColumnRange? range,
         in ColumnRange like,

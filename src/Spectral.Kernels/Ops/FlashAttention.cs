@@ -82,10 +82,10 @@ public static class FlashAttention
     {
         (Tensor dq, Tensor dk, ColumnRange dv) = gradients;
         FlashAttentionGradientArgs args = Verify(q, k, v, output, lse, window);
-        Merged(dOutput, args.Heads, args, q);
+        VerifyMerged(dOutput, args.Heads, args, q);
         Check.SameAs(dq, q);
         Check.SameAs(dk, k);
-        Merged(dv, args.KvHeads, args, q);
+        VerifyMerged(dv, args.KvHeads, args, q);
         if (q.Count == 0)
             return;
         using var delta = Tensor.Empty(q.Device, lse.Shape);
@@ -158,14 +158,14 @@ public static class FlashAttention
             Window = window,
             Scale = 1 / MathF.Sqrt(headDim),
         };
-        Merged(v, kvHeads, sizes, q);
-        Merged(output, heads, sizes, q);
+        VerifyMerged(v, kvHeads, sizes, q);
+        VerifyMerged(output, heads, sizes, q);
         (sizes.VStride, sizes.OutputStride) = (v.Stride, output.Stride);
         return sizes;
     }
 
     // [B·S, heads·hd], copied in 16-byte units.
-    private static void Merged(
+    private static void VerifyMerged(
         in ColumnRange range,
         int heads,
         in FlashAttentionGradientArgs sizes,

@@ -90,8 +90,8 @@ public sealed class LowRankStack : IDisposable
         DropoutMask? dropout = null
     )
     {
-        RequireOneEach(layers.Length, nameof(layers));
-        RequireOneEach(ys.Length, nameof(ys));
+        VerifyOneEach(layers.Length, nameof(layers));
+        VerifyOneEach(ys.Length, nameof(ys));
         Check.Floating(x, [-1, -1]);
         int rows = x.Dim(0);
         for (int j = 0; j < layers.Length; j++)
@@ -164,9 +164,9 @@ public sealed class LowRankStack : IDisposable
         DropoutMask? dropout = null
     )
     {
-        RequireOneEach(layers.Length, nameof(layers));
-        RequireOneEach(dys.Length, nameof(dys));
-        RequireOneEach(gradients.Length, nameof(gradients));
+        VerifyOneEach(layers.Length, nameof(layers));
+        VerifyOneEach(dys.Length, nameof(dys));
+        VerifyOneEach(gradients.Length, nameof(gradients));
         Check.Floating(dys[0], [-1, -1], "dy");
         int rows = dys[0].Dim(0);
         Check.Operand(z, dys[0], [rows, Rank], likeName: "dy");
@@ -312,7 +312,7 @@ public sealed class LowRankStack : IDisposable
         return members;
     }
 
-    private void RequireOneEach(int length, string name)
+    private void VerifyOneEach(int length, string name)
     {
         if (length != _members.Length)
         {

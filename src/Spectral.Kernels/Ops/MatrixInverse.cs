@@ -17,7 +17,7 @@ public static class MatrixInverse
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
     public static void Forward(Tensor x, Tensor y)
     {
-        Square(x);
+        VerifySquare(x);
         Check.SameAs(y, x);
         if (x.Count == 0)
             return;
@@ -48,7 +48,7 @@ public static class MatrixInverse
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
     public static void Backward(Tensor y, Tensor dy, Tensor dx, bool accumulate = false)
     {
-        Square(y);
+        VerifySquare(y);
         Check.SameAs(dy, y);
         Check.SameAs(dx, y);
         if (y.Count == 0)
@@ -61,7 +61,7 @@ public static class MatrixInverse
         GemmOperand All(Tensor tensor) => new(tensor, 0, n, (long)n * n);
     }
 
-    private static void Square(Tensor x, [CallerArgumentExpression(nameof(x))] string name = "")
+    private static void VerifySquare(Tensor x, [CallerArgumentExpression(nameof(x))] string name = "")
     {
         Check.Operand(x, DType.F32, [-1, -1, -1], name);
         if (x.Dim(1) != x.Dim(2) || x.Dim(1) > MaxOrder)

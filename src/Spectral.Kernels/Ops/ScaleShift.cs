@@ -19,7 +19,7 @@ public static class ScaleShift
     public static void Forward(Tensor x, Tensor scale, Tensor? shift, Tensor y)
     {
         Check.Floating(x, [-1, -1]);
-        Vector(scale, x);
+        VerifyVector(scale, x);
         if (shift is not null)
             Check.Operand(shift, x, [x.Dim(1)]);
         Check.SameAs(y, x);
@@ -35,7 +35,7 @@ public static class ScaleShift
     public static void Backward(Tensor dy, Tensor scale, Tensor dx, bool accumulate = false)
     {
         Check.Floating(dy, [-1, -1]);
-        Vector(scale, dy);
+        VerifyVector(scale, dy);
         Check.SameAs(dx, dy);
         Run(dy, scale, null, dx, accumulate);
     }
@@ -52,7 +52,7 @@ public static class ScaleShift
     {
         Check.Floating(dy, [-1, -1]);
         Check.SameAs(x, dy);
-        Vector(dScale, dy);
+        VerifyVector(dScale, dy);
         if (dScale.Count == 0)
             return;
         if (dy.Count == 0)
@@ -114,7 +114,7 @@ public static class ScaleShift
     }
 
     // Stored scales may be [F, 1] or [1, F].
-    private static void Vector(
+    private static void VerifyVector(
         Tensor vector,
         Tensor matrix,
         [CallerArgumentExpression(nameof(vector))] string name = ""

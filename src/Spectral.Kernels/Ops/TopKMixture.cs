@@ -21,7 +21,7 @@ public static class TopKMixture
     {
         Check.Operand(logits, DType.F32, [-1, -1]);
         (int pieces, int n) = (logits.Dim(0), logits.Dim(1));
-        Choices(index, weight, pieces, n, logits);
+        VerifyChoices(index, weight, pieces, n, logits);
         if (pieces == 0)
             return;
         var args = new TopKSelectArgs
@@ -108,7 +108,7 @@ public static class TopKMixture
     {
         Check.Operand(bank, DType.F32, [-1, -1], bankName);
         Check.Operand(rows, bank, [-1, bank.Dim(1)], rowsName, bankName);
-        Choices(index, weight, rows.Dim(0), bank.Dim(0), bank);
+        VerifyChoices(index, weight, rows.Dim(0), bank.Dim(0), bank);
         return new TopKMixtureArgs
         {
             Bank = bank.Pointer,
@@ -121,7 +121,7 @@ public static class TopKMixture
         };
     }
 
-    private static void Choices(Tensor index, Tensor weight, int pieces, int n, Tensor like)
+    private static void VerifyChoices(Tensor index, Tensor weight, int pieces, int n, Tensor like)
     {
         Check.Operand(index, like, DType.I32, [pieces, -1]);
         int k = index.Dim(1);
