@@ -118,9 +118,9 @@ internal sealed class AnalyzeCommand : SpectralCommand
         )
     {
         Details =
-            "It shows singular values and vectors before and after, where the update lies, intruder dimensions, and "
-            + "how all of this compares with random updates of the same size. With --dtype bf16, the weights before "
-            + "and after are rounded to it first; otherwise they are compared as stored.";
+            "The page has singular values and vectors before and after, where the update lies, intruder dimensions, "
+            + "and how all of this compares with random updates of the same size. With --dtype bf16, the weights "
+            + "before and after are rounded to it first; otherwise they are compared as stored.";
         AddOptions([
             _baseModel,
             _tuned,

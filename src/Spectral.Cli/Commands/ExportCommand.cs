@@ -20,7 +20,7 @@ internal sealed class ExportCommand : SpectralCommand
     private readonly Option<string?> _model = OptionTypes.Path(
         "--model",
         "Model folder the adapter was trained on; needed only if factors of the adapter are computed from the "
-            + "model's weights, or if its files do not tell the sizes of the layers.",
+            + "model's weights, or if its files do not give the sizes of the layers.",
         "DIR"
     );
     private readonly Option<string> _format = OptionTypes.Choice(

@@ -123,7 +123,7 @@ internal sealed class MethodsCommand : SpectralCommand
         else
         {
             terminal.Table(
-                ["--set", "default", "expected", ""],
+                ["--set", "default", "expected", "meaning"],
                 [
                     .. method.Settings.Select(setting =>
                         (string[])[setting.Name, setting.Describe(setting.Default), setting.Expected, setting.Help]

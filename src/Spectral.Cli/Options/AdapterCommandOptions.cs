@@ -54,8 +54,8 @@ internal sealed class AdapterCommandOptions
     public Option<string> Bias { get; } =
         OptionTypes.Choice(
             "--bias",
-            "Biases of the model to train with the adapter: none, those of the adapted layers, or those of all linear "
-                + "layers.",
+            "Biases of the model to train with the adapter: none, those of the adapted layers (lora_only), or those of "
+                + "all linear layers (all).",
             BiasNames.None,
             BiasNames.None,
             BiasNames.Adapted,
@@ -128,7 +128,7 @@ internal sealed class AdapterCommandOptions
     public Option<int> CalibrationRecords { get; } =
         OptionTypes.Integer(
             "--calibration-records",
-            "Number of records of --data, the first of the run, on which a method that starts from data is calibrated.",
+            "Number of records that calibrate a method that starts from data: the first of the run.",
             64,
             1
         );

@@ -15,8 +15,8 @@ internal sealed class MethodSettingsOption
         new(Name)
         {
             Description =
-                "A setting that only this method has; may be given several times. `spectral methods --adapter NAME` "
-                + "lists them.",
+                "A setting of the adapter method; may be given several times. `spectral methods --adapter NAME` lists "
+                + "the settings.",
             HelpName = "NAME=VALUE",
             CustomParser = result =>
             {
