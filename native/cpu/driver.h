@@ -11,6 +11,11 @@
 #include <unordered_set>
 #include <vector>
 
+namespace spectral::cpu::ptx {
+class LoadedModule;
+struct Program;
+}   // namespace spectral::cpu::ptx
+
 struct CUctx_st {
   bool primary = false;
   int retained = 0;                              // primary context: retains without a release
@@ -23,12 +28,16 @@ struct CUfunc_st {
   CUmodule module;
   CUcontext context;
   int max_dynamic_shared = 48 << 10;
+  const spectral::cpu::ptx::Program* program = nullptr;   // of a module of PTX
 };
 struct CUmod_st {
+  CUmod_st();
+  ~CUmod_st();   // where LoadedModule is known
   CUcontext context = nullptr;
   void* library = nullptr;
   int fd = -1;   // the image's memory file; stays open: dlopen takes an equal path for an equal library
   spectral::cpu::StaticShared statics;
+  std::unique_ptr<spectral::cpu::ptx::LoadedModule> ptx;   // instead of a library
   std::vector<std::unique_ptr<CUfunc_st>> kernels;
 };
 struct CUstream_st {

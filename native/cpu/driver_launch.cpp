@@ -1,5 +1,6 @@
 // Launches and tensor maps.
 #include "capture.h"
+#include "ptx/loaded_module.h"
 #include "tensor_map.h"
 #include <cstdarg>
 #include <cstdio>
@@ -52,6 +53,13 @@ CUresult check_shape(const CUfunc_st& f, dim3 grid, dim3 block, unsigned smem) {
         block.x,
         block.y,
         block.z);
+  if (const size_t fixed = f.program ? f.program->shared_bytes : 0; fixed + smem > size_t(kMaxShared))
+    return refuse(
+        CUDA_ERROR_INVALID_VALUE,
+        "a block has %d bytes of shared memory, not %zu static and %u dynamic",
+        kMaxShared,
+        fixed,
+        smem);
   if (smem > unsigned(f.max_dynamic_shared))
     return refuse(
         CUDA_ERROR_INVALID_VALUE,
@@ -76,7 +84,33 @@ CUresult check_shape(const CUfunc_st& f, dim3 grid, dim3 block, unsigned smem) {
   return CUDA_SUCCESS;
 }
 
+// A pointer to each parameter; a kernel of a library has one, its struct.
+CUresult check_arguments(const CUfunc_st& f, void** params, void** extra) {
+  const size_t n = f.program ? f.program->parameters.size() : 1;
+  if (extra || (n && !params) || f.info.args_size > kMaxArgs)
+    return refuse(CUDA_ERROR_INVALID_VALUE, "arguments are passed as pointers in params, up to %zu bytes", kMaxArgs);
+  for (size_t i = 0; i < n; ++i)
+    if (!params[i])
+      return refuse(CUDA_ERROR_INVALID_VALUE, "argument %zu of %zu is missing in params", i, n);
+  return CUDA_SUCCESS;
+}
+void copy_arguments(const CUfunc_st& f, void** params, Args& args) {
+  if (!f.program) {
+    std::memcpy(args.bytes, params[0], f.info.args_size);
+    return;
+  }
+  for (size_t i = 0; i < f.program->parameters.size(); ++i) {
+    const ptx::Parameter& p = f.program->parameters[i];
+    std::memcpy(args.bytes + p.offset, params[i], p.bytes);
+  }
+}
 CUresult run(CUfunction f, dim3 grid, dim3 block, unsigned smem, Args& args) {
+  if (f->program) {
+    std::string reason;
+    const CUresult status =
+        ptx::launch(*f->program, grid.x, grid.y, grid.z, block.x, block.y, block.z, smem, args.bytes, &reason);
+    return status ? fail_context(current_context(), status, reason) : CUDA_SUCCESS;
+  }
   const unsigned cluster = f->info.cluster;
   Launch l{
       &f->info,
@@ -106,12 +140,11 @@ CUresult cuLaunchKernel(
     return CUDA_ERROR_INVALID_HANDLE;
   const dim3 grid_size{gx, gy, gz}, block_size{bx, by, bz};
   SPECTRAL_TRY(check_shape(*f, grid_size, block_size, smem));
-  if (extra || !params || !params[0] || f->info.args_size > kMaxArgs)
-    return refuse(CUDA_ERROR_INVALID_VALUE, "arguments are passed as one pointer in params");
+  SPECTRAL_TRY(check_arguments(*f, params, extra));
   bool kept;
   SPECTRAL_TRY(check_work(stream, &kept));
   Args args;   // the caller's copy need not be aligned
-  std::memcpy(args.bytes, params[0], f->info.args_size);
+  copy_arguments(*f, params, args);
   if (!kept)
     return run(f, grid_size, block_size, smem, args);
   keep(stream, [=, copy = std::make_shared<Args>(args)] {

@@ -1,6 +1,7 @@
-// Modules and functions. A module's image is a shared library of kernels (a cubin is ELF too); its initialisers
-// register the kernels with the module being loaded.
+// Modules and functions. A module's image is a shared library of kernels (a cubin is ELF too), whose initialisers
+// register the kernels with the module being loaded, or PTX text.
 #include "capture.h"
+#include "ptx/loaded_module.h"
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
@@ -39,7 +40,8 @@ StaticShared find_statics(void* library) {
 void unload(CUmodule m) {
   for (auto& f : m->kernels)
     functions.remove(f.get());
-  dlclose(m->library);
+  if (m->library)
+    dlclose(m->library);
   if (m->fd >= 0)
     close(m->fd);
   delete m;
@@ -83,6 +85,36 @@ CUresult load_image(CUmodule* out, const void* image, size_t size) {
     close(fd);
   return status;
 }
+CUresult load_ptx(CUmodule* out, std::string text) {
+  auto m = std::make_unique<CUmod_st>();
+  m->context = current_context();
+  try {
+    m->ptx = std::make_unique<ptx::LoadedModule>(std::move(text));
+  } catch (const ptx::PtxError& error) {
+    set_error(error.what());
+    return CUDA_ERROR_INVALID_PTX;
+  }
+  for (const auto& program : m->ptx->kernels()) {
+    auto f = std::make_unique<CUfunc_st>();
+    f->info = {
+        program->name.c_str(),
+        nullptr,
+        nullptr,
+        program->parameter_bytes,
+        program->max_threads,
+        program->cluster,
+        std::string(),
+        0};
+    f->program = program.get();
+    f->module = m.get();
+    f->context = m->context;
+    functions.add(f.get());
+    m->kernels.push_back(std::move(f));
+  }
+  std::lock_guard l(load_mutex);
+  modules.add(*out = m.release());
+  return CUDA_SUCCESS;
+}
 // As much of s as there is room for; returns its whole length.
 int copy_text(const std::string& s, char* text, size_t size) {
   if (text && size) {
@@ -95,7 +127,7 @@ int copy_text(const std::string& s, char* text, size_t size) {
 CUresult check_image(const void* image) {
   const auto& h = *static_cast<const Elf64_Ehdr*>(image);
   if (std::memcmp(h.e_ident, ELFMAG, SELFMAG)) {
-    set_error("module: the image is not a shared library of kernels (PTX and cubins run on a GPU only)");
+    set_error("module: the image is neither a shared library of kernels nor PTX text");
     return CUDA_ERROR_INVALID_IMAGE;
   }
   if (h.e_ident[EI_CLASS] != ELFCLASS64 || h.e_machine != EM_X86_64 || h.e_type != ET_DYN) {
@@ -131,6 +163,9 @@ void unload_modules(CUcontext c) {
 
 using namespace spectral::cpu;
 
+CUmod_st::CUmod_st() = default;
+CUmod_st::~CUmod_st() = default;
+
 extern "C" {
 CUresult cuModuleLoad(CUmodule* m, const char* file) {
   SPECTRAL_TRY(check_context());
@@ -146,6 +181,9 @@ CUresult cuModuleLoad(CUmodule* m, const char* file) {
     if ((n += got) == image.size())
       image.resize(2 * n);
   std::fclose(f);
+  image[n] = 0;   // there is room: the last read asked for more
+  if (ptx::looks_like_text(image.data()))
+    return load_ptx(m, std::string(image.data(), n));
   if (n < sizeof(Elf64_Ehdr))
     return CUDA_ERROR_INVALID_IMAGE;
   SPECTRAL_TRY(check_image(image.data()));
@@ -156,6 +194,8 @@ CUresult cuModuleLoadData(CUmodule* m, const void* image) {
   SPECTRAL_TRY(check_unsafe());
   if (!m || !image)
     return CUDA_ERROR_INVALID_VALUE;
+  if (ptx::looks_like_text(image))
+    return load_ptx(m, static_cast<const char*>(image));
   SPECTRAL_TRY(check_image(image));
   const auto& h = *static_cast<const Elf64_Ehdr*>(image);   // the section table ends the file, as the linker writes it
   return load_image(m, image, h.e_shoff + size_t(h.e_shnum) * h.e_shentsize);
@@ -205,7 +245,9 @@ CUresult cuFuncGetAttribute(int* value, CUfunction_attribute attribute, CUfuncti
     case CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES: *value = f->max_dynamic_shared; break;
     case CU_FUNC_ATTRIBUTE_PTX_VERSION:
     case CU_FUNC_ATTRIBUTE_BINARY_VERSION: *value = 90; break;
-    case CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES:   // the compiler here does not say it per kernel
+    case CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES:   // of a library's kernel the compiler does not say it
+      *value = f->program ? int(f->program->shared_bytes) : 0;
+      break;
     case CU_FUNC_ATTRIBUTE_CONST_SIZE_BYTES:
     case CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES:
     case CU_FUNC_ATTRIBUTE_NUM_REGS: *value = 0; break;
@@ -217,8 +259,16 @@ CUresult cuFuncGetParamInfo(CUfunction f, size_t index, size_t* offset, size_t* 
   SPECTRAL_TRY(check_context());
   if (!functions.has(f))
     return CUDA_ERROR_INVALID_HANDLE;
+  if (f->program) {
+    if (!offset || index >= f->program->parameters.size())
+      return CUDA_ERROR_INVALID_VALUE;
+    *offset = f->program->parameters[index].offset;
+    if (size)
+      *size = f->program->parameters[index].bytes;
+    return CUDA_SUCCESS;
+  }
   if (!offset || index != 0)
-    return CUDA_ERROR_INVALID_VALUE;   // every kernel takes one struct
+    return CUDA_ERROR_INVALID_VALUE;   // a kernel of a library takes one struct
   *offset = 0;
   if (size)
     *size = f->info.args_size;

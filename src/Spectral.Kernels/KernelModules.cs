@@ -30,9 +30,10 @@ internal sealed unsafe class KernelModules(Device device) : IDisposable
     private Kernel Load(string module, string entry)
     {
         DriverApi api = device.Activate();
-        string image = api.IsCpu ? KernelLibrary.CpuImage : module;
+        bool usesImage = api.IsCpu && Environment.GetEnvironmentVariable("SPECTRAL_CPU_KERNELS") != "ptx";
+        string image = usesImage ? KernelLibrary.CpuImage : module;
         if (!_modules.TryGetValue(image, out CudaModuleHandle? handle))
-            _modules[image] = handle = api.IsCpu ? LoadCpuImage(api) : LoadPtx(api, module);
+            _modules[image] = handle = usesImage ? LoadCpuImage(api) : LoadPtx(api, module);
         nint function;
         fixed (byte* name = System.Text.Encoding.UTF8.GetBytes(entry + "\0"))
             api.Check(api.ModuleGetFunction(&function, handle.Value, name), $"finding kernel {entry} in {image}");
@@ -55,7 +56,7 @@ internal sealed unsafe class KernelModules(Device device) : IDisposable
 
     private CudaModuleHandle LoadPtx(DriverApi api, string name)
     {
-        string arch = KernelLibrary.ArchitectureFor(device.ComputeCapability);
+        string arch = Environment.GetEnvironmentVariable("SPECTRAL_PTX_ARCH") ?? KernelLibrary.ArchitectureFor(device.ComputeCapability);
         nint module;
         fixed (byte* text = System.Text.Encoding.UTF8.GetBytes(KernelLibrary.Ptx(arch, name) + "\0"))
         {

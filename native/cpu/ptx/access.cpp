@@ -1,0 +1,158 @@
+#include "access.h"
+#include <algorithm>
+
+namespace spectral::cpu::ptx {
+namespace {
+struct Span {
+  uint64_t first, last;
+};
+Span span_of(const uint64_t* at) {
+  Span s{at[0], at[0]};
+  for (int k = 1; k < 32; ++k) {
+    s.first = std::min(s.first, at[k]);
+    s.last = std::max(s.last, at[k]);
+  }
+  return s;
+}
+void check_aligned(Warp& w, const Step& s, const uint64_t* at, unsigned bytes) {
+  uint64_t bits = 0;
+  for (int k = 0; k < 32; ++k)
+    bits |= at[k];
+  if (!(bits & (bytes - 1)))
+    return;
+  each_lane(w.mask, [&](int k) {
+    if (at[k] & (bytes - 1))
+      fail_access(
+          CUDA_ERROR_MISALIGNED_ADDRESS,
+          w,
+          s,
+          unsigned(k),
+          "accesses %u bytes at address 0x%llx, which is not a multiple of them",
+          bytes,
+          static_cast<unsigned long long>(at[k]));
+  });
+}
+[[noreturn]] void fail_bound(
+    Warp& w, const Step& s, const uint64_t* at, unsigned bytes, uint64_t limit, const char* space) {
+  int lane = std::countr_zero(w.mask);
+  each_lane(w.mask, [&](int k) {
+    if (at[k] + bytes > limit || at[k] > limit)
+      lane = k;
+  });
+  fail_access(
+      CUDA_ERROR_ILLEGAL_ADDRESS,
+      w,
+      s,
+      unsigned(lane),
+      "accesses %u bytes at %s offset %llu; there are %llu",
+      bytes,
+      space,
+      static_cast<unsigned long long>(at[lane]),
+      static_cast<unsigned long long>(limit));
+}
+}   // namespace
+
+void reach_global(Warp& w, const Step& s, uint64_t* at, unsigned bytes, Effect effect) {
+  check_aligned(w, s, at, bytes);
+  const Span span = span_of(at);
+  Cluster& cluster = *w.block().cluster;
+  if (!cluster.is_known(span.first, span.last + bytes))   // lanes may touch several allocations
+    each_lane(w.mask, [&](int k) { cluster.check_global(w, s, unsigned(k), at[k], at[k] + bytes); });
+  if (Counters* c = w.block().counters()) {
+    if (effect != Effect::Writes)
+      c->global_access(at, w.mask, bytes, false);
+    if (effect != Effect::Reads)
+      c->global_access(at, w.mask, bytes, true);
+  }
+}
+
+void reach_shared(Warp& w, const Step& s, uint64_t* at, unsigned bytes) {
+  check_aligned(w, s, at, bytes);
+  Block& block = w.block();
+  Cluster& cluster = *block.cluster;
+  if (Counters* c = block.counters())
+    c->shared_access(at, w.mask, bytes);
+  const Span span = span_of(at);
+  if (span.last + bytes <= cluster.shared_bytes) {
+    for (int k = 0; k < 32; ++k)
+      at[k] += reinterpret_cast<uint64_t>(block.shared);
+    return;
+  }
+  if (span.last > UINT32_MAX)
+    fail_bound(w, s, at, bytes, cluster.shared_bytes, "shared");
+  uint64_t some = 0;
+  each_lane(w.mask, [&](int k) {
+    at[k] = some = reinterpret_cast<uint64_t>(cluster.shared_address(w, s, unsigned(k), uint32_t(at[k]), bytes));
+  });
+  for (int k = 0; k < 32; ++k)
+    if (!(w.mask >> k & 1))
+      at[k] = some;
+}
+
+void reach_local(Warp& w, const Step& s, uint64_t* at, unsigned bytes) {
+  check_aligned(w, s, at, bytes);
+  const size_t size = w.program().local_bytes;
+  const Span span = span_of(at);
+  if (span.last + bytes > size || span.last > size)
+    fail_bound(w, s, at, bytes, size, "local");
+  if (Counters* c = w.block().counters())
+    c->local_bytes += uint64_t(std::popcount(w.mask)) * bytes;
+  for (int k = 0; k < 32; ++k)
+    at[k] += reinterpret_cast<uint64_t>(w.local) + size * unsigned(k);
+}
+
+void reach_param(Warp& w, const Step& s, uint64_t* at, unsigned bytes) {
+  check_aligned(w, s, at, bytes);
+  const size_t size = w.program().parameter_bytes;
+  const Span span = span_of(at);
+  if (span.last + bytes > size || span.last > size)
+    fail_bound(w, s, at, bytes, size, "parameter");
+  for (int k = 0; k < 32; ++k)
+    at[k] += reinterpret_cast<uint64_t>(w.block().launch().parameters);
+}
+
+// Generic addresses are the host's own: the spaces are known by where they lie.
+void reach_generic(Warp& w, const Step& s, uint64_t* at, unsigned bytes, Effect effect) {
+  Block& block = w.block();
+  Cluster& cluster = *block.cluster;
+  const auto local = reinterpret_cast<uint64_t>(w.local);
+  const size_t local_size = w.program().local_bytes;
+  const auto parameters = reinterpret_cast<uint64_t>(block.launch().parameters);
+  uint32_t shared = 0;
+  uint32_t other = 0;   // local and parameters
+  each_lane(w.mask, [&](int k) {
+    if (const Block* of = cluster.shared_at(at[k])) {
+      shared |= 1u << k;
+      const uint64_t offset = at[k] - reinterpret_cast<uint64_t>(of->shared);
+      if (offset + bytes > cluster.shared_bytes)
+        fail_access(
+            CUDA_ERROR_ILLEGAL_ADDRESS,
+            w,
+            s,
+            unsigned(k),
+            "accesses %u bytes at shared offset %llu; the block has %zu",
+            bytes,
+            static_cast<unsigned long long>(offset),
+            cluster.shared_bytes);
+    } else if (at[k] - (local + local_size * unsigned(k)) < local_size) {
+      other |= 1u << k;
+    } else if (at[k] - parameters < w.program().parameter_bytes) {
+      other |= 1u << k;
+    }
+  });
+  const uint32_t all = w.mask;
+  if (!(shared | other))
+    return reach_global(w, s, at, bytes, effect);
+  check_aligned(w, s, at, bytes);
+  const uint32_t global = all & ~shared & ~other;
+  each_lane(global, [&](int k) { cluster.check_global(w, s, unsigned(k), at[k], at[k] + bytes); });
+  if (Counters* c = block.counters()) {
+    c->shared_access(at, shared, bytes);
+    if (global && effect != Effect::Writes)
+      c->global_access(at, global, bytes, false);
+    if (global && effect != Effect::Reads)
+      c->global_access(at, global, bytes, true);
+    c->local_bytes += uint64_t(std::popcount(other)) * bytes;
+  }
+}
+}   // namespace spectral::cpu::ptx

@@ -1,0 +1,89 @@
+// Copies that are under way: cp.async of single lanes, bulk and tensor copies, and which words of shared memory the
+// asynchronous proxy may not see yet. Each is done as late as the program allows, so that a missing wait reads old data.
+#pragma once
+#include "../tensor_map.h"
+#include "program.h"
+#include <vector>
+
+namespace spectral::cpu::ptx {
+class Block;
+class Cluster;
+class Warp;
+
+// cp.async of the lanes of a mask, in the group that each lane is filling.
+struct LaneCopy {
+  uint32_t lanes;
+  uint32_t group;   // counted per lane; equal for these lanes
+  unsigned bytes;
+  unsigned char* to[32];
+  const unsigned char* from[32];
+  unsigned valid[32];   // the rest is zero
+};
+// A bulk copy from shared to global memory, which reads and writes at two moments.
+struct BulkStore {
+  const Step* step;
+  uint32_t lane;
+  uint32_t group;
+  uint32_t offset;   // in shared memory
+  uint32_t bytes;
+  bool is_tensor;
+  TensorMapCpu map;
+  int x, y;
+  unsigned char* to;
+  bool has_read = false;
+  std::vector<unsigned char> data;
+};
+struct WarpAsync {
+  std::vector<LaneCopy> copies;
+  uint32_t groups[32] = {};   // committed, per lane
+  std::vector<BulkStore> stores;
+  uint32_t store_groups[32] = {};
+  void clear();
+};
+
+// wgmma of four warps: recorded when issued, done at the wait.
+struct WarpgroupOp {
+  const Step* step;
+  uint64_t a, b;
+  bool clears;   // scale-d is false
+};
+struct WarpgroupAsync {
+  std::vector<WarpgroupOp> ops[4];   // as each warp issued them
+  std::vector<size_t> ends[4];       // of committed groups
+  bool fenced[4] = {};
+  unsigned arrived = 0;   // warps at the wait, a bit each
+  uint64_t keep[4] = {};
+  void clear();
+};
+
+// A copy into shared memory that completes on an mbarrier.
+struct BulkLoad {
+  const Step* step;
+  const Warp* warp;
+  Block* block;   // whose shared memory it writes
+  uint32_t offset;
+  uint32_t bytes;
+  uint64_t* barrier;
+  bool is_tensor;
+  TensorMapCpu map;
+  int x, y;
+  const unsigned char* from;
+};
+struct AsyncCopies {
+  std::vector<BulkLoad> soon, late;
+};
+
+// Words of shared memory that threads wrote and the asynchronous proxy may not see before a fence.proxy.async.
+struct SharedWrites {
+  struct Reader {
+    uint32_t begin, end;
+    uint32_t line;
+  };
+  std::vector<uint16_t> writer;   // 1 + the thread, per word; empty until there is one
+  std::vector<Reader> readers;    // bulk stores that have not read yet
+};
+void make_some_copies(Cluster&);   // those that a shuffled schedule does not leave for later
+bool make_late_copy(Cluster&);     // the next that nothing else can go on without; false if there is none
+void finish_warp(Warp&);           // what it left under way
+void finish_copies(Cluster&);
+}   // namespace spectral::cpu::ptx

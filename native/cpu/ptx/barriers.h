@@ -1,0 +1,14 @@
+// mbarriers, as instructions and copies change them.
+#pragma once
+#include "../mbarrier.h"
+#include "block.h"
+
+namespace spectral::cpu::ptx {
+constexpr uint32_t kGenericBarrier = 4;   // of a step's flags: the barrier's address is generic
+
+unsigned shared_offset_of(Warp&, uint64_t address);   // for reports
+void add_transactions(Warp&, const Step&, Mbar&, int64_t bytes);
+// Ends the phase if nothing is due any more, and wakes those that wait for it.
+void store_barrier(Cluster&, uint64_t* bits, Mbar);
+void publish_writes(Warp&);   // to the asynchronous proxy: those of the lanes of the mask
+}   // namespace spectral::cpu::ptx

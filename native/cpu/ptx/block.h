@@ -1,0 +1,147 @@
+// A block of threads while it runs: its warps, shared memory and barriers; the cluster that it is part of; the launch.
+#pragma once
+#include "../cuda_api.h"
+#include "../options.h"
+#include "../worker.h"
+#include "async.h"
+#include "counters.h"
+#include "warp.h"
+#include <atomic>
+#include <deque>
+
+namespace spectral::cpu::ptx {
+// What ends a launch.
+struct Fault {
+  CUresult status;
+  std::string text;
+};
+
+struct PtxLaunch {
+  const Program* program;
+  const unsigned char* parameters;
+  dim3 grid, block;
+  unsigned dynamic_shared;
+  uint64_t clusters;
+  Counters* counters;   // null: not counted
+  std::atomic<uint64_t> next{0};
+  std::atomic<int> status{CUDA_SUCCESS};
+  std::string reason{};   // of the first fault
+
+  size_t shared_bytes() const { return program->shared_bytes + dynamic_shared; }
+  unsigned threads() const { return block.x * block.y * block.z; }
+};
+// Runs the grid on the pool.
+CUresult run(PtxLaunch&);
+
+[[noreturn]] void fail(const Warp&, const Step&, const char* format, ...) __attribute__((format(printf, 3, 4)));
+[[noreturn]] void fail_access(CUresult, const Warp&, const Step&, unsigned lane, const char* format, ...)
+    __attribute__((format(printf, 5, 6)));
+
+class Cluster;
+
+// barrier, bar: arrivals count whole warps (PTX ISA 9.7.13.1).
+struct NamedBarrier {
+  unsigned arrived = 0;
+  unsigned expected = 0;   // 0: all threads of the block
+  uint32_t phase = 0;
+  unsigned yes = 0;   // votes of barrier.red
+  bool all = true;
+  unsigned result_yes = 0;   // of the phase before
+  bool result_all = true;
+};
+
+class Block {
+ public:
+  Cluster* cluster = nullptr;
+  uint3 index{};
+  unsigned rank = 0;   // in the cluster
+  unsigned char* shared = nullptr;
+  std::vector<Warp> warps;
+  NamedBarrier barriers[16];
+  unsigned live_warps = 0;
+  std::vector<WarpAsync> async;         // of each warp
+  std::vector<WarpgroupAsync> groups;   // of four warps
+  SharedWrites writes;
+
+  const PtxLaunch& launch() const;
+  Counters* counters() const { return counters_; }
+  // True if the warp need not wait: it was the last, or only arrives.
+  bool arrive(Warp&, const Step&, unsigned id, unsigned count);
+  void warp_ended();
+  void start(Cluster&, uint3 index, unsigned rank);
+
+ private:
+  void release(unsigned id);
+  Counters* counters_ = nullptr;
+  friend class Cluster;
+};
+
+// The blocks that run together (mostly one), on one worker.
+class Cluster {
+ public:
+  explicit Cluster(PtxLaunch& launch);
+  ~Cluster();
+  Cluster(const Cluster&) = delete;
+  void run(uint64_t index);
+
+  const PtxLaunch& launch() const { return launch_; }
+  std::vector<Block> blocks;
+  AsyncCopies copies;
+  size_t shared_bytes = 0;   // of each block
+
+  void wake(Block&, Wait, uint64_t what);
+  void wake(Wait, uint64_t what);   // in every block
+
+  bool is_known(uint64_t first, uint64_t end) const {   // within an allocation that was accessed before
+    for (const Range& r : known_)
+      if (first >= r.first && end <= r.end)
+        return true;
+    return false;
+  }
+  // That [first, end) lies in one allocation, or a fault of the lane.
+  void check_global(const Warp&, const Step&, unsigned lane, uint64_t first, uint64_t end);
+  // The block in whose shared memory a generic address lies, or null.
+  Block* shared_at(uint64_t address);
+  // The host address of a .shared::cluster address; of the warp's own block where it has no rank.
+  unsigned char* shared_address(const Warp&, const Step&, unsigned lane, uint32_t address, size_t bytes);
+
+  void arrive_at_cluster(Warp&);
+  void wait_at_cluster(Warp&, const Step&);
+
+  uint32_t random() {
+    rng_ ^= rng_ << 13;
+    rng_ ^= rng_ >> 17;
+    return rng_ ^= rng_ << 5;
+  }
+
+ private:
+  Warp* next_warp();
+  void ready(Warp&);
+  void end(Warp&);
+  static std::string describe(const Block&, const Group&);   // what a group waits for
+  [[noreturn]] void deadlock();
+  void start(uint64_t index);
+  void write_specials(Block&, Warp&, unsigned char* registers);
+
+  PtxLaunch& launch_;
+  const Program& program_;
+  std::deque<Warp*> queue_;   // of warps that have something to do
+  unsigned char* registers_ = nullptr;
+  unsigned char* shared_ = nullptr;
+  unsigned char* local_ = nullptr;
+  size_t warp_bytes_ = 0;
+  size_t shared_stride_ = 0;
+  unsigned warps_per_block_ = 0;
+  unsigned live_warps_ = 0;
+  unsigned cluster_arrived_ = 0;
+  uint64_t cluster_phase_ = 0;
+  uint64_t cluster_index_ = 0;
+  uint32_t rng_ = 1;
+  struct Range {
+    uint64_t first = 1, end = 0;
+  };
+  Range known_[4];   // allocations that were accessed last
+  unsigned oldest_ = 0;
+  Counters counters_;
+};
+}   // namespace spectral::cpu::ptx

@@ -1,0 +1,280 @@
+// Comparison and selection. PTX ISA 9.7.6.
+#include "dispatch.h"
+#include "float_mode.h"
+
+namespace spectral::cpu::ptx {
+namespace {
+enum class Compare { Eq, Ne, Lt, Le, Gt, Ge, Equ, Neu, Ltu, Leu, Gtu, Geu, Num, Nan };
+
+// Unordered comparisons are true, ordered ones false, where an operand is NaN.
+template <Compare kCompare, class T>
+bool holds(T a, T b) {
+  switch (kCompare) {
+    case Compare::Eq: return a == b;
+    case Compare::Ne: return a < b || a > b;
+    case Compare::Lt: return a < b;
+    case Compare::Le: return a <= b;
+    case Compare::Gt: return a > b;
+    case Compare::Ge: return a >= b;
+    case Compare::Equ: return !(a < b || a > b);
+    case Compare::Neu: return a != b;
+    case Compare::Ltu: return !(a >= b);
+    case Compare::Leu: return !(a > b);
+    case Compare::Gtu: return !(a <= b);
+    case Compare::Geu: return !(a < b);
+    case Compare::Num: return a == a && b == b;
+    case Compare::Nan: return a != a || b != b;
+  }
+  return false;
+}
+
+enum SetFlag : uint32_t { kFlushes = 1, kFlipC = 2, kHasC = 4, kFloatResult = 8, kSecond = 16 };
+enum class Join { None, And, Or, Xor };
+
+template <Compare kCompare, class T>
+uint32_t compared(Warp& w, const Step& s) {
+  const Lane<T>* a = w.lanes<Lane<T>>(s.a);
+  const Lane<T>* b = w.lanes<Lane<T>>(s.b);
+  Lane<T> held[32];   // a vector comparison first, then its bits
+  for (int k = 0; k < 32; ++k)
+    held[k] = holds<kCompare>(from_lane<T>(a[k]), from_lane<T>(b[k])) ? Lane<T>(1) << k : 0;
+  Lane<T> bits = 0;
+  for (int k = 0; k < 32; ++k)
+    bits |= held[k];
+  return uint32_t(bits);
+}
+template <Compare kCompare, class T>
+uint32_t compared_in_mode(Warp& w, const Step& s) {
+  if (!(s.flags & kFlushes))
+    return compared<kCompare, T>(w, s);
+  const FloatMode mode(Rounding::Nearest, true);
+  return compared<kCompare, T>(w, s);
+}
+uint32_t joined(Warp& w, const Step& s, uint32_t result) {
+  if (!(s.flags & kHasC))
+    return result;
+  const uint32_t c = w.predicate(s.c) ^ (s.flags & kFlipC ? ~0u : 0u);
+  switch (Join(s.value)) {
+    case Join::And: return result & c;
+    case Join::Or: return result | c;
+    default: return result ^ c;
+  }
+}
+template <Compare kCompare, class T>
+void set_predicate(Warp& w, const Step& s) {
+  const uint32_t result = compared_in_mode<kCompare, T>(w, s);
+  const uint32_t first = joined(w, s, result);
+  const uint32_t second = s.flags & kSecond ? joined(w, s, ~result) : 0;
+  write_predicate(w, s.d, first);
+  if (s.flags & kSecond)
+    write_predicate(w, w.list(s)[0], second);
+}
+template <Compare kCompare, class T>
+void set_register(Warp& w, const Step& s) {
+  const uint32_t result = joined(w, s, compared_in_mode<kCompare, T>(w, s));
+  const uint32_t yes = s.flags & kFloatResult ? 0x3f800000u : ~0u;
+  write_lanes<uint32_t>(w, s.d, [&](int k) { return result >> k & 1 ? yes : 0u; });
+}
+
+template <template <Compare, class> class StepOf, class T>
+Run of_compare(int compare) {
+  constexpr Run kRuns[] = {
+      &StepOf<Compare::Eq, T>::run,
+      &StepOf<Compare::Ne, T>::run,
+      &StepOf<Compare::Lt, T>::run,
+      &StepOf<Compare::Le, T>::run,
+      &StepOf<Compare::Gt, T>::run,
+      &StepOf<Compare::Ge, T>::run,
+      &StepOf<Compare::Equ, T>::run,
+      &StepOf<Compare::Neu, T>::run,
+      &StepOf<Compare::Ltu, T>::run,
+      &StepOf<Compare::Leu, T>::run,
+      &StepOf<Compare::Gtu, T>::run,
+      &StepOf<Compare::Geu, T>::run,
+      &StepOf<Compare::Num, T>::run,
+      &StepOf<Compare::Nan, T>::run};
+  return kRuns[compare];
+}
+template <Compare kCompare, class T>
+struct PredicateStep {
+  static void run(Warp& w, const Step& s) { set_predicate<kCompare, T>(w, s); }
+};
+template <Compare kCompare, class T>
+struct RegisterStep {
+  static void run(Warp& w, const Step& s) { set_register<kCompare, T>(w, s); }
+};
+
+// .lo .ls .hi .hs are the unsigned forms of lt le gt ge.
+int take_compare(Builder& b, bool* unsigned_only) {
+  const int found = b.take_one_of(
+      {"eq",
+       "ne",
+       "lt",
+       "le",
+       "gt",
+       "ge",
+       "equ",
+       "neu",
+       "ltu",
+       "leu",
+       "gtu",
+       "geu",
+       "num",
+       "nan",
+       "lo",
+       "ls",
+       "hi",
+       "hs"});
+  *unsigned_only = found >= 14;
+  return found >= 14 ? found - 14 + int(Compare::Lt) : found;
+}
+Run choose(int compare, Type t, bool to_predicate) {
+  const bool is_bits = t == Type::B16 || t == Type::B32 || t == Type::B64;
+  if (compare < 0 || (!is_float(t) && compare > int(Compare::Ge)) || (is_bits && compare > int(Compare::Ne)))
+    return nullptr;
+  auto of = [&]<class T>() -> Run {
+    return to_predicate ? of_compare<PredicateStep, T>(compare) : of_compare<RegisterStep, T>(compare);
+  };
+  if (is_bits)
+    return for_bits(t, of);
+  return is_float(t) ? for_float(t, of) : for_integer(t, of);
+}
+
+struct Comparison {
+  int compare;
+  Join join;
+  bool flushes;
+};
+Comparison take_comparison(Builder& b) {
+  bool unsigned_only;
+  Comparison c{take_compare(b, &unsigned_only), Join::None, false};
+  if (c.compare < 0)
+    b.fail("expected a comparison, found ." + std::string(b.peek()));
+  const int join = b.take_one_of({"and", "or", "xor"});
+  c.join = join < 0 ? Join::None : Join(join + 1);
+  c.flushes = b.take("ftz");
+  return c;
+}
+void add_join(Builder& b, const Comparison& c, uint32_t* predicate, uint32_t* flags) {
+  if (c.join == Join::None)
+    return;
+  bool flip;
+  *predicate = b.read_predicate(b.operand(3), &flip);
+  *flags |= kHasC | (flip ? kFlipC : 0u);
+}
+
+void build_setp(Builder& b) {
+  const Comparison c = take_comparison(b);
+  const Type t = b.take_type();
+  const Run run = choose(c.compare, t, true);
+  if (!run)
+    b.fail("this comparison is not one of ." + std::string(name_of(t)));
+  b.expect_operands(c.join == Join::None ? 3 : 4);
+  uint32_t flags = c.flushes ? kFlushes : 0u;
+  uint32_t joined_with = 0;
+  const uint32_t from_a = b.read(1, t);
+  const uint32_t from_b = b.read(2, t);
+  add_join(b, c, &joined_with, &flags);
+  const Operand& to = b.operand(0);
+  const bool two = to.kind == OperandKind::Pair;
+  const uint32_t first = b.write_predicate(two ? to.parts[0] : to);
+  uint32_t list = 0;
+  if (two) {
+    list = b.list({b.write_predicate(to.parts[1])});
+    flags |= kSecond;
+  }
+  Step& s = b.emit(run);
+  s.a = from_a;
+  s.b = from_b;
+  s.c = joined_with;
+  s.d = first;
+  s.value = int64_t(c.join);
+  s.flags = flags;
+  s.list = list;
+}
+void build_set(Builder& b) {
+  const Comparison c = take_comparison(b);
+  const Type result = b.take_type();
+  const Type t = b.take_type();
+  const Run run = choose(c.compare, t, false);
+  if (!run || (result != Type::U32 && result != Type::S32 && result != Type::F32))
+    b.fail("these types do not go together here");
+  b.expect_operands(c.join == Join::None ? 3 : 4);
+  uint32_t flags = (c.flushes ? kFlushes : 0u) | (result == Type::F32 ? kFloatResult : 0u);
+  uint32_t joined_with = 0;
+  const uint32_t from_a = b.read(1, t);
+  const uint32_t from_b = b.read(2, t);
+  add_join(b, c, &joined_with, &flags);
+  const uint32_t to = b.write(0, result);
+  Step& s = b.emit(run);
+  s.a = from_a;
+  s.b = from_b;
+  s.c = joined_with;
+  s.d = to;
+  s.value = int64_t(c.join);
+  s.flags = flags;
+}
+
+// ---- selection
+template <class L>
+void select(Warp& w, const Step& s) {
+  const uint32_t p = w.predicate(s.c) ^ (s.flags & kFlipC ? ~0u : 0u);
+  const L* a = w.lanes<L>(s.a);
+  const L* b = w.lanes<L>(s.b);
+  write_lanes<L>(w, s.d, [&](int k) { return p >> k & 1 ? a[k] : b[k]; });
+}
+void build_selp(Builder& b) {
+  const Type t = b.take_type();
+  b.expect_operands(4);
+  const uint32_t from_a = b.read(1, t);
+  const uint32_t from_b = b.read(2, t);
+  bool flip;
+  const uint32_t chooser = b.read_predicate(b.operand(3), &flip);
+  const uint32_t to = b.write(0, t);
+  Step& s = b.emit(bytes_of(t) == 8 ? &select<uint64_t> : &select<uint32_t>);
+  s.a = from_a;
+  s.b = from_b;
+  s.c = chooser;
+  s.d = to;
+  s.flags = flip ? kFlipC : 0u;
+}
+// a where c >= 0 (a float's -0 counts as 0), else b; NaN chooses b.
+template <class L, class C>
+void select_by_sign(Warp& w, const Step& s) {
+  const L* a = w.lanes<L>(s.a);
+  const L* b = w.lanes<L>(s.b);
+  const uint32_t* c = w.lanes<uint32_t>(s.c);
+  const FloatMode mode(Rounding::Nearest, (s.flags & kFlushes) != 0);
+  write_lanes<L>(w, s.d, [&](int k) { return from_lane<C>(c[k]) >= 0 ? a[k] : b[k]; });
+}
+void build_slct(Builder& b) {
+  const bool flushes = b.take("ftz");
+  const Type t = b.take_type();
+  const Type by = b.take_type();
+  if (by != Type::S32 && by != Type::F32)
+    b.fail("the choice is by .s32 or .f32");
+  b.expect_operands(4);
+  const uint32_t from_a = b.read(1, t);
+  const uint32_t from_b = b.read(2, t);
+  const uint32_t chooser = b.read(3, by);
+  const uint32_t to = b.write(0, t);
+  constexpr Run kRuns[2][2] = {
+      {&select_by_sign<uint32_t, int32_t>, &select_by_sign<uint32_t, float>},
+      {&select_by_sign<uint64_t, int32_t>, &select_by_sign<uint64_t, float>}};
+  Step& s = b.emit(kRuns[bytes_of(t) == 8][by == Type::F32]);
+  s.a = from_a;
+  s.b = from_b;
+  s.c = chooser;
+  s.d = to;
+  s.flags = flushes ? kFlushes : 0u;
+}
+
+constexpr InstructionRow kRows[] = {
+    {"set", "9.7.6.1", StepClass::Integer, build_set},
+    {"setp", "9.7.6.2", StepClass::Integer, build_setp},
+    {"selp", "9.7.6.3", StepClass::Integer, build_selp},
+    {"slct", "9.7.6.4", StepClass::Integer, build_slct}};
+}   // namespace
+
+InstructionTable comparison_instructions() { return {kRows, std::size(kRows)}; }
+}   // namespace spectral::cpu::ptx

@@ -1,0 +1,27 @@
+// Rounding and subnormals of PTX by the processor's own control register.
+#pragma once
+#include <immintrin.h>
+
+namespace spectral::cpu::ptx {
+enum class Rounding { Nearest, Zero, Down, Up };   // .rn .rz .rm .rp
+
+// While it lives, arithmetic rounds so; `flushes`: subnormal inputs and results are zero (.ftz). The barriers keep
+// loads behind the change and stores before its end, and arithmetic between loads and stores.
+class FloatMode {
+ public:
+  FloatMode(Rounding rounding, bool flushes) : before_(_mm_getcsr()) {
+    constexpr unsigned kModes[] = {_MM_ROUND_NEAREST, _MM_ROUND_TOWARD_ZERO, _MM_ROUND_DOWN, _MM_ROUND_UP};
+    constexpr unsigned kFlush = 0x8040;   // denormals are zero, flush to zero
+    _mm_setcsr((before_ & ~(_MM_ROUND_MASK | kFlush)) | kModes[int(rounding)] | (flushes ? kFlush : 0));
+    asm volatile("" : : : "memory");
+  }
+  ~FloatMode() {
+    asm volatile("" : : : "memory");
+    _mm_setcsr(before_);
+  }
+  FloatMode(const FloatMode&) = delete;
+
+ private:
+  unsigned before_;
+};
+}   // namespace spectral::cpu::ptx

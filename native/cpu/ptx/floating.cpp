@@ -1,0 +1,362 @@
+// Floating-point arithmetic of 32 and 64 bits. PTX ISA 9.7.3. Compiled without contraction.
+#include "floating.h"
+#include "dispatch.h"
+#include "float_mode.h"
+#include <cmath>
+
+namespace spectral::cpu::ptx {
+namespace {
+// Of NaN results, f32 gives this one (9.7.3); f64 keeps the operand's.
+constexpr uint32_t kNan = 0x7fffffff;
+template <class T>
+T with_one_nan(T v) {
+  if constexpr (sizeof(T) == 4)
+    return v != v ? std::bit_cast<float>(kNan) : v;
+  else
+    return v;
+}
+template <class T>
+T saturated(T v) {   // NaN becomes +0
+  const T low = v > 0 ? v : T(0);
+  return low < 1 ? low : T(1);
+}
+
+// ---- what is rounded: flags say how, 0 is to nearest with subnormals
+enum FloatFlag : uint32_t { kRoundingBits = 3, kFlushes = 4, kSaturates = 8 };
+FloatMode mode_of(const Step& s) { return {Rounding(s.flags & kRoundingBits), (s.flags & kFlushes) != 0}; }
+
+struct Add {
+  template <class T>
+  static T of(T a, T b) {
+    return a + b;
+  }
+};
+struct Sub {
+  template <class T>
+  static T of(T a, T b) {
+    return a - b;
+  }
+};
+struct Mul {
+  template <class T>
+  static T of(T a, T b) {
+    return a * b;
+  }
+};
+struct Div {
+  template <class T>
+  static T of(T a, T b) {
+    return a / b;
+  }
+};
+struct Fma {
+  template <class T>
+  static T of(T a, T b, T c) {
+    return std::fma(a, b, c);
+  }
+};
+struct Rcp {
+  template <class T>
+  static T of(T a) {
+    return 1 / a;
+  }
+};
+struct Sqrt {
+  template <class T>
+  static T of(T a) {
+    return std::sqrt(a);
+  }
+};
+struct Rsqrt {
+  template <class T>
+  static T of(T a) {
+    return T(1 / std::sqrt(double(a)));
+  }
+};
+
+template <class Op, class T, int kSources>
+inline __attribute__((always_inline)) void arithmetic(Warp& w, const Step& s, bool saturates) {
+  auto finish = [&](T v) { return saturates ? saturated(v) : with_one_nan(v); };
+  if constexpr (kSources == 1)
+    map1<T, T>(w, s, [&](T a) { return finish(Op::of(a)); });
+  else if constexpr (kSources == 2)
+    map2<T, T, T>(w, s, [&](T a, T b) { return finish(Op::of(a, b)); });
+  else
+    map3<T, T, T, T>(w, s, [&](T a, T b, T c) { return finish(Op::of(a, b, c)); });
+}
+template <class Op, class T, int kSources>
+void nearest(Warp& w, const Step& s) {
+  arithmetic<Op, T, kSources>(w, s, false);
+}
+template <class Op, class T, int kSources>
+void in_mode(Warp& w, const Step& s) {
+  const FloatMode mode = mode_of(s);
+  arithmetic<Op, T, kSources>(w, s, (s.flags & kSaturates) != 0);
+}
+
+int take_rounding(Builder& b) { return b.take_one_of({"rn", "rz", "rm", "rp"}); }
+
+// {.rnd}{.ftz}{.sat}.type over `kSources` operands.
+template <class Op, int kSources>
+void build_rounded(Builder& b, bool must_round = false) {
+  const int rounding = take_rounding(b);
+  const bool flushes = b.take("ftz");
+  const bool saturates = b.take("sat");
+  const Type t = b.take_type();
+  if (must_round && rounding < 0)
+    b.fail("a rounding is missing: .rn, .rz, .rm or .rp");
+  if (t == Type::F64 && (flushes || saturates))
+    b.fail(".ftz and .sat are for .f32");
+  const bool plain = rounding <= 0 && !flushes && !saturates;
+  const Run run =
+      for_float(t, [&]<class T>() -> Run { return plain ? &nearest<Op, T, kSources> : &in_mode<Op, T, kSources>; });
+  Step& s = emit_plain(b, t, kSources, run);
+  s.flags = uint32_t(std::max(rounding, 0)) | (flushes ? kFlushes : 0u) | (saturates ? kSaturates : 0u);
+  count_as(s, t);
+}
+
+// ---- approximations: right to the last place or nearly, where the hardware's may be off by the bound it documents
+template <class Op, bool kFlushesToo>
+void approximate(Warp& w, const Step& s) {
+  const FloatMode mode(Rounding::Nearest, kFlushesToo);
+  arithmetic<Op, float, 1>(w, s, false);
+}
+struct Ex2 {
+  // 2^x = 2^n 2^f, f in [-1/2, 1/2], by a polynomial in f64: exact to 1 ulp of f32, where 2 ulp are documented.
+  static float of(float x) {
+    const double bounded = x < -200.0f ? -200.0 : (x > 200.0f ? 200.0 : double(x));
+    const double n = std::nearbyint(bounded);
+    const double f = bounded - n;
+    constexpr double kC[] = {
+        1.0,
+        0.69314718055994531,
+        0.24022650695910072,
+        0.055504108664821580,
+        0.0096181291076284772,
+        0.0013333558146428443,
+        0.00015403530393381609,
+        1.5252733804059840e-05};
+    double p = kC[7];
+    for (int i = 6; i >= 0; --i)
+      p = p * f + kC[i];
+    const double scale = std::bit_cast<double>(uint64_t(int64_t(n) + 1023) << 52);
+    return x != x ? x : float(p * scale);
+  }
+};
+struct Lg2 {
+  static float of(float x) { return float(std::log2(double(x))); }
+};
+struct Sin {
+  static float of(float x) { return float(std::sin(double(x))); }
+};
+struct Cos {
+  static float of(float x) { return float(std::cos(double(x))); }
+};
+struct Tanh {
+  static float of(float x) { return float(std::tanh(double(x))); }
+};
+
+template <class Op>
+void build_approximate(Builder& b) {
+  if (!b.take("approx"))
+    b.fail(".approx is missing");
+  const bool flushes = b.take("ftz");
+  const Type t = b.take_type();
+  Run run = nullptr;
+  if (t == Type::F32)
+    run = flushes ? &approximate<Op, true> : &approximate<Op, false>;
+  emit_plain(b, t, 1, run).kind = StepClass::Float;
+}
+void build_tanh(Builder& b) { build_approximate<Tanh>(b); }
+
+// 1 / a of the upper 32 bits of a, to as many bits: the start of a Newton iteration (9.7.3.14).
+template <class Op>
+void gross_f64(Warp& w, const Step& s) {
+  const FloatMode mode(Rounding::Nearest, true);
+  map1<double, double>(w, s, [](double a) {
+    constexpr uint64_t kUpper = 0xffffffff00000000;
+    const double of = std::bit_cast<double>(std::bit_cast<uint64_t>(a) & kUpper);
+    return std::bit_cast<double>(std::bit_cast<uint64_t>(Op::of(of)) & kUpper);
+  });
+}
+
+// rcp, sqrt, rsqrt: .approx{.ftz}, or a rounding.
+template <class Op, bool kHasRounded>
+void build_root(Builder& b) {
+  if (!b.take("approx")) {
+    if (!kHasRounded)
+      b.fail(".approx is missing");
+    return build_rounded<Op, 1>(b, true);
+  }
+  const bool flushes = b.take("ftz");
+  const Type t = b.take_type();
+  Run run = nullptr;
+  if (t == Type::F32)
+    run = flushes ? &approximate<Op, true> : &approximate<Op, false>;
+  else if (t == Type::F64 && !std::is_same_v<Op, Sqrt>)
+    run = !flushes && std::is_same_v<Op, Rsqrt> ? &nearest<Op, double, 1> : &gross_f64<Op>;
+  count_as(emit_plain(b, t, 1, run), t);
+}
+
+// ---- signs
+template <class T>
+constexpr Lane<T> kSignBit = Lane<T>(1) << (8 * sizeof(T) - 1);
+template <class T>
+Lane<T> flushed_bits(Lane<T> bits, bool flushes) {
+  const bool subnormal = (bits & (kSignBit<float> - 1)) < 0x800000;
+  return flushes && subnormal ? bits & kSignBit<T> : bits;
+}
+template <class T, bool kNegates>
+void change_sign(Warp& w, const Step& s) {
+  const Lane<T>* a = w.lanes<Lane<T>>(s.a);
+  const bool flushes = s.flags & kFlushes;
+  write_lanes<Lane<T>>(w, s.d, [&](int k) {
+    const Lane<T> bits = flushed_bits<T>(a[k], flushes);
+    return kNegates ? bits ^ kSignBit<T> : bits & ~kSignBit<T>;
+  });
+}
+template <bool kNegates>
+void build_sign(Builder& b) {
+  const bool flushes = b.take("ftz");
+  const Type t = b.take_type();
+  if (flushes && t != Type::F32)
+    b.fail(".ftz is for .f32");
+  const Run run = for_float(t, []<class T>() -> Run { return &change_sign<T, kNegates>; });
+  Step& s = emit_plain(b, t, 1, run);
+  s.flags = flushes ? kFlushes : 0u;
+  count_as(s, t);
+}
+template <class T>
+void copy_sign(Warp& w, const Step& s) {
+  using L = Lane<T>;
+  map2<L, L, L>(w, s, [](L a, L b) { return (b & ~kSignBit<T>) | (a & kSignBit<T>); });
+}
+void build_copysign(Builder& b) {
+  const Type t = b.take_type();
+  count_as(emit_plain(b, t, 2, for_float(t, []<class T>() -> Run { return &copy_sign<T>; })), t);
+}
+
+// ---- minimum and maximum: a number wins over NaN, -0 is less than +0
+enum MinMaxFlag : uint32_t { kNanWins = 16, kXorSign = 32 };
+template <class T, bool kMax>
+T pick(T a, T b, bool nan_wins) {
+  if (a != a || b != b) {
+    if (nan_wins || (a != a && b != b))
+      return with_one_nan(std::numeric_limits<T>::quiet_NaN());
+    return a != a ? b : a;
+  }
+  if (a == b)
+    return std::signbit(a) == kMax ? b : a;
+  return (a < b) == kMax ? b : a;
+}
+template <class T, bool kMax>
+void min_max(Warp& w, const Step& s) {
+  const FloatMode mode = mode_of(s);
+  const bool nan_wins = s.flags & kNanWins;
+  const bool xor_sign = s.flags & kXorSign;
+  map2<T, T, T>(w, s, [&](T a, T b) {
+    if ((s.flags & kFlushes) != 0) {   // a comparison alone would let a subnormal through
+      a = a * T(1);
+      b = b * T(1);
+    }
+    if (!xor_sign)
+      return pick<T, kMax>(a, b, nan_wins);
+    const T chosen = pick<T, kMax>(std::fabs(a), std::fabs(b), nan_wins);
+    return std::signbit(a) != std::signbit(b) ? -chosen : chosen;
+  });
+}
+template <bool kMax>
+void build_min_max(Builder& b) {
+  const bool flushes = b.take("ftz");
+  const bool nan_wins = b.take("NaN");
+  const bool xor_sign = b.take("xorsign");
+  if (xor_sign && !b.take("abs"))
+    b.fail(".abs is missing after .xorsign");
+  const Type t = b.take_type();
+  if (t == Type::F64 && (flushes || nan_wins || xor_sign))
+    b.fail(".ftz, .NaN and .xorsign are for .f32");
+  const Run run = for_float(t, []<class T>() -> Run { return &min_max<T, kMax>; });
+  Step& s = emit_plain(b, t, 2, run);
+  s.flags = (flushes ? kFlushes : 0u) | (nan_wins ? kNanWins : 0u) | (xor_sign ? kXorSign : 0u);
+  count_as(s, t);
+}
+
+// ---- kinds of numbers
+enum class Property : int64_t { Finite, Infinite, Number, NotANumber, Normal, Subnormal };
+template <class T>
+bool has_property(T v, Property p) {
+  switch (p) {
+    case Property::Finite: return std::isfinite(v);
+    case Property::Infinite: return std::isinf(v);
+    case Property::Number: return v == v;
+    case Property::NotANumber: return v != v;
+    case Property::Normal: return std::isnormal(v);
+    case Property::Subnormal: return std::fpclassify(v) == FP_SUBNORMAL;
+  }
+  return false;
+}
+template <class T>
+void test_property(Warp& w, const Step& s) {
+  const Lane<T>* a = w.lanes<Lane<T>>(s.a);
+  uint32_t bits = 0;
+  for (int k = 0; k < 32; ++k)
+    bits |= uint32_t(has_property(from_lane<T>(a[k]), Property(s.value))) << k;
+  write_predicate(w, s.d, bits);
+}
+void build_testp(Builder& b) {
+  const int property = b.take_one_of({"finite", "infinite", "number", "notanumber", "normal", "subnormal"});
+  const Type t = b.take_type();
+  const Run run = for_float(t, []<class T>() -> Run { return &test_property<T>; });
+  if (property < 0 || !run)
+    b.fail("expected a property and .f32 or .f64");
+  b.expect_operands(2);
+  const uint32_t from = b.read(1, t);
+  const uint32_t to = b.write_predicate(b.operand(0));
+  Step& s = b.emit(run);
+  s.a = from;
+  s.d = to;
+  s.value = property;
+  count_as(s, t);
+}
+
+void build_fma(Builder& b) { build_rounded<Fma, 3>(b, true); }
+
+constexpr InstructionRow kRows[] = {
+    {"testp", "9.7.3.1", StepClass::Float, build_testp},
+    {"copysign", "9.7.3.2", StepClass::Float, build_copysign},
+    {"fma", "9.7.3.6", StepClass::Float, build_fma},
+    {"rcp", "9.7.3.13, 9.7.3.14", StepClass::Float, build_root<Rcp, true>},
+    {"sqrt", "9.7.3.15", StepClass::Float, build_root<Sqrt, true>},
+    {"rsqrt", "9.7.3.16, 9.7.3.17", StepClass::Float, build_root<Rsqrt, false>},
+    {"sin", "9.7.3.18", StepClass::Float, build_approximate<Sin>},
+    {"cos", "9.7.3.19", StepClass::Float, build_approximate<Cos>},
+    {"lg2", "9.7.3.20", StepClass::Float, build_approximate<Lg2>},
+    {"ex2", "9.7.3.21", StepClass::Float, build_approximate<Ex2>},
+    {"tanh", "9.7.3.22", StepClass::Float, build_tanh}};
+}   // namespace
+
+bool names_float_form(const Builder& b) {
+  const auto& modifiers = b.instruction().modifiers;
+  return !modifiers.empty() && is_float(type_named(modifiers.back()));
+}
+void build_float_add(Builder& b) { build_rounded<Add, 2>(b); }
+void build_float_sub(Builder& b) { build_rounded<Sub, 2>(b); }
+void build_float_mul(Builder& b) { build_rounded<Mul, 2>(b); }
+void build_float_fma(Builder& b) { build_rounded<Fma, 3>(b, true); }
+void build_float_abs(Builder& b) { build_sign<false>(b); }
+void build_float_neg(Builder& b) { build_sign<true>(b); }
+void build_float_min(Builder& b) { build_min_max<false>(b); }
+void build_float_max(Builder& b) { build_min_max<true>(b); }
+void build_float_div(Builder& b) {
+  if (b.peek() != "approx" && b.peek() != "full")
+    return build_rounded<Div, 2>(b, true);
+  b.skip_modifier();
+  const bool flushes = b.take("ftz");
+  const Type t = b.take_type();
+  Step& s = emit_plain(b, t, 2, t == Type::F32 ? &in_mode<Div, float, 2> : nullptr);
+  s.flags = flushes ? kFlushes : 0u;
+  count_as(s, t);
+}
+
+InstructionTable float_instructions() { return {kRows, std::size(kRows)}; }
+}   // namespace spectral::cpu::ptx

@@ -1,0 +1,75 @@
+#include "loaded_module.h"
+#include "../memory.h"
+#include "block.h"
+#include <algorithm>
+#include <cstring>
+
+namespace spectral::cpu::ptx {
+LoadedModule::LoadedModule(std::string text) : module_(parse(std::move(text))) {
+  place_variables();
+  try {
+    for (const auto& f : module_->functions)
+      if (f->is_entry && f->has_body)
+        kernels_.push_back(build_program(*module_, *f, addresses_));
+  } catch (...) {
+    for (const auto& [variable, address] : addresses_)
+      release(address, false);
+    throw;
+  }
+}
+LoadedModule::~LoadedModule() {
+  for (const auto& [variable, address] : addresses_)
+    release(address, false);
+}
+
+void LoadedModule::place_variables() {
+  for (const auto& v : module_->variables) {
+    if (v->space != Space::Global && v->space != Space::Const)
+      continue;
+    uintptr_t address = 0;
+    if (v->is_extern || allocate(std::max<size_t>(v->bytes, 1), false, &address)) {
+      for (const auto& [variable, taken] : addresses_)
+        release(taken, false);
+      throw PtxError(
+          v->place,
+          v->is_extern ? "variable '" + v->name + "' is extern: modules are not linked here"
+                       : "no device memory for variable '" + v->name + "'");
+    }
+    addresses_[v.get()] = address;
+    auto* bytes = reinterpret_cast<unsigned char*>(address);
+    std::memset(bytes, 0, v->bytes);
+    std::memcpy(bytes, v->initial.data(), std::min(v->initial.size(), v->bytes));
+  }
+  for (const auto& [variable, address] : addresses_)
+    for (const AddressIn& a : variable->addresses) {
+      const uint64_t value = addresses_[a.variable] + uint64_t(a.addend);
+      std::memcpy(reinterpret_cast<unsigned char*>(address) + a.offset, &value, sizeof value);
+    }
+}
+
+const Variable* LoadedModule::find_variable(std::string_view name, CUdeviceptr* address) const {
+  for (const auto& [variable, at] : addresses_)
+    if (variable->name == name) {
+      *address = at;
+      return variable;
+    }
+  return nullptr;
+}
+
+bool looks_like_text(const void* image) {
+  const auto* c = static_cast<const unsigned char*>(image);
+  while (*c == ' ' || *c == '\t' || *c == '\r' || *c == '\n')
+    ++c;
+  return *c == '.' || *c == '/';   // a directive or a comment
+}
+
+CUresult launch(
+    const Program& program, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,
+    unsigned shared, const unsigned char* parameters, std::string* reason) {
+  const uint64_t clusters = uint64_t(gx) / program.cluster * gy * gz;
+  PtxLaunch l{&program, parameters, {gx, gy, gz}, {bx, by, bz}, shared, clusters, nullptr, {}, {}, {}};
+  const CUresult status = run(l);
+  *reason = l.reason;
+  return status;
+}
+}   // namespace spectral::cpu::ptx

@@ -1,0 +1,33 @@
+// A module that was loaded from PTX text: its variables in device memory, and its kernels.
+#pragma once
+#include "../cuda_api.h"
+#include "program.h"
+
+namespace spectral::cpu::ptx {
+class LoadedModule {
+ public:
+  // Takes the text up to its end. Throws PtxError.
+  explicit LoadedModule(std::string text);
+  ~LoadedModule();
+  LoadedModule(const LoadedModule&) = delete;
+
+  const std::vector<std::unique_ptr<Program>>& kernels() const { return kernels_; }
+  // A .global or .const variable, or null.
+  const Variable* find_variable(std::string_view name, CUdeviceptr* address) const;
+
+ private:
+  void place_variables();
+
+  std::unique_ptr<Module> module_;
+  Addresses addresses_;
+  std::vector<std::unique_ptr<Program>> kernels_;
+};
+
+// Whether an image is text that may be PTX.
+bool looks_like_text(const void* image);
+
+// Runs a grid; `parameters` are laid out as Program::parameters says. *reason: of a fault.
+CUresult launch(
+    const Program&, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared,
+    const unsigned char* parameters, std::string* reason);
+}   // namespace spectral::cpu::ptx

@@ -1,0 +1,67 @@
+#include "module.h"
+
+namespace spectral::cpu::ptx {
+namespace {
+struct TypeRow {
+  Type type;
+  const char* name;
+  int bytes;
+};
+constexpr TypeRow kTypes[] = {{Type::None, "none", 0},     {Type::Pred, "pred", 0},   {Type::B8, "b8", 1},
+                              {Type::B16, "b16", 2},       {Type::B32, "b32", 4},     {Type::B64, "b64", 8},
+                              {Type::B128, "b128", 16},    {Type::U8, "u8", 1},       {Type::U16, "u16", 2},
+                              {Type::U32, "u32", 4},       {Type::U64, "u64", 8},     {Type::S8, "s8", 1},
+                              {Type::S16, "s16", 2},       {Type::S32, "s32", 4},     {Type::S64, "s64", 8},
+                              {Type::F16, "f16", 2},       {Type::F16x2, "f16x2", 4}, {Type::BF16, "bf16", 2},
+                              {Type::BF16x2, "bf16x2", 4}, {Type::F32, "f32", 4},     {Type::F64, "f64", 8}};
+const TypeRow& row(Type t) { return kTypes[size_t(t)]; }
+}   // namespace
+
+Type type_named(std::string_view name) {
+  for (const TypeRow& r : kTypes)
+    if (r.type != Type::None && name == r.name)
+      return r.type;
+  return Type::None;
+}
+const char* name_of(Type t) { return row(t).name; }
+int bytes_of(Type t) { return row(t).bytes; }
+bool is_signed(Type t) { return t == Type::S8 || t == Type::S16 || t == Type::S32 || t == Type::S64; }
+Type twice(Type t) {
+  switch (t) {
+    case Type::U8: return Type::U16;
+    case Type::U16: return Type::U32;
+    case Type::U32: return Type::U64;
+    case Type::S8: return Type::S16;
+    case Type::S16: return Type::S32;
+    case Type::S32: return Type::S64;
+    default: return Type::None;
+  }
+}
+bool is_float(Type t) { return t >= Type::F16; }
+
+const char* name_of(Space s) {
+  switch (s) {
+    case Space::Generic: return "generic";
+    case Space::Param: return "param";
+    case Space::Const: return "const";
+    case Space::Global: return "global";
+    case Space::Local: return "local";
+    case Space::Shared: return "shared";
+  }
+  return "";
+}
+
+std::string Instruction::spelling() const {
+  std::string s(opcode);
+  for (std::string_view m : modifiers)
+    s.append(".").append(m);
+  return s;
+}
+
+const Function* Module::find_function(std::string_view name) const {
+  for (const auto& f : functions)
+    if (f->name == name)
+      return f.get();
+  return nullptr;
+}
+}   // namespace spectral::cpu::ptx

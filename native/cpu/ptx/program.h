@@ -1,0 +1,118 @@
+// A kernel ready to run: its instructions as steps, each a function over the 32 lanes of a warp and the places of its
+// operands. Registers that are never alive together share a place, so that a warp's registers stay in the caches.
+#pragma once
+#include "module.h"
+#include <map>
+
+namespace spectral::cpu::ptx {
+class Warp;
+struct Step;
+using Run = void (*)(Warp&, const Step&);
+
+// What a step counts as.
+enum class StepClass : uint8_t { Integer, Float, Double, Conversion, Move, Memory, Control, Collective, Matrix, Async };
+constexpr int kStepClasses = int(StepClass::Async) + 1;
+const char* name_of(StepClass);
+
+constexpr uint32_t kUnit = 128;                         // bytes of 32 lanes of 32 bits; 64-bit registers take two
+constexpr uint32_t kRegisterMark = uint32_t(1) << 31;   // while a program is built: a register's number, no place yet
+
+// Operands are places: byte offsets into a warp's registers. Predicates are one word each, a bit per lane.
+struct Step {
+  Run run;
+  uint32_t d = 0;
+  uint32_t a = 0;
+  uint32_t b = 0;
+  uint32_t c = 0;
+  int64_t value = 0;         // a memory operand's offset, a count
+  uint32_t list = 0;         // first of its entries in Program::lists
+  uint32_t guard = 0;        // a predicate; 0 is always true
+  uint32_t guard_flip = 0;   // all ones for @!p
+  uint32_t flags = 0;
+  uint32_t line = 0;   // of the PTX text
+  StepClass kind = StepClass::Integer;
+};
+
+enum class Special : uint8_t {
+  TidX,
+  TidY,
+  TidZ,
+  NtidX,
+  NtidY,
+  NtidZ,
+  CtaidX,
+  CtaidY,
+  CtaidZ,
+  NctaidX,
+  NctaidY,
+  NctaidZ,
+  LaneId,
+  WarpId,
+  NWarpId,
+  SmId,
+  NSmId,
+  GridId,
+  LanemaskEq,
+  LanemaskLt,
+  LanemaskLe,
+  LanemaskGt,
+  LanemaskGe,
+  ClusterIdX,
+  ClusterIdY,
+  ClusterIdZ,
+  NClusterIdX,
+  NClusterIdY,
+  NClusterIdZ,
+  ClusterCtaidX,
+  ClusterCtaidY,
+  ClusterCtaidZ,
+  ClusterNctaidX,
+  ClusterNctaidY,
+  ClusterNctaidZ,
+  ClusterCtarank,
+  ClusterNctarank,
+  IsExplicitCluster,
+  DynamicSmemSize,
+  TotalSmemSize
+};
+struct SpecialPlace {
+  uint32_t place;
+  Special which;
+};
+struct ConstantPlace {
+  uint32_t place;
+  bool wide;
+  uint64_t bits;
+};
+
+struct Parameter {
+  size_t offset, bytes;
+};
+
+struct Program {
+  std::string name;
+  std::vector<Step> steps;
+  std::vector<uint32_t> lists;
+  std::vector<ConstantPlace> constants;
+  std::vector<SpecialPlace> specials;
+  std::vector<SourceLine> sources;   // per step
+  uint32_t fixed_bytes = 0;          // constants and special registers, which come first
+  uint32_t register_bytes = 0;       // of a warp
+  uint32_t predicates = 1;
+  size_t local_bytes = 0;    // of a thread
+  size_t shared_bytes = 0;   // of .shared variables, up to where dynamic shared memory begins
+  std::vector<Parameter> parameters;
+  size_t parameter_bytes = 0;
+  bool uses_async_proxy = false;   // writes to shared memory are followed up to their fence
+  unsigned max_threads = 1024;
+  unsigned cluster = 1;
+
+  const Module* module = nullptr;
+};
+
+// Where the module's .global and .const variables lie.
+using Addresses = std::map<const Variable*, uint64_t>;
+
+// Throws PtxError for what this device does not have, naming the instruction.
+std::unique_ptr<Program> build_program(const Module&, const Function& entry, const Addresses&);
+}   // namespace spectral::cpu::ptx

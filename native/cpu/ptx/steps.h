@@ -1,0 +1,79 @@
+// How a step reads and writes its lanes.
+#pragma once
+#include "warp.h"
+#include <bit>
+#include <type_traits>
+
+namespace spectral::cpu::ptx {
+// Lanes of 16 bits and less lie in the low part of 32.
+template <class T>
+using Lane = std::conditional_t<sizeof(T) == 8, uint64_t, uint32_t>;
+
+template <class T>
+inline T from_lane(Lane<T> bits) {
+  if constexpr (std::is_same_v<T, float> || std::is_same_v<T, double>)
+    return std::bit_cast<T>(bits);
+  else
+    return T(bits);
+}
+template <class T>
+inline Lane<T> to_lane(T value) {
+  if constexpr (std::is_same_v<T, float> || std::is_same_v<T, double>)
+    return std::bit_cast<Lane<T>>(value);
+  else
+    return Lane<T>(std::make_unsigned_t<T>(value));
+}
+
+// d[k] = f(k) for the lanes of the mask; f is called for all 32, so that the loop is a vector operation.
+template <class D, class F>
+inline __attribute__((always_inline)) void write_lanes(Warp& w, uint32_t place, F f) {
+  Lane<D>* d = w.lanes<Lane<D>>(place);
+  if (w.mask == ~0u) {
+    for (int k = 0; k < 32; ++k)
+      d[k] = to_lane<D>(f(k));
+    return;
+  }
+  Lane<D> made[32];
+  for (int k = 0; k < 32; ++k)
+    made[k] = to_lane<D>(f(k));
+  const uint32_t mask = w.mask;
+  for (int k = 0; k < 32; ++k)
+    d[k] = mask >> k & 1 ? made[k] : d[k];
+}
+
+template <class D, class A, class F>
+inline __attribute__((always_inline)) void map1(Warp& w, const Step& s, F f) {
+  const Lane<A>* a = w.lanes<Lane<A>>(s.a);
+  write_lanes<D>(w, s.d, [&](int k) { return D(f(from_lane<A>(a[k]))); });
+}
+template <class D, class A, class B, class F>
+inline __attribute__((always_inline)) void map2(Warp& w, const Step& s, F f) {
+  const Lane<A>* a = w.lanes<Lane<A>>(s.a);
+  const Lane<B>* b = w.lanes<Lane<B>>(s.b);
+  write_lanes<D>(w, s.d, [&](int k) { return D(f(from_lane<A>(a[k]), from_lane<B>(b[k]))); });
+}
+template <class D, class A, class B, class C, class F>
+inline __attribute__((always_inline)) void map3(Warp& w, const Step& s, F f) {
+  const Lane<A>* a = w.lanes<Lane<A>>(s.a);
+  const Lane<B>* b = w.lanes<Lane<B>>(s.b);
+  const Lane<C>* c = w.lanes<Lane<C>>(s.c);
+  write_lanes<D>(w, s.d, [&](int k) { return D(f(from_lane<A>(a[k]), from_lane<B>(b[k]), from_lane<C>(c[k]))); });
+}
+
+// Bits of the lanes of the mask, into a predicate.
+inline void write_predicate(Warp& w, uint32_t number, uint32_t bits) {
+  uint32_t& p = w.predicate(number);
+  p = (p & ~w.mask) | (bits & w.mask);
+}
+
+// f for each lane of the mask.
+template <class F>
+inline void each_lane(uint32_t mask, F f) {
+  for (; mask; mask &= mask - 1)
+    f(std::countr_zero(mask));
+}
+
+// Steps that the builder itself needs (control.cpp).
+void end_threads(Warp&, const Step&);
+void jump(Warp&, const Step&);
+}   // namespace spectral::cpu::ptx

@@ -1,0 +1,129 @@
+#include "warp.h"
+#include "block.h"
+#include <algorithm>
+
+namespace spectral::cpu::ptx {
+namespace {
+constexpr int kTurn = 4096;   // backward jumps before other warps have theirs: a warp may spin on what they write
+bool may_meet(const Group& g) { return g.wait == Wait::None || g.wait == Wait::Lanes; }
+}   // namespace
+
+void Warp::start(Block& block, const Program& program, unsigned index, unsigned char* registers, uint32_t lanes) {
+  block_ = &block;
+  program_ = &program;
+  index_ = index;
+  registers_ = registers;
+  predicates_ = reinterpret_cast<uint32_t*>(registers + program.register_bytes);
+  predicates_[0] = ~0u;
+  alive_ = lanes;
+  pc_ = 0;
+  limit_ = 0;
+  current_ = {0, lanes};
+  others_.clear();
+  yields_ = false;
+  queued = true;
+  cluster_phase = kNoPhase;
+}
+
+Turn Warp::run() {
+  turn_ = kTurn;
+  const Step* steps = program_->steps.data();
+  for (;;) {
+    if (pc_ >= limit_ && !regroup())
+      break;
+    const Step& s = steps[pc_++];
+    mask = current_.lanes & (predicates_[s.guard] ^ s.guard_flip);
+    if (mask)
+      s.run(*this, s);
+  }
+  if (yields_) {
+    yields_ = false;
+    return Turn::Yields;
+  }
+  return others_.empty() ? Turn::Ended : Turn::Waits;
+}
+
+// Joins groups that have met, and chooses the one furthest behind. False: the turn is over.
+bool Warp::regroup() {
+  if (current_.lanes) {
+    current_.pc = pc_;
+    current_.tired = yields_;
+    others_.push_back(current_);
+    current_.lanes = 0;
+  }
+  for (size_t i = 0; i < others_.size(); ++i)
+    for (size_t k = others_.size() - 1; k > i; --k)
+      if (others_[i].pc == others_[k].pc && may_meet(others_[i]) && may_meet(others_[k])) {
+        others_[i].lanes |= others_[k].lanes;
+        others_[i].wait = Wait::None;
+        others_[i].tired |= others_[k].tired;
+        others_.erase(others_.begin() + ptrdiff_t(k));
+      }
+  for (Group& g : others_)
+    if (g.wait == Wait::Lanes && !(g.wanted & alive_ & ~g.lanes))
+      g.wait = Wait::None;
+  limit_ = 0;
+  if (yields_)
+    return false;
+  auto better = [](const Group& a, const Group& b) { return a.tired != b.tired ? b.tired : a.pc < b.pc; };
+  auto best = others_.end();
+  for (auto g = others_.begin(); g != others_.end(); ++g)
+    if (g->wait == Wait::None && (best == others_.end() || better(*g, *best)))
+      best = g;
+  if (best == others_.end())
+    return false;
+  current_ = *best;
+  current_.tired = false;
+  pc_ = current_.pc;
+  others_.erase(best);
+  limit_ = UINT32_MAX;
+  for (const Group& g : others_)
+    if (may_meet(g) && g.pc > pc_)
+      limit_ = std::min(limit_, g.pc);
+  return true;
+}
+
+void Warp::jump(uint32_t target) {
+  if (target < pc_ && --turn_ < 0)
+    yield();
+  if (mask == current_.lanes) {
+    pc_ = target;
+    return;
+  }
+  if (Counters* c = block_->counters())
+    ++c->divergent_branches;
+  current_.lanes &= ~mask;
+  others_.push_back({target, mask});
+  limit_ = 0;
+}
+
+void Warp::end_lanes() {
+  alive_ &= ~mask;
+  current_.lanes &= ~mask;
+  limit_ = 0;
+}
+
+void Warp::part(const Group& g) {
+  current_.lanes &= ~g.lanes;
+  others_.push_back(g);
+  limit_ = 0;
+}
+bool Warp::together(uint32_t wanted) {
+  if (!(wanted & alive_ & ~mask))
+    return true;
+  part({pc_ - 1, mask, Wait::Lanes, 0, wanted});
+  return false;
+}
+void Warp::wait_after(Wait wait, uint64_t what) { part({pc_, mask, wait, what}); }
+void Warp::wait_and_repeat(Wait wait, uint64_t what, uint32_t wanted) { part({pc_ - 1, mask, wait, what, wanted}); }
+
+bool Warp::wake(Wait wait, uint64_t what) {
+  bool any = false;
+  for (Group& g : others_)
+    if (g.wait == wait && g.what == what) {
+      g.wait = Wait::None;
+      any = true;
+    }
+  return any;
+}
+}   // namespace spectral::cpu::ptx

@@ -1,0 +1,83 @@
+// A warp while it runs: 32 lanes with their registers. Lanes that took different ways at a branch are groups, each with
+// its own place in the program; the group furthest behind goes first, so that groups meet again where their ways do.
+#pragma once
+#include "program.h"
+#include <bit>
+#include <cstring>
+
+namespace spectral::cpu::ptx {
+class Block;
+
+// Why a group does not go on.
+enum class Wait : uint8_t {
+  None,
+  Lanes,     // for other lanes of the warp to reach the same instruction
+  Barrier,   // of the block; which is in `what`
+  Cluster,
+  Phase,      // of the mbarrier at address `what`
+  Warpgroup   // for the other three warps
+};
+struct Group {
+  uint32_t pc;
+  uint32_t lanes;
+  Wait wait = Wait::None;
+  uint64_t what = 0;
+  uint32_t wanted = 0;   // Lanes: which are to come; Phase: the parity
+  bool tired = false;    // has used up its turn: others go first, even those further on
+};
+
+enum class Turn : uint8_t { Ended, Waits, Yields };
+
+class Warp {
+ public:
+  void start(Block& block, const Program& program, unsigned index, unsigned char* registers, uint32_t lanes);
+  Turn run();   // until every group waits or has ended, or the turn is over
+
+  // ---- for steps
+  uint32_t mask = 0;   // the lanes that take the current step
+  template <class T>
+  T* lanes(uint32_t place) {
+    return reinterpret_cast<T*>(registers_ + place);
+  }
+  uint32_t& predicate(uint32_t number) { return predicates_[number]; }
+  const uint32_t* list(const Step& s) const { return &program_->lists[s.list]; }
+  Block& block() { return *block_; }
+  const Program& program() const { return *program_; }
+  unsigned index() const { return index_; }
+  uint32_t alive() const { return alive_; }
+  const Step& current_step() const { return program_->steps[pc_ - 1]; }
+
+  void jump(uint32_t target);   // the lanes of the mask; the others go on
+  void end_lanes();             // those of the mask
+  // True if all of `wanted` that are alive take this step together; else the group waits for the others and repeats
+  // the step.
+  bool together(uint32_t wanted);
+  void wait_after(Wait, uint64_t what);   // goes on behind this step when woken
+  void wait_and_repeat(Wait, uint64_t what, uint32_t wanted);
+  void yield() { limit_ = 0, yields_ = true; }
+  bool wake(Wait, uint64_t what);   // every group that waits for it; whether there was one
+  const std::vector<Group>& waiting() const { return others_; }
+
+  unsigned char* local = nullptr;   // [32][local_bytes]
+  bool queued = true;               // in the cluster's queue
+  static constexpr uint64_t kNoPhase = ~uint64_t(0);
+  uint64_t cluster_phase = kNoPhase;   // of the cluster's barrier, between arriving and waiting
+
+ private:
+  bool regroup();
+  void part(const Group&);   // leaves the current group
+
+  unsigned char* registers_ = nullptr;
+  uint32_t* predicates_ = nullptr;
+  const Program* program_ = nullptr;
+  Block* block_ = nullptr;
+  uint32_t pc_ = 0;
+  uint32_t limit_ = 0;   // where another group may be met: at or beyond it the groups are looked at
+  Group current_{0, 0};
+  std::vector<Group> others_;
+  uint32_t alive_ = 0;
+  unsigned index_ = 0;
+  int turn_ = 0;   // backward jumps left in this turn
+  bool yields_ = false;
+};
+}   // namespace spectral::cpu::ptx
