@@ -237,11 +237,14 @@ CUresult cuFuncGetParamInfo(CUfunction, size_t index, size_t* offset, size_t* si
 // thread's next call.
 const char* spectralCpuLastError(void);
 void spectralCpuSetOption(
-    const char* name, long value);   // threads, seed, eager, poison, check; "reset" forgets a failed kernel
+    const char* name, long value);   // threads, seed, eager, poison, count, check; "reset" forgets a failed kernel
 // "sizeof;field:offset:size;..." of the argument struct of a kernel in any loaded module, cut to `size` bytes with its
 // zero. Returns the full length, or -1 when no loaded module has the kernel.
 int spectralArgsLayout(const char* kernel, char* text, size_t size);
 // A line for each kernel of the loaded modules: "name argument-bytes threads cluster shared-bytes", the latter -1 where
 // the caller computes them from the arguments. Cut and counted as above.
 int spectralKernelFacts(char* text, size_t size);
+// Counters of the last launch of PTX while the option "count" was set: "kernel NAME", then "counter value" lines. Cut
+// and counted as above.
+int spectralCpuCounters(char* text, size_t size);
 }

@@ -292,6 +292,7 @@ int spectralKernelFacts(char* text, size_t size) {
           .append("\n");
   return copy_text(facts, text, size);
 }
+int spectralCpuCounters(char* text, size_t size) { return copy_text(ptx::last_counters(), text, size); }
 int spectralArgsLayout(const char* kernel, char* text, size_t size) {
   if (!kernel)
     return -1;

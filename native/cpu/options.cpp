@@ -17,6 +17,7 @@ constexpr Entry kEntries[] = {
     {"eager", &Options::eager},
     {"poison", &Options::poison},
     {"memory", &Options::memory},
+    {"count", &Options::count},
     {"check", &Options::check}};
 // Of each thread, so that the calls of others do not take it away.
 thread_local std::string* reason = nullptr;   // a pointer: thread-locals of this library must stay small

@@ -9,6 +9,7 @@ struct Options {
   long eager = 0;     // 1: asynchronous copies and wgmma happen at issue/commit, not as late as allowed
   long poison = 0;    // 1: fresh device memory, and shared memory before every block, are filled with 0xCD
   long memory = 0;    // bytes of device memory there are, 0: as much as the machine has
+  long count = 0;     // 1: launches of PTX are counted (spectralCpuCounters)
   long check = 0;     // 1: guard zones round every allocation, verified at free, copy and synchronise
 };
 extern Options options;

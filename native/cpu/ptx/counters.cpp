@@ -51,6 +51,27 @@ void Counters::add(const Counters& o) {
   global_written.add_all(o.global_written);
 }
 
+std::string Counters::text() const {
+  std::string lines;
+  auto line = [&](const std::string& name, uint64_t value) {
+    lines.append(name).append(" ").append(std::to_string(value)).append("\n");
+  };
+  line("instructions", instructions);
+  for (int i = 0; i < kStepClasses; ++i)
+    line(std::string(name_of(StepClass(i))) + "_instructions", by_class[i]);
+  line("global_requests", global_requests);
+  line("global_read_sectors", global_read_sectors);
+  line("global_write_sectors", global_write_sectors);
+  line("global_read_bytes", global_read.count());
+  line("global_write_bytes", global_written.count());
+  line("shared_wavefronts", shared_wavefronts);
+  line("shared_bank_conflicts", shared_bank_conflicts);
+  line("local_bytes", local_bytes);
+  line("barriers", barriers);
+  line("divergent_branches", divergent_branches);
+  return lines;
+}
+
 void Counters::global_access(const uint64_t* addresses, uint32_t mask, unsigned bytes, bool writes) {
   constexpr uint64_t kSector = 32;
   uint64_t sectors[64];

@@ -4,7 +4,7 @@
 #include <bit>
 #include <cstdint>
 #include <map>
-#include <mutex>
+#include <string>
 
 namespace spectral::cpu::ptx {
 // Which bytes of memory were touched: a bit each, by pages.
@@ -37,7 +37,12 @@ struct Counters {
   uint64_t divergent_branches = 0;
   ByteSet global_read, global_written;
 
+  void count(StepClass c) {
+    ++instructions;
+    ++by_class[int(c)];
+  }
   void add(const Counters&);
+  std::string text() const;   // "name value" lines
   // Lanes of a mask access `bytes` bytes each at the addresses.
   void global_access(const uint64_t* addresses, uint32_t mask, unsigned bytes, bool writes);
   void global_range(uint64_t first, uint64_t bytes, bool writes);   // of a bulk copy

@@ -3,6 +3,7 @@
 #include "block.h"
 #include <algorithm>
 #include <cstring>
+#include <mutex>
 
 namespace spectral::cpu::ptx {
 LoadedModule::LoadedModule(std::string text) : module_(parse(std::move(text))) {
@@ -63,13 +64,37 @@ bool looks_like_text(const void* image) {
   return *c == '.' || *c == '/';   // a directive or a comment
 }
 
+namespace {
+std::mutex counted_mutex;
+std::string counted;   // of the last launch that was counted
+}   // namespace
+std::string last_counters() {
+  std::lock_guard lock(counted_mutex);
+  return counted;
+}
+
 CUresult launch(
     const Program& program, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,
     unsigned shared, const unsigned char* parameters, std::string* reason) {
   const uint64_t clusters = uint64_t(gx) / program.cluster * gy * gz;
-  PtxLaunch l{&program, parameters, {gx, gy, gz}, {bx, by, bz}, shared, clusters, nullptr, {}, {}, {}};
+  Counters counters;
+  PtxLaunch l{
+      &program,
+      parameters,
+      {gx, gy, gz},
+      {bx, by, bz},
+      shared,
+      clusters,
+      options.count ? &counters : nullptr,
+      {},
+      {},
+      {}};
   const CUresult status = run(l);
   *reason = l.reason;
+  if (options.count) {
+    std::lock_guard lock(counted_mutex);
+    counted = "kernel " + program.name + "\n" + counters.text();
+  }
   return status;
 }
 }   // namespace spectral::cpu::ptx

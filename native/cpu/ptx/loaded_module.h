@@ -30,4 +30,6 @@ bool looks_like_text(const void* image);
 CUresult launch(
     const Program&, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared,
     const unsigned char* parameters, std::string* reason);
+// Of the last launch while the option "count" was set: "kernel NAME", then a line per counter.
+std::string last_counters();
 }   // namespace spectral::cpu::ptx

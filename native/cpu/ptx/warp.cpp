@@ -25,17 +25,25 @@ void Warp::start(Block& block, const Program& program, unsigned index, unsigned 
   cluster_phase = kNoPhase;
 }
 
-Turn Warp::run() {
-  turn_ = kTurn;
+template <bool kCounts>
+void Warp::take_steps() {
   const Step* steps = program_->steps.data();
-  for (;;) {
-    if (pc_ >= limit_ && !regroup())
-      break;
+  while (pc_ < limit_ || regroup()) {
     const Step& s = steps[pc_++];
+    if (kCounts)
+      block_->counters()->count(s.kind);
     mask = current_.lanes & (predicates_[s.guard] ^ s.guard_flip);
     if (mask)
       s.run(*this, s);
   }
+}
+
+Turn Warp::run() {
+  turn_ = kTurn;
+  if (block_->counters())
+    take_steps<true>();
+  else
+    take_steps<false>();
   if (yields_) {
     yields_ = false;
     return Turn::Yields;

@@ -64,6 +64,8 @@ class Warp {
   uint64_t cluster_phase = kNoPhase;   // of the cluster's barrier, between arriving and waiting
 
  private:
+  template <bool kCounts>
+  void take_steps();
   bool regroup();
   void part(const Group&);   // leaves the current group
 
