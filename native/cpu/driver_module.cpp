@@ -225,6 +225,24 @@ CUresult cuModuleGetFunction(CUfunction* f, CUmodule m, const char* name) {
   return CUDA_ERROR_NOT_FOUND;
 }
 
+// Variables are those of PTX; a library of kernels shows none.
+CUresult cuModuleGetGlobal(CUdeviceptr* address, size_t* bytes, CUmodule m, const char* name) {
+  SPECTRAL_TRY(check_context());
+  if (!name || (!address && !bytes))
+    return CUDA_ERROR_INVALID_VALUE;
+  if (!modules.has(m))
+    return CUDA_ERROR_INVALID_HANDLE;
+  CUdeviceptr at = 0;
+  const ptx::Variable* variable = m->ptx ? m->ptx->find_variable(name, &at) : nullptr;
+  if (!variable)
+    return CUDA_ERROR_NOT_FOUND;
+  if (address)
+    *address = at;
+  if (bytes)
+    *bytes = variable->bytes;
+  return CUDA_SUCCESS;
+}
+
 CUresult cuFuncSetAttribute(CUfunction f, CUfunction_attribute attribute, int value) {
   SPECTRAL_TRY(check_context());
   if (!functions.has(f))
