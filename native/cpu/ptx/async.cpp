@@ -1,5 +1,5 @@
-// Copies under way: cp.async (PTX ISA 9.7.9.24), bulk and tensor copies (9.7.9.24.6, 9.7.9.25), and the fence between
-// the writes of threads and the asynchronous proxy.
+// Copies under way: cp.async, bulk and tensor copies, and the fence between the writes of threads and the
+// asynchronous proxy. PTX ISA, "Data Movement and Conversion: cp.async, cp.async.bulk, cp.async.bulk.tensor".
 #include "async.h"
 #include "../tensor_copy.h"
 #include "access.h"
@@ -570,7 +570,7 @@ void build_cp(Builder& b) {
   build_lane_copy(b);
 }
 
-constexpr InstructionRow kRows[] = {{"cp", "9.7.9.24, 9.7.9.25", StepClass::Async, build_cp}};
+constexpr InstructionRow kRows[] = {{"cp", StepClass::Async, build_cp}};
 }   // namespace
 
 InstructionTable async_instructions() { return {kRows, std::size(kRows)}; }

@@ -1,5 +1,6 @@
 // Copies that are under way: cp.async of single lanes, bulk and tensor copies, and which words of shared memory the
-// asynchronous proxy may not see yet. Each is done as late as the program allows, so that a missing wait reads old data.
+// asynchronous proxy may not see yet. Each is done as late as the program allows, so that a missing wait reads old
+// data.
 #pragma once
 #include "../tensor_map.h"
 #include "program.h"

@@ -1,4 +1,5 @@
-// atom and red. PTX ISA 9.7.13.13, 9.7.13.14. Blocks run on several threads of the host, so each is atomic there too.
+// atom and red. PTX ISA, "Parallel Synchronization and Communication". Blocks run on several threads of the host, so
+// each is atomic there too.
 #include "access.h"
 #include "dispatch.h"
 #include <algorithm>
@@ -162,8 +163,7 @@ void build_atomic(Builder& b) {
 }
 
 constexpr InstructionRow kRows[] = {
-    {"atom", "9.7.13.13", StepClass::Memory, build_atomic<true>},
-    {"red", "9.7.13.14", StepClass::Memory, build_atomic<false>}};
+    {"atom", StepClass::Memory, build_atomic<true>}, {"red", StepClass::Memory, build_atomic<false>}};
 }   // namespace
 
 InstructionTable atomic_instructions() { return {kRows, std::size(kRows)}; }

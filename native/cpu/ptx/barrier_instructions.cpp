@@ -1,4 +1,4 @@
-// Barriers of blocks and clusters, mbarriers, fences. PTX ISA 9.7.13.
+// Barriers of blocks and clusters, mbarriers, fences. PTX ISA, "Parallel Synchronization and Communication".
 #include "../mbarrier.h"
 #include "access.h"
 #include "barriers.h"
@@ -343,11 +343,11 @@ void build_fence(Builder& b) {
 
 constexpr StepClass kClass = StepClass::Collective;
 constexpr InstructionRow kRows[] = {
-    {"bar", "9.7.13.1, 9.7.13.2", kClass, build_bar},
-    {"barrier", "9.7.13.1, 9.7.13.3", kClass, build_bar},
-    {"membar", "9.7.13.4", kClass, build_fence},
-    {"fence", "9.7.13.4", kClass, build_fence},
-    {"mbarrier", "9.7.13.15", StepClass::Async, build_mbarrier}};
+    {"bar", kClass, build_bar},
+    {"barrier", kClass, build_bar},
+    {"membar", kClass, build_fence},
+    {"fence", kClass, build_fence},
+    {"mbarrier", StepClass::Async, build_mbarrier}};
 }   // namespace
 
 // ---- shared with the copies

@@ -39,7 +39,7 @@ CUresult run(PtxLaunch&);
 
 class Cluster;
 
-// barrier, bar: arrivals count whole warps (PTX ISA 9.7.13.1).
+// barrier, bar: arrivals count whole warps (PTX ISA, "bar, barrier").
 struct NamedBarrier {
   unsigned arrived = 0;
   unsigned expected = 0;   // 0: all threads of the block

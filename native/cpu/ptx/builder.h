@@ -74,10 +74,9 @@ class Builder {
   size_t modifier_ = 0;
 };
 
-// An instruction of PTX by its first word, the section of the PTX ISA that says what it does, and its steps.
+// An instruction of PTX by its first word, and what makes a step of it.
 struct InstructionRow {
   const char* opcode;
-  const char* section;
   StepClass kind;
   void (*build)(Builder&);
 };

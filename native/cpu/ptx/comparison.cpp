@@ -1,4 +1,4 @@
-// Comparison and selection. PTX ISA 9.7.6.
+// Comparison and selection. PTX ISA, "Comparison and Selection".
 #include "dispatch.h"
 #include "float_mode.h"
 
@@ -270,10 +270,10 @@ void build_slct(Builder& b) {
 }
 
 constexpr InstructionRow kRows[] = {
-    {"set", "9.7.6.1", StepClass::Integer, build_set},
-    {"setp", "9.7.6.2", StepClass::Integer, build_setp},
-    {"selp", "9.7.6.3", StepClass::Integer, build_selp},
-    {"slct", "9.7.6.4", StepClass::Integer, build_slct}};
+    {"set", StepClass::Integer, build_set},
+    {"setp", StepClass::Integer, build_setp},
+    {"selp", StepClass::Integer, build_selp},
+    {"slct", StepClass::Integer, build_slct}};
 }   // namespace
 
 InstructionTable comparison_instructions() { return {kRows, std::size(kRows)}; }

@@ -1,4 +1,4 @@
-// Control flow. PTX ISA 9.7.12.
+// Control flow. PTX ISA, "Control Flow" and "Miscellaneous".
 #include "block.h"
 #include "dispatch.h"
 #include "program_builder.h"
@@ -37,14 +37,14 @@ void build_nothing(Builder& b) {
 }
 
 constexpr InstructionRow kRows[] = {
-    {"bra", "9.7.12.3", StepClass::Control, build_bra},
-    {"call", "9.7.12.5", StepClass::Control, build_call},
-    {"ret", "9.7.12.6", StepClass::Control, build_ret},
-    {"exit", "9.7.12.7", StepClass::Control, build_exit},
-    {"trap", "9.7.19.4", StepClass::Control, build_trap},
-    {"brkpt", "9.7.19.1", StepClass::Control, build_nothing},
-    {"nanosleep", "9.7.19.2", StepClass::Control, build_nothing},
-    {"pmevent", "9.7.19.3", StepClass::Control, build_nothing}};
+    {"bra", StepClass::Control, build_bra},
+    {"call", StepClass::Control, build_call},
+    {"ret", StepClass::Control, build_ret},
+    {"exit", StepClass::Control, build_exit},
+    {"trap", StepClass::Control, build_trap},
+    {"brkpt", StepClass::Control, build_nothing},
+    {"nanosleep", StepClass::Control, build_nothing},
+    {"pmevent", StepClass::Control, build_nothing}};
 }   // namespace
 
 InstructionTable control_instructions() { return {kRows, std::size(kRows)}; }

@@ -1,4 +1,4 @@
-// cvt: between integers, floats and both. PTX ISA 9.7.9.21.
+// cvt: between integers, floats and both. PTX ISA, "Data Movement and Conversion: cvt".
 #include "dispatch.h"
 #include "float_mode.h"
 #include "half.h"
@@ -271,7 +271,7 @@ void build_cvt(Builder& b) {
   }
 }
 
-constexpr InstructionRow kRows[] = {{"cvt", "9.7.9.21", StepClass::Conversion, build_cvt}};
+constexpr InstructionRow kRows[] = {{"cvt", StepClass::Conversion, build_cvt}};
 }   // namespace
 
 InstructionTable conversion_instructions() { return {kRows, std::size(kRows)}; }

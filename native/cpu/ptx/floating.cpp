@@ -1,4 +1,4 @@
-// Floating-point arithmetic of 32 and 64 bits. PTX ISA 9.7.3. Compiled without contraction.
+// Floating-point arithmetic of 32 and 64 bits. PTX ISA, "Floating Point". Compiled without contraction.
 #include "floating.h"
 #include "dispatch.h"
 #include "float_mode.h"
@@ -6,7 +6,7 @@
 
 namespace spectral::cpu::ptx {
 namespace {
-// Of NaN results, f32 gives this one (9.7.3); f64 keeps the operand's.
+// Of NaN results, f32 gives this one; f64 keeps the operand's.
 constexpr uint32_t kNan = 0x7fffffff;
 template <class T>
 T with_one_nan(T v) {
@@ -169,7 +169,7 @@ void build_approximate(Builder& b) {
 }
 void build_tanh(Builder& b) { build_approximate<Tanh>(b); }
 
-// 1 / a of the upper 32 bits of a, to as many bits: the start of a Newton iteration (9.7.3.14).
+// 1 / a of the upper 32 bits of a, to as many bits: the start of a Newton iteration.
 template <class Op>
 void gross_f64(Warp& w, const Step& s) {
   const FloatMode mode(Rounding::Nearest, true);
@@ -322,17 +322,17 @@ void build_testp(Builder& b) {
 void build_fma(Builder& b) { build_rounded<Fma, 3>(b, true); }
 
 constexpr InstructionRow kRows[] = {
-    {"testp", "9.7.3.1", StepClass::Float, build_testp},
-    {"copysign", "9.7.3.2", StepClass::Float, build_copysign},
-    {"fma", "9.7.3.6", StepClass::Float, build_fma},
-    {"rcp", "9.7.3.13, 9.7.3.14", StepClass::Float, build_root<Rcp, true>},
-    {"sqrt", "9.7.3.15", StepClass::Float, build_root<Sqrt, true>},
-    {"rsqrt", "9.7.3.16, 9.7.3.17", StepClass::Float, build_root<Rsqrt, false>},
-    {"sin", "9.7.3.18", StepClass::Float, build_approximate<Sin>},
-    {"cos", "9.7.3.19", StepClass::Float, build_approximate<Cos>},
-    {"lg2", "9.7.3.20", StepClass::Float, build_approximate<Lg2>},
-    {"ex2", "9.7.3.21", StepClass::Float, build_approximate<Ex2>},
-    {"tanh", "9.7.3.22", StepClass::Float, build_tanh}};
+    {"testp", StepClass::Float, build_testp},
+    {"copysign", StepClass::Float, build_copysign},
+    {"fma", StepClass::Float, build_fma},
+    {"rcp", StepClass::Float, build_root<Rcp, true>},
+    {"sqrt", StepClass::Float, build_root<Sqrt, true>},
+    {"rsqrt", StepClass::Float, build_root<Rsqrt, false>},
+    {"sin", StepClass::Float, build_approximate<Sin>},
+    {"cos", StepClass::Float, build_approximate<Cos>},
+    {"lg2", StepClass::Float, build_approximate<Lg2>},
+    {"ex2", StepClass::Float, build_approximate<Ex2>},
+    {"tanh", StepClass::Float, build_tanh}};
 }   // namespace
 
 bool names_float_form(const Builder& b) {

@@ -1,4 +1,4 @@
-// Integer arithmetic. PTX ISA 9.7.1, and with carries 9.7.2.
+// Integer arithmetic. PTX ISA, "Integer Arithmetic" and "Extended-Precision Integer Arithmetic".
 #include "dispatch.h"
 #include "floating.h"
 #include <algorithm>
@@ -436,22 +436,22 @@ void build_max(Builder& b) {
 
 constexpr StepClass kClass = StepClass::Integer;
 constexpr InstructionRow kRows[] = {
-    {"add", "9.7.1.1, 9.7.2.1, 9.7.3.3", kClass, build_sum<Add, AddSaturated, false>},
-    {"sub", "9.7.1.2, 9.7.2.3, 9.7.3.4", kClass, build_sum<Sub, SubSaturated, true>},
-    {"mul", "9.7.1.3, 9.7.3.5", kClass, build_mul},
-    {"mad", "9.7.1.4, 9.7.2.5, 9.7.3.7", kClass, build_mad},
-    {"mul24", "9.7.1.5", kClass, build_mul24},
-    {"mad24", "9.7.1.6", kClass, build_mad24},
-    {"sad", "9.7.1.7", kClass, build_integer3<Sad>},
-    {"div", "9.7.1.8, 9.7.3.8", kClass, build_div},
-    {"rem", "9.7.1.9", kClass, build_rem},
-    {"abs", "9.7.1.10, 9.7.3.9", kClass, build_abs},
-    {"neg", "9.7.1.11, 9.7.3.10", kClass, build_neg},
-    {"min", "9.7.1.12, 9.7.3.11", kClass, build_min},
-    {"max", "9.7.1.13, 9.7.3.12", kClass, build_max},
-    {"addc", "9.7.2.2", kClass, build_with_carry<false>},
-    {"subc", "9.7.2.4", kClass, build_with_carry<true>},
-    {"madc", "9.7.2.6", kClass, build_madc}};
+    {"add", kClass, build_sum<Add, AddSaturated, false>},
+    {"sub", kClass, build_sum<Sub, SubSaturated, true>},
+    {"mul", kClass, build_mul},
+    {"mad", kClass, build_mad},
+    {"mul24", kClass, build_mul24},
+    {"mad24", kClass, build_mad24},
+    {"sad", kClass, build_integer3<Sad>},
+    {"div", kClass, build_div},
+    {"rem", kClass, build_rem},
+    {"abs", kClass, build_abs},
+    {"neg", kClass, build_neg},
+    {"min", kClass, build_min},
+    {"max", kClass, build_max},
+    {"addc", kClass, build_with_carry<false>},
+    {"subc", kClass, build_with_carry<true>},
+    {"madc", kClass, build_madc}};
 }   // namespace
 
 InstructionTable integer_instructions() { return {kRows, std::size(kRows)}; }

@@ -1,4 +1,5 @@
-// Logic, shifts, bit fields, bytes. PTX ISA 9.7.1.14-24 (bits and bytes), 9.7.8 (logic and shifts), 9.7.9.7 (prmt).
+// Logic, shifts, bit fields, bytes. PTX ISA, "Logic and Shift", the bit instructions of "Integer Arithmetic", and
+// "Data Movement and Conversion: prmt".
 #include "dispatch.h"
 #include <bit>
 
@@ -413,25 +414,25 @@ void build_dp2a(Builder& b) { build_dot(b, true); }
 
 constexpr StepClass kClass = StepClass::Integer;
 constexpr InstructionRow kRows[] = {
-    {"popc", "9.7.1.14", kClass, build_popc},
-    {"clz", "9.7.1.15", kClass, build_clz},
-    {"bfind", "9.7.1.16", kClass, build_bfind},
-    {"brev", "9.7.1.18", kClass, build_brev},
-    {"bfe", "9.7.1.19", kClass, build_bfe},
-    {"bfi", "9.7.1.20", kClass, build_bfi},
-    {"bmsk", "9.7.1.22", kClass, build_bmsk},
-    {"dp4a", "9.7.1.23", kClass, build_dp4a},
-    {"dp2a", "9.7.1.24", kClass, build_dp2a},
-    {"and", "9.7.8.1", kClass, build_logic2<And>},
-    {"or", "9.7.8.2", kClass, build_logic2<Or>},
-    {"xor", "9.7.8.3", kClass, build_logic2<Xor>},
-    {"not", "9.7.8.4", kClass, build_not},
-    {"cnot", "9.7.8.5", kClass, build_cnot},
-    {"lop3", "9.7.8.6", kClass, build_lop3},
-    {"shf", "9.7.8.7", kClass, build_shf},
-    {"shl", "9.7.8.8", kClass, build_shl},
-    {"shr", "9.7.8.9", kClass, build_shr},
-    {"prmt", "9.7.9.7", kClass, build_prmt}};
+    {"popc", kClass, build_popc},
+    {"clz", kClass, build_clz},
+    {"bfind", kClass, build_bfind},
+    {"brev", kClass, build_brev},
+    {"bfe", kClass, build_bfe},
+    {"bfi", kClass, build_bfi},
+    {"bmsk", kClass, build_bmsk},
+    {"dp4a", kClass, build_dp4a},
+    {"dp2a", kClass, build_dp2a},
+    {"and", kClass, build_logic2<And>},
+    {"or", kClass, build_logic2<Or>},
+    {"xor", kClass, build_logic2<Xor>},
+    {"not", kClass, build_not},
+    {"cnot", kClass, build_cnot},
+    {"lop3", kClass, build_lop3},
+    {"shf", kClass, build_shf},
+    {"shl", kClass, build_shl},
+    {"shr", kClass, build_shr},
+    {"prmt", kClass, build_prmt}};
 }   // namespace
 
 InstructionTable logic_instructions() { return {kRows, std::size(kRows)}; }

@@ -1,5 +1,5 @@
-// The matrix instructions of a warp. PTX ISA 9.7.14.5: mma (fragments in 9.7.14.5.8 and the figures before it),
-// ldmatrix, stmatrix. A lane is (g, q) = (lane / 4, lane % 4) throughout.
+// The matrix instructions of a warp. PTX ISA, "Warp Level Matrix Multiply-Accumulate": mma (fragments as in its
+// figures), ldmatrix, stmatrix. A lane is (g, q) = (lane / 4, lane % 4) throughout.
 #include "access.h"
 #include "dispatch.h"
 #include "half.h"
@@ -220,9 +220,9 @@ void build_mma(Builder& b) {
 }
 
 constexpr InstructionRow kRows[] = {
-    {"mma", "9.7.14.5.14", StepClass::Matrix, build_mma},
-    {"ldmatrix", "9.7.14.5.15", StepClass::Matrix, build_ldmatrix},
-    {"stmatrix", "9.7.14.5.16", StepClass::Matrix, build_stmatrix}};
+    {"mma", StepClass::Matrix, build_mma},
+    {"ldmatrix", StepClass::Matrix, build_ldmatrix},
+    {"stmatrix", StepClass::Matrix, build_stmatrix}};
 }   // namespace
 
 InstructionTable matrix_instructions() { return {kRows, std::size(kRows)}; }

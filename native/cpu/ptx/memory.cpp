@@ -1,4 +1,4 @@
-// Loads, stores, moves and addresses. PTX ISA 9.7.9.
+// Loads, stores, moves and addresses. PTX ISA, "Data Movement and Conversion".
 #include "access.h"
 #include "dispatch.h"
 #include <chrono>
@@ -393,18 +393,18 @@ void build_createpolicy(Builder& b) {
 }
 
 constexpr InstructionRow kRows[] = {
-    {"mov", "9.7.9.2, 9.7.9.3", StepClass::Move, build_mov},
-    {"ld", "9.7.9.8, 9.7.9.9", StepClass::Memory, build_access<true>},
-    {"ldu", "9.7.9.10", StepClass::Memory, build_access<true>},
-    {"st", "9.7.9.11", StepClass::Memory, build_access<false>},
-    {"prefetch", "9.7.9.15", StepClass::Memory, build_hint},
-    {"prefetchu", "9.7.9.15", StepClass::Memory, build_hint},
-    {"applypriority", "9.7.9.16", StepClass::Memory, build_hint},
-    {"discard", "9.7.9.17", StepClass::Memory, build_hint},
-    {"createpolicy", "9.7.9.18", StepClass::Move, build_createpolicy},
-    {"isspacep", "9.7.9.19", StepClass::Move, build_isspacep},
-    {"cvta", "9.7.9.20", StepClass::Move, build_cvta},
-    {"mapa", "9.7.9.23", StepClass::Move, build_mapa}};
+    {"mov", StepClass::Move, build_mov},
+    {"ld", StepClass::Memory, build_access<true>},
+    {"ldu", StepClass::Memory, build_access<true>},
+    {"st", StepClass::Memory, build_access<false>},
+    {"prefetch", StepClass::Memory, build_hint},
+    {"prefetchu", StepClass::Memory, build_hint},
+    {"applypriority", StepClass::Memory, build_hint},
+    {"discard", StepClass::Memory, build_hint},
+    {"createpolicy", StepClass::Move, build_createpolicy},
+    {"isspacep", StepClass::Move, build_isspacep},
+    {"cvta", StepClass::Move, build_cvta},
+    {"mapa", StepClass::Move, build_mapa}};
 }   // namespace
 
 InstructionTable memory_instructions() { return {kRows, std::size(kRows)}; }

@@ -10,7 +10,7 @@
 #include <vector>
 
 namespace spectral::cpu::ptx {
-// PTX ISA 5.2: a letter for the kind (b, u, s, f) and a size in bits.
+// PTX ISA, "Types": a letter for the kind (b, u, s, f) and a size in bits.
 enum class Type : uint8_t {
   None,
   Pred,
@@ -41,7 +41,7 @@ bool is_signed(Type);
 Type twice(Type);      // u16: u32, and so on; None where there is none
 bool is_float(Type);   // of the types whose bits are a floating-point number or two
 
-// PTX ISA 5.1. Generic: an address that may point into any of them.
+// PTX ISA, "State Spaces". Generic: an address that may point into any of them.
 enum class Space : uint8_t { Generic, Param, Const, Global, Local, Shared };
 const char* name_of(Space);
 

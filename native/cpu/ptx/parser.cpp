@@ -1,4 +1,5 @@
-// From tokens to a Module: PTX ISA 4 (syntax), 5.4 (variables), 7 (functions), 11 (directives).
+// From tokens to a Module: PTX ISA, "Syntax", "State Spaces, Types, and Variables", "Abstracting the ABI",
+// "Directives".
 #include "module.h"
 #include <algorithm>
 #include <bit>

@@ -17,7 +17,7 @@ struct SpecialName {
   std::string_view name;
   Special which;
 };
-constexpr SpecialName kSpecials[] = {   // PTX ISA 10
+constexpr SpecialName kSpecials[] = {   // PTX ISA, "Special Registers"
     {"%tid.x", Special::TidX},
     {"%tid.y", Special::TidY},
     {"%tid.z", Special::TidZ},

@@ -1,4 +1,4 @@
-// PTX ISA 4.1 (source format) and 4.4, 4.5 (identifiers, constants).
+// PTX ISA, "Syntax": source format, identifiers, constants.
 #include "text.h"
 #include <bit>
 #include <charconv>

@@ -1,5 +1,6 @@
-// Shuffles, votes and reductions over the lanes of a warp. PTX ISA 9.7.9.6 (shfl.sync), 9.7.13 (vote, match, redux,
-// activemask, elect). All lanes that the mask names must come together at the instruction.
+// Shuffles, votes and reductions over the lanes of a warp. PTX ISA, "Data Movement and Conversion: shfl.sync" and
+// "Parallel Synchronization and Communication" (vote, match, redux, activemask, elect). All lanes that the mask names
+// must come together at the instruction.
 #include "block.h"
 #include "dispatch.h"
 
@@ -257,12 +258,12 @@ void build_elect(Builder& b) {
 
 constexpr StepClass kClass = StepClass::Collective;
 constexpr InstructionRow kRows[] = {
-    {"shfl", "9.7.9.6", kClass, build_shfl},
-    {"vote", "9.7.13.10", kClass, build_vote},
-    {"match", "9.7.13.11", kClass, build_match},
-    {"activemask", "9.7.13.12", kClass, build_activemask},
-    {"redux", "9.7.13.17", kClass, build_redux},
-    {"elect", "9.7.13.19", kClass, build_elect}};
+    {"shfl", kClass, build_shfl},
+    {"vote", kClass, build_vote},
+    {"match", kClass, build_match},
+    {"activemask", kClass, build_activemask},
+    {"redux", kClass, build_redux},
+    {"elect", kClass, build_elect}};
 }   // namespace
 
 InstructionTable warp_instructions() { return {kRows, std::size(kRows)}; }

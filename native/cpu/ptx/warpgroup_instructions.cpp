@@ -1,5 +1,6 @@
-// wgmma: products of four warps from shared memory. PTX ISA 9.7.15. Recorded when issued and done at the wait, so that a
-// missing wait reads old sums; operands lie in the 128-byte swizzle, behind descriptors (9.7.15.5.1).
+// wgmma: products of four warps from shared memory. PTX ISA, "Asynchronous Warpgroup Level Matrix". Recorded when
+// issued and done at the wait, so that a missing wait reads old sums; operands lie in the 128-byte swizzle, behind
+// descriptors.
 #include "../../device/async_copy.cuh"
 #include "access.h"
 #include "dispatch.h"
@@ -257,8 +258,7 @@ void build_setmaxnreg(Builder& b) {
 }
 
 constexpr InstructionRow kRows[] = {
-    {"wgmma", "9.7.15", StepClass::Matrix, build_wgmma},
-    {"setmaxnreg", "9.7.19.5", StepClass::Control, build_setmaxnreg}};
+    {"wgmma", StepClass::Matrix, build_wgmma}, {"setmaxnreg", StepClass::Control, build_setmaxnreg}};
 }   // namespace
 
 InstructionTable warpgroup_instructions() { return {kRows, std::size(kRows)}; }
