@@ -94,13 +94,13 @@ T to_whole(T v, Rounding rounding) {
   }
   return v;
 }
-// Beyond the type's range its end; NaN is 0.
+// Beyond the type's range its end. NaN is 0 between 32 bits and less, else the sign bit alone.
 template <class D, class S>
 D float_clamped(S whole) {
   constexpr auto kLow = std::numeric_limits<D>::min();
   constexpr auto kHigh = std::numeric_limits<D>::max();
   if (whole != whole)
-    return 0;
+    return sizeof(S) == 8 || sizeof(D) == 8 ? D(Unsigned<D>(1) << (8 * sizeof(D) - 1)) : D(0);
   if (whole <= S(kLow))
     return kLow;
   return whole >= S(kHigh) ? kHigh : D(whole);
@@ -122,8 +122,8 @@ void float_to_float(Warp& w, const Step& s) {
     S v = from_lane<S>(a[k]);
     if (whole)
       v = to_whole(v, rounding_of(s));
-    if (s.flags & kFlushes && sizeof(S) == 4)
-      v = v * S(1);
+    if constexpr (sizeof(S) == 4)
+      v = s.flags & kFlushes ? flushed(v) : v;
     D r = D(v);
     if (s.flags & kSaturates)
       r = r > 0 ? (r < 1 ? r : D(1)) : D(0);

@@ -1,9 +1,17 @@
 // Rounding and subnormals of PTX by the processor's own control register.
 #pragma once
+#include <bit>
+#include <cstdint>
 #include <immintrin.h>
 
 namespace spectral::cpu::ptx {
 enum class Rounding { Nearest, Zero, Down, Up };   // .rn .rz .rm .rp
+
+// A subnormal is the zero of its sign, for what only moves a value: no arithmetic would flush it.
+inline float flushed(float v) {
+  const auto bits = std::bit_cast<uint32_t>(v);
+  return std::bit_cast<float>((bits & 0x7f800000) ? bits : bits & 0x80000000);
+}
 
 // While it lives, arithmetic rounds so; `flushes`: subnormal inputs and results are zero (.ftz). The barriers keep
 // loads behind the change and stores before its end, and arithmetic between loads and stores.

@@ -49,6 +49,9 @@ struct Div {
     return a / b;
   }
 };
+struct DivApproximate {   // by a reciprocal, which is 0 where it would be subnormal
+  static float of(float a, float b) { return std::fabs(b) > 0x1p126f ? a * std::copysign(0.0f, b) : a / b; }
+};
 struct Fma {
   template <class T>
   static T of(T a, T b, T c) {
@@ -255,10 +258,11 @@ void min_max(Warp& w, const Step& s) {
   const bool nan_wins = s.flags & kNanWins;
   const bool xor_sign = s.flags & kXorSign;
   map2<T, T, T>(w, s, [&](T a, T b) {
-    if ((s.flags & kFlushes) != 0) {   // a comparison alone would let a subnormal through
-      a = a * T(1);
-      b = b * T(1);
-    }
+    if constexpr (sizeof(T) == 4)
+      if ((s.flags & kFlushes) != 0) {
+        a = flushed(a);
+        b = flushed(b);
+      }
     if (!xor_sign)
       return pick<T, kMax>(a, b, nan_wins);
     const T chosen = pick<T, kMax>(std::fabs(a), std::fabs(b), nan_wins);
@@ -350,10 +354,11 @@ void build_float_max(Builder& b) { build_min_max<true>(b); }
 void build_float_div(Builder& b) {
   if (b.peek() != "approx" && b.peek() != "full")
     return build_rounded<Div, 2>(b, true);
-  b.skip_modifier();
+  const Run run = b.take("approx") ? &in_mode<DivApproximate, float, 2> : &in_mode<Div, float, 2>;
+  b.take("full");
   const bool flushes = b.take("ftz");
   const Type t = b.take_type();
-  Step& s = emit_plain(b, t, 2, t == Type::F32 ? &in_mode<Div, float, 2> : nullptr);
+  Step& s = emit_plain(b, t, 2, t == Type::F32 ? run : nullptr);
   s.flags = flushes ? kFlushes : 0u;
   count_as(s, t);
 }
