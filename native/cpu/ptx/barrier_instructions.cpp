@@ -97,16 +97,7 @@ void build_reduction(Builder& b) {
   result.value = operation;
 }
 
-void sync_lanes(Warp& w, const Step& s) {
-  const uint32_t* masks = w.lanes<uint32_t>(s.a);
-  const uint32_t members = masks[std::countr_zero(w.mask)];
-  if (!w.together(members))
-    return;
-  each_lane(w.mask, [&](int k) {
-    if (!(masks[k] >> k & 1))
-      fail(w, s, "bar.warp.sync: lane %d takes part and is not in its mask %08x", k, masks[k]);
-  });
-}
+void sync_lanes(Warp& w, const Step& s) { meet(w, s, s.a, "bar.warp.sync"); }
 
 void cluster_arrive(Warp& w, const Step& s) {
   if (!w.together(~0u))

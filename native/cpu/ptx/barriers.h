@@ -4,6 +4,9 @@
 #include "block.h"
 
 namespace spectral::cpu::ptx {
+// True if the lanes of the mask that take the step (w.mask, from then on) are all that their membermask names. Lanes
+// that name other masks, as tiles of a warp do, take it by themselves. False while all wait for others.
+bool meet(Warp&, const Step&, uint32_t mask_place, const char* name);
 constexpr uint32_t kGenericBarrier = 4;   // of a step's flags: the barrier's address is generic
 
 unsigned shared_offset_of(Warp&, uint64_t address);   // for reports

@@ -122,6 +122,10 @@ bool Warp::together(uint32_t wanted) {
   part({pc_ - 1, mask, Wait::Lanes, 0, wanted});
   return false;
 }
+void Warp::leave_for_later(uint32_t lanes) {
+  mask &= ~lanes;
+  part({pc_ - 1, lanes});
+}
 void Warp::wait_after(Wait wait, uint64_t what) { part({pc_, mask, wait, what}); }
 void Warp::wait_and_repeat(Wait wait, uint64_t what, uint32_t wanted) { part({pc_ - 1, mask, wait, what, wanted}); }
 

@@ -52,13 +52,14 @@ class Warp {
   // True if all of `wanted` that are alive take this step together; else the group waits for the others and repeats
   // the step.
   bool together(uint32_t wanted);
+  void leave_for_later(uint32_t lanes);   // of the mask: they repeat the step by themselves
   void wait_after(Wait, uint64_t what);   // goes on behind this step when woken
   void wait_and_repeat(Wait, uint64_t what, uint32_t wanted);
   void yield() { limit_ = 0, yields_ = true; }
   bool wake(Wait, uint64_t what);   // every group that waits for it; whether there was one
   const std::vector<Group>& waiting() const { return others_; }
 
-  unsigned char* local = nullptr;   // [32][local_bytes]
+  unsigned char* local = nullptr;   // [32][local_stride]
   bool queued = true;               // in the cluster's queue
   static constexpr uint64_t kNoPhase = ~uint64_t(0);
   uint64_t cluster_phase = kNoPhase;   // of the cluster's barrier, between arriving and waiting

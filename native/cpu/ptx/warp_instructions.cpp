@@ -1,32 +1,17 @@
 // Shuffles, votes and reductions over the lanes of a warp. PTX ISA, "Data Movement and Conversion: shfl.sync" and
 // "Parallel Synchronization and Communication" (vote, match, redux, activemask, elect). All lanes that the mask names
 // must come together at the instruction.
+#include "barriers.h"
 #include "block.h"
 #include "dispatch.h"
 
 namespace spectral::cpu::ptx {
 namespace {
-// The mask of members, equal in all lanes that come; false while some are missing.
-bool meet(Warp& w, const Step& s, uint32_t mask_place, const char* name, uint32_t* members) {
-  const uint32_t* masks = w.lanes<uint32_t>(mask_place);
-  *members = masks[std::countr_zero(w.mask)];
-  if (!w.together(*members))
-    return false;
-  each_lane(w.mask, [&](int k) {
-    if (!(masks[k] >> k & 1))
-      fail(w, s, "%s: lane %d takes part and is not in its mask %08x", name, k, masks[k]);
-    if (masks[k] != *members)
-      fail(w, s, "%s: lanes of one warp name different masks, %08x and %08x", name, *members, masks[k]);
-  });
-  return true;
-}
-
 // ---- shfl.sync: c holds the clamp in its low five bits and the segment's mask eight bits above
 enum class Shuffle { Up, Down, Bfly, Idx };
 template <Shuffle kMode>
 void shuffle(Warp& w, const Step& s) {
-  uint32_t members;
-  if (!meet(w, s, w.list(s)[0], "shfl.sync", &members))
+  if (!meet(w, s, w.list(s)[0], "shfl.sync"))
     return;
   uint32_t a[32];
   std::memcpy(a, w.lanes<uint32_t>(s.a), sizeof a);
@@ -99,8 +84,7 @@ void build_shfl(Builder& b) {
 // ---- vote.sync
 enum class Vote : int64_t { All, Any, Uni, Ballot };
 void vote(Warp& w, const Step& s) {
-  uint32_t members;
-  if (!meet(w, s, s.b, "vote.sync", &members))
+  if (!meet(w, s, s.b, "vote.sync"))
     return;
   const uint32_t yes = (w.predicate(s.a) ^ (s.flags ? ~0u : 0u)) & w.mask;
   switch (Vote(s.value)) {
@@ -139,8 +123,7 @@ void build_vote(Builder& b) {
 // ---- match.sync: the lanes that hold the same value
 template <class L>
 void match(Warp& w, const Step& s) {
-  uint32_t members;
-  if (!meet(w, s, s.b, "match.sync", &members))
+  if (!meet(w, s, s.b, "match.sync"))
     return;
   const L* a = w.lanes<L>(s.a);
   uint32_t same[32] = {};
@@ -192,8 +175,7 @@ T reduced(Reduce operation, T a, T b) {
 }
 template <class T>
 void reduce(Warp& w, const Step& s) {
-  uint32_t members;
-  if (!meet(w, s, s.b, "redux.sync", &members))
+  if (!meet(w, s, s.b, "redux.sync"))
     return;
   const uint32_t* a = w.lanes<uint32_t>(s.a);
   const int first = std::countr_zero(w.mask);
@@ -233,8 +215,7 @@ void build_activemask(Builder& b) {
 }
 
 void elect(Warp& w, const Step& s) {   // the lowest lane
-  uint32_t members;
-  if (!meet(w, s, s.b, "elect.sync", &members))
+  if (!meet(w, s, s.b, "elect.sync"))
     return;
   const auto leader = uint32_t(std::countr_zero(w.mask));
   write_predicate(w, s.c, 1u << leader);
@@ -265,6 +246,32 @@ constexpr InstructionRow kRows[] = {
     {"redux", kClass, build_redux},
     {"elect", kClass, build_elect}};
 }   // namespace
+
+bool meet(Warp& w, const Step& s, uint32_t mask_place, const char* name) {
+  const uint32_t* masks = w.lanes<uint32_t>(mask_place);
+  uint32_t wanted = 0;
+  uint32_t complete = 0;
+  for (uint32_t rest = w.mask; rest;) {
+    const uint32_t members = masks[std::countr_zero(rest)];
+    uint32_t same = 0;
+    each_lane(rest, [&](int k) { same |= uint32_t(masks[k] == members) << k; });
+    each_lane(same & ~members, [&](int k) {
+      fail(w, s, "%s: lane %d takes part and is not in its mask %08x", name, k, members);
+    });
+    each_lane(members & w.mask & ~same, [&](int k) {
+      fail(w, s, "%s: lanes of one warp name different masks, %08x and %08x", name, members, masks[k]);
+    });
+    if (!complete && !(members & w.alive() & ~same))
+      complete = same;
+    wanted |= members;
+    rest &= ~same;
+  }
+  if (!complete)
+    return w.together(wanted);   // which it is not yet
+  if (complete != w.mask)
+    w.leave_for_later(w.mask & ~complete);
+  return true;
+}
 
 InstructionTable warp_instructions() { return {kRows, std::size(kRows)}; }
 }   // namespace spectral::cpu::ptx
