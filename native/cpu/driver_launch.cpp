@@ -53,6 +53,17 @@ CUresult check_shape(const CUfunc_st& f, dim3 grid, dim3 block, unsigned smem) {
         block.x,
         block.y,
         block.z);
+  if (const unsigned* n = f.program ? f.program->required_threads : nullptr;
+      n && n[0] && (block.x != n[0] || block.y != n[1] || block.z != n[2]))
+    return refuse(
+        CUDA_ERROR_INVALID_VALUE,
+        "the kernel takes blocks of %u x %u x %u threads, not %u x %u x %u",
+        n[0],
+        n[1],
+        n[2],
+        block.x,
+        block.y,
+        block.z);
   if (const size_t fixed = f.program ? f.program->shared_bytes : 0; fixed + smem > size_t(kMaxShared))
     return refuse(
         CUDA_ERROR_INVALID_VALUE,

@@ -32,13 +32,8 @@ void check_aligned(Warp& w, const Step& s, const uint64_t* at, unsigned bytes) {
           static_cast<unsigned long long>(at[k]));
   });
 }
-[[noreturn]] void fail_bound(
-    Warp& w, const Step& s, const uint64_t* at, unsigned bytes, uint64_t limit, const char* space) {
-  int lane = std::countr_zero(w.mask);
-  each_lane(w.mask, [&](int k) {
-    if (at[k] + bytes > limit || at[k] > limit)
-      lane = k;
-  });
+[[noreturn]] void fail_offset(
+    Warp& w, const Step& s, int lane, unsigned bytes, uint64_t offset, uint64_t limit, const char* space) {
   fail_access(
       CUDA_ERROR_ILLEGAL_ADDRESS,
       w,
@@ -47,8 +42,17 @@ void check_aligned(Warp& w, const Step& s, const uint64_t* at, unsigned bytes) {
       "accesses %u bytes at %s offset %llu; there are %llu",
       bytes,
       space,
-      static_cast<unsigned long long>(at[lane]),
+      static_cast<unsigned long long>(offset),
       static_cast<unsigned long long>(limit));
+}
+[[noreturn]] void fail_bound(
+    Warp& w, const Step& s, const uint64_t* at, unsigned bytes, uint64_t limit, const char* space) {
+  int lane = std::countr_zero(w.mask);
+  each_lane(w.mask, [&](int k) {
+    if (at[k] + bytes > limit || at[k] > limit)
+      lane = k;
+  });
+  fail_offset(w, s, lane, bytes, at[lane], limit, space);
 }
 }   // namespace
 
@@ -73,7 +77,7 @@ void reach_shared(Warp& w, const Step& s, uint64_t* at, unsigned bytes) {
   if (Counters* c = block.counters())
     c->shared_access(at, w.mask, bytes);
   const Span span = span_of(at);
-  if (span.last + bytes <= cluster.shared_bytes) {
+  if (span.last < cluster.shared_bytes && span.last + bytes <= cluster.shared_bytes) {   // the sum may wrap around
     for (int k = 0; k < 32; ++k)
       at[k] += reinterpret_cast<uint64_t>(block.shared);
     return;
@@ -98,7 +102,7 @@ void reach_local(Warp& w, const Step& s, uint64_t* at, unsigned bytes) {
   if (Counters* c = w.block().counters())
     c->local_bytes += uint64_t(std::popcount(w.mask)) * bytes;
   for (int k = 0; k < 32; ++k)
-    at[k] += reinterpret_cast<uint64_t>(w.local) + size * unsigned(k);
+    at[k] += reinterpret_cast<uint64_t>(w.local) + w.program().local_stride * unsigned(k);
 }
 
 void reach_param(Warp& w, const Step& s, uint64_t* at, unsigned bytes) {
@@ -134,9 +138,13 @@ void reach_generic(Warp& w, const Step& s, uint64_t* at, unsigned bytes, Effect 
             bytes,
             static_cast<unsigned long long>(offset),
             cluster.shared_bytes);
-    } else if (at[k] - (local + local_size * unsigned(k)) < local_size) {
+    } else if (const uint64_t offset = at[k] - (local + w.program().local_stride * unsigned(k)); offset < local_size) {
+      if (offset + bytes > local_size)
+        fail_offset(w, s, k, bytes, offset, local_size, "local");
       other |= 1u << k;
-    } else if (at[k] - parameters < w.program().parameter_bytes) {
+    } else if (const uint64_t in_param = at[k] - parameters; in_param < w.program().parameter_bytes) {
+      if (in_param + bytes > w.program().parameter_bytes)
+        fail_offset(w, s, k, bytes, in_param, w.program().parameter_bytes, "parameter");
       other |= 1u << k;
     }
   });

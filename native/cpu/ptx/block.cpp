@@ -125,7 +125,7 @@ Cluster::Cluster(PtxLaunch& launch) : launch_(launch), program_(*launch.program)
   warp_bytes_ = round_up(program_.register_bytes + program_.predicates * sizeof(uint32_t), kUnit);
   registers_ = take_memory(warp_bytes_ * warps);
   shared_ = take_memory(shared_stride_ * size);
-  local_ = take_memory(program_.local_bytes * 32 * warps);
+  local_ = take_memory(program_.local_stride * 32 * warps);
   blocks = std::vector<Block>(size);
   for (Block& block : blocks) {
     block.warps.resize(warps_per_block_);
@@ -240,7 +240,7 @@ void Cluster::start(uint64_t index) {
         std::memset(registers + program_.fixed_bytes, kPoison, warp_bytes_ - program_.fixed_bytes);
       const unsigned lanes = std::min(32u, threads - 32 * i);
       Warp& warp = block.warps[i];
-      warp.local = local_ + program_.local_bytes * 32 * number;
+      warp.local = local_ + program_.local_stride * 32 * number;
       warp.start(block, program_, i, registers, lanes == 32 ? ~0u : (1u << lanes) - 1);
       write_specials(block, warp, registers);
       queue_.push_back(&warp);

@@ -94,7 +94,7 @@ class Cluster {
 
   bool is_known(uint64_t first, uint64_t end) const {   // within an allocation that was accessed before
     for (const Range& r : known_)
-      if (first >= r.first && end <= r.end)
+      if (first >= r.first && first < end && end <= r.end)   // end may have wrapped around
         return true;
     return false;
   }

@@ -250,7 +250,7 @@ void convert_address(Warp& w, const Step& s) {
   const uint64_t base = kSpace == Space::Shared  ? reinterpret_cast<uint64_t>(block.shared)
                         : kSpace == Space::Param ? reinterpret_cast<uint64_t>(block.launch().parameters)
                                                  : reinterpret_cast<uint64_t>(w.local);
-  const uint64_t per_lane = kSpace == Space::Local ? w.program().local_bytes : 0;
+  const uint64_t per_lane = kSpace == Space::Local ? w.program().local_stride : 0;
   write_lanes<uint64_t>(w, s.d, [&](int k) {
     const uint64_t start = base + per_lane * uint64_t(k);
     return kTo ? a[k] - start : a[k] + start;
@@ -307,7 +307,7 @@ void build_cvta(Builder& b) {
 bool is_in(Warp& w, int lane, uint64_t address, Space space, bool of_cluster) {
   Block& block = w.block();
   const Block* shared = block.cluster->shared_at(address);
-  const bool local = address - (reinterpret_cast<uint64_t>(w.local) + w.program().local_bytes * unsigned(lane)) <
+  const bool local = address - (reinterpret_cast<uint64_t>(w.local) + w.program().local_stride * unsigned(lane)) <
                      w.program().local_bytes;
   const bool param = address - reinterpret_cast<uint64_t>(block.launch().parameters) < w.program().parameter_bytes;
   switch (space) {

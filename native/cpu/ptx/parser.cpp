@@ -268,6 +268,10 @@ class Parser {
   }
 
   void read_initial(Variable& v) {
+    if (v.space != Space::Global && v.space != Space::Const)
+      fail(
+          token(),
+          "variable " + quoted(v.name) + " has an initial value; those of ." + name_of(v.space) + " have none");
     if (v.bytes == 0 && !v.is_extern) {   // the length follows from the values
       read_values(v, 0, SIZE_MAX);
       v.bytes = v.initial.size();
@@ -308,8 +312,8 @@ class Parser {
     if (generic)
       expect(')');
     const Variable* to = find_variable(name.text);
-    if (!to || bytes_of(v.type) != 8)
-      fail(name, "an initial value is a number, or in 64 bits the address of a variable");
+    if (!to || (to->space != Space::Global && to->space != Space::Const) || bytes_of(v.type) != 8)
+      fail(name, "an initial value is a number, or in 64 bits the address of a .global or .const variable");
     int64_t addend = 0;
     if (accept('+'))
       addend = int64_t(take_integer("an offset", kMaxVariable));

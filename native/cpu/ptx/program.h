@@ -100,11 +100,13 @@ struct Program {
   uint32_t register_bytes = 0;       // of a warp
   uint32_t predicates = 1;
   size_t local_bytes = 0;    // of a thread
+  size_t local_stride = 0;   // from one thread's to the next
   size_t shared_bytes = 0;   // of .shared variables, up to where dynamic shared memory begins
   std::vector<Parameter> parameters;
   size_t parameter_bytes = 0;
   bool uses_async_proxy = false;   // writes to shared memory are followed up to their fence
   unsigned max_threads = 1024;
+  unsigned required_threads[3] = {0, 0, 0};   // .reqntid, 0: not said
   unsigned cluster = 1;
 
   const Module* module = nullptr;

@@ -6,6 +6,8 @@
 namespace spectral::cpu::ptx {
 namespace {
 constexpr int kMaxCalls = 64;                           // functions within functions
+constexpr size_t kMaxExpansions = size_t(1) << 16;      // of functions where they are called
+constexpr size_t kMaxAllRegisters = size_t(4) << 20;    // of a kernel with its calls
 constexpr size_t kMaxSteps = size_t(4) << 20;           // of a kernel with its calls
 constexpr size_t kMaxLocal = size_t(512) << 10;         // bytes of a thread, as on a GPU
 constexpr size_t kMaxStaticShared = size_t(48) << 10;   // bytes of a block, as on a GPU
@@ -69,6 +71,7 @@ std::unique_ptr<Program> ProgramBuilder::build() {
   const unsigned* most = entry_.required_threads[0] ? entry_.required_threads : entry_.max_threads;
   if (most[0])
     program_->max_threads = unsigned(std::min<uint64_t>(1024, uint64_t(most[0]) * most[1] * most[2]));
+  std::copy_n(entry_.required_threads, 3, program_->required_threads);
   if (entry_.cluster[0]) {
     if (entry_.cluster[1] != 1 || entry_.cluster[2] != 1 || entry_.cluster[0] > 16)
       throw PtxError(entry_.place, "clusters of up to 16 blocks along x are supported");
@@ -85,6 +88,8 @@ std::unique_ptr<Program> ProgramBuilder::build() {
         entry_.place,
         "kernel '" + entry_.name + "' has " + std::to_string(program_->shared_bytes) +
             " bytes of .shared variables; a block has at most 49152");
+  constexpr size_t kWidest = 16;   // bytes of an access: each lane's local memory is aligned for it
+  program_->local_stride = round_up(program_->local_bytes, kWidest);
   assign_places();
   return std::move(program_);
 }
@@ -208,6 +213,8 @@ void ProgramBuilder::call(Builder& b) {
     if (frame->function == &f || ++depth > kMaxCalls)
       b.fail(callee, "recursive calls are not supported");
   }
+  if (++expansions_ > kMaxExpansions || registers_.size() + f.registers.size() > kMaxAllRegisters)
+    b.fail("kernel '" + entry_.name + "' with all that it calls is longer than this device takes");
   Frame frame{&f, frame_, 0, {}, {}, {}};
   auto bind = [&](const std::vector<std::unique_ptr<Variable>>& formal, const Operand* actual) {
     const size_t given = actual ? actual->parts.size() : 0;

@@ -64,6 +64,7 @@ class ProgramBuilder {
   const Addresses& addresses_;
   std::unique_ptr<Program> program_;
   Frame* frame_ = nullptr;
+  size_t expansions_ = 0;                // calls, each of which is the callee's steps anew
   std::vector<Type> registers_;          // of all frames
   std::vector<uint32_t> predicate_of_;   // number, for predicates
   std::vector<bool> kept_;
