@@ -241,7 +241,7 @@ void comparisons() {
 // ---- conversions
 template <class T>
 uint64_t to_integer(T v, Mode mode, int n, bool is_signed) {
-  if (v != v)   // 9.7.9.21: 0, but the sign bit where a side has 64 bits
+  if (v != v)   // 0, but the sign bit where a side has 64 bits
     return sizeof(T) == 8 || n == 64 ? uint64_t(1) << (n - 1) : 0;
   const auto x = static_cast<long double>(v);
   long double whole = std::floor(x);
@@ -507,7 +507,7 @@ void approximations() {
   check_row("sin.approx.f32 %d, %a;", {f(kInf)}, kNan32);
   check_row("sin.approx.f32 %d, %a;", {f(-0.0f)}, f(-0.0f));
   check_row("cos.approx.f32 %d, %a;", {f(-0.0f)}, f(1));
-  // 9.7.3.8: .approx gives 0 for a finite number over a divisor beyond 2^126, and NaN for infinity over it
+  // .approx gives 0 for a finite number over a divisor beyond 2^126, and NaN for infinity over it
   check_row("div.approx.f32 %d, %a, %b;", {f(0x1p127f), f(0x1p127f)}, 0);
   check_row("div.approx.f32 %d, %a, %b;", {f(kInf), f(0x1p127f)}, kNan32);
   check_row("div.full.f32 %d, %a, %b;", {f(0x1p127f), f(0x1p127f)}, f(1));
