@@ -193,6 +193,8 @@ internal static class Program
             return Device.Best();
         if (wanted == "cpu")
             return Device.Cpu();
+        if (wanted == "cpu-ptx")
+            return OpenCpuPtx(wanted);
         string number = wanted switch
         {
             "cuda" => "0",
@@ -200,13 +202,25 @@ internal static class Program
             _ => "",
         };
         if (!int.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out int ordinal))
-            throw new UsageException($"--device \"{wanted}\": expected auto, cpu, cuda or cuda:N");
+            throw new UsageException($"--device \"{wanted}\": expected auto, cpu, cpu-ptx, cuda or cuda:N");
         int count = Device.CudaCount(out string? reason);
         return ordinal < count
             ? Device.Cuda(ordinal)
             : throw new UsageException(
                 $"--device \"{wanted}\": {reason ?? $"there are {count} CUDA devices, numbered from 0"}"
             );
+    }
+
+    private static Device OpenCpuPtx(string wanted)
+    {
+        try
+        {
+            return Device.Cpu(new CpuDeviceOptions { Kernels = CpuKernels.Ptx });
+        }
+        catch (Exception error) when (error is InvalidOperationException or PlatformNotSupportedException)
+        {
+            throw new UsageException($"--device \"{wanted}\": {error.Message}");
+        }
     }
 
     private sealed class UsageException(string message) : Exception(message);

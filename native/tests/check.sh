@@ -7,7 +7,10 @@ suite=native/tests/kernel-suite.sh
 status=0
 parallel=(xargs -L 1 -P "$(nproc)")   # the kernels' tests are one thread for the most part
 
-printf '%s\n' 'asan 1' 2 | "${parallel[@]}" "$suite" || status=1
+setups=('asan 1' 2)
+# a build without nvcc has no PTX
+if [ -d artifacts/ptx ]; then setups+=('ptx sm_80 Ops.|Linalg.' 'ptx sm_90a Ops.|Linalg.'); fi
+printf '%s\n' "${setups[@]}" | "${parallel[@]}" "$suite" || status=1
 if [ "${1:-}" != --full ]; then
   native/tests/mutations/run.sh 'none reductions' 'barrier random_combination' 'guard reductions' 'sign rope' ||
     status=1

@@ -3,12 +3,13 @@
 #   native/tests/kernel-suite.sh SETUP [FIXTURE|FIXTURE...]
 #   NUMBER       threads in the order drawn from that number, memory filled with 0xCD, guard zones round every tensor
 #   asan NUMBER  the same on a device and kernels built with AddressSanitizer and UBSan
+#   ptx TARGET   on the PTX of that target (sm_80, sm_90a) in place of kernels compiled from source
 #   tsan         on kernels built for ThreadSanitizer, to which every CUDA thread is a thread
 # SPECTRAL_LIBRARY_PATH, where set, is the folder of other native libraries to test. Prints one line, and on failure
 # what failed.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-setup=${1:?a number, asan or tsan}; shift
+setup=${1:?a number, asan, ptx or tsan}; shift
 say() { printf '== kernel tests, %s: %s\n' "$name" "$*"; }
 
 sanitized() {   # $1: preset. Builds it and preloads its runtimes: .NET's executable is not linked with them
@@ -30,6 +31,8 @@ preload="" run=()
 case $setup in
   asan) seed=${1:?a number}; shift; name="AddressSanitizer and UBSan, schedule $seed"; sanitized asan
     export ASAN_OPTIONS=detect_leaks=0:$signals UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 ;;
+  ptx) export SPECTRAL_CPU_KERNELS=ptx SPECTRAL_CPU_PTX_TARGET=${1:?a target}; shift
+    seed=0 name="PTX of $SPECTRAL_CPU_PTX_TARGET" ;;
   tsan) seed=0 name=ThreadSanitizer; sanitized tsan
     # Races of the kernels only: the runtime and the device are not instrumented. It holds signals back, so threads
     # stop at calls instead.

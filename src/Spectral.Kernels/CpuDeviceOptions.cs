@@ -2,9 +2,35 @@ using Spectral.Kernels.Driver;
 
 namespace Spectral.Kernels;
 
-/// <summary>Settings of the CPU device. They hold for the whole process; null leaves a setting unchanged.</summary>
+/// <summary>
+/// Settings of the CPU device. <see cref="Kernels"/> and <see cref="PtxTarget"/> hold for the device that is opened
+/// with them. The others hold for the whole process; null leaves them unchanged.
+/// </summary>
 public sealed record CpuDeviceOptions
 {
+    /// <summary>
+    /// Environment variable for <see cref="Kernels"/> where the options leave it open: <c>source</c> or <c>ptx</c>.
+    /// </summary>
+    public const string KernelsVariable = "SPECTRAL_CPU_KERNELS";
+
+    /// <summary>
+    /// Environment variable for <see cref="PtxTarget"/> where the options leave it open, e.g. <c>sm_80</c>.
+    /// </summary>
+    public const string PtxTargetVariable = "SPECTRAL_CPU_PTX_TARGET";
+
+    /// <summary>
+    /// Form of the kernels that the device runs; null for that of <see cref="KernelsVariable"/>, or else
+    /// <see cref="CpuKernels.Source"/>.
+    /// </summary>
+    public CpuKernels? Kernels { get; init; }
+
+    /// <summary>
+    /// Target whose PTX the device runs, one of <see cref="KernelLibrary.Architectures"/>; null for that of
+    /// <see cref="PtxTargetVariable"/>, or else for the one that a GPU of the device's compute capability would load. A
+    /// module that exists for one target only is taken from there. Without effect on <see cref="CpuKernels.Source"/>.
+    /// </summary>
+    public string? PtxTarget { get; init; }
+
     /// <summary>
     /// Number of OS threads that run blocks and BLAS tiles; 0 for one per core. Results do not depend on it.
     /// </summary>

@@ -42,9 +42,11 @@ public sealed unsafe class Device : IDisposable
     private readonly Lazy<Blas> _blas;
     private readonly Lazy<Solver> _solver;
     private readonly DeviceStream _defaultStream;
+    private readonly string? _ptxTarget;
     private bool _disposed;
 
-    private Device(DriverApi api, ContextHandle context, int ordinal)
+    // The CPU device has a choice of kernels, a GPU has none.
+    private Device(DriverApi api, ContextHandle context, int ordinal, CpuKernelChoice? cpu)
     {
         Api = api;
         Context = context;
@@ -55,6 +57,10 @@ public sealed unsafe class Device : IDisposable
         Name = Marshal.PtrToStringUTF8((nint)name)!;
         MultiprocessorCount = Attribute(AttributeMultiprocessors);
         ComputeCapability = (Attribute(AttributeMajor), Attribute(AttributeMinor));
+        CpuKernels = cpu?.Kernels;
+        _ptxTarget = cpu?.PtxTarget;
+        if (CpuKernels == Kernels.CpuKernels.Ptx)
+            Name += $", PTX of {PtxTarget}";
         nuint total;
         api.Check(api.DeviceTotalMem(&total, ordinal), "reading the device's memory size");
         TotalMemory = (long)total;
@@ -79,7 +85,9 @@ public sealed unsafe class Device : IDisposable
     /// <summary>Driver behind this device: CUDA or the CPU device.</summary>
     public DeviceKind Kind { get; }
 
-    /// <summary>Name of the device as its driver gives it.</summary>
+    /// <summary>
+    /// Name of the device as its driver gives it; followed by the target of the PTX if the CPU device runs PTX.
+    /// </summary>
     public string Name { get; }
 
     /// <summary>Number of streaming multiprocessors of a GPU, or of cores of the CPU device.</summary>
@@ -87,6 +95,16 @@ public sealed unsafe class Device : IDisposable
 
     /// <summary>Compute capability of the device, e.g. (9, 0) for Hopper.</summary>
     public (int Major, int Minor) ComputeCapability { get; }
+
+    /// <summary>Form of the kernels that the CPU device runs; null on a GPU.</summary>
+    public CpuKernels? CpuKernels { get; }
+
+    /// <summary>
+    /// Target whose PTX the device loads, e.g. <c>sm_90a</c>; null if it runs kernels compiled from source.
+    /// </summary>
+    /// <exception cref="PlatformNotSupportedException">A GPU is older than compute capability 8.0.</exception>
+    public string? PtxTarget =>
+        CpuKernels == Kernels.CpuKernels.Source ? null : _ptxTarget ?? KernelLibrary.ArchitectureFor(ComputeCapability);
 
     /// <summary>Shared memory that one block may ask for, in bytes.</summary>
     public int SharedBytesPerBlock { get; }
@@ -129,15 +147,20 @@ public sealed unsafe class Device : IDisposable
     /// </summary>
     /// <exception cref="DllNotFoundException">There is no CUDA driver.</exception>
     /// <exception cref="ArgumentOutOfRangeException">There is no such device.</exception>
-    public static Device Cuda(int ordinal = 0) => Open(DriverApi.Cuda, ordinal);
+    public static Device Cuda(int ordinal = 0) => Open(DriverApi.Cuda, ordinal, null);
 
     /// <summary>Opens the CPU device, which runs the same kernels on this machine's cores.</summary>
-    /// <exception cref="PlatformNotSupportedException">This is not Linux on x64.</exception>
+    /// <exception cref="PlatformNotSupportedException">This is not Linux on x64, or PTX is to run and this build has
+    /// none.</exception>
+    /// <exception cref="ArgumentException"><see cref="CpuDeviceOptions.PtxTarget"/> is unknown.</exception>
+    /// <exception cref="InvalidOperationException">The value of <see cref="CpuDeviceOptions.KernelsVariable"/> or
+    /// <see cref="CpuDeviceOptions.PtxTargetVariable"/> is not allowed.</exception>
     public static Device Cpu(CpuDeviceOptions? options = null)
     {
         DriverApi api = DriverApi.Cpu;
+        var kernels = CpuKernelChoice.From(options);
         options?.Apply(api);
-        return Open(api, 0);
+        return Open(api, 0, kernels);
     }
 
     /// <summary>
@@ -176,7 +199,8 @@ public sealed unsafe class Device : IDisposable
         if (context == 0)
             throw new ArgumentException("the context is 0, expected a CUcontext", nameof(context));
         var api = DriverApi.OwnerOf(context);
-        return new Device(api, Driver.ContextHandle.Borrow(api, context, ordinal), ordinal);
+        CpuKernelChoice? cpu = api.IsCpu ? CpuKernelChoice.From(null) : null;
+        return new Device(api, Driver.ContextHandle.Borrow(api, context, ordinal), ordinal, cpu);
     }
 
     /// <summary>
@@ -315,7 +339,7 @@ public sealed unsafe class Device : IDisposable
             throw new ObjectDisposedException(ToString());
     }
 
-    private static Device Open(DriverApi api, int ordinal)
+    private static Device Open(DriverApi api, int ordinal, CpuKernelChoice? cpu)
     {
         int count;
         api.Check(api.DeviceGetCount(&count), "counting devices");
@@ -330,7 +354,7 @@ public sealed unsafe class Device : IDisposable
 
         int device;
         api.Check(api.DeviceGet(&device, ordinal), $"opening device {ordinal}");
-        return new Device(api, Driver.ContextHandle.RetainPrimary(api, device), device);
+        return new Device(api, Driver.ContextHandle.RetainPrimary(api, device), device, cpu);
     }
 
     private int Attribute(int attribute)

@@ -73,6 +73,14 @@ public static class KernelLibrary
             ),
         };
 
+    /// <summary>
+    /// Returns <paramref name="arch"/> if the module is embedded for it, or else another target for which it is, if
+    /// there is one.
+    /// </summary>
+    internal static string NearestTarget(string arch, string module) =>
+        Architectures.OrderBy(other => other != arch).FirstOrDefault(other => Modules.Value[other].Contains(module))
+        ?? arch;
+
     private static ILookup<string, string> ReadModules()
     {
         using ZipArchive? archive = OpenPtx();

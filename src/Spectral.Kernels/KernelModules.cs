@@ -3,8 +3,8 @@ using Spectral.Kernels.Driver;
 namespace Spectral.Kernels;
 
 /// <summary>
-/// Loads the modules and kernels of a device: one PTX per .cu file on a GPU, one image with all kernels on the CPU
-/// device.
+/// Loads the modules and kernels of a device: one PTX per .cu file, or one image with all kernels if the CPU device
+/// runs kernels compiled from source.
 /// </summary>
 internal sealed unsafe class KernelModules(Device device) : IDisposable
 {
@@ -30,7 +30,7 @@ internal sealed unsafe class KernelModules(Device device) : IDisposable
     private Kernel Load(string module, string entry)
     {
         DriverApi api = device.Activate();
-        bool usesImage = api.IsCpu && Environment.GetEnvironmentVariable("SPECTRAL_CPU_KERNELS") != "ptx";
+        bool usesImage = device.CpuKernels == CpuKernels.Source;
         string image = usesImage ? KernelLibrary.CpuImage : module;
         if (!_modules.TryGetValue(image, out CudaModuleHandle? handle))
             _modules[image] = handle = usesImage ? LoadCpuImage(api) : LoadPtx(api, module);
@@ -56,7 +56,7 @@ internal sealed unsafe class KernelModules(Device device) : IDisposable
 
     private CudaModuleHandle LoadPtx(DriverApi api, string name)
     {
-        string arch = Environment.GetEnvironmentVariable("SPECTRAL_PTX_ARCH") ?? KernelLibrary.ArchitectureFor(device.ComputeCapability);
+        string arch = TargetOf(name);
         nint module;
         fixed (byte* text = System.Text.Encoding.UTF8.GetBytes(KernelLibrary.Ptx(arch, name) + "\0"))
         {
@@ -67,6 +67,13 @@ internal sealed unsafe class KernelModules(Device device) : IDisposable
         }
 
         return new CudaModuleHandle(api, device.Context, module);
+    }
+
+    // The CPU device runs the PTX of every target, so a module that is for Hopper alone runs beside those of sm_80.
+    private string TargetOf(string module)
+    {
+        string target = device.PtxTarget!;
+        return device.CpuKernels == CpuKernels.Ptx ? KernelLibrary.NearestTarget(target, module) : target;
     }
 
     public void Dispose()

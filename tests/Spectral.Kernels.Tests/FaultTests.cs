@@ -47,6 +47,7 @@ public sealed class FaultTests
     {
         if (!OperatingSystem.IsLinux())
             Assert.Ignore("the CPU device runs on Linux only");
+        Devices.RequireSourceKernels("the expected reports are those of kernels compiled from source");
         if (Environment.GetEnvironmentVariable(FaultVariable) is { } wanted) // the process that is to fail
         {
             if (wanted == fault)

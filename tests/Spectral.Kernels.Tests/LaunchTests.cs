@@ -60,6 +60,7 @@ public sealed class LaunchTests(DeviceKind kind) : DeviceTest(kind)
     {
         if (Device.Kind != DeviceKind.Cpu)
             Assert.Ignore("a GPU does not know what a kernel uses");
+        Devices.RequireSourceKernels("PTX does not say how much dynamic shared memory a kernel uses");
         Assert.That(
             () =>
                 Device

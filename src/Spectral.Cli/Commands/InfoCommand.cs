@@ -48,11 +48,20 @@ internal sealed class InfoCommand : SpectralCommand
             ]);
         }
 
+        // The CPU device runs all PTX that there is.
+        bool hasCpu = devices.Exists(device => device.Kind == "cpu");
+        IReadOnlyList<string> cpuPtx = hasCpu ? KernelLibrary.Architectures : [];
+
         var result = new JsonObject
         {
             ["devices"] = new JsonArray([.. devices.Select(device => (JsonNode)device.ToJson())]),
             ["libraries"] = libraries,
-            ["kernels"] = new JsonObject { ["ptx"] = ptx, ["low_rank_variant"] = variants },
+            ["kernels"] = new JsonObject
+            {
+                ["ptx"] = ptx,
+                ["cpu_ptx"] = JsonOutput.Array(cpuPtx),
+                ["low_rank_variant"] = variants,
+            },
             ["notes"] = JsonOutput.Array(notes),
         };
         context.Finish(
@@ -68,6 +77,14 @@ internal sealed class InfoCommand : SpectralCommand
                                     ? "cores"
                                     : $"multiprocessors, compute capability {device.Capability}"
                             )
+                    );
+                }
+
+                if (cpuPtx.Count > 0)
+                {
+                    terminal.Line(
+                        $"{"cpu-ptx", -8}the PTX of {string.Join(" or ", cpuPtx)} on the CPU device "
+                            + $"({CpuDeviceOptions.PtxTargetVariable} chooses)"
                     );
                 }
 
@@ -118,6 +135,7 @@ internal sealed class InfoCommand : SpectralCommand
                         or DllNotFoundException
                         or EntryPointNotFoundException
                         or PlatformNotSupportedException
+                        or InvalidOperationException
             )
         {
             notes.Add($"{selector}: {error.Message}");

@@ -11,17 +11,20 @@ namespace Spectral.Cli.Options;
 /// </summary>
 internal sealed class DeviceOptions
 {
-    private const string Expected = "auto, cpu, cuda or cuda:N";
+    private const string CpuPtx = "cpu-ptx";
+    private const string Expected = "auto, cpu, cpu-ptx, cuda or cuda:N";
 
     private readonly Option<string> _device = new("--device")
     {
-        Description = "Device to compute on; auto is the first suitable GPU, or else the CPU.",
-        HelpName = "auto|cpu|cuda[:N]",
+        Description =
+            "Device to compute on; auto is the first suitable GPU, or else the CPU; cpu-ptx runs a GPU's code (PTX) on "
+            + "the CPU.",
+        HelpName = "auto|cpu|cpu-ptx|cuda[:N]",
         DefaultValueFactory = _ => "auto",
         CustomParser = result =>
         {
             string value = OptionTypes.Value(result);
-            if (value is not ("auto" or "cpu") && CudaOrdinal(value) is null)
+            if (value is not ("auto" or "cpu" or CpuPtx) && CudaOrdinal(value) is null)
                 result.AddError(OptionTypes.Complaint("--device", value, Expected));
             return value;
         },
@@ -59,10 +62,19 @@ internal sealed class DeviceOptions
     public Option[] WithTuning => [.. All, _tune];
 
     /// <summary>Opens the device that the options name.</summary>
-    /// <exception cref="InputException">This machine has no such device.</exception>
+    /// <exception cref="InputException">This machine or build has no such device, or an environment variable that
+    /// chooses the CPU device's kernels has a value that is not allowed.</exception>
     public Device Open(CommandContext context)
     {
-        Device opened = Find(context);
+        Device opened;
+        try
+        {
+            opened = Find(context);
+        }
+        catch (InvalidOperationException error)
+        {
+            throw new InputException(error.Message);
+        }
         if (opened.Kind == DeviceKind.Cuda)
             context.SavesMemory.Add("--device cpu");
         opened.Tuner.Enabled = context.Get(_tune);
@@ -76,6 +88,15 @@ internal sealed class DeviceOptions
         var cpu = new CpuDeviceOptions { Threads = context.Get(_threads) };
         if (wanted == "cpu")
             return Device.Cpu(cpu);
+        if (wanted == CpuPtx)
+        {
+            return KernelLibrary.Architectures.Count > 0
+                ? Device.Cpu(cpu with { Kernels = CpuKernels.Ptx })
+                : throw new InputException(
+                    $"--device \"{wanted}\": this build holds no PTX (built without nvcc); "
+                        + "expected auto, cpu, cuda or cuda:N"
+                );
+        }
         if (wanted == "auto")
         {
             var best = Device.Best();

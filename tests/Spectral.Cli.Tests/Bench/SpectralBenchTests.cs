@@ -148,7 +148,7 @@ public sealed class SpectralBenchTests
     }
 
     [TestCase("--filter", "nothing-like-it", "nothing-like-it")]
-    [TestCase("--device", "gpu", "auto, cpu, cuda or cuda:N")]
+    [TestCase("--device", "gpu", "auto, cpu, cpu-ptx, cuda or cuda:N")]
     [TestCase("--no-such-option", "x", "--no-such-option")]
     public void BadUsageIsNamed(string option, string value, string named) =>
         CommandLine.RunBench(option, value).Refused(2, named);

@@ -19,6 +19,14 @@ public static class Devices
         return Cuda.Value;
     }
 
+    /// <summary>Skips a test of what only kernels compiled from source have, if the CPU device runs PTX.</summary>
+    /// <param name="reason">What they have.</param>
+    public static void RequireSourceKernels(string reason)
+    {
+        if (Cpu.Value.CpuKernels == CpuKernels.Ptx)
+            Assert.Ignore($"the CPU device runs PTX: {reason}");
+    }
+
     public static void DisposeAll()
     {
         if (Cpu.IsValueCreated)
