@@ -72,6 +72,12 @@ void loads_and_stores() {
   value("ld.global.u64 %la, [to];\nld.u16 %ld, [%la+4];", 3);
   value("ld.global.u64 %la, [to+8];\nld.global.u16 %ld, [%la];", 0x20);
   value("ld.global.f64 %ld, [gd];", std::bit_cast<uint64_t>(0.1));
+  check_threads(   // zeros behind the values, also where memory was used before
+      "ld.global.u8 %la, [wide];\nld.global.u8 %lb, [wide+39999999];\nld.global.u8 %ld, [wide+4095];\nadd.u64 %ld, %ld, %la;\n"
+      "add.u64 %ld, %ld, %lb;",
+      [](unsigned) { return 7; },
+      32,
+      ".global .align 1 .b8 wide[40000000] = {7};\n");
   // each thread's own local memory, also by its generic address
   for (const char* size : {"16", "20", "40", "100"}) {
     const std::string local = std::string(".local .align 16 .b8 own[") + size + "];\n";

@@ -4,8 +4,26 @@
 #include <algorithm>
 #include <cstring>
 #include <mutex>
+#include <sys/mman.h>
 
 namespace spectral::cpu::ptx {
+namespace {
+// Zeroes memory of the heap. Whole pages are given back: they come anew, as zeros, where they are used, so that a
+// variable of a gigabyte costs nothing until then.
+void clear(unsigned char* bytes, size_t size) {
+  constexpr uintptr_t kPage = 4096;
+  const auto start = reinterpret_cast<uintptr_t>(bytes);
+  const uintptr_t first = (start + kPage - 1) & ~(kPage - 1);
+  const uintptr_t end = (start + size) & ~(kPage - 1);
+  if (end <= first || madvise(reinterpret_cast<void*>(first), end - first, MADV_DONTNEED)) {
+    std::memset(bytes, 0, size);
+    return;
+  }
+  std::memset(bytes, 0, first - start);
+  std::memset(reinterpret_cast<void*>(end), 0, start + size - end);
+}
+}   // namespace
+
 LoadedModule::LoadedModule(std::string text) : module_(parse(std::move(text))) {
   place_variables();
   try {
@@ -38,7 +56,7 @@ void LoadedModule::place_variables() {
     }
     addresses_[v.get()] = address;
     auto* bytes = reinterpret_cast<unsigned char*>(address);
-    std::memset(bytes, 0, v->bytes);
+    clear(bytes, v->bytes);
     std::memcpy(bytes, v->initial.data(), std::min(v->initial.size(), v->bytes));
   }
   for (const auto& [variable, address] : addresses_)
