@@ -192,6 +192,8 @@ public sealed unsafe class Device : IDisposable
     /// <param name="context">A CUcontext of the CUDA driver, or of the CPU device.</param>
     /// <param name="ordinal">The driver's number of the device that the context is on.</param>
     /// <exception cref="ArgumentException"><paramref name="context"/> is 0.</exception>
+    /// <exception cref="InvalidOperationException">The context is the CPU device's, and the environment variable for
+    /// its kernels has a value that is not allowed (see <see cref="Cpu"/>).</exception>
     /// <exception cref="DllNotFoundException">The context is not the CPU device's, and there is no CUDA
     /// driver.</exception>
     public static Device FromContext(nint context, int ordinal = 0)
