@@ -74,6 +74,8 @@ void texts() {
   refused_at(start + ".entry k() {\n ret;\n", 6, {"'}'", "'k'"});
   refused(start + ".entry k() { ret; }\n.entry k() { exit; }", ".entry k() { exit", {"'k'", "twice"});
   refused(start + ".global .u32 g;\n.global .u64 g;\n", ".global .u64", {"'g'", "twice"});
+  refused(start + ".global .u32 g;\n.func g();\n", ".func g", {"'g'", "variable"});
+  refused(start + ".func g();\n.global .u32 g;\n", ".global .u32", {"'g'", "function"});
   refused(start + ".global .u32 g[2] = {1, 2,\n3};\n", "3};", {"'g'"});
   refused(start + ".global .u32 g = h;\n", "g = h", {"address"});
   refused(start + ".shared .u32 s = 5;\n", "s = 5", {"'s'"});

@@ -57,11 +57,4 @@ std::string Instruction::spelling() const {
     s.append(".").append(m);
   return s;
 }
-
-const Function* Module::find_function(std::string_view name) const {
-  for (const auto& f : functions)
-    if (f->name == name)
-      return f.get();
-  return nullptr;
-}
 }   // namespace spectral::cpu::ptx

@@ -136,8 +136,6 @@ struct Module {
   std::map<uint32_t, std::string> files;   // .file
   std::vector<std::unique_ptr<Variable>> variables;
   std::vector<std::unique_ptr<Function>> functions;
-
-  const Function* find_function(std::string_view name) const;
 };
 
 constexpr size_t kMaxText = size_t(256) << 20;

@@ -263,6 +263,8 @@ class Parser {
   void declare(const Variable& v) {
     Scope& scope = scopes_.back();
     const std::string_view name = v.name;
+    if (scopes_.size() == 1 && functions_.count(name))
+      throw PtxError(v.place, quoted(name) + " is a function already");
     if (scope.registers.count(name) || !scope.variables.emplace(name, &v).second)
       throw PtxError(v.place, quoted(name) + " is declared twice");
   }
@@ -355,16 +357,18 @@ class Parser {
 
   // A declaration may come first and is replaced by the function itself.
   void keep(std::unique_ptr<Function> made, const Token& name) {
-    for (auto& f : module_.functions) {
-      if (f->name != made->name)
-        continue;
-      if (f->has_body && made->has_body)
-        fail(name, "function " + quoted(made->name) + " is defined twice");
-      if (made->has_body)
-        *f = std::move(*made);
+    if (scopes_[0].variables.count(name.text))
+      fail(name, quoted(name.text) + " is a variable already");
+    auto [known, added] = functions_.try_emplace(name.text, made.get());
+    if (added) {
+      module_.functions.push_back(std::move(made));
       return;
     }
-    module_.functions.push_back(std::move(made));
+    Function& declared = *known->second;
+    if (declared.has_body && made->has_body)
+      fail(name, "function " + quoted(made->name) + " is defined twice");
+    if (made->has_body)
+      declared = std::move(*made);
   }
 
   void read_parameters(std::vector<std::unique_ptr<Variable>>& into) {
@@ -675,11 +679,11 @@ class Parser {
       return symbol;
     if (t.text == function_->name)
       fail(t, "recursive calls are not supported");
-    const Function* callee = module_.find_function(t.text);
-    if (!callee)
+    const auto callee = functions_.find(t.text);
+    if (callee == functions_.end())
       fail(t, quoted(t.text) + " is not declared");
     symbol.kind = OperandKind::Callee;
-    symbol.function = callee;
+    symbol.function = callee->second;
     return symbol;
   }
 
@@ -727,6 +731,7 @@ class Parser {
   std::vector<Scope> scopes_;   // 0: the module's; 1: the function's; the others nest in it
   int scope_ = 0;
   Function* function_ = nullptr;
+  std::unordered_map<std::string_view, Function*> functions_;   // the module's so far, by name
   std::vector<LabelUse> label_uses_;
   std::vector<std::unique_ptr<std::string>> names_;   // of numbered registers, while their scopes last
   SourceLine source_;
