@@ -175,6 +175,16 @@ void atomics() {
   check_row("atom.global.cas.b32 %d, [%out], %b, %c;\nld.global.u64 %ld, [%out];", {7, 7, 9}, 9);
   check_row("atom.global.cas.b64 %ld, [%out], %lb, %lc;\nld.global.u64 %ld, [%out];", {7, 8, 9}, 7);
   check_row("atom.global.exch.b64 %le, [%out], %lb;\nld.global.u64 %ld, [%out];\nadd.u64 %ld, %ld, %le;", {7, 8}, 15);
+  // sums in f32 flush subnormals in global memory only
+  check_row("atom.global.add.f32 %d, [%out], %b;\nld.global.u32 %d, [%out];", {3, 5}, 0);
+  check_row("atom.add.f32 %d, [%out], %b;\nld.global.u32 %d, [%out];", {0x80000003, 0x80000005}, 0x80000000);
+  check_threads(
+      "st.shared.u32 [s], 3;\nbar.warp.sync -1;\nsetp.eq.u32 %p, %x, 0;\n@%p red.shared.add.f32 [s], 0f00000005;\n"
+      "mov.u64 %la, s;\ncvta.shared.u64 %la, %la;\n@%p red.add.f32 [%la], 0f00000001;\nbar.warp.sync -1;\n"
+      "ld.shared.u32 %ld, [s];",
+      [](unsigned) { return 9; },
+      32,
+      ".shared .b32 s;\n");
   // each of 64 threads gets a number of its own
   const auto numbers = by_thread(
       "st.shared.u32 [s], 0;\nbar.sync 0;\natom.shared.add.u32 %d, [s], 1;\ncvt.u64.u32 %ld, %d;",

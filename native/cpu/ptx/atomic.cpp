@@ -2,6 +2,7 @@
 // each is atomic there too.
 #include "access.h"
 #include "dispatch.h"
+#include "float_mode.h"
 #include <algorithm>
 #include <atomic>
 
@@ -72,6 +73,15 @@ struct Max {
   }
 };
 
+// Sums in f32 flush subnormals in global memory, and keep them in shared memory.
+template <class Op, class T, Space kSpace>
+T combined(Warp& w, uint64_t at, T old, T b, T c) {
+  if constexpr (std::is_same_v<Op, Add> && std::is_same_v<T, float> && kSpace != Space::Shared) {
+    if (!w.block().cluster->shared_at(at))
+      return flushed(Op::of(flushed(old), flushed(b), c));
+  }
+  return Op::template of<T>(old, b, c);
+}
 template <class Op, class T, Space kSpace>
 void atomic(Warp& w, const Step& s) {
   uint64_t at[32];
@@ -84,7 +94,8 @@ void atomic(Warp& w, const Step& s) {
     std::atomic_ref<Lane<T>> cell(*reinterpret_cast<Lane<T>*>(at[k]));
     Lane<T> old = cell.load();
     while (!cell.compare_exchange_weak(
-        old, to_lane<T>(Op::template of<T>(from_lane<T>(old), from_lane<T>(b[k]), from_lane<T>(c[k]))))) {}
+        old,
+        to_lane<T>(combined<Op, T, kSpace>(w, at[k], from_lane<T>(old), from_lane<T>(b[k]), from_lane<T>(c[k]))))) {}
     before[k] = old;
   });
   if (returns)

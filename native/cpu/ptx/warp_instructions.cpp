@@ -254,7 +254,9 @@ bool meet(Warp& w, const Step& s, uint32_t mask_place, const char* name) {
   for (uint32_t rest = w.mask; rest;) {
     const uint32_t members = masks[std::countr_zero(rest)];
     uint32_t same = 0;
-    each_lane(rest, [&](int k) { same |= uint32_t(masks[k] == members) << k; });
+    for (int k = 0; k < 32; ++k)
+      same |= uint32_t(masks[k] == members) << k;
+    same &= rest;
     each_lane(same & ~members, [&](int k) {
       fail(w, s, "%s: lane %d takes part and is not in its mask %08x", name, k, members);
     });
