@@ -57,7 +57,8 @@ void loads_and_stores() {
   check_row("add.u64 %le, %out, 16;\nld.global.u32 %d, [%le+-8];", {1, 79}, 79);
   const std::string spaces =
       ".const .align 8 .b8 c8[8] = {1, 2, 3, 4, 0xff, 6, 7, 8};\n.const .f32 cf[2] = {2.5, 0fBF800000};\n"
-      ".global .u16 g16[4] = {10, 0x20, 0b11, 017};\n.global .s32 zero[3];\n.global .u64 to[2] = {generic(g16), g16+2};\n"
+      ".global .u16 g16[4] = {10, 0x20, 0b11, 017};\n.global .s32 zero[3];\n"
+      ".global .u64 to[2] = {generic(g16), g16+2};\n"
       ".global .f64 gd = 0.1;\n";
   auto value = [&](const std::string& body, uint64_t wanted) {
     check_threads(
@@ -73,7 +74,8 @@ void loads_and_stores() {
   value("ld.global.u64 %la, [to+8];\nld.global.u16 %ld, [%la];", 0x20);
   value("ld.global.f64 %ld, [gd];", std::bit_cast<uint64_t>(0.1));
   check_threads(   // zeros behind the values, also where memory was used before
-      "ld.global.u8 %la, [wide];\nld.global.u8 %lb, [wide+39999999];\nld.global.u8 %ld, [wide+4095];\nadd.u64 %ld, %ld, %la;\n"
+      "ld.global.u8 %la, [wide];\nld.global.u8 %lb, [wide+39999999];\n"
+      "ld.global.u8 %ld, [wide+4095];\nadd.u64 %ld, %ld, %la;\n"
       "add.u64 %ld, %ld, %lb;",
       [](unsigned) { return 7; },
       32,
@@ -298,7 +300,8 @@ void barriers() {
   // warps 0 and 1 meet at barrier 3, warps 2 and 3 at barrier 4, each written before by the other
   check_threads(
       "shr.u32 %a, %x, 6;\nadd.u32 %a, %a, 3;\nmul.lo.u32 %b, %x, 4;\nmov.u32 %c, s;\nadd.u32 %b, %b, %c;\n"
-      "st.shared.u32 [%b], %x;\nbar.sync %a, 64;\nxor.b32 %e, %x, 32;\nmad.lo.u32 %e, %e, 4, %c;\nld.shared.u32 %ld, [%e];",
+      "st.shared.u32 [%b], %x;\nbar.sync %a, 64;\nxor.b32 %e, %x, 32;\n"
+      "mad.lo.u32 %e, %e, 4, %c;\nld.shared.u32 %ld, [%e];",
       [](unsigned k) { return k ^ 32; },
       128,
       ".shared .b8 s[512];\n");
@@ -332,7 +335,8 @@ void barriers() {
 void branches() {
   // each thread counts its own way down, and the lanes meet again behind the loop
   check_threads(
-      "mov.u32 %a, %x;\nmov.u32 %b, 0;\n$W:\nadd.u32 %b, %b, %a;\nsetp.eq.u32 %p, %a, 0;\n@%p bra $E;\nsub.u32 %a, %a, 1;\n"
+      "mov.u32 %a, %x;\nmov.u32 %b, 0;\n$W:\nadd.u32 %b, %b, %a;\nsetp.eq.u32 %p, %a, 0;\n@%p bra $E;\n"
+      "sub.u32 %a, %a, 1;\n"
       "bra $W;\n$E:\nactivemask.b32 %d;\nmov.b64 %ld, {%b, %d};",
       [](unsigned k) { return uint64_t(0xffffffff) << 32 | k * (k + 1) / 2; },
       64);
@@ -349,7 +353,8 @@ void branches() {
       [](unsigned k) { return k < 10 ? 0x3ff : 5; });
   // lanes of a warp that wait for each other through memory
   check_threads(
-      "setp.eq.u32 %p, %x, 31;\n@%p bra $L;\n$W:\nld.volatile.shared.u32 %d, [s];\nsetp.ne.u32 %q, %d, 77;\n@%q bra $W;\nbra $E;\n"
+      "setp.eq.u32 %p, %x, 31;\n@%p bra $L;\n$W:\nld.volatile.shared.u32 %d, [s];\nsetp.ne.u32 %q, %d, 77;\n"
+      "@%q bra $W;\nbra $E;\n"
       "$L:\nst.volatile.shared.u32 [s], 77;\nmov.u32 %d, 1;\n$E:\ncvt.u64.u32 %ld, %d;",
       [](unsigned k) { return k == 31 ? 1 : 77; },
       32,
