@@ -188,9 +188,18 @@ void waits() {
   check_fault({"bar.sync 16;", "bar.sync 16", kFailed, {"barrier 16"}});
   check_fault({"shfl.sync.idx.b32 %a, %x, 0, 31, 1;", "shfl.sync", kFailed, {"not in its mask"}});
   // mbarriers
-  check_fault({"mbarrier.arrive.shared.b64 _, [memory];", "mbarrier.arrive", kFailed, {"not initialised"}, 1});
   check_fault(
-      {"mbarrier.try_wait.parity.shared.b64 %p, [memory], 0;", "mbarrier.try_wait", kFailed, {"not initialised"}, 1});
+      {"st.shared.u64 [memory], 0;\nmbarrier.arrive.shared.b64 _, [memory];",
+       "mbarrier.arrive",
+       kFailed,
+       {"not initialised"},
+       1});
+  check_fault(
+      {"st.shared.u64 [memory], 0;\nmbarrier.try_wait.parity.shared.b64 %p, [memory], 0;",
+       "mbarrier.try_wait",
+       kFailed,
+       {"not initialised"},
+       1});
   check_fault(
       {"mbarrier.init.shared.b64 [memory], 2;\nmbarrier.arrive.shared.b64 _, [memory], 3;",
        "mbarrier.arrive",

@@ -57,7 +57,7 @@ void LoadedModule::place_variables() {
     addresses_[v.get()] = address;
     auto* bytes = reinterpret_cast<unsigned char*>(address);
     clear(bytes, v->bytes);
-    std::memcpy(bytes, v->initial.data(), std::min(v->initial.size(), v->bytes));
+    std::copy_n(v->initial.begin(), std::min(v->initial.size(), v->bytes), bytes);
   }
   for (const auto& [variable, address] : addresses_)
     for (const AddressIn& a : variable->addresses) {
