@@ -56,7 +56,8 @@ void between_integers(const char* type) {
   for (int n : {8, 16, 32, 64})
     for (bool is_signed : {false, true})
       for (int m = 0; m < 4; ++m) {
-        const std::string name = (is_signed ? "s" : "u") + std::to_string(n);
+        std::string name(is_signed ? "s" : "u");
+        name += std::to_string(n);
         const std::string other = n <= 16 ? "%h" : (n == 32 ? "%" : "%l");
         const std::string mask = n == 8 ? "\nand.b16 %hd, %hd, 0xff;" : "";
         check_rows(
