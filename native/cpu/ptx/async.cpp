@@ -130,15 +130,10 @@ void arrive_after_copies(Warp& w, const Step& s) {
   each_lane(w.mask, [&](int k) { ++async.groups[k]; });
   finish_lane_copies(async, w.mask, 0);
   uint64_t at[32];
-  if (s.flags & kGenericBarrier)
-    reach<Space::Generic>(w, s, at, 8, Effect::Both);
-  else
-    reach<Space::Shared>(w, s, at, 8, Effect::Both);
+  reach_barriers(w, s, at);
   each_lane(w.mask, [&](int k) {
     auto* bits = reinterpret_cast<uint64_t*>(at[k]);
-    Mbar m(*bits);
-    if (!m.valid)
-      fail(w, s, "the mbarrier at shared offset %u is not initialised", shared_offset_of(w, at[k]));
+    Mbar m = valid_barrier(w, s, at[k]);
     const bool counts = s.c;   // .noinc: the arrival is one of those expected
     if (counts && !m.pending)
       fail(w, s, "more arrivals at the mbarrier at shared offset %u than are due", shared_offset_of(w, at[k]));
@@ -519,7 +514,6 @@ void build_bulk_store(Builder& b, bool tensor) {
   s.list = list;
   s.flags |= tensor ? kTensor : 0u;
 }
-void nothing(Warp&, const Step&) {}
 void build_bulk(Builder& b) {
   if (b.take("commit_group")) {
     b.expect_operands(0);
@@ -531,9 +525,8 @@ void build_bulk(Builder& b) {
     return build_wait_group(b, &wait_stores, only_reads);
   }
   if (b.take("prefetch")) {
-    while (!b.peek().empty())
-      b.skip_modifier();
-    b.emit(&nothing);
+    b.skip_modifiers();
+    b.emit(&do_nothing);
     return;
   }
   const bool tensor = b.take("tensor");

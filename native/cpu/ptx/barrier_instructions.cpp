@@ -143,19 +143,6 @@ void build_bar(Builder& b) {
 
 // ---- mbarrier
 enum MbarrierFlag : uint32_t { kExpects = 8, kDrops = 16, kParity = 32, kTests = 64 };
-// The barriers of the lanes, as host addresses.
-void reach_barriers(Warp& w, const Step& s, uint64_t* at) {
-  if (s.flags & kGenericBarrier)
-    reach<Space::Generic>(w, s, at, 8, Effect::Both);
-  else
-    reach<Space::Shared>(w, s, at, 8, Effect::Both);
-}
-Mbar valid_barrier(Warp& w, const Step& s, uint64_t at) {
-  const Mbar m(*reinterpret_cast<const uint64_t*>(at));
-  if (!m.valid)
-    fail(w, s, "the mbarrier at shared offset %u is not initialised", shared_offset_of(w, at));
-  return m;
-}
 void init(Warp& w, const Step& s) {
   uint64_t at[32];
   reach_barriers(w, s, at);
@@ -327,8 +314,7 @@ void fence(Warp&, const Step&) { std::atomic_thread_fence(std::memory_order_seq_
 void fence_proxy(Warp& w, const Step&) { publish_writes(w); }
 void build_fence(Builder& b) {
   const bool async = b.take("proxy") && b.peek().starts_with("async");
-  while (!b.peek().empty())
-    b.skip_modifier();
+  b.skip_modifiers();
   b.emit(async ? &fence_proxy : &fence);
 }
 
@@ -342,6 +328,18 @@ constexpr InstructionRow kRows[] = {
 }   // namespace
 
 // ---- shared with the copies
+void reach_barriers(Warp& w, const Step& s, uint64_t* at) {
+  if (s.flags & kGenericBarrier)
+    reach<Space::Generic>(w, s, at, 8, Effect::Both);
+  else
+    reach<Space::Shared>(w, s, at, 8, Effect::Both);
+}
+Mbar valid_barrier(Warp& w, const Step& s, uint64_t at) {
+  const Mbar m(*reinterpret_cast<const uint64_t*>(at));
+  if (!m.valid)
+    fail(w, s, "the mbarrier at shared offset %u is not initialised", shared_offset_of(w, at));
+  return m;
+}
 unsigned shared_offset_of(Warp& w, uint64_t address) {
   const Block* of = w.block().cluster->shared_at(address);
   return of ? unsigned(address - reinterpret_cast<uint64_t>(of->shared)) : 0;

@@ -103,7 +103,6 @@ void Block::release(unsigned id) {
   b.result_all = b.all;
   b.yes = 0;
   b.all = true;
-  ++b.phase;
   if (counters_)
     ++counters_->barriers;
   cluster->wake(*this, Wait::Barrier, id);
@@ -218,7 +217,6 @@ void Cluster::start(uint64_t index) {
   const unsigned size = program_.cluster;
   const unsigned across = g.x / size;
   const unsigned threads = launch_.threads();
-  cluster_index_ = index;
   cluster_arrived_ = 0;
   queue_.clear();
   copies.soon.clear();

@@ -43,8 +43,7 @@ class Cluster;
 struct NamedBarrier {
   unsigned arrived = 0;
   unsigned expected = 0;   // 0: all threads of the block
-  uint32_t phase = 0;
-  unsigned yes = 0;   // votes of barrier.red
+  unsigned yes = 0;        // votes of barrier.red
   bool all = true;
   unsigned result_yes = 0;   // of the phase before
   bool result_all = true;
@@ -135,7 +134,6 @@ class Cluster {
   unsigned live_warps_ = 0;
   unsigned cluster_arrived_ = 0;
   uint64_t cluster_phase_ = 0;
-  uint64_t cluster_index_ = 0;
   uint32_t rng_ = 1;
   struct Range {
     uint64_t first = 1, end = 0;

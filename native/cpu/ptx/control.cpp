@@ -9,7 +9,6 @@ void end_threads(Warp& w, const Step&) { w.end_lanes(); }
 
 namespace {
 void trap(Warp& w, const Step& s) { fail(w, s, "trap: the kernel stops itself"); }
-void nothing(Warp&, const Step&) {}
 
 void build_bra(Builder& b) {
   b.take("uni");
@@ -31,9 +30,8 @@ void build_exit(Builder& b) {
 }
 void build_trap(Builder& b) { b.emit(&trap); }
 void build_nothing(Builder& b) {
-  while (!b.peek().empty())
-    b.skip_modifier();
-  b.emit(&nothing);
+  b.skip_modifiers();
+  b.emit(&do_nothing);
 }
 
 constexpr InstructionRow kRows[] = {

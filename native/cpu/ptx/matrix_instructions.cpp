@@ -1,6 +1,7 @@
 // The matrix instructions of a warp. PTX ISA, "Warp Level Matrix Multiply-Accumulate": mma (fragments as in its
 // figures), ldmatrix, stmatrix. A lane is (g, q) = (lane / 4, lane % 4) throughout.
 #include "access.h"
+#include "barriers.h"
 #include "dispatch.h"
 #include "half.h"
 #include <immintrin.h>
@@ -19,13 +20,6 @@ void reach_rows(Warp& w, const Step& s, uint64_t* at, Effect effect) {
   if (effect == Effect::Writes && w.program().uses_async_proxy)
     mark_writes(w, s, at, kRowBytes);
   w.mask = all;
-}
-bool whole_warp(Warp& w, const Step& s, const char* name) {
-  if (!w.together(~0u))
-    return false;
-  if (w.mask != ~0u)
-    fail(w, s, "%s needs all 32 lanes of the warp, has %08x", name, w.mask);
-  return true;
 }
 void load_matrices(Warp& w, const Step& s) {
   if (!whole_warp(w, s, "ldmatrix"))

@@ -376,15 +376,12 @@ void build_mapa(Builder& b) {
 }
 
 // ---- hints
-void nothing(Warp&, const Step&) {}
 void build_hint(Builder& b) {
-  while (!b.peek().empty())
-    b.skip_modifier();
-  b.emit(&nothing);
+  b.skip_modifiers();
+  b.emit(&do_nothing);
 }
 void build_createpolicy(Builder& b) {
-  while (!b.peek().empty())
-    b.skip_modifier();
+  b.skip_modifiers();
   const uint32_t zero = b.constant(0, true);
   const uint32_t to = b.write(0, Type::B64);
   Step& s = b.emit(&move<uint64_t>);

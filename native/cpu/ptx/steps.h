@@ -73,6 +73,8 @@ inline void each_lane(uint32_t mask, F f) {
     f(std::countr_zero(mask));
 }
 
+inline void do_nothing(Warp&, const Step&) {}
+
 // Steps that the builder itself needs (control.cpp).
 void end_threads(Warp&, const Step&);
 void jump(Warp&, const Step&);

@@ -247,6 +247,13 @@ constexpr InstructionRow kRows[] = {
     {"elect", kClass, build_elect}};
 }   // namespace
 
+bool whole_warp(Warp& w, const Step& s, const char* name) {
+  if (!w.together(~0u))
+    return false;
+  if (w.mask != ~0u)
+    fail(w, s, "%s needs all 32 lanes of the warp, has %08x", name, w.mask);
+  return true;
+}
 bool meet(Warp& w, const Step& s, uint32_t mask_place, const char* name) {
   const uint32_t* masks = w.lanes<uint32_t>(mask_place);
   uint32_t wanted = 0;

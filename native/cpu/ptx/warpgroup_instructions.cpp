@@ -3,6 +3,7 @@
 // descriptors.
 #include "../../device/async_copy.cuh"
 #include "access.h"
+#include "barriers.h"
 #include "dispatch.h"
 #include <immintrin.h>
 
@@ -11,17 +12,15 @@ namespace {
 enum WarpgroupFlag : uint32_t { kDepthRows = 8, kClearsAlways = 16, kFlipScale = 32 };
 
 WarpgroupAsync& group_of(Warp& w) { return w.block().groups[w.index() / 4]; }
-bool whole_warp(Warp& w, const Step& s, const char* name) {
-  if (!w.together(~0u))
+bool whole_warpgroup(Warp& w, const Step& s, const char* name) {
+  if (!whole_warp(w, s, name))
     return false;
-  if (w.mask != ~0u)
-    fail(w, s, "%s needs all 32 lanes of the warp, has %08x", name, w.mask);
   if (w.index() / 4 * 4 + 4 > w.block().warps.size())
     fail(w, s, "%s needs the four warps of a warpgroup", name);
   return true;
 }
 void fence(Warp& w, const Step& s) {
-  if (whole_warp(w, s, "wgmma.fence"))
+  if (whole_warpgroup(w, s, "wgmma.fence"))
     group_of(w).fenced[w.index() % 4] = true;
 }
 
@@ -47,7 +46,7 @@ uint64_t uniform_descriptor(Warp& w, const Step& s, uint32_t place) {
   return d[0];
 }
 void issue(Warp& w, const Step& s) {
-  if (!whole_warp(w, s, "wgmma.mma_async"))
+  if (!whole_warpgroup(w, s, "wgmma.mma_async"))
     return;
   WarpgroupAsync& g = group_of(w);
   const unsigned warp = w.index() % 4;
@@ -174,14 +173,14 @@ void wait_keeping(Warp& w, const Step& s, uint64_t keep) {
   w.block().cluster->wake(w.block(), Wait::Warpgroup, first_warp);
 }
 void commit(Warp& w, const Step& s) {
-  if (!whole_warp(w, s, "wgmma.commit_group"))
+  if (!whole_warpgroup(w, s, "wgmma.commit_group"))
     return;
   WarpgroupAsync& g = group_of(w);
   const unsigned warp = w.index() % 4;
   g.ends[warp].push_back(g.ops[warp].size());
 }
 void wait_group(Warp& w, const Step& s) {
-  if (whole_warp(w, s, "wgmma.wait_group"))
+  if (whole_warpgroup(w, s, "wgmma.wait_group"))
     wait_keeping(w, s, uint64_t(s.value));
 }
 
@@ -246,7 +245,6 @@ void build_wgmma(Builder& b) {
   b.emit(action ? &commit : &fence);
 }
 
-void nothing(Warp&, const Step&) {}
 void build_setmaxnreg(Builder& b) {
   const bool known = b.take_one_of({"inc", "dec"}) >= 0 && b.take("sync") && b.take("aligned") && b.take("u32");
   if (!known)
@@ -254,7 +252,7 @@ void build_setmaxnreg(Builder& b) {
   b.expect_operands(1);
   if (b.read_immediate(0, 24, 256) % 8)
     b.fail(b.operand(0), "expected a multiple of 8");
-  b.emit(&nothing);
+  b.emit(&do_nothing);
 }
 
 constexpr InstructionRow kRows[] = {
