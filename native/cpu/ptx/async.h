@@ -8,6 +8,7 @@
 
 namespace spectral::cpu::ptx {
 class Block;
+class Builder;
 class Cluster;
 class Warp;
 
@@ -83,8 +84,18 @@ struct SharedWrites {
   std::vector<uint16_t> writer;   // 1 + the thread, per word; empty until there is one
   std::vector<Reader> readers;    // bulk stores that have not read yet
 };
+WarpAsync& async_of(Warp&);
+bool is_late(Cluster&);   // whether a committed copy is left for its wait: always, or at random in a shuffled schedule
+// wait_group: all groups but the newest that the operand counts.
+void build_wait_group(Builder&, Run, uint32_t flags);
+void build_bulk(Builder&);   // what follows cp.async.bulk
+// A fault if a bulk store may still be reading [begin, end) of the block's shared memory.
+void check_readers(const Warp&, const Step&, const Block&, uint32_t begin, uint32_t end, const char* what);
+
 void make_some_copies(Cluster&);   // those that a shuffled schedule does not leave for later
 bool make_late_copy(Cluster&);     // the next that nothing else can go on without; false if there is none
 void finish_warp(Warp&);           // what it left under way
+void finish_all_lane_copies(Warp&);
+void finish_all_stores(Warp&);
 void finish_copies(Cluster&);
 }   // namespace spectral::cpu::ptx

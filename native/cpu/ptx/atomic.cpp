@@ -152,8 +152,7 @@ void build_atomic(Builder& b) {
   b.take_one_of({"cta", "cluster", "gpu", "sys"});
   const Space space = b.take("shared::cluster") ? Space::Shared : b.take_space();
   const int operation = b.take_one_of({"and", "or", "xor", "exch", "cas", "add", "inc", "dec", "min", "max"});
-  while (b.peek().starts_with("L2::"))
-    b.skip_modifier();
+  b.skip_cache_hints();
   const Type t = b.take_type();
   const Run run = choose(operation, t, space);
   if (!run)

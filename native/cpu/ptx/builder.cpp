@@ -32,6 +32,10 @@ Type Builder::take_type() {
   ++modifier_;
   return type;
 }
+void Builder::skip_cache_hints() {
+  while (peek().starts_with("L1::") || peek().starts_with("L2::"))
+    skip_modifier();
+}
 Space Builder::take_space() {
   switch (take_one_of({"param", "const", "global", "local", "shared", "shared::cta"})) {
     case 0: return Space::Param;

@@ -28,6 +28,7 @@ class Builder {
   std::string_view peek(size_t ahead = 0) const;   // empty at the end
   Type take_type();
   void skip_modifier() { ++modifier_; }
+  void skip_cache_hints();                                               // L1::, L2::
   void skip_modifiers() { modifier_ = instruction_.modifiers.size(); }   // hints that change nothing here
   Space take_space();                                                    // Generic if none is written
   void no_more_modifiers();

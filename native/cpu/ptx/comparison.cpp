@@ -199,18 +199,11 @@ void build_set(Builder& b) {
   const Run run = choose(c.compare, t, false);
   if (!run || (result != Type::U32 && result != Type::S32 && result != Type::F32))
     b.fail("these types do not go together here");
-  b.expect_operands(c.join == Join::None ? 3 : 4);
   uint32_t flags = (c.flushes ? kFlushes : 0u) | (result == Type::F32 ? kFloatResult : 0u);
   uint32_t joined_with = 0;
-  const uint32_t from_a = b.read(1, t);
-  const uint32_t from_b = b.read(2, t);
   add_join(b, c, &joined_with, &flags);
-  const uint32_t to = b.write(0, result);
-  Step& s = b.emit(run);
-  s.a = from_a;
-  s.b = from_b;
+  Step& s = emit_typed(b, run, result, {t, t}, c.join == Join::None ? 0 : 1);
   s.c = joined_with;
-  s.d = to;
   s.value = int64_t(c.join);
   s.flags = flags;
 }
@@ -225,17 +218,10 @@ void select(Warp& w, const Step& s) {
 }
 void build_selp(Builder& b) {
   const Type t = b.take_type();
-  b.expect_operands(4);
-  const uint32_t from_a = b.read(1, t);
-  const uint32_t from_b = b.read(2, t);
   bool flip;
   const uint32_t chooser = b.read_predicate(b.operand(3), &flip);
-  const uint32_t to = b.write(0, t);
-  Step& s = b.emit(bytes_of(t) == 8 ? &select<uint64_t> : &select<uint32_t>);
-  s.a = from_a;
-  s.b = from_b;
+  Step& s = emit_typed(b, bytes_of(t) == 8 ? &select<uint64_t> : &select<uint32_t>, t, {t, t}, 1);
   s.c = chooser;
-  s.d = to;
   s.flags = flip ? kFlipC : 0u;
 }
 // a where c >= 0 (a float's -0 counts as 0), else b; NaN chooses b.
@@ -253,19 +239,10 @@ void build_slct(Builder& b) {
   const Type by = b.take_type();
   if (by != Type::S32 && by != Type::F32)
     b.fail("the choice is by .s32 or .f32");
-  b.expect_operands(4);
-  const uint32_t from_a = b.read(1, t);
-  const uint32_t from_b = b.read(2, t);
-  const uint32_t chooser = b.read(3, by);
-  const uint32_t to = b.write(0, t);
   constexpr Run kRuns[2][2] = {
       {&select_by_sign<uint32_t, int32_t>, &select_by_sign<uint32_t, float>},
       {&select_by_sign<uint64_t, int32_t>, &select_by_sign<uint64_t, float>}};
-  Step& s = b.emit(kRuns[bytes_of(t) == 8][by == Type::F32]);
-  s.a = from_a;
-  s.b = from_b;
-  s.c = chooser;
-  s.d = to;
+  Step& s = emit_typed(b, kRuns[bytes_of(t) == 8][by == Type::F32], t, {t, t, by});
   s.flags = flushes ? kFlushes : 0u;
 }
 

@@ -51,21 +51,37 @@ void step3(Warp& w, const Step& s) {
   map3<T, T, T, T>(w, s, [](T a, T b, T c) { return Op::of(a, b, c); });
 }
 
+// The step of a result `d` and of up to three operands from operand 1 on, each of its type.
+inline Step& emit_to(Builder& b, Run run, const Operand& d, Type to, std::initializer_list<Type> from) {
+  uint32_t places[3] = {};
+  size_t n = 0;
+  for (Type t : from) {
+    places[n] = b.read(n + 1, t);
+    ++n;
+  }
+  const uint32_t result = b.write(d, to);
+  Step& s = b.emit(run);
+  s.a = places[0];
+  s.b = places[1];
+  s.c = places[2];
+  s.d = result;
+  return s;
+}
+// The same with operand 0 as the result; null, for a type that the instruction does not have, is an error. `more`
+// operands behind them are the caller's.
+inline Step& emit_typed(Builder& b, Run run, Type to, std::initializer_list<Type> from, size_t more = 0) {
+  if (!run)
+    b.fail(std::string(".") + name_of(*from.begin()) + " is not a type of this instruction here");
+  b.expect_operands(from.size() + 1 + more);
+  return emit_to(b, run, b.operand(0), to, from);
+}
 // d, then `sources` operands, all of one type.
 inline Step& emit_plain(Builder& b, Type type, int sources, Run run) {
-  if (!run)
-    b.fail(std::string(".") + name_of(type) + " is not a type of this instruction here");
-  b.expect_operands(size_t(sources) + 1);
-  const uint32_t from_a = b.read(1, type);
-  const uint32_t from_b = sources > 1 ? b.read(2, type) : 0;
-  const uint32_t from_c = sources > 2 ? b.read(3, type) : 0;
-  const uint32_t to = b.write(0, type);
-  Step& s = b.emit(run);
-  s.a = from_a;
-  s.b = from_b;
-  s.c = from_c;
-  s.d = to;
-  return s;
+  switch (sources) {
+    case 1: return emit_typed(b, run, type, {type});
+    case 2: return emit_typed(b, run, type, {type, type});
+    default: return emit_typed(b, run, type, {type, type, type});
+  }
 }
 // Arithmetic in F64 runs at a rate of its own.
 inline void count_as(Step& s, Type t) { s.kind = t == Type::F64 ? StepClass::Double : StepClass::Float; }

@@ -306,16 +306,7 @@ void build_mul(Builder& b) {
     else
       return &mul_wide<T>;
   });
-  if (!run)
-    b.fail(".wide is for 16 and 32 bits");
-  b.expect_operands(3);
-  const uint32_t from_a = b.read(1, t);
-  const uint32_t from_b = b.read(2, t);
-  const uint32_t to = b.write(0, twice(t));
-  Step& s = b.emit(run);
-  s.a = from_a;
-  s.b = from_b;
-  s.d = to;
+  emit_typed(b, run, twice(t), {t, t});
 }
 
 void build_mad(Builder& b) {
@@ -343,18 +334,7 @@ void build_mad(Builder& b) {
     else
       return &mad_wide<T>;
   });
-  if (!run)
-    b.fail(".wide is for 16 and 32 bits");
-  b.expect_operands(4);
-  const uint32_t from_a = b.read(1, t);
-  const uint32_t from_b = b.read(2, t);
-  const uint32_t from_c = b.read(3, twice(t));
-  const uint32_t to = b.write(0, twice(t));
-  Step& s = b.emit(run);
-  s.a = from_a;
-  s.b = from_b;
-  s.c = from_c;
-  s.d = to;
+  emit_typed(b, run, twice(t), {t, t, twice(t)});
 }
 void build_madc(Builder& b) { build_mad_carry(b, true, false); }
 

@@ -104,16 +104,7 @@ void build_lop3(Builder& b) {
     b.fail("expected .b32");
   b.expect_operands(5);
   const int64_t table = b.read_immediate(4, 0, 255);
-  const uint32_t from_a = b.read(1, t);
-  const uint32_t from_b = b.read(2, t);
-  const uint32_t from_c = b.read(3, t);
-  const uint32_t to = b.write(0, t);
-  Step& s = b.emit(&lop3);
-  s.a = from_a;
-  s.b = from_b;
-  s.c = from_c;
-  s.d = to;
-  s.value = table;
+  emit_typed(b, &lop3, t, {t, t, t}, 1).value = table;
 }
 
 // ---- shifts: amounts beyond the width are the width
@@ -130,28 +121,16 @@ void shift_right(Warp& w, const Step& s) {
     return n > kMost ? T(0) : T(a >> n);
   });
 }
-void build_shift(Builder& b, Type t, Run run) {
-  if (!run)
-    b.fail(std::string(".") + name_of(t) + " is not a type of this instruction");
-  b.expect_operands(3);
-  const uint32_t from_a = b.read(1, t);
-  const uint32_t from_b = b.read(2, Type::U32);
-  const uint32_t to = b.write(0, t);
-  Step& s = b.emit(run);
-  s.a = from_a;
-  s.b = from_b;
-  s.d = to;
-}
 void build_shl(Builder& b) {
   const Type t = b.take_type();
-  build_shift(b, t, for_bits(t, []<class T>() -> Run { return &shift_left<T>; }));
+  emit_typed(b, for_bits(t, []<class T>() -> Run { return &shift_left<T>; }), t, {t, Type::U32});
 }
 void build_shr(Builder& b) {
   const Type t = b.take_type();
   Run run = for_bits(t, []<class T>() -> Run { return &shift_right<T>; });
   if (!run)
     run = for_integer(t, []<class T>() -> Run { return &shift_right<T>; });
-  build_shift(b, t, run);
+  emit_typed(b, run, t, {t, Type::U32});
 }
 // The upper (left) or lower (right) half of b:a shifted.
 template <bool kLeft, bool kClamps>
@@ -197,28 +176,17 @@ void find_bit(Warp& w, const Step& s) {
   const bool as_shift = s.value;
   map1<uint32_t, T>(w, s, [as_shift](T a) { return most_significant(a, as_shift); });
 }
-void build_to_u32(Builder& b, Type t, Run run, int64_t value = 0) {
-  if (!run)
-    b.fail(std::string(".") + name_of(t) + " is not a type of this instruction");
-  b.expect_operands(2);
-  const uint32_t from = b.read(1, t);
-  const uint32_t to = b.write(0, Type::U32);
-  Step& s = b.emit(run);
-  s.a = from;
-  s.d = to;
-  s.value = value;
-}
 template <class F>
 Run for_wide_bits(Type t, F f) {
   return t == Type::B16 ? nullptr : for_bits(t, f);
 }
 void build_popc(Builder& b) {
   const Type t = b.take_type();
-  build_to_u32(b, t, for_wide_bits(t, []<class T>() -> Run { return &count_bits<T>; }));
+  emit_typed(b, for_wide_bits(t, []<class T>() -> Run { return &count_bits<T>; }), Type::U32, {t});
 }
 void build_clz(Builder& b) {
   const Type t = b.take_type();
-  build_to_u32(b, t, for_wide_bits(t, []<class T>() -> Run { return &leading_zeros<T>; }));
+  emit_typed(b, for_wide_bits(t, []<class T>() -> Run { return &leading_zeros<T>; }), Type::U32, {t});
 }
 void build_bfind(Builder& b) {
   const bool as_shift = b.take("shiftamt");
@@ -229,7 +197,7 @@ void build_bfind(Builder& b) {
     else
       return &find_bit<T>;
   });
-  build_to_u32(b, t, run, as_shift);
+  emit_typed(b, run, Type::U32, {t}).value = as_shift;
 }
 struct Reverse {
   template <class T>
@@ -270,18 +238,7 @@ void build_bfe(Builder& b) {
     else
       return &extract_field<T>;
   });
-  if (!run)
-    b.fail(std::string(".") + name_of(t) + " is not a type of this instruction");
-  b.expect_operands(4);
-  const uint32_t from_a = b.read(1, t);
-  const uint32_t from_b = b.read(2, Type::U32);
-  const uint32_t from_c = b.read(3, Type::U32);
-  const uint32_t to = b.write(0, t);
-  Step& s = b.emit(run);
-  s.a = from_a;
-  s.b = from_b;
-  s.c = from_c;
-  s.d = to;
+  emit_typed(b, run, t, {t, Type::U32, Type::U32});
 }
 // a's low bits into b; the length's place is in the list.
 template <class T>
@@ -304,27 +261,17 @@ void insert_field(Warp& w, const Step& s) {
 void build_bfi(Builder& b) {
   const Type t = b.take_type();
   const Run run = for_wide_bits(t, []<class T>() -> Run { return &insert_field<T>; });
-  if (!run)
-    b.fail("expected .b32 or .b64");
   b.expect_operands(5);
-  const uint32_t from_a = b.read(1, t);
-  const uint32_t from_b = b.read(2, t);
-  const uint32_t from_c = b.read(3, Type::U32);
-  const uint32_t length = b.read(4, Type::U32);
-  const uint32_t to = b.write(0, t);
-  const uint32_t list = b.list({length});
-  Step& s = b.emit(run);
-  s.a = from_a;
-  s.b = from_b;
-  s.c = from_c;
-  s.d = to;
-  s.list = list;
+  const uint32_t list = b.list({b.read(4, Type::U32)});
+  emit_typed(b, run, t, {t, t, Type::U32}, 1).list = list;
 }
 template <bool kClamps>
 void bit_mask(Warp& w, const Step& s) {
   map2<uint32_t, uint32_t, uint32_t>(w, s, [](uint32_t at, uint32_t n) {
-    if (!kClamps)
-      at &= 31, n &= 31;
+    if (!kClamps) {
+      at &= 31;
+      n &= 31;
+    }
     if (at > 31 || !n)
       return 0u;
     return (n > 31 ? ~0u : (1u << n) - 1) << at;

@@ -96,8 +96,7 @@ void skip_order(Builder& b) {
 void skip_hints(Builder& b) {
   b.take_one_of({"ca", "cg", "cs", "lu", "cv", "wb", "wt"});
   b.take("nc");
-  while (b.peek().starts_with("L1::") || b.peek().starts_with("L2::"))
-    b.skip_modifier();
+  b.skip_cache_hints();
 }
 Space take_memory_space(Builder& b) {
   if (b.take("shared::cluster"))

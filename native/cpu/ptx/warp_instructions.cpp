@@ -63,20 +63,12 @@ void build_shfl(Builder& b) {
   b.expect_operands(5);
   const Operand& to = b.operand(0);
   const bool two = to.kind == OperandKind::Pair;
-  const uint32_t from_a = b.read(1, t);
-  const uint32_t from_b = b.read(2, t);
-  const uint32_t from_c = b.read(3, t);
   const uint32_t members = b.read(4, t);
-  const uint32_t value = b.write(two ? to.parts[0] : to, t);
   const uint32_t in_range = two ? b.write_predicate(to.parts[1]) : 0;
   const uint32_t list = b.list({members, in_range});
   constexpr Run kRuns[] = {
       &shuffle<Shuffle::Up>, &shuffle<Shuffle::Down>, &shuffle<Shuffle::Bfly>, &shuffle<Shuffle::Idx>};
-  Step& s = b.emit(kRuns[mode]);
-  s.a = from_a;
-  s.b = from_b;
-  s.c = from_c;
-  s.d = value;
+  Step& s = emit_to(b, kRuns[mode], two ? to.parts[0] : to, t, {t, t, t});
   s.list = list;
   s.value = two;
 }
@@ -146,15 +138,10 @@ void build_match(Builder& b) {
   b.expect_operands(3);
   const Operand& to = b.operand(0);
   const bool two = to.kind == OperandKind::Pair;
-  const uint32_t from = b.read(1, t);
-  const uint32_t members = b.read(2, Type::B32);
-  const uint32_t value = b.write(two ? to.parts[0] : to, Type::B32);
   const uint32_t predicate = two ? b.write_predicate(to.parts[1]) : 0;
-  Step& s = b.emit(t == Type::B64 ? &match<uint64_t> : &match<uint32_t>);
-  s.a = from;
-  s.b = members;
+  const Run run = t == Type::B64 ? &match<uint64_t> : &match<uint32_t>;
+  Step& s = emit_to(b, run, two ? to.parts[0] : to, Type::B32, {t, Type::B32});
   s.c = predicate;
-  s.d = value;
   s.value = two;
   s.flags = uint32_t(mode);
 }
@@ -192,15 +179,8 @@ void build_redux(Builder& b) {
   const bool ok = bits ? t == Type::B32 : t == Type::U32 || t == Type::S32;
   if (operation < 0 || !ok)
     b.fail("this reduction is not supported");
-  b.expect_operands(3);
-  const uint32_t from = b.read(1, t);
-  const uint32_t members = b.read(2, Type::B32);
-  const uint32_t to = b.write(0, t);
-  Step& s = b.emit(t == Type::S32 ? &reduce<int32_t> : &reduce<uint32_t>);
-  s.a = from;
-  s.b = members;
-  s.d = to;
-  s.value = operation;
+  const Run run = t == Type::S32 ? &reduce<int32_t> : &reduce<uint32_t>;
+  emit_typed(b, run, t, {t, Type::B32}).value = operation;
 }
 
 void active_mask(Warp& w, const Step& s) {

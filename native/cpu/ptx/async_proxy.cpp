@@ -1,0 +1,55 @@
+// The asynchronous proxy reads and writes shared memory beside the threads: what they wrote it may not see before a
+// fence.proxy.async, and what it may still be reading they must not write. PTX ISA, "Async proxy".
+#include "access.h"
+#include "async.h"
+#include "barriers.h"
+#include <algorithm>
+
+namespace spectral::cpu::ptx {
+void check_fenced(const Warp& w, const Step& s, const Block& block, uint32_t begin, uint32_t end, const char* what) {
+  const std::vector<uint16_t>& writer = block.writes.writer;
+  if (writer.empty())
+    return;
+  for (uint32_t i = begin / 4; i < (end + 3) / 4; ++i)
+    if (writer[i])
+      fail(
+          w,
+          s,
+          "%s shared offset %u, written by thread %u without a fence.proxy.async since",
+          what,
+          4 * i,
+          writer[i] - 1u);
+}
+void check_readers(const Warp& w, const Step& s, const Block& block, uint32_t begin, uint32_t end, const char* what) {
+  for (const SharedWrites::Reader& r : block.writes.readers)
+    if (begin < r.end && r.begin < end)
+      fail(
+          w,
+          s,
+          "%s shared offset %u, which the bulk store of PTX line %u may still be reading",
+          what,
+          std::max(begin, r.begin),
+          r.line);
+}
+
+void mark_writes(Warp& w, const Step& s, const uint64_t* at, unsigned bytes) {
+  Block& own = w.block();
+  if (own.writes.writer.empty())
+    own.writes.writer.resize(own.cluster->shared_bytes / 4 + 1);
+  each_lane(w.mask, [&](int k) {
+    const uint64_t offset = at[k] - reinterpret_cast<uint64_t>(own.shared);
+    if (offset >= own.cluster->shared_bytes)
+      return;   // another block's
+    check_readers(w, s, own, uint32_t(offset), uint32_t(offset + bytes), "this write goes to");
+    for (uint64_t i = offset / 4; i < (offset + bytes + 3) / 4; ++i)
+      own.writes.writer[i] = uint16_t(w.index() * 32 + unsigned(k) + 1);
+  });
+}
+void publish_writes(Warp& w) {
+  for (uint16_t& writer : w.block().writes.writer) {
+    const unsigned thread = writer - 1u;
+    if (writer && thread / 32 == w.index() && w.mask >> thread % 32 & 1)
+      writer = 0;
+  }
+}
+}   // namespace spectral::cpu::ptx

@@ -1,0 +1,188 @@
+// cp.async: copies of single lanes into shared memory. PTX ISA, "Data Movement and Conversion: cp.async".
+#include "access.h"
+#include "async.h"
+#include "barriers.h"
+#include "builder.h"
+#include <algorithm>
+
+namespace spectral::cpu::ptx {
+namespace {
+void copy_lanes(const LaneCopy& c, uint32_t lanes) {
+  each_lane(lanes, [&](int k) {
+    std::memcpy(c.to[k], c.from[k], c.valid[k]);
+    std::memset(c.to[k] + c.valid[k], 0, c.bytes - c.valid[k]);
+  });
+}
+enum CopyFlag : uint32_t { kHasSize = 8, kIgnores = 16, kFlipIgnore = 32 };
+// List: places of the source's address and of its offset.
+void copy_async(Warp& w, const Step& s) {
+  LaneCopy c;
+  c.bytes = s.c;
+  const uint32_t* list = w.list(s);
+  uint64_t to[32];
+  reach<Space::Shared>(w, s, to, c.bytes, Effect::Writes);
+  const uint64_t* source = w.lanes<uint64_t>(list[0]);
+  const uint64_t offset = w.lanes<uint64_t>(list[1])[0];
+  const uint32_t ignored = s.flags & kIgnores ? w.predicate(s.b) ^ (s.flags & kFlipIgnore ? ~0u : 0u) : 0;
+  Cluster& cluster = *w.block().cluster;
+  uint64_t from[32];
+  uint32_t reading = 0;
+  each_lane(w.mask, [&](int k) {
+    from[k] = source[k] + offset;
+    c.valid[k] = s.flags & kHasSize ? w.lanes<uint32_t>(s.b)[k] : ignored >> k & 1 ? 0 : c.bytes;
+    if (c.valid[k] > c.bytes)
+      fail(w, s, "cp.async of %u bytes reads %u", c.bytes, c.valid[k]);
+    if (!c.valid[k])
+      return;   // what is not read may have any address
+    reading |= 1u << k;
+    if (from[k] % c.bytes)
+      fail_access(
+          CUDA_ERROR_MISALIGNED_ADDRESS,
+          w,
+          s,
+          unsigned(k),
+          "cp.async reads %u bytes at address 0x%llx, which is not a multiple of them",
+          c.bytes,
+          static_cast<unsigned long long>(from[k]));
+    cluster.check_global(w, s, unsigned(k), from[k], from[k] + c.valid[k]);
+    c.to[k] = reinterpret_cast<unsigned char*>(to[k]);
+    c.from[k] = reinterpret_cast<const unsigned char*>(from[k]);
+  });
+  each_lane(w.mask & ~reading, [&](int k) {
+    c.to[k] = reinterpret_cast<unsigned char*>(to[k]);
+    c.from[k] = c.to[k];
+  });
+  if (Counters* counters = w.block().counters(); counters && reading)
+    counters->global_access(from, reading, c.bytes, false);
+  WarpAsync& async = async_of(w);
+  for (uint32_t left = w.mask; left;) {   // lanes that have committed equally often fill one group
+    c.group = async.groups[std::countr_zero(left)];
+    c.lanes = 0;
+    each_lane(left, [&](int k) { c.lanes |= uint32_t(async.groups[k] == c.group) << k; });
+    left &= ~c.lanes;
+    if (options.eager)
+      copy_lanes(c, c.lanes);
+    else
+      async.copies.push_back(c);
+  }
+}
+// All but the newest `keep` groups of each lane of the mask.
+void finish_lane_copies(WarpAsync& async, uint32_t mask, uint32_t keep) {
+  for (LaneCopy& c : async.copies) {
+    uint32_t due = 0;
+    each_lane(c.lanes & mask, [&](int k) { due |= uint32_t(c.group + keep < async.groups[k]) << k; });
+    copy_lanes(c, due);
+    c.lanes &= ~due;
+  }
+  std::erase_if(async.copies, [](const LaneCopy& c) { return !c.lanes; });
+}
+void commit_lane_copies(Warp& w, const Step&) {
+  WarpAsync& async = async_of(w);
+  each_lane(w.mask, [&](int k) { ++async.groups[k]; });
+  if (!is_late(*w.block().cluster))
+    finish_lane_copies(async, w.mask, 0);
+}
+void wait_lane_copies(Warp& w, const Step& s) {
+  WarpAsync& async = async_of(w);
+  if (s.flags)   // wait_all: what is not committed too
+    each_lane(w.mask, [&](int k) { ++async.groups[k]; });
+  finish_lane_copies(async, w.mask, uint32_t(s.value));
+}
+// The mbarrier gets an arrival when the lane's copies so far are done: now, which is early but allowed.
+void arrive_after_copies(Warp& w, const Step& s) {
+  WarpAsync& async = async_of(w);
+  each_lane(w.mask, [&](int k) { ++async.groups[k]; });
+  finish_lane_copies(async, w.mask, 0);
+  uint64_t at[32];
+  reach_barriers(w, s, at);
+  each_lane(w.mask, [&](int k) {
+    auto* bits = reinterpret_cast<uint64_t*>(at[k]);
+    Mbar m = valid_barrier(w, s, at[k]);
+    const bool counts = s.c;   // .noinc: the arrival is one of those expected
+    if (counts && !m.pending)
+      fail(w, s, "more arrivals at the mbarrier at shared offset %u than are due", shared_offset_of(w, at[k]));
+    m.pending -= counts;
+    store_barrier(*w.block().cluster, bits, m);
+  });
+}
+
+// ---- building
+void build_lane_copy(Builder& b) {
+  const bool whole = b.take_one_of({"ca", "cg"}) == 1;
+  if (!b.take("shared") && !b.take("shared::cta"))
+    b.fail("expected .shared");
+  if (!b.take("global"))
+    b.fail("expected .global");
+  b.skip_cache_hints();
+  b.expect_operands(3, 5);
+  const int64_t bytes = b.read_immediate(2, 4, 16);
+  if ((bytes != 4 && bytes != 8 && bytes != 16) || (whole && bytes != 16))
+    b.fail(b.operand(2), "copies have 4, 8 or 16 bytes, with .cg 16");
+  const MemoryOperand to = b.memory(0);
+  const MemoryOperand from = b.memory(1);
+  if (!from.wide)
+    b.fail(b.operand(1), "an address in global memory has 64 bits");
+  uint32_t flags = 0;
+  uint32_t size = 0;
+  if (b.count() > 3 && b.register_type(b.operand(3)) != Type::B64) {
+    bool flip = false;
+    const bool ignores = b.is_predicate(b.operand(3));
+    size = ignores ? b.read_predicate(b.operand(3), &flip) : b.read(3, Type::U32);
+    flags = (ignores ? kIgnores : kHasSize) | (flip ? uint32_t(kFlipIgnore) : 0u);
+  }
+  const uint32_t list = b.list({from.base, b.constant(uint64_t(from.offset), true)});
+  Step& s = b.emit(&copy_async);
+  set_address(s, to);
+  s.b = size;
+  s.c = uint32_t(bytes);
+  s.list = list;
+  s.flags |= flags;
+}
+void build_copies_arrive(Builder& b) {
+  if (!b.take("arrive"))
+    b.fail("expected .arrive");
+  const bool counts = b.take("noinc");
+  const bool generic = b.take_one_of({"shared", "shared::cta"}) < 0;
+  if (b.take_type() != Type::B64)
+    b.fail("expected .b64");
+  b.expect_operands(1);
+  const MemoryOperand m = b.memory(0);
+  Step& s = b.emit(&arrive_after_copies);
+  set_address(s, m);
+  s.flags |= generic ? kGenericBarrier : 0u;
+  s.c = counts;
+}
+void build_cp(Builder& b) {
+  if (!b.take("async"))
+    b.fail("expected .async");
+  if (b.take("bulk"))
+    return build_bulk(b);
+  if (b.take("commit_group")) {
+    b.expect_operands(0);
+    b.emit(&commit_lane_copies);
+    return;
+  }
+  if (b.take("wait_group"))
+    return build_wait_group(b, &wait_lane_copies, 0);
+  if (b.take("wait_all")) {
+    b.expect_operands(0);
+    b.emit(&wait_lane_copies).flags = 1;
+    return;
+  }
+  if (b.take("mbarrier"))
+    return build_copies_arrive(b);
+  build_lane_copy(b);
+}
+
+constexpr InstructionRow kRows[] = {{"cp", StepClass::Async, build_cp}};
+}   // namespace
+
+InstructionTable async_instructions() { return {kRows, std::size(kRows)}; }
+
+void finish_all_lane_copies(Warp& w) {
+  WarpAsync& async = async_of(w);
+  for (uint32_t& g : async.groups)
+    ++g;
+  finish_lane_copies(async, ~0u, 0);
+}
+}   // namespace spectral::cpu::ptx
