@@ -14,9 +14,17 @@ printf '%s\n' "${setups[@]}" | "${parallel[@]}" "$suite" || status=1
 if [ "${1:-}" != --full ]; then
   native/tests/mutations/run.sh 'none reductions' 'barrier random_combination' 'guard reductions' 'sign rope' ||
     status=1
+  # one fault of each kind
+  [ ! -d artifacts/ptx ] || native/tests/mutations/ptx.sh 'none 0 of sm_80/random_combination' \
+    'barrier 0 of sm_80/random_combination' 'wait 0 of sm_80/sketch_product' \
+    'fence 0 of sm_90a/hopper_probe_sm90' 'bytes 0 of sm_90a/hopper_probe_sm90' \
+    'fragment 0 of sm_80/low_rank_linear' || status=1
   exit $status
 fi
 seq 3 16 | "${parallel[@]}" "$suite" || status=1
+if [ -d artifacts/ptx ]; then
+  printf 'ptx %s\n' sm_{80,90a}' '{3,4,5} | "${parallel[@]}" "$suite" || status=1
+fi
 for preset in asan tsan; do
   printf '== native tests, %s\n' "$preset"
   log=artifacts/$preset-build.log
@@ -25,4 +33,5 @@ for preset in asan tsan; do
 done
 "$suite" tsan || status=1
 native/tests/mutations/run.sh || status=1
+[ ! -d artifacts/ptx ] || native/tests/mutations/ptx.sh || status=1
 exit $status

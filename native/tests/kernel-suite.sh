@@ -3,7 +3,8 @@
 #   native/tests/kernel-suite.sh SETUP [FIXTURE|FIXTURE...]
 #   NUMBER       threads in the order drawn from that number, memory filled with 0xCD, guard zones round every tensor
 #   asan NUMBER  the same on a device and kernels built with AddressSanitizer and UBSan
-#   ptx TARGET   on the PTX of that target (sm_80, sm_90a) in place of kernels compiled from source
+#   ptx TARGET [NUMBER]   on the PTX of that target (sm_80, sm_90a) in place of kernels compiled from source; with a
+#                number, as for it alone
 #   tsan         on kernels built for ThreadSanitizer, to which every CUDA thread is a thread
 # SPECTRAL_LIBRARY_PATH, where set, is the folder of other native libraries to test. Prints one line, and on failure
 # what failed.
@@ -32,7 +33,8 @@ case $setup in
   asan) seed=${1:?a number}; shift; name="AddressSanitizer and UBSan, schedule $seed"; sanitized asan
     export ASAN_OPTIONS=detect_leaks=0:$signals UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 ;;
   ptx) export SPECTRAL_CPU_KERNELS=ptx SPECTRAL_CPU_PTX_TARGET=${1:?a target}; shift
-    seed=0 name="PTX of $SPECTRAL_CPU_PTX_TARGET" ;;
+    seed=0 name="PTX of $SPECTRAL_CPU_PTX_TARGET"
+    if [[ ${1:-} =~ ^[0-9]+$ ]]; then seed=$1 name+=", schedule $1"; shift; fi ;;
   tsan) seed=0 name=ThreadSanitizer; sanitized tsan
     # Races of the kernels only: the runtime and the device are not instrumented. It holds signals back, so threads
     # stop at calls instead.

@@ -58,7 +58,8 @@ internal sealed unsafe class KernelModules(Device device) : IDisposable
     {
         string arch = TargetOf(name);
         nint module;
-        fixed (byte* text = System.Text.Encoding.UTF8.GetBytes(KernelLibrary.Ptx(arch, name) + "\0"))
+        string ptx = ReplacedPtx.Find(arch, name) ?? KernelLibrary.Ptx(arch, name);
+        fixed (byte* text = System.Text.Encoding.UTF8.GetBytes(ptx + "\0"))
         {
             api.Check(
                 api.ModuleLoadData(&module, text),

@@ -126,6 +126,46 @@ public sealed class CpuKernelsTests
     }
 
     [Test]
+    public void AFolderReplacesModules()
+    {
+        using Device device = Ptx("sm_80");
+        string folder = Directory.CreateTempSubdirectory("spectral-ptx-").FullName;
+        try
+        {
+            Directory.CreateDirectory(Path.Combine(folder, "sm_80"));
+            string text = KernelLibrary.Ptx("sm_80", "rope");
+            File.WriteAllText(
+                Path.Combine(folder, "sm_80", "rope.ptx"),
+                text.Replace("rope_forward_f32", "turned_f32")
+            );
+            With(
+                "SPECTRAL_PTX_PATH",
+                folder,
+                () =>
+                {
+                    Assert.That(() => device.Kernel("rope", "turned_f32"), Throws.Nothing, "the folder's");
+                    Assert.That(() => device.Kernel("philox", "no_entry"), Throws.TypeOf<CudaException>(), "embedded");
+                }
+            );
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+        With(
+            "SPECTRAL_PTX_PATH",
+            folder,
+            () =>
+                Assert.That(
+                    () => device.Kernel("rms_norm", "any"),
+                    Throws
+                        .TypeOf<DirectoryNotFoundException>()
+                        .With.Message.Contains($"SPECTRAL_PTX_PATH is '{folder}'")
+                )
+        );
+    }
+
+    [Test]
     public void WithoutPtxTheErrorSaysSo()
     {
         if (KernelLibrary.Architectures.Count > 0)
