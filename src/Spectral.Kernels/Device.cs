@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Runtime.InteropServices;
 using Spectral.Kernels.Driver;
 
@@ -259,9 +260,25 @@ public sealed unsafe class Device : IDisposable
     /// Finds the kernel <paramref name="entry"/> of <c>native/kernels/<paramref name="module"/>.cu</c>, which is loaded
     /// once.
     /// </summary>
-    public Kernel Kernel(string module, string entry) => _modules.Kernel(module, entry);
+    /// <typeparam name="TArgs">The argument struct of the kernel.</typeparam>
+    /// <exception cref="ArgumentException">The struct is not the kernel's, or there is no such module.</exception>
+    /// <exception cref="CudaException">The module has no such kernel; the message lists those that it has.</exception>
+    public Kernel<TArgs> Kernel<[DynamicallyAccessedMembers(ArgumentFields.Needed)] TArgs>(string module, string entry)
+        where TArgs : unmanaged => _modules.Module(module).GetKernel<TArgs>(entry);
 
-    internal Kernel Kernel(KernelEntry entry, int choice) => _modules.Kernel(entry, choice);
+    /// <summary>
+    /// Finds the kernel <paramref name="entry"/> of <c>native/kernels/<paramref name="module"/>.cu</c>, which is loaded
+    /// once, to launch it with arguments known only at run time.
+    /// </summary>
+    /// <exception cref="ArgumentException">There is no such module.</exception>
+    /// <exception cref="CudaException">The module has no such kernel; the message lists those that it has.</exception>
+    public Kernel Kernel(string module, string entry) => _modules.Module(module).GetKernel(entry);
+
+    internal Kernel<TArgs> Kernel<[DynamicallyAccessedMembers(ArgumentFields.Needed)] TArgs>(
+        KernelEntry<TArgs> entry,
+        int choice
+    )
+        where TArgs : unmanaged => _modules.Kernel(entry, choice);
 
     /// <summary>Makes <paramref name="stream"/> the current stream until the result is disposed.</summary>
     public IDisposable Use(DeviceStream stream)

@@ -1,3 +1,5 @@
+using System.Diagnostics.CodeAnalysis;
+
 namespace Spectral.Kernels;
 
 /// <summary>
@@ -68,7 +70,7 @@ public abstract class KernelEntry
 
 /// <inheritdoc/>
 /// <typeparam name="TArgs">The argument struct, laid out as its native twin.</typeparam>
-public sealed unsafe class KernelEntry<TArgs> : KernelEntry
+public sealed unsafe class KernelEntry<[DynamicallyAccessedMembers(ArgumentFields.Needed)] TArgs> : KernelEntry
     where TArgs : unmanaged
 {
     internal KernelEntry(string module, int threads, params string[] names)

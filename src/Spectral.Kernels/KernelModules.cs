@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using Spectral.Kernels.Driver;
 
 namespace Spectral.Kernels;
@@ -6,68 +7,54 @@ namespace Spectral.Kernels;
 /// Loads the modules and kernels of a device: one PTX per .cu file, or one image with all kernels if the CPU device
 /// runs kernels compiled from source.
 /// </summary>
-internal sealed unsafe class KernelModules(Device device) : IDisposable
+internal sealed class KernelModules(Device device) : IDisposable
 {
-    private readonly Dictionary<(string Module, string Entry), Kernel> _kernels = [];
-    private readonly Dictionary<string, CudaModuleHandle> _modules = [];
-    private Kernel?[] _described = [];
+    private readonly Dictionary<string, KernelModule> _modules = [];
+    private object?[] _described = [];
 
     /// <summary>Finds one kernel of a descriptor. After the first time this costs one array access.</summary>
-    public Kernel Kernel(KernelEntry entry, int choice)
+    public Kernel<TArgs> Kernel<[DynamicallyAccessedMembers(ArgumentFields.Needed)] TArgs>(
+        KernelEntry<TArgs> entry,
+        int choice
+    )
+        where TArgs : unmanaged
     {
         string name = entry.NameOf(choice);
         int slot = entry.Slot + choice;
         if (slot < _described.Length && _described[slot] is { } found)
-            return found;
+            return (Kernel<TArgs>)found;
         if (slot >= _described.Length)
             Array.Resize(ref _described, Math.Max(slot + 1, 2 * _described.Length));
-        return _described[slot] = Kernel(entry.Module, name);
+        Kernel<TArgs> kernel = Module(entry.Module).GetKernel<TArgs>(name);
+        _described[slot] = kernel;
+        return kernel;
     }
 
-    public Kernel Kernel(string module, string entry) =>
-        _kernels.TryGetValue((module, entry), out Kernel? kernel) ? kernel : Load(module, entry);
-
-    private Kernel Load(string module, string entry)
+    /// <summary>Finds the module that holds the kernels of a .cu file.</summary>
+    public KernelModule Module(string name)
     {
-        DriverApi api = device.Activate();
         bool usesImage = device.CpuKernels == CpuKernels.Source;
-        string image = usesImage ? KernelLibrary.CpuImage : module;
-        if (!_modules.TryGetValue(image, out CudaModuleHandle? handle))
-            _modules[image] = handle = usesImage ? LoadCpuImage(api) : LoadPtx(api, module);
-        nint function;
-        fixed (byte* name = System.Text.Encoding.UTF8.GetBytes(entry + "\0"))
-            api.Check(api.ModuleGetFunction(&function, handle.Value, name), $"finding kernel {entry} in {image}");
-        return _kernels[(module, entry)] = new Kernel(device, entry, function);
+        string image = usesImage ? KernelLibrary.CpuImage : name;
+        if (!_modules.TryGetValue(image, out KernelModule? module))
+            _modules[image] = module = usesImage ? LoadCpuImage() : LoadPtx(name);
+        return module;
     }
 
-    private CudaModuleHandle LoadCpuImage(DriverApi api)
-    {
-        string path =
+    private KernelModule LoadCpuImage() =>
+        KernelModule.LoadFile(
+            device,
             NativeLibraries.FindFile(KernelLibrary.CpuImage)
-            ?? throw new DllNotFoundException(
-                $"the CPU device's kernels, {KernelLibrary.CpuImage}, are in none of: "
-                    + $"{string.Join(", ", NativeLibraries.SearchFolders())}"
-            );
-        nint module;
-        fixed (byte* file = System.Text.Encoding.UTF8.GetBytes(path + "\0"))
-            api.Check(api.ModuleLoad(&module, file), $"loading {path}");
-        return new CudaModuleHandle(api, device.Context, module);
-    }
+                ?? throw new DllNotFoundException(
+                    $"the CPU device's kernels, {KernelLibrary.CpuImage}, are in none of: "
+                        + $"{string.Join(", ", NativeLibraries.SearchFolders())}"
+                )
+        );
 
-    private CudaModuleHandle LoadPtx(DriverApi api, string name)
+    private KernelModule LoadPtx(string name)
     {
         string arch = TargetOf(name);
-        nint module;
         string ptx = ReplacedPtx.Find(arch, name) ?? KernelLibrary.Ptx(arch, name);
-        fixed (byte* text = System.Text.Encoding.UTF8.GetBytes(ptx + "\0"))
-        {
-            api.Check(
-                api.ModuleLoadData(&module, text),
-                $"loading the {arch} PTX of {name} (driver {device.DriverVersion.Major}.{device.DriverVersion.Minor})"
-            );
-        }
-
-        return new CudaModuleHandle(api, device.Context, module);
+        return KernelModule.Load(device, ptx, $"the {arch} PTX of {name}");
     }
 
     // The CPU device runs the PTX of every target, so a module that is for Hopper alone runs beside those of sm_80.
@@ -79,10 +66,9 @@ internal sealed unsafe class KernelModules(Device device) : IDisposable
 
     public void Dispose()
     {
-        foreach (CudaModuleHandle module in _modules.Values)
+        foreach (KernelModule module in _modules.Values)
             module.Dispose();
         _modules.Clear();
-        _kernels.Clear();
         _described = [];
     }
 }

@@ -14,6 +14,7 @@ public sealed class DocumentedExampleTests
         "Spectral.Kernels.DeviceStream",
         "Spectral.Kernels.Graph",
         "Spectral.Kernels.KernelLibrary",
+        "Spectral.Kernels.KernelModule",
         "Spectral.Kernels.Linalg.RandomizedSvd",
         "Spectral.Kernels.Ops.AdamW",
         "Spectral.Kernels.Ops.Attention",

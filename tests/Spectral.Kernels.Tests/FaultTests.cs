@@ -123,7 +123,7 @@ public sealed class FaultTests
             using var matrix = Tensor.Empty(device, (1, 8, 8));
             using var inverse = Tensor.Empty(device, (1, 8, 8));
             device
-                .Kernel("matrix_inverse", "matrix_inverse")
+                .Kernel<MatrixInverseArgs>("matrix_inverse", "matrix_inverse")
                 .Launch(
                     new MatrixInverseArgs
                     {
@@ -149,7 +149,7 @@ public sealed class FaultTests
                 YStride = 32,
                 Lanes = 32,
             };
-            device.Kernel("rms_norm", "rms_norm_forward_f32").Launch(args, 1, 256);
+            device.Kernel<RmsNormForwardArgs>("rms_norm", "rms_norm_forward_f32").Launch(args, 1, 256);
         }
         else
         {
@@ -182,7 +182,7 @@ public sealed class FaultTests
                     args.A += 2;
                     break;
             }
-            device.Kernel("elementwise", "add_f32").Launch(args, 1, 256);
+            device.Kernel<AddArgs>("elementwise", "add_f32").Launch(args, 1, 256);
         }
         device.Synchronize();
     }

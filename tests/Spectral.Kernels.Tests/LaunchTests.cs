@@ -11,7 +11,7 @@ public sealed class LaunchTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void ArgumentsOfAnotherKernelAreRefused() =>
         Assert.That(
-            () => Device.Kernel("elementwise", "add_f32").Launch(new CastArgs(), 1, 32),
+            () => Device.Kernel<CastArgs>("elementwise", "add_f32"),
             Throws.ArgumentException.With.Message.Contains(
                 "kernel add_f32 takes 32 bytes of arguments, CastArgs has 24"
             )
@@ -64,7 +64,7 @@ public sealed class LaunchTests(DeviceKind kind) : DeviceTest(kind)
         Assert.That(
             () =>
                 Device
-                    .Kernel("flash_attention", "flash_attention_forward_64")
+                    .Kernel<FlashAttentionArgs>("flash_attention", "flash_attention_forward_64")
                     .Launch(new FlashAttentionArgs(), 1, 128, 1024),
             Throws
                 .TypeOf<CudaException>()

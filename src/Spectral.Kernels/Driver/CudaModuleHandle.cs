@@ -1,8 +1,96 @@
+using System.Runtime.InteropServices;
+using System.Text;
+
 namespace Spectral.Kernels.Driver;
 
-/// <summary>Owns a loaded module, with the kernels in it.</summary>
-internal sealed unsafe class CudaModuleHandle(DriverApi api, ContextHandle context, nint value)
-    : DriverHandle(api, context, value, "module")
+/// <summary>Owns a loaded module, with the kernels and variables in it.</summary>
+internal sealed unsafe class CudaModuleHandle : DriverHandle
 {
+    private const int ErrorLogBuffer = 5;
+    private const int ErrorLogBufferBytes = 6;
+    private const int LogBytes = 8 << 10;
+
+    private CudaModuleHandle(DriverApi api, ContextHandle context, nint value)
+        : base(api, context, value, "module") { }
+
+    /// <summary>Loads PTX text, a cubin or a fatbin.</summary>
+    /// <param name="device">The device.</param>
+    /// <param name="image">The whole image.</param>
+    /// <param name="what">What errors call it.</param>
+    /// <exception cref="CudaException">The driver cannot load it.</exception>
+    public static CudaModuleHandle Load(Device device, ReadOnlySpan<byte> image, string what)
+    {
+        DriverApi api = device.Activate();
+        byte[] ended = new byte[image.Length + 1]; // text ends with a zero
+        image.CopyTo(ended);
+        byte[] log = new byte[LogBytes];
+        nint module;
+        int status;
+        fixed (byte* bytes = ended)
+        fixed (byte* text = log)
+        {
+            int* options = stackalloc int[] { ErrorLogBuffer, ErrorLogBufferBytes };
+            void** values = stackalloc void*[] { text, (void*)(nuint)LogBytes };
+            status = api.ModuleLoadDataEx(&module, bytes, 2, options, values);
+        }
+
+        if (status != 0)
+        {
+            (int major, int minor) = device.DriverVersion;
+            string said = Encoding.UTF8.GetString(log.AsSpan(..log.IndexOf((byte)0))).Trim();
+            api.Fail(status, $"loading {what} (driver {major}.{minor})", "cuModuleLoadDataEx", said);
+        }
+
+        return new CudaModuleHandle(api, device.Context, module);
+    }
+
+    /// <summary>Finds a kernel; 0 and the driver's status if there is none.</summary>
+    public nint Function(DriverApi api, string entry, out int status)
+    {
+        nint function;
+        fixed (byte* name = Encoding.UTF8.GetBytes(entry + "\0"))
+            status = api.ModuleGetFunction(&function, Value, name);
+        return status == 0 ? function : 0;
+    }
+
+    /// <summary>Finds a variable.</summary>
+    /// <param name="api">The driver.</param>
+    /// <param name="variable">Its name.</param>
+    /// <param name="what">What errors call the module.</param>
+    /// <exception cref="CudaException">There is none of this name.</exception>
+    public ModuleVariable Global(DriverApi api, string variable, string what)
+    {
+        ulong pointer;
+        nuint bytes;
+        fixed (byte* name = Encoding.UTF8.GetBytes(variable + "\0"))
+        {
+            int status = api.ModuleGetGlobal(&pointer, &bytes, Value, name);
+            api.Check(status, $"finding variable {variable} in {what}", "cuModuleGetGlobal");
+        }
+
+        return new ModuleVariable(pointer, (long)bytes);
+    }
+
+    /// <summary>Lists the names of the kernels; null if the driver cannot.</summary>
+    public string[]? Entries(DriverApi api)
+    {
+        nint module = Value;
+        if (api.ModuleGetFunctionCount == null || api.ModuleEnumerateFunctions == null || api.FuncGetName == null)
+            return null;
+        uint count;
+        api.Check(api.ModuleGetFunctionCount(&count, module), "counting the kernels of a module");
+        nint[] functions = new nint[count];
+        fixed (nint* list = functions)
+            api.Check(api.ModuleEnumerateFunctions(list, count, module), "listing the kernels of a module");
+        return Array.ConvertAll(functions, function => NameOf(api, function));
+    }
+
     protected override int Free(nint value) => Api.ModuleUnload(value);
+
+    private static string NameOf(DriverApi api, nint function)
+    {
+        byte* name;
+        api.Check(api.FuncGetName(&name, function), "reading the name of a kernel");
+        return Marshal.PtrToStringUTF8((nint)name)!;
+    }
 }

@@ -118,10 +118,19 @@ internal sealed unsafe class DriverApi
     public readonly delegate* unmanaged<int, int> DevicePrimaryCtxRelease;
     public readonly delegate* unmanaged<nint, int> CtxSetCurrent;
     public readonly delegate* unmanaged<nint*, int> CtxGetCurrent;
-    public readonly delegate* unmanaged<nint*, byte*, int> ModuleLoad;
-    public readonly delegate* unmanaged<nint*, void*, int> ModuleLoadData;
+    public readonly delegate* unmanaged<nint*, void*, uint, int*, void**, int> ModuleLoadDataEx;
     public readonly delegate* unmanaged<nint, int> ModuleUnload;
     public readonly delegate* unmanaged<nint*, nint, byte*, int> ModuleGetFunction;
+    public readonly delegate* unmanaged<ulong*, nuint*, nint, byte*, int> ModuleGetGlobal;
+
+    /// <summary>Null if the driver is older than 12.4.</summary>
+    public readonly delegate* unmanaged<uint*, nint, int> ModuleGetFunctionCount;
+
+    /// <summary>Null if the driver is older than 12.4.</summary>
+    public readonly delegate* unmanaged<nint*, uint, nint, int> ModuleEnumerateFunctions;
+
+    /// <summary>Null if the driver is older than 12.3.</summary>
+    public readonly delegate* unmanaged<byte**, nint, int> FuncGetName;
     public readonly delegate* unmanaged<int*, int, nint, int> FuncGetAttribute;
     public readonly delegate* unmanaged<nint, int, int, int> FuncSetAttribute;
 
@@ -162,6 +171,7 @@ internal sealed unsafe class DriverApi
         Library = library;
         IsCpu = isCpu;
         nint F(string function) => NativeLibraries.Function(library, name, function);
+        nint Newer(string function) => NativeLibrary.TryGetExport(library, function, out nint address) ? address : 0;
         Init = (delegate* unmanaged<uint, int>)F("cuInit");
         DriverGetVersion = (delegate* unmanaged<int*, int>)F("cuDriverGetVersion");
         GetErrorName = (delegate* unmanaged<int, byte**, int>)F("cuGetErrorName");
@@ -175,14 +185,15 @@ internal sealed unsafe class DriverApi
         DevicePrimaryCtxRelease = (delegate* unmanaged<int, int>)F("cuDevicePrimaryCtxRelease_v2");
         CtxSetCurrent = (delegate* unmanaged<nint, int>)F("cuCtxSetCurrent");
         CtxGetCurrent = (delegate* unmanaged<nint*, int>)F("cuCtxGetCurrent");
-        ModuleLoad = (delegate* unmanaged<nint*, byte*, int>)F("cuModuleLoad");
-        ModuleLoadData = (delegate* unmanaged<nint*, void*, int>)F("cuModuleLoadData");
+        ModuleLoadDataEx = (delegate* unmanaged<nint*, void*, uint, int*, void**, int>)F("cuModuleLoadDataEx");
         ModuleUnload = (delegate* unmanaged<nint, int>)F("cuModuleUnload");
         ModuleGetFunction = (delegate* unmanaged<nint*, nint, byte*, int>)F("cuModuleGetFunction");
+        ModuleGetGlobal = (delegate* unmanaged<ulong*, nuint*, nint, byte*, int>)F("cuModuleGetGlobal_v2");
+        ModuleGetFunctionCount = (delegate* unmanaged<uint*, nint, int>)Newer("cuModuleGetFunctionCount");
+        ModuleEnumerateFunctions = (delegate* unmanaged<nint*, uint, nint, int>)Newer("cuModuleEnumerateFunctions");
+        FuncGetName = (delegate* unmanaged<byte**, nint, int>)Newer("cuFuncGetName");
         FuncGetAttribute = (delegate* unmanaged<int*, int, nint, int>)F("cuFuncGetAttribute");
-        FuncGetParamInfo = NativeLibrary.TryGetExport(library, "cuFuncGetParamInfo", out nint paramInfo)
-            ? (delegate* unmanaged<nint, nuint, nuint*, nuint*, int>)paramInfo
-            : null;
+        FuncGetParamInfo = (delegate* unmanaged<nint, nuint, nuint*, nuint*, int>)Newer("cuFuncGetParamInfo");
         FuncSetAttribute = (delegate* unmanaged<nint, int, int, int>)F("cuFuncSetAttribute");
         MemAlloc = (delegate* unmanaged<ulong*, nuint, int>)F("cuMemAlloc_v2");
         MemFree = (delegate* unmanaged<ulong, int>)F("cuMemFree_v2");
@@ -260,15 +271,18 @@ internal sealed unsafe class DriverApi
     /// <param name="status">What it returned.</param>
     /// <param name="doing">What was being done.</param>
     /// <param name="call">The call, with the values of its arguments.</param>
+    /// <param name="log">What the call wrote into its log, if it has one.</param>
     /// <exception cref="CudaException">Always.</exception>
     [DoesNotReturn]
-    public void Fail(int status, string doing, string call)
+    public void Fail(int status, string doing, string call, string log = "")
     {
         byte* text;
         string name = GetErrorName(status, &text) == 0 ? Marshal.PtrToStringUTF8((nint)text)! : "unknown status";
         string message = GetErrorString(status, &text) == 0 ? Marshal.PtrToStringUTF8((nint)text) ?? "" : "";
         if (IsCpu && Marshal.PtrToStringUTF8((nint)_cpuLastError()) is { Length: > 0 } fault)
             message = fault;
+        else if (log.Length > 0)
+            message += $": {log}";
         throw new CudaException(call, status, name, message, doing);
     }
 
