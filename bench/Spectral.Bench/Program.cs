@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using Spectral.Bench.Counting;
 using Spectral.Bench.Reports;
 using Spectral.Kernels;
 using Spectral.Kernels.Driver;
@@ -64,6 +65,7 @@ internal static class Program
             Smoke,
             Where,
             Minutes,
+            CountCommand.Create(),
         };
         root.SetAction(parsed => Run(parsed));
         ParseResult parsed = root.Parse(arguments);
@@ -88,6 +90,7 @@ internal static class Program
                         or EntryPointNotFoundException
                         or InvalidOperationException
                         or IOException
+                        or PlatformNotSupportedException
             )
         {
             Console.Error.WriteLine($"spectral-bench: {error.Message}");
@@ -222,6 +225,4 @@ internal static class Program
             throw new UsageException($"--device \"{wanted}\": {error.Message}");
         }
     }
-
-    private sealed class UsageException(string message) : Exception(message);
 }

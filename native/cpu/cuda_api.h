@@ -246,7 +246,10 @@ int spectralArgsLayout(const char* kernel, char* text, size_t size);
 // A line for each kernel of the loaded modules: "name argument-bytes threads cluster shared-bytes", the latter -1 where
 // the caller computes them from the arguments. Cut and counted as above.
 int spectralKernelFacts(char* text, size_t size);
-// Counters of the last launch of PTX while the option "count" was set: "kernel NAME", then "counter value" lines. Cut
-// and counted as above.
+// Counters of each launch of PTX since the option "count" was set: "kernel NAME", then "counter value" lines. Cut and
+// counted as above.
 int spectralCpuCounters(char* text, size_t size);
+// The types of the parameters of a kernel of PTX, each on its line: "u64", or "b8 16" for an array of 16 bytes. Cut and
+// counted as above; -1 if it is no such kernel.
+int spectralParameterTypes(CUfunction, char* text, size_t size);
 }

@@ -1,5 +1,6 @@
 // Names and texts of status codes, versions, and the device's own entry points for settings and texts.
 #include "driver.h"
+#include "ptx/loaded_module.h"
 #include <cstring>
 
 using namespace spectral::cpu;
@@ -80,5 +81,7 @@ const char* spectralCpuLastError() { return last_error(); }
 void spectralCpuSetOption(const char* name, long value) {
   if (!set_option(name, value) && !std::strcmp(name, "reset"))
     forget_failure();
+  if (!std::strcmp(name, "count") && value)
+    ptx::forget_counted_launches();
 }
 }

@@ -310,7 +310,19 @@ int spectralKernelFacts(char* text, size_t size) {
           .append("\n");
   return copy_text(facts, text, size);
 }
-int spectralCpuCounters(char* text, size_t size) { return copy_text(ptx::last_counters(), text, size); }
+int spectralCpuCounters(char* text, size_t size) { return copy_text(ptx::counted_launches(), text, size); }
+int spectralParameterTypes(CUfunction f, char* text, size_t size) {
+  if (!functions.has(f) || !f->program)
+    return -1;
+  std::string types;
+  for (const ptx::Parameter& p : f->program->parameters) {
+    types.append(ptx::name_of(p.type));
+    if (p.bytes != size_t(ptx::bytes_of(p.type)))
+      types.append(" ").append(std::to_string(p.bytes));
+    types.append("\n");
+  }
+  return copy_text(types, text, size);
+}
 int spectralArgsLayout(const char* kernel, char* text, size_t size) {
   if (!kernel)
     return -1;

@@ -49,6 +49,9 @@ public sealed unsafe class Kernel
     /// </summary>
     public int? ArgumentBytes { get; }
 
+    /// <inheritdoc cref="DriverApi.ParameterTypes"/>
+    internal IReadOnlyList<string>? ParameterTypes => _device.Activate().ParameterTypes(_function);
+
     /// <summary>Queues a launch on the device's current stream.</summary>
     /// <param name="arguments">Values of the parameters, each at its offset in <see cref="Parameters"/>.</param>
     /// <param name="grid">Number of blocks in each dimension.</param>

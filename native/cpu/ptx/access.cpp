@@ -56,26 +56,18 @@ void check_aligned(Warp& w, const Step& s, const uint64_t* at, unsigned bytes) {
 }
 }   // namespace
 
-void reach_global(Warp& w, const Step& s, uint64_t* at, unsigned bytes, Effect effect) {
+void locate_global(Warp& w, const Step& s, uint64_t* at, unsigned bytes) {
   check_aligned(w, s, at, bytes);
   const Span span = span_of(at);
   Cluster& cluster = *w.block().cluster;
   if (!cluster.is_known(span.first, span.last + bytes))   // lanes may touch several allocations
     each_lane(w.mask, [&](int k) { cluster.check_global(w, s, unsigned(k), at[k], at[k] + bytes); });
-  if (Counters* c = w.block().counters()) {
-    if (effect != Effect::Writes)
-      c->global_access(at, w.mask, bytes, false);
-    if (effect != Effect::Reads)
-      c->global_access(at, w.mask, bytes, true);
-  }
 }
 
-void reach_shared(Warp& w, const Step& s, uint64_t* at, unsigned bytes) {
+void locate_shared(Warp& w, const Step& s, uint64_t* at, unsigned bytes) {
   check_aligned(w, s, at, bytes);
   Block& block = w.block();
   Cluster& cluster = *block.cluster;
-  if (Counters* c = block.counters())
-    c->shared_access(at, w.mask, bytes);
   const Span span = span_of(at);
   if (span.last < cluster.shared_bytes && span.last + bytes <= cluster.shared_bytes) {   // the sum may wrap around
     for (int k = 0; k < 32; ++k)
@@ -93,19 +85,17 @@ void reach_shared(Warp& w, const Step& s, uint64_t* at, unsigned bytes) {
       at[k] = some;
 }
 
-void reach_local(Warp& w, const Step& s, uint64_t* at, unsigned bytes) {
+void locate_local(Warp& w, const Step& s, uint64_t* at, unsigned bytes) {
   check_aligned(w, s, at, bytes);
   const size_t size = w.program().local_bytes;
   const Span span = span_of(at);
   if (span.last + bytes > size || span.last > size)
     fail_bound(w, s, at, bytes, size, "local");
-  if (Counters* c = w.block().counters())
-    c->local_bytes += uint64_t(std::popcount(w.mask)) * bytes;
   for (int k = 0; k < 32; ++k)
     at[k] += reinterpret_cast<uint64_t>(w.local) + w.program().local_stride * unsigned(k);
 }
 
-void reach_param(Warp& w, const Step& s, uint64_t* at, unsigned bytes) {
+void locate_param(Warp& w, const Step& s, uint64_t* at, unsigned bytes) {
   check_aligned(w, s, at, bytes);
   const size_t size = w.program().parameter_bytes;
   const Span span = span_of(at);
@@ -116,17 +106,16 @@ void reach_param(Warp& w, const Step& s, uint64_t* at, unsigned bytes) {
 }
 
 // Generic addresses are the host's own: the spaces are known by where they lie.
-void reach_generic(Warp& w, const Step& s, uint64_t* at, unsigned bytes, Effect effect) {
-  Block& block = w.block();
-  Cluster& cluster = *block.cluster;
+SpaceMasks locate_generic(Warp& w, const Step& s, uint64_t* at, unsigned bytes) {
+  Cluster& cluster = *w.block().cluster;
   const auto local = reinterpret_cast<uint64_t>(w.local);
   const size_t local_size = w.program().local_bytes;
-  const auto parameters = reinterpret_cast<uint64_t>(block.launch().parameters);
-  uint32_t shared = 0;
-  uint32_t other = 0;   // local and parameters
+  const auto parameters = reinterpret_cast<uint64_t>(w.block().launch().parameters);
+  SpaceMasks in{};
+  uint32_t parameter = 0;
   each_lane(w.mask, [&](int k) {
     if (const Block* of = cluster.shared_at(at[k])) {
-      shared |= 1u << k;
+      in.shared |= 1u << k;
       const uint64_t offset = at[k] - reinterpret_cast<uint64_t>(of->shared);
       if (offset + bytes > cluster.shared_bytes)
         fail_access(
@@ -141,26 +130,31 @@ void reach_generic(Warp& w, const Step& s, uint64_t* at, unsigned bytes, Effect 
     } else if (const uint64_t offset = at[k] - (local + w.program().local_stride * unsigned(k)); offset < local_size) {
       if (offset + bytes > local_size)
         fail_offset(w, s, k, bytes, offset, local_size, "local");
-      other |= 1u << k;
+      in.local |= 1u << k;
     } else if (const uint64_t in_param = at[k] - parameters; in_param < w.program().parameter_bytes) {
       if (in_param + bytes > w.program().parameter_bytes)
         fail_offset(w, s, k, bytes, in_param, w.program().parameter_bytes, "parameter");
-      other |= 1u << k;
+      parameter |= 1u << k;
     }
   });
-  const uint32_t all = w.mask;
-  if (!(shared | other))
-    return reach_global(w, s, at, bytes, effect);
-  check_aligned(w, s, at, bytes);
-  const uint32_t global = all & ~shared & ~other;
-  each_lane(global, [&](int k) { cluster.check_global(w, s, unsigned(k), at[k], at[k] + bytes); });
-  if (Counters* c = block.counters()) {
-    c->shared_access(at, shared, bytes);
-    if (global && effect != Effect::Writes)
-      c->global_access(at, global, bytes, false);
-    if (global && effect != Effect::Reads)
-      c->global_access(at, global, bytes, true);
-    c->local_bytes += uint64_t(std::popcount(other)) * bytes;
+  in.global = w.mask & ~in.shared & ~in.local & ~parameter;
+  if (in.global == w.mask) {
+    locate_global(w, s, at, bytes);
+    return in;
   }
+  check_aligned(w, s, at, bytes);
+  each_lane(in.global, [&](int k) { cluster.check_global(w, s, unsigned(k), at[k], at[k] + bytes); });
+  return in;
+}
+
+void count_access(Warp& w, const uint64_t* at, const SpaceMasks& in, unsigned bytes, Effect effect) {
+  Counters& c = *w.block().counters();
+  if (in.shared)
+    w.block().cluster->count_shared(in.shared, at, bytes, c);
+  if (effect != Effect::Writes)
+    c.global_access(at, in.global, bytes, false);
+  if (effect != Effect::Reads)
+    c.global_access(at, in.global, bytes, true);
+  c.local_bytes += uint64_t(std::popcount(in.local)) * bytes;
 }
 }   // namespace spectral::cpu::ptx

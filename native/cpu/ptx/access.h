@@ -36,24 +36,38 @@ void check_fenced(const Warp&, const Step&, const Block&, uint32_t begin, uint32
 
 enum class Effect { Reads, Writes, Both };
 
+// Which lanes access which space; those in parameters are in none.
+struct SpaceMasks {
+  uint32_t global, shared, local;
+};
+
 // Checks `bytes` at each address of the space, and turns them into addresses of the host.
-void reach_global(Warp&, const Step&, uint64_t* at, unsigned bytes, Effect);
-void reach_shared(Warp&, const Step&, uint64_t* at, unsigned bytes);
-void reach_local(Warp&, const Step&, uint64_t* at, unsigned bytes);
-void reach_param(Warp&, const Step&, uint64_t* at, unsigned bytes);
-void reach_generic(Warp&, const Step&, uint64_t* at, unsigned bytes, Effect);
+void locate_global(Warp&, const Step&, uint64_t* at, unsigned bytes);
+void locate_shared(Warp&, const Step&, uint64_t* at, unsigned bytes);
+void locate_local(Warp&, const Step&, uint64_t* at, unsigned bytes);
+void locate_param(Warp&, const Step&, uint64_t* at, unsigned bytes);
+SpaceMasks locate_generic(Warp&, const Step&, uint64_t* at, unsigned bytes);
+
+template <Space kSpace>
+inline SpaceMasks locate(Warp& w, const Step& s, uint64_t* at, unsigned bytes) {
+  gather_addresses(w, s, at);
+  switch (kSpace) {
+    case Space::Generic: return locate_generic(w, s, at, bytes);
+    case Space::Global: locate_global(w, s, at, bytes); return {w.mask, 0, 0};
+    case Space::Shared: locate_shared(w, s, at, bytes); return {0, w.mask, 0};
+    case Space::Local: locate_local(w, s, at, bytes); return {0, 0, w.mask};
+    case Space::Const: locate_global(w, s, at, bytes); return {};
+    case Space::Param: locate_param(w, s, at, bytes); return {};
+  }
+}
+// Counts what the lanes access, in a launch that is counted.
+void count_access(Warp&, const uint64_t* at, const SpaceMasks&, unsigned bytes, Effect);
 
 template <Space kSpace>
 inline void reach(Warp& w, const Step& s, uint64_t* at, unsigned bytes, Effect effect) {
-  gather_addresses(w, s, at);
-  switch (kSpace) {
-    case Space::Shared: return reach_shared(w, s, at, bytes);
-    case Space::Local: return reach_local(w, s, at, bytes);
-    case Space::Param: return reach_param(w, s, at, bytes);
-    case Space::Generic: return reach_generic(w, s, at, bytes, effect);
-    case Space::Const:
-    case Space::Global: return reach_global(w, s, at, bytes, effect);
-  }
+  const SpaceMasks in = locate<kSpace>(w, s, at, bytes);
+  if (w.block().counters())
+    count_access(w, at, in, bytes, effect);
 }
 
 // The space an instruction names, or that of the variable it names.

@@ -86,7 +86,7 @@ template <class Op, class T, Space kSpace>
 void atomic(Warp& w, const Step& s) {
   uint64_t at[32];
   const bool returns = s.flags & 4;
-  reach<kSpace>(w, s, at, sizeof(T), returns ? Effect::Both : Effect::Writes);
+  reach<kSpace>(w, s, at, sizeof(T), Effect::Both);
   const Lane<T>* b = w.lanes<Lane<T>>(s.b);
   const Lane<T>* c = w.lanes<Lane<T>>(s.c);
   Lane<T> before[32] = {};
@@ -173,7 +173,7 @@ void build_atomic(Builder& b) {
 }
 
 constexpr InstructionRow kRows[] = {
-    {"atom", StepClass::Memory, build_atomic<true>}, {"red", StepClass::Memory, build_atomic<false>}};
+    {"atom", StepClass::Atomic, build_atomic<true>}, {"red", StepClass::Atomic, build_atomic<false>}};
 }   // namespace
 
 InstructionTable atomic_instructions() { return {kRows, std::size(kRows)}; }

@@ -92,6 +92,7 @@ void build_reduction(Builder& b) {
   const uint32_t again = b.read(1, Type::U32);
   const uint32_t to = operation ? b.write_predicate(b.operand(0)) : b.write(0, t);
   Step& result = b.emit(&barrier_result);
+  result.kind = StepClass::Part;
   result.a = again;
   result.d = to;
   result.value = operation;
@@ -318,21 +319,21 @@ void build_fence(Builder& b) {
   b.emit(async ? &fence_proxy : &fence);
 }
 
-constexpr StepClass kClass = StepClass::Collective;
+constexpr StepClass kClass = StepClass::Barrier;
 constexpr InstructionRow kRows[] = {
     {"bar", kClass, build_bar},
     {"barrier", kClass, build_bar},
     {"membar", kClass, build_fence},
     {"fence", kClass, build_fence},
-    {"mbarrier", StepClass::Async, build_mbarrier}};
+    {"mbarrier", kClass, build_mbarrier}};
 }   // namespace
 
 // ---- shared with the copies
 void reach_barriers(Warp& w, const Step& s, uint64_t* at) {
   if (s.flags & kGenericBarrier)
-    reach<Space::Generic>(w, s, at, 8, Effect::Both);
+    locate<Space::Generic>(w, s, at, 8);
   else
-    reach<Space::Shared>(w, s, at, 8, Effect::Both);
+    locate<Space::Shared>(w, s, at, 8);
 }
 Mbar valid_barrier(Warp& w, const Step& s, uint64_t at) {
   const Mbar m(*reinterpret_cast<const uint64_t*>(at));

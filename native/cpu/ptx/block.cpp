@@ -289,10 +289,8 @@ void Cluster::end(Warp& w) {
   finish_warp(w);
   --live_warps_;
   block.warp_ended();
-  if (cluster_arrived_ && cluster_arrived_ == live_warps_) {
-    cluster_arrived_ = 0;
-    wake(Wait::Cluster, cluster_phase_++);
-  }
+  if (cluster_arrived_ && cluster_arrived_ == live_warps_)
+    end_cluster_phase();
 }
 
 void Cluster::wake(Block& block, Wait wait, uint64_t what) {
@@ -310,10 +308,13 @@ void Cluster::wake(Wait wait, uint64_t what) {
 // ---- the cluster's barrier: warps arrive whole
 void Cluster::arrive_at_cluster(Warp& w) {
   w.cluster_phase = cluster_phase_;
-  if (++cluster_arrived_ == live_warps_) {
-    cluster_arrived_ = 0;
-    wake(Wait::Cluster, cluster_phase_++);
-  }
+  if (++cluster_arrived_ == live_warps_)
+    end_cluster_phase();
+}
+void Cluster::end_cluster_phase() {
+  cluster_arrived_ = 0;
+  counters_.cluster_barriers += blocks.size();
+  wake(Wait::Cluster, cluster_phase_++);
 }
 void Cluster::wait_at_cluster(Warp& w, const Step& s) {
   if (w.cluster_phase == Warp::kNoPhase)

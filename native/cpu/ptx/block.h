@@ -101,6 +101,9 @@ class Cluster {
   void check_global(const Warp&, const Step&, unsigned lane, uint64_t first, uint64_t end);
   // The block in whose shared memory a generic address lies, or null.
   Block* shared_at(uint64_t address);
+  void count_shared(uint32_t lanes, const uint64_t* at, unsigned bytes, Counters& c) const {
+    c.shared_access(at, lanes, bytes, reinterpret_cast<uint64_t>(shared_), shared_stride_);
+  }
   // The host address of a .shared::cluster address; of the warp's own block where it has no rank.
   unsigned char* shared_address(const Warp&, const Step&, unsigned lane, uint32_t address, size_t bytes);
 
@@ -117,6 +120,7 @@ class Cluster {
   Warp* next_warp();
   void ready(Warp&);
   void end(Warp&);
+  void end_cluster_phase();
   static std::string describe(const Block&, const Group&);   // what a group waits for
   [[noreturn]] void deadlock();
   void start(uint64_t index);

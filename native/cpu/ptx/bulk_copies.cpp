@@ -74,29 +74,27 @@ const unsigned char* take_source(Warp& w, const Step& s, unsigned lane, uint64_t
   w.block().cluster->check_global(w, s, lane, address, address + bytes);
   return reinterpret_cast<const unsigned char*>(address);
 }
+// The part of a box that lies inside the tensor.
 template <class Copy>
-void count_tensor(Counters& c, const Copy& o, bool writes) {
-  const unsigned row_bytes = o.map.box[0] * o.map.elem;
-  for (unsigned r = 0; r < o.map.box[1]; ++r) {
-    const int64_t row = o.y + int64_t(r);
-    const int64_t first = std::max<int64_t>(0, o.x * int64_t(o.map.elem));
-    const int64_t end = std::min<int64_t>(int64_t(o.map.dim[0]) * o.map.elem, o.x * int64_t(o.map.elem) + row_bytes);
-    if (row >= 0 && row < int64_t(o.map.dim[1]) && end > first)
-      c.global_range(
-          reinterpret_cast<uint64_t>(o.map.base) + uint64_t(row * o.map.stride + first), uint64_t(end - first), writes);
-  }
+void count_tensor(GlobalTraffic& t, const Copy& o) {
+  const int64_t elem = o.map.elem;
+  const int64_t first = std::max<int64_t>(0, o.x * elem);
+  const int64_t end = std::min(int64_t(o.map.dim[0]) * elem, (o.x + int64_t(o.map.box[0])) * elem);
+  const int64_t row = std::max(0, o.y);
+  const int64_t end_row = std::min(int64_t(o.map.dim[1]), o.y + int64_t(o.map.box[1]));
+  const bool any = end > first && end_row > row;
+  t.bulk(
+      reinterpret_cast<uint64_t>(o.map.base) + uint64_t(row * o.map.stride + first),
+      uint64_t(end - first),
+      any ? uint64_t(end_row - row) : 0,
+      o.map.stride);
 }
-void count_load(Counters& c, const BulkLoad& o) {
+template <class Copy>
+void count_bulk(GlobalTraffic& t, const Copy& o, const void* global) {
   if (o.is_tensor)
-    count_tensor(c, o, false);
+    count_tensor(t, o);
   else
-    c.global_range(reinterpret_cast<uint64_t>(o.from), o.bytes, false);
-}
-void count_store(Counters& c, const BulkStore& o) {
-  if (o.is_tensor)
-    count_tensor(c, o, true);
-  else
-    c.global_range(reinterpret_cast<uint64_t>(o.to), o.bytes, true);
+    t.bulk(reinterpret_cast<uint64_t>(global), o.bytes, 1, 0);
 }
 
 // Places in the list of a bulk copy.
@@ -139,8 +137,6 @@ void bulk_load(Warp& w, const Step& s) {
     Block* const block = cluster.shared_at(reinterpret_cast<uint64_t>(first));
     o.offset = uint32_t(first - block->shared);
     check_box(w, s, o.offset, o.bytes, align, "the copy");
-    if (Counters* c = w.block().counters())
-      count_load(*c, o);
     const ptrdiff_t barrier_offset = reinterpret_cast<unsigned char*>(first_barrier) -
                                      cluster.shared_at(reinterpret_cast<uint64_t>(first_barrier))->shared;
     uint32_t blocks = 1u << block->rank;
@@ -148,6 +144,10 @@ void bulk_load(Warp& w, const Step& s) {
       blocks = w.lanes<uint32_t>(p.blocks)[k] & 0xffff;
     if (!blocks || blocks >> cluster.blocks.size())
       fail(w, s, "the copy goes to blocks %04x of a cluster of %zu", blocks, cluster.blocks.size());
+    if (Counters* c = w.block().counters()) {
+      count_bulk(c->global_read, o, o.from);
+      c->async_shared_bytes += uint64_t(std::popcount(blocks)) * o.bytes;
+    }
     each_lane(blocks, [&](int r) {
       o.block = &cluster.blocks[size_t(r)];
       o.barrier = s.flags & kMulticast ? reinterpret_cast<uint64_t*>(o.block->shared + barrier_offset) : first_barrier;
@@ -225,8 +225,10 @@ void bulk_store(Warp& w, const Step& s) {
     }
     check_box(w, s, o.offset, o.bytes, align, "the store's source");
     check_fenced(w, s, block, o.offset, o.offset + o.bytes, "the store reads");
-    if (Counters* c = block.counters())
-      count_store(*c, o);
+    if (Counters* c = block.counters()) {
+      count_bulk(c->global_write, o, o.to);
+      c->async_shared_bytes += o.bytes;
+    }
     block.writes.readers.push_back({o.offset, o.offset + o.bytes, s.line});
     async.stores.push_back(std::move(o));
   });

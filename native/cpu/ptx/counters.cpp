@@ -1,10 +1,18 @@
 #include "counters.h"
 #include <algorithm>
+#include <span>
 
 namespace spectral::cpu::ptx {
+namespace {
+constexpr uint64_t kSector = 32;   // bytes
+}   // namespace
+
 const char* name_of(StepClass c) {
-  constexpr const char* kNames[] = {
-      "integer", "float", "double", "conversion", "move", "memory", "control", "collective", "matrix", "async"};
+  constexpr const char* kNames[] = {"integer",    "float",       "double",       "special",       "conversion",
+                                    "move",       "global_load", "global_store", "shared_load",   "shared_store",
+                                    "local_load", "local_store", "generic_load", "generic_store", "constant_load",
+                                    "atomic",     "matrix_load", "matrix_store", "async_copy",    "mma",
+                                    "wgmma",      "barrier",     "collective",   "control",       "hint"};
   return kNames[int(c)];
 }
 
@@ -23,9 +31,11 @@ void ByteSet::add(uint64_t first, uint64_t bytes) {
   }
 }
 void ByteSet::add_all(const ByteSet& other) {
-  for (const auto& [number, page] : other.pages_)
+  for (const auto& [number, page] : other.pages_) {
+    Page& own = pages_[number];
     for (size_t i = 0; i < std::size(page.bits); ++i)
-      pages_[number].bits[i] |= page.bits[i];
+      own.bits[i] |= page.bits[i];
+  }
 }
 uint64_t ByteSet::count() const {
   uint64_t n = 0;
@@ -35,20 +45,64 @@ uint64_t ByteSet::count() const {
   return n;
 }
 
+void GlobalTraffic::add(const GlobalTraffic& o) {
+  sectors += o.sectors;
+  requests += o.requests;
+  excess_sectors += o.excess_sectors;
+  bulk_copies += o.bulk_copies;
+  bulk_sectors += o.bulk_sectors;
+  touched.add_all(o.touched);
+}
+// Pieces of one instruction are aligned to their size, so they are equal or apart in all that matters here.
+void GlobalTraffic::request(Piece* pieces, size_t n) {
+  std::sort(pieces, pieces + n, [](const Piece& a, const Piece& b) { return a.first < b.first; });
+  uint64_t next_sector = 0;
+  uint64_t next_byte = 0;
+  uint64_t found = 0;
+  uint64_t bytes = 0;
+  for (const Piece& p : std::span(pieces, n)) {
+    const uint64_t end = p.first + p.bytes;
+    if (end <= next_byte)
+      continue;
+    touched.add(p.first, p.bytes);
+    bytes += end - std::max(next_byte, p.first);
+    next_byte = end;
+    const uint64_t first = std::max(p.first / kSector, next_sector);
+    next_sector = (end - 1) / kSector + 1;
+    found += next_sector - std::min(first, next_sector);
+  }
+  sectors += found;
+  excess_sectors += found - (bytes + kSector - 1) / kSector;
+  ++requests;
+}
+void GlobalTraffic::bulk(uint64_t first, uint64_t bytes, uint64_t rows, int64_t stride) {
+  uint64_t next_sector = 0;
+  for (uint64_t r = 0; r < rows; ++r) {
+    const uint64_t start = first + r * uint64_t(stride);
+    touched.add(start, bytes);
+    const uint64_t end_sector = (start + bytes - 1) / kSector + 1;
+    bulk_sectors += end_sector - std::max(start / kSector, std::min(next_sector, end_sector));
+    sectors += end_sector - std::max(start / kSector, std::min(next_sector, end_sector));
+    next_sector = end_sector;
+  }
+  ++bulk_copies;
+}
+
 void Counters::add(const Counters& o) {
   instructions += o.instructions;
-  for (int i = 0; i < kStepClasses; ++i)
+  for (int i = 0; i < kStepClasses; ++i) {
     by_class[i] += o.by_class[i];
-  global_read_sectors += o.global_read_sectors;
-  global_write_sectors += o.global_write_sectors;
-  global_requests += o.global_requests;
+    operations[i] += o.operations[i];
+  }
+  global_read.add(o.global_read);
+  global_write.add(o.global_write);
   shared_wavefronts += o.shared_wavefronts;
   shared_bank_conflicts += o.shared_bank_conflicts;
+  async_shared_bytes += o.async_shared_bytes;
   local_bytes += o.local_bytes;
   barriers += o.barriers;
+  cluster_barriers += o.cluster_barriers;
   divergent_branches += o.divergent_branches;
-  global_read.add_all(o.global_read);
-  global_written.add_all(o.global_written);
 }
 
 std::string Counters::text() const {
@@ -59,42 +113,41 @@ std::string Counters::text() const {
   line("instructions", instructions);
   for (int i = 0; i < kStepClasses; ++i)
     line(std::string(name_of(StepClass(i))) + "_instructions", by_class[i]);
-  line("global_requests", global_requests);
-  line("global_read_sectors", global_read_sectors);
-  line("global_write_sectors", global_write_sectors);
-  line("global_read_bytes", global_read.count());
-  line("global_write_bytes", global_written.count());
+  for (StepClass c : {StepClass::Float, StepClass::Double, StepClass::Mma, StepClass::Wgmma})
+    line(std::string(name_of(c)) + "_operations", operations[int(c)]);
+  for (const GlobalTraffic* t : {&global_read, &global_write}) {
+    const std::string of = t == &global_read ? "global_read_" : "global_write_";
+    line(of + "sectors", t->sectors);
+    line(of + "bytes", t->touched.count());
+    line(of + "requests", t->requests);
+    line(of + "excess_sectors", t->excess_sectors);
+    line(of + "bulk_copies", t->bulk_copies);
+    line(of + "bulk_sectors", t->bulk_sectors);
+  }
   line("shared_wavefronts", shared_wavefronts);
   line("shared_bank_conflicts", shared_bank_conflicts);
+  line("async_shared_bytes", async_shared_bytes);
   line("local_bytes", local_bytes);
   line("barriers", barriers);
+  line("cluster_barriers", cluster_barriers);
   line("divergent_branches", divergent_branches);
   return lines;
 }
 
 void Counters::global_access(const uint64_t* addresses, uint32_t mask, unsigned bytes, bool writes) {
-  constexpr uint64_t kSector = 32;
-  uint64_t sectors[64];
+  if (!mask)
+    return;
+  Piece pieces[32];
   size_t n = 0;
-  ByteSet& touched = writes ? global_written : global_read;
-  for (; mask; mask &= mask - 1) {
-    const uint64_t a = addresses[std::countr_zero(mask)];
-    touched.add(a, bytes);
-    for (uint64_t sector = a / kSector; sector <= (a + bytes - 1) / kSector; ++sector)
-      sectors[n++] = sector;
-  }
-  std::sort(sectors, sectors + n);
-  (writes ? global_write_sectors : global_read_sectors) += uint64_t(std::unique(sectors, sectors + n) - sectors);
-  ++global_requests;
-}
-void Counters::global_range(uint64_t first, uint64_t bytes, bool writes) {
-  (writes ? global_written : global_read).add(first, bytes);
-  (writes ? global_write_sectors : global_read_sectors) += (first + bytes - 1) / 32 - first / 32 + 1;
+  for (; mask; mask &= mask - 1)
+    pieces[n++] = {addresses[std::countr_zero(mask)], bytes};
+  (writes ? global_write : global_read).request(pieces, n);
 }
 
-// 32 banks of 4 bytes; lanes that want the same word share it. 8-byte accesses go by 16 lanes, 16-byte ones by 8, and
-// each such part takes as many wavefronts as its busiest bank has words.
-void Counters::shared_access(const uint64_t* addresses, uint32_t mask, unsigned bytes) {
+// 32 banks of 4 bytes in each block's memory; lanes that want the same word share it. 8-byte accesses go by 16 lanes,
+// 16-byte ones by 8, and each such part takes as many wavefronts as its busiest bank has words.
+void Counters::shared_access(
+    const uint64_t* addresses, uint32_t mask, unsigned bytes, uint64_t first_block, uint64_t stride) {
   const unsigned lanes_at_once = bytes <= 4 ? 32 : 128 / bytes;
   const unsigned words = std::max(1u, bytes / 4);
   for (unsigned first = 0; first < 32; first += lanes_at_once) {
@@ -103,15 +156,21 @@ void Counters::shared_access(const uint64_t* addresses, uint32_t mask, unsigned 
     for (unsigned lane = first; lane < first + lanes_at_once; ++lane)
       if (mask >> lane & 1)
         for (unsigned i = 0; i < words; ++i)
-          wanted[n++] = addresses[lane] / 4 + i;
+          wanted[n++] = (addresses[lane] - first_block) / 4 + i;
     if (!n)
       continue;
     std::sort(wanted, wanted + n);
     n = size_t(std::unique(wanted, wanted + n) - wanted);
+    unsigned wavefronts = 0;
     unsigned busy[32] = {};
-    for (size_t i = 0; i < n; ++i)
-      ++busy[wanted[i] % 32];
-    const unsigned wavefronts = *std::max_element(busy, busy + 32);
+    uint64_t block = 0;
+    for (size_t i = 0; i < n; ++i) {
+      if (const uint64_t of = wanted[i] / (stride / 4); of != block) {
+        block = of;
+        std::fill(std::begin(busy), std::end(busy), 0);
+      }
+      wavefronts = std::max(wavefronts, ++busy[wanted[i] % 32]);
+    }
     shared_wavefronts += wavefronts;
     shared_bank_conflicts += wavefronts - 1;
   }

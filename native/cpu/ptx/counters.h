@@ -24,28 +24,56 @@ class ByteSet {
   uint64_t last_number_ = ~uint64_t(0);
 };
 
+// What a lane accesses.
+struct Piece {
+  uint64_t first;
+  unsigned bytes;
+};
+
+// Traffic with global memory in one direction. Sectors have 32 bytes and are counted per warp instruction, with no
+// cache between.
+struct GlobalTraffic {
+  uint64_t sectors = 0;
+  uint64_t requests = 0;         // warp instructions of lanes, not bulk copies
+  uint64_t excess_sectors = 0;   // of requests, beyond the least that their bytes would fill
+  uint64_t bulk_copies = 0;
+  uint64_t bulk_sectors = 0;   // part of sectors
+  ByteSet touched;
+
+  void add(const GlobalTraffic&);
+  void request(Piece* pieces, size_t n);   // of a warp instruction; sorts them
+  void bulk(uint64_t first, uint64_t bytes, uint64_t rows, int64_t stride);
+};
+
 struct Counters {
-  uint64_t instructions = 0;   // warp instructions issued
+  uint64_t instructions = 0;   // warp instructions executed
   uint64_t by_class[kStepClasses] = {};
-  uint64_t global_read_sectors = 0;   // of 32 bytes, per warp instruction, no cache between
-  uint64_t global_write_sectors = 0;
-  uint64_t global_requests = 0;   // warp instructions that access global memory
+  uint64_t operations[kStepClasses] = {};   // in floating point
+  GlobalTraffic global_read, global_write;
   uint64_t shared_wavefronts = 0;
   uint64_t shared_bank_conflicts = 0;   // wavefronts beyond the least
+  uint64_t async_shared_bytes = 0;      // that bulk copies and wgmma move in shared memory, without the lanes
   uint64_t local_bytes = 0;
   uint64_t barriers = 0;   // per block, summed
+  uint64_t cluster_barriers = 0;
   uint64_t divergent_branches = 0;
-  ByteSet global_read, global_written;
 
-  void count(StepClass c) {
-    ++instructions;
-    ++by_class[int(c)];
-  }
+  void count(const Step& s, uint32_t lanes) { count(s, lanes, 1); }
+  void take_back(const Step& s, uint32_t lanes) { count(s, lanes, ~uint64_t(0)); }   // the lanes come again
   void add(const Counters&);
   std::string text() const;   // "name value" lines
   // Lanes of a mask access `bytes` bytes each at the addresses.
   void global_access(const uint64_t* addresses, uint32_t mask, unsigned bytes, bool writes);
-  void global_range(uint64_t first, uint64_t bytes, bool writes);   // of a bulk copy
-  void shared_access(const uint64_t* addresses, uint32_t mask, unsigned bytes);
+  // The same in shared memory, of a cluster whose blocks have theirs `stride` bytes apart.
+  void shared_access(const uint64_t* addresses, uint32_t mask, unsigned bytes, uint64_t first_block, uint64_t stride);
+
+ private:
+  void count(const Step& s, uint32_t lanes, uint64_t times) {
+    if (s.kind == StepClass::Part)
+      return;
+    instructions += times;
+    by_class[int(s.kind)] += times;
+    operations[int(s.kind)] += times * s.operations * uint64_t(std::popcount(lanes));
+  }
 };
 }   // namespace spectral::cpu::ptx

@@ -115,6 +115,7 @@ void build_rounded(Builder& b, bool must_round = false) {
       for_float(t, [&]<class T>() -> Run { return plain ? &nearest<Op, T, kSources> : &in_mode<Op, T, kSources>; });
   Step& s = emit_plain(b, t, kSources, run);
   s.flags = uint32_t(std::max(rounding, 0)) | (flushes ? kFlushes : 0u) | (saturates ? kSaturates : 0u);
+  s.operations = kSources == 3 ? 2 : 1;   // fma: a product and a sum
   count_as(s, t);
 }
 
@@ -168,7 +169,7 @@ void build_approximate(Builder& b) {
   Run run = nullptr;
   if (t == Type::F32)
     run = flushes ? &approximate<Op, true> : &approximate<Op, false>;
-  emit_plain(b, t, 1, run).kind = StepClass::Float;
+  emit_plain(b, t, 1, run);
 }
 void build_tanh(Builder& b) { build_approximate<Tanh>(b); }
 
@@ -198,7 +199,7 @@ void build_root(Builder& b) {
     run = flushes ? &approximate<Op, true> : &approximate<Op, false>;
   else if (t == Type::F64 && !std::is_same_v<Op, Sqrt>)
     run = !flushes && std::is_same_v<Op, Rsqrt> ? &nearest<Op, double, 1> : &gross_f64<Op>;
-  count_as(emit_plain(b, t, 1, run), t);
+  emit_plain(b, t, 1, run);
 }
 
 // ---- signs
@@ -329,14 +330,14 @@ constexpr InstructionRow kRows[] = {
     {"testp", StepClass::Float, build_testp},
     {"copysign", StepClass::Float, build_copysign},
     {"fma", StepClass::Float, build_fma},
-    {"rcp", StepClass::Float, build_root<Rcp, true>},
-    {"sqrt", StepClass::Float, build_root<Sqrt, true>},
-    {"rsqrt", StepClass::Float, build_root<Rsqrt, false>},
-    {"sin", StepClass::Float, build_approximate<Sin>},
-    {"cos", StepClass::Float, build_approximate<Cos>},
-    {"lg2", StepClass::Float, build_approximate<Lg2>},
-    {"ex2", StepClass::Float, build_approximate<Ex2>},
-    {"tanh", StepClass::Float, build_tanh}};
+    {"rcp", StepClass::Special, build_root<Rcp, true>},
+    {"sqrt", StepClass::Special, build_root<Sqrt, true>},
+    {"rsqrt", StepClass::Special, build_root<Rsqrt, false>},
+    {"sin", StepClass::Special, build_approximate<Sin>},
+    {"cos", StepClass::Special, build_approximate<Cos>},
+    {"lg2", StepClass::Special, build_approximate<Lg2>},
+    {"ex2", StepClass::Special, build_approximate<Ex2>},
+    {"tanh", StepClass::Special, build_tanh}};
 }   // namespace
 
 bool names_float_form(const Builder& b) {

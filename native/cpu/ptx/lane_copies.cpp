@@ -26,15 +26,18 @@ void copy_async(Warp& w, const Step& s) {
   const uint32_t ignored = s.flags & kIgnores ? w.predicate(s.b) ^ (s.flags & kFlipIgnore ? ~0u : 0u) : 0;
   Cluster& cluster = *w.block().cluster;
   uint64_t from[32];
-  uint32_t reading = 0;
+  Piece pieces[32];
+  size_t reading = 0;
   each_lane(w.mask, [&](int k) {
     from[k] = source[k] + offset;
+    c.to[k] = reinterpret_cast<unsigned char*>(to[k]);
+    c.from[k] = c.to[k];
     c.valid[k] = s.flags & kHasSize ? w.lanes<uint32_t>(s.b)[k] : ignored >> k & 1 ? 0 : c.bytes;
     if (c.valid[k] > c.bytes)
       fail(w, s, "cp.async of %u bytes reads %u", c.bytes, c.valid[k]);
     if (!c.valid[k])
       return;   // what is not read may have any address
-    reading |= 1u << k;
+    pieces[reading++] = {from[k], c.valid[k]};
     if (from[k] % c.bytes)
       fail_access(
           CUDA_ERROR_MISALIGNED_ADDRESS,
@@ -45,15 +48,10 @@ void copy_async(Warp& w, const Step& s) {
           c.bytes,
           static_cast<unsigned long long>(from[k]));
     cluster.check_global(w, s, unsigned(k), from[k], from[k] + c.valid[k]);
-    c.to[k] = reinterpret_cast<unsigned char*>(to[k]);
     c.from[k] = reinterpret_cast<const unsigned char*>(from[k]);
   });
-  each_lane(w.mask & ~reading, [&](int k) {
-    c.to[k] = reinterpret_cast<unsigned char*>(to[k]);
-    c.from[k] = c.to[k];
-  });
   if (Counters* counters = w.block().counters(); counters && reading)
-    counters->global_access(from, reading, c.bytes, false);
+    counters->global_read.request(pieces, reading);
   WarpAsync& async = async_of(w);
   for (uint32_t left = w.mask; left;) {   // lanes that have committed equally often fill one group
     c.group = async.groups[std::countr_zero(left)];
@@ -174,7 +172,7 @@ void build_cp(Builder& b) {
   build_lane_copy(b);
 }
 
-constexpr InstructionRow kRows[] = {{"cp", StepClass::Async, build_cp}};
+constexpr InstructionRow kRows[] = {{"cp", StepClass::AsyncCopy, build_cp}};
 }   // namespace
 
 InstructionTable async_instructions() { return {kRows, std::size(kRows)}; }

@@ -84,11 +84,15 @@ bool looks_like_text(const void* image) {
 
 namespace {
 std::mutex counted_mutex;
-std::string counted;   // of the last launch that was counted
+std::string counted;
 }   // namespace
-std::string last_counters() {
+std::string counted_launches() {
   std::lock_guard lock(counted_mutex);
   return counted;
+}
+void forget_counted_launches() {
+  std::lock_guard lock(counted_mutex);
+  counted.clear();
 }
 
 CUresult launch(
@@ -111,7 +115,12 @@ CUresult launch(
   *reason = l.reason;
   if (options.count) {
     std::lock_guard lock(counted_mutex);
-    counted = "kernel " + program.name + "\n" + counters.text();
+    counted.append("kernel ").append(program.name);
+    counted.append("\nblocks ").append(std::to_string(uint64_t(gx) * gy * gz));
+    counted.append("\nthreads ").append(std::to_string(l.threads()));
+    counted.append("\ncluster ").append(std::to_string(program.cluster));
+    counted.append("\nshared_bytes ").append(std::to_string(l.shared_bytes()));
+    counted.append("\n").append(counters.text());
   }
   return status;
 }

@@ -30,6 +30,7 @@ bool looks_like_text(const void* image);
 CUresult launch(
     const Program&, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared,
     const unsigned char* parameters, std::string* reason);
-// Of the last launch while the option "count" was set: "kernel NAME", then a line per counter.
-std::string last_counters();
+// Of each launch since the option "count" was set: "kernel NAME", its shape, then a line per counter.
+std::string counted_launches();
+void forget_counted_launches();
 }   // namespace spectral::cpu::ptx

@@ -210,13 +210,15 @@ void build_mma(Builder& b) {
   Run run = bf16 ? &multiply_warp<Bf16, 2> : &multiply_warp<F16, 2>;
   if (n == 1)
     run = bf16 ? &multiply_warp<Bf16, 1> : &multiply_warp<F16, 1>;
-  b.emit(run).list = list;
+  Step& s = b.emit(run);
+  s.list = list;
+  s.operations = uint16_t(2 * 16 * 8 * 8 * n / 32);
 }
 
 constexpr InstructionRow kRows[] = {
-    {"mma", StepClass::Matrix, build_mma},
-    {"ldmatrix", StepClass::Matrix, build_ldmatrix},
-    {"stmatrix", StepClass::Matrix, build_stmatrix}};
+    {"mma", StepClass::Mma, build_mma},
+    {"ldmatrix", StepClass::MatrixLoad, build_ldmatrix},
+    {"stmatrix", StepClass::MatrixStore, build_stmatrix}};
 }   // namespace
 
 InstructionTable matrix_instructions() { return {kRows, std::size(kRows)}; }

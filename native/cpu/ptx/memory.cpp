@@ -46,8 +46,8 @@ template <template <class, Space> class StepOf, class T>
 Run in_space(Space space) {
   switch (space) {
     case Space::Generic: return &StepOf<T, Space::Generic>::run;
-    case Space::Global:
-    case Space::Const: return &StepOf<T, Space::Global>::run;
+    case Space::Global: return &StepOf<T, Space::Global>::run;
+    case Space::Const: return &StepOf<T, Space::Const>::run;
     case Space::Shared: return &StepOf<T, Space::Shared>::run;
     case Space::Local: return &StepOf<T, Space::Local>::run;
     case Space::Param: return &StepOf<T, Space::Param>::run;
@@ -107,6 +107,18 @@ Space take_memory_space(Builder& b) {
   return space;
 }
 
+StepClass class_of(Space space, bool loads) {
+  switch (space) {
+    case Space::Generic: return loads ? StepClass::GenericLoad : StepClass::GenericStore;
+    case Space::Global: return loads ? StepClass::GlobalLoad : StepClass::GlobalStore;
+    case Space::Shared: return loads ? StepClass::SharedLoad : StepClass::SharedStore;
+    case Space::Local: return loads ? StepClass::LocalLoad : StepClass::LocalStore;
+    case Space::Const:
+    case Space::Param: break;
+  }
+  return StepClass::ConstantLoad;
+}
+
 template <bool kLoads>
 void build_access(Builder& b) {
   skip_order(b);
@@ -136,6 +148,7 @@ void build_access(Builder& b) {
   const uint32_t list = b.list(places);
   Step& s = b.emit(run);
   set_address(s, target.memory);
+  s.kind = class_of(target.space, kLoads);
   s.b = uint32_t(n);
   s.list = list;
   s.flags |= wide ? uint32_t(kWideRegister) : 0u;
@@ -390,13 +403,13 @@ void build_createpolicy(Builder& b) {
 
 constexpr InstructionRow kRows[] = {
     {"mov", StepClass::Move, build_mov},
-    {"ld", StepClass::Memory, build_access<true>},
-    {"ldu", StepClass::Memory, build_access<true>},
-    {"st", StepClass::Memory, build_access<false>},
-    {"prefetch", StepClass::Memory, build_hint},
-    {"prefetchu", StepClass::Memory, build_hint},
-    {"applypriority", StepClass::Memory, build_hint},
-    {"discard", StepClass::Memory, build_hint},
+    {"ld", StepClass::GenericLoad, build_access<true>},
+    {"ldu", StepClass::GenericLoad, build_access<true>},
+    {"st", StepClass::GenericStore, build_access<false>},
+    {"prefetch", StepClass::Hint, build_hint},
+    {"prefetchu", StepClass::Hint, build_hint},
+    {"applypriority", StepClass::Hint, build_hint},
+    {"discard", StepClass::Hint, build_hint},
     {"createpolicy", StepClass::Move, build_createpolicy},
     {"isspacep", StepClass::Move, build_isspacep},
     {"cvta", StepClass::Move, build_cvta},

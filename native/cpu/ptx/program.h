@@ -10,8 +10,35 @@ struct Step;
 using Run = void (*)(Warp&, const Step&);
 
 // What a step counts as.
-enum class StepClass : uint8_t { Integer, Float, Double, Conversion, Move, Memory, Control, Collective, Matrix, Async };
-constexpr int kStepClasses = int(StepClass::Async) + 1;
+enum class StepClass : uint8_t {
+  Integer,
+  Float,
+  Double,
+  Special,   // approximations: the multi-function unit
+  Conversion,
+  Move,
+  GlobalLoad,
+  GlobalStore,
+  SharedLoad,
+  SharedStore,
+  LocalLoad,
+  LocalStore,
+  GenericLoad,
+  GenericStore,
+  ConstantLoad,   // of .const and .param
+  Atomic,
+  MatrixLoad,   // ldmatrix
+  MatrixStore,
+  AsyncCopy,   // cp.async of lanes and in bulk
+  Mma,
+  Wgmma,
+  Barrier,   // and mbarriers and fences
+  Collective,
+  Control,
+  Hint,
+  Part   // of an instruction that another step counts as
+};
+constexpr int kStepClasses = int(StepClass::Part);
 const char* name_of(StepClass);
 
 constexpr uint32_t kUnit = 128;                         // bytes of 32 lanes of 32 bits; 64-bit registers take two
@@ -31,6 +58,7 @@ struct Step {
   uint32_t flags = 0;
   uint32_t line = 0;   // of the PTX text
   StepClass kind = StepClass::Integer;
+  uint16_t operations = 0;   // in floating point, of each lane
 };
 
 enum class Special : uint8_t {
@@ -87,6 +115,7 @@ struct ConstantPlace {
 
 struct Parameter {
   size_t offset, bytes;
+  Type type;   // of its elements
 };
 
 struct Program {

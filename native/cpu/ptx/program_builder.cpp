@@ -99,7 +99,7 @@ void ProgramBuilder::lay_out_parameters() {
   for (const auto& p : entry_.parameters) {
     at = round_up(at, p->align);
     parameter_offsets_[p.get()] = at;
-    program_->parameters.push_back({at, p->bytes});
+    program_->parameters.push_back({at, p->bytes, p->type});
     at += p->bytes;
     if (at > kMaxParameters)
       throw PtxError(p->place, "kernel '" + entry_.name + "' has more than 32764 bytes of parameters");
@@ -172,7 +172,7 @@ void ProgramBuilder::expand(Frame& frame) {
   if (in_entry()) {   // what runs off the end has ended
     Step end{&end_threads};
     end.flags = kEndFlag;
-    end.kind = StepClass::Control;
+    end.kind = StepClass::Part;
     end.line = frame.function->place.line;
     program_->steps.push_back(end);
     program_->sources.push_back({});
@@ -232,6 +232,7 @@ void ProgramBuilder::call(Builder& b) {
   };
   bind(f.results, at == 1 ? &b.operand(0) : nullptr);
   bind(f.parameters, n > at + 1 ? &b.operand(at + 1) : nullptr);
+  b.emit(&do_nothing);   // the call counts
   expand(frame);
 }
 

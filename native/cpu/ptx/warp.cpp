@@ -30,9 +30,9 @@ void Warp::take_steps() {
   const Step* steps = program_->steps.data();
   while (pc_ < limit_ || regroup()) {
     const Step& s = steps[pc_++];
-    if (kCounts)
-      block_->counters()->count(s.kind);
     mask = current_.lanes & (predicates_[s.guard] ^ s.guard_flip);
+    if (kCounts)
+      block_->counters()->count(s, mask);
     if (mask)
       s.run(*this, s);
   }
@@ -111,6 +111,12 @@ void Warp::end_lanes() {
   limit_ = 0;
 }
 
+// Leaves the current group, to take the step again when the wait is over.
+void Warp::part_and_repeat(Wait wait, uint64_t what, uint32_t wanted) {
+  if (Counters* c = block_->counters())
+    c->take_back(program_->steps[pc_ - 1], mask);
+  part({pc_ - 1, mask, wait, what, wanted});
+}
 void Warp::part(const Group& g) {
   current_.lanes &= ~g.lanes;
   others_.push_back(g);
@@ -119,7 +125,7 @@ void Warp::part(const Group& g) {
 bool Warp::together(uint32_t wanted) {
   if (!(wanted & alive_ & ~mask))
     return true;
-  part({pc_ - 1, mask, Wait::Lanes, 0, wanted});
+  part_and_repeat(Wait::Lanes, 0, wanted);
   return false;
 }
 void Warp::leave_for_later(uint32_t lanes) {
@@ -127,7 +133,7 @@ void Warp::leave_for_later(uint32_t lanes) {
   part({pc_ - 1, lanes});
 }
 void Warp::wait_after(Wait wait, uint64_t what) { part({pc_, mask, wait, what}); }
-void Warp::wait_and_repeat(Wait wait, uint64_t what, uint32_t wanted) { part({pc_ - 1, mask, wait, what, wanted}); }
+void Warp::wait_and_repeat(Wait wait, uint64_t what, uint32_t wanted) { part_and_repeat(wait, what, wanted); }
 
 bool Warp::wake(Wait wait, uint64_t what) {
   bool any = false;

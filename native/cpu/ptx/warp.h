@@ -69,6 +69,7 @@ class Warp {
   void take_steps();
   bool regroup();
   void part(const Group&);   // leaves the current group
+  void part_and_repeat(Wait, uint64_t what, uint32_t wanted);
 
   unsigned char* registers_ = nullptr;
   uint32_t* predicates_ = nullptr;

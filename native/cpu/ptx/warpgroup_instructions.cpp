@@ -56,6 +56,8 @@ void issue(Warp& w, const Step& s) {
   if (scale && ~scale)
     fail(w, s, "wgmma: scale-d differs between lanes");
   const bool clears = !scale || s.flags & kClearsAlways;
+  if (Counters* c = w.block().counters())
+    c->async_shared_bytes += (64 + uint64_t(s.value)) * 16 * sizeof(uint16_t) / 4;   // a warp's share of A and B
   g.ops[warp].push_back({&s, uniform_descriptor(w, s, s.a), uniform_descriptor(w, s, s.b), clears});
 }
 
@@ -226,6 +228,7 @@ void build_mma_async(Builder& b) {
   s.c = scales;
   s.list = list;
   s.value = n;
+  s.operations = uint16_t(2 * 64 * 16 * n / 128);
   s.flags = (depth_rows ? kDepthRows : 0u) | (flip ? uint32_t(kFlipScale) : 0u) |
             (constant && !scale.value ? uint32_t(kClearsAlways) : 0u);
 }
@@ -256,7 +259,7 @@ void build_setmaxnreg(Builder& b) {
 }
 
 constexpr InstructionRow kRows[] = {
-    {"wgmma", StepClass::Matrix, build_wgmma}, {"setmaxnreg", StepClass::Control, build_setmaxnreg}};
+    {"wgmma", StepClass::Wgmma, build_wgmma}, {"setmaxnreg", StepClass::Control, build_setmaxnreg}};
 }   // namespace
 
 InstructionTable warpgroup_instructions() { return {kRows, std::size(kRows)}; }

@@ -165,6 +165,8 @@ internal sealed unsafe class DriverApi
     private readonly delegate* unmanaged<byte*, CLong, void> _cpuSetOption;
     private readonly delegate* unmanaged<byte*, byte*, nuint, int> _argsLayout;
     private readonly delegate* unmanaged<byte*, nuint, int> _kernelFacts;
+    private readonly delegate* unmanaged<byte*, nuint, int> _cpuCounters;
+    private readonly delegate* unmanaged<nint, byte*, nuint, int> _parameterTypes;
 
     private DriverApi(nint library, string name, bool isCpu)
     {
@@ -226,6 +228,8 @@ internal sealed unsafe class DriverApi
             _cpuSetOption = (delegate* unmanaged<byte*, CLong, void>)F("spectralCpuSetOption");
             _argsLayout = (delegate* unmanaged<byte*, byte*, nuint, int>)F("spectralArgsLayout");
             _kernelFacts = (delegate* unmanaged<byte*, nuint, int>)F("spectralKernelFacts");
+            _cpuCounters = (delegate* unmanaged<byte*, nuint, int>)F("spectralCpuCounters");
+            _parameterTypes = (delegate* unmanaged<nint, byte*, nuint, int>)F("spectralParameterTypes");
         }
         Check(Init(0), "starting the driver");
     }
@@ -286,7 +290,7 @@ internal sealed unsafe class DriverApi
         throw new CudaException(call, status, name, message, doing);
     }
 
-    /// <summary>Sets an option of the CPU device (threads, seed, eager, poison, check).</summary>
+    /// <summary>Sets an option of the CPU device (threads, seed, eager, poison, count, check).</summary>
     public void SetCpuOption(string name, long value)
     {
         fixed (byte* text = Encoding.UTF8.GetBytes(name + "\0"))
@@ -297,11 +301,32 @@ internal sealed unsafe class DriverApi
     /// Returns what the native side reports about the kernels that the current context has loaded, one per line:
     /// <c>name argument-bytes threads cluster shared-bytes</c>; shared-bytes is −1 if it depends on the arguments.
     /// </summary>
-    public string KernelFacts()
+    public string KernelFacts() => Text(_kernelFacts);
+
+    /// <summary>
+    /// Returns what the CPU device counted in each launch of PTX since its option <c>count</c> was set:
+    /// <c>kernel NAME</c>, then a line <c>COUNTER VALUE</c> each.
+    /// </summary>
+    public string CountedLaunches() => Text(_cpuCounters);
+
+    /// <summary>
+    /// Returns the types of a PTX kernel's parameters on the CPU device: <c>u64</c>, or <c>b8 16</c> for an array of
+    /// 16 bytes. Null if the kernel is not of PTX.
+    /// </summary>
+    public IReadOnlyList<string>? ParameterTypes(nint function)
     {
-        byte[] text = new byte[_kernelFacts(null, 0) + 1];
+        byte* text = stackalloc byte[1 << 16];
+        int length = _parameterTypes(function, text, 1 << 16);
+        return length < 0
+            ? null
+            : Encoding.UTF8.GetString(text, length).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+    }
+
+    private static string Text(delegate* unmanaged<byte*, nuint, int> function)
+    {
+        byte[] text = new byte[function(null, 0) + 1];
         fixed (byte* pointer = text)
-            _ = _kernelFacts(pointer, (nuint)text.Length);
+            _ = function(pointer, (nuint)text.Length);
         return Encoding.UTF8.GetString(text, 0, text.Length - 1);
     }
 

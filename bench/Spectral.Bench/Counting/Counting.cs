@@ -1,0 +1,24 @@
+using Spectral.Kernels;
+
+namespace Spectral.Bench.Counting;
+
+/// <summary>Has the CPU device count launches of PTX until it is disposed.</summary>
+internal sealed class Counting : IDisposable
+{
+    private readonly Device _device;
+
+    public Counting(Device device)
+    {
+        _device = device;
+        device.Activate().SetCpuOption("count", 1);
+    }
+
+    /// <summary>Waits for the device and returns what was counted so far, a launch each.</summary>
+    public IReadOnlyList<CountedLaunch> Launches()
+    {
+        _device.Synchronize();
+        return CountedLaunch.ParseAll(_device.Activate().CountedLaunches());
+    }
+
+    public void Dispose() => _device.Api.SetCpuOption("count", 0);
+}
