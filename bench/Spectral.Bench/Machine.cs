@@ -15,6 +15,9 @@ internal enum Extent
 
     /// <summary>Tiny shapes and few samples, to see that everything runs.</summary>
     Smoke,
+
+    /// <summary>One shape of each case, of whole tiles, small enough to run the PTX on the CPU device.</summary>
+    Counted,
 }
 
 /// <summary>The device under test, how much to run on it, and tensors of normal random values made on it.</summary>
@@ -36,20 +39,26 @@ internal sealed class Machine(Device device, Extent extent) : IDisposable
     public BlasLt Lt => _lt ??= new BlasLt(this);
 
     /// <summary>The sizes for this run.</summary>
-    public T Choose<T>(T full, T quick, T smoke) =>
+    public T Choose<T>(T full, T quick, T smoke, T counted) =>
         extent switch
         {
             Extent.Full => full,
             Extent.Quick => quick,
+            Extent.Counted => counted,
             _ => smoke,
         };
 
+    /// <summary>The sizes for this run, where tiny ones serve for counting too.</summary>
+    public T Choose<T>(T full, T quick, T smoke) => Choose(full, quick, smoke, smoke);
+
     /// <summary>
     /// Buffer sets to go round on so that between two uses of one at least twice the shared cache has been touched:
-    /// a repeated call then finds nothing of its operands in it.
+    /// a repeated call then finds nothing of its operands in it. Counting, which repeats nothing, needs one.
     /// </summary>
     public int CopiesFor(double bytesPerCopy) =>
-        1 + (int)Math.Clamp(Math.Ceiling(2.0 * device.L2CacheBytes / Math.Max(1, bytesPerCopy)), 1, 63);
+        extent == Extent.Counted
+            ? 1
+            : 1 + (int)Math.Clamp(Math.Ceiling(2.0 * device.L2CacheBytes / Math.Max(1, bytesPerCopy)), 1, 63);
 
     /// <summary>Normal random values, never zeros: a matrix product can run faster on those.</summary>
     public Tensor Normal(Shape shape, DType type, float deviation = 1)

@@ -107,27 +107,7 @@ internal static class Program
         // Full sizes would take the CPU device days, to no end.
         bool listing = parsed.GetValue(List);
         using var machine = new Machine(device, device.Kind == DeviceKind.Cpu && !listing ? Extent.Smoke : extent);
-        string[] filters = parsed
-            .GetValue(Filter)!
-            .Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
-        (BenchCase Case, Plan Plan)[] chosen =
-        [
-            .. from found in BenchCase.All
-            from plan in found.Plans(machine)
-            where
-                filters.Length == 0
-                || filters.Any(filter =>
-                    $"{found.Name} {plan.Shape}".Contains(filter, StringComparison.OrdinalIgnoreCase)
-                )
-            select (found, plan),
-        ];
-        if (chosen.Length == 0)
-        {
-            throw new UsageException(
-                $"--filter \"{parsed.GetValue(Filter)}\" matches nothing; --list shows what there is"
-            );
-        }
-
+        (BenchCase Case, Plan Plan)[] chosen = BenchCase.Choose(machine, parsed.GetValue(Filter)!);
         if (listing)
         {
             foreach (IGrouping<BenchCase, (BenchCase Case, Plan Plan)> group in chosen.GroupBy(entry => entry.Case))

@@ -56,4 +56,25 @@ internal abstract class BenchCase
             .OrderBy(found => found.Target)
             .ThenBy(found => found.Name, StringComparer.Ordinal),
     ];
+
+    /// <summary>The cases and plans whose 'case shape' contains one of the texts; all if there is none.</summary>
+    /// <param name="machine">What to run on, and how much.</param>
+    /// <param name="filter">Texts separated by commas.</param>
+    /// <exception cref="UsageException">Nothing matches.</exception>
+    public static (BenchCase Case, Plan Plan)[] Choose(Machine machine, string filter)
+    {
+        string[] texts = filter.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+        (BenchCase Case, Plan Plan)[] chosen =
+        [
+            .. from found in All
+            from plan in found.Plans(machine)
+            where
+                texts.Length == 0
+                || texts.Any(text => $"{found.Name} {plan.Shape}".Contains(text, StringComparison.OrdinalIgnoreCase))
+            select (found, plan),
+        ];
+        return chosen.Length > 0
+            ? chosen
+            : throw new UsageException($"--filter \"{filter}\" matches nothing; --list shows what there is");
+    }
 }

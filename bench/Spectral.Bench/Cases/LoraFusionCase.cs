@@ -19,10 +19,10 @@ internal sealed class LoraFusionCase : BenchCase
         "LoRAFusion's setting: N = K, r = 16, dropout 0.1; ratio to plain is to eager here.";
 
     public override IEnumerable<Plan> Plans(Machine machine) =>
-        from side in machine.Choose<int[]>([4096, 5120, 8192], [4096], [64])
-        from tokens in machine.Choose<int[]>([2048, 4096, 8192], [4096], [40])
+        from side in machine.Choose<int[]>([4096, 5120, 8192], [4096], [64], [512])
+        from tokens in machine.Choose<int[]>([2048, 4096, 8192], [4096], [40], [512])
         from step in new[] { false, true }
-        let shape = new LayerShape(tokens, side, side, machine.Choose(16, 16, 8))
+        let shape = new LayerShape(tokens, side, side, machine.Choose(16, 16, 8, 16))
         select new Plan(
             $"{(step ? "step" : "forward")} {shape} "
                 + $"dropout={Probability.ToString(System.Globalization.CultureInfo.InvariantCulture)}",

@@ -14,11 +14,12 @@ internal sealed record LayerShape(int Tokens, int Inputs, int Outputs, int Rank)
         (int, int)[] layers = machine.Choose<(int, int)[]>(
             [(4096, 4096), (4096, 14336), (14336, 4096)],
             [(4096, 4096), (4096, 14336)],
-            [(64, 96)]
+            [(64, 96)],
+            [(512, 512)]
         );
         return from layer in layers
-            from count in machine.Choose(tokens, tokens[..1], [40])
-            from rank in machine.Choose(ranks, ranks[..1], [8])
+            from count in machine.Choose(tokens, tokens[..1], [40], [Math.Min(512, tokens.Min())])
+            from rank in machine.Choose(ranks, ranks[..1], [8], ranks[..1])
             select new LayerShape(count, layer.Item1, layer.Item2, rank);
     }
 }

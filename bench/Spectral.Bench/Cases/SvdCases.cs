@@ -22,7 +22,7 @@ internal sealed class SvdCase : BenchCase
 
     public override IEnumerable<Plan> Plans(Machine machine)
     {
-        (int side, int rank) = machine.Choose((4096, 64), (4096, 64), (128, 8));
+        (int side, int rank) = machine.Choose((4096, 64), (4096, 64), (128, 8), (512, 16));
         return
         [
             new Plan($"{side} x {side} k={rank} p={Oversample} q={Iterations}", () => Prepare(machine, side, rank)),

@@ -1,6 +1,8 @@
 using System.CommandLine;
 using System.Globalization;
+using System.Text;
 using Spectral.Kernels;
+using Spectral.Training.IO;
 
 namespace Spectral.Bench.Counting;
 
@@ -13,25 +15,21 @@ internal static class CountCommand
     {
         Description = "PTX file of one's own.",
         HelpName = "FILE",
-        Required = true,
     };
     private static readonly Option<string> Entry = new("--entry")
     {
         Description = "Its entry point.",
         HelpName = "NAME",
-        Required = true,
     };
     private static readonly Option<string> GridSize = new("--grid")
     {
         Description = "Blocks in each dimension.",
         HelpName = "X,Y,Z",
-        Required = true,
     };
     private static readonly Option<string> BlockSize = new("--block")
     {
         Description = "Threads of a block in each dimension.",
         HelpName = "X,Y,Z",
-        Required = true,
     };
     private static readonly Option<int> Shared = new("--shared")
     {
@@ -46,7 +44,28 @@ internal static class CountCommand
         HelpName = "SPEC",
         AllowMultipleArgumentsPerToken = true,
     };
-    private static readonly Option<bool> Json = new("--json") { Description = "Print one JSON object." };
+    private static readonly Option<FileInfo?> Json = new("--json")
+    {
+        Description = "Print JSON, or write it to a file.",
+        HelpName = "FILE",
+        Arity = ArgumentArity.ZeroOrOne,
+    };
+    private static readonly Option<string> Filter = new("--filter")
+    {
+        Description = "Of our kernels, only cases whose 'case shape' contains one of these texts.",
+        DefaultValueFactory = _ => "",
+    };
+    private static readonly Option<string?> Target = new("--target")
+    {
+        Description = "Target whose PTX is counted of our kernels.",
+        HelpName = "sm_80|sm_90a",
+    };
+    private static readonly Option<string> Profile = new("--profile")
+    {
+        Description = "GPUs that bounds in time are computed for, separated by commas.",
+        HelpName = string.Join('|', DeviceRates.All.Select(rates => rates.Name)),
+        DefaultValueFactory = _ => "H200",
+    };
     private static readonly Option<string[]> Dumps = new("--dump")
     {
         Description = "Write the buffer of argument N, counted from 0, to a file after the launch.",
@@ -57,8 +76,8 @@ internal static class CountCommand
     {
         var command = new Command(
             "count",
-            "Counts what a kernel of a PTX file does: memory traffic, bank conflicts, barriers, instructions. It runs on "
-                + "the CPU device and needs no GPU."
+            "Counts what our kernels do, or one of a PTX file: memory traffic, bank conflicts, barriers, instructions. "
+                + "They run on the CPU device; no GPU is needed."
         )
         {
             Ptx,
@@ -69,6 +88,9 @@ internal static class CountCommand
             Arguments,
             Json,
             Dumps,
+            Filter,
+            Target,
+            Profile,
         };
         command.SetAction(Run);
         return command;
@@ -76,9 +98,19 @@ internal static class CountCommand
 
     private static int Run(ParseResult parsed)
     {
+        if (parsed.GetValue(Ptx) is { } ptx)
+            CountOwn(parsed, ptx.FullName);
+        else
+            CountOurs(parsed);
+        return 0;
+    }
+
+    private static void CountOwn(ParseResult parsed, string path)
+    {
+        string entry = Needed(parsed, Entry);
+        Grid grid = Sizes.Parse("--grid", Needed(parsed, GridSize));
+        Block block = Sizes.Parse("--block", Needed(parsed, BlockSize));
         ArgumentSpec[] specs = [.. (parsed.GetValue(Arguments) ?? []).Select(ArgumentSpec.Parse)];
-        Grid grid = Sizes.Parse("--grid", parsed.GetValue(GridSize)!);
-        Block block = Sizes.Parse("--block", parsed.GetValue(BlockSize)!);
         int shared = parsed.GetValue(Shared);
         if (shared < 0)
             throw new UsageException($"--shared {shared}: expected a number from 0");
@@ -86,15 +118,67 @@ internal static class CountCommand
         [
             .. (parsed.GetValue(Dumps) ?? []).Select(text => ParseDump(text, specs)),
         ];
-        string path = parsed.GetValue(Ptx)!.FullName;
         if (!File.Exists(path))
             throw new UsageException($"--ptx \"{path}\": no such file");
-        using var kernel = new OwnKernel(path, parsed.GetValue(Entry)!, specs);
+        using var kernel = new OwnKernel(path, entry, specs);
         CountedLaunch launch = kernel.Launch(grid, block, shared);
         foreach ((int argument, string file) in dumps)
             Dump(kernel, argument, file);
-        Console.Out.Write(parsed.GetValue(Json) ? CounterText.Json(launch) : CounterText.Lines(launch));
-        return 0;
+        if (parsed.GetResult(Json) is null)
+            Console.Out.Write(CounterText.Lines(launch, DeviceRates.Find(parsed.GetValue(Profile)!)));
+        else
+            Write(parsed, CounterText.Json(launch));
+    }
+
+    private static string Needed(ParseResult parsed, Option<string> option) =>
+        parsed.GetValue(option) ?? throw new UsageException($"--ptx needs {option.Name} {option.HelpName}");
+
+    private static void CountOurs(ParseResult parsed)
+    {
+        foreach (Option option in new Option[] { Entry, GridSize, BlockSize, Shared, Arguments, Dumps })
+        {
+            if (parsed.GetResult(option) is { Implicit: false })
+                throw new UsageException($"{option.Name} needs --ptx FILE");
+        }
+        var table = new CountTable(DeviceRates.Find(parsed.GetValue(Profile)!));
+        using var machine = new Machine(OpenPtx(parsed.GetValue(Target)), Extent.Counted);
+        var counter = new ScenarioCounter(machine);
+        (BenchCase Case, Plan Plan)[] chosen = BenchCase.Choose(machine, parsed.GetValue(Filter)!);
+        bool prints = parsed.GetResult(Json) is null;
+        if (prints)
+            Console.WriteLine(table.Header);
+        var all = new List<CountedVariant>();
+        foreach ((BenchCase benchCase, Plan plan) in chosen)
+        {
+            foreach (CountedVariant counted in counter.Count(benchCase, plan))
+            {
+                all.Add(counted);
+                foreach (string line in prints ? table.Lines(counted) : [])
+                    Console.WriteLine(line);
+            }
+        }
+        if (!prints)
+            Write(parsed, CounterText.Json(machine.Device.PtxTarget!, all));
+    }
+
+    private static Device OpenPtx(string? target)
+    {
+        try
+        {
+            return Device.Cpu(new CpuDeviceOptions { Kernels = CpuKernels.Ptx, PtxTarget = target });
+        }
+        catch (Exception error) when (error is InvalidOperationException or ArgumentException)
+        {
+            throw new UsageException($"--target {target}: {error.Message}");
+        }
+    }
+
+    private static void Write(ParseResult parsed, string json)
+    {
+        if (parsed.GetValue(Json) is { } file)
+            AtomicFile.Write(file.FullName, stream => stream.Write(Encoding.UTF8.GetBytes(json)));
+        else
+            Console.Out.Write(json);
     }
 
     private static void Dump(OwnKernel kernel, int argument, string file)

@@ -7,9 +7,55 @@ namespace Spectral.Bench.Counting;
 /// <param name="Counters">Counts by name, in the device's order.</param>
 internal sealed record CountedLaunch(string Kernel, IReadOnlyDictionary<string, long> Counters)
 {
+    public const int SectorBytes = 32;
+
     public long this[string counter] => Counters[counter];
 
-    /// <summary>Reads the device's report: for each launch <c>kernel NAME</c>, then <c>COUNTER VALUE</c> lines.</summary>
+    /// <summary>Distinct bytes of global memory that it reads, and those that it writes.</summary>
+    public long DistinctBytes => this["global_read_bytes"] + this["global_write_bytes"];
+
+    /// <summary>Operations of matrix instructions.</summary>
+    public long TensorOperations => this["mma_operations"] + this["wgmma_operations"];
+
+    /// <summary>All floating-point operations.</summary>
+    public long Operations => TensorOperations + this["float_operations"] + this["double_operations"];
+
+    /// <summary>Sectors of a warp instruction in the mean, bulk copies aside.</summary>
+    public double SectorsPerRequest =>
+        Ratio(
+            this["global_read_sectors"]
+                + this["global_write_sectors"]
+                - this["global_read_bulk_sectors"]
+                - this["global_write_bulk_sectors"],
+            this["global_read_requests"] + this["global_write_requests"]
+        );
+
+    /// <summary>Sectors that better coalescing would save, in percent of all those of warp instructions.</summary>
+    public double ExcessPercent =>
+        100
+        * Ratio(
+            this["global_read_excess_sectors"] + this["global_write_excess_sectors"],
+            this["global_read_sectors"]
+                + this["global_write_sectors"]
+                - this["global_read_bulk_sectors"]
+                - this["global_write_bulk_sectors"]
+        );
+
+    /// <summary>Adds launches up, as if they were one.</summary>
+    public static CountedLaunch Sum(string name, IReadOnlyList<CountedLaunch> launches) =>
+        new(
+            name,
+            launches
+                .SelectMany(launch => launch.Counters)
+                .GroupBy(counter => counter.Key, counter => counter.Value)
+                .ToDictionary(group => group.Key, group => group.Sum())
+        );
+
+    private static double Ratio(double amount, double of) => of > 0 ? amount / of : 0;
+
+    /// <summary>
+    /// Reads the device's report: for each launch <c>kernel NAME</c>, then <c>COUNTER VALUE</c> lines.
+    /// </summary>
     public static IReadOnlyList<CountedLaunch> ParseAll(string report)
     {
         var launches = new List<CountedLaunch>();
