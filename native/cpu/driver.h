@@ -53,7 +53,6 @@ struct CUevent_st {
 };
 
 namespace spectral::cpu {
-constexpr int kMaxShared = 227 << 10;
 constexpr int kMaxThreads = 1024;
 
 // Live handles of one kind. A handle that is not in here was never given out or has been destroyed.

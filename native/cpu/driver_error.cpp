@@ -84,4 +84,5 @@ void spectralCpuSetOption(const char* name, long value) {
   if (!std::strcmp(name, "count") && value)
     ptx::forget_counted_launches();
 }
+long spectralCpuGetOption(const char* name) { return get_option(name); }
 }

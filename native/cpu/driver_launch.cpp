@@ -1,5 +1,6 @@
 // Launches and tensor maps.
 #include "capture.h"
+#include "profiles.h"
 #include "ptx/loaded_module.h"
 #include "tensor_map.h"
 #include <cstdarg>
@@ -64,11 +65,12 @@ CUresult check_shape(const CUfunc_st& f, dim3 grid, dim3 block, unsigned smem) {
         block.x,
         block.y,
         block.z);
-  if (const size_t fixed = f.program ? f.program->shared_bytes : 0; fixed + smem > size_t(kMaxShared))
+  const Profile& gpu = profile();
+  if (const size_t fixed = f.program ? f.program->shared_bytes : 0; fixed + smem > size_t(gpu.shared_opt_in))
     return refuse(
         CUDA_ERROR_INVALID_VALUE,
         "a block has %d bytes of shared memory, not %zu static and %u dynamic",
-        kMaxShared,
+        gpu.shared_opt_in,
         fixed,
         smem);
   if (smem > unsigned(f.max_dynamic_shared))
@@ -80,6 +82,17 @@ CUresult check_shape(const CUfunc_st& f, dim3 grid, dim3 block, unsigned smem) {
   if (needed > 0 && smem < unsigned(needed))
     return refuse(CUDA_ERROR_INVALID_VALUE, "the kernel needs %d bytes of dynamic shared memory, not %u", needed, smem);
   const unsigned cluster = f.info.cluster;
+  if (cluster > 1 && !gpu.runs_clusters())
+    return refuse(
+        CUDA_ERROR_NOT_SUPPORTED,
+        "the kernel runs in clusters of %u blocks, which need compute capability 9.0; %s has %d.%d",
+        cluster,
+        gpu.shown(),
+        gpu.major,
+        gpu.minor);
+  if (cluster > unsigned(gpu.cluster_blocks))
+    return refuse(
+        CUDA_ERROR_INVALID_CLUSTER_SIZE, "a cluster has up to %d blocks, not %u", gpu.cluster_blocks, cluster);
   if (grid.x % cluster)
     return refuse(
         CUDA_ERROR_INVALID_CLUSTER_SIZE,

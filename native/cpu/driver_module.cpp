@@ -1,6 +1,7 @@
 // Modules and functions. A module's image is a shared library of kernels (a cubin is ELF too), whose initialisers
 // register the kernels with the module being loaded, or PTX text.
 #include "capture.h"
+#include "profiles.h"
 #include "ptx/loaded_module.h"
 #include <algorithm>
 #include <cstdio>
@@ -93,6 +94,13 @@ CUresult load_ptx(CUmodule* out, std::string text) {
   } catch (const ptx::PtxError& error) {
     set_error(error.what());
     return CUDA_ERROR_INVALID_PTX;
+  }
+  if (!runs_target(profile(), m->ptx->target().c_str())) {
+    const Profile& p = profile();
+    set_error(
+        "module: its .target is " + m->ptx->target() + ", which compute capability " + std::to_string(p.major) + "." +
+        std::to_string(p.minor) + " (" + p.shown() + ") does not run");
+    return CUDA_ERROR_NO_BINARY_FOR_GPU;
   }
   for (const auto& program : m->ptx->kernels()) {
     auto f = std::make_unique<CUfunc_st>();
@@ -247,7 +255,7 @@ CUresult cuFuncSetAttribute(CUfunction f, CUfunction_attribute attribute, int va
   SPECTRAL_TRY(check_context());
   if (!functions.has(f))
     return CUDA_ERROR_INVALID_HANDLE;
-  if (attribute != CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES || value < 0 || value > kMaxShared)
+  if (attribute != CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES || value < 0 || value > profile().shared_opt_in)
     return CUDA_ERROR_INVALID_VALUE;
   f->max_dynamic_shared = value;
   return CUDA_SUCCESS;

@@ -1,6 +1,7 @@
 // The table of allocations and its guard zones.
 #include "memory.h"
 #include "driver.h"
+#include "profiles.h"
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -96,12 +97,18 @@ HostMemory host_memory() {
   return {std::min(total, limit), std::min(available, limit > used ? limit - used : 0)};
 }
 
+// What the option and the profile leave of the machine's memory.
+static size_t memory_limit() {
+  const size_t asked = options.memory > 0 ? size_t(options.memory) : SIZE_MAX;
+  const size_t sold = profile().memory_bytes ? profile().memory_bytes : SIZE_MAX;
+  return std::min(asked, sold);
+}
 HostMemory device_memory() {
   const HostMemory host = host_memory();
-  if (options.memory <= 0)
+  const size_t limit = memory_limit();
+  if (limit == SIZE_MAX)
     return host;
   std::lock_guard l(mutex);
-  const size_t limit = size_t(options.memory);
   return {std::min(host.total, limit), std::min(host.available, limit > device_bytes ? limit - device_bytes : 0)};
 }
 
@@ -113,7 +120,7 @@ CUresult allocate(size_t size, bool pinned, uintptr_t* start) {
     return CUDA_ERROR_OUT_OF_MEMORY;
   // The system promises more than it has: ask before a large allocation.
   const bool large = size >= (size_t(64) << 20);
-  const bool limited = options.memory > 0 && !pinned;
+  const bool limited = memory_limit() != SIZE_MAX && !pinned;
   if ((large || limited) && size > (pinned ? host_memory() : device_memory()).available)
     return CUDA_ERROR_OUT_OF_MEMORY;
   const size_t align = size >= 4 * kHugePage ? kHugePage : kAlign;

@@ -1,5 +1,6 @@
 // Settings, and the reasons for errors.
 #include "options.h"
+#include "profiles.h"
 #include <cctype>
 #include <cstdlib>
 #include <cstring>
@@ -17,28 +18,44 @@ constexpr Entry kEntries[] = {
     {"eager", &Options::eager},
     {"poison", &Options::poison},
     {"memory", &Options::memory},
+    {"profile", &Options::profile},
     {"count", &Options::count},
     {"check", &Options::check}};
 // Of each thread, so that the calls of others do not take it away.
 thread_local std::string* reason = nullptr;   // a pointer: thread-locals of this library must stay small
 }   // namespace
 
-void read_environment() {
+bool read_environment() {
   for (const Entry& e : kEntries) {
     std::string variable = "SPECTRAL_CPU_";
     for (const char* c = e.name; *c; ++c)
       variable += char(std::toupper(*c));
-    if (const char* value = std::getenv(variable.c_str()))
-      options.*e.field = std::atol(value);
+    const char* value = std::getenv(variable.c_str());
+    if (!value)
+      continue;
+    const bool by_name = e.field == &Options::profile;
+    if (!set_option(e.name, by_name ? find_profile(value) : std::atol(value))) {
+      set_error(variable + " is '" + value + "', expected " + profile_names());
+      return false;
+    }
   }
+  return true;
 }
 bool set_option(const char* name, long value) {
   for (const Entry& e : kEntries)
     if (!std::strcmp(e.name, name)) {
+      if (e.field == &Options::profile && !has_profile(value))
+        return false;
       options.*e.field = value;
       return true;
     }
   return false;
+}
+long get_option(const char* name) {
+  for (const Entry& e : kEntries)
+    if (!std::strcmp(e.name, name))
+      return options.*e.field;
+  return -1;
 }
 
 void set_error(const std::string& text) {

@@ -9,13 +9,15 @@ struct Options {
   long eager = 0;     // 1: asynchronous copies and wgmma happen at issue/commit, not as late as allowed
   long poison = 0;    // 1: fresh device memory, and shared memory before every block, are filled with 0xCD
   long memory = 0;    // bytes of device memory there are, 0: as much as the machine has
+  long profile = 0;   // the GPU that the device stands for, 0: none (profiles.h)
   long count = 0;     // 1: launches of PTX are counted (spectralCpuCounters)
   long check = 0;     // 1: guard zones round every allocation, verified at free, copy and synchronise
 };
 extern Options options;
 
-void read_environment();
-bool set_option(const char* name, long value);
+bool read_environment();                         // false: a value is not allowed; last_error() says which
+bool set_option(const char* name, long value);   // false: no such option, or a value that is not allowed
+long get_option(const char* name);               // -1: no such option
 
 // Why this thread's current call fails, beyond its status. Each call begins without a reason.
 void set_error(const std::string&);

@@ -9,7 +9,14 @@ parallel=(xargs -L 1 -P "$(nproc)")   # the kernels' tests are one thread for th
 
 setups=('asan 1' 2)
 # a build without nvcc has no PTX
-if [ -d artifacts/ptx ]; then setups+=('ptx sm_80 Ops.|Linalg.' 'ptx sm_90a Ops.|Linalg.'); fi
+profiles=()
+if [ -d artifacts/ptx ]; then
+  setups+=('ptx sm_80 Ops.|Linalg.' 'ptx sm_90a Ops.|Linalg.')
+  # fixtures whose ops choose by the device's shared memory or compute capability
+  choosing='LowRankPasses|MatrixInverse|SmallSvd'
+  setups+=("profile A100 $choosing" "profile RTX4090 $choosing")
+  profiles=(A100 RTX4090 H100 H200 B200)
+fi
 printf '%s\n' "${setups[@]}" | "${parallel[@]}" "$suite" || status=1
 if [ "${1:-}" != --full ]; then
   native/tests/mutations/run.sh 'none reductions' 'barrier random_combination' 'guard reductions' 'sign rope' ||
@@ -21,7 +28,7 @@ if [ "${1:-}" != --full ]; then
     'fragment 0 of sm_80/low_rank_linear' || status=1
   exit $status
 fi
-seq 3 16 | "${parallel[@]}" "$suite" || status=1
+{ seq 3 16; printf 'profile %s\n' "${profiles[@]}"; } | "${parallel[@]}" "$suite" || status=1
 if [ -d artifacts/ptx ]; then
   printf 'ptx %s\n' sm_{80,90a}' '{3,4,5} | "${parallel[@]}" "$suite" || status=1
 fi

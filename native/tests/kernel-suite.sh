@@ -5,12 +5,13 @@
 #   asan NUMBER  the same on a device and kernels built with AddressSanitizer and UBSan
 #   ptx TARGET [NUMBER]   on the PTX of that target (sm_80, sm_90a) in place of kernels compiled from source; with a
 #                number, as for it alone
+#   profile GPU  on the PTX that this GPU would load, within its limits (A100, RTX4090, H100, H200, B200)
 #   tsan         on kernels built for ThreadSanitizer, to which every CUDA thread is a thread
 # SPECTRAL_LIBRARY_PATH, where set, is the folder of other native libraries to test. Prints one line, and on failure
 # what failed.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-setup=${1:?a number, asan, ptx or tsan}; shift
+setup=${1:?a number, asan, ptx, profile or tsan}; shift
 say() { printf '== kernel tests, %s: %s\n' "$name" "$*"; }
 
 sanitized() {   # $1: preset. Builds it and preloads its runtimes: .NET's executable is not linked with them
@@ -35,6 +36,9 @@ case $setup in
   ptx) export SPECTRAL_CPU_KERNELS=ptx SPECTRAL_CPU_PTX_TARGET=${1:?a target}; shift
     seed=0 name="PTX of $SPECTRAL_CPU_PTX_TARGET"
     if [[ ${1:-} =~ ^[0-9]+$ ]]; then seed=$1 name+=", schedule $1"; shift; fi ;;
+  profile) export SPECTRAL_CPU_KERNELS=ptx SPECTRAL_CPU_PROFILE=${1:?a GPU}; shift
+    unset SPECTRAL_CPU_PTX_TARGET
+    seed=0 name="PTX on the limits of $SPECTRAL_CPU_PROFILE" ;;
   tsan) seed=0 name=ThreadSanitizer; sanitized tsan
     # Races of the kernels only: the runtime and the device are not instrumented. It holds signals back, so threads
     # stop at calls instead.

@@ -19,6 +19,12 @@ public sealed record CpuDeviceOptions
     public const string PtxTargetVariable = "SPECTRAL_CPU_PTX_TARGET";
 
     /// <summary>
+    /// Environment variable for <see cref="Profile"/>, e.g. <c>H100</c> or <c>RTX 4090</c>; it is read when the CPU
+    /// device is first used.
+    /// </summary>
+    public const string ProfileVariable = "SPECTRAL_CPU_PROFILE";
+
+    /// <summary>
     /// Form of the kernels that the device runs; null for that of <see cref="KernelsVariable"/>, or else
     /// <see cref="CpuKernels.Source"/>.
     /// </summary>
@@ -30,6 +36,12 @@ public sealed record CpuDeviceOptions
     /// module that exists for one target only is taken from there. Without effect on <see cref="CpuKernels.Source"/>.
     /// </summary>
     public string? PtxTarget { get; init; }
+
+    /// <summary>
+    /// GPU that the device stands for: it reports that GPU's properties and keeps its limits. Of devices that are open
+    /// already, it changes the limits but not the properties.
+    /// </summary>
+    public CpuProfile? Profile { get; init; }
 
     /// <summary>
     /// Number of OS threads that run blocks and BLAS tiles; 0 for one per core. Results do not depend on it.
@@ -50,6 +62,8 @@ public sealed record CpuDeviceOptions
 
     internal void Apply(DriverApi api)
     {
+        if (Profile is { } profile)
+            api.SetCpuOption("profile", (long)profile);
         if (Threads is { } threads)
             api.SetCpuOption("threads", threads);
         if (Seed is { } seed)

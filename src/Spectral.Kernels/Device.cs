@@ -59,6 +59,7 @@ public sealed unsafe class Device : IDisposable
         MultiprocessorCount = Attribute(AttributeMultiprocessors);
         ComputeCapability = (Attribute(AttributeMajor), Attribute(AttributeMinor));
         CpuKernels = cpu?.Kernels;
+        CpuProfile = api.IsCpu ? (CpuProfile)api.CpuOption("profile") : null;
         _ptxTarget = cpu?.PtxTarget;
         if (CpuKernels == Kernels.CpuKernels.Ptx)
             Name += $", PTX of {PtxTarget}";
@@ -87,11 +88,14 @@ public sealed unsafe class Device : IDisposable
     public DeviceKind Kind { get; }
 
     /// <summary>
-    /// Name of the device as its driver gives it; followed by the target of the PTX if the CPU device runs PTX.
+    /// Name of the device as its driver gives it, with the GPU that the CPU device stands for; followed by the target
+    /// of the PTX if the CPU device runs PTX.
     /// </summary>
     public string Name { get; }
 
-    /// <summary>Number of streaming multiprocessors of a GPU, or of cores of the CPU device.</summary>
+    /// <summary>
+    /// Number of streaming multiprocessors of a GPU, or of the one that the CPU device stands for; else of its cores.
+    /// </summary>
     public int MultiprocessorCount { get; }
 
     /// <summary>Compute capability of the device, e.g. (9, 0) for Hopper.</summary>
@@ -99,6 +103,9 @@ public sealed unsafe class Device : IDisposable
 
     /// <summary>Form of the kernels that the CPU device runs; null on a GPU.</summary>
     public CpuKernels? CpuKernels { get; }
+
+    /// <summary>GPU that the CPU device stands for; null on a GPU.</summary>
+    public CpuProfile? CpuProfile { get; }
 
     /// <summary>
     /// Target whose PTX the device loads, e.g. <c>sm_90a</c>; null if it runs kernels compiled from source.

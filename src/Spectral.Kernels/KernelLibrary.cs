@@ -81,6 +81,9 @@ public static class KernelLibrary
         Architectures.OrderBy(other => other != arch).FirstOrDefault(other => Modules.Value[other].Contains(module))
         ?? arch;
 
+    /// <summary>Whether a module uses instructions that compute capability 9.0 alone has.</summary>
+    internal static bool IsForHopper(string module) => module.EndsWith("_sm90", StringComparison.Ordinal);
+
     private static ILookup<string, string> ReadModules()
     {
         using ZipArchive? archive = OpenPtx();

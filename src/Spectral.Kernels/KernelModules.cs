@@ -33,6 +33,13 @@ internal sealed class KernelModules(Device device) : IDisposable
     /// <summary>Finds the module that holds the kernels of a .cu file.</summary>
     public KernelModule Module(string name)
     {
+        if (KernelLibrary.IsForHopper(name) && device.ComputeCapability != (9, 0))
+        {
+            (int major, int minor) = device.ComputeCapability;
+            throw new PlatformNotSupportedException(
+                $"the kernels of {name} need compute capability 9.0, {device.Name} has {major}.{minor}"
+            );
+        }
         bool usesImage = device.CpuKernels == CpuKernels.Source;
         string image = usesImage ? KernelLibrary.CpuImage : name;
         if (!_modules.TryGetValue(image, out KernelModule? module))

@@ -15,6 +15,7 @@ public sealed class ArgumentLayoutTests
     public void MirrorsTheNativeStruct(KernelEntry entry, string name)
     {
         Devices.RequireSourceKernels("only the kernels' source registers the layout of its arguments");
+        Devices.RequireHopperFor(entry.Module);
         // Layouts are registered when the image is loaded.
         string? native = DriverApi.Cpu.ArgumentLayout(Devices.Get(DeviceKind.Cpu).Kernel(entry.Module, name).Name);
         Assert.That(native, Is.Not.Null, $"the native side reports no layout for {name}");

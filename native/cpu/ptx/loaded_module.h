@@ -12,6 +12,7 @@ class LoadedModule {
   LoadedModule(const LoadedModule&) = delete;
 
   const std::vector<std::unique_ptr<Program>>& kernels() const { return kernels_; }
+  const std::string& target() const { return module_->target; }
   // A .global or .const variable, or null.
   const Variable* find_variable(std::string_view name, CUdeviceptr* address) const;
 

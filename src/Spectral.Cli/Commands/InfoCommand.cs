@@ -73,7 +73,7 @@ internal sealed class InfoCommand : SpectralCommand
                     terminal.Line(
                         $"{device.Selector, -8}{device.Name}, {device.Memory / (1 << 20):N0} MiB, {device.Processors} "
                             + (
-                                device.Kind == "cpu"
+                                device.Profile is CpuProfile.None
                                     ? "cores"
                                     : $"multiprocessors, compute capability {device.Capability}"
                             )
@@ -85,6 +85,14 @@ internal sealed class InfoCommand : SpectralCommand
                     terminal.Line(
                         $"{"cpu-ptx", -8}the PTX of {string.Join(" or ", cpuPtx)} on the CPU device "
                             + $"({CpuDeviceOptions.PtxTargetVariable} chooses)"
+                    );
+                }
+
+                if (hasCpu)
+                {
+                    terminal.Line(
+                        $"{"", -8}{CpuDeviceOptions.ProfileVariable} gives the CPU device the limits of a GPU: "
+                            + string.Join(", ", Enum.GetNames<CpuProfile>().Skip(1))
                     );
                 }
 
@@ -152,6 +160,7 @@ internal sealed class InfoCommand : SpectralCommand
         long Memory,
         int Processors,
         string Capability,
+        CpuProfile? Profile,
         string Driver,
         string Blas,
         (string Type, string Text)[] Variants
@@ -165,6 +174,7 @@ internal sealed class InfoCommand : SpectralCommand
                 device.TotalMemory,
                 device.MultiprocessorCount,
                 $"{device.ComputeCapability.Major}.{device.ComputeCapability.Minor}",
+                device.CpuProfile,
                 $"{device.DriverVersion.Major}.{device.DriverVersion.Minor}",
                 BlasVersion(device),
                 [

@@ -18,7 +18,9 @@ internal sealed class DeviceOptions
     {
         Description =
             "Device to compute on; auto is the first suitable GPU, or else the CPU; cpu-ptx runs a GPU's code (PTX) on "
-            + "the CPU.",
+            + "the CPU. "
+            + CpuDeviceOptions.ProfileVariable
+            + "=H100 gives the CPU the limits of that GPU.",
         HelpName = "auto|cpu|cpu-ptx|cuda[:N]",
         DefaultValueFactory = _ => "auto",
         CustomParser = result =>

@@ -163,6 +163,7 @@ internal sealed unsafe class DriverApi
     public readonly TensorMapEncodeTiledFunction TensorMapEncodeTiled;
     private readonly delegate* unmanaged<byte*> _cpuLastError;
     private readonly delegate* unmanaged<byte*, CLong, void> _cpuSetOption;
+    private readonly delegate* unmanaged<byte*, CLong> _cpuGetOption;
     private readonly delegate* unmanaged<byte*, byte*, nuint, int> _argsLayout;
     private readonly delegate* unmanaged<byte*, nuint, int> _kernelFacts;
     private readonly delegate* unmanaged<byte*, nuint, int> _cpuCounters;
@@ -226,6 +227,7 @@ internal sealed unsafe class DriverApi
         {
             _cpuLastError = (delegate* unmanaged<byte*>)F("spectralCpuLastError");
             _cpuSetOption = (delegate* unmanaged<byte*, CLong, void>)F("spectralCpuSetOption");
+            _cpuGetOption = (delegate* unmanaged<byte*, CLong>)F("spectralCpuGetOption");
             _argsLayout = (delegate* unmanaged<byte*, byte*, nuint, int>)F("spectralArgsLayout");
             _kernelFacts = (delegate* unmanaged<byte*, nuint, int>)F("spectralKernelFacts");
             _cpuCounters = (delegate* unmanaged<byte*, nuint, int>)F("spectralCpuCounters");
@@ -290,7 +292,14 @@ internal sealed unsafe class DriverApi
         throw new CudaException(call, status, name, message, doing);
     }
 
-    /// <summary>Sets an option of the CPU device (threads, seed, eager, poison, count, check).</summary>
+    /// <summary>Returns the value of an option of the CPU device.</summary>
+    public long CpuOption(string name)
+    {
+        fixed (byte* text = Encoding.UTF8.GetBytes(name + "\0"))
+            return (long)_cpuGetOption(text).Value;
+    }
+
+    /// <summary>Sets an option of the CPU device (threads, seed, eager, poison, profile, count, check).</summary>
     public void SetCpuOption(string name, long value)
     {
         fixed (byte* text = Encoding.UTF8.GetBytes(name + "\0"))

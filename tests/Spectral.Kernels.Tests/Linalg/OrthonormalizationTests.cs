@@ -16,7 +16,7 @@ public sealed class OrthonormalizationTests(DeviceKind kind) : SvdTest(kind)
     {
         Tensor x = Input((l, n), DType.F32, out double[] values);
         Tensor q = Output((l, n));
-        Orthonormalization.Rows(x, q, oneBlock ? SmallProblems.OneBlock : SmallProblems.Library);
+        Orthonormalization.Rows(x, q, Where(oneBlock, l));
         double[] basis = Doubles(q);
         Assert.That(Deviation(basis, l, n), Is.LessThanOrEqualTo(5e-6));
         Assert.That(Outside(values, basis, l, n), Is.LessThanOrEqualTo(1e-5));
@@ -79,7 +79,7 @@ public sealed class OrthonormalizationTests(DeviceKind kind) : SvdTest(kind)
         for (int i = 0; i < N; i++)
             host[2 * N + i] = host[i] - host[N + i] + (float)apart * host[3 * N + i];
         x.CopyFrom(host);
-        Orthonormalization.Rows(x, q, oneBlock ? SmallProblems.OneBlock : SmallProblems.Library);
+        Orthonormalization.Rows(x, q, Where(oneBlock, L));
         Assert.That(Deviation(Doubles(q), L, N), Is.LessThanOrEqualTo(1e-5));
         Assert.That(Outside(Doubles(x), Doubles(q), L, N), Is.LessThanOrEqualTo(3e-6));
     }

@@ -28,15 +28,7 @@ public sealed class SmallSvdTests(DeviceKind kind) : SvdTest(kind)
         Tensor s = Output(n);
         Tensor right = Output((n, n));
         int sweeps;
-        using (
-            SmallSvd.Outcome outcome = SmallSvd.Run(
-                a,
-                left,
-                s,
-                right,
-                oneBlock ? SmallProblems.OneBlock : SmallProblems.Library
-            )
-        )
+        using (SmallSvd.Outcome outcome = SmallSvd.Run(a, left, s, right, Where(oneBlock, n)))
         {
             sweeps = outcome.Sweeps();
         }
@@ -99,7 +91,7 @@ public sealed class SmallSvdTests(DeviceKind kind) : SvdTest(kind)
         using var status = Tensor.Zeros(Device, 1, DType.I32);
         Gram.Run(x, gram);
         using (Tensor batch = gram.View((1, n, n)))
-            CholeskyInverse.Run(batch, inverse, status.Pointer, 0, 0, 0, Where(oneBlock));
+            CholeskyInverse.Run(batch, inverse, status.Pointer, 0, 0, 0, Where(oneBlock, n));
         Assert.That(status.ToInt32Array()[0], Is.Zero);
         double[] g = gram.ToDoubleArray();
         double[] w = Doubles(inverse);
@@ -131,7 +123,7 @@ public sealed class SmallSvdTests(DeviceKind kind) : SvdTest(kind)
         using var status = Tensor.Zeros(Device, 1, DType.I32);
         Gram.Run(x, gram);
         using (Tensor batch = gram.View((1, 3, 3)))
-            CholeskyInverse.Run(batch, inverse, status.Pointer, 0, -1e-15, 0, Where(oneBlock));
+            CholeskyInverse.Run(batch, inverse, status.Pointer, 0, -1e-15, 0, Where(oneBlock, 3));
         Assert.That(status.ToInt32Array()[0], Is.EqualTo(3));
     }
 
@@ -164,10 +156,10 @@ public sealed class SmallSvdTests(DeviceKind kind) : SvdTest(kind)
         using var grams = Tensor.Empty(Device, (2, 3, 3), DType.F64);
         using var status = Tensor.Zeros(Device, 4, DType.I32);
         Gram.Run(new GemmOperand(x, 0, 3, 9), 3, grams, 0, 0);
-        CholeskyInverse.Run(grams, inverse, status.Pointer, 2, 0, 1e-5, Where(oneBlock)); // the last pivot is 1e-6
+        CholeskyInverse.Run(grams, inverse, status.Pointer, 2, 0, 1e-5, Where(oneBlock, 3)); // the last pivot is 1e-6
         Assert.That(status.ToInt32Array(), Is.EqualTo(new[] { 0, 0, 3, 0 }));
         status.Clear();
-        CholeskyInverse.Run(grams, inverse, status.Pointer, 2, 0, 1e-7, Where(oneBlock));
+        CholeskyInverse.Run(grams, inverse, status.Pointer, 2, 0, 1e-7, Where(oneBlock, 3));
         Assert.That(status.ToInt32Array(), Is.EqualTo(new int[4]));
     }
 
@@ -212,8 +204,6 @@ public sealed class SmallSvdTests(DeviceKind kind) : SvdTest(kind)
             Assert.That(rightOfIt.ToArray(), Is.EqualTo(oneRight.ToArray()));
         }
     }
-
-    private static SmallProblems Where(bool oneBlock) => oneBlock ? SmallProblems.OneBlock : SmallProblems.Library;
 
     private static string[] SpectrumNames() => Spectra.Select(s => s.Name).ToArray();
 }

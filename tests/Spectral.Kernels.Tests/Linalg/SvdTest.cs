@@ -1,3 +1,4 @@
+using Spectral.Kernels.Interop;
 using Spectral.Kernels.Linalg;
 using Spectral.Kernels.Tests.Support;
 
@@ -82,6 +83,19 @@ public abstract class SvdTest(DeviceKind kind) : DeviceTest(kind)
                 $"{what}: value {i} of {k}, σ₁ {sigma[0]}, σ_k+1 {next}"
             );
         }
+    }
+
+    /// <summary>
+    /// Returns where to solve a small problem; skips the test if a block of the device cannot hold one of order n.
+    /// </summary>
+    private protected SmallProblems Where(bool oneBlock, int n)
+    {
+        if (!oneBlock)
+            return SmallProblems.Library;
+        int needed = JacobiSvdArgs.SharedBytes(n) + JacobiSvdArgs.Kernel.StaticSharedBytes;
+        if (needed > Device.SharedBytesPerBlock)
+            Assert.Ignore($"order {n} takes {needed} bytes of shared memory, {Device.Name} has fewer for a block");
+        return SmallProblems.OneBlock;
     }
 
     protected static double[] Doubles(Tensor tensor) => Array.ConvertAll(tensor.ToArray(), x => (double)x);

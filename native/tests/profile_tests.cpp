@@ -1,0 +1,104 @@
+// The GPUs that the device can stand for: what it reports of each, and that the limits hold at load and launch.
+#include "ptx.h"
+
+namespace {
+// CUDA C++ Programming Guide, "Technical Specifications per Compute Capability", and the data sheets' bandwidths.
+struct Gpu {
+  const char* name;
+  int capability;
+  int multiprocessors;
+  int shared_opt_in;
+  int shared_per_multiprocessor;
+  int threads_per_multiprocessor;
+  int blocks_per_multiprocessor;
+  int gigabytes_per_second;
+  bool clusters;
+};
+constexpr Gpu kGpus[] = {
+    {"A100", 80, 108, 166912, 167936, 2048, 32, 2039, false},
+    {"RTX 4090", 89, 128, 101376, 102400, 1536, 24, 1008, false},
+    {"H100", 90, 132, 232448, 233472, 2048, 32, 3352, true},
+    {"H200", 90, 132, 232448, 233472, 2048, 32, 4800, true},
+    {"B200", 100, 148, 232448, 233472, 2048, 32, 8000, true},
+};
+int attribute(CUdevice_attribute a) {
+  int value = -1;
+  CHECK_STATUS(cuDeviceGetAttribute(&value, a, 0), CUDA_SUCCESS);
+  return value;
+}
+std::string module_for(const char* target, const char* directives = "", const char* variables = "") {
+  return std::string(".version 8.4\n.target ") + target + "\n.address_size 64\n" + variables + ".visible .entry k()" +
+         directives + "\n{\nret;\n}\n";
+}
+CUresult loads(const char* target) {
+  CUmodule m = nullptr;
+  const CUresult status = cuModuleLoadData(&m, module_for(target).c_str());
+  if (!status)
+    CU(cuModuleUnload(m));
+  return status;
+}
+CUresult launches(const PtxModule& m, unsigned blocks, unsigned shared) {
+  return cuLaunchKernel(m.get("k"), blocks, 1, 1, 32, 1, 1, shared, nullptr, nullptr, nullptr);
+}
+
+void reports(const Gpu& gpu) {
+  const std::string name = gpu.name;
+  char text[256];
+  CHECK_STATUS(cuDeviceGetName(text, sizeof text, 0), CUDA_SUCCESS);
+  check(std::string(text).find("CPU device as " + name + " (") != std::string::npos, name + " in: " + text);
+  auto is = [&](CUdevice_attribute a, int wanted, const char* what) {
+    check(attribute(a) == wanted, name + ", " + what + ": " + std::to_string(attribute(a)));
+  };
+  is(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, gpu.capability / 10, "major");
+  is(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, gpu.capability % 10, "minor");
+  is(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, gpu.multiprocessors, "multiprocessors");
+  is(CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK, 49152, "shared memory of a block");
+  is(CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN, gpu.shared_opt_in, "shared memory at most");
+  is(CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_MULTIPROCESSOR, gpu.shared_per_multiprocessor, "of a multiprocessor");
+  is(CU_DEVICE_ATTRIBUTE_RESERVED_SHARED_MEMORY_PER_BLOCK, 1024, "reserved");
+  is(CU_DEVICE_ATTRIBUTE_MAX_REGISTERS_PER_BLOCK, 65536, "registers");
+  is(CU_DEVICE_ATTRIBUTE_MAX_REGISTERS_PER_MULTIPROCESSOR, 65536, "registers of a multiprocessor");
+  is(CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_MULTIPROCESSOR, gpu.threads_per_multiprocessor, "threads");
+  is(CU_DEVICE_ATTRIBUTE_MAX_BLOCKS_PER_MULTIPROCESSOR, gpu.blocks_per_multiprocessor, "blocks");
+  is(CU_DEVICE_ATTRIBUTE_CLUSTER_LAUNCH, gpu.clusters, "clusters");
+  const double bandwidth = 2e3 * attribute(CU_DEVICE_ATTRIBUTE_MEMORY_CLOCK_RATE) *
+                           attribute(CU_DEVICE_ATTRIBUTE_GLOBAL_MEMORY_BUS_WIDTH) / 8;
+  check(std::abs(bandwidth / 1e9 / gpu.gigabytes_per_second - 1) < 0.001, name + ", bandwidth");
+  size_t bytes = 0;
+  CHECK_STATUS(cuDeviceTotalMem(&bytes, 0), CUDA_SUCCESS);
+  CHECK(bytes > 0 && bytes <= (size_t(180) << 30));
+}
+
+void limits(const Gpu& gpu) {
+  CHECK_STATUS(loads("sm_80"), CUDA_SUCCESS);
+  CHECK_STATUS(loads("sm_89"), gpu.capability >= 89 ? CUDA_SUCCESS : CUDA_ERROR_NO_BINARY_FOR_GPU);
+  CHECK_STATUS(loads("sm_90a"), gpu.capability == 90 ? CUDA_SUCCESS : CUDA_ERROR_NO_BINARY_FOR_GPU);
+  if (gpu.capability != 90)
+    CHECK(std::strstr(spectralCpuLastError(), "sm_90a") && std::strstr(spectralCpuLastError(), gpu.name));
+  CHECK_STATUS(loads("sm_100f"), gpu.capability == 100 ? CUDA_SUCCESS : CUDA_ERROR_NO_BINARY_FOR_GPU);
+  const PtxModule plain(module_for("sm_80"));
+  const auto most = CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+  CHECK_STATUS(cuFuncSetAttribute(plain.get("k"), most, gpu.shared_opt_in + 1), CUDA_ERROR_INVALID_VALUE);
+  CHECK_STATUS(launches(plain, 1, 49153), CUDA_ERROR_INVALID_VALUE);
+  CHECK_STATUS(cuFuncSetAttribute(plain.get("k"), most, gpu.shared_opt_in), CUDA_SUCCESS);
+  CHECK_STATUS(launches(plain, 1, unsigned(gpu.shared_opt_in)), CUDA_SUCCESS);
+  const PtxModule pair(module_for("sm_80", " .reqnctapercluster 2"));
+  CHECK_STATUS(launches(pair, 4, 0), gpu.clusters ? CUDA_SUCCESS : CUDA_ERROR_NOT_SUPPORTED);
+  const PtxModule sixteen(module_for("sm_80", " .reqnctapercluster 16"));
+  CHECK_STATUS(launches(sixteen, 16, 0), gpu.clusters ? CUDA_ERROR_INVALID_CLUSTER_SIZE : CUDA_ERROR_NOT_SUPPORTED);
+}
+}   // namespace
+
+TEST_GROUP(profiles) {
+  const long before = spectralCpuGetOption("profile");
+  long number = 0;
+  for (const Gpu& gpu : kGpus) {
+    spectralCpuSetOption("profile", ++number);
+    reports(gpu);
+    limits(gpu);
+  }
+  spectralCpuSetOption("profile", 6);
+  check(spectralCpuGetOption("profile") == 5, "a number that is no profile changes nothing");
+  CHECK(spectralCpuGetOption("nothing") == -1);
+  spectralCpuSetOption("profile", before);
+}
