@@ -1,10 +1,11 @@
 // What the driver's entry points share: the objects behind handles, and the checks every call begins with.
 // All calls are synchronous: a call returns when its work is done, so streams order nothing further.
 #pragma once
-#include "cuda_api.h"
+#include "loader_api.h"
 #include "worker.h"
 #include <atomic>
 #include <chrono>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -16,12 +17,26 @@ class LoadedModule;
 struct Program;
 }   // namespace spectral::cpu::ptx
 
+namespace spectral::cpu {
+// What cuCtxSetLimit sets: sizes that the device takes note of. A GPU starts with the same.
+struct ContextLimits {
+  size_t stack = 1024;
+  size_t print_buffer = 1 << 20;
+  size_t heap = 8 << 20;
+  size_t fetch = 64;   // bytes of an L2 fetch, a hint
+};
+}   // namespace spectral::cpu
+
 struct CUctx_st {
   bool primary = false;
   int retained = 0;                              // primary context: retains without a release
   std::atomic<CUresult> failure{CUDA_SUCCESS};   // after a failed kernel the context is unusable, as on a real device
   std::string reason;                            // for the failure
-  CUcontext previous = nullptr;                  // what cuCtxCreate covered
+  unsigned long long id = 0;                     // 0: the primary; counted from 1 for those of cuCtxCreate
+  unsigned flags = 0;
+  CUfunc_cache cache = CU_FUNC_CACHE_PREFER_NONE;   // this and the next two are kept, and change nothing here
+  CUsharedconfig banks = CU_SHARED_MEM_CONFIG_DEFAULT_BANK_SIZE;
+  spectral::cpu::ContextLimits limits;
 };
 struct CUfunc_st {
   spectral::cpu::KernelInfo info;
@@ -43,6 +58,9 @@ struct CUmod_st {
 struct CUstream_st {
   CUcontext context;
   bool non_blocking;
+  unsigned long long id;
+  std::map<CUstreamAttrID, CUstreamAttrValue> attributes =
+      {};   // those that were set: hints, which change nothing here
 };
 struct CUevent_st {
   CUcontext context;
@@ -96,11 +114,17 @@ CUresult check_context();          // initialised, and this thread has a live, u
 CUresult check_stream(CUstream);   // check_context, then the handle; null and the two built-in streams are fine
 CUresult check_event(CUevent);
 CUcontext current_context();
+bool is_live(CUcontext);
+bool known_flags(unsigned context_flags);
+bool known_preference(CUfunc_cache);
+bool known_preference(CUsharedconfig);
 CUresult fail_context(CUcontext, CUresult, const std::string& reason);   // from now on; returns the status
 void catch_bad_addresses();   // of kernels, from now on; other faults go to whoever handled them before
 void forget_failure();        // of every context, for tests
 
-void unload_modules(CUcontext);   // what a destroyed context owned
+void unload_modules(CUcontext);                // what a destroyed context owned
+void forget_modules_of_libraries(CUcontext);   // before they are unloaded with their context
+CUfunction launched(CUfunction);               // of a CUkernel, which may be passed for one: its function; else itself
 void free_memory(CUcontext);
 // SUCCESS, or LAUNCH_FAILED with the error text set when a guard zone was written (checking mode).
 CUresult verify_guards();

@@ -1,4 +1,4 @@
-// Initialisation, the one device, contexts.
+// Initialisation, the one device, contexts and the stack of them that each thread has.
 #include "capture.h"
 #include "memory.h"
 #include "pool.h"
@@ -13,11 +13,15 @@ Handles<CUstream_st> streams;
 Handles<CUevent_st> events;
 
 namespace {
+constexpr int kLastAttribute = 143;   // of CUDA 12.8
 std::atomic<bool> initialised{false};
 std::mutex mutex;   // guards all below
 CUctx_st primary;
 std::unordered_set<CUcontext> contexts;   // live ones; the primary while retained
+// The thread's stack of contexts: the current one, null when the stack is empty, and those that it covers. Apart,
+// because most threads cover none and every call looks at the current one.
 thread_local CUcontext current = nullptr;
+thread_local std::unique_ptr<std::vector<CUcontext>> covered;
 std::mutex reason_mutex;   // of the contexts' reasons
 
 // Frees what the context owns and takes it out of use. Called with the mutex held.
@@ -28,26 +32,51 @@ void destroy(CUcontext c) {
     streams.remove(s), delete s;
   for (CUevent e : events.of(c))
     events.remove(e), delete e;
+  forget_modules_of_libraries(c);
   unload_modules(c);
   free_memory(c);
   c->failure = CUDA_SUCCESS;
 }
+
+void push(CUcontext c) {
+  if (!covered)
+    covered = std::make_unique<std::vector<CUcontext>>();
+  if (current)
+    covered->push_back(current);
+  current = c;
+}
+void pop() {
+  current = nullptr;
+  if (!covered || covered->empty())
+    return;
+  current = covered->back();
+  covered->pop_back();
+}
 }   // namespace
+
+// One way to wait for the device, or none said.
+bool known_flags(unsigned flags) {
+  const unsigned waiting = flags & CU_CTX_SCHED_MASK;
+  return !(flags & ~unsigned(CU_CTX_FLAGS_MASK)) &&
+         (waiting == CU_CTX_SCHED_AUTO || waiting == CU_CTX_SCHED_SPIN || waiting == CU_CTX_SCHED_YIELD ||
+          waiting == CU_CTX_SCHED_BLOCKING_SYNC);
+}
 
 CUresult check_initialised() {
   clear_error();
   return initialised ? CUDA_SUCCESS : CUDA_ERROR_NOT_INITIALIZED;
 }
 CUcontext current_context() { return current; }
+bool is_live(CUcontext c) {
+  std::lock_guard l(mutex);
+  return contexts.count(c);
+}
 CUresult check_context() {
   SPECTRAL_TRY(check_initialised());
   if (!current)
     return CUDA_ERROR_INVALID_CONTEXT;
-  {
-    std::lock_guard l(mutex);
-    if (!contexts.count(current))
-      return CUDA_ERROR_CONTEXT_IS_DESTROYED;
-  }
+  if (!is_live(current))
+    return CUDA_ERROR_CONTEXT_IS_DESTROYED;
   const CUresult failure = current->failure;
   if (failure) {
     std::lock_guard l(reason_mutex);
@@ -142,13 +171,19 @@ CUresult cuDeviceGetAttribute(int* value, CUdevice_attribute attribute, CUdevice
     case CU_DEVICE_ATTRIBUTE_WARP_SIZE: *value = 32; break;
     case CU_DEVICE_ATTRIBUTE_INTEGRATED:
     case CU_DEVICE_ATTRIBUTE_CAN_MAP_HOST_MEMORY:
+    case CU_DEVICE_ATTRIBUTE_MANAGED_MEMORY:
+    case CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED:
     case CU_DEVICE_ATTRIBUTE_UNIFIED_ADDRESSING: *value = 1; break;
     case CU_DEVICE_ATTRIBUTE_CONCURRENT_KERNELS:
     case CU_DEVICE_ATTRIBUTE_ASYNC_ENGINE_COUNT:
-    case CU_DEVICE_ATTRIBUTE_MANAGED_MEMORY:
-    case CU_DEVICE_ATTRIBUTE_COOPERATIVE_LAUNCH:
-    case CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED: *value = 0; break;
-    default: return CUDA_ERROR_INVALID_VALUE;
+    case CU_DEVICE_ATTRIBUTE_COOPERATIVE_LAUNCH: *value = 0; break;
+    case CU_DEVICE_ATTRIBUTE_TOTAL_CONSTANT_MEMORY: *value = 64 << 10; break;
+    case CU_DEVICE_ATTRIBUTE_MAX_PITCH: *value = 0x7fffffff; break;
+    case CU_DEVICE_ATTRIBUTE_TEXTURE_ALIGNMENT: *value = 512; break;   // what cuMemAllocPitch rounds rows to
+    default:   // what there is none of, as textures and peers; what no driver knows is refused
+      if (attribute <= 0 || attribute > kLastAttribute)
+        return CUDA_ERROR_INVALID_VALUE;
+      *value = 0;
   }
   return CUDA_SUCCESS;
 }
@@ -186,18 +221,66 @@ CUresult cuDevicePrimaryCtxRelease(CUdevice device) {
     destroy(&primary);
   return CUDA_SUCCESS;
 }
-CUresult cuCtxCreate(CUcontext* context, unsigned, CUdevice device) {
+CUresult cuDevicePrimaryCtxGetState(CUdevice device, unsigned* flags, int* active) {
   SPECTRAL_TRY(check_initialised());
-  if (!context)
+  if (!flags || !active)
     return CUDA_ERROR_INVALID_VALUE;
   if (device != 0)
     return CUDA_ERROR_INVALID_DEVICE;
   std::lock_guard l(mutex);
-  auto* c = new CUctx_st;
-  c->previous = current;
-  contexts.insert(c);
-  *context = current = c;
+  *flags = primary.flags;
+  *active = int(contexts.count(&primary));
   return CUDA_SUCCESS;
+}
+CUresult cuDevicePrimaryCtxSetFlags(CUdevice device, unsigned flags) {
+  SPECTRAL_TRY(check_initialised());
+  if (device != 0)
+    return CUDA_ERROR_INVALID_DEVICE;
+  if (!known_flags(flags))
+    return CUDA_ERROR_INVALID_VALUE;
+  std::lock_guard l(mutex);
+  primary.flags = flags;
+  return CUDA_SUCCESS;
+}
+// The retains stay, as on a GPU; the next one makes the context usable again.
+CUresult cuDevicePrimaryCtxReset(CUdevice device) {
+  SPECTRAL_TRY(check_initialised());
+  if (device != 0)
+    return CUDA_ERROR_INVALID_DEVICE;
+  std::lock_guard l(mutex);
+  destroy(&primary);
+  return CUDA_SUCCESS;
+}
+
+CUresult cuCtxCreate(CUcontext* context, unsigned flags, CUdevice device) {
+  SPECTRAL_TRY(check_initialised());
+  if (!context || !known_flags(flags))
+    return CUDA_ERROR_INVALID_VALUE;
+  if (device != 0)
+    return CUDA_ERROR_INVALID_DEVICE;
+  std::lock_guard l(mutex);
+  static unsigned long long created = 0;
+  auto* c = new CUctx_st;
+  c->id = ++created;
+  c->flags = flags;
+  contexts.insert(c);
+  push(c);
+  *context = c;
+  return CUDA_SUCCESS;
+}
+CUresult cuCtxCreate_v3(CUcontext* context, CUexecAffinityParam* affinity, int count, unsigned flags, CUdevice device) {
+  SPECTRAL_TRY(check_initialised());
+  if (count < 0 || (count && !affinity))
+    return CUDA_ERROR_INVALID_VALUE;
+  return count ? CUDA_ERROR_UNSUPPORTED_EXEC_AFFINITY : cuCtxCreate(context, flags, device);
+}
+CUresult cuCtxCreate_v4(CUcontext* context, CUctxCreateParams* wanted, unsigned flags, CUdevice device) {
+  SPECTRAL_TRY(check_initialised());
+  if (!wanted)
+    return cuCtxCreate(context, flags, device);
+  if (wanted->cigParams)
+    return CUDA_ERROR_NOT_SUPPORTED;
+  return cuCtxCreate_v3(context, wanted->execAffinityParams, wanted->numExecAffinityParams, flags, device);
 }
 CUresult cuCtxDestroy(CUcontext c) {
   SPECTRAL_TRY(check_initialised());
@@ -206,14 +289,33 @@ CUresult cuCtxDestroy(CUcontext c) {
     return CUDA_ERROR_INVALID_CONTEXT;
   destroy(c);
   if (current == c)
-    current = contexts.count(c->previous) ? c->previous : nullptr;
+    pop();
   delete c;
+  return CUDA_SUCCESS;
+}
+CUresult cuCtxPushCurrent(CUcontext c) {
+  SPECTRAL_TRY(check_initialised());
+  if (!is_live(c))
+    return CUDA_ERROR_INVALID_CONTEXT;
+  push(c);
+  return CUDA_SUCCESS;
+}
+CUresult cuCtxPopCurrent(CUcontext* c) {
+  SPECTRAL_TRY(check_initialised());
+  if (!current)
+    return CUDA_ERROR_INVALID_CONTEXT;
+  if (c)
+    *c = current;
+  pop();
   return CUDA_SUCCESS;
 }
 CUresult cuCtxSetCurrent(CUcontext c) {
   SPECTRAL_TRY(check_initialised());
-  std::lock_guard l(mutex);
-  if (c && !contexts.count(c))
+  if (!c) {
+    pop();
+    return CUDA_SUCCESS;
+  }
+  if (!is_live(c))
     return CUDA_ERROR_INVALID_CONTEXT;
   current = c;
   return CUDA_SUCCESS;

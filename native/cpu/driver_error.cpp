@@ -3,6 +3,10 @@
 #include "ptx/loaded_module.h"
 #include <cstring>
 
+namespace spectral::cpu {
+int unsupported(const char* call, const char* lacking);   // of driver_unsupported.cpp
+}
+
 using namespace spectral::cpu;
 
 namespace {
@@ -24,7 +28,10 @@ constexpr Code kCodes[] = {
     CODE(CUDA_ERROR_INVALID_IMAGE, "device kernel image is invalid"),
     CODE(CUDA_ERROR_INVALID_CONTEXT, "invalid device context"),
     CODE(CUDA_ERROR_NO_BINARY_FOR_GPU, "no kernel image is available for execution on the device"),
+    CODE(CUDA_ERROR_UNSUPPORTED_LIMIT, "limit is not supported on this architecture"),
+    CODE(CUDA_ERROR_PEER_ACCESS_UNSUPPORTED, "peer access is not supported between these two devices"),
     CODE(CUDA_ERROR_INVALID_PTX, "a PTX JIT compilation failed"),
+    CODE(CUDA_ERROR_UNSUPPORTED_EXEC_AFFINITY, "the specified execution affinity is not supported"),
     CODE(CUDA_ERROR_FILE_NOT_FOUND, "file not found"),
     CODE(CUDA_ERROR_OPERATING_SYSTEM, "OS call failed or operation not supported on this OS"),
     CODE(CUDA_ERROR_INVALID_HANDLE, "invalid resource handle"),
@@ -34,7 +41,10 @@ constexpr Code kCodes[] = {
     CODE(CUDA_ERROR_ILLEGAL_ADDRESS, "an illegal memory access was encountered"),
     CODE(CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES, "too many resources requested for launch"),
     CODE(CUDA_ERROR_LAUNCH_TIMEOUT, "the launch timed out and was terminated"),
+    CODE(CUDA_ERROR_PEER_ACCESS_NOT_ENABLED, "peer access has not been enabled"),
     CODE(CUDA_ERROR_CONTEXT_IS_DESTROYED, "context is destroyed"),
+    CODE(CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED, "part or all of the requested memory range is already mapped"),
+    CODE(CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED, "pointer does not correspond to a registered memory region"),
     CODE(CUDA_ERROR_HARDWARE_STACK_ERROR, "hardware stack error"),
     CODE(CUDA_ERROR_ILLEGAL_INSTRUCTION, "an illegal instruction was encountered"),
     CODE(CUDA_ERROR_MISALIGNED_ADDRESS, "misaligned address"),
@@ -66,6 +76,14 @@ CUresult find(CUresult code, const char** text, const char* Code::*field) {
   return CUDA_ERROR_INVALID_VALUE;
 }
 }   // namespace
+
+namespace spectral::cpu {
+int unsupported(const char* call, const char* lacking) {
+  SPECTRAL_TRY(check_initialised());
+  set_error(std::string(call) + ": the CPU device has no " + lacking);
+  return CUDA_ERROR_NOT_SUPPORTED;
+}
+}   // namespace spectral::cpu
 
 extern "C" {
 CUresult cuGetErrorName(CUresult code, const char** text) { return find(code, text, &Code::name); }

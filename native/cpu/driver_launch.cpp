@@ -160,6 +160,7 @@ CUresult cuLaunchKernel(
     CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned smem,
     CUstream stream, void** params, void** extra) {
   SPECTRAL_TRY(check_stream(stream));
+  f = launched(f);
   if (!functions.has(f))
     return CUDA_ERROR_INVALID_HANDLE;
   const dim3 grid_size{gx, gy, gz}, block_size{bx, by, bz};

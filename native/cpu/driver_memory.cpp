@@ -1,12 +1,13 @@
-// Memory entry points. Copies check that the device side lies inside one allocation.
+// Device memory, and copies of one run of bytes, which check that the device side lies inside one allocation.
 #include "capture.h"
 #include "memory.h"
-#include <algorithm>
 #include <cstring>
 
 using namespace spectral::cpu;
 
 namespace {
+constexpr size_t kPitchAlignment = 512;   // bytes, a GPU's
+
 void* host(CUdeviceptr p) { return reinterpret_cast<void*>(p); }
 
 CUresult check_range(CUdeviceptr p, size_t bytes) {
@@ -53,19 +54,6 @@ CUresult on_device(CUdeviceptr dst, CUdeviceptr src, size_t n, CUstream stream) 
     return CUDA_SUCCESS;
   });
 }
-template <class T>
-CUresult fill(CUdeviceptr dst, T value, size_t n, CUstream stream) {
-  SPECTRAL_TRY(check_stream(stream));
-  if (!n)
-    return CUDA_SUCCESS;
-  if (dst % sizeof(T) || n > SIZE_MAX / sizeof(T))
-    return CUDA_ERROR_INVALID_VALUE;
-  SPECTRAL_TRY(check_range(dst, n * sizeof(T)));
-  return submit(stream, [=] {
-    std::fill_n(static_cast<T*>(host(dst)), n, value);
-    return CUDA_SUCCESS;
-  });
-}
 }   // namespace
 
 extern "C" {
@@ -75,14 +63,30 @@ CUresult cuMemAlloc(CUdeviceptr* p, size_t n) {
   if (!p)
     return CUDA_ERROR_INVALID_VALUE;
   uintptr_t start = 0;
-  SPECTRAL_TRY(allocate(n, false, &start));
+  SPECTRAL_TRY(allocate(n, MemoryKind::Device, &start));
   *p = start;
   return CUDA_SUCCESS;
 }
 CUresult cuMemFree(CUdeviceptr p) {
   SPECTRAL_TRY(check_context());
   SPECTRAL_TRY(check_unsafe());
-  return release(uintptr_t(p), false);
+  return release(uintptr_t(p), {MemoryKind::Device, MemoryKind::Managed});
+}
+CUresult cuMemAllocPitch(CUdeviceptr* p, size_t* pitch, size_t width, size_t height, unsigned element) {
+  SPECTRAL_TRY(check_context());
+  SPECTRAL_TRY(check_unsafe());
+  if (!p || !pitch || !width || !height || (element != 4 && element != 8 && element != 16))
+    return CUDA_ERROR_INVALID_VALUE;
+  if (width > SIZE_MAX - kPitchAlignment)
+    return CUDA_ERROR_OUT_OF_MEMORY;
+  const size_t row = (width + kPitchAlignment - 1) / kPitchAlignment * kPitchAlignment;
+  if (height > SIZE_MAX / row)
+    return CUDA_ERROR_OUT_OF_MEMORY;
+  uintptr_t start = 0;
+  SPECTRAL_TRY(allocate(row * height, MemoryKind::Device, &start));
+  *p = start;
+  *pitch = row;
+  return CUDA_SUCCESS;
 }
 CUresult cuMemGetInfo(size_t* available, size_t* total) {
   SPECTRAL_TRY(check_context());
@@ -93,22 +97,6 @@ CUresult cuMemGetInfo(size_t* available, size_t* total) {
   *total = m.total;
   return CUDA_SUCCESS;
 }
-CUresult cuMemHostAlloc(void** p, size_t n, unsigned flags) {
-  SPECTRAL_TRY(check_context());
-  SPECTRAL_TRY(check_unsafe());
-  if (!p || flags & ~7u)
-    return CUDA_ERROR_INVALID_VALUE;
-  uintptr_t start = 0;
-  SPECTRAL_TRY(allocate(n, true, &start));
-  *p = reinterpret_cast<void*>(start);
-  return CUDA_SUCCESS;
-}
-CUresult cuMemFreeHost(void* p) {
-  SPECTRAL_TRY(check_context());
-  SPECTRAL_TRY(check_unsafe());
-  return release(reinterpret_cast<uintptr_t>(p), true);
-}
-
 CUresult cuMemcpyHtoD(CUdeviceptr d, const void* s, size_t n) {
   SPECTRAL_TRY(check_unsafe());
   return to_device(d, s, n, nullptr);
@@ -121,32 +109,4 @@ CUresult cuMemcpyDtoD(CUdeviceptr d, CUdeviceptr s, size_t n) { return on_device
 CUresult cuMemcpyHtoDAsync(CUdeviceptr d, const void* s, size_t n, CUstream q) { return to_device(d, s, n, q); }
 CUresult cuMemcpyDtoHAsync(void* d, CUdeviceptr s, size_t n, CUstream q) { return to_host(d, s, n, q); }
 CUresult cuMemcpyDtoDAsync(CUdeviceptr d, CUdeviceptr s, size_t n, CUstream q) { return on_device(d, s, n, q); }
-CUresult cuMemsetD8(CUdeviceptr p, unsigned char v, size_t n) { return fill(p, v, n, nullptr); }
-CUresult cuMemsetD32(CUdeviceptr p, unsigned v, size_t n) { return fill(p, v, n, nullptr); }
-CUresult cuMemsetD8Async(CUdeviceptr p, unsigned char v, size_t n, CUstream q) { return fill(p, v, n, q); }
-CUresult cuMemsetD32Async(CUdeviceptr p, unsigned v, size_t n, CUstream q) { return fill(p, v, n, q); }
-
-CUresult cuPointerGetAttribute(void* value, CUpointer_attribute attribute, CUdeviceptr p) {
-  SPECTRAL_TRY(check_context());
-  Allocation a;
-  if (!value || !find_allocation(uintptr_t(p), &a))
-    return CUDA_ERROR_INVALID_VALUE;
-  switch (attribute) {
-    case CU_POINTER_ATTRIBUTE_CONTEXT: *static_cast<CUcontext*>(value) = a.context; break;
-    case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:
-      *static_cast<unsigned*>(value) = a.pinned ? CU_MEMORYTYPE_HOST : CU_MEMORYTYPE_DEVICE;
-      break;
-    case CU_POINTER_ATTRIBUTE_DEVICE_POINTER: *static_cast<CUdeviceptr*>(value) = p; break;
-    case CU_POINTER_ATTRIBUTE_HOST_POINTER:
-      if (!a.pinned)
-        return CUDA_ERROR_INVALID_VALUE;
-      *static_cast<void**>(value) = host(p);
-      break;
-    case CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL: *static_cast<int*>(value) = 0; break;
-    case CU_POINTER_ATTRIBUTE_RANGE_START_ADDR: *static_cast<CUdeviceptr*>(value) = a.start; break;
-    case CU_POINTER_ATTRIBUTE_RANGE_SIZE: *static_cast<size_t*>(value) = a.size; break;
-    default: return CUDA_ERROR_INVALID_VALUE;
-  }
-  return CUDA_SUCCESS;
-}
 }

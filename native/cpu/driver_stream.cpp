@@ -20,7 +20,8 @@ CUresult cuStreamCreate(CUstream* s, unsigned flags) {
   SPECTRAL_TRY(check_context());
   if (!s || flags & ~unsigned(CU_STREAM_NON_BLOCKING))
     return CUDA_ERROR_INVALID_VALUE;
-  *s = streams.add(new CUstream_st{current_context(), bool(flags & CU_STREAM_NON_BLOCKING)});
+  static std::atomic<unsigned long long> last_id{2};   // of the built-in streams
+  *s = streams.add(new CUstream_st{current_context(), bool(flags & CU_STREAM_NON_BLOCKING), ++last_id});
   return CUDA_SUCCESS;
 }
 CUresult cuStreamSynchronize(CUstream s) {

@@ -2,6 +2,7 @@
 #include "memory.h"
 #include "driver.h"
 #include "profiles.h"
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -21,7 +22,7 @@ constexpr unsigned char kPoisonByte = 0xCD;
 std::mutex mutex;
 std::map<uintptr_t, Allocation> table;   // by start
 unsigned long allocated = 0;
-size_t device_bytes = 0;   // in allocations that are not pinned
+size_t device_bytes = 0;   // in device and managed memory
 
 #ifdef __SANITIZE_ADDRESS__
 void protect(const Allocation& a) {
@@ -71,8 +72,9 @@ CUresult verify(const Allocation& a) {
   set_error(text);
   return CUDA_ERROR_LAUNCH_FAILED;
 }
+bool takes_device_memory(MemoryKind kind) { return kind == MemoryKind::Device || kind == MemoryKind::Managed; }
 void give_back(const Allocation& a) {
-  if (!a.pinned)
+  if (takes_device_memory(a.kind))
     device_bytes -= a.size;
   unprotect(a);
   std::free(a.base);
@@ -112,7 +114,7 @@ HostMemory device_memory() {
   return {std::min(host.total, limit), std::min(host.available, limit > device_bytes ? limit - device_bytes : 0)};
 }
 
-CUresult allocate(size_t size, bool pinned, uintptr_t* start) {
+CUresult allocate(size_t size, MemoryKind kind, uintptr_t* start, unsigned flags, CUmemoryPool pool) {
   if (!size)
     return CUDA_ERROR_INVALID_VALUE;
   const size_t guard = options.check ? kGuard : 0;
@@ -120,8 +122,9 @@ CUresult allocate(size_t size, bool pinned, uintptr_t* start) {
     return CUDA_ERROR_OUT_OF_MEMORY;
   // The system promises more than it has: ask before a large allocation.
   const bool large = size >= (size_t(64) << 20);
-  const bool limited = memory_limit() != SIZE_MAX && !pinned;
-  if ((large || limited) && size > (pinned ? host_memory() : device_memory()).available)
+  const bool on_device = takes_device_memory(kind);
+  const bool limited = memory_limit() != SIZE_MAX && on_device;
+  if ((large || limited) && size > (on_device ? device_memory() : host_memory()).available)
     return CUDA_ERROR_OUT_OF_MEMORY;
   const size_t align = size >= 4 * kHugePage ? kHugePage : kAlign;
   void* base = nullptr;
@@ -135,18 +138,30 @@ CUresult allocate(size_t size, bool pinned, uintptr_t* start) {
   if (options.poison)
     std::memset(p, kPoisonByte, size);
   std::lock_guard l(mutex);
-  Allocation a{reinterpret_cast<uintptr_t>(p), size, current_context(), base, guard, pinned, ++allocated};
+  Allocation a{
+      reinterpret_cast<uintptr_t>(p), size, current_context(), base, guard, kind, flags, pool, false, ++allocated};
   protect(a);
-  if (!pinned)
+  if (on_device)
     device_bytes += size;
   table[a.start] = a;
   *start = a.start;
   return CUDA_SUCCESS;
 }
-CUresult release(uintptr_t start, bool pinned) {
+CUresult register_memory(uintptr_t start, size_t size, unsigned flags) {
+  std::lock_guard l(mutex);
+  auto next = table.lower_bound(start);
+  const bool meets_next = next != table.end() && next->first - start < size;
+  const bool meets_last = next != table.begin() && start - std::prev(next)->first < std::prev(next)->second.size;
+  if (meets_next || meets_last)
+    return CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED;
+  table[start] = {
+      start, size, current_context(), nullptr, 0, MemoryKind::Registered, flags, nullptr, false, ++allocated};
+  return CUDA_SUCCESS;
+}
+CUresult release(uintptr_t start, std::initializer_list<MemoryKind> kinds) {
   std::lock_guard l(mutex);
   auto it = table.find(start);
-  if (it == table.end() || it->second.pinned != pinned)
+  if (it == table.end() || std::find(kinds.begin(), kinds.end(), it->second.kind) == kinds.end())
     return CUDA_ERROR_INVALID_VALUE;
   const CUresult status = verify(it->second);
   give_back(it->second);
@@ -163,6 +178,28 @@ bool find_allocation(uintptr_t address, Allocation* found) {
     return false;
   *found = a;
   return true;
+}
+bool set_synchronous(uintptr_t address, bool on) {
+  std::lock_guard l(mutex);
+  auto it = table.upper_bound(address);
+  if (it == table.begin() || address - std::prev(it)->first >= std::prev(it)->second.size)
+    return false;
+  std::prev(it)->second.synchronous = on;
+  return true;
+}
+size_t bytes_in_pool(CUmemoryPool pool) {
+  std::lock_guard l(mutex);
+  size_t bytes = 0;
+  for (const auto& [start, a] : table)
+    if (a.pool == pool)
+      bytes += a.size;
+  return bytes;
+}
+void forget_pool(CUmemoryPool pool) {
+  std::lock_guard l(mutex);
+  for (auto& [start, a] : table)
+    if (a.pool == pool)
+      a.pool = nullptr;
 }
 bool inside_allocation(uintptr_t start, size_t size) {
   Allocation a;

@@ -1,4 +1,5 @@
 // spectral_native_tests <folder of modules>: runs every group and ends with "N passed, N failed".
+#include "../cpu/loader_api.h"
 #include "host.h"
 
 Tally tally;
@@ -56,7 +57,20 @@ int main(int argc, char** argv) {
     std::printf("%-24s %4d passed, %d failed\n", g->name, tally.passed - before.passed, tally.failed - before.failed);
   }
   CU(cuModuleUnload(test_module));
+  // A reset takes what the primary context owns, and leaves the retain.
+  CUdeviceptr owned = 0;
+  unsigned flags = 0;
+  int active = 1;
+  CHECK_STATUS(cuMemAlloc(&owned, 64), CUDA_SUCCESS);
+  CHECK_STATUS(cuDevicePrimaryCtxReset(0), CUDA_SUCCESS);
+  CHECK_STATUS(cuDevicePrimaryCtxGetState(0, &flags, &active), CUDA_SUCCESS);
+  CHECK(active == 0);
+  CHECK_STATUS(cuCtxSynchronize(), CUDA_ERROR_CONTEXT_IS_DESTROYED);
+  CU(cuDevicePrimaryCtxRetain(&context, 0));
+  CHECK_STATUS(cuMemFree(owned), CUDA_ERROR_INVALID_VALUE);
   CU(cuDevicePrimaryCtxRelease(0));
+  CU(cuDevicePrimaryCtxRelease(0));
+  CHECK_STATUS(cuDevicePrimaryCtxRelease(0), CUDA_ERROR_INVALID_CONTEXT);
   std::printf("%d passed, %d failed\n", tally.passed, tally.failed);
   return tally.failed != 0;
 }

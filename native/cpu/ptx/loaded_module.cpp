@@ -32,13 +32,13 @@ LoadedModule::LoadedModule(std::string text) : module_(parse(std::move(text))) {
         kernels_.push_back(build_program(*module_, *f, addresses_));
   } catch (...) {
     for (const auto& [variable, address] : addresses_)
-      release(address, false);
+      release(address, {MemoryKind::Device});
     throw;
   }
 }
 LoadedModule::~LoadedModule() {
   for (const auto& [variable, address] : addresses_)
-    release(address, false);
+    release(address, {MemoryKind::Device});
 }
 
 void LoadedModule::place_variables() {
@@ -46,9 +46,9 @@ void LoadedModule::place_variables() {
     if (v->space != Space::Global && v->space != Space::Const)
       continue;
     uintptr_t address = 0;
-    if (v->is_extern || allocate(std::max<size_t>(v->bytes, 1), false, &address)) {
+    if (v->is_extern || allocate(std::max<size_t>(v->bytes, 1), MemoryKind::Device, &address)) {
       for (const auto& [variable, taken] : addresses_)
-        release(taken, false);
+        release(taken, {MemoryKind::Device});
       throw PtxError(
           v->place,
           v->is_extern ? "variable '" + v->name + "' is extern: modules are not linked here"

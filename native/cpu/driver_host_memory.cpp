@@ -1,0 +1,70 @@
+// Host memory that the device works on: allocated for it, or the caller's own, registered. Device and host have one
+// address space, so a mapping is the address itself.
+#include "capture.h"
+#include "memory.h"
+
+using namespace spectral::cpu;
+
+namespace {
+constexpr unsigned kAllocationFlags = 0x7;     // portable, device map, write-combined
+constexpr unsigned kRegistrationFlags = 0xf;   // portable, device map, I/O memory, read only
+
+CUresult allocate_host(void** p, size_t n, unsigned flags) {
+  SPECTRAL_TRY(check_context());
+  SPECTRAL_TRY(check_unsafe());
+  if (!p || flags & ~kAllocationFlags)
+    return CUDA_ERROR_INVALID_VALUE;
+  uintptr_t start = 0;
+  SPECTRAL_TRY(allocate(n, MemoryKind::Host, &start, flags));
+  *p = reinterpret_cast<void*>(start);
+  return CUDA_SUCCESS;
+}
+bool find_host(const void* p, Allocation* found) {
+  return find_allocation(reinterpret_cast<uintptr_t>(p), found) && found->on_host();
+}
+}   // namespace
+
+extern "C" {
+CUresult cuMemHostAlloc(void** p, size_t n, unsigned flags) { return allocate_host(p, n, flags); }
+CUresult cuMemAllocHost(void** p, size_t n) { return allocate_host(p, n, 0); }
+CUresult cuMemFreeHost(void* p) {
+  SPECTRAL_TRY(check_context());
+  SPECTRAL_TRY(check_unsafe());
+  return release(reinterpret_cast<uintptr_t>(p), {MemoryKind::Host});
+}
+CUresult cuMemHostGetFlags(unsigned* flags, void* p) {
+  SPECTRAL_TRY(check_context());
+  Allocation a;
+  if (!flags || !find_host(p, &a) || a.kind != MemoryKind::Host)
+    return CUDA_ERROR_INVALID_VALUE;
+  *flags = a.flags;
+  return CUDA_SUCCESS;
+}
+CUresult cuMemHostGetDevicePointer(CUdeviceptr* device, void* p, unsigned flags) {
+  SPECTRAL_TRY(check_context());
+  Allocation a;
+  if (!device || flags || !find_host(p, &a))
+    return CUDA_ERROR_INVALID_VALUE;
+  *device = CUdeviceptr(reinterpret_cast<uintptr_t>(p));
+  return CUDA_SUCCESS;
+}
+CUresult cuMemHostRegister(void* p, size_t n, unsigned flags) {
+  SPECTRAL_TRY(check_context());
+  SPECTRAL_TRY(check_unsafe());
+  const auto start = reinterpret_cast<uintptr_t>(p);
+  if (!p || !n || n > SIZE_MAX - start || flags & ~kRegistrationFlags)
+    return CUDA_ERROR_INVALID_VALUE;
+  if (flags & (CU_MEMHOSTREGISTER_IOMEMORY | CU_MEMHOSTREGISTER_READ_ONLY))
+    return CUDA_ERROR_NOT_SUPPORTED;
+  return register_memory(start, n, flags);
+}
+CUresult cuMemHostUnregister(void* p) {
+  SPECTRAL_TRY(check_context());
+  SPECTRAL_TRY(check_unsafe());
+  if (!p)
+    return CUDA_ERROR_INVALID_VALUE;
+  return release(reinterpret_cast<uintptr_t>(p), {MemoryKind::Registered}) == CUDA_SUCCESS
+             ? CUDA_SUCCESS
+             : CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
+}
+}
