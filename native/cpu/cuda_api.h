@@ -136,7 +136,13 @@ typedef enum CUmemorytype {
   CU_MEMORYTYPE_ARRAY = 3,
   CU_MEMORYTYPE_UNIFIED = 4
 } CUmemorytype;
-typedef enum CUjit_option { CU_JIT_MAX_REGISTERS = 0 } CUjit_option;
+typedef enum CUjit_option {
+  CU_JIT_MAX_REGISTERS = 0,
+  CU_JIT_INFO_LOG_BUFFER = 3,
+  CU_JIT_INFO_LOG_BUFFER_SIZE_BYTES = 4,
+  CU_JIT_ERROR_LOG_BUFFER = 5,
+  CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES = 6
+} CUjit_option;
 typedef enum CUstream_flags { CU_STREAM_DEFAULT = 0, CU_STREAM_NON_BLOCKING = 1 } CUstream_flags;
 typedef enum CUevent_flags {
   CU_EVENT_DEFAULT = 0,
@@ -175,6 +181,9 @@ typedef enum CUtensorMapL2promotion {
 } CUtensorMapL2promotion;
 typedef enum CUtensorMapFloatOOBfill { CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE = 0 } CUtensorMapFloatOOBfill;
 
+#define CU_LAUNCH_PARAM_END (reinterpret_cast<void*>(0))
+#define CU_LAUNCH_PARAM_BUFFER_POINTER (reinterpret_cast<void*>(1))
+#define CU_LAUNCH_PARAM_BUFFER_SIZE (reinterpret_cast<void*>(2))
 #define cuModuleGetGlobal cuModuleGetGlobal_v2
 #define cuMemAlloc cuMemAlloc_v2
 #define cuMemFree cuMemFree_v2
@@ -215,6 +224,7 @@ CUresult cuCtxSynchronize(void);
 CUresult cuModuleLoad(CUmodule*, const char* file);
 CUresult cuModuleLoadData(CUmodule*, const void* image);
 CUresult cuModuleLoadDataEx(CUmodule*, const void* image, unsigned count, CUjit_option*, void** values);
+CUresult cuModuleLoadFatBinary(CUmodule*, const void* fatbin);
 CUresult cuModuleUnload(CUmodule);
 CUresult cuModuleGetFunction(CUfunction*, CUmodule, const char* name);
 CUresult cuModuleGetGlobal(CUdeviceptr* address, size_t* bytes, CUmodule, const char* name);

@@ -108,25 +108,47 @@ CUresult check_shape(const CUfunc_st& f, dim3 grid, dim3 block, unsigned smem) {
   return CUDA_SUCCESS;
 }
 
-// A pointer to each parameter; a kernel of a library has one, its struct.
-CUresult check_arguments(const CUfunc_st& f, void** params, void** extra) {
-  const size_t n = f.program ? f.program->parameters.size() : 1;
-  if (extra || (n && !params) || f.info.args_size > kMaxArgs)
-    return refuse(CUDA_ERROR_INVALID_VALUE, "arguments are passed as pointers in params, up to %zu bytes", kMaxArgs);
-  for (size_t i = 0; i < n; ++i)
-    if (!params[i])
-      return refuse(CUDA_ERROR_INVALID_VALUE, "argument %zu of %zu is missing in params", i, n);
+// The buffer that `extra` leads to: the values of all parameters, each at its offset.
+CUresult read_extra(const CUfunc_st& f, void** extra, const void** buffer) {
+  const size_t* size = nullptr;
+  *buffer = nullptr;
+  // Each key stands once, with its value behind it.
+  for (int key = 0; key < 2 && *extra != CU_LAUNCH_PARAM_END; ++key, extra += 2) {
+    if (*extra == CU_LAUNCH_PARAM_BUFFER_POINTER)
+      *buffer = extra[1];
+    else if (*extra == CU_LAUNCH_PARAM_BUFFER_SIZE)
+      size = static_cast<const size_t*>(extra[1]);
+    else
+      return refuse(CUDA_ERROR_INVALID_VALUE, "extra has a key that is not CU_LAUNCH_PARAM_BUFFER_POINTER or _SIZE");
+  }
+  if (*extra != CU_LAUNCH_PARAM_END || !*buffer || !size)
+    return refuse(CUDA_ERROR_INVALID_VALUE, "extra has a buffer, its size and CU_LAUNCH_PARAM_END");
+  if (*size < f.info.args_size)
+    return refuse(
+        CUDA_ERROR_INVALID_VALUE, "the kernel takes %zu bytes of arguments, not %zu", f.info.args_size, *size);
   return CUDA_SUCCESS;
 }
-void copy_arguments(const CUfunc_st& f, void** params, Args& args) {
-  if (!f.program) {
-    std::memcpy(args.bytes, params[0], f.info.args_size);
-    return;
+// From `params`, a pointer to each parameter, or from `extra`; a kernel of a library has one parameter, its struct.
+CUresult read_arguments(const CUfunc_st& f, void** params, void** extra, Args& args) {
+  const size_t n = f.program ? f.program->parameters.size() : 1;
+  if (params && extra)
+    return refuse(CUDA_ERROR_INVALID_VALUE, "arguments are passed in params or in extra, not in both");
+  if (f.info.args_size > kMaxArgs)
+    return refuse(CUDA_ERROR_INVALID_VALUE, "the CPU device takes up to %zu bytes of arguments", kMaxArgs);
+  if (extra) {
+    const void* buffer;
+    SPECTRAL_TRY(read_extra(f, extra, &buffer));
+    std::memcpy(args.bytes, buffer, f.info.args_size);
+    return CUDA_SUCCESS;
   }
-  for (size_t i = 0; i < f.program->parameters.size(); ++i) {
-    const ptx::Parameter& p = f.program->parameters[i];
-    std::memcpy(args.bytes + p.offset, params[i], p.bytes);
+  for (size_t i = 0; i < n; ++i) {
+    if (!params || !params[i])
+      return refuse(CUDA_ERROR_INVALID_VALUE, "argument %zu of %zu is missing in params", i, n);
+    const size_t offset = f.program ? f.program->parameters[i].offset : 0;
+    const size_t bytes = f.program ? f.program->parameters[i].bytes : f.info.args_size;
+    std::memcpy(args.bytes + offset, params[i], bytes);
   }
+  return CUDA_SUCCESS;
 }
 CUresult run(CUfunction f, dim3 grid, dim3 block, unsigned smem, Args& args) {
   if (f->program) {
@@ -165,11 +187,10 @@ CUresult cuLaunchKernel(
     return CUDA_ERROR_INVALID_HANDLE;
   const dim3 grid_size{gx, gy, gz}, block_size{bx, by, bz};
   SPECTRAL_TRY(check_shape(*f, grid_size, block_size, smem));
-  SPECTRAL_TRY(check_arguments(*f, params, extra));
+  Args args;   // the caller's copy need not be aligned
+  SPECTRAL_TRY(read_arguments(*f, params, extra, args));
   bool kept;
   SPECTRAL_TRY(check_work(stream, &kept));
-  Args args;   // the caller's copy need not be aligned
-  copy_arguments(*f, params, args);
   if (!kept)
     return run(f, grid_size, block_size, smem, args);
   keep(stream, [=, copy = std::make_shared<Args>(args)] {

@@ -1,15 +1,14 @@
-// Modules and functions. A module's image is a shared library of kernels (a cubin is ELF too), whose initialisers
-// register the kernels with the module being loaded, or PTX text.
+// Modules and functions. A module is made of a shared library of kernels, whose initialisers register the kernels with
+// the module being loaded, or of PTX text.
 #include "capture.h"
+#include "image.h"
 #include "profiles.h"
 #include "ptx/loaded_module.h"
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <dlfcn.h>
-#include <elf.h>
 #include <link.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 namespace spectral::cpu {
@@ -69,18 +68,9 @@ CUresult load(CUmodule* out, const char* path, int fd) {
   return CUDA_SUCCESS;
 }
 // A copy of the file or memory image, so that one file can be loaded any number of times.
-CUresult load_image(CUmodule* out, const void* image, size_t size) {
-  const int fd = memfd_create("spectral-module", MFD_CLOEXEC);
-  if (fd < 0)
-    return CUDA_ERROR_OPERATING_SYSTEM;
-  for (size_t done = 0; done < size;) {
-    const ssize_t n = write(fd, static_cast<const char*>(image) + done, size - done);
-    if (n <= 0) {
-      close(fd);
-      return CUDA_ERROR_OUT_OF_MEMORY;
-    }
-    done += size_t(n);
-  }
+CUresult load_library(CUmodule* out, const void* image, size_t size) {
+  int fd = -1;
+  SPECTRAL_TRY(copy_to_file(image, size, &fd));
   const CUresult status = load(out, ("/proc/self/fd/" + std::to_string(fd)).c_str(), fd);
   if (status)
     close(fd);
@@ -132,17 +122,29 @@ int copy_text(const std::string& s, char* text, size_t size) {
   }
   return int(s.size());
 }
-CUresult check_image(const void* image) {
-  const auto& h = *static_cast<const Elf64_Ehdr*>(image);
-  if (std::memcmp(h.e_ident, ELFMAG, SELFMAG)) {
-    set_error("module: the image is neither a shared library of kernels nor PTX text");
-    return CUDA_ERROR_INVALID_IMAGE;
-  }
-  if (h.e_ident[EI_CLASS] != ELFCLASS64 || h.e_machine != EM_X86_64 || h.e_type != ET_DYN) {
-    set_error("module: the image is for another processor");
-    return CUDA_ERROR_NO_BINARY_FOR_GPU;
-  }
-  return CUDA_SUCCESS;
+CUresult load_image(CUmodule* out, const void* bytes, size_t size) {
+  Image image;
+  SPECTRAL_TRY(read_image(bytes, size, &image));
+  return image.library ? load_library(out, image.library, image.library_bytes) : load_ptx(out, std::move(image.ptx));
+}
+// Writes the reason for an error into the log that the caller wants it in, and its length over the log's size. There
+// is no information about a module that loads.
+void write_logs(const std::string& error, unsigned count, const CUjit_option* options, void** values) {
+  auto value = [&](CUjit_option wanted) -> void** {
+    const auto* found = std::find(options, options + count, wanted);
+    return found == options + count ? nullptr : values + (found - options);
+  };
+  auto write = [&](CUjit_option buffer, CUjit_option size, const std::string& text) {
+    void** log = value(buffer);
+    void** room = value(size);
+    if (!log || !*log || !room)
+      return;
+    const auto bytes = size_t(unsigned(reinterpret_cast<uintptr_t>(*room)));   // the driver reads 32 bits
+    copy_text(text, static_cast<char*>(*log), bytes);
+    *room = reinterpret_cast<void*>(bytes ? std::min(text.size(), bytes - 1) : 0);
+  };
+  write(CU_JIT_ERROR_LOG_BUFFER, CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES, error);
+  write(CU_JIT_INFO_LOG_BUFFER, CU_JIT_INFO_LOG_BUFFER_SIZE_BYTES, "");
 }
 }   // namespace
 
@@ -183,18 +185,13 @@ CUresult cuModuleLoad(CUmodule* m, const char* file) {
   FILE* f = std::fopen(file, "rb");
   if (!f)
     return CUDA_ERROR_FILE_NOT_FOUND;
-  std::vector<char> image(sizeof(Elf64_Ehdr));
+  std::vector<char> image(4096);
   size_t n = 0;
   for (size_t got; (got = std::fread(image.data() + n, 1, image.size() - n, f)) > 0;)
     if ((n += got) == image.size())
       image.resize(2 * n);
   std::fclose(f);
   image[n] = 0;   // there is room: the last read asked for more
-  if (ptx::looks_like_text(image.data()))
-    return load_ptx(m, std::string(image.data(), n));
-  if (n < sizeof(Elf64_Ehdr))
-    return CUDA_ERROR_INVALID_IMAGE;
-  SPECTRAL_TRY(check_image(image.data()));
   return load_image(m, image.data(), n);
 }
 CUresult cuModuleLoadData(CUmodule* m, const void* image) {
@@ -202,15 +199,18 @@ CUresult cuModuleLoadData(CUmodule* m, const void* image) {
   SPECTRAL_TRY(check_unsafe());
   if (!m || !image)
     return CUDA_ERROR_INVALID_VALUE;
-  if (ptx::looks_like_text(image))
-    return load_ptx(m, static_cast<const char*>(image));
-  SPECTRAL_TRY(check_image(image));
-  const auto& h = *static_cast<const Elf64_Ehdr*>(image);   // the section table ends the file, as the linker writes it
-  return load_image(m, image, h.e_shoff + size_t(h.e_shnum) * h.e_shentsize);
+  return load_image(m, image, kUnknownSize);
 }
-CUresult cuModuleLoadDataEx(CUmodule* m, const void* image, unsigned, CUjit_option*, void**) {
-  return cuModuleLoadData(m, image);
+CUresult cuModuleLoadDataEx(CUmodule* m, const void* image, unsigned count, CUjit_option* options, void** values) {
+  if (count && (!options || !values)) {
+    SPECTRAL_TRY(check_context());
+    return CUDA_ERROR_INVALID_VALUE;
+  }
+  const CUresult status = cuModuleLoadData(m, image);
+  write_logs(status ? last_error() : "", count, options, values);
+  return status;
 }
+CUresult cuModuleLoadFatBinary(CUmodule* m, const void* fatbin) { return cuModuleLoadData(m, fatbin); }
 CUresult cuModuleUnload(CUmodule m) {
   SPECTRAL_TRY(check_context());
   std::lock_guard l(load_mutex);

@@ -156,10 +156,11 @@ void module_handles(const std::string& file) {
   CHECK_STATUS(cuModuleLoadData(&m, nullptr), CUDA_ERROR_INVALID_VALUE);
   char other[64] = "neither a library nor PTX";
   CHECK_STATUS(cuModuleLoadData(&m, other), CUDA_ERROR_INVALID_IMAGE);
-  CHECK(std::strstr(spectralCpuLastError(), "neither a shared library of kernels nor PTX text"));
-  unsigned char cubin[64] = {0x7f, 'E', 'L', 'F', 2, 1, 1};
-  cubin[18] = 190;   // EM_CUDA
-  CHECK_STATUS(cuModuleLoadData(&m, cubin), CUDA_ERROR_NO_BINARY_FOR_GPU);
+  CHECK(std::strstr(spectralCpuLastError(), "neither PTX text, nor a fatbin, nor a shared library of kernels"));
+  CHECK_STATUS(cuModuleLoadData(&m, ""), CUDA_ERROR_INVALID_IMAGE);
+  unsigned char arm[64] = {0x7f, 'E', 'L', 'F', 2, 1, 1};
+  arm[18] = 183;   // EM_AARCH64
+  CHECK_STATUS(cuModuleLoadData(&m, arm), CUDA_ERROR_NO_BINARY_FOR_GPU);
   CHECK(std::strstr(spectralCpuLastError(), "another processor"));
   CHECK_STATUS(cuModuleGetFunction(&f, nullptr, "nothing"), CUDA_ERROR_INVALID_HANDLE);
   CHECK(!*spectralCpuLastError());   // not the reason for the error before

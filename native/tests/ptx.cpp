@@ -1,5 +1,14 @@
 #include "ptx.h"
 
+std::string storing_ptx(const char* kernel, int value) {
+  std::string text = ".version 8.4\n.target sm_80\n.address_size 64\n.visible .entry ";
+  text += kernel;
+  text +=
+      "(.param .u64 to)\n{\n.reg .b64 %to;\nld.param.u64 %to, [to];\ncvta.to.global.u64 %to, %to;\n"
+      "st.global.u32 [%to], ";
+  return text + std::to_string(value) + ";\nret;\n}\n";
+}
+
 std::string ptx_kernel(const std::string& body, const std::string& variables) {
   return ".version 8.4\n.target sm_90a\n.address_size 64\n" + variables +
          "\n.visible .entry k(.param .u64 p)\n{\n"

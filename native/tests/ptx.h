@@ -24,6 +24,9 @@ struct PtxModule {
   }
 };
 
+// A module of one kernel, with one parameter: a pointer to 32 bits, which become `value`.
+std::string storing_ptx(const char* kernel, int value);
+
 // A module of one kernel `k` with the parameter `p`, a pointer to device memory that is in %out. Its registers:
 // 16 bits %ha..%he, 32 bits %a..%z, 64 bits %la..%lz, predicates %p..%t; %x is the thread.
 std::string ptx_kernel(const std::string& body, const std::string& variables = "");

@@ -43,6 +43,7 @@ public sealed class DocumentedExampleTests
         "docs/calibration.md",
         "docs/embedding.md",
         "docs/interop.md",
+        "docs/your-own-kernel.md",
         "src/Spectral.Kernels/README.md",
     ];
 

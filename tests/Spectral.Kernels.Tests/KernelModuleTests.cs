@@ -134,6 +134,18 @@ public sealed class KernelModuleTests(DeviceKind kind) : DeviceTest(kind)
     }
 
     [Test]
+    public void ALaunchAllocatesNothing()
+    {
+        using var module = KernelModule.Load(Device, SmallPtx.Axpy);
+        Kernel<AxpyArgs> axpy = module.GetKernel<AxpyArgs>("axpy");
+        AxpyArgs args = Axpy(Output(3), Output(3));
+        axpy.Launch(args, 1, 32);
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        axpy.Launch(args, 1, 32);
+        Assert.That(GC.GetAllocatedBytesForCurrentThread() - before, Is.Zero);
+    }
+
+    [Test]
     public void AKernelMayHaveNoParameters()
     {
         using var module = KernelModule.Load(Device, SmallPtx.Header + ".visible .entry nothing()\n{\nret;\n}\n");

@@ -63,11 +63,7 @@ internal sealed unsafe class CudaModuleHandle : DriverHandle
         ulong pointer;
         nuint bytes;
         fixed (byte* name = Encoding.UTF8.GetBytes(variable + "\0"))
-        {
-            int status = api.ModuleGetGlobal(&pointer, &bytes, Value, name);
-            api.Check(status, $"finding variable {variable} in {what}", "cuModuleGetGlobal");
-        }
-
+            api.Check(api.ModuleGetGlobal(&pointer, &bytes, Value, name), $"finding variable {variable} in {what}");
         return new ModuleVariable(pointer, (long)bytes);
     }
 
@@ -79,6 +75,8 @@ internal sealed unsafe class CudaModuleHandle : DriverHandle
             return null;
         uint count;
         api.Check(api.ModuleGetFunctionCount(&count, module), "counting the kernels of a module");
+        if (count == 0)
+            return []; // the driver refuses an empty list
         nint[] functions = new nint[count];
         fixed (nint* list = functions)
             api.Check(api.ModuleEnumerateFunctions(list, count, module), "listing the kernels of a module");
