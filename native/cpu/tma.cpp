@@ -16,6 +16,7 @@ TensorMapCpu check_map(Worker& k, const TensorMap* map, const Where& w) {
 uint32_t check_box(Worker& k, const TensorMapCpu& t, const void* shared, const char* what, const Where& w) {
   const uint32_t offset = own_offset(shared, w);
   const uint32_t bytes = box_bytes(t);
+  // TMA asks for 128; our descriptors of tiles state no offset into the pattern, so swizzled ones start where it does
   if (offset % (t.swizzle ? 1024 : 128))
     k.fail(&w, "TMA: %s at shared offset %u is not aligned for its swizzle", what, offset);
   if (offset + bytes > k.smem_size)

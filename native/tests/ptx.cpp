@@ -9,9 +9,10 @@ std::string storing_ptx(const char* kernel, int value) {
   return text + std::to_string(value) + ";\nret;\n}\n";
 }
 
-std::string ptx_kernel(const std::string& body, const std::string& variables) {
-  return ".version 8.4\n.target sm_90a\n.address_size 64\n" + variables +
-         "\n.visible .entry k(.param .u64 p)\n{\n"
+std::string ptx_kernel(const std::string& body, const std::string& variables, const std::string& directives) {
+  return ".version 8.4\n.target sm_90a\n.address_size 64\n" + variables + "\n.visible .entry k(.param .u64 p)\n" +
+         directives +
+         "\n{\n"
          ".reg .b16 %ha, %hb, %hc, %hd, %he;\n"
          ".reg .b32 %a, %b, %c, %d, %e, %f, %g, %h, %i, %u, %v, %w, %x, %y, %z;\n"
          ".reg .b64 %la, %lb, %lc, %ld, %le, %lf, %lx, %ly, %lz, %out;\n"
@@ -22,14 +23,14 @@ std::string ptx_kernel(const std::string& body, const std::string& variables) {
 
 std::vector<uint64_t> run_ptx(
     const std::string& body, const std::vector<uint64_t>& words, unsigned threads, unsigned blocks,
-    const std::string& variables) {
-  const PtxModule module(ptx_kernel(body, variables));
+    const std::string& variables, const std::string& directives) {
+  const PtxModule module(ptx_kernel(body, variables, directives));
   Buffer<uint64_t> buffer(words);
   const CUfunction f = module.get("k");
   void* params[] = {&buffer.p};
   if (f && !cuLaunchKernel(f, blocks, 1, 1, threads, 1, 1, 0, nullptr, params, nullptr))
     return buffer.get();
-  check(false, "runs: " + body + ": " + spectralCpuLastError());
+  check(false, std::string("does not run: ") + spectralCpuLastError() + "\n" + body);
   spectralCpuSetOption("reset", 0);
   return {};
 }

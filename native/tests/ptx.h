@@ -29,11 +29,12 @@ std::string storing_ptx(const char* kernel, int value);
 
 // A module of one kernel `k` with the parameter `p`, a pointer to device memory that is in %out. Its registers:
 // 16 bits %ha..%he, 32 bits %a..%z, 64 bits %la..%lz, predicates %p..%t; %x is the thread.
-std::string ptx_kernel(const std::string& body, const std::string& variables = "");
+// `directives` stand behind the parameter, as .reqnctapercluster.
+std::string ptx_kernel(const std::string& body, const std::string& variables = "", const std::string& directives = "");
 // Launches it with one buffer of `words` 64-bit words, which are returned; empty, and counted, if that fails.
 std::vector<uint64_t> run_ptx(
     const std::string& body, const std::vector<uint64_t>& words, unsigned threads = 32, unsigned blocks = 1,
-    const std::string& variables = "");
+    const std::string& variables = "", const std::string& directives = "");
 
 // Operands of an instruction: a, b and c are in %ha %a %la, %hb %b %lb and %hc %c %lc.
 struct Operands {

@@ -51,7 +51,7 @@ TensorMapCpu read_map(Warp& w, const Step& s, unsigned lane, uint64_t address) {
     fail(w, s, "the tensor map was not encoded");
   return t;
 }
-// What the box of a copy is in shared memory: aligned for its swizzle, inside the block's.
+// What the box of a copy is in shared memory: aligned, with a swizzle or none, and inside the block's.
 void check_box(Warp& w, const Step& s, uint32_t offset, uint32_t bytes, uint32_t align, const char* what) {
   const size_t size = w.block().cluster->shared_bytes;
   if (offset % align)
@@ -124,7 +124,7 @@ void bulk_load(Warp& w, const Step& s) {
       o.bytes = box_bytes(o.map);
       o.x = w.lanes<int32_t>(p.x)[k];
       o.y = w.lanes<int32_t>(p.y)[k];
-      align = o.map.swizzle ? 1024 : 128;
+      align = 128;
     } else {
       o.bytes = w.lanes<uint32_t>(p.size)[k];
       o.from = take_source(w, s, unsigned(k), source_of(w, s, k), o.bytes);
@@ -218,7 +218,7 @@ void bulk_store(Warp& w, const Step& s) {
       o.bytes = box_bytes(o.map);
       o.x = w.lanes<int32_t>(p.x)[k];
       o.y = w.lanes<int32_t>(p.y)[k];
-      align = o.map.swizzle ? 1024 : 128;
+      align = 128;
     } else {
       o.bytes = w.lanes<uint32_t>(p.size)[k];
       o.to = const_cast<unsigned char*>(take_source(w, s, unsigned(k), target, o.bytes));

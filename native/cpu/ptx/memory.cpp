@@ -1,4 +1,4 @@
-// Loads, stores, moves and addresses. PTX ISA, "Data Movement and Conversion".
+// Loads, stores and moves. PTX ISA, "Data Movement and Conversion".
 #include "access.h"
 #include "dispatch.h"
 #include <chrono>
@@ -162,6 +162,12 @@ void move(Warp& w, const Step& s) {
 }
 void move_predicate(Warp& w, const Step& s) { write_predicate(w, s.d, w.predicate(s.a) ^ (s.flags ? ~0u : 0u)); }
 void set_predicate(Warp& w, const Step& s) { write_predicate(w, s.d, s.value ? ~0u : 0u); }
+void move_to_predicate(Warp& w, const Step& s) {
+  const uint32_t* a = w.lanes<uint32_t>(s.a);
+  uint32_t bits = 0;
+  each_lane(w.mask, [&](int k) { bits |= uint32_t(a[k] != 0) << k; });
+  write_predicate(w, s.d, bits);
+}
 void read_clock(Warp& w, const Step& s) {
   const auto now = uint64_t(std::chrono::steady_clock::now().time_since_epoch().count());
   if (s.value)
@@ -220,6 +226,14 @@ void build_pack(Builder& b, Type t, bool packs) {
 }
 void build_move_predicate(Builder& b) {
   const Operand& from = b.operand(1);
+  if (from.kind == OperandKind::Special && from.name == "%is_explicit_cluster") {
+    const uint32_t source = b.read(from, Type::U32);
+    const uint32_t to = b.write_predicate(b.operand(0));
+    Step& s = b.emit(&move_to_predicate);
+    s.a = source;
+    s.d = to;
+    return;
+  }
   const bool constant = from.kind == OperandKind::Immediate;
   bool flip = false;
   const uint32_t source = constant ? 0 : b.read_predicate(from, &flip);
@@ -254,139 +268,6 @@ void build_mov(Builder& b) {
   s.d = to;
 }
 
-// ---- addresses from one space to another
-template <Space kSpace, bool kTo>
-void convert_address(Warp& w, const Step& s) {
-  Block& block = w.block();
-  const uint64_t* a = w.lanes<uint64_t>(s.a);
-  const uint64_t base = kSpace == Space::Shared  ? reinterpret_cast<uint64_t>(block.shared)
-                        : kSpace == Space::Param ? reinterpret_cast<uint64_t>(block.launch().parameters)
-                                                 : reinterpret_cast<uint64_t>(w.local);
-  const uint64_t per_lane = kSpace == Space::Local ? w.program().local_stride : 0;
-  write_lanes<uint64_t>(w, s.d, [&](int k) {
-    const uint64_t start = base + per_lane * uint64_t(k);
-    return kTo ? a[k] - start : a[k] + start;
-  });
-}
-// Another block's shared memory keeps its rank above the offset.
-void to_shared(Warp& w, const Step& s) {
-  Block& block = w.block();
-  const uint64_t* a = w.lanes<uint64_t>(s.a);
-  write_lanes<uint64_t>(w, s.d, [&](int k) {
-    const Block* of = block.cluster->shared_at(a[k]);
-    if (!of || of == &block)
-      return a[k] - reinterpret_cast<uint64_t>(block.shared);
-    return (uint64_t(of->rank + 1) << 24) + (a[k] - reinterpret_cast<uint64_t>(of->shared));
-  });
-}
-void from_shared(Warp& w, const Step& s) {
-  Block& block = w.block();
-  const uint64_t* a = w.lanes<uint64_t>(s.a);
-  write_lanes<uint64_t>(w, s.d, [&](int k) {
-    const uint64_t tag = a[k] >> 24;
-    const bool known = tag && tag <= block.cluster->blocks.size();
-    const Block& of = known ? block.cluster->blocks[tag - 1] : block;
-    return reinterpret_cast<uint64_t>(of.shared) + (known ? a[k] & 0xffffff : a[k]);
-  });
-}
-void build_cvta(Builder& b) {
-  const bool to = b.take("to");
-  const bool of_cluster = b.take("shared::cluster");
-  const Space space = of_cluster ? Space::Shared : b.take_space();
-  const Type t = b.take_type();
-  if (space == Space::Generic || t != Type::U64)
-    b.fail("expected a state space and .u64");
-  b.expect_operands(2);
-  const Operand& from_operand = b.operand(1);
-  uint32_t from;
-  if (from_operand.kind == OperandKind::Symbol)
-    from = b.read(from_operand, Type::U64);
-  else
-    from = b.read(1, t);
-  const uint32_t result = b.write(0, t);
-  Run run = &move<uint64_t>;
-  if (space == Space::Shared)
-    run = to ? &to_shared : &from_shared;
-  else if (space == Space::Local)
-    run = to ? &convert_address<Space::Local, true> : &convert_address<Space::Local, false>;
-  else if (space == Space::Param)
-    run = to ? &convert_address<Space::Param, true> : &convert_address<Space::Param, false>;
-  Step& s = b.emit(run);
-  s.a = from;
-  s.d = result;
-}
-
-bool is_in(Warp& w, int lane, uint64_t address, Space space, bool of_cluster) {
-  Block& block = w.block();
-  const Block* shared = block.cluster->shared_at(address);
-  const bool local = address - (reinterpret_cast<uint64_t>(w.local) + w.program().local_stride * unsigned(lane)) <
-                     w.program().local_bytes;
-  const bool param = address - reinterpret_cast<uint64_t>(block.launch().parameters) < w.program().parameter_bytes;
-  switch (space) {
-    case Space::Shared: return of_cluster ? shared != nullptr : shared == &block;
-    case Space::Local: return local;
-    case Space::Param: return param;
-    case Space::Global: return !shared && !local && !param;
-    default: return false;   // constants lie in global memory
-  }
-}
-void is_space(Warp& w, const Step& s) {
-  const uint64_t* a = w.lanes<uint64_t>(s.a);
-  uint32_t bits = 0;
-  each_lane(w.mask, [&](int k) { bits |= uint32_t(is_in(w, k, a[k], Space(s.value), s.flags)) << k; });
-  write_predicate(w, s.d, bits);
-}
-void build_isspacep(Builder& b) {
-  const bool of_cluster = b.take("shared::cluster");
-  const Space space = of_cluster ? Space::Shared : b.take_space();
-  if (space == Space::Generic)
-    b.fail("expected a state space");
-  b.expect_operands(2);
-  const uint32_t from = b.read(1, Type::U64);
-  const uint32_t to = b.write_predicate(b.operand(0));
-  Step& s = b.emit(&is_space);
-  s.a = from;
-  s.d = to;
-  s.value = int64_t(space);
-  s.flags = of_cluster;
-}
-
-// The same place in another block of the cluster.
-void map_address(Warp& w, const Step& s) {
-  const uint32_t* rank = w.lanes<uint32_t>(s.b);
-  Block& block = w.block();
-  Cluster& cluster = *block.cluster;
-  each_lane(w.mask, [&](int k) {
-    if (rank[k] >= cluster.blocks.size())
-      fail(w, s, "mapa names block %u of a cluster of %zu", rank[k], cluster.blocks.size());
-  });
-  if (s.value) {   // a generic address
-    const uint64_t* a = w.lanes<uint64_t>(s.a);
-    write_lanes<uint64_t>(w, s.d, [&](int k) {
-      const size_t r = w.mask >> k & 1 ? rank[k] : 0;
-      return a[k] - reinterpret_cast<uint64_t>(block.shared) + reinterpret_cast<uint64_t>(cluster.blocks[r].shared);
-    });
-    return;
-  }
-  const uint32_t* a = w.lanes<uint32_t>(s.a);
-  write_lanes<uint32_t>(w, s.d, [&](int k) { return (rank[k] + 1) << 24 | (a[k] & 0xffffff); });
-}
-void build_mapa(Builder& b) {
-  const bool shared = b.take("shared::cluster");
-  const Type t = b.take_type();
-  if (t != (shared ? Type::U32 : Type::U64))
-    b.fail("expected .shared::cluster.u32, or .u64 for a generic address");
-  b.expect_operands(3);
-  const uint32_t from = b.read(1, t);
-  const uint32_t rank = b.read(2, Type::U32);
-  const uint32_t to = b.write(0, t);
-  Step& s = b.emit(&map_address);
-  s.a = from;
-  s.b = rank;
-  s.d = to;
-  s.value = !shared;
-}
-
 // ---- hints
 void build_hint(Builder& b) {
   b.skip_modifiers();
@@ -410,10 +291,7 @@ constexpr InstructionRow kRows[] = {
     {"prefetchu", StepClass::Hint, build_hint},
     {"applypriority", StepClass::Hint, build_hint},
     {"discard", StepClass::Hint, build_hint},
-    {"createpolicy", StepClass::Move, build_createpolicy},
-    {"isspacep", StepClass::Move, build_isspacep},
-    {"cvta", StepClass::Move, build_cvta},
-    {"mapa", StepClass::Move, build_mapa}};
+    {"createpolicy", StepClass::Move, build_createpolicy}};
 }   // namespace
 
 InstructionTable memory_instructions() { return {kRows, std::size(kRows)}; }
