@@ -6,7 +6,7 @@
 
 namespace spectral::cpu::ptx {
 namespace {
-// ---- bar, barrier: .aligned forms need the whole warp; arrivals count whole warps in either
+// ---- "bar, barrier": .aligned forms need the whole warp; arrivals count whole warps in either
 unsigned uniform(Warp& w, const Step& s, uint32_t place, const char* what) {
   const uint32_t* values = w.lanes<uint32_t>(place);
   const uint32_t first = values[std::countr_zero(w.mask)];
@@ -98,8 +98,10 @@ void build_reduction(Builder& b) {
   result.value = operation;
 }
 
+// "bar.warp.sync"
 void sync_lanes(Warp& w, const Step& s) { meet(w, s, s.a, "bar.warp.sync"); }
 
+// ---- "barrier.cluster"
 void cluster_arrive(Warp& w, const Step& s) {
   if (!w.together(~0u))
     return;
@@ -142,7 +144,7 @@ void build_bar(Builder& b) {
   emit_barrier(b, action ? &barrier_arrive : &barrier_sync, 0);
 }
 
-// ---- mbarrier
+// ---- mbarrier: "Contents of the mbarrier object", "Tracking asynchronous operations", and the section of each
 enum MbarrierFlag : uint32_t { kExpects = 8, kDrops = 16, kParity = 32, kTests = 64 };
 void init(Warp& w, const Step& s) {
   uint64_t at[32];
@@ -226,6 +228,7 @@ void wait(Warp& w, const Step& s) {
     w.yield();
   write_predicate(w, s.d, complete);
 }
+// Of the state before the arrival that returned it.
 void pending_count(Warp& w, const Step& s) {
   const uint64_t* states = w.lanes<uint64_t>(s.a);
   write_lanes<uint32_t>(w, s.d, [&](int k) { return Mbar(states[k]).pending; });
@@ -352,6 +355,7 @@ void add_transactions(Warp& w, const Step& s, Mbar& m, int64_t bytes) {
     fail(w, s, "an mbarrier counts up to %lld bytes; here %lld would be due", (long long)kMost, (long long)sum);
   m.tx = int(sum);
 }
+// "Phase Completion of the mbarrier object"
 void store_barrier(Cluster& cluster, uint64_t* bits, Mbar m) {
   const bool complete = m.pending == 0 && m.tx == 0;
   if (complete) {

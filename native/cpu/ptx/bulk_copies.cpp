@@ -9,7 +9,8 @@
 
 namespace spectral::cpu::ptx {
 namespace {
-// ---- bulk loads
+// ---- bulk loads: "cp.async.bulk", "cp.async.bulk.tensor"; the whole box's bytes are reported, also from outside the
+// tensor ("Tensors", "Out-of-boundary access")
 void do_load(Cluster& cluster, const BulkLoad& o) {
   if (!o.block->live_warps)
     fail(*o.warp, *o.step, "block %u of the cluster ended before this copy into it", o.block->rank);
@@ -51,6 +52,7 @@ TensorMapCpu read_map(Warp& w, const Step& s, unsigned lane, uint64_t address) {
     fail(w, s, "the tensor map was not encoded");
   return t;
 }
+// "Tensors, Swizzling modes", and "TMA Swizzle" in CUDA's programming guide.
 // What the box of a copy is in shared memory: aligned, with a swizzle or none, and inside the block's.
 void check_box(Warp& w, const Step& s, uint32_t offset, uint32_t bytes, uint32_t align, const char* what) {
   const size_t size = w.block().cluster->shared_bytes;
@@ -189,6 +191,7 @@ void do_write(const BulkStore& o) {
           size_t(in.hi - in.lo));
   });
 }
+// "cp.async.bulk.commit_group", "cp.async.bulk.wait_group": all groups but the newest `keep`; with .read, their reads.
 void finish_stores(Warp& w, uint32_t mask, uint32_t keep, bool only_reads) {
   WarpAsync& async = async_of(w);
   for (BulkStore& o : async.stores) {

@@ -1,4 +1,5 @@
-// cp.async: copies of single lanes into shared memory. PTX ISA, "Data Movement and Conversion: cp.async".
+// Copies of single lanes into shared memory. PTX ISA, "Data Movement and Conversion: cp.async, cp.async.commit_group,
+// cp.async.wait_group, cp.async.wait_all" and "mbarrier: cp.async.mbarrier.arrive".
 #include "access.h"
 #include "async.h"
 #include "barriers.h"

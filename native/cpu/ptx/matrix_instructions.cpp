@@ -8,7 +8,8 @@
 
 namespace spectral::cpu::ptx {
 namespace {
-// ---- ldmatrix, stmatrix: matrices of 8 x 8 values of 16 bits; lane 8 i + r has the address of row r of matrix i
+// ---- "ldmatrix", "stmatrix": matrices of 8 x 8 values of 16 bits; lane 8 i + r has the address of row r of matrix i,
+// and with fewer than four matrices the addresses of the other lanes are not used
 enum MatrixFlag : uint32_t { kTransposed = 8 };
 // Checks the rows' addresses and makes them the host's.
 void reach_rows(Warp& w, const Step& s, uint64_t* at, Effect effect) {
@@ -99,7 +100,7 @@ void build_matrices(Builder& b, bool loads) {
 void build_ldmatrix(Builder& b) { build_matrices(b, true); }
 void build_stmatrix(Builder& b) { build_matrices(b, false); }
 
-// ---- mma.m16n8k16 and m16n8k8: D = A B + C in f32, each sum in the order of k with one rounding per product
+// ---- "mma": m16n8k16 and m16n8k8, D = A B + C in f32, each sum in the order of k with one rounding per product
 struct Product {
   alignas(32) float a[16][16];
   alignas(32) float b[16][8];
@@ -127,6 +128,7 @@ struct F16 {
   static float of(uint32_t bits) { return from_f16(uint16_t(bits)); }
 };
 
+// "Matrix Fragments for mma.m16n8k16 with floating point type" and "mma.m16n8k8".
 // Of A: register 2 half + h has rows g + 8 h, depths 8 half + 2 q and the next. Of B: register half has column g. Of C
 // and D: register 2 h + e has row g + 8 h, column 2 q + e.
 template <class Element, int kHalves>

@@ -24,6 +24,7 @@ void fence(Warp& w, const Step& s) {
     group_of(w).fenced[w.index() % 4] = true;
 }
 
+// "Matrix Descriptor Format".
 struct Descriptor {
   uint32_t start, leading, stride;
   explicit Descriptor(uint64_t d)
@@ -63,7 +64,8 @@ void issue(Warp& w, const Step& s) {
 
 // ---- the product
 float widened(uint16_t bits) { return std::bit_cast<float>(uint32_t(bits) << 16); }
-// Eight values of a 16-byte unit of swizzled shared memory.
+// Eight values of a 16-byte unit of swizzled shared memory: "Shared Memory Matrix Layout". The pattern follows the
+// address, so a start address within it, as of a later step in k, needs nothing more.
 void read_unit(Warp& w, const Step& s, uint32_t offset, float* out) {
   const uint32_t at = swizzle128(offset);
   const size_t size = w.block().cluster->shared_bytes;
@@ -75,7 +77,8 @@ void read_unit(Warp& w, const Step& s, uint32_t offset, float* out) {
   for (int i = 0; i < 8; ++i)
     out[i] = widened(bits[i]);
 }
-// A: 64 rows of 16 depths, K-major. B: 16 depths of n columns; K-major too, or with depth rows as [depth, n].
+// "Strides", and the canonical layouts there. A: 64 rows of 16 depths, K-major. B: 16 depths of n columns; K-major too,
+// or with depth rows as [depth, n].
 void read_a(Warp& w, const Step& s, uint64_t descriptor, float (*a)[16]) {
   const Descriptor d(descriptor);
   for (uint32_t r = 0; r < 64; ++r)
@@ -98,7 +101,8 @@ void read_b(Warp& w, const Step& s, uint64_t descriptor, uint32_t n, float (*b)[
         b[8 * c + i][r] = unit[i];
     }
 }
-// Register 4 j + 2 h + e of warp i: D[16 i + g + 8 h][8 j + 2 q + e]. Lane by lane, a sum in the order of depth.
+// "Matrix Fragments for wgmma.mma_async.m64nNk16". Register 4 j + 2 h + e of warp i: D[16 i + g + 8 h][8 j + 2 q + e].
+// Lane by lane, a sum in the order of depth.
 void multiply(Warp& w, const Step& s, bool clears, const float (*a)[16], const float (*b)[256]) {
   const uint32_t n = uint32_t(s.value);
   const uint32_t* places = w.list(s);
@@ -174,6 +178,7 @@ void wait_keeping(Warp& w, const Step& s, uint64_t keep) {
   finish(w.block(), first_warp, w, s, keep);
   w.block().cluster->wake(w.block(), Wait::Warpgroup, first_warp);
 }
+// "wgmma.commit_group": all that the warp has issued and not committed.
 void commit(Warp& w, const Step& s) {
   if (!whole_warpgroup(w, s, "wgmma.commit_group"))
     return;
@@ -181,6 +186,7 @@ void commit(Warp& w, const Step& s) {
   const unsigned warp = w.index() % 4;
   g.ends[warp].push_back(g.ops[warp].size());
 }
+// "wgmma.wait_group": all groups but the newest `s.value`.
 void wait_group(Warp& w, const Step& s) {
   if (whole_warpgroup(w, s, "wgmma.wait_group"))
     wait_keeping(w, s, uint64_t(s.value));
