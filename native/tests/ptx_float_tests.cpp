@@ -269,6 +269,22 @@ void approximations() {
   check_row("sin.approx.f32 %d, %a;", {f(kInf)}, kNan32);
   check_row("sin.approx.f32 %d, %a;", {f(-0.0f)}, f(-0.0f));
   check_row("cos.approx.f32 %d, %a;", {f(-0.0f)}, f(1));
+  // "rcp.approx.ftz.f64": from the 20 upper bits of the fraction; the lower 32 bits of the result are zero
+  std::vector<Operands> rows;
+  for (float v : positive)
+    rows.push_back({bits_of(double(v) * 1.000244140625)});
+  const auto reciprocals = results_of("rcp.approx.ftz.f64 %ld, %la;", rows);
+  int far = reciprocals.empty();
+  for (size_t i = 0; i < reciprocals.size(); ++i)
+    far += !(std::fabs(float_of<double>(reciprocals[i]) * float_of<double>(rows[i].a) - 1) <= 0x1p-19) ||
+           uint32_t(reciprocals[i]) != 0;
+  check(!far, "rcp.approx.ftz.f64: " + std::to_string(far) + " far off");
+  const double inf = std::numeric_limits<double>::infinity();
+  check_row("rcp.approx.ftz.f64 %ld, %la;", {d(-0.0)}, d(-inf));
+  check_row("rcp.approx.ftz.f64 %ld, %la;", {1}, d(inf));
+  check_row("rcp.approx.ftz.f64 %ld, %la;", {d(-inf)}, d(-0.0));
+  check_row("rcp.approx.ftz.f64 %ld, %la;", {d(-0x1p1023)}, d(-0.0));   // a subnormal result
+  check_row("rcp.approx.ftz.f64 %ld, %la;", {d(4)}, d(0.25));
   // .approx gives 0 for a finite number over a divisor beyond 2^126, and NaN for infinity over it
   check_row("div.approx.f32 %d, %a, %b;", {f(0x1p127f), f(0x1p127f)}, 0);
   check_row("div.approx.f32 %d, %a, %b;", {f(kInf), f(0x1p127f)}, kNan32);
