@@ -1,7 +1,7 @@
 #include "fatbin.h"
 #include "decompress.h"
 #include "ptx/module.h"
-#include "worker.h"
+#include "options.h"
 #include <algorithm>
 #include <cstring>
 
