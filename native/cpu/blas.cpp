@@ -154,6 +154,7 @@ cublasStatus_t cublasCreate_v2(cublasHandle_t* h) {
   return CUBLAS_STATUS_SUCCESS;
 }
 cublasStatus_t cublasDestroy_v2(cublasHandle_t h) {
+  finish_context();
   if (!handles.remove(h))
     return CUBLAS_STATUS_NOT_INITIALIZED;
   delete h;

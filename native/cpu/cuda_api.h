@@ -45,6 +45,10 @@ typedef enum CUresult {
   CUDA_ERROR_INVALID_CLUSTER_SIZE = 912,
   CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED = 900,
   CUDA_ERROR_STREAM_CAPTURE_INVALIDATED = 901,
+  CUDA_ERROR_STREAM_CAPTURE_MERGE = 902,
+  CUDA_ERROR_STREAM_CAPTURE_UNMATCHED = 903,
+  CUDA_ERROR_STREAM_CAPTURE_UNJOINED = 904,
+  CUDA_ERROR_STREAM_CAPTURE_ISOLATION = 905,
   CUDA_ERROR_STREAM_CAPTURE_IMPLICIT = 906,
   CUDA_ERROR_CAPTURED_EVENT = 907,
   CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD = 908,
@@ -283,7 +287,8 @@ CUresult cuFuncGetParamInfo(CUfunction, size_t index, size_t* offset, size_t* si
 const char* spectralCpuLastError(void);
 void spectralCpuSetOption(
     const char* name,
-    long value);   // threads, seed, eager, poison, memory, profile, count, check; "reset" forgets a failed kernel
+    long
+        value);   // threads, seed, eager, poison, memory, profile, async, count, check; "reset" forgets a failed kernel
 long spectralCpuGetOption(const char* name);   // -1 where there is no such option
 // "sizeof;field:offset:size;..." of the argument struct of a kernel in any loaded module, cut to `size` bytes with its
 // zero. Returns the full length, or -1 when no loaded module has the kernel.

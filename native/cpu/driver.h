@@ -1,5 +1,6 @@
 // What the driver's entry points share: the objects behind handles, and the checks every call begins with.
-// All calls are synchronous: a call returns when its work is done, so streams order nothing further.
+// Calls are synchronous unless the option "async" is set: a call returns when its work is done, so streams order
+// nothing further.
 #pragma once
 #include "loader_api.h"
 #include "worker.h"
@@ -12,6 +13,10 @@
 #include <unordered_set>
 #include <vector>
 
+namespace spectral::cpu {
+struct CaptureMark;
+struct EventMark;
+}   // namespace spectral::cpu
 namespace spectral::cpu::ptx {
 class LoadedModule;
 struct Program;
@@ -65,9 +70,9 @@ struct CUstream_st {
 struct CUevent_st {
   CUcontext context;
   bool timing;
-  bool recorded = false;
-  bool captured = false;   // captured: last recorded in a captured stream
-  std::chrono::steady_clock::time_point at;
+  // Of the latest record: one, or none before it.
+  std::shared_ptr<spectral::cpu::EventMark> mark;
+  std::shared_ptr<spectral::cpu::CaptureMark> captured;   // in a stream that was being captured
 };
 
 namespace spectral::cpu {
@@ -118,6 +123,7 @@ bool is_live(CUcontext);
 bool known_flags(unsigned context_flags);
 bool known_preference(CUfunc_cache);
 bool known_preference(CUsharedconfig);
+CUcontext exchange_context(CUcontext);                                   // for this thread; returns the former one
 CUresult fail_context(CUcontext, CUresult, const std::string& reason);   // from now on; returns the status
 void catch_bad_addresses();   // of kernels, from now on; other faults go to whoever handled them before
 void forget_failure();        // of every context, for tests

@@ -5,6 +5,7 @@
 #include "profiles.h"
 #include <cstdio>
 #include <cstring>
+#include <utility>
 
 namespace spectral::cpu {
 Handles<CUmod_st> modules;
@@ -27,6 +28,7 @@ std::mutex reason_mutex;   // of the contexts' reasons
 // Frees what the context owns and takes it out of use. Called with the mutex held.
 void destroy(CUcontext c) {
   contexts.erase(c);
+  forget_queues(c);
   forget_captures(c);
   for (CUstream s : streams.of(c))
     streams.remove(s), delete s;
@@ -71,6 +73,7 @@ bool is_live(CUcontext c) {
   std::lock_guard l(mutex);
   return contexts.count(c);
 }
+CUcontext exchange_context(CUcontext c) { return std::exchange(current, c); }
 CUresult check_context() {
   SPECTRAL_TRY(check_initialised());
   if (!current)
@@ -214,6 +217,8 @@ CUresult cuDevicePrimaryCtxRelease(CUdevice device) {
   SPECTRAL_TRY(check_initialised());
   if (device != 0)
     return CUDA_ERROR_INVALID_DEVICE;
+  if (primary.retained == 1)
+    finish_all(&primary);   // not under the mutex, which work may take
   std::lock_guard l(mutex);
   if (!primary.retained)
     return CUDA_ERROR_INVALID_CONTEXT;
@@ -247,6 +252,7 @@ CUresult cuDevicePrimaryCtxReset(CUdevice device) {
   SPECTRAL_TRY(check_initialised());
   if (device != 0)
     return CUDA_ERROR_INVALID_DEVICE;
+  finish_all(&primary);
   std::lock_guard l(mutex);
   destroy(&primary);
   return CUDA_SUCCESS;
@@ -284,6 +290,8 @@ CUresult cuCtxCreate_v4(CUcontext* context, CUctxCreateParams* wanted, unsigned 
 }
 CUresult cuCtxDestroy(CUcontext c) {
   SPECTRAL_TRY(check_initialised());
+  if (c)
+    finish_all(c);
   std::lock_guard l(mutex);
   if (!c || !contexts.count(c) || c->primary)
     return CUDA_ERROR_INVALID_CONTEXT;
@@ -339,6 +347,7 @@ CUresult cuCtxGetDevice(CUdevice* device) {
 CUresult cuCtxSynchronize() {
   SPECTRAL_TRY(check_context());
   SPECTRAL_TRY(check_unsafe());
+  SPECTRAL_TRY(finish_context());
   return verify_guards();
 }
 }

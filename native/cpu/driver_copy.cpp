@@ -36,9 +36,13 @@ CUresult check_side(const Side& s, const Box& b, CUmemorytype type) {
     return CUDA_SUCCESS;
   return known && bytes <= a.size - (s.start - a.start) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
+bool is_on_host(const Side& s) {
+  Allocation a;
+  return !find_allocation(s.start, &a) || a.on_host();
+}
 CUresult copy(const Side& to, const Side& from, const Box& b, CUstream stream) {
   SPECTRAL_TRY(verify_guards());
-  return submit(stream, [=] {
+  const auto work = [=] {
     for (size_t z = 0; z < b.depth; ++z)
       for (size_t y = 0; y < b.height; ++y)
         std::memmove(
@@ -46,7 +50,11 @@ CUresult copy(const Side& to, const Side& from, const Box& b, CUstream stream) {
             reinterpret_cast<const void*>(from.start + z * from.slice + y * from.pitch),
             b.width);
     return CUDA_SUCCESS;
-  });
+  };
+  const Side& host = is_on_host(from) ? from : to;   // of a copy on the device, none: its memory is never asked about
+  size_t bytes = 0;
+  span(host, b, &bytes);
+  return submit(stream, work, {reinterpret_cast<const void*>(host.start), bytes});
 }
 CUresult copy_run(
     CUdeviceptr to, CUmemorytype to_type, CUdeviceptr from, CUmemorytype from_type, size_t n, CUstream s) {
@@ -139,7 +147,8 @@ CUresult cuMemcpyAsync(CUdeviceptr to, CUdeviceptr from, size_t n, CUstream stre
 }
 CUresult cuMemcpy(CUdeviceptr to, CUdeviceptr from, size_t n) {
   SPECTRAL_TRY(check_unsafe());
-  return cuMemcpyAsync(to, from, n, nullptr);
+  SPECTRAL_TRY(cuMemcpyAsync(to, from, n, nullptr));
+  return finish(nullptr);
 }
 CUresult cuMemcpyPeerAsync(
     CUdeviceptr to, CUcontext to_context, CUdeviceptr from, CUcontext from_context, size_t n, CUstream stream) {
@@ -147,22 +156,26 @@ CUresult cuMemcpyPeerAsync(
   return copy_run(to, CU_MEMORYTYPE_DEVICE, from, CU_MEMORYTYPE_DEVICE, n, stream);
 }
 CUresult cuMemcpyPeer(CUdeviceptr to, CUcontext to_context, CUdeviceptr from, CUcontext from_context, size_t n) {
-  return cuMemcpyPeerAsync(to, to_context, from, from_context, n, nullptr);
+  SPECTRAL_TRY(cuMemcpyPeerAsync(to, to_context, from, from_context, n, nullptr));
+  return finish(nullptr);
 }
 CUresult cuMemcpy2DAsync(const CUDA_MEMCPY2D* c, CUstream stream) { return copy_2d(c, stream); }
 CUresult cuMemcpy2D(const CUDA_MEMCPY2D* c) {
   SPECTRAL_TRY(check_unsafe());
-  return copy_2d(c, nullptr);
+  SPECTRAL_TRY(copy_2d(c, nullptr));
+  return finish(nullptr);
 }
 CUresult cuMemcpy2DUnaligned(const CUDA_MEMCPY2D* c) { return cuMemcpy2D(c); }   // any pitch will do here
 CUresult cuMemcpy3DAsync(const CUDA_MEMCPY3D* c, CUstream stream) { return copy_3d(c, stream); }
 CUresult cuMemcpy3D(const CUDA_MEMCPY3D* c) {
   SPECTRAL_TRY(check_unsafe());
-  return copy_3d(c, nullptr);
+  SPECTRAL_TRY(copy_3d(c, nullptr));
+  return finish(nullptr);
 }
 CUresult cuMemcpy3DPeerAsync(const CUDA_MEMCPY3D_PEER* c, CUstream stream) { return copy_peer(c, stream); }
 CUresult cuMemcpy3DPeer(const CUDA_MEMCPY3D_PEER* c) {
   SPECTRAL_TRY(check_unsafe());
-  return copy_peer(c, nullptr);
+  SPECTRAL_TRY(copy_peer(c, nullptr));
+  return finish(nullptr);
 }
 }

@@ -1,6 +1,6 @@
 // Names and texts of status codes, versions, and the device's own entry points for settings and texts.
-#include "driver.h"
 #include "ptx/loaded_module.h"
+#include "stream_queue.h"
 #include <cstring>
 
 namespace spectral::cpu {
@@ -53,6 +53,10 @@ constexpr Code kCodes[] = {
     CODE(CUDA_ERROR_NOT_SUPPORTED, "operation not supported"),
     CODE(CUDA_ERROR_INVALID_CLUSTER_SIZE, "cluster size invalid for this grid, block or device"),
     CODE(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, "operation not permitted when stream is capturing"),
+    CODE(CUDA_ERROR_STREAM_CAPTURE_MERGE, "operation would result in a merge of separate capture sequences"),
+    CODE(CUDA_ERROR_STREAM_CAPTURE_UNMATCHED, "capture was not ended in the same stream as it began"),
+    CODE(CUDA_ERROR_STREAM_CAPTURE_UNJOINED, "capturing stream has unjoined work"),
+    CODE(CUDA_ERROR_STREAM_CAPTURE_ISOLATION, "dependency created on uncaptured work in another stream"),
     CODE(CUDA_ERROR_STREAM_CAPTURE_INVALIDATED, "operation failed due to a previous error during capture"),
     CODE(
         CUDA_ERROR_STREAM_CAPTURE_IMPLICIT,
@@ -97,6 +101,8 @@ CUresult cuDriverGetVersion(int* version) {
 
 const char* spectralCpuLastError() { return last_error(); }
 void spectralCpuSetOption(const char* name, long value) {
+  if (!std::strcmp(name, "async"))
+    finish_all(nullptr);   // what is left would else run after later work
   if (!set_option(name, value) && !std::strcmp(name, "reset"))
     forget_failure();
   if (!std::strcmp(name, "count") && value)

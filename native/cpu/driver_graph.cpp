@@ -1,83 +1,39 @@
-// Capture of a stream into a graph, and replay: the kept calls one after the other, in the order they were made. One
-// stream per capture: work does not fork to others by events.
+// Graphs: what was captured, and its replay. Without a seed nodes run in the order they were captured in; with one, in
+// an order drawn from it among those that their dependencies leave open.
 #include "capture.h"
-#include <map>
-#include <thread>
-
-using namespace spectral::cpu;
+#include "options.h"
+#include <algorithm>
+#include <random>
 
 namespace spectral::cpu {
 namespace {
-struct Capture {
-  CUstreamCaptureMode mode;
-  std::thread::id thread;
-  bool invalidated = false;
-  std::unique_ptr<CUgraph_st> graph;
-};
-std::mutex mutex;   // guards the captures
-std::map<CUstream, Capture> captures;
-Handles<CUgraph_st> graphs;
 Handles<CUgraphExec_st> executables;
 
-bool forbids(const Capture& c) {
-  return c.mode == CU_STREAM_CAPTURE_MODE_GLOBAL ||
-         (c.mode == CU_STREAM_CAPTURE_MODE_THREAD_LOCAL && c.thread == std::this_thread::get_id());
+CUresult replay(const std::vector<GraphNode>& nodes) {
+  if (!options.seed) {
+    for (const GraphNode& node : nodes)
+      SPECTRAL_TRY(node.work());
+    return CUDA_SUCCESS;
+  }
+  static std::atomic<uint32_t> launches{0};
+  std::mt19937 order(uint32_t(options.seed) + launches++);
+  std::vector<bool> done(nodes.size());
+  for (size_t left = nodes.size(); left; --left) {
+    std::vector<size_t> ready;
+    for (size_t n = 0; n < nodes.size(); ++n)
+      if (!done[n] && std::all_of(nodes[n].after.begin(), nodes[n].after.end(), [&](size_t m) { return done[m]; }))
+        ready.push_back(n);
+    const size_t n = ready[order() % ready.size()];
+    SPECTRAL_TRY(nodes[n].work());
+    done[n] = true;
+  }
+  return CUDA_SUCCESS;
 }
 }   // namespace
 
-bool capturing(CUstream s) {
-  std::lock_guard l(mutex);
-  return captures.count(s);
-}
-CUresult check_work(CUstream s, bool* keep) {
-  std::lock_guard l(mutex);
-  const auto found = captures.find(s);
-  *keep = found != captures.end();
-  if (*keep)
-    return found->second.invalidated ? CUDA_ERROR_STREAM_CAPTURE_INVALIDATED : CUDA_SUCCESS;
-  // The default stream waits for every stream that was not made to ignore it, and a captured one cannot be waited for.
-  if (reinterpret_cast<uintptr_t>(s) <= 1)
-    for (auto& [stream, capture] : captures)
-      if (stream->context == current_context() && !stream->non_blocking) {
-        capture.invalidated = true;
-        return CUDA_ERROR_STREAM_CAPTURE_IMPLICIT;
-      }
-  return CUDA_SUCCESS;
-}
-void keep(CUstream s, std::function<CUresult()> work) {
-  std::lock_guard l(mutex);
-  captures.at(s).graph->nodes.push_back(std::move(work));
-}
-CUresult submit(CUstream s, std::function<CUresult()> work) {
-  bool kept;
-  SPECTRAL_TRY(check_work(s, &kept));
-  if (!kept)
-    return work();
-  keep(s, std::move(work));
-  return CUDA_SUCCESS;
-}
-CUresult check_waits(CUstream s) {
-  std::lock_guard l(mutex);
-  const auto found = captures.find(s);
-  if (found == captures.end())
-    return CUDA_SUCCESS;
-  found->second.invalidated = true;
-  return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
-}
-CUresult check_unsafe() {
-  std::lock_guard l(mutex);
-  CUresult status = CUDA_SUCCESS;
-  for (auto& [stream, capture] : captures)
-    if (stream->context == current_context() && forbids(capture)) {
-      capture.invalidated = true;
-      status = CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
-    }
-  return status;
-}
-void forget_captures(CUcontext c) {
-  std::lock_guard l(mutex);
-  for (auto i = captures.begin(); i != captures.end();)
-    i = i->first->context == c ? captures.erase(i) : std::next(i);
+Handles<CUgraph_st> graphs;
+
+void forget_graphs(CUcontext c) {
   for (CUgraph g : graphs.of(c))
     graphs.remove(g), delete g;
   for (CUgraphExec e : executables.of(c))
@@ -85,50 +41,9 @@ void forget_captures(CUcontext c) {
 }
 }   // namespace spectral::cpu
 
-extern "C" {
-CUresult cuStreamBeginCapture(CUstream s, CUstreamCaptureMode mode) {
-  SPECTRAL_TRY(check_stream(s));
-  if (reinterpret_cast<uintptr_t>(s) <= 2)
-    return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;   // the built-in streams
-  if (mode < CU_STREAM_CAPTURE_MODE_GLOBAL || mode > CU_STREAM_CAPTURE_MODE_RELAXED)
-    return CUDA_ERROR_INVALID_VALUE;
-  std::lock_guard l(mutex);
-  if (captures.count(s))
-    return CUDA_ERROR_ILLEGAL_STATE;
-  captures[s] = {mode, std::this_thread::get_id(), false, std::make_unique<CUgraph_st>(CUgraph_st{s->context, {}})};
-  return CUDA_SUCCESS;
-}
-CUresult cuStreamEndCapture(CUstream s, CUgraph* graph) {
-  SPECTRAL_TRY(check_stream(s));
-  if (!graph)
-    return CUDA_ERROR_INVALID_VALUE;
-  std::lock_guard l(mutex);
-  const auto found = captures.find(s);
-  if (found == captures.end())
-    return CUDA_ERROR_ILLEGAL_STATE;
-  Capture& capture = found->second;
-  if (capture.mode != CU_STREAM_CAPTURE_MODE_RELAXED && capture.thread != std::this_thread::get_id())
-    return CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD;
-  const bool invalidated = capture.invalidated;
-  *graph = invalidated ? nullptr : capture.graph.release();
-  captures.erase(found);
-  if (invalidated)
-    return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
-  graphs.add(*graph);
-  return CUDA_SUCCESS;
-}
-CUresult cuStreamIsCapturing(CUstream s, CUstreamCaptureStatus* status) {
-  SPECTRAL_TRY(check_stream(s));
-  if (!status)
-    return CUDA_ERROR_INVALID_VALUE;
-  std::lock_guard l(mutex);
-  const auto found = captures.find(s);
-  *status = CU_STREAM_CAPTURE_STATUS_NONE;
-  if (found != captures.end())
-    *status = found->second.invalidated ? CU_STREAM_CAPTURE_STATUS_INVALIDATED : CU_STREAM_CAPTURE_STATUS_ACTIVE;
-  return CUDA_SUCCESS;
-}
+using namespace spectral::cpu;
 
+extern "C" {
 CUresult cuGraphGetNodes(CUgraph g, CUgraphNode* nodes, size_t* count) {
   SPECTRAL_TRY(check_context());
   if (!graphs.has(g))
@@ -144,18 +59,14 @@ CUresult cuGraphInstantiateWithFlags(CUgraphExec* e, CUgraph g, unsigned long lo
   SPECTRAL_TRY(check_context());
   if (!e || !graphs.has(g) || flags)
     return CUDA_ERROR_INVALID_VALUE;
-  *e = executables.add(new CUgraphExec_st{g->context, g->nodes});
+  *e = executables.add(new CUgraphExec_st{g->context, std::make_shared<const std::vector<GraphNode>>(g->nodes)});
   return CUDA_SUCCESS;
 }
 CUresult cuGraphLaunch(CUgraphExec e, CUstream s) {
   SPECTRAL_TRY(check_stream(s));
   if (!executables.has(e))
     return CUDA_ERROR_INVALID_VALUE;
-  return submit(s, [e] {
-    for (const auto& node : e->nodes)
-      SPECTRAL_TRY(node());
-    return CUDA_SUCCESS;
-  });
+  return submit(s, [nodes = e->nodes] { return replay(*nodes); });
 }
 CUresult cuGraphDestroy(CUgraph g) {
   SPECTRAL_TRY(check_initialised());

@@ -19,6 +19,15 @@ CUresult allocate_host(void** p, size_t n, unsigned flags) {
   *p = reinterpret_cast<void*>(start);
   return CUDA_SUCCESS;
 }
+// Work that was submitted to a stream and has not run needs the memory.
+CUresult check_unused(const void* p) {
+  Allocation a;
+  if (!find_allocation(reinterpret_cast<uintptr_t>(p), &a) || !uses_host_memory(p, a.size))
+    return CUDA_SUCCESS;
+  set_error(
+      "host memory is given up while a copy that was submitted to a stream still uses it; wait for the copy first");
+  return CUDA_ERROR_ILLEGAL_STATE;
+}
 bool find_host(const void* p, Allocation* found) {
   return find_allocation(reinterpret_cast<uintptr_t>(p), found) && found->on_host();
 }
@@ -30,6 +39,7 @@ CUresult cuMemAllocHost(void** p, size_t n) { return allocate_host(p, n, 0); }
 CUresult cuMemFreeHost(void* p) {
   SPECTRAL_TRY(check_context());
   SPECTRAL_TRY(check_unsafe());
+  SPECTRAL_TRY(check_unused(p));
   return release(reinterpret_cast<uintptr_t>(p), {MemoryKind::Host});
 }
 CUresult cuMemHostGetFlags(unsigned* flags, void* p) {
@@ -63,6 +73,7 @@ CUresult cuMemHostUnregister(void* p) {
   SPECTRAL_TRY(check_unsafe());
   if (!p)
     return CUDA_ERROR_INVALID_VALUE;
+  SPECTRAL_TRY(check_unused(p));
   return release(reinterpret_cast<uintptr_t>(p), {MemoryKind::Registered}) == CUDA_SUCCESS
              ? CUDA_SUCCESS
              : CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;

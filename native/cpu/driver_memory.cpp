@@ -1,12 +1,16 @@
 // Device memory, and copies of one run of bytes, which check that the device side lies inside one allocation.
 #include "capture.h"
 #include "memory.h"
+#include "options.h"
 #include <cstring>
 
 using namespace spectral::cpu;
 
 namespace {
 constexpr size_t kPitchAlignment = 512;   // bytes, a GPU's
+// A copy of at most so many bytes from pageable memory has taken them when its call returns; a longer one may read the
+// memory later.
+constexpr size_t kStaged = 64 << 10;
 
 void* host(CUdeviceptr p) { return reinterpret_cast<void*>(p); }
 
@@ -26,10 +30,18 @@ CUresult to_device(CUdeviceptr dst, const void* src, size_t n, CUstream stream) 
     return CUDA_SUCCESS;
   SPECTRAL_TRY(check_copy(stream, src));
   SPECTRAL_TRY(check_range(dst, n));
-  return submit(stream, [=] {
+  if (Allocation a; options.async && n <= kStaged && !capturing(stream) && !find_allocation(uintptr_t(src), &a)) {
+    const auto begin = static_cast<const char*>(src);
+    return submit(stream, [dst, staged = std::vector<char>(begin, begin + n)] {
+      std::memcpy(host(dst), staged.data(), staged.size());
+      return CUDA_SUCCESS;
+    });
+  }
+  const auto copy = [=] {
     std::memcpy(host(dst), src, n);   // a replay reads the source anew
     return CUDA_SUCCESS;
-  });
+  };
+  return submit(stream, copy, {src, n});
 }
 CUresult to_host(void* dst, CUdeviceptr src, size_t n, CUstream stream) {
   SPECTRAL_TRY(check_stream(stream));
@@ -37,10 +49,11 @@ CUresult to_host(void* dst, CUdeviceptr src, size_t n, CUstream stream) {
     return CUDA_SUCCESS;
   SPECTRAL_TRY(check_copy(stream, dst));
   SPECTRAL_TRY(check_range(src, n));
-  return submit(stream, [=] {
+  const auto copy = [=] {
     std::memcpy(dst, host(src), n);
     return CUDA_SUCCESS;
-  });
+  };
+  return submit(stream, copy, {dst, n});
 }
 CUresult on_device(CUdeviceptr dst, CUdeviceptr src, size_t n, CUstream stream) {
   SPECTRAL_TRY(check_stream(stream));
@@ -70,6 +83,7 @@ CUresult cuMemAlloc(CUdeviceptr* p, size_t n) {
 CUresult cuMemFree(CUdeviceptr p) {
   SPECTRAL_TRY(check_context());
   SPECTRAL_TRY(check_unsafe());
+  SPECTRAL_TRY(finish_context());   // as drivers do
   return release(uintptr_t(p), {MemoryKind::Device, MemoryKind::Managed});
 }
 CUresult cuMemAllocPitch(CUdeviceptr* p, size_t* pitch, size_t width, size_t height, unsigned element) {
@@ -99,11 +113,13 @@ CUresult cuMemGetInfo(size_t* available, size_t* total) {
 }
 CUresult cuMemcpyHtoD(CUdeviceptr d, const void* s, size_t n) {
   SPECTRAL_TRY(check_unsafe());
-  return to_device(d, s, n, nullptr);
+  SPECTRAL_TRY(to_device(d, s, n, nullptr));
+  return finish(nullptr);
 }
 CUresult cuMemcpyDtoH(void* d, CUdeviceptr s, size_t n) {
   SPECTRAL_TRY(check_unsafe());
-  return to_host(d, s, n, nullptr);
+  SPECTRAL_TRY(to_host(d, s, n, nullptr));
+  return finish(nullptr);
 }
 CUresult cuMemcpyDtoD(CUdeviceptr d, CUdeviceptr s, size_t n) { return on_device(d, s, n, nullptr); }
 CUresult cuMemcpyHtoDAsync(CUdeviceptr d, const void* s, size_t n, CUstream q) { return to_device(d, s, n, q); }

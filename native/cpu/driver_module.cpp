@@ -213,6 +213,7 @@ CUresult cuModuleLoadDataEx(CUmodule* m, const void* image, unsigned count, CUji
 CUresult cuModuleLoadFatBinary(CUmodule* m, const void* fatbin) { return cuModuleLoadData(m, fatbin); }
 CUresult cuModuleUnload(CUmodule m) {
   SPECTRAL_TRY(check_context());
+  SPECTRAL_TRY(finish_context());
   std::lock_guard l(load_mutex);
   if (!modules.remove(m))
     return CUDA_ERROR_INVALID_HANDLE;

@@ -19,6 +19,7 @@ constexpr Entry kEntries[] = {
     {"poison", &Options::poison},
     {"memory", &Options::memory},
     {"profile", &Options::profile},
+    {"async", &Options::async},
     {"count", &Options::count},
     {"check", &Options::check}};
 // Of each thread, so that the calls of others do not take it away.

@@ -10,6 +10,7 @@ struct Options {
   long poison = 0;    // 1: fresh device memory, and shared memory before every block, are filled with 0xCD
   long memory = 0;    // bytes of device memory there are, 0: as much as the machine has
   long profile = 0;   // the GPU that the device stands for, 0: none (profiles.h)
+  long async = 0;     // 1: work on streams runs when it is waited for, or by the seed before that
   long count = 0;     // 1: launches of PTX are counted (spectralCpuCounters)
   long check = 0;     // 1: guard zones round every allocation, verified at free, copy and synchronise
 };

@@ -19,7 +19,9 @@ Handles<cusolverDnContext> handles;
 cusolverStatus_t check_handle(cusolverDnHandle_t h) {
   if (!handles.has(h))
     return CUSOLVER_STATUS_NOT_INITIALIZED;
-  return check_context() == CUDA_SUCCESS ? CUSOLVER_STATUS_SUCCESS : CUSOLVER_STATUS_EXECUTION_FAILED;
+  // Factorisations run in the call, after all that was submitted before.
+  return check_context() == CUDA_SUCCESS && finish_context() == CUDA_SUCCESS ? CUSOLVER_STATUS_SUCCESS
+                                                                             : CUSOLVER_STATUS_EXECUTION_FAILED;
 }
 bool known(cublasFillMode_t fill) { return fill == CUBLAS_FILL_MODE_LOWER || fill == CUBLAS_FILL_MODE_UPPER; }
 const char* triangle(cublasFillMode_t fill) { return fill == CUBLAS_FILL_MODE_UPPER ? "U" : "L"; }

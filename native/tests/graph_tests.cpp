@@ -119,9 +119,87 @@ void refuses() {
   CHECK_STATUS(cuStreamEndCapture(blocking.s, &graph), CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
   CHECK_STATUS(cuEventDestroy(event), CUDA_SUCCESS);
 }
+struct Event {
+  CUevent e = nullptr;
+  Event() { CU(cuEventCreate(&e, CU_EVENT_DISABLE_TIMING)); }
+  ~Event() { cuEventDestroy(e); }
+};
+// z = 2 x and w = 3 x beside each other, then z += w; `joins` leaves out the last wait for w.
+CUresult capture_fork(
+    CUgraph* graph, const Buffer<float>& x, const Buffer<float>& z, const Buffer<float>& w, bool joins) {
+  Stream origin;
+  Stream other;
+  Event forked;
+  Event joined;
+  CHECK_STATUS(cuStreamBeginCapture(origin.s, CU_STREAM_CAPTURE_MODE_RELAXED), CUDA_SUCCESS);
+  CHECK_STATUS(cuMemsetD8Async(z.p, 0, 32, origin.s), CUDA_SUCCESS);
+  CHECK_STATUS(cuMemsetD8Async(w.p, 0, 32, origin.s), CUDA_SUCCESS);
+  CHECK_STATUS(cuEventRecord(forked.e, origin.s), CUDA_SUCCESS);
+  CHECK_STATUS(cuStreamWaitEvent(other.s, forked.e, 0), CUDA_SUCCESS);
+  CUstreamCaptureStatus status;
+  CHECK_STATUS(cuStreamIsCapturing(other.s, &status), CUDA_SUCCESS);
+  CHECK(status == CU_STREAM_CAPTURE_STATUS_ACTIVE);
+  CHECK_STATUS(axpy(other.s, {x.device(), w.device(), 8, 3.0f}), CUDA_SUCCESS);
+  CHECK_STATUS(axpy(origin.s, {x.device(), z.device(), 8, 2.0f}), CUDA_SUCCESS);
+  CHECK_STATUS(cuEventRecord(joined.e, other.s), CUDA_SUCCESS);
+  if (joins)
+    CHECK_STATUS(cuStreamWaitEvent(origin.s, joined.e, 0), CUDA_SUCCESS);
+  CHECK_STATUS(axpy(origin.s, {w.device(), z.device(), 8, 1.0f}), CUDA_SUCCESS);
+  return cuStreamEndCapture(origin.s, graph);
+}
+void forks_and_joins() {
+  Buffer<float> x(std::vector<float>(8, 1.0f)), z(8), w(8);
+  CUgraph graph = nullptr;
+  CHECK_STATUS(capture_fork(&graph, x, z, w, true), CUDA_SUCCESS);
+  size_t nodes = 0;
+  CHECK_STATUS(cuGraphGetNodes(graph, nullptr, &nodes), CUDA_SUCCESS);
+  CHECK(nodes == 5);
+  CUgraphExec exec = nullptr;
+  CHECK_STATUS(cuGraphInstantiateWithFlags(&exec, graph, 0), CUDA_SUCCESS);
+  for (long seed = 0; seed < 20; ++seed) {
+    spectralCpuSetOption("seed", seed);
+    CHECK_STATUS(cuGraphLaunch(exec, nullptr), CUDA_SUCCESS);
+    CHECK(z.get()[7] == 5.0f && w.get()[0] == 3.0f);
+  }
+  spectralCpuSetOption("seed", 0);
+  CHECK_STATUS(cuGraphExecDestroy(exec), CUDA_SUCCESS);
+  CHECK_STATUS(cuGraphDestroy(graph), CUDA_SUCCESS);
+  CHECK_STATUS(capture_fork(&graph, x, z, w, false), CUDA_ERROR_STREAM_CAPTURE_UNJOINED);
+  CHECK(graph == nullptr);
+}
+void refuses_forks() {
+  Stream origin;
+  Stream other;
+  Event event;
+  Buffer<float> x(8);
+  CUgraph graph = nullptr;
+  // work outside the capture
+  CHECK_STATUS(cuEventRecord(event.e, other.s), CUDA_SUCCESS);
+  CHECK_STATUS(cuStreamBeginCapture(origin.s, CU_STREAM_CAPTURE_MODE_RELAXED), CUDA_SUCCESS);
+  CHECK_STATUS(cuStreamWaitEvent(origin.s, event.e, 0), CUDA_ERROR_STREAM_CAPTURE_ISOLATION);
+  CHECK_STATUS(cuStreamEndCapture(origin.s, &graph), CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
+  // the end of a stream that joined
+  CHECK_STATUS(cuStreamBeginCapture(origin.s, CU_STREAM_CAPTURE_MODE_RELAXED), CUDA_SUCCESS);
+  CHECK_STATUS(cuEventRecord(event.e, origin.s), CUDA_SUCCESS);
+  CHECK_STATUS(cuStreamWaitEvent(other.s, event.e, 0), CUDA_SUCCESS);
+  CHECK_STATUS(cuStreamEndCapture(other.s, &graph), CUDA_ERROR_STREAM_CAPTURE_UNMATCHED);
+  CHECK_STATUS(cuStreamEndCapture(origin.s, &graph), CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
+  CHECK_STATUS(cuMemsetD8Async(x.p, 0, 4, other.s), CUDA_SUCCESS);   // free again
+  // an event of a capture that has ended
+  CHECK_STATUS(cuStreamWaitEvent(other.s, event.e, 0), CUDA_ERROR_CAPTURED_EVENT);
+  // two captures
+  CHECK_STATUS(cuStreamBeginCapture(origin.s, CU_STREAM_CAPTURE_MODE_RELAXED), CUDA_SUCCESS);
+  CHECK_STATUS(cuStreamBeginCapture(other.s, CU_STREAM_CAPTURE_MODE_RELAXED), CUDA_SUCCESS);
+  CHECK_STATUS(cuEventRecord(event.e, origin.s), CUDA_SUCCESS);
+  CHECK_STATUS(cuStreamWaitEvent(other.s, event.e, 0), CUDA_ERROR_STREAM_CAPTURE_MERGE);
+  CHECK_STATUS(cuStreamEndCapture(origin.s, &graph), CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
+  CHECK_STATUS(cuStreamEndCapture(other.s, &graph), CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
+}
 }   // namespace
 
 TEST_GROUP(graphs) {
   replays_in_order();
   refuses();
+  forks_and_joins();
+  refuses_forks();
 }
