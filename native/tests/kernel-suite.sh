@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The kernels' .NET tests, run again where a wrong kernel shows:
 #   native/tests/kernel-suite.sh SETUP [FIXTURE|FIXTURE...]
-#   NUMBER       threads in the order drawn from that number, memory filled with 0xCD, guard zones round every tensor
+#   NUMBER       threads and streams in the order drawn from that number, memory filled with 0xCD, guard zones round
+#                every tensor
 #   asan NUMBER  the same on a device and kernels built with AddressSanitizer and UBSan
 #   ptx TARGET [NUMBER]   on the PTX of that target (sm_80, sm_90a) in place of kernels compiled from source; with a
 #                number, as for it alone
@@ -47,7 +48,9 @@ case $setup in
     export DOTNET_ThreadSuspendInjection=0 DOTNET_gcConcurrent=0 DOTNET_TieredCompilation=0 ;;
   *) seed=$setup name="schedule $seed" ;;
 esac
-[ "$seed" = 0 ] || export SPECTRAL_CPU_SEED=$seed SPECTRAL_CPU_POISON=1 SPECTRAL_CPU_CHECK=1 SPECTRAL_CHECK=1
+if [ "$seed" != 0 ]; then
+  export SPECTRAL_CPU_SEED=$seed SPECTRAL_CPU_ASYNC=1 SPECTRAL_CPU_POISON=1 SPECTRAL_CPU_CHECK=1 SPECTRAL_CHECK=1
+fi
 
 # CPU device; no packages or PTX, which are the same here, and no comparison of source with PTX (CpuKernels): with
 # other flags a compiler rounds elsewhere
