@@ -285,10 +285,8 @@ CUresult cuFuncGetParamInfo(CUfunction, size_t index, size_t* offset, size_t* si
 // Why the calling thread's latest call failed, beyond its status; "" if it did not, or gave no reason. Valid until the
 // thread's next call.
 const char* spectralCpuLastError(void);
-void spectralCpuSetOption(
-    const char* name,
-    long
-        value);   // threads, seed, eager, poison, memory, profile, async, count, check; "reset" forgets a failed kernel
+// threads, seed, eager, poison, memory, profile, async, count, check; "reset" forgets a failed kernel
+void spectralCpuSetOption(const char* name, long value);
 long spectralCpuGetOption(const char* name);   // -1 where there is no such option
 // "sizeof;field:offset:size;..." of the argument struct of a kernel in any loaded module, cut to `size` bytes with its
 // zero. Returns the full length, or -1 when no loaded module has the kernel.
