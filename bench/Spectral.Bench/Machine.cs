@@ -32,6 +32,11 @@ internal sealed class Machine(Device device, Extent extent) : IDisposable
 
     public Extent Extent => extent;
 
+    /// <summary>
+    /// Whether scenarios are made for their contracts alone and never run: buffers stay empty, one of each.
+    /// </summary>
+    public bool IsDry { get; init; }
+
     public bool IsGpu => device.Kind == DeviceKind.Cuda;
 
     /// <summary>cuBLASLt, with what it found fastest so far.</summary>
@@ -56,7 +61,7 @@ internal sealed class Machine(Device device, Extent extent) : IDisposable
     /// a repeated call then finds nothing of its operands in it. Counting, which repeats nothing, needs one.
     /// </summary>
     public int CopiesFor(double bytesPerCopy) =>
-        extent == Extent.Counted
+        IsDry || extent == Extent.Counted
             ? 1
             : 1 + (int)Math.Clamp(Math.Ceiling(2.0 * device.L2CacheBytes / Math.Max(1, bytesPerCopy)), 1, 63);
 
@@ -64,6 +69,8 @@ internal sealed class Machine(Device device, Extent extent) : IDisposable
     public Tensor Normal(Shape shape, DType type, float deviation = 1)
     {
         var tensor = Tensor.Empty(device, shape, type);
+        if (IsDry)
+            return tensor;
         if (type == DType.F32)
         {
             Philox.Normal(tensor, Seed, ++_stream, 0, deviation);

@@ -54,9 +54,12 @@ constexpr int kShared = kStages * kStage;   // dynamic
 constexpr int kSteps = kTileDepth / 16;
 constexpr int kGroup = 8;
 
-// Offset of the four floats starting at `column` in the F32 half tile through which accumulators become whole rows.
+// Offset of an element in the F32 half tile through which accumulators become whole rows. Units of four floats change
+// places so that no bank conflicts arise: a store of fragments has two neighbouring units of four rows at a time, and
+// a load every second unit of one row.
 __device__ __forceinline__ int staged(int row, int column) {
-  return row * kTileColumns + ((column / 4 ^ (row & 7)) * 4) + column % 4;
+  const int unit = column / 4;
+  return row * kTileColumns + (unit ^ (row & 3) * 2 ^ (unit >> 3 & 1)) * 4 + column % 4;
 }
 
 // This thread's part of the copies of one operand's tiles, which are [positions][depth], or [depth][positions] with
@@ -188,10 +191,10 @@ __device__ __forceinline__ void store(
       if (row >= args.rows || left <= 0)
         continue;
       bf16* to = y + (long long)row * args.columns + n0 + c;
-      float v[8], more[8];
-#pragma unroll
-      for (int e = 0; e < 8; ++e)
-        v[e] = out[staged(r, c + e)];
+      alignas(16) float v[8];
+      float more[8];
+      *reinterpret_cast<float4*>(v) = *reinterpret_cast<const float4*>(out + staged(r, c));
+      *reinterpret_cast<float4*>(v + 4) = *reinterpret_cast<const float4*>(out + staged(r, c + 4));
       if (vectors) {
         if (bias != nullptr) {
           load_piece(bias + n0 + c, more);

@@ -18,8 +18,8 @@ internal sealed class AttentionCase : BenchCase
 
     public override IEnumerable<Plan> Plans(Machine machine)
     {
-        (int heads, int groups, int size) = machine.Choose((32, 8, 128), (32, 8, 128), (4, 2, 16), (4, 1, 128));
-        foreach (int length in machine.Choose<int[]>([4096, 1024, 8192], [4096], [40], [256]))
+        (int heads, int groups, int size) = machine.Choose((32, 8, 128), (32, 8, 128), (4, 2, 16), (2, 1, 128));
+        foreach (int length in machine.Choose<int[]>([4096, 1024, 8192], [4096], [40], [512]))
         {
             foreach (bool backward in new[] { false, true })
             {

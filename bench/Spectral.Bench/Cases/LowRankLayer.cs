@@ -8,17 +8,22 @@ internal sealed record LayerShape(int Tokens, int Inputs, int Outputs, int Rank)
 {
     public override string ToString() => $"{Inputs}->{Outputs} M={Tokens} r={Rank}";
 
-    /// <summary>The three shapes of an 8B Llama for each number of tokens and rank.</summary>
-    public static IEnumerable<LayerShape> Llama(Machine machine, int[] tokens, int[] ranks)
+    /// <summary>
+    /// The three shapes of an 8B Llama for each number of tokens and rank. For counting, a few tiles of full depth,
+    /// unless other shapes are given.
+    /// </summary>
+    public static IEnumerable<LayerShape> Llama(Machine machine, int[] tokens, int[] ranks, params LayerShape[] counted)
     {
+        if (machine.Extent == Extent.Counted && counted.Length > 0)
+            return counted;
         (int, int)[] layers = machine.Choose<(int, int)[]>(
             [(4096, 4096), (4096, 14336), (14336, 4096)],
             [(4096, 4096), (4096, 14336)],
             [(64, 96)],
-            [(512, 512)]
+            [(4096, 256), (256, 4096)]
         );
         return from layer in layers
-            from count in machine.Choose(tokens, tokens[..1], [40], [Math.Min(512, tokens.Min())])
+            from count in machine.Choose(tokens, tokens[..1], [40], [Math.Min(256, tokens.Min())])
             from rank in machine.Choose(ranks, ranks[..1], [8], ranks[..1])
             select new LayerShape(count, layer.Item1, layer.Item2, rank);
     }

@@ -14,7 +14,8 @@ internal sealed class PassCase : BenchCase
     public override string Description => "Skinny passes: z = x Rt; g = dy L with dL and dc; dR = gt x.";
 
     public override IEnumerable<Plan> Plans(Machine machine) =>
-        from shape in LayerShape.Llama(machine, [8192], [16, 48, 64])
+        // Rows decide how the passes are divided, so a count keeps their number.
+        from shape in LayerShape.Llama(machine, [8192], [16, 48, 64], new LayerShape(8192, 512, 512, 16))
         where shape.Inputs <= shape.Outputs // the wide output makes dy the large operand, the square one x
         from pass in new (string Name, Func<Machine, LayerShape, Scenario> Prepare)[]
         {

@@ -15,8 +15,9 @@ internal readonly record struct Bound(double Microseconds, string By)
     /// <param name="scale">Times as much work, in as many more blocks.</param>
     public static Bound Of(DeviceRates rates, IReadOnlyList<CountedLaunch> launches, double bytes, double scale = 1)
     {
-        double most = launches.Count > 0 ? scale * launches.Max(launch => launch.DistinctBytes) : 0;
-        double memory = Math.Max(bytes, scale == 1 ? most : 0) / rates.MemoryGBs / 1e3;
+        // Of bytes alone the small size does not tell the large one.
+        double distinct = scale == 1 ? launches.Max(launch => launch.DistinctBytes) : 0;
+        double memory = Math.Max(bytes, distinct) / rates.MemoryGBs / 1e3;
         double onChip = 0;
         var busy = new Dictionary<string, double>();
         foreach (CountedLaunch launch in launches)

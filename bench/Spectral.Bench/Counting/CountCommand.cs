@@ -50,6 +50,11 @@ internal static class CountCommand
         HelpName = "FILE",
         Arity = ArgumentArity.ZeroOrOne,
     };
+    private static readonly Option<string[]> Dumps = new("--dump")
+    {
+        Description = "Write the buffer of argument N, counted from 0, to a file after the launch.",
+        HelpName = "N=FILE",
+    };
     private static readonly Option<string> Filter = new("--filter")
     {
         Description = "Of our kernels, only cases whose 'case shape' contains one of these texts.",
@@ -62,14 +67,14 @@ internal static class CountCommand
     };
     private static readonly Option<string> Profile = new("--profile")
     {
-        Description = "GPUs that bounds in time are computed for, separated by commas.",
-        HelpName = string.Join('|', DeviceRates.All.Select(rates => rates.Name)),
-        DefaultValueFactory = _ => "H200",
+        Description = "GPUs that the CPU device stands for, separated by commas. Own kernels run once.",
+        HelpName = string.Join('|', DeviceRates.Known),
+        DefaultValueFactory = _ => nameof(CpuProfile.H200),
     };
-    private static readonly Option<string[]> Dumps = new("--dump")
+
+    private static readonly Option<bool> Targets = new("--targets")
     {
-        Description = "Write the buffer of argument N, counted from 0, to a file after the launch.",
-        HelpName = "N=FILE",
+        Description = "Of our kernels, print the table of bounds and targets of docs/performance.md.",
     };
 
     public static Command Create()
@@ -91,6 +96,7 @@ internal static class CountCommand
             Filter,
             Target,
             Profile,
+            Targets,
         };
         command.SetAction(Run);
         return command;
@@ -120,14 +126,21 @@ internal static class CountCommand
         ];
         if (!File.Exists(path))
             throw new UsageException($"--ptx \"{path}\": no such file");
+        DeviceRates[] rates = [.. DeviceRates.ParseProfiles(parsed.GetValue(Profile)!).Select(Read)];
         using var kernel = new OwnKernel(path, entry, specs);
         CountedLaunch launch = kernel.Launch(grid, block, shared);
         foreach ((int argument, string file) in dumps)
             Dump(kernel, argument, file);
         if (parsed.GetResult(Json) is null)
-            Console.Out.Write(CounterText.Lines(launch, DeviceRates.Find(parsed.GetValue(Profile)!)));
+            Console.Out.Write(CounterText.Lines(launch, rates));
         else
             Write(parsed, CounterText.Json(launch));
+    }
+
+    private static DeviceRates Read(CpuProfile profile)
+    {
+        using var device = Device.Cpu(new CpuDeviceOptions { Kernels = CpuKernels.Source, Profile = profile });
+        return new DeviceRates(device);
     }
 
     private static string Needed(ParseResult parsed, Option<string> option) =>
@@ -140,32 +153,49 @@ internal static class CountCommand
             if (parsed.GetResult(option) is { Implicit: false })
                 throw new UsageException($"{option.Name} needs --ptx FILE");
         }
-        var table = new CountTable(DeviceRates.Find(parsed.GetValue(Profile)!));
-        using var machine = new Machine(OpenPtx(parsed.GetValue(Target)), Extent.Counted);
-        var counter = new ScenarioCounter(machine);
-        (BenchCase Case, Plan Plan)[] chosen = BenchCase.Choose(machine, parsed.GetValue(Filter)!);
-        bool prints = parsed.GetResult(Json) is null;
-        if (prints)
-            Console.WriteLine(table.Header);
-        var all = new List<CountedVariant>();
-        foreach ((BenchCase benchCase, Plan plan) in chosen)
+        if (parsed.GetValue(Targets))
         {
-            foreach (CountedVariant counted in counter.Count(benchCase, plan))
-            {
-                all.Add(counted);
-                foreach (string line in prints ? table.Lines(counted) : [])
-                    Console.WriteLine(line);
-            }
+            foreach (CpuProfile profile in DeviceRates.ParseProfiles(parsed.GetValue(Profile)!))
+            foreach (string line in TargetTable.Lines(profile))
+                Console.WriteLine(line);
+            return;
         }
-        if (!prints)
-            Write(parsed, CounterText.Json(machine.Device.PtxTarget!, all));
+        var counted = new List<(DeviceRates, string, List<CountedVariant>)>();
+        foreach (CpuProfile profile in DeviceRates.ParseProfiles(parsed.GetValue(Profile)!))
+        {
+            using var machine = new Machine(OpenPtx(profile, parsed.GetValue(Target)), Extent.Counted);
+            var rates = new DeviceRates(machine.Device);
+            var variants = ScenarioCounter.Count(machine, parsed.GetValue(Filter)!);
+            if (parsed.GetResult(Json) is null)
+                Print(machine, rates, variants);
+            else
+                counted.Add((rates, machine.Device.PtxTarget!, [.. variants]));
+        }
+        if (counted.Count > 0)
+            Write(parsed, CounterText.Json(counted));
     }
 
-    private static Device OpenPtx(string? target)
+    private static void Print(Machine machine, DeviceRates rates, IEnumerable<CountedVariant> variants)
+    {
+        Console.WriteLine($"PTX of {machine.Device.PtxTarget} on the CPU device as {rates.Profile}");
+        var table = new CountTable(rates);
+        Console.WriteLine(table.Header);
+        foreach (string line in variants.SelectMany(table.Lines))
+            Console.WriteLine(line);
+    }
+
+    private static Device OpenPtx(CpuProfile profile, string? target)
     {
         try
         {
-            return Device.Cpu(new CpuDeviceOptions { Kernels = CpuKernels.Ptx, PtxTarget = target });
+            return Device.Cpu(
+                new CpuDeviceOptions
+                {
+                    Kernels = CpuKernels.Ptx,
+                    PtxTarget = target,
+                    Profile = profile,
+                }
+            );
         }
         catch (Exception error) when (error is InvalidOperationException or ArgumentException)
         {

@@ -4,9 +4,9 @@ namespace Spectral.Bench.Counting;
 
 /// <summary>
 /// An aligned line for each variant, and below it one for each of its kernels if there are several: work beside that of
-/// the contract, quality of the memory accesses, and a bound for each GPU.
+/// the contract, quality of the memory accesses, and a bound for the GPU.
 /// </summary>
-internal sealed class CountTable(IReadOnlyList<DeviceRates> profiles)
+internal sealed class CountTable(DeviceRates rates)
 {
     public string Header =>
         Line(
@@ -22,7 +22,8 @@ internal sealed class CountTable(IReadOnlyList<DeviceRates> profiles)
             "excess %",
             "conflicts",
             "local B",
-            profiles.Select(profile => $"{profile.Name} bound")
+            "occ. % <=",
+            $"{rates.Profile} bound"
         );
 
     public IEnumerable<string> Lines(CountedVariant counted)
@@ -34,14 +35,24 @@ internal sealed class CountTable(IReadOnlyList<DeviceRates> profiles)
             counted.Total,
             counted.IsWhole ? counted.Bytes : 0,
             counted.IsWhole ? counted.Flops : 0,
-            counted.BoundOn
+            counted.ByKernel.Count == 1 ? Occupancy(counted.Launches) : "",
+            counted.BoundOn(rates)
         );
         if (counted.ByKernel.Count == 1)
             yield break;
         foreach ((int count, CountedLaunch sum) in counted.ByKernel)
         {
             CountedLaunch[] launches = [.. counted.Launches.Where(launch => launch.Kernel == sum.Kernel)];
-            yield return Line("", "  " + sum.Kernel, count, sum, 0, 0, profile => Bound.Of(profile, launches, 0));
+            yield return Line(
+                "",
+                "  " + sum.Kernel,
+                count,
+                sum,
+                0,
+                0,
+                Occupancy(launches),
+                Bound.Of(rates, launches, 0)
+            );
         }
     }
 
@@ -52,7 +63,8 @@ internal sealed class CountTable(IReadOnlyList<DeviceRates> profiles)
         CountedLaunch sum,
         double bytes,
         double flops,
-        Func<DeviceRates, Bound> bound
+        string occupancy,
+        Bound bound
     ) =>
         Line(
             place,
@@ -67,7 +79,8 @@ internal sealed class CountTable(IReadOnlyList<DeviceRates> profiles)
             Number(sum.ExcessPercent, "F1"),
             Number(sum["shared_bank_conflicts"]),
             Number(sum["local_bytes"]),
-            profiles.Select(profile => Text(bound(profile)))
+            occupancy,
+            Text(bound)
         );
 
     private static string Line(
@@ -83,11 +96,13 @@ internal sealed class CountTable(IReadOnlyList<DeviceRates> profiles)
         string excess,
         string conflicts,
         string local,
-        IEnumerable<string> bounds
+        string occupancy,
+        string bound
     ) =>
         $"{place, -46} {name, -34} {launches, 8} {instructions, 13} {bytes, 9} {ofBytes, 9} {operations, 9} "
-        + $"{ofOperations, 9} {sectors, 8} {excess, 8} {conflicts, 9} {local, 9}"
-        + string.Concat(bounds.Select(bound => $" {bound, 16}"));
+        + $"{ofOperations, 9} {sectors, 8} {excess, 8} {conflicts, 9} {local, 9} {occupancy, 9} {bound, 16}";
+
+    private string Occupancy(IReadOnlyList<CountedLaunch> launches) => Number(launches.Min(rates.OccupancyPercent));
 
     private static string Text(Bound bound) =>
         string.Create(CultureInfo.InvariantCulture, $"{bound.Microseconds:F2} us {bound.By, -6}");

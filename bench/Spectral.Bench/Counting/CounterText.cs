@@ -32,26 +32,40 @@ internal static class CounterText
             Bound bound = Bound.Of(profile, [launch], 0);
             text.Append(
                 CultureInfo.InvariantCulture,
-                $"bound on {profile.Name}: {bound.Microseconds:F3} us, by {bound.By}\n"
+                $"bound on {profile.Profile}: {bound.Microseconds:F3} us by {bound.By}; "
+                    + $"occupancy at most {profile.OccupancyPercent(launch):F0} %, less if registers limit it\n"
             );
         }
         return text.ToString();
     }
 
-    /// <summary>All variants with their kernels, counters, and bounds in microseconds on every GPU.</summary>
-    public static string Json(string target, IEnumerable<CountedVariant> variants)
+    /// <summary>All variants with their kernels, counters and bounds, for each GPU.</summary>
+    public static string Json(IEnumerable<(DeviceRates Rates, string Target, List<CountedVariant> Variants)> counted)
     {
         var root = new JsonObject
         {
             ["schema"] = "spectral-count/1",
-            ["target"] = target,
-            ["variants"] = new JsonArray([.. variants.Select(Describe)]),
+            ["profiles"] = new JsonArray([
+                .. counted.Select(of =>
+                    (JsonNode)
+                        new JsonObject
+                        {
+                            ["profile"] = of.Rates.Profile.ToString(),
+                            ["ptx"] = of.Target,
+                            ["variants"] = new JsonArray([
+                                .. of.Variants.Select(variant => Describe(variant, of.Rates)),
+                            ]),
+                        }
+                ),
+            ]),
         };
         return root.ToJsonString(Indented) + "\n";
     }
 
-    private static JsonNode Describe(CountedVariant counted) =>
-        new JsonObject
+    private static JsonNode Describe(CountedVariant counted, DeviceRates rates)
+    {
+        Bound bound = counted.BoundOn(rates);
+        return new JsonObject
         {
             ["case"] = counted.Case,
             ["target"] = counted.Target,
@@ -60,19 +74,8 @@ internal static class CounterText
             ["bytes"] = counted.Bytes,
             ["flops"] = counted.Flops,
             ["is_whole"] = counted.IsWhole,
-            ["bounds"] = new JsonArray([
-                .. DeviceRates.All.Select(profile =>
-                {
-                    Bound bound = counted.BoundOn(profile);
-                    return (JsonNode)
-                        new JsonObject
-                        {
-                            ["profile"] = profile.Name,
-                            ["us"] = bound.Microseconds,
-                            ["by"] = bound.By,
-                        };
-                }),
-            ]),
+            ["bound_us"] = bound.Microseconds,
+            ["bound_by"] = bound.By,
             ["kernels"] = new JsonArray([
                 .. counted.ByKernel.Select(kernel =>
                     (JsonNode)
@@ -85,6 +88,7 @@ internal static class CounterText
                 ),
             ]),
         };
+    }
 
     /// <summary>One object with an integer for each counter.</summary>
     public static string Json(CountedLaunch launch) => JsonSerializer.Serialize(launch.Counters, Indented) + "\n";

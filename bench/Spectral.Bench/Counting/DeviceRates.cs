@@ -1,31 +1,15 @@
 using Spectral.Kernels;
+using Spectral.Kernels.Driver;
 
 namespace Spectral.Bench.Counting;
 
 /// <summary>
-/// What a GPU does at best, for bounds in time. Multiprocessors, boost clock, memory bandwidth, L2 and dense BF16 rate
-/// are those of NVIDIA's data sheets and architecture white papers: A100 80 GB SXM, GeForce RTX 4090, H100 SXM, H200
-/// SXM and HGX B200. Rates per multiprocessor and clock are those of the CUDA C++ Programming Guide, "Arithmetic
-/// Instructions".
+/// What a GPU does at best, for bounds in time. Multiprocessors, clock, memory and caches are those that the CPU device
+/// reports when it stands for the GPU. Dense BF16 rates are those of NVIDIA's data sheets and architecture white papers
+/// (A100 SXM, GeForce RTX 4090, H100 and H200 SXM, HGX B200), and rates per multiprocessor and clock those of the CUDA
+/// C++ Programming Guide, "Arithmetic Instructions".
 /// </summary>
-/// <param name="Name">As <c>--profile</c> has it.</param>
-/// <param name="Multiprocessors">Number of multiprocessors (SM).</param>
-/// <param name="ClockGHz">Highest clock.</param>
-/// <param name="MemoryGBs">Bandwidth of the memory, in 10⁹ bytes per second.</param>
-/// <param name="L2Bytes">Size of the L2 cache.</param>
-/// <param name="TensorTflops">Dense BF16 products with sums in F32, in 10¹² operations per second.</param>
-/// <param name="F32Lanes">Results in F32 per clock of a multiprocessor.</param>
-/// <param name="F64Lanes">Results in F64 per clock of a multiprocessor.</param>
-internal sealed record DeviceRates(
-    string Name,
-    int Multiprocessors,
-    double ClockGHz,
-    double MemoryGBs,
-    long L2Bytes,
-    double TensorTflops,
-    int F32Lanes,
-    int F64Lanes
-)
+internal sealed unsafe class DeviceRates
 {
     /// <summary>Instructions that the four schedulers of a multiprocessor issue per clock.</summary>
     public const int IssuedPerClock = 4;
@@ -37,30 +21,100 @@ internal sealed record DeviceRates(
     public const int SharedBytes = 128;
 
     /// <summary>
-    /// Bytes that a multiprocessor takes from L2 per clock at most (white paper of the A100: 64 since Volta).
+    /// Bytes that a multiprocessor takes from L2 per clock at most. The 5,120 of a whole A100 (its white paper) are 47
+    /// for each of its multiprocessors.
     /// </summary>
     public const int L2BytesPerClock = 64;
 
-    public static IReadOnlyList<DeviceRates> All { get; } =
-    [
-        new("A100", 108, 1.41, 2039, 40 << 20, 312, 64, 32),
-        new("RTX4090", 128, 2.52, 1008, 72 << 20, 165.2, 128, 2),
-        new("H100", 132, 1.98, 3352, 50 << 20, 989.4, 128, 64),
-        new("H200", 132, 1.98, 4800, 50 << 20, 989.4, 128, 64),
-        new("B200", 148, 1.965, 8000, 126 << 20, 2250, 128, 64),
-    ];
+    private const int ClockKhz = 13; // CUdevice_attribute
+    private const int MemoryClockKhz = 36;
+    private const int MemoryBusBits = 37;
+    private const int ThreadsOfMultiprocessor = 39;
+    private const int SharedOfMultiprocessor = 81;
+    private const int BlocksOfMultiprocessor = 106;
+    private const int SharedReserved = 111;
 
-    /// <summary>Finds profiles by their names, separated by commas.</summary>
+    private static readonly Dictionary<CpuProfile, (double TensorTflops, int F32Lanes, int F64Lanes)> Peaks = new()
+    {
+        [CpuProfile.A100] = (312, 64, 32),
+        [CpuProfile.Rtx4090] = (165.2, 128, 2),
+        [CpuProfile.H100] = (989.4, 128, 64),
+        [CpuProfile.H200] = (989.4, 128, 64),
+        [CpuProfile.B200] = (2250, 128, 64),
+    };
+
+    private readonly int _threads;
+    private readonly int _shared;
+    private readonly int _blocks;
+    private readonly int _reserved;
+
+    /// <summary>Reads the properties of a CPU device that stands for a GPU.</summary>
+    public DeviceRates(Device device)
+    {
+        Profile = device.CpuProfile!.Value;
+        (TensorTflops, F32Lanes, F64Lanes) = Peaks[Profile];
+        Multiprocessors = device.MultiprocessorCount;
+        DriverApi api = device.Activate();
+        int Read(int attribute)
+        {
+            int value;
+            api.Check(api.DeviceGetAttribute(&value, attribute, device.Ordinal), $"reading attribute {attribute}");
+            return value;
+        }
+        ClockGHz = Read(ClockKhz) / 1e6;
+        MemoryGBs = 2.0 * Read(MemoryClockKhz) * Read(MemoryBusBits) / 8 / 1e6; // two transfers per clock
+        _threads = Read(ThreadsOfMultiprocessor);
+        _shared = Read(SharedOfMultiprocessor);
+        _blocks = Read(BlocksOfMultiprocessor);
+        _reserved = Read(SharedReserved);
+    }
+
+    public CpuProfile Profile { get; }
+
+    /// <summary>Number of multiprocessors (SM).</summary>
+    public int Multiprocessors { get; }
+
+    public double ClockGHz { get; }
+
+    /// <summary>Bandwidth of the memory, in 10⁹ bytes per second.</summary>
+    public double MemoryGBs { get; }
+
+    /// <summary>Dense BF16 products with sums in F32, in 10¹² operations per second.</summary>
+    public double TensorTflops { get; }
+
+    /// <summary>Results in F32 per clock of a multiprocessor.</summary>
+    public int F32Lanes { get; }
+
+    /// <summary>Results in F64 per clock of a multiprocessor.</summary>
+    public int F64Lanes { get; }
+
+    /// <summary>The GPUs that bounds can be computed for.</summary>
+    public static IEnumerable<CpuProfile> Known => Peaks.Keys;
+
+    /// <summary>Reads GPUs' names, separated by commas.</summary>
     /// <exception cref="UsageException">There is none of a name.</exception>
-    public static IReadOnlyList<DeviceRates> Find(string names) =>
+    public static IReadOnlyList<CpuProfile> ParseProfiles(string names) =>
         [
             .. names
                 .Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
                 .Select(name =>
-                    All.FirstOrDefault(rates => rates.Name.Equals(name, StringComparison.OrdinalIgnoreCase))
-                    ?? throw new UsageException(
-                        $"--profile \"{name}\": expected some of {string.Join(", ", All.Select(rates => rates.Name))}"
-                    )
+                    Enum.TryParse(name.Replace(" ", ""), ignoreCase: true, out CpuProfile profile)
+                    && Peaks.ContainsKey(profile)
+                        ? profile
+                        : throw new UsageException($"--profile \"{name}\": expected some of {string.Join(", ", Known)}")
                 ),
         ];
+
+    /// <summary>
+    /// The warps that can be on a multiprocessor at once, in percent of those it has room for, as far as threads,
+    /// shared memory and blocks limit them; registers, which ptxas assigns, may leave fewer.
+    /// </summary>
+    public double OccupancyPercent(CountedLaunch launch)
+    {
+        const int Warp = 32;
+        long warps = (launch["threads"] + Warp - 1) / Warp;
+        long blocks = Math.Min(_blocks, _threads / Warp / warps);
+        blocks = Math.Min(blocks, _shared / (launch["shared_bytes"] + _reserved));
+        return 100.0 * blocks * warps * Warp / _threads;
+    }
 }

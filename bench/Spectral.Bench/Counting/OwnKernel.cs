@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
 using Spectral.Kernels;
 using Spectral.Kernels.Driver;
 using Spectral.Training.IO;
@@ -5,11 +7,11 @@ using Spectral.Training.IO;
 namespace Spectral.Bench.Counting;
 
 /// <summary>A kernel of a PTX file with its arguments on the CPU device, for one counted launch.</summary>
-internal sealed unsafe class OwnKernel : IDisposable
+internal sealed unsafe partial class OwnKernel : IDisposable
 {
     private const int ChunkBytes = 1 << 24; // of what is copied at a time
 
-    private readonly Device _device = Device.Cpu(new CpuDeviceOptions { Kernels = CpuKernels.Source }); // and any PTX
+    private readonly Device _device;
     private readonly DriverApi _api;
     private readonly KernelModule _module;
     private readonly Kernel _kernel;
@@ -28,6 +30,16 @@ internal sealed unsafe class OwnKernel : IDisposable
     {
         _specs = specs;
         _buffers = new ulong[specs.Length];
+        // Kernels of this library are none of its business: the device runs any PTX. One thread runs the blocks in order,
+        // so that of several faults, or sums of atomic operations, the same comes out every time.
+        _device = Device.Cpu(
+            new CpuDeviceOptions
+            {
+                Kernels = CpuKernels.Source,
+                Profile = ProfileFor(path),
+                Threads = 1,
+            }
+        );
         _api = _device.Activate();
         _api.SetCpuOption("check", 1); // guard zones keep buffers apart
         try
@@ -113,6 +125,18 @@ internal sealed unsafe class OwnKernel : IDisposable
         _api.SetCpuOption("check", 0);
         _device.Dispose();
     }
+
+    // The CPU device itself has compute capability 9.0.
+    private static CpuProfile ProfileFor(string path)
+    {
+        Match target = TargetDirective().Match(File.ReadAllText(path));
+        return target.Success && int.Parse(target.Groups[1].ValueSpan, CultureInfo.InvariantCulture) >= 100
+            ? CpuProfile.B200
+            : CpuProfile.None;
+    }
+
+    [GeneratedRegex(@"^\s*\.target\s+sm_(\d{1,4})", RegexOptions.Multiline)]
+    private static partial Regex TargetDirective();
 
     private static string TextOf(ArgumentException error) =>
         error.Message.Replace($" (Parameter '{error.ParamName}')", "");

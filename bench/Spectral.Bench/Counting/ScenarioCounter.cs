@@ -1,20 +1,26 @@
+using Spectral.Kernels;
 using Spectral.Kernels.Ops;
 
 namespace Spectral.Bench.Counting;
 
 /// <summary>Counts what our variants of the benchmark's scenarios do, on a CPU device that runs PTX.</summary>
-internal sealed class ScenarioCounter(Machine machine)
+internal static class ScenarioCounter
 {
+    /// <summary>Counts the cases and shapes that match a filter, one variant after the other.</summary>
+    /// <exception cref="UsageException">Nothing matches.</exception>
+    public static IEnumerable<CountedVariant> Count(Machine machine, string filter) =>
+        BenchCase.Choose(machine, filter).SelectMany(chosen => Count(machine, chosen.Case, chosen.Plan));
+
     /// <summary>
     /// Runs each of our variants of a plan once. A variant that this device or the target refuses is left out, and one
     /// that measures itself: it is a whole program.
     /// </summary>
-    public IEnumerable<CountedVariant> Count(BenchCase benchCase, Plan plan)
+    private static IEnumerable<CountedVariant> Count(Machine machine, BenchCase benchCase, Plan plan)
     {
         using Scenario scenario = plan.Prepare();
         foreach (Variant variant in scenario.Variants.Where(IsOurs))
         {
-            IReadOnlyList<CountedLaunch> launches = Run(variant);
+            IReadOnlyList<CountedLaunch> launches = Run(machine.Device, variant);
             if (launches.Count == 0)
                 continue;
             yield return new CountedVariant(
@@ -31,12 +37,12 @@ internal sealed class ScenarioCounter(Machine machine)
 
     private static bool IsOurs(Variant variant) => variant is { Role: Role.Ours, Reason: null, Measure: null };
 
-    private IReadOnlyList<CountedLaunch> Run(Variant variant)
+    private static IReadOnlyList<CountedLaunch> Run(Device device, Variant variant)
     {
-        machine.Device.Variants.Clear();
-        using var counting = new Counting(machine.Device);
+        device.Variants.Clear();
+        using var counting = new Counting(device);
         variant.Run(0);
         IReadOnlyList<CountedLaunch> launches = counting.Launches();
-        return machine.Device.Variants.All.Any(use => use.Refusal is not null) ? [] : launches;
+        return device.Variants.All.Any(use => use.Refusal is not null) ? [] : launches;
     }
 }

@@ -1,0 +1,154 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+using Spectral.Kernels;
+
+namespace Spectral.Bench.Counting;
+
+/// <summary>
+/// Markdown for docs/performance.md: bounds at the sizes of the targets, beside what the targets allow. Bytes are those
+/// of the contract at full size. The rest was counted at small sizes of the parts that the work consists of, and is
+/// multiplied by the ratio of their operations; of several small sizes the one counts that needs the least.
+/// </summary>
+internal sealed partial class TargetTable
+{
+    /// <summary>Work that has a target, and the scenarios that count its parts.</summary>
+    private sealed record Row(int Target, string Case, string Kind, params (string Case, string Kind)[] Parts);
+
+    private static readonly (string Case, string Kind) Forward = ("main-loop", "y ");
+    private static readonly (string Case, string Kind) Backward = ("main-loop", "dx ");
+    private static readonly (string Case, string Kind) Project = ("passes", "project ");
+    private static readonly (string Case, string Kind) OutputGradients = ("passes", "output-gradients ");
+    private static readonly (string Case, string Kind) InputGradient = ("passes", "input-gradient ");
+
+    private static readonly Row[] Rows =
+    [
+        new(1, "forward", "", Forward, Project),
+        new(2, "backward", "", Backward, OutputGradients, InputGradient),
+        new(3, "rescale-backward", "", Backward), // its pass has no dL, which is counted only with it
+        new(6, "main-loop", "y ", Forward),
+        new(6, "main-loop", "dx ", Backward),
+        new(7, "passes", "project ", Project),
+        new(7, "passes", "output-gradients ", OutputGradients),
+        new(7, "passes", "input-gradient ", InputGradient),
+        new(9, "merge", "", ("merge", "")),
+        new(12, "attention", "forward S=", ("attention", "forward S=")),
+        new(12, "attention", "backward S=", ("attention", "backward S=")),
+    ];
+
+    private readonly List<CountedVariant> _counted = [];
+    private readonly Machine _full;
+    private readonly DeviceRates _rates;
+
+    private TargetTable(CpuProfile profile)
+    {
+        using (
+            var small = new Machine(
+                Device.Cpu(new CpuDeviceOptions { Kernels = CpuKernels.Ptx, Profile = profile }),
+                Extent.Counted
+            )
+        )
+        {
+            string cases = string.Join(',', Rows.SelectMany(row => row.Parts).Select(part => part.Case).Distinct());
+            _rates = new DeviceRates(small.Device);
+            _counted.AddRange(ScenarioCounter.Count(small, cases).Where(variant => variant.IsWhole));
+        }
+        _full = new Machine(
+            Device.Cpu(new CpuDeviceOptions { Kernels = CpuKernels.Source, Profile = profile }),
+            Extent.Quick
+        )
+        {
+            IsDry = true,
+        };
+    }
+
+    /// <summary>The lines of the table for one GPU.</summary>
+    public static IEnumerable<string> Lines(CpuProfile profile)
+    {
+        yield return $"| target | on {profile} | variant | hbm, µs | on chip, µs | bound, µs | allowed, µs "
+            + "| bound / allowed |";
+        yield return "| --- | --- | --- | --- | --- | --- | --- | --- |";
+        var table = new TargetTable(profile);
+        using (table._full)
+        {
+            foreach (string line in Rows.SelectMany(table.Lines))
+                yield return line;
+        }
+    }
+
+    private IEnumerable<string> Lines(Row row)
+    {
+        foreach (Plan plan in PlansOf((row.Case, row.Kind)))
+        {
+            using Scenario contract = plan.Prepare();
+            string sizes = plan.Shape[row.Kind.Length..];
+            // The first part says in which variants the work is done; the passes have one.
+            foreach (string name in CountedOf(row.Parts[0]).Select(counted => counted.Variant).Distinct())
+            {
+                Variant variant = contract.Variants.First(found => found.Name == name);
+                Bound[] parts = [.. row.Parts.Select(part => OnChip(part, name, sizes))];
+                yield return Line(row.Target, $"{row.Case} {plan.Shape}", variant, parts, contract.Variants);
+            }
+        }
+    }
+
+    private string Line(int target, string work, Variant variant, Bound[] parts, IEnumerable<Variant> all)
+    {
+        double memory = variant.Bytes / _rates.MemoryGBs / 1e3;
+        double onChip = parts.Sum(part => part.Microseconds);
+        double bound = Math.Max(onChip, memory);
+        double? allowed = Allowed(target, variant, all);
+        return $"| {target} | {work} | {variant.Name} | {Number(memory)} "
+            + $"| {Number(onChip)} ({string.Join(", ", parts.Select(part => part.By).Distinct())}) | {Number(bound)} "
+            + $"| {Number(allowed)} | {Number(bound / allowed)} |";
+    }
+
+    /// <summary>The bound of a part at full size, its memory aside.</summary>
+    private Bound OnChip((string Case, string Kind) part, string variant, string sizes)
+    {
+        using Scenario contract = PlansOf(part).First(plan => plan.Shape == part.Kind + sizes).Prepare();
+        return CountedOf(part)
+            .Where(counted => counted.Variant == variant || part.Case == "passes")
+            .Select(counted =>
+            {
+                double flops = contract.Variants.First(found => found.Name == counted.Variant).Flops;
+                return Bound.Of(_rates, counted.Launches, 0, flops / counted.Flops);
+            })
+            .MinBy(bound => bound.Microseconds);
+    }
+
+    private IEnumerable<Plan> PlansOf((string Case, string Kind) part) =>
+        BenchCase
+            .All.First(found => found.Name == part.Case)
+            .Plans(_full)
+            .Where(plan => BeforeSizes().Match(plan.Shape).Value == part.Kind);
+
+    private IEnumerable<CountedVariant> CountedOf((string Case, string Kind) part) =>
+        _counted.Where(counted => counted.Case == part.Case && BeforeSizes().Match(counted.Shape).Value == part.Kind);
+
+    /// <summary>
+    /// The time that a target allows, where it is a share of the copy rate, or a ratio to the plain product, which is
+    /// taken to run at the floor of its bytes and operations.
+    /// </summary>
+    private double? Allowed(int target, Variant variant, IEnumerable<Variant> all)
+    {
+        double? floor = all.Where(found => found.Name == "plain")
+            .Min(found =>
+                (double?)Math.Max(found.Bytes / _rates.MemoryGBs / 1e3, found.Flops / _rates.TensorTflops / 1e6)
+            );
+        return target switch
+        {
+            1 or 3 => 1.06 * floor,
+            2 => 1.12 * floor,
+            6 => floor / 0.97,
+            7 or 9 => variant.Bytes / _rates.MemoryGBs / 1e3 / 0.85,
+            _ => null,
+        };
+    }
+
+    /// <summary>What a shape says before its sizes, such as the direction.</summary>
+    [GeneratedRegex(@"^\D*")]
+    private static partial Regex BeforeSizes();
+
+    private static string Number(double? value) =>
+        value?.ToString(value < 10 ? "F2" : "F1", CultureInfo.InvariantCulture) ?? "";
+}
