@@ -57,6 +57,7 @@ void phases() {
       // "Contents of the mbarrier object": tx-count goes below zero when bytes come before they are expected
       {"bytes before they are expected",
        {{init(1), 0}, {complete(64), 0}, {complete(16), 0}, {arrive_expect(80), 1}, {arrive, 2}}},
+      {"bytes that nobody expects", {{init(1), 0}, {complete(16), 0}, {arrive, 0}}},
       {"bytes before they are expected, two arrivals",
        {{init(2), 0}, {complete(16), 0}, {arrive, 0}, {expect(16), 0}, {arrive, 1}}},
       {"most transactions",

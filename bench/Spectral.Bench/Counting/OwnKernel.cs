@@ -30,8 +30,8 @@ internal sealed unsafe partial class OwnKernel : IDisposable
     {
         _specs = specs;
         _buffers = new ulong[specs.Length];
-        // Kernels of this library are none of its business: the device runs any PTX. One thread runs the blocks in order,
-        // so that of several faults, or sums of atomic operations, the same comes out every time.
+        // Kernels of this library are none of its business: the device runs any PTX. One thread runs the blocks in
+        // order, so that of several faults, or sums of atomic operations, the same comes out every time.
         _device = Device.Cpu(
             new CpuDeviceOptions
             {

@@ -1,15 +1,24 @@
 // wgmma: products of four warps from shared memory. PTX ISA, "Asynchronous Warpgroup Level Matrix". Recorded when
-// issued and done at the wait, so that a missing wait reads old sums; operands lie in the 128-byte swizzle, behind
-// descriptors.
-#include "../../device/async_copy.cuh"
+// issued and done at the wait, so that a missing wait reads old sums.
 #include "access.h"
 #include "barriers.h"
 #include "dispatch.h"
+#include "warpgroup_operands.h"
 #include <immintrin.h>
 
 namespace spectral::cpu::ptx {
 namespace {
-enum WarpgroupFlag : uint32_t { kDepthRows = 8, kClearsAlways = 16, kFlipScale = 32 };
+enum WarpgroupFlag : uint32_t {
+  kRowMajorA = 1,   // imm-trans-a
+  kRowMajorB = 2,
+  kNegatesA = 4,   // imm-scale-a is -1
+  kNegatesB = 8,
+  kFlipScale = 16,
+  kConstantScale = 32,   // scale-d is a constant
+  kConstantClears = 64,
+  kF16 = 128,
+  kRegistersA = 256
+};
 
 WarpgroupAsync& group_of(Warp& w) { return w.block().groups[w.index() / 4]; }
 bool whole_warpgroup(Warp& w, const Step& s, const char* name) {
@@ -24,28 +33,6 @@ void fence(Warp& w, const Step& s) {
     group_of(w).fenced[w.index() % 4] = true;
 }
 
-// "Matrix Descriptor Format".
-struct Descriptor {
-  uint32_t start, leading, stride;
-  explicit Descriptor(uint64_t d)
-      : start(uint32_t(d & 0x3fff) << 4),
-        leading(uint32_t(d >> 16 & 0x3fff) << 4),
-        stride(uint32_t(d >> 32 & 0x3fff) << 4) {}
-};
-uint64_t uniform_descriptor(Warp& w, const Step& s, uint32_t place) {
-  const uint64_t* d = w.lanes<uint64_t>(place);
-  for (int k = 1; k < 32; ++k)
-    if (d[k] != d[0])
-      fail(w, s, "wgmma: descriptors differ between lanes, %016llx and %016llx", (long long)d[0], (long long)d[k]);
-  if (d[0] >> 62 != 1)
-    fail(w, s, "wgmma descriptor %016llx: only the 128-byte swizzle is supported", (long long)d[0]);
-  if (d[0] >> 49 & 7)
-    fail(w, s, "wgmma descriptor %016llx: only base offset 0 is supported", (long long)d[0]);
-  constexpr uint64_t kUnused = 0x3ull << 14 | 0x3ull << 30 | 0x7ull << 46 | 0x3ffull << 52;
-  if (d[0] & kUnused)
-    fail(w, s, "wgmma descriptor %016llx: bits that must be zero are not", (long long)d[0]);
-  return d[0];
-}
 void issue(Warp& w, const Step& s) {
   if (!whole_warpgroup(w, s, "wgmma.mma_async"))
     return;
@@ -53,53 +40,35 @@ void issue(Warp& w, const Step& s) {
   const unsigned warp = w.index() % 4;
   if (!g.fenced[warp])
     fail(w, s, "wgmma without a wgmma.fence before it");
-  const uint32_t scale = w.predicate(s.c) ^ (s.flags & kFlipScale ? ~0u : 0u);
-  if (scale && ~scale)
-    fail(w, s, "wgmma: scale-d differs between lanes");
-  const bool clears = !scale || s.flags & kClearsAlways;
+  bool clears = s.flags & kConstantClears;
+  if (!(s.flags & kConstantScale)) {
+    const uint32_t scale = w.predicate(s.c) ^ (s.flags & kFlipScale ? ~0u : 0u);
+    if (scale && ~scale)
+      fail(w, s, "wgmma: scale-d differs between lanes");
+    clears = !scale;
+  }
   if (Counters* c = w.block().counters())
-    c->async_shared_bytes += (64 + uint64_t(s.value)) * 16 * sizeof(uint16_t) / 4;   // a warp's share of A and B
-  g.ops[warp].push_back({&s, uniform_descriptor(w, s, s.a), uniform_descriptor(w, s, s.b), clears});
+    c->async_shared_bytes +=   // a warp's share of A and B
+        ((s.flags & kRegistersA ? 0u : 64u) + uint64_t(s.value)) * 16 * sizeof(uint16_t) / 4;
+  const uint64_t a = s.flags & kRegistersA ? 0 : uniform_descriptor(w, s, s.a);
+  g.ops[warp].push_back({&s, a, uniform_descriptor(w, s, s.b), clears});
 }
 
 // ---- the product
-float widened(uint16_t bits) { return std::bit_cast<float>(uint32_t(bits) << 16); }
-// Eight values of a 16-byte unit of swizzled shared memory: "Shared Memory Matrix Layout". The pattern follows the
-// address, so a start address within it, as of a later step in k, needs nothing more.
-void read_unit(Warp& w, const Step& s, uint32_t offset, float* out) {
-  const uint32_t at = swizzle128(offset);
-  const size_t size = w.block().cluster->shared_bytes;
-  if (at + 16 > size)
-    fail(w, s, "wgmma reads shared offset %u of %zu", at, size);
-  check_fenced(w, s, w.block(), at, at + 16, "wgmma reads");
-  uint16_t bits[8];
-  std::memcpy(bits, w.block().shared + at, sizeof bits);
-  for (int i = 0; i < 8; ++i)
-    out[i] = widened(bits[i]);
-}
-// "Strides", and the canonical layouts there. A: 64 rows of 16 depths, K-major. B: 16 depths of n columns; K-major too,
-// or with depth rows as [depth, n].
-void read_a(Warp& w, const Step& s, uint64_t descriptor, float (*a)[16]) {
-  const Descriptor d(descriptor);
-  for (uint32_t r = 0; r < 64; ++r)
-    for (uint32_t c = 0; c < 2; ++c)
-      read_unit(w, s, d.start + r / 8 * d.stride + r % 8 * 128 + c * 16, a[r] + 8 * c);
-}
-void read_b(Warp& w, const Step& s, uint64_t descriptor, uint32_t n, float (*b)[256]) {
-  const Descriptor d(descriptor);
-  float unit[8];
-  if (s.flags & kDepthRows) {
-    for (uint32_t j = 0; j < n / 8; ++j)
-      for (uint32_t k = 0; k < 16; ++k)
-        read_unit(w, s, d.start + j / 8 * d.leading + k / 8 * d.stride + k % 8 * 128 + j % 8 * 16, b[k] + 8 * j);
-    return;
-  }
-  for (uint32_t r = 0; r < n; ++r)
-    for (uint32_t c = 0; c < 2; ++c) {
-      read_unit(w, s, d.start + r / 8 * d.stride + r % 8 * 128 + c * 16, unit);
-      for (uint32_t i = 0; i < 8; ++i)
-        b[8 * c + i][r] = unit[i];
+OperandValues values_of(const Step& s, uint32_t negates) { return {(s.flags & kF16) != 0, (s.flags & negates) != 0}; }
+// A in the registers of a warp, as that of mma.m16n8k16: register 2 half + h has row g + 8 h, depths 8 half + 2 q and
+// the next.
+void read_registers(Warp& w, const Step& s, float (*a)[16]) {
+  const uint32_t* places = w.list(s) + s.value / 2;
+  const OperandValues values = values_of(s, kNegatesA);
+  for (uint32_t i = 0; i < 4; ++i) {
+    const uint32_t* bits = w.lanes<uint32_t>(places[i]);
+    for (uint32_t lane = 0; lane < 32; ++lane) {
+      float* to = &a[lane / 4 + 8 * (i % 2)][8 * (i / 2) + lane % 4 * 2];
+      to[0] = operand_value(values, bits[lane] & 0xffff);
+      to[1] = operand_value(values, bits[lane] >> 16);
     }
+  }
 }
 // "Matrix Fragments for wgmma.mma_async.m64nNk16". Register 4 j + 2 h + e of warp i: D[16 i + g + 8 h][8 j + 2 q + e].
 // Lane by lane, a sum in the order of depth.
@@ -139,8 +108,13 @@ void run_op(Block& block, unsigned first_warp, const WarpgroupAsync& g, size_t i
   const WarpgroupOp& op = g.ops[0][index];
   alignas(32) float a[64][16];
   alignas(32) float b[16][256];
-  read_a(leader, *op.step, op.a, a);
-  read_b(leader, *op.step, op.b, uint32_t(op.step->value), b);
+  const Step& s = *op.step;
+  if (s.flags & kRegistersA)
+    for (unsigned i = 0; i < 4; ++i)
+      read_registers(block.warps[first_warp + i], *g.ops[i][index].step, a + 16 * i);
+  else
+    read_operand(leader, s, op.a, s.flags & kRowMajorA, values_of(s, kNegatesA), 64, a[0], 16, 1);
+  read_operand(leader, s, op.b, s.flags & kRowMajorB, values_of(s, kNegatesB), uint32_t(s.value), b[0], 1, 256);
   for (unsigned i = 0; i < 4; ++i)
     multiply(block.warps[first_warp + i], *g.ops[i][index].step, op.clears, a, b);
 }
@@ -193,6 +167,12 @@ void wait_group(Warp& w, const Step& s) {
 }
 
 // ---- building
+bool read_sign(Builder& b, size_t index) {
+  const int64_t scale = b.read_immediate(index, -1, 1);
+  if (!scale)
+    b.fail(b.operand(index), "expected 1 or -1");
+  return scale < 0;
+}
 void build_mma_async(Builder& b) {
   const std::string_view shape = b.peek();
   uint32_t n = 0;
@@ -202,30 +182,40 @@ void build_mma_async(Builder& b) {
   if (n < 8 || n > 256 || n % 8)
     b.fail("expected a shape from .m64n8k16 to .m64n256k16");
   b.skip_modifier();
-  const bool types = b.take("f32") && b.take("bf16") && b.take("bf16");
-  if (!types)
-    b.fail("supported: .f32.bf16.bf16");
-  b.expect_operands(8);
+  const bool sums_f32 = b.take("f32");
+  const int type = b.take_one_of({"bf16", "f16"});
+  if (!sums_f32 || type < 0 || !b.take(type ? "f16" : "bf16"))
+    b.fail("supported: .f32.bf16.bf16 and .f32.f16.f16");
+  // A in registers has no imm-trans
+  const std::vector<Operand>* registers = b.count() > 1 ? Builder::parts_of(b.operand(1)) : nullptr;
+  b.expect_operands(registers ? 7 : 8);
+  if (registers && registers->size() != 4)
+    b.fail(b.operand(1), "expected 4 registers or a descriptor");
   const Operand& sums = b.operand(0);
   const std::vector<Operand>* parts = Builder::parts_of(sums);
   if (!parts || parts->size() != n / 2)
     b.fail(sums, "expected " + std::to_string(n / 2) + " registers");
   std::vector<uint32_t> places;
-  const uint32_t from_a = b.read(1, Type::B64);
+  const uint32_t from_a = registers ? 0 : b.read(1, Type::B64);
   const uint32_t from_b = b.read(2, Type::B64);
   bool flip = false;
   const Operand& scale = b.operand(3);
   const bool constant = scale.kind == OperandKind::Immediate;
   const uint32_t scales = constant ? 0 : b.read_predicate(scale, &flip);
-  b.read_immediate(4, 1, 1);
-  b.read_immediate(5, 1, 1);
-  b.read_immediate(6, 0, 0);
-  const bool depth_rows = b.read_immediate(7, 0, 1);
+  const bool negates_a = read_sign(b, 4);
+  const bool negates_b = read_sign(b, 5);
+  const bool row_major_a = !registers && b.read_immediate(6, 0, 1);
+  const bool row_major_b = b.read_immediate(registers ? 6 : 7, 0, 1);
   for (const Operand& o : *parts) {
     b.read(o, Type::F32);
     places.push_back(b.write(o, Type::F32));
     b.keep(o);
   }
+  if (registers)
+    for (const Operand& o : *registers) {
+      places.push_back(b.read(o, Type::B32));
+      b.keep(o);
+    }
   const uint32_t list = b.list(places);
   b.use_async_proxy();
   Step& s = b.emit(&issue);
@@ -235,8 +225,16 @@ void build_mma_async(Builder& b) {
   s.list = list;
   s.value = n;
   s.operations = uint16_t(2 * 64 * 16 * n / 128);
-  s.flags = (depth_rows ? kDepthRows : 0u) | (flip ? uint32_t(kFlipScale) : 0u) |
-            (constant && !scale.value ? uint32_t(kClearsAlways) : 0u);
+  auto set = [&](bool holds, uint32_t flag) { s.flags |= holds ? flag : 0u; };
+  set(row_major_a, kRowMajorA);
+  set(row_major_b, kRowMajorB);
+  set(negates_a, kNegatesA);
+  set(negates_b, kNegatesB);
+  set(flip, kFlipScale);
+  set(constant, kConstantScale);
+  set(constant && !scale.value, kConstantClears);
+  set(type == 1, kF16);
+  set(registers, kRegistersA);
 }
 void build_wgmma(Builder& b) {
   const int action = b.take_one_of({"fence", "mma_async", "commit_group", "wait_group"});
