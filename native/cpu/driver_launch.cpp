@@ -10,10 +10,7 @@
 using namespace spectral::cpu;
 
 namespace {
-constexpr size_t kMaxArgs = 4096;
-struct alignas(64) Args {
-  unsigned char bytes[kMaxArgs];
-};
+constexpr size_t kArgumentAlignment = 64;   // of tensor maps, which are read where they are
 
 // Bytes of a tensor map's element; 0 for types that the device does not copy.
 unsigned element_bytes(CUtensorMapDataType type) {
@@ -129,16 +126,20 @@ CUresult read_extra(const CUfunc_st& f, void** extra, const void** buffer) {
   return CUDA_SUCCESS;
 }
 // From `params`, a pointer to each parameter, or from `extra`; a kernel of a library has one parameter, its struct.
-CUresult read_arguments(const CUfunc_st& f, void** params, void** extra, Args& args) {
+CUresult read_arguments(const CUfunc_st& f, void** params, void** extra, unsigned char* args) {
   const size_t n = f.program ? f.program->parameters.size() : 1;
   if (params && extra)
     return refuse(CUDA_ERROR_INVALID_VALUE, "arguments are passed in params or in extra, not in both");
-  if (f.info.args_size > kMaxArgs)
-    return refuse(CUDA_ERROR_INVALID_VALUE, "the CPU device takes up to %zu bytes of arguments", kMaxArgs);
+  if (f.info.args_size > ptx::kMaxParameters)
+    return refuse(
+        CUDA_ERROR_INVALID_VALUE,
+        "a kernel takes up to %zu bytes of arguments, this one %zu",
+        ptx::kMaxParameters,
+        f.info.args_size);
   if (extra) {
     const void* buffer;
     SPECTRAL_TRY(read_extra(f, extra, &buffer));
-    std::memcpy(args.bytes, buffer, f.info.args_size);
+    std::memcpy(args, buffer, f.info.args_size);
     return CUDA_SUCCESS;
   }
   for (size_t i = 0; i < n; ++i) {
@@ -146,22 +147,28 @@ CUresult read_arguments(const CUfunc_st& f, void** params, void** extra, Args& a
       return refuse(CUDA_ERROR_INVALID_VALUE, "argument %zu of %zu is missing in params", i, n);
     const size_t offset = f.program ? f.program->parameters[i].offset : 0;
     const size_t bytes = f.program ? f.program->parameters[i].bytes : f.info.args_size;
-    std::memcpy(args.bytes + offset, params[i], bytes);
+    std::memcpy(args + offset, params[i], bytes);
   }
   return CUDA_SUCCESS;
 }
-CUresult run(CUfunction f, dim3 grid, dim3 block, unsigned smem, Args& args) {
+std::shared_ptr<unsigned char> copy_arguments(const unsigned char* args, size_t size) {
+  constexpr std::align_val_t kAlignment{kArgumentAlignment};
+  auto* copy = static_cast<unsigned char*>(::operator new(size, kAlignment));
+  std::memcpy(copy, args, size);
+  return {copy, [](unsigned char* bytes) { ::operator delete(bytes, kAlignment); }};
+}
+CUresult run(CUfunction f, dim3 grid, dim3 block, unsigned smem, const unsigned char* args) {
   if (f->program) {
     std::string reason;
     const CUresult status =
-        ptx::launch(*f->program, grid.x, grid.y, grid.z, block.x, block.y, block.z, smem, args.bytes, &reason);
+        ptx::launch(*f->program, grid.x, grid.y, grid.z, block.x, block.y, block.z, smem, args, &reason);
     return status ? fail_context(current_context(), status, reason) : CUDA_SUCCESS;
   }
   const unsigned cluster = f->info.cluster;
   Launch l{
       &f->info,
       f->module->statics,
-      args.bytes,
+      args,
       grid,
       block,
       smem,
@@ -187,14 +194,14 @@ CUresult cuLaunchKernel(
     return CUDA_ERROR_INVALID_HANDLE;
   const dim3 grid_size{gx, gy, gz}, block_size{bx, by, bz};
   SPECTRAL_TRY(check_shape(*f, grid_size, block_size, smem));
-  Args args;   // the caller's copy need not be aligned
+  alignas(kArgumentAlignment) unsigned char args[ptx::kMaxParameters];   // the caller's copy need not be aligned
   SPECTRAL_TRY(read_arguments(*f, params, extra, args));
   bool kept;
   SPECTRAL_TRY(check_work(stream, &kept));
   if (!kept)
     return run(f, grid_size, block_size, smem, args);
-  keep(stream, [=, copy = std::make_shared<Args>(args)] {
-    return functions.has(f) ? run(f, grid_size, block_size, smem, *copy) : CUDA_ERROR_INVALID_HANDLE;
+  keep(stream, [=, copy = copy_arguments(args, f->info.args_size)] {
+    return functions.has(f) ? run(f, grid_size, block_size, smem, copy.get()) : CUDA_ERROR_INVALID_HANDLE;
   });
   return CUDA_SUCCESS;
 }

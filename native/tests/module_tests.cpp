@@ -80,6 +80,47 @@ TEST_GROUP(extra_arguments) {
       std::string(spectralCpuLastError()) == "the kernel takes 20 bytes of arguments, not 19", spectralCpuLastError());
 }
 
+// More than the 4 KB of older versions of PTX, in a launch that runs at once and in a captured one.
+TEST_GROUP(large_arguments) {
+  const auto text = [](size_t bytes) {
+    std::string ptx = ".version 8.4\n.target sm_80\n.address_size 64\n.visible .entry last(.param .u64 to, ";
+    ptx += ".param .align 4 .b8 values[" + std::to_string(bytes) + "])\n{\n.reg .b64 %to;\n.reg .b32 %v;\n";
+    ptx += "ld.param.u64 %to, [to];\ncvta.to.global.u64 %to, %to;\nld.param.u32 %v, [values+";
+    return ptx + std::to_string(bytes - 4) + "];\nst.global.u32 [%to], %v;\nret;\n}\n";
+  };
+  constexpr size_t kMost = 32764 - 8;
+  const PtxModule module(text(kMost));
+  Buffer<unsigned> to(std::vector<unsigned>{0});
+  std::vector<unsigned> values(kMost / 4);
+  void* params[] = {&to.p, values.data()};
+  const auto launch = [&](CUstream stream) {
+    return cuLaunchKernel(module.get("last"), 1, 1, 1, 1, 1, 1, 0, stream, params, nullptr);
+  };
+  values.back() = 7;
+  CHECK_STATUS(launch(nullptr), CUDA_SUCCESS);
+  CHECK(to.get()[0] == 7);
+
+  CUstream stream = nullptr;
+  CUgraph graph = nullptr;
+  CUgraphExec exec = nullptr;
+  CU(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+  CU(cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_GLOBAL));
+  values.back() = 8;
+  CHECK_STATUS(launch(stream), CUDA_SUCCESS);
+  CU(cuStreamEndCapture(stream, &graph));
+  values.back() = 9;
+  CU(cuGraphInstantiateWithFlags(&exec, graph, 0));
+  CU(cuGraphLaunch(exec, stream));
+  CU(cuStreamSynchronize(stream));
+  CHECK(to.get()[0] == 8);
+  CU(cuGraphExecDestroy(exec));
+  CU(cuGraphDestroy(graph));
+  CU(cuStreamDestroy(stream));
+
+  CUmodule larger = nullptr;
+  CHECK_STATUS(cuModuleLoadData(&larger, text(kMost + 4).c_str()), CUDA_ERROR_INVALID_PTX);
+}
+
 // Each thread loads modules of its own, whose kernels have equal names, and launches them while the others' are loaded.
 TEST_GROUP(modules_in_threads) {
   constexpr int kThreads = 4;

@@ -113,6 +113,7 @@ struct ConstantPlace {
   uint64_t bits;
 };
 
+constexpr size_t kMaxParameters = 32764;   // bytes, from PTX 8.1 on ("Kernel Function Parameters")
 struct Parameter {
   size_t offset, bytes;
   Type type;   // of its elements

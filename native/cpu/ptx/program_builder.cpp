@@ -11,7 +11,6 @@ constexpr size_t kMaxAllRegisters = size_t(4) << 20;    // of a kernel with its 
 constexpr size_t kMaxSteps = size_t(4) << 20;           // of a kernel with its calls
 constexpr size_t kMaxLocal = size_t(512) << 10;         // bytes of a thread, as on a GPU
 constexpr size_t kMaxStaticShared = size_t(48) << 10;   // bytes of a block, as on a GPU
-constexpr size_t kMaxParameters = 32764;
 
 size_t round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
 
