@@ -10,6 +10,13 @@ struct Element {
 // Where element `i` of the fragment of thread `thread` lies.
 using FragmentFormula = Element (*)(int thread, int i);
 
+// The same with rows and columns exchanged: CuTe keeps B as (n, k), the ISA as (k, n).
+template <FragmentFormula kFormula>
+Element exchanged(int thread, int i) {
+  const Element e = kFormula(thread, i);
+  return {e.column, e.row};
+}
+
 // A layout in CuTe's algebra: modes of an extent and a stride, the first the fastest, from a number to an offset.
 struct CuteLayout {
   std::vector<std::pair<int, int>> modes;
