@@ -35,8 +35,8 @@ internal static unsafe class ArgumentFields
             );
         }
 
-        KernelParameter[] fields = Of<TArgs>(out string found);
-        if (!fields.SequenceEqual(parameters))
+        KernelParameter[]? fields = Of<TArgs>(out string found);
+        if (fields is null || !fields.SequenceEqual(parameters))
         {
             string expected = parameters.Count == 0 ? "none" : string.Join(", ", parameters);
             throw new ArgumentException(
@@ -46,8 +46,8 @@ internal static unsafe class ArgumentFields
         }
     }
 
-    // In the order of their offsets.
-    private static KernelParameter[] Of<[DynamicallyAccessedMembers(Needed)] TArgs>(out string found)
+    // In the order of their offsets; null if these cannot be known.
+    private static KernelParameter[]? Of<[DynamicallyAccessedMembers(Needed)] TArgs>(out string found)
         where TArgs : unmanaged
     {
         FieldInfo[] fields = typeof(TArgs).GetFields(
@@ -61,7 +61,7 @@ internal static unsafe class ArgumentFields
         )
         {
             found = "a layout that only the runtime knows: it is generic or automatic, or has a bool or char";
-            return [];
+            return null;
         }
 
         (string Name, KernelParameter Place)[] places =

@@ -62,6 +62,31 @@ public sealed class KernelModuleTests(DeviceKind kind) : DeviceTest(kind)
         Assert.That(y.ToArray(), Is.EqualTo(new float[] { 12, 24, 36 }));
     }
 
+    public unsafe struct PointerArgs
+    {
+        public float* Y;
+        public float* X;
+        public float A;
+        public int N;
+    }
+
+    [Test]
+    public unsafe void FieldsMayBePointers()
+    {
+        using var module = KernelModule.Load(Device, SmallPtx.Axpy);
+        Tensor x = Input([1, 2, 3], 3, DType.F32, out _);
+        Tensor y = Input([10, 20, 30], 3, DType.F32, out _);
+        var args = new PointerArgs
+        {
+            Y = (float*)y.Pointer,
+            X = (float*)x.Pointer,
+            A = 2,
+            N = 3,
+        };
+        module.GetKernel<PointerArgs>("axpy").Launch(args, 1, 32);
+        Assert.That(y.ToArray(), Is.EqualTo(new float[] { 12, 24, 36 }));
+    }
+
     [Test]
     public void AStructIsTheOnlyParameter()
     {
@@ -156,6 +181,7 @@ public sealed class KernelModuleTests(DeviceKind kind) : DeviceTest(kind)
             () => module.GetKernel<int>("nothing"),
             Throws.ArgumentException.With.Message.StartsWith("kernel nothing takes 0 parameters, 0 bytes in all (none)")
         );
+        Assert.That(() => module.GetKernel<(int, int)>("nothing"), Throws.ArgumentException);
     }
 
     [Test]
