@@ -19,6 +19,7 @@ internal sealed class CountTable(DeviceRates rates)
             "Mop",
             "/contract",
             "sect/req",
+            "reads",
             "excess %",
             "conflicts",
             "local B",
@@ -76,6 +77,7 @@ internal sealed class CountTable(DeviceRates rates)
             Number(sum.Operations / 1e6, "F2"),
             flops > 0 ? Number(sum.Operations / flops, "F3") : "-",
             Number(sum.SectorsPerRequest, "F2"),
+            Number(sum.ReadsPerByte, "F1"),
             Number(sum.ExcessPercent, "F1"),
             Number(sum["shared_bank_conflicts"]),
             Number(sum["local_bytes"]),
@@ -93,6 +95,7 @@ internal sealed class CountTable(DeviceRates rates)
         string operations,
         string ofOperations,
         string sectors,
+        string reads,
         string excess,
         string conflicts,
         string local,
@@ -100,7 +103,7 @@ internal sealed class CountTable(DeviceRates rates)
         string bound
     ) =>
         $"{place, -46} {name, -34} {launches, 8} {instructions, 13} {bytes, 9} {ofBytes, 9} {operations, 9} "
-        + $"{ofOperations, 9} {sectors, 8} {excess, 8} {conflicts, 9} {local, 9} {occupancy, 9} {bound, 16}";
+        + $"{ofOperations, 9} {sectors, 8} {reads, 6} {excess, 8} {conflicts, 9} {local, 9} {occupancy, 9} {bound, 16}";
 
     private string Occupancy(IReadOnlyList<CountedLaunch> launches) => Number(launches.Min(rates.OccupancyPercent));
 

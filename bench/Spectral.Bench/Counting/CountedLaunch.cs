@@ -14,6 +14,9 @@ internal sealed record CountedLaunch(string Kernel, IReadOnlyDictionary<string, 
     /// <summary>Distinct bytes of global memory that it reads, and those that it writes.</summary>
     public long DistinctBytes => this["global_read_bytes"] + this["global_write_bytes"];
 
+    /// <summary>Times that each byte read is read from L2 in the mean, as if L1 kept nothing.</summary>
+    public double ReadsPerByte => Ratio(SectorBytes * (double)this["global_read_sectors"], this["global_read_bytes"]);
+
     /// <summary>Operations of matrix instructions.</summary>
     public long TensorOperations => this["mma_operations"] + this["wgmma_operations"];
 

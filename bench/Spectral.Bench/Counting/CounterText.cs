@@ -30,10 +30,12 @@ internal static class CounterText
         foreach (DeviceRates profile in profiles)
         {
             Bound bound = Bound.Of(profile, [launch], 0);
+            string fits = profile.FitsL2(launch) ? "all of it fits L2" : "not all of it fits L2";
             text.Append(
                 CultureInfo.InvariantCulture,
                 $"bound on {profile.Profile}: {bound.Microseconds:F3} us by {bound.By}; "
-                    + $"occupancy at most {profile.OccupancyPercent(launch):F0} %, less if registers limit it\n"
+                    + $"occupancy at most {profile.OccupancyPercent(launch):F0} %, less if registers limit it; "
+                    + $"each byte is read {launch.ReadsPerByte:F1} times, {fits}\n"
             );
         }
         return text.ToString();

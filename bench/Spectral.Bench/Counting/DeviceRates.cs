@@ -54,6 +54,7 @@ internal sealed unsafe class DeviceRates
         Profile = device.CpuProfile!.Value;
         (TensorTflops, F32Lanes, F64Lanes) = Peaks[Profile];
         Multiprocessors = device.MultiprocessorCount;
+        L2Bytes = device.L2CacheBytes;
         DriverApi api = device.Activate();
         int Read(int attribute)
         {
@@ -75,6 +76,8 @@ internal sealed unsafe class DeviceRates
     public int Multiprocessors { get; }
 
     public double ClockGHz { get; }
+
+    public long L2Bytes { get; }
 
     /// <summary>Bandwidth of the memory, in 10⁹ bytes per second.</summary>
     public double MemoryGBs { get; }
@@ -104,6 +107,11 @@ internal sealed unsafe class DeviceRates
                         : throw new UsageException($"--profile \"{name}\": expected some of {string.Join(", ", Known)}")
                 ),
         ];
+
+    /// <summary>
+    /// Whether all that a launch touches stays in L2, so that only its first read of a byte goes to memory.
+    /// </summary>
+    public bool FitsL2(CountedLaunch launch) => launch.DistinctBytes <= L2Bytes;
 
     /// <summary>
     /// The warps that can be on a multiprocessor at once, in percent of those it has room for, as far as threads,
