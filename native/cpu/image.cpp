@@ -91,7 +91,7 @@ CUresult read_image(const void* bytes, size_t size, Image* image) {
     return CUDA_SUCCESS;
   }
   uint32_t magic = 0;
-  if (strnlen(static_cast<const char*>(bytes), sizeof magic) == sizeof magic)   // else a text, which ends there
+  if (strnlen(static_cast<const char*>(bytes), sizeof magic) == sizeof magic)   // a shorter text may end its memory
     std::memcpy(&magic, bytes, sizeof magic);
   if (magic == kFatbinMagic)
     return read_fatbin(bytes, size, image);

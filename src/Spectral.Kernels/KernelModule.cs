@@ -9,8 +9,8 @@ namespace Spectral.Kernels;
 /// all three. The CPU device runs PTX, also that in a fatbin, and refuses a cubin, which holds machine code of a GPU.
 /// </summary>
 /// <remarks>
-/// Several threads may load modules and find kernels at the same time; a launch uses the device, which is for one thread
-/// at a time. Dispose the module after the work of its kernels is done.
+/// Several threads may load modules and find kernels at the same time; a launch uses the device, which is for one
+/// thread at a time. Dispose the module after the work of its kernels is done.
 /// </remarks>
 /// <example>
 /// <code>
