@@ -190,7 +190,8 @@ std::vector<uint32_t> run_matrices(const std::string& code, int addresses, bool 
   const std::string prologue =
       "{ .reg .b32 %r<4>;\nmov.u32 %a, s;\nmul.lo.u32 %b, %x, 32;\nadd.u32 %b, %a, %b;\nmul.wide.u32 %la, %x, 32;\n"
       "add.u64 %la, %out, %la;\n";
-  std::string copy_in, copy_out;
+  std::string copy_in;
+  std::string copy_out;
   for (int i = 0; i < 8; ++i) {
     const std::string at = std::to_string(4 * i);
     copy_in += "ld.global.b32 %c, [%la+" + at + "];\nst.shared.b32 [%b+" + at + "], %c;\n";

@@ -166,16 +166,23 @@ std::vector<uint8_t> copied(const std::string& code) {
   return bytes;
 }
 constexpr int kUntouched = -1;
-// `from` gives for each lane and byte which byte of that lane's source it holds, kUntouched, or 16 for zero.
+constexpr int kZero = 16;
+// `from` gives for each lane and byte which byte of that lane's source it holds, kUntouched or kZero.
 void check_copied(const std::string& code, const std::function<int(int lane, int byte)>& from) {
   const auto bytes = copied(code);
   int wrong = bytes.empty();
   for (int i = 0; i < kBytes && !bytes.empty(); ++i) {
     const int byte = from(i / 16, i % 16);
-    const int zero_or_source = byte == 16 ? 0 : ((i & ~15) + byte) * 7 % 251 + 1;
+    const int zero_or_source = byte == kZero ? 0 : ((i & ~15) + byte) * 7 % 251 + 1;
     wrong += bytes[size_t(i)] != (byte == kUntouched ? 0xcd : zero_or_source);
   }
   check(!wrong, code + ": " + std::to_string(wrong) + " bytes wrong");
+}
+// Of a copy of `size` bytes of which `source` are read.
+int byte_of_copy(int byte, int source, int size) {
+  if (byte >= size)
+    return kUntouched;
+  return byte < source ? byte : kZero;
 }
 void lane_copies() {
   const std::string wait = "\ncp.async.commit_group;\ncp.async.wait_group 0;";
@@ -188,15 +195,14 @@ void lane_copies() {
       // src-size: what is not read is zero
       for (int source : {0, 1, 3, size - 1, size})
         check_copied(copy + ", " + std::to_string(source) + ";" + wait, [=](int, int byte) {
-          return byte < source ? byte : (byte < size ? 16 : kUntouched);
+          return byte_of_copy(byte, source, size);
         });
       check_copied("and.b32 %d, %x, 3;\n" + copy + ", %d;" + wait, [=](int lane, int byte) {
-        return byte < lane % 4 ? byte : (byte < size ? 16 : kUntouched);
+        return byte_of_copy(byte, lane % 4, size);
       });
       // ignore-src: zeros in lanes whose predicate holds
-      check_copied(copy + ", %q;" + wait, [=](int lane, int byte) {
-        return byte >= size ? kUntouched : (lane < 20 ? 16 : byte);
-      });
+      check_copied(
+          copy + ", %q;" + wait, [=](int lane, int byte) { return byte_of_copy(byte, lane < 20 ? 0 : size, size); });
       check_copied(
           "@%q " + copy + ";" + wait, [=](int lane, int byte) { return byte < size && lane < 20 ? byte : kUntouched; });
     }
@@ -228,7 +234,7 @@ void lane_copies() {
       first +
           "cp.async.mbarrier.arrive.shared.b64 [bar];\ncp.async.wait_all;\nbar.sync 0;\n"
           "mbarrier.test_wait.parity.shared.b64 %r, [bar], 0;\n@!%r st.shared.u32 [%a+12], 0;",
-      [](int, int byte) { return byte < 4 ? byte : (byte < 12 ? kUntouched : 16); });
+      [](int, int byte) { return byte < 12 ? byte_of_copy(byte, 4, 4) : kZero; });
 }
 }   // namespace
 

@@ -75,7 +75,8 @@ std::vector<uint32_t> run_copy(
   words[33] = uint32_t(corner.y);
   words[34] = uint32_t(t.box_bytes());
   words.insert(words.end(), image.begin(), image.end());
-  std::string load, store;
+  std::string load;
+  std::string store;
   for (int at = 0; at < kSharedBytes; at += kLanes * 16) {
     const std::string to = std::to_string(at);
     load +=

@@ -1,6 +1,7 @@
 // wgmma against the PTX ISA ("Asynchronous Warpgroup Level Matrix Instructions"): its matrix descriptors, the canonical
 // layouts that CuTe's mma_traits_sm90_gmma states for them in shared memory, its fragments and its groups.
 #include "ptx_fragments.h"
+#include <algorithm>
 
 namespace {
 constexpr int kThreads = 128;
@@ -57,7 +58,8 @@ uint32_t byte_of(const SharedOperand& o, int step, int mn, int k) {
 // each without its 4 low bits; in 62-63 the swizzle: 0 none, 1 of 128, 2 of 64, 3 of 32 bytes.
 uint64_t descriptor(const SharedOperand& o, int step) {
   const auto encoded = [](uint32_t bytes) { return uint64_t((bytes & 0x3ffff) >> 4); };
-  const uint64_t mode = o.width == 16 ? 0 : (o.width == 128 ? 1 : (o.width == 64 ? 2 : 3));
+  constexpr int kWidths[] = {16, 128, 64, 32};   // by mode
+  const auto mode = uint64_t(std::find(kWidths, std::end(kWidths), o.width) - kWidths);
   return encoded(o.start + uint32_t(step) * o.step) | encoded(o.leading) << 16 | encoded(o.stride) << 32 | mode << 62;
 }
 
