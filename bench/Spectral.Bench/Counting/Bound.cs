@@ -51,6 +51,10 @@ internal readonly record struct Bound(double Microseconds, string By)
             )
         );
         yield return ("issue", Of(launch["instructions"], DeviceRates.IssuedPerClock));
+        // A warp issues one instruction per clock at most, and blocks that find no room wait for others to end.
+        double waves = Math.Ceiling(blocks / rates.Multiprocessors / rates.ResidentBlocks(launch));
+        double ofWarp = launch["instructions"] / (double)(launch["blocks"] * launch.WarpsPerBlock);
+        yield return ("warp", waves * ofWarp / clocks);
         yield return ("tensor", Of(launch.TensorOperations, tensorPerClock));
         yield return ("f32", Of(32.0 * launch["float_instructions"], rates.F32Lanes));
         yield return ("f64", Of(32.0 * launch["double_instructions"], rates.F64Lanes));

@@ -9,6 +9,8 @@ internal sealed record CountedLaunch(string Kernel, IReadOnlyDictionary<string, 
 {
     public const int SectorBytes = 32;
 
+    public const int WarpThreads = 32;
+
     public long this[string counter] => Counters[counter];
 
     /// <summary>Distinct bytes of global memory that it reads, and those that it writes.</summary>
@@ -16,6 +18,9 @@ internal sealed record CountedLaunch(string Kernel, IReadOnlyDictionary<string, 
 
     /// <summary>Times that each byte read is read from L2 in the mean, as if L1 kept nothing.</summary>
     public double ReadsPerByte => Ratio(SectorBytes * (double)this["global_read_sectors"], this["global_read_bytes"]);
+
+    /// <summary>Number of warps of a block.</summary>
+    public long WarpsPerBlock => (this["threads"] + WarpThreads - 1) / WarpThreads;
 
     /// <summary>Operations of matrix instructions.</summary>
     public long TensorOperations => this["mma_operations"] + this["wgmma_operations"];

@@ -114,15 +114,17 @@ internal sealed unsafe class DeviceRates
     public bool FitsL2(CountedLaunch launch) => launch.DistinctBytes <= L2Bytes;
 
     /// <summary>
-    /// The warps that can be on a multiprocessor at once, in percent of those it has room for, as far as threads,
-    /// shared memory and blocks limit them; registers, which ptxas assigns, may leave fewer.
+    /// Blocks of a launch that can be on a multiprocessor at once, as far as threads, shared memory and their number
+    /// limit them; registers, which ptxas assigns, may leave fewer.
     /// </summary>
-    public double OccupancyPercent(CountedLaunch launch)
+    public long ResidentBlocks(CountedLaunch launch)
     {
-        const int Warp = 32;
-        long warps = (launch["threads"] + Warp - 1) / Warp;
-        long blocks = Math.Min(_blocks, _threads / Warp / warps);
-        blocks = Math.Min(blocks, _shared / (launch["shared_bytes"] + _reserved));
-        return 100.0 * blocks * warps * Warp / _threads;
+        long byThreads = _threads / (launch.WarpsPerBlock * CountedLaunch.WarpThreads);
+        long byShared = _shared / (launch["shared_bytes"] + _reserved);
+        return Math.Max(1, Math.Min(_blocks, Math.Min(byThreads, byShared)));
     }
+
+    /// <summary>Warps of <see cref="ResidentBlocks"/>, in percent of those that a multiprocessor has room for.</summary>
+    public double OccupancyPercent(CountedLaunch launch) =>
+        100.0 * ResidentBlocks(launch) * launch.WarpsPerBlock * CountedLaunch.WarpThreads / _threads;
 }
