@@ -1,7 +1,6 @@
 // The cuBLAS entry points on OpenBLAS. bf16 operands are widened into the handle's scratch, the product is f32,
 // and a bf16 result is rounded once from it.
-#include "blas_api.h"
-#include "capture.h"
+#include "blas_handle.h"
 #include "gemm.h"
 #include "memory.h"
 #include "openblas.h"
@@ -10,23 +9,10 @@
 
 using namespace spectral::cpu;
 
-struct cublasContext {
-  CUcontext context;
-  CUstream stream = nullptr;
-  std::mutex mutex;   // one call at a time uses the scratch
-  std::vector<float> a, b, c;
-};
-
 namespace {
 Handles<cublasContext> handles;
 
-cublasStatus_t check_handle(cublasHandle_t h) {
-  if (!handles.has(h))
-    return CUBLAS_STATUS_NOT_INITIALIZED;
-  return check_context() == CUDA_SUCCESS ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_EXECUTION_FAILED;
-}
 bool known(cudaDataType t) { return t == CUDA_R_32F || t == CUDA_R_16BF; }
-bool known(cublasOperation_t t) { return t == CUBLAS_OP_N || t == CUBLAS_OP_T || t == CUBLAS_OP_C; }
 bool known(cublasComputeType_t t) {
   return t == CUBLAS_COMPUTE_32F || t == CUBLAS_COMPUTE_32F_PEDANTIC || t == CUBLAS_COMPUTE_32F_FAST_TF32;
 }
@@ -40,16 +26,10 @@ struct Operand {
     return (count - 1) * stride + (columns - 1) * ld + rows;
   }   // elements from the first to the last
 };
-// In checking mode an operand must lie inside one allocation.
 bool reachable(const Operand& o, const char* name) {
-  if (!options.check || !o.rows || !o.columns || !o.count)
+  if (!o.rows || !o.columns || !o.count)
     return true;
-  const size_t bytes = size_t(o.last()) * (o.type == CUDA_R_16BF ? 2 : 4);
-  if (inside_allocation(reinterpret_cast<uintptr_t>(o.data), bytes))
-    return true;
-  set_error(
-      std::string("cuBLAS: operand ") + name + " (" + std::to_string(bytes) + " bytes) is not inside one allocation");
-  return false;
+  return spectral::cpu::reachable(o.data, size_t(o.last()) * (o.type == CUDA_R_16BF ? 2 : 4), name);
 }
 // bf16 as dense f32 in `scratch`, column by column over the pool. The caller's strides become dense ones.
 const float* widen(Operand& o, std::vector<float>& scratch) {
@@ -131,16 +111,22 @@ CUresult multiply(
     narrow(wide_c, c, C, result.ld, result.stride);
   return CUDA_SUCCESS;
 }
-// Runs the work, or keeps it for the graph that the handle's stream is captured into.
-template <class Work>
-cublasStatus_t submitted(cublasHandle_t h, Work work) {
-  const CUresult status =
-      submit(h->stream, [=] { return check_handle(h) == CUBLAS_STATUS_SUCCESS ? work() : CUDA_ERROR_INVALID_HANDLE; });
-  if (status == CUDA_ERROR_NOT_SUPPORTED)
-    return CUBLAS_STATUS_NOT_INITIALIZED;
-  return status == CUDA_SUCCESS ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_EXECUTION_FAILED;
-}
 }   // namespace
+
+namespace spectral::cpu {
+cublasStatus_t check_handle(cublasHandle_t h) {
+  if (!handles.has(h))
+    return CUBLAS_STATUS_NOT_INITIALIZED;
+  return check_context() == CUDA_SUCCESS ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_EXECUTION_FAILED;
+}
+bool reachable(const void* data, size_t bytes, const char* name) {
+  if (!options.check || inside_allocation(reinterpret_cast<uintptr_t>(data), bytes))
+    return true;
+  set_error(
+      std::string("cuBLAS: operand ") + name + " (" + std::to_string(bytes) + " bytes) is not inside one allocation");
+  return false;
+}
+}   // namespace spectral::cpu
 
 extern "C" {
 cublasStatus_t cublasCreate_v2(cublasHandle_t* h) {
@@ -150,7 +136,9 @@ cublasStatus_t cublasCreate_v2(cublasHandle_t* h) {
     return CUBLAS_STATUS_NOT_INITIALIZED;
   if (!openblas_symbol("cblas_sgemm"))
     return CUBLAS_STATUS_NOT_INITIALIZED;
-  *h = handles.add(new cublasContext{current_context(), nullptr, {}, {}, {}, {}});
+  auto* made = new cublasContext;
+  made->context = current_context();
+  *h = handles.add(made);
   return CUBLAS_STATUS_SUCCESS;
 }
 cublasStatus_t cublasDestroy_v2(cublasHandle_t h) {
@@ -168,21 +156,6 @@ cublasStatus_t cublasGetVersion_v2(cublasHandle_t h, int* version) {
   *version = 120400;
   return CUBLAS_STATUS_SUCCESS;
 }
-cublasStatus_t cublasSetStream_v2(cublasHandle_t h, CUstream s) {
-  if (const cublasStatus_t status = check_handle(h))
-    return status;
-  if (check_stream(s) != CUDA_SUCCESS)
-    return CUBLAS_STATUS_INVALID_VALUE;
-  h->stream = s;
-  return CUBLAS_STATUS_SUCCESS;
-}
-cublasStatus_t cublasSetMathMode(cublasHandle_t h, cublasMath_t mode) {
-  // Everything is f32 here; only the value is checked.
-  if (const cublasStatus_t status = check_handle(h))
-    return status;
-  return mode >= 0 && mode <= 0x1ff ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_INVALID_VALUE;
-}
-
 cublasStatus_t cublasGemmStridedBatchedEx(
     cublasHandle_t h, cublasOperation_t ta, cublasOperation_t tb, int m, int n, int k, const void* alpha, const void* A,
     cudaDataType at, int lda, long long stride_a, const void* B, cudaDataType bt, int ldb, long long stride_b,
@@ -206,9 +179,10 @@ cublasStatus_t cublasGemmStridedBatchedEx(
   if (!reachable(a, "A") || !reachable(b, "B") || !reachable(c, "C"))
     return CUBLAS_STATUS_EXECUTION_FAILED;
 
-  const float factor = *static_cast<const float*>(alpha);
-  const float old = *static_cast<const float*>(beta);   // taken now: a replay comes later
-  return submitted(h, [=] { return multiply(h, ta != CUBLAS_OP_N, tb != CUBLAS_OP_N, k, factor, a, b, old, c); });
+  const Factor factor(h, static_cast<const float*>(alpha));
+  const Factor old(h, static_cast<const float*>(beta));
+  return submitted(
+      h, [=] { return multiply(h, ta != CUBLAS_OP_N, tb != CUBLAS_OP_N, k, factor.get(), a, b, old.get(), c); });
 }
 cublasStatus_t cublasGemmEx(
     cublasHandle_t h, cublasOperation_t ta, cublasOperation_t tb, int m, int n, int k, const void* alpha, const void* A,
@@ -272,7 +246,7 @@ cublasStatus_t cublasStrsm_v2(
   static auto* strsm = openblas_function<Strsm>("cblas_strsm");
   if (!strsm)
     return CUBLAS_STATUS_NOT_INITIALIZED;
-  const float factor = *alpha;
+  const Factor factor(h, alpha);
   // The right-hand sides are independent: columns of B on the left side, rows on the right.
   constexpr int kPanel = 256;
   const bool left = side == CUBLAS_SIDE_LEFT;
@@ -289,7 +263,7 @@ cublasStatus_t cublasStrsm_v2(
           diagonal == CUBLAS_DIAG_UNIT ? 132 : 131,
           left ? m : size,
           left ? size : n,
-          factor,
+          factor.get(),
           A,
           lda,
           B + (left ? long(first) * ldb : first),

@@ -1,21 +1,112 @@
-// The cuSOLVER entry points on the LAPACK inside OpenBLAS, one thread per call.
-#include "capture.h"
-#include "openblas.h"
-#include "solver_api.h"
-#include <algorithm>
-#include <vector>
+// The cuSOLVER entry points on the LAPACK inside OpenBLAS, one thread per call: handles, Cholesky and QR factors,
+// inverses of triangles.
+#include "solver_handle.h"
 
 using namespace spectral::cpu;
-
-struct cusolverDnContext {
-  CUcontext context;
-};
 
 namespace {
 constexpr auto kF64 = cudaDataType(1);   // CUDA_R_64F
 
 Handles<cusolverDnContext> handles;
 
+bool known(cublasFillMode_t fill) { return fill == CUBLAS_FILL_MODE_LOWER || fill == CUBLAS_FILL_MODE_UPPER; }
+const char* triangle(cublasFillMode_t fill) { return fill == CUBLAS_FILL_MODE_UPPER ? "U" : "L"; }
+
+template <class T>
+using Potrf = void(const char* uplo, const int* n, T* a, const int* lda, int* info);
+template <class T>
+using Potrs =
+    void(const char* uplo, const int* n, const int* nrhs, const T* a, const int* lda, T* b, const int* ldb, int* info);
+template <class T>
+using Trtri = void(const char* uplo, const char* diag, const int* n, T* a, const int* lda, int* info);
+template <class T>
+using Geqrf = void(const int* m, const int* n, T* a, const int* lda, T* tau, T* work, const int* lwork, int* info);
+template <class T>
+using Orgqr = void(
+    const int* m, const int* n, const int* k, T* a, const int* lda, const T* tau, T* work, const int* lwork, int* info);
+
+cusolverStatus_t potrf_size(cusolverDnHandle_t h, cublasFillMode_t fill, int n, int lda, int* elements) {
+  SOLVER_TRY(check_handle(h));
+  SOLVER_REQUIRE(known(fill) && n >= 0 && lda >= std::max(1, n) && elements);
+  *elements = 1;   // LAPACK's works in place; a caller still has a buffer to give, as on a GPU
+  return CUSOLVER_STATUS_SUCCESS;
+}
+template <class T>
+cusolverStatus_t factor(
+    cusolverDnHandle_t h, cublasFillMode_t fill, int n, T* a, int lda, const T* work, int elements, int* info) {
+  SOLVER_TRY(check_handle(h));
+  SOLVER_REQUIRE(known(fill) && n >= 0 && lda >= std::max(1, n) && info && (n == 0 || (a && work && elements >= 1)));
+  SOLVER_LAPACK(potrf, Potrf, T);
+  *info = 0;
+  if (n)
+    potrf(triangle(fill), &n, a, &lda, info);
+  return CUSOLVER_STATUS_SUCCESS;
+}
+template <class T>
+cusolverStatus_t solve(
+    cusolverDnHandle_t h, cublasFillMode_t fill, int n, int sides, const T* a, int lda, T* b, int ldb, int* info) {
+  SOLVER_TRY(check_handle(h));
+  SOLVER_REQUIRE(
+      known(fill) && n >= 0 && sides >= 0 && lda >= std::max(1, n) && ldb >= std::max(1, n) && info &&
+      (!n || !sides || (a && b)));
+  SOLVER_LAPACK(potrs, Potrs, T);
+  *info = 0;
+  if (n && sides)
+    potrs(triangle(fill), &n, &sides, a, &lda, b, &ldb, info);
+  return CUSOLVER_STATUS_SUCCESS;
+}
+template <class T>
+cusolverStatus_t qr_size(cusolverDnHandle_t h, int m, int n, T* a, int lda, int* elements) {
+  SOLVER_TRY(check_handle(h));
+  SOLVER_REQUIRE(m >= 0 && n >= 0 && lda >= std::max(1, m) && elements);
+  SOLVER_LAPACK(geqrf, Geqrf, T);
+  T work = 1;
+  T tau;
+  int query = -1;
+  int info;
+  geqrf(&m, &n, a, &lda, &tau, &work, &query, &info);
+  *elements = reported(work);
+  return CUSOLVER_STATUS_SUCCESS;
+}
+template <class T>
+cusolverStatus_t qr(cusolverDnHandle_t h, int m, int n, T* a, int lda, T* tau, T* work, int elements, int* info) {
+  SOLVER_TRY(check_handle(h));
+  SOLVER_REQUIRE(
+      m >= 0 && n >= 0 && lda >= std::max(1, m) && info &&
+      (std::min(m, n) == 0 || (a && tau && work && elements >= std::max(1, n))));
+  SOLVER_LAPACK(geqrf, Geqrf, T);
+  *info = 0;
+  if (std::min(m, n))
+    geqrf(&m, &n, a, &lda, tau, work, &elements, info);
+  return CUSOLVER_STATUS_SUCCESS;
+}
+template <class T>
+cusolverStatus_t q_size(cusolverDnHandle_t h, int m, int n, int k, const T* a, int lda, const T* tau, int* elements) {
+  SOLVER_TRY(check_handle(h));
+  SOLVER_REQUIRE(k >= 0 && n >= k && m >= n && lda >= std::max(1, m) && elements);
+  SOLVER_LAPACK(orgqr, Orgqr, T);
+  T work = 1;
+  int query = -1;
+  int info;
+  orgqr(&m, &n, &k, const_cast<T*>(a), &lda, tau, &work, &query, &info);   // a query writes nothing but work
+  *elements = reported(work);
+  return CUSOLVER_STATUS_SUCCESS;
+}
+template <class T>
+cusolverStatus_t q(
+    cusolverDnHandle_t h, int m, int n, int k, T* a, int lda, const T* tau, T* work, int elements, int* info) {
+  SOLVER_TRY(check_handle(h));
+  SOLVER_REQUIRE(
+      k >= 0 && n >= k && m >= n && lda >= std::max(1, m) && info && (n == 0 || (a && tau && work && elements >= n)));
+  SOLVER_LAPACK(orgqr, Orgqr, T);
+  *info = 0;
+  if (n)
+    orgqr(&m, &n, &k, a, &lda, tau, work, &elements, info);
+  return CUSOLVER_STATUS_SUCCESS;
+}
+}   // namespace
+
+namespace spectral::cpu {
 cusolverStatus_t check_handle(cusolverDnHandle_t h) {
   if (!handles.has(h))
     return CUSOLVER_STATUS_NOT_INITIALIZED;
@@ -23,41 +114,36 @@ cusolverStatus_t check_handle(cusolverDnHandle_t h) {
   return check_context() == CUDA_SUCCESS && finish_context() == CUDA_SUCCESS ? CUSOLVER_STATUS_SUCCESS
                                                                              : CUSOLVER_STATUS_EXECUTION_FAILED;
 }
-bool known(cublasFillMode_t fill) { return fill == CUBLAS_FILL_MODE_LOWER || fill == CUBLAS_FILL_MODE_UPPER; }
-const char* triangle(cublasFillMode_t fill) { return fill == CUBLAS_FILL_MODE_UPPER ? "U" : "L"; }
+}   // namespace spectral::cpu
 
-// Workspace that LAPACK asks for: each routine reports it as the first element of its work array when asked with length
-// -1.
-template <class T>
-int reported(T work) {
-  return std::max(1, int(work));
-}
-
-using Dpotrf = void(const char* uplo, const int* n, double* a, const int* lda, int* info);
-using Dtrtri = void(const char* uplo, const char* diag, const int* n, double* a, const int* lda, int* info);
-using Sgeqrf =
-    void(const int* m, const int* n, float* a, const int* lda, float* tau, float* work, const int* lwork, int* info);
-using Sorgqr = void(
-    const int* m, const int* n, const int* k, float* a, const int* lda, const float* tau, float* work, const int* lwork,
-    int* info);
-using Dgesdd = void(
-    const char* job, const int* m, const int* n, double* a, const int* lda, double* s, double* u, const int* ldu,
-    double* vt, const int* ldvt, double* work, const int* lwork, int* iwork, int* info);
-using Dgesvd = void(
-    const char* jobu, const char* jobvt, const int* m, const int* n, double* a, const int* lda, double* s, double* u,
-    const int* ldu, double* vt, const int* ldvt, double* work, const int* lwork, int* info);
-}   // namespace
-
-#define SOLVER_TRY(call)                       \
-  if (const cusolverStatus_t status_ = (call)) \
-  return status_
-#define SOLVER_REQUIRE(condition) \
-  if (!(condition))               \
-  return CUSOLVER_STATUS_INVALID_VALUE
-#define SOLVER_LAPACK(type, name, symbol)              \
-  static auto* name = openblas_function<type>(symbol); \
-  if (!name)                                           \
-  return CUSOLVER_STATUS_NOT_INITIALIZED
+#define FACTOR_CALLS(T, S)                                                                                             \
+  cusolverStatus_t cusolverDn##S##potrf_bufferSize(                                                                    \
+      cusolverDnHandle_t h, cublasFillMode_t fill, int n, T*, int lda, int* elements) {                                \
+    return potrf_size(h, fill, n, lda, elements);                                                                      \
+  }                                                                                                                    \
+  cusolverStatus_t cusolverDn##S##potrf(                                                                               \
+      cusolverDnHandle_t h, cublasFillMode_t fill, int n, T* a, int lda, T* work, int elements, int* info) {           \
+    return factor(h, fill, n, a, lda, work, elements, info);                                                           \
+  }                                                                                                                    \
+  cusolverStatus_t cusolverDn##S##potrs(                                                                               \
+      cusolverDnHandle_t h, cublasFillMode_t fill, int n, int sides, const T* a, int lda, T* b, int ldb, int* info) {  \
+    return solve(h, fill, n, sides, a, lda, b, ldb, info);                                                             \
+  }                                                                                                                    \
+  cusolverStatus_t cusolverDn##S##geqrf_bufferSize(cusolverDnHandle_t h, int m, int n, T* a, int lda, int* elements) { \
+    return qr_size(h, m, n, a, lda, elements);                                                                         \
+  }                                                                                                                    \
+  cusolverStatus_t cusolverDn##S##geqrf(                                                                               \
+      cusolverDnHandle_t h, int m, int n, T* a, int lda, T* tau, T* work, int elements, int* info) {                   \
+    return qr(h, m, n, a, lda, tau, work, elements, info);                                                             \
+  }                                                                                                                    \
+  cusolverStatus_t cusolverDn##S##orgqr_bufferSize(                                                                    \
+      cusolverDnHandle_t h, int m, int n, int k, const T* a, int lda, const T* tau, int* elements) {                   \
+    return q_size(h, m, n, k, a, lda, tau, elements);                                                                  \
+  }                                                                                                                    \
+  cusolverStatus_t cusolverDn##S##orgqr(                                                                               \
+      cusolverDnHandle_t h, int m, int n, int k, T* a, int lda, const T* tau, T* work, int elements, int* info) {      \
+    return q(h, m, n, k, a, lda, tau, work, elements, info);                                                           \
+  }
 
 extern "C" {
 cusolverStatus_t cusolverDnCreate(cusolverDnHandle_t* h) {
@@ -77,27 +163,20 @@ cusolverStatus_t cusolverDnSetStream(cusolverDnHandle_t h, CUstream s) {
   SOLVER_TRY(check_handle(h));
   if (check_stream(s) != CUDA_SUCCESS)
     return CUSOLVER_STATUS_INVALID_VALUE;
-  return capturing(s) ? CUSOLVER_STATUS_EXECUTION_FAILED
-                      : CUSOLVER_STATUS_SUCCESS;   // factorisations are not kept for graphs here
+  if (capturing(s))   // factorisations are not kept for graphs here
+    return CUSOLVER_STATUS_EXECUTION_FAILED;
+  h->stream = s;
+  return CUSOLVER_STATUS_SUCCESS;
+}
+cusolverStatus_t cusolverDnGetStream(cusolverDnHandle_t h, CUstream* s) {
+  SOLVER_TRY(check_handle(h));
+  SOLVER_REQUIRE(s);
+  *s = h->stream;
+  return CUSOLVER_STATUS_SUCCESS;
 }
 
-cusolverStatus_t cusolverDnDpotrf_bufferSize(
-    cusolverDnHandle_t h, cublasFillMode_t fill, int n, double*, int lda, int* elements) {
-  SOLVER_TRY(check_handle(h));
-  SOLVER_REQUIRE(known(fill) && n >= 0 && lda >= std::max(1, n) && elements);
-  *elements = 1;   // LAPACK's works in place; a caller still has a buffer to give, as on a GPU
-  return CUSOLVER_STATUS_SUCCESS;
-}
-cusolverStatus_t cusolverDnDpotrf(
-    cusolverDnHandle_t h, cublasFillMode_t fill, int n, double* A, int lda, double* work, int elements, int* devInfo) {
-  SOLVER_TRY(check_handle(h));
-  SOLVER_REQUIRE(known(fill) && n >= 0 && lda >= std::max(1, n) && devInfo && (n == 0 || (A && work && elements >= 1)));
-  SOLVER_LAPACK(Dpotrf, dpotrf, "dpotrf_");
-  *devInfo = 0;
-  if (n)
-    dpotrf(triangle(fill), &n, A, &lda, devInfo);
-  return CUSOLVER_STATUS_SUCCESS;
-}
+FACTOR_CALLS(float, S)
+FACTOR_CALLS(double, D)
 
 cusolverStatus_t cusolverDnXtrtri_bufferSize(
     cusolverDnHandle_t h, cublasFillMode_t fill, cublasDiagType_t diagonal, int64_t n, cudaDataType type, void*,
@@ -119,110 +198,12 @@ cusolverStatus_t cusolverDnXtrtri(
   size_t device_wanted, host_wanted;
   SOLVER_TRY(cusolverDnXtrtri_bufferSize(h, fill, diagonal, n, type, A, lda, &device_wanted, &host_wanted));
   SOLVER_REQUIRE(devInfo && (n == 0 || (A && device_work && device_bytes >= device_wanted)));
-  SOLVER_LAPACK(Dtrtri, dtrtri, "dtrtri_");
+  SOLVER_LAPACK(trtri, Trtri, double);
   const int order = int(n);
   const int stride = int(lda);
   *devInfo = 0;
   if (n)
-    dtrtri(triangle(fill), diagonal == CUBLAS_DIAG_UNIT ? "U" : "N", &order, static_cast<double*>(A), &stride, devInfo);
-  return CUSOLVER_STATUS_SUCCESS;
-}
-
-cusolverStatus_t cusolverDnSgeqrf_bufferSize(cusolverDnHandle_t h, int m, int n, float* A, int lda, int* elements) {
-  SOLVER_TRY(check_handle(h));
-  SOLVER_REQUIRE(m >= 0 && n >= 0 && lda >= std::max(1, m) && elements);
-  SOLVER_LAPACK(Sgeqrf, sgeqrf, "sgeqrf_");
-  float work = 1;
-  float tau;
-  int query = -1;
-  int info;
-  sgeqrf(&m, &n, A, &lda, &tau, &work, &query, &info);
-  *elements = reported(work);
-  return CUSOLVER_STATUS_SUCCESS;
-}
-cusolverStatus_t cusolverDnSgeqrf(
-    cusolverDnHandle_t h, int m, int n, float* A, int lda, float* tau, float* work, int elements, int* devInfo) {
-  SOLVER_TRY(check_handle(h));
-  SOLVER_REQUIRE(
-      m >= 0 && n >= 0 && lda >= std::max(1, m) && devInfo &&
-      (std::min(m, n) == 0 || (A && tau && work && elements >= std::max(1, n))));
-  SOLVER_LAPACK(Sgeqrf, sgeqrf, "sgeqrf_");
-  *devInfo = 0;
-  if (std::min(m, n))
-    sgeqrf(&m, &n, A, &lda, tau, work, &elements, devInfo);
-  return CUSOLVER_STATUS_SUCCESS;
-}
-
-cusolverStatus_t cusolverDnSorgqr_bufferSize(
-    cusolverDnHandle_t h, int m, int n, int k, const float* A, int lda, const float* tau, int* elements) {
-  SOLVER_TRY(check_handle(h));
-  SOLVER_REQUIRE(k >= 0 && n >= k && m >= n && lda >= std::max(1, m) && elements);
-  SOLVER_LAPACK(Sorgqr, sorgqr, "sorgqr_");
-  float work = 1;
-  int query = -1;
-  int info;
-  sorgqr(&m, &n, &k, const_cast<float*>(A), &lda, tau, &work, &query, &info);   // a query writes nothing but work
-  *elements = reported(work);
-  return CUSOLVER_STATUS_SUCCESS;
-}
-cusolverStatus_t cusolverDnSorgqr(
-    cusolverDnHandle_t h, int m, int n, int k, float* A, int lda, const float* tau, float* work, int elements,
-    int* devInfo) {
-  SOLVER_TRY(check_handle(h));
-  SOLVER_REQUIRE(
-      k >= 0 && n >= k && m >= n && lda >= std::max(1, m) && devInfo &&
-      (n == 0 || (A && tau && work && elements >= n)));
-  SOLVER_LAPACK(Sorgqr, sorgqr, "sorgqr_");
-  *devInfo = 0;
-  if (n)
-    sorgqr(&m, &n, &k, A, &lda, tau, work, &elements, devInfo);
-  return CUSOLVER_STATUS_SUCCESS;
-}
-
-cusolverStatus_t cusolverDnDgesvd_bufferSize(cusolverDnHandle_t h, int m, int n, int* elements) {
-  SOLVER_TRY(check_handle(h));
-  SOLVER_REQUIRE(n >= 0 && m >= n && elements);
-  SOLVER_LAPACK(Dgesdd, dgesdd, "dgesdd_");
-  SOLVER_LAPACK(Dgesvd, dgesvd, "dgesvd_");
-  const int ld = std::max(1, m);
-  const int query = -1;
-  double divide = 1;
-  double plain = 1;
-  double unused = 0;
-  int info;
-  int iunused = 0;
-  dgesdd("A", &m, &n, &unused, &ld, &unused, &unused, &ld, &unused, &ld, &divide, &query, &iunused, &info);
-  dgesvd("A", "A", &m, &n, &unused, &ld, &unused, &unused, &ld, &unused, &ld, &plain, &query, &info);
-  *elements = std::max(reported(divide), reported(plain));
-  return CUSOLVER_STATUS_SUCCESS;
-}
-cusolverStatus_t cusolverDnDgesvd(
-    cusolverDnHandle_t h, signed char jobu, signed char jobvt, int m, int n, double* A, int lda, double* S, double* U,
-    int ldu, double* VT, int ldvt, double* work, int elements, double*, int* devInfo) {
-  SOLVER_TRY(check_handle(h));
-  const char job[] = {char(jobu), 0};
-  SOLVER_REQUIRE(job[0] == 'A' || job[0] == 'S' || job[0] == 'N');
-  if (jobvt != jobu)
-    return CUSOLVER_STATUS_NOT_SUPPORTED;
-  const bool vectors = jobu != 'N';
-  SOLVER_REQUIRE(n >= 0 && m >= n && lda >= std::max(1, m) && devInfo);
-  SOLVER_REQUIRE(ldu >= (vectors ? std::max(1, m) : 1) && ldvt >= (vectors ? std::max(1, n) : 1));
-  int wanted;
-  SOLVER_TRY(cusolverDnDgesvd_bufferSize(h, m, n, &wanted));
-  SOLVER_REQUIRE(n == 0 || (A && S && work && elements >= wanted && (!vectors || (U && VT))));
-  *devInfo = 0;
-  if (!n)
-    return CUSOLVER_STATUS_SUCCESS;
-  SOLVER_LAPACK(Dgesdd, dgesdd, "dgesdd_");
-  SOLVER_LAPACK(Dgesvd, dgesvd, "dgesvd_");
-  // Divide and conquer is several times faster; where it does not converge the QR iteration gets the untouched matrix.
-  std::vector<double> copy(size_t(m) * n);
-  for (int c = 0; c < n; ++c)
-    std::copy_n(A + size_t(c) * lda, m, copy.data() + size_t(c) * m);
-  std::vector<int> iwork(8 * size_t(n));
-  dgesdd(job, &m, &n, A, &lda, S, U, &ldu, VT, &ldvt, work, &elements, iwork.data(), devInfo);
-  if (*devInfo > 0)
-    dgesvd(job, job, &m, &n, copy.data(), &m, S, U, &ldu, VT, &ldvt, work, &elements, devInfo);
+    trtri(triangle(fill), diagonal == CUBLAS_DIAG_UNIT ? "U" : "N", &order, static_cast<double*>(A), &stride, devInfo);
   return CUSOLVER_STATUS_SUCCESS;
 }
 }

@@ -151,6 +151,12 @@ void functions() {
   CHECK(state == CU_FUNCTION_LOADING_STATE_LOADED);
   CHECK_STATUS(cuFuncLoad(f), CUDA_SUCCESS);
   CHECK_STATUS(cuFuncLoad(wrong), CUDA_ERROR_INVALID_HANDLE);
+  int value = 9;
+  CHECK_STATUS(cuFuncGetAttribute(&value, CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT, f), CUDA_SUCCESS);
+  CHECK(value == -1);
+  CHECK_STATUS(cuFuncGetAttribute(&value, CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_WIDTH, f), CUDA_SUCCESS);
+  CHECK(value == 0);   // none is required
+  CHECK_STATUS(cuFuncGetAttribute(&value, CUfunction_attribute(16), f), CUDA_ERROR_INVALID_VALUE);
   CHECK_STATUS(cuFuncSetCacheConfig(f, CU_FUNC_CACHE_PREFER_EQUAL), CUDA_SUCCESS);
   CHECK_STATUS(cuFuncSetCacheConfig(f, CUfunc_cache(9)), CUDA_ERROR_INVALID_VALUE);
   CHECK_STATUS(cuFuncSetSharedMemConfig(f, CUsharedconfig(-1)), CUDA_ERROR_INVALID_VALUE);
