@@ -42,6 +42,7 @@ void host_memory() {
   CHECK_STATUS(cuPointerGetAttribute(&type, CU_POINTER_ATTRIBUTE_MEMORY_TYPE, device), CUDA_SUCCESS);
   CHECK(type == CU_MEMORYTYPE_HOST);
   CHECK_STATUS(cuMemsetD8(device, 7, 64), CUDA_SUCCESS);   // mapped: the device writes it
+  CHECK_STATUS(cuStreamSynchronize(nullptr), CUDA_SUCCESS);
   CHECK(own[63] == 0 && own[64] == 7 && own[127] == 7 && own[128] == 0);
   CHECK_STATUS(cuMemHostUnregister(own.data() + 65), CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED);
   CHECK_STATUS(cuMemHostUnregister(nullptr), CUDA_ERROR_INVALID_VALUE);
@@ -93,6 +94,7 @@ void managed_memory() {
   CHECK_STATUS(cuPointerGetAttribute(&is_managed, CU_POINTER_ATTRIBUTE_IS_MANAGED, p), CUDA_SUCCESS);
   CHECK(is_managed == 1);
   CHECK_STATUS(cuMemsetD32(p, 5, 64), CUDA_SUCCESS);
+  CHECK_STATUS(cuStreamSynchronize(nullptr), CUDA_SUCCESS);
   CHECK(reinterpret_cast<unsigned*>(p)[63] == 5);
   CHECK_STATUS(cuMemPrefetchAsync(p, 256, 0, nullptr), CUDA_SUCCESS);
   CHECK_STATUS(cuMemPrefetchAsync(p, 256, CU_DEVICE_CPU, nullptr), CUDA_SUCCESS);

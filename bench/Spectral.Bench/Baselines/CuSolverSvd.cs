@@ -28,7 +28,7 @@ internal sealed unsafe class CuSolverSvd : IDisposable
     public CuSolverSvd(Device device)
     {
         if (device.Kind == DeviceKind.Cpu)
-            throw new DllNotFoundException("cuSOLVER: the CPU device has no Xgesvdr and no Sgesvdj");
+            throw new DllNotFoundException("cuSOLVER: the CPU device has no Xgesvdr");
         _device = device;
         _functions = new LibraryFunctions(device.Api, "cuSOLVER", "cusolver", "cusolverDn", Solver.StatusNames, 12, 11);
         _handle = new LibraryHandle(device, _functions, "solver");
