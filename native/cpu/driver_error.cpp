@@ -43,6 +43,7 @@ constexpr Code kCodes[] = {
     CODE(CUDA_ERROR_LAUNCH_TIMEOUT, "the launch timed out and was terminated"),
     CODE(CUDA_ERROR_PEER_ACCESS_NOT_ENABLED, "peer access has not been enabled"),
     CODE(CUDA_ERROR_CONTEXT_IS_DESTROYED, "context is destroyed"),
+    CODE(CUDA_ERROR_ASSERT, "device-side assert triggered"),
     CODE(CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED, "part or all of the requested memory range is already mapped"),
     CODE(CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED, "pointer does not correspond to a registered memory region"),
     CODE(CUDA_ERROR_HARDWARE_STACK_ERROR, "hardware stack error"),

@@ -70,6 +70,19 @@ inline void reach(Warp& w, const Step& s, uint64_t* at, unsigned bytes, Effect e
     count_access(w, at, in, bytes, effect);
 }
 
+// What an access of the space counts as.
+inline StepClass class_of(Space space, bool loads) {
+  switch (space) {
+    case Space::Generic: return loads ? StepClass::GenericLoad : StepClass::GenericStore;
+    case Space::Global: return loads ? StepClass::GlobalLoad : StepClass::GlobalStore;
+    case Space::Shared: return loads ? StepClass::SharedLoad : StepClass::SharedStore;
+    case Space::Local: return loads ? StepClass::LocalLoad : StepClass::LocalStore;
+    case Space::Const:
+    case Space::Param: break;
+  }
+  return StepClass::ConstantLoad;
+}
+
 // The space an instruction names, or that of the variable it names.
 struct Target {
   MemoryOperand memory;

@@ -2,6 +2,7 @@
 // Conversion: cvta, isspacep, mapa, getctarank".
 #include "access.h"
 #include "dispatch.h"
+#include <algorithm>
 
 namespace spectral::cpu::ptx {
 namespace {
@@ -72,6 +73,11 @@ void build_cvta(Builder& b) {
 }
 
 // ---- isspacep
+bool is_constant(const Program& program, uint64_t address) {
+  return std::any_of(program.constant_memory.begin(), program.constant_memory.end(), [&](const auto& range) {
+    return address >= range.first && address < range.second;
+  });
+}
 bool is_in(Warp& w, int lane, uint64_t address, Space space, bool of_cluster) {
   Block& block = w.block();
   const Block* shared = block.cluster->shared_at(address);
@@ -82,8 +88,9 @@ bool is_in(Warp& w, int lane, uint64_t address, Space space, bool of_cluster) {
     case Space::Shared: return of_cluster ? shared != nullptr : shared == &block;
     case Space::Local: return local;
     case Space::Param: return param;
-    case Space::Global: return !shared && !local && !param;
-    default: return false;   // constants lie in global memory
+    case Space::Global: return !shared && !local && !param && !is_constant(w.program(), address);
+    case Space::Const: return is_constant(w.program(), address);
+    default: return false;
   }
 }
 void is_space(Warp& w, const Step& s) {

@@ -180,7 +180,6 @@ void Cluster::write_specials(Block& block, Warp& warp, unsigned char* registers)
           case Special::NWarpId: return warps_per_block_;
           case Special::SmId: return 0;
           case Special::NSmId: return 1;
-          case Special::GridId: return 0;
           case Special::LanemaskEq: return 1u << k;
           case Special::LanemaskLt: return (1u << k) - 1;
           case Special::LanemaskLe: return (2u << k) - 1;

@@ -98,13 +98,24 @@ uint32_t Builder::read(const Operand& o, Type type) {
       return constant(bits_as(o, type), wide);
     }
     case OperandKind::Special:
+      if (ProgramBuilder::is_zero(o.name))
+        return constant(0, wide);
       if (bytes_of(type) != 4 && bytes_of(type) != 2)
         fail(o, std::string(o.name) + " has 32 bits, expected ." + name_of(type));
       return program_.special(o.name, o);
     case OperandKind::Symbol: {
       Space space;
-      return constant(program_.address_of(*o.variable, &space, o), wide);
+      const uint64_t address = program_.address_of(*o.variable, &space, o);
+      if (space != Space::Local || !program_.has_own_frame())
+        return constant(address, wide);
+      if (!wide)
+        fail(o, "the address of a function's own variable has 64 bits");
+      return program_.frame_address(address, instruction_);
     }
+    case OperandKind::Callee:
+      if (!wide)
+        fail(o, "the address of a function has 64 bits");
+      return constant(spectral::cpu::ptx::address_of(*o.function), wide);
     default: fail(o, "expected a value here");
   }
 }
@@ -167,9 +178,10 @@ MemoryOperand Builder::memory(const Operand& o) {
       return m;
     }
     case OperandKind::Symbol: {
-      m.is_fixed = true;
       m.fixed = program_.address_of(*base.variable, &m.space, base);
-      m.base = constant(m.fixed, true);
+      m.is_fixed = m.space != Space::Local || !program_.has_own_frame();
+      m.base = m.is_fixed ? constant(m.fixed, true) : program_.frame_register();
+      m.offset += m.is_fixed ? 0 : int64_t(m.fixed);
       return m;
     }
     case OperandKind::Immediate:   // [number]: the offset has it
@@ -201,10 +213,10 @@ Step& Builder::emit(Run run) {
 }
 
 void Builder::fail(const std::string& message) const {
-  throw PtxError(instruction_.place, "'" + instruction_.spelling() + "': " + message);
+  throw PtxError(instruction_.place, program_.named(instruction_) + ": " + message);
 }
 void Builder::fail(const Operand& o, const std::string& message) const {
-  throw PtxError(o.place, "'" + instruction_.spelling() + "': " + message);
+  throw PtxError(o.place, program_.named(instruction_) + ": " + message);
 }
 
 // ---- the tables
@@ -225,6 +237,9 @@ const InstructionRow* find_instruction(std::string_view opcode) {
           warp_instructions(),
           async_instructions(),
           matrix_instructions(),
+          matrix_moves(),
+          wmma_instructions(),
+          video_instructions(),
           warpgroup_instructions()})
       for (size_t i = 0; i < table.count; ++i)
         all.emplace(table.rows[i].opcode, &table.rows[i]);

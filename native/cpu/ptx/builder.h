@@ -102,5 +102,8 @@ InstructionTable barrier_instructions();
 InstructionTable warp_instructions();
 InstructionTable async_instructions();
 InstructionTable matrix_instructions();
+InstructionTable matrix_moves();
+InstructionTable wmma_instructions();
+InstructionTable video_instructions();
 InstructionTable warpgroup_instructions();
 }   // namespace spectral::cpu::ptx

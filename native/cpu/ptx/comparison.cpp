@@ -1,6 +1,6 @@
 // Comparison and selection. PTX ISA, "Comparison and Selection".
 #include "dispatch.h"
-#include "float_mode.h"
+#include "half.h"
 
 namespace spectral::cpu::ptx {
 namespace {
@@ -28,7 +28,28 @@ bool holds(T a, T b) {
   return false;
 }
 
-enum SetFlag : uint32_t { kFlushes = 1, kFlipC = 2, kHasC = 4, kFloatResult = 8, kSecond = 16 };
+bool holds(Compare compare, float a, float b) {
+  switch (compare) {
+    case Compare::Eq: return holds<Compare::Eq>(a, b);
+    case Compare::Ne: return holds<Compare::Ne>(a, b);
+    case Compare::Lt: return holds<Compare::Lt>(a, b);
+    case Compare::Le: return holds<Compare::Le>(a, b);
+    case Compare::Gt: return holds<Compare::Gt>(a, b);
+    case Compare::Ge: return holds<Compare::Ge>(a, b);
+    case Compare::Equ: return holds<Compare::Equ>(a, b);
+    case Compare::Neu: return holds<Compare::Neu>(a, b);
+    case Compare::Ltu: return holds<Compare::Ltu>(a, b);
+    case Compare::Leu: return holds<Compare::Leu>(a, b);
+    case Compare::Gtu: return holds<Compare::Gtu>(a, b);
+    case Compare::Geu: return holds<Compare::Geu>(a, b);
+    case Compare::Num: return holds<Compare::Num>(a, b);
+    case Compare::Nan: return holds<Compare::Nan>(a, b);
+  }
+  return false;
+}
+
+enum SetFlag : uint32_t { kFlushes = 1, kFlipC = 2, kHasC = 4, kFloatResult = 8, kSecond = 16, kBf16 = 32, kPair = 64 };
+constexpr int kCompareShift = 8;   // of the flags: which, for 16-bit floats
 enum class Join { None, And, Or, Xor };
 
 template <Compare kCompare, class T>
@@ -74,6 +95,39 @@ void set_register(Warp& w, const Step& s) {
   const uint32_t result = joined(w, s, compared_in_mode<kCompare, T>(w, s));
   const uint32_t yes = s.flags & kFloatResult ? 0x3f800000u : ~0u;
   write_lanes<uint32_t>(w, s.d, [&](int k) { return result >> k & 1 ? yes : 0u; });
+}
+
+// ---- 16-bit floats, one or two in a register
+uint32_t compared_halves(Warp& w, const Step& s, int shift) {
+  const uint32_t* a = w.lanes<uint32_t>(s.a);
+  const uint32_t* b = w.lanes<uint32_t>(s.b);
+  auto value = [&](uint32_t bits) {
+    const auto half = uint16_t(bits >> shift);
+    const uint16_t exponent = s.flags & kBf16 ? Bf16::kMagnitude : F16::kMagnitude;
+    if (s.flags & kFlushes && !(half & exponent))
+      return 0.0f;
+    return s.flags & kBf16 ? Bf16::of(half) : F16::of(half);
+  };
+  uint32_t bits = 0;
+  for (int k = 0; k < 32; ++k)
+    bits |= uint32_t(holds(Compare(s.flags >> kCompareShift), value(a[k]), value(b[k]))) << k;
+  return bits;
+}
+// Of a pair the first predicate is the lower half's, the second the upper's.
+void set_half_predicate(Warp& w, const Step& s) {
+  const uint32_t low = compared_halves(w, s, 0);
+  const uint32_t first = joined(w, s, low);
+  const uint32_t second = joined(w, s, s.flags & kPair ? compared_halves(w, s, 16) : ~low);
+  write_predicate(w, s.d, first);
+  if (s.flags & kSecond)
+    write_predicate(w, w.list(s)[0], second);
+}
+// List: the place of what stands for true.
+void set_half_register(Warp& w, const Step& s) {
+  const uint32_t low = joined(w, s, compared_halves(w, s, 0));
+  const uint32_t high = s.flags & kPair ? joined(w, s, compared_halves(w, s, 16)) : 0;
+  const uint32_t yes = w.lanes<uint32_t>(w.list(s)[0])[0];
+  write_lanes<uint32_t>(w, s.d, [&](int k) { return (low >> k & 1 ? yes : 0u) | (high >> k & 1 ? yes << 16 : 0u); });
 }
 
 template <template <Compare, class> class StepOf, class T>
@@ -129,6 +183,8 @@ int take_compare(Builder& b, bool* unsigned_only) {
   return found >= 14 ? found - 14 + int(Compare::Lt) : found;
 }
 Run choose(int compare, Type t, bool to_predicate) {
+  if (is_half(t) || is_half_pair(t))
+    return compare < 0 ? nullptr : to_predicate ? &set_half_predicate : &set_half_register;
   const bool is_bits = t == Type::B16 || t == Type::B32 || t == Type::B64;
   if (compare < 0 || (!is_float(t) && compare > int(Compare::Ge)) || (is_bits && compare > int(Compare::Ne)))
     return nullptr;
@@ -140,6 +196,12 @@ Run choose(int compare, Type t, bool to_predicate) {
   return is_float(t) ? for_float(t, of) : for_integer(t, of);
 }
 
+uint32_t half_flags(int compare, Type t) {
+  if (!is_half(t) && !is_half_pair(t))
+    return 0;
+  const bool bf16 = t == Type::BF16 || t == Type::BF16x2;
+  return uint32_t(compare) << kCompareShift | (bf16 ? kBf16 : 0u) | (is_half_pair(t) ? kPair : 0u);
+}
 struct Comparison {
   int compare;
   Join join;
@@ -170,7 +232,7 @@ void build_setp(Builder& b) {
   if (!run)
     b.fail("this comparison is not one of ." + std::string(name_of(t)));
   b.expect_operands(c.join == Join::None ? 3 : 4);
-  uint32_t flags = c.flushes ? kFlushes : 0u;
+  uint32_t flags = (c.flushes ? kFlushes : 0u) | half_flags(c.compare, t);
   uint32_t joined_with = 0;
   const uint32_t from_a = b.read(1, t);
   const uint32_t from_b = b.read(2, t);
@@ -197,15 +259,23 @@ void build_set(Builder& b) {
   const Type result = b.take_type();
   const Type t = b.take_type();
   const Run run = choose(c.compare, t, false);
-  if (!run || (result != Type::U32 && result != Type::S32 && result != Type::F32))
+  const bool plain = result == Type::U32 || result == Type::S32 || (result == Type::F32 && !is_half(t));
+  const bool of_half = is_half(t) && (result == t || result == Type::U16 || result == Type::S16);
+  if (!run || !(is_half_pair(t) ? result == t || result == Type::U32 || result == Type::S32 : plain || of_half))
     b.fail("these types do not go together here");
-  uint32_t flags = (c.flushes ? kFlushes : 0u) | (result == Type::F32 ? kFloatResult : 0u);
+  uint32_t flags = (c.flushes ? kFlushes : 0u) | (result == Type::F32 ? kFloatResult : 0u) | half_flags(c.compare, t);
+  uint32_t yes = is_half_pair(t) ? 0xffff : ~0u;   // of each half
+  if (result == Type::F16 || result == Type::F16x2)
+    yes = F16::kOne;
+  if (result == Type::BF16 || result == Type::BF16x2)
+    yes = Bf16::kOne;
   uint32_t joined_with = 0;
   add_join(b, c, &joined_with, &flags);
   Step& s = emit_typed(b, run, result, {t, t}, c.join == Join::None ? 0 : 1);
   s.c = joined_with;
   s.value = int64_t(c.join);
   s.flags = flags;
+  s.list = b.list({b.constant(bytes_of(result) == 2 ? yes & 0xffff : yes, false)});
 }
 
 // ---- selection

@@ -49,7 +49,9 @@ struct Div {
     return a / b;
   }
 };
-struct DivApproximate {   // by a reciprocal, which is 0 where it would be subnormal
+// By a reciprocal, which is 0 where it would be subnormal: for |b| beyond 2^126 a zero of the product's sign, or NaN if a
+// is infinite. PTX ISA, "Floating Point Instructions: div", notes.
+struct DivApproximate {
   static float of(float a, float b) { return std::fabs(b) > 0x1p126f ? a * std::copysign(0.0f, b) : a / b; }
 };
 struct Fma {
@@ -164,6 +166,10 @@ template <class Op>
 void build_approximate(Builder& b) {
   if (!b.take("approx"))
     b.fail(".approx is missing");
+  if (std::is_same_v<Op, Ex2> && names_half_form(b))
+    return build_half_ex2(b);
+  if (std::is_same_v<Op, Tanh> && names_half_form(b))
+    return build_half_tanh(b);
   const bool flushes = b.take("ftz");
   const Type t = b.take_type();
   Run run = nullptr;
@@ -324,12 +330,10 @@ void build_testp(Builder& b) {
   count_as(s, t);
 }
 
-void build_fma(Builder& b) { build_rounded<Fma, 3>(b, true); }
-
 constexpr InstructionRow kRows[] = {
     {"testp", StepClass::Float, build_testp},
     {"copysign", StepClass::Float, build_copysign},
-    {"fma", StepClass::Float, build_fma},
+    {"fma", StepClass::Float, build_float_fma},
     {"rcp", StepClass::Special, build_root<Rcp, true>},
     {"sqrt", StepClass::Special, build_root<Sqrt, true>},
     {"rsqrt", StepClass::Special, build_root<Rsqrt, false>},
@@ -344,14 +348,26 @@ bool names_float_form(const Builder& b) {
   const auto& modifiers = b.instruction().modifiers;
   return !modifiers.empty() && is_float(type_named(modifiers.back()));
 }
-void build_float_add(Builder& b) { build_rounded<Add, 2>(b); }
-void build_float_sub(Builder& b) { build_rounded<Sub, 2>(b); }
-void build_float_mul(Builder& b) { build_rounded<Mul, 2>(b); }
-void build_float_fma(Builder& b) { build_rounded<Fma, 3>(b, true); }
-void build_float_abs(Builder& b) { build_sign<false>(b); }
-void build_float_neg(Builder& b) { build_sign<true>(b); }
-void build_float_min(Builder& b) { build_min_max<false>(b); }
-void build_float_max(Builder& b) { build_min_max<true>(b); }
+namespace {
+// The form for 16-bit floats, if the type is one of theirs.
+void build_either(Builder& b, void (*half)(Builder&), void (*full)(Builder&)) { (names_half_form(b) ? half : full)(b); }
+}   // namespace
+void build_float_add(Builder& b) {
+  build_either(b, build_half_add, [](Builder& full) { build_rounded<Add, 2>(full); });
+}
+void build_float_sub(Builder& b) {
+  build_either(b, build_half_sub, [](Builder& full) { build_rounded<Sub, 2>(full); });
+}
+void build_float_mul(Builder& b) {
+  build_either(b, build_half_mul, [](Builder& full) { build_rounded<Mul, 2>(full); });
+}
+void build_float_fma(Builder& b) {
+  build_either(b, build_half_fma, [](Builder& full) { build_rounded<Fma, 3>(full, true); });
+}
+void build_float_abs(Builder& b) { build_either(b, build_half_abs, build_sign<false>); }
+void build_float_neg(Builder& b) { build_either(b, build_half_neg, build_sign<true>); }
+void build_float_min(Builder& b) { build_either(b, build_half_min, build_min_max<false>); }
+void build_float_max(Builder& b) { build_either(b, build_half_max, build_min_max<true>); }
 void build_float_div(Builder& b) {
   if (b.peek() != "approx" && b.peek() != "full")
     return build_rounded<Div, 2>(b, true);

@@ -8,9 +8,51 @@ constexpr size_t kMaxOperands = 256;   // of an instruction; wgmma has the most,
 void InstructionParser::read_label() {
   const Token& name = tokens_.take();
   tokens_.expect(':');
+  if (tokens_.accept_directive("callprototype"))
+    return read_prototype(name);
+  if (tokens_.accept_directive("calltargets"))
+    return read_call_targets(name);
+  if (tokens_.accept_directive("branchtargets"))
+    return read_branch_targets(name);
   const auto here = uint32_t(function_->instructions.size());
   if (!scopes_.add_label(name.text, here))
     TokenStream::fail(name, "label " + quoted(name.text) + " stands twice");
+}
+
+void InstructionParser::read_prototype(const Token& name) {
+  auto made = std::make_unique<Function>();
+  made->name = name.text;
+  made->place = name.place;
+  if (tokens_.peek().is('('))
+    variables_.read_parameters(made->results, false);
+  tokens_.take_name("_");
+  if (tokens_.peek().is('('))
+    variables_.read_parameters(made->parameters, false);
+  tokens_.accept_directive("noreturn");
+  tokens_.expect(';');
+  if (!prototypes_.emplace(name.text, made.get()).second)
+    TokenStream::fail(name, "prototype " + quoted(name.text) + " stands twice");
+  function_->prototypes.push_back(std::move(made));
+}
+void InstructionParser::read_call_targets(const Token& name) {
+  do {
+    const Token& target = tokens_.take_name("a function");
+    const auto callee = scopes_.functions.find(target.text);
+    if (callee == scopes_.functions.end())
+      TokenStream::fail(target, quoted(target.text) + " is not a function");
+    prototypes_.emplace(name.text, callee->second);   // all have the signature of the first
+  } while (tokens_.accept(','));
+  tokens_.expect(';');
+}
+void InstructionParser::read_branch_targets(const Token& name) {
+  std::vector<Operand>& labels = targets_[name.text];
+  do {
+    const Token& target = tokens_.take_name("a label");
+    Operand label{OperandKind::Label, target.place};
+    label.name = target.text;
+    labels.push_back(std::move(label));
+  } while (tokens_.accept(','));
+  tokens_.expect(';');
 }
 
 void InstructionParser::read_instruction(SourceLine source) {
@@ -130,12 +172,12 @@ Operand InstructionParser::read_name(const Instruction& i) {
     return read_register(t);
   if (t.text[0] == '%')
     return read_special(t);
-  if (i.opcode == "bra") {
+  if (i.opcode == "bra" || i.opcode == "brx") {
     Operand label{OperandKind::Label, t.place};
     label.name = t.text;
     return label;
   }
-  return read_symbol(t);
+  return read_symbol(i, t);
 }
 
 Operand InstructionParser::read_special(const Token& t) {
@@ -149,17 +191,22 @@ Operand InstructionParser::read_special(const Token& t) {
   return special;
 }
 
-Operand InstructionParser::read_symbol(const Token& t) {
+Operand InstructionParser::read_symbol(const Instruction& i, const Token& t) {
   Operand symbol{OperandKind::Symbol, t.place};
   symbol.name = t.text;
   symbol.variable = scopes_.find_variable(t.text);
   if (symbol.variable)
     return symbol;
-  if (t.text == function_->name)
-    TokenStream::fail(t, "recursive calls are not supported");
+  if (const auto prototype = prototypes_.find(t.text); prototype != prototypes_.end()) {
+    symbol.kind = OperandKind::Callee;
+    symbol.function = prototype->second;
+    return symbol;
+  }
   const auto callee = scopes_.functions.find(t.text);
   if (callee == scopes_.functions.end())
     TokenStream::fail(t, quoted(t.text) + " is not declared");
+  if (i.opcode != "call")
+    callee->second->is_address_taken = true;
   symbol.kind = OperandKind::Callee;
   symbol.function = callee->second;
   return symbol;
@@ -168,10 +215,20 @@ Operand InstructionParser::read_symbol(const Token& t) {
 void InstructionParser::resolve_labels() {
   for (const LabelUse& use : label_uses_) {
     Operand& label = function_->instructions[use.instruction].operands[use.operand];
-    const std::optional<uint32_t> at = scopes_.find_label(label.name, use.scope);
-    if (!at)
-      throw PtxError(label.place, "label " + quoted(label.name) + " stands nowhere in " + quoted(function_->name));
-    label.id = *at;
+    const auto list = targets_.find(label.name);
+    if (list == targets_.end()) {
+      resolve(label, use.scope);
+      continue;
+    }
+    label.parts = list->second;
+    for (Operand& part : label.parts)
+      resolve(part, use.scope);
   }
+}
+void InstructionParser::resolve(Operand& label, int scope) const {
+  const std::optional<uint32_t> at = scopes_.find_label(label.name, scope);
+  if (!at)
+    throw PtxError(label.place, "label " + quoted(label.name) + " stands nowhere in " + quoted(function_->name));
+  label.id = *at;
 }
 }   // namespace spectral::cpu::ptx

@@ -186,6 +186,29 @@ template <class Op>
 Run of_integer3(Type t) {
   return for_integer(t, []<class T>() -> Run { return &step3<Op, T>; });
 }
+// Two values of 16 bits in a register.
+template <class Op, class T>
+void pairwise(Warp& w, const Step& s) {
+  const bool clamps = s.flags;   // .relu
+  map2<uint32_t, uint32_t, uint32_t>(w, s, [clamps](uint32_t a, uint32_t b) {
+    T low = Op::of(T(a), T(b));
+    T high = Op::of(T(a >> 16), T(b >> 16));
+    if (clamps) {
+      low = std::max(low, T(0));
+      high = std::max(high, T(0));
+    }
+    return uint32_t(uint16_t(high)) << 16 | uint16_t(low);
+  });
+}
+template <class Op>
+bool build_pairwise(Builder& b, bool clamps) {
+  const Type t = type_named(b.peek());
+  if (t != Type::U16x2 && t != Type::S16x2)
+    return false;
+  b.skip_modifier();
+  emit_plain(b, t, 2, t == Type::U16x2 ? &pairwise<Op, uint16_t> : &pairwise<Op, int16_t>).flags = clamps;
+  return true;
+}
 template <class Op>
 Run of_signed1(Type t) {
   switch (t) {
@@ -196,7 +219,9 @@ Run of_signed1(Type t) {
   }
 }
 
-// ---- carries: the condition code is a predicate of its own
+// ---- carries: the condition code is a predicate of its own. A subtraction leaves 1 where nothing was borrowed: in chains
+// of subtractions that is no different from the ISA's "borrow", and nvcc's division of 128-bit integers reads it so with
+// addc.
 enum CarryFlag : uint32_t { kCarryIn = 1, kCarryOut = 2 };
 template <class T, bool kSubtracts>
 void add_carry(Warp& w, const Step& s) {
@@ -207,14 +232,14 @@ void add_carry(Warp& w, const Step& s) {
   uint32_t out = 0;
   Lane<T> sum[32];
   for (int k = 0; k < 32; ++k) {
-    const unsigned carry = in >> k & 1;
+    const unsigned carry = (in >> k & 1) ^ unsigned(kSubtracts && s.flags & kCarryIn);
     T partial, total;
     const bool first = kSubtracts ? __builtin_sub_overflow(T(a[k]), T(b[k]), &partial)
                                   : __builtin_add_overflow(T(a[k]), T(b[k]), &partial);
     const bool second = kSubtracts ? __builtin_sub_overflow(partial, T(carry), &total)
                                    : __builtin_add_overflow(partial, T(carry), &total);
     sum[k] = total;
-    out |= uint32_t(first || second) << k;
+    out |= uint32_t((first || second) != kSubtracts) << k;
   }
   if (s.flags & kCarryOut)
     write_predicate(w, number, out);
@@ -281,6 +306,8 @@ void build_sum(Builder& b) {
   if (names_float_form(b))
     return kSubtracts ? build_float_sub(b) : build_float_add(b);
   const bool saturates = b.take("sat");
+  if (!saturates && !kSubtracts && build_pairwise<Op>(b, false))
+    return;
   const Type t = b.take_type();
   if (saturates && t != Type::S32)
     b.fail(".sat is for .s32");
@@ -401,17 +428,21 @@ void build_neg(Builder& b) {
   const Type t = b.take_type();
   emit_plain(b, t, 1, of_signed1<Neg>(t));
 }
-void build_min(Builder& b) {
+template <class Op>
+struct AndRelu {
+  static int32_t of(int32_t a, int32_t b) { return std::max(Op::template of<int32_t>(a, b), 0); }
+};
+template <class Op>
+void build_min_max(Builder& b) {
   if (names_float_form(b))
-    return build_float_min(b);
+    return std::is_same_v<Op, Min> ? build_float_min(b) : build_float_max(b);
+  const bool clamps = b.take("relu");
+  if (build_pairwise<Op>(b, clamps))
+    return;
   const Type t = b.take_type();
-  emit_plain(b, t, 2, of_integer2<Min>(t));
-}
-void build_max(Builder& b) {
-  if (names_float_form(b))
-    return build_float_max(b);
-  const Type t = b.take_type();
-  emit_plain(b, t, 2, of_integer2<Max>(t));
+  if (clamps && t != Type::S32)
+    b.fail(".relu is for .s32 and .s16x2");
+  emit_plain(b, t, 2, clamps ? &step2<AndRelu<Op>, int32_t> : of_integer2<Op>(t));
 }
 
 constexpr StepClass kClass = StepClass::Integer;
@@ -427,8 +458,8 @@ constexpr InstructionRow kRows[] = {
     {"rem", kClass, build_rem},
     {"abs", kClass, build_abs},
     {"neg", kClass, build_neg},
-    {"min", kClass, build_min},
-    {"max", kClass, build_max},
+    {"min", kClass, build_min_max<Min>},
+    {"max", kClass, build_min_max<Max>},
     {"addc", kClass, build_with_carry<false>},
     {"subc", kClass, build_with_carry<true>},
     {"madc", kClass, build_madc}};

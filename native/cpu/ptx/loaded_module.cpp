@@ -61,7 +61,8 @@ void LoadedModule::place_variables() {
   }
   for (const auto& [variable, address] : addresses_)
     for (const AddressIn& a : variable->addresses) {
-      const uint64_t value = addresses_[a.variable] + uint64_t(a.addend);
+      const uint64_t base = a.function ? address_of(*a.function) : addresses_[a.variable];
+      const uint64_t value = base + uint64_t(a.addend);
       std::memcpy(reinterpret_cast<unsigned char*>(address) + a.offset, &value, sizeof value);
     }
 }

@@ -2,6 +2,7 @@
 // "Data Movement and Conversion: prmt".
 #include "dispatch.h"
 #include <bit>
+#include <cstdlib>
 
 namespace spectral::cpu::ptx {
 namespace {
@@ -213,6 +214,25 @@ void build_brev(Builder& b) {
   emit_plain(b, t, 1, for_wide_bits(t, []<class T>() -> Run { return &step1<Reverse, T>; }));
 }
 
+// The n-th set bit from a position on: upward for n > 0, downward for n < 0, and for 0 the position itself.
+void find_nth_set(Warp& w, const Step& s) {
+  map3<uint32_t, uint32_t, uint32_t, int32_t>(w, s, [](uint32_t mask, uint32_t base, int32_t n) {
+    const int step = n < 0 ? -1 : 1;
+    int left = n == 0 ? 1 : std::abs(n);
+    for (int at = int(base & 31); at >= 0 && at < 32; at += step) {
+      if (mask >> at & 1 && --left == 0)
+        return uint32_t(at);
+      if (n == 0)
+        break;
+    }
+    return ~0u;
+  });
+}
+void build_fns(Builder& b) {
+  const Type t = b.take_type();
+  emit_typed(b, t == Type::B32 ? &find_nth_set : nullptr, t, {t, Type::B32, Type::S32});
+}
+
 // ---- bit fields: position and length are taken modulo 256
 template <class T>
 T extract(T a, uint32_t at, uint32_t length) {
@@ -361,25 +381,13 @@ void build_dp2a(Builder& b) { build_dot(b, true); }
 
 constexpr StepClass kClass = StepClass::Integer;
 constexpr InstructionRow kRows[] = {
-    {"popc", kClass, build_popc},
-    {"clz", kClass, build_clz},
-    {"bfind", kClass, build_bfind},
-    {"brev", kClass, build_brev},
-    {"bfe", kClass, build_bfe},
-    {"bfi", kClass, build_bfi},
-    {"bmsk", kClass, build_bmsk},
-    {"dp4a", kClass, build_dp4a},
-    {"dp2a", kClass, build_dp2a},
-    {"and", kClass, build_logic2<And>},
-    {"or", kClass, build_logic2<Or>},
-    {"xor", kClass, build_logic2<Xor>},
-    {"not", kClass, build_not},
-    {"cnot", kClass, build_cnot},
-    {"lop3", kClass, build_lop3},
-    {"shf", kClass, build_shf},
-    {"shl", kClass, build_shl},
-    {"shr", kClass, build_shr},
-    {"prmt", kClass, build_prmt}};
+    {"popc", kClass, build_popc},       {"clz", kClass, build_clz},         {"bfind", kClass, build_bfind},
+    {"brev", kClass, build_brev},       {"fns", kClass, build_fns},         {"bfe", kClass, build_bfe},
+    {"bfi", kClass, build_bfi},         {"bmsk", kClass, build_bmsk},       {"dp4a", kClass, build_dp4a},
+    {"dp2a", kClass, build_dp2a},       {"and", kClass, build_logic2<And>}, {"or", kClass, build_logic2<Or>},
+    {"xor", kClass, build_logic2<Xor>}, {"not", kClass, build_not},         {"cnot", kClass, build_cnot},
+    {"lop3", kClass, build_lop3},       {"shf", kClass, build_shf},         {"shl", kClass, build_shl},
+    {"shr", kClass, build_shr},         {"prmt", kClass, build_prmt}};
 }   // namespace
 
 InstructionTable logic_instructions() { return {kRows, std::size(kRows)}; }

@@ -107,18 +107,6 @@ Space take_memory_space(Builder& b) {
   return space;
 }
 
-StepClass class_of(Space space, bool loads) {
-  switch (space) {
-    case Space::Generic: return loads ? StepClass::GenericLoad : StepClass::GenericStore;
-    case Space::Global: return loads ? StepClass::GlobalLoad : StepClass::GlobalStore;
-    case Space::Shared: return loads ? StepClass::SharedLoad : StepClass::SharedStore;
-    case Space::Local: return loads ? StepClass::LocalLoad : StepClass::LocalStore;
-    case Space::Const:
-    case Space::Param: break;
-  }
-  return StepClass::ConstantLoad;
-}
-
 template <bool kLoads>
 void build_access(Builder& b) {
   skip_order(b);
@@ -173,7 +161,7 @@ void read_clock(Warp& w, const Step& s) {
   if (s.value)
     write_lanes<uint64_t>(w, s.d, [&](int) { return now; });
   else
-    write_lanes<uint32_t>(w, s.d, [&](int) { return uint32_t(now); });
+    write_lanes<uint32_t>(w, s.d, [&](int) { return uint32_t(s.flags ? now >> 32 : now); });
 }
 // Parts of `bits` bits, the lowest first; s.b of them.
 template <class Part, class Whole>
@@ -254,11 +242,12 @@ void build_mov(Builder& b) {
   if (b.operand(0).kind == OperandKind::Vector)
     return build_pack(b, t, false);
   const std::string_view name = b.operand(1).kind == OperandKind::Special ? b.operand(1).name : "";
-  if (name == "%clock" || name == "%clock64" || name == "%globaltimer" || name == "%clock_hi") {
+  if (name.starts_with("%clock") || name.starts_with("%globaltimer")) {
     const uint32_t to = b.write(0, t);
     Step& s = b.emit(&read_clock);
     s.d = to;
     s.value = bytes_of(t) == 8;
+    s.flags = name.ends_with("_hi");
     return;
   }
   const uint32_t from = b.read(1, t);

@@ -7,13 +7,14 @@ struct TypeRow {
   const char* name;
   int bytes;
 };
-constexpr TypeRow kTypes[] = {{Type::None, "none", 0},     {Type::Pred, "pred", 0},   {Type::B8, "b8", 1},
-                              {Type::B16, "b16", 2},       {Type::B32, "b32", 4},     {Type::B64, "b64", 8},
-                              {Type::B128, "b128", 16},    {Type::U8, "u8", 1},       {Type::U16, "u16", 2},
-                              {Type::U32, "u32", 4},       {Type::U64, "u64", 8},     {Type::S8, "s8", 1},
-                              {Type::S16, "s16", 2},       {Type::S32, "s32", 4},     {Type::S64, "s64", 8},
-                              {Type::F16, "f16", 2},       {Type::F16x2, "f16x2", 4}, {Type::BF16, "bf16", 2},
-                              {Type::BF16x2, "bf16x2", 4}, {Type::F32, "f32", 4},     {Type::F64, "f64", 8}};
+constexpr TypeRow kTypes[] = {
+    {Type::None, "none", 0},     {Type::Pred, "pred", 0},    {Type::B8, "b8", 1},       {Type::B16, "b16", 2},
+    {Type::B32, "b32", 4},       {Type::B64, "b64", 8},      {Type::B128, "b128", 16},  {Type::U8, "u8", 1},
+    {Type::U16, "u16", 2},       {Type::U32, "u32", 4},      {Type::U64, "u64", 8},     {Type::S8, "s8", 1},
+    {Type::S16, "s16", 2},       {Type::S32, "s32", 4},      {Type::S64, "s64", 8},     {Type::U16x2, "u16x2", 4},
+    {Type::S16x2, "s16x2", 4},   {Type::F16, "f16", 2},      {Type::F16x2, "f16x2", 4}, {Type::BF16, "bf16", 2},
+    {Type::BF16x2, "bf16x2", 4}, {Type::F32, "f32", 4},      {Type::F64, "f64", 8},     {Type::TF32, "tf32", 4},
+    {Type::E4M3x2, "e4m3x2", 2}, {Type::E5M2x2, "e5m2x2", 2}};
 const TypeRow& row(Type t) { return kTypes[size_t(t)]; }
 }   // namespace
 
@@ -38,6 +39,8 @@ Type twice(Type t) {
   }
 }
 bool is_float(Type t) { return t >= Type::F16; }
+bool is_half(Type t) { return t == Type::F16 || t == Type::BF16; }
+bool is_half_pair(Type t) { return t == Type::F16x2 || t == Type::BF16x2; }
 
 const char* name_of(Space s) {
   switch (s) {

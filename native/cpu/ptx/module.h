@@ -27,12 +27,17 @@ enum class Type : uint8_t {
   S16,
   S32,
   S64,
+  U16x2,
+  S16x2,
   F16,
   F16x2,
   BF16,
   BF16x2,
   F32,
-  F64
+  F64,
+  TF32,
+  E4M3x2,
+  E5M2x2
 };
 Type type_named(std::string_view name);   // None if there is no such type
 const char* name_of(Type);
@@ -40,6 +45,8 @@ int bytes_of(Type);   // Pred: 0
 bool is_signed(Type);
 Type twice(Type);      // u16: u32, and so on; None where there is none
 bool is_float(Type);   // of the types whose bits are a floating-point number or two
+bool is_half(Type);    // f16, bf16
+bool is_half_pair(Type);
 
 // PTX ISA, "State Spaces". Generic: an address that may point into any of them.
 enum class Space : uint8_t { Generic, Param, Const, Global, Local, Shared };
@@ -48,10 +55,11 @@ const char* name_of(Space);
 struct Variable;
 struct Function;
 
-// The address of a variable, written into another's initial value.
+// The address of a variable or function, written into another's initial value.
 struct AddressIn {
   size_t offset;
-  const Variable* variable;
+  const Variable* variable;   // or null
+  const Function* function;
   int64_t addend;
   bool generic;
 };
@@ -80,8 +88,8 @@ enum class OperandKind : uint8_t {
   Address,     // [parts[0] + value]; with coordinates [parts[0], parts[1]]
   Vector,      // {parts}
   Pair,        // parts[0] | parts[1]
-  Label,       // id: index of the instruction that it stands before
-  Callee,      // function
+  Label,       // id: index of the instruction that it stands before; with parts, the labels of a .branchtargets
+  Callee,      // function, or the signature of an indirect call
   Arguments,   // (parts) of a call
   Sink         // _
 };
@@ -123,11 +131,16 @@ struct Function {
   std::vector<std::unique_ptr<Variable>> variables;   // declared in the body
   std::vector<Register> registers;
   std::vector<Instruction> instructions;
-  unsigned max_threads[3] = {0, 0, 0};        // .maxntid, 0: not said
-  unsigned required_threads[3] = {0, 0, 0};   // .reqntid
-  unsigned cluster[3] = {0, 0, 0};            // .reqnctapercluster
+  std::vector<std::unique_ptr<Function>> prototypes;   // .callprototype: functions without a body
+  bool is_address_taken = false;                       // may be called by its address
+  unsigned max_threads[3] = {0, 0, 0};                 // .maxntid, 0: not said
+  unsigned required_threads[3] = {0, 0, 0};            // .reqntid
+  unsigned cluster[3] = {0, 0, 0};                     // .reqnctapercluster
   Place place;
 };
+
+// The value that stands for a function's address: no memory lies there for programs.
+inline uint64_t address_of(const Function& f) { return reinterpret_cast<uint64_t>(&f); }
 
 struct Module {
   std::string text;   // what the views point into

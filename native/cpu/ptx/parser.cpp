@@ -91,31 +91,38 @@ class Parser {
     const Token& name = tokens_.take_name("a function's name");
     function_->name = name.text;
     function_->place = name.place;
+    bool is_new;
+    Function& known = find_or_add(name, &is_new);
     if (tokens_.peek().is('('))
       variables_.read_parameters(function_->parameters);
     read_limits();
     if (!tokens_.accept(';')) {
+      if (known.has_body)
+        TokenStream::fail(name, "function " + quoted(name.text) + " is defined twice");
       function_->has_body = true;
       read_body();
       instructions_.resolve_labels();
     }
-    keep(std::move(made), name);
+    if (made->has_body || is_new)
+      take_over(known, std::move(*made));
     scopes_.end_function();
   }
 
-  void keep(std::unique_ptr<Function> made, const Token& name) {
+  // The function of a name, which its declaration or its own body may use before the body is read.
+  Function& find_or_add(const Token& name, bool* is_new) {
     if (scopes_.is_module_variable(name.text))
       TokenStream::fail(name, quoted(name.text) + " is a variable already");
-    auto [known, added] = scopes_.functions.try_emplace(name.text, made.get());
+    auto [known, added] = scopes_.functions.try_emplace(name.text, nullptr);
     if (added) {
-      module_.functions.push_back(std::move(made));
-      return;
+      module_.functions.push_back(std::make_unique<Function>());
+      known->second = module_.functions.back().get();
     }
-    Function& declared = *known->second;
-    if (declared.has_body && made->has_body)
-      TokenStream::fail(name, "function " + quoted(made->name) + " is defined twice");
-    if (made->has_body)
-      declared = std::move(*made);
+    *is_new = added;
+    return *known->second;
+  }
+  void take_over(Function& known, Function&& made) {
+    made.is_address_taken |= known.is_address_taken;
+    known = std::move(made);
   }
 
   void read_limits() {
@@ -237,7 +244,7 @@ class Parser {
   TokenStream tokens_;
   Scopes scopes_;
   VariableParser variables_{tokens_, scopes_};
-  InstructionParser instructions_{tokens_, scopes_};
+  InstructionParser instructions_{tokens_, scopes_, variables_};
   Function* function_ = nullptr;
   std::vector<std::unique_ptr<std::string>> names_;   // of numbered registers, while their scopes last
   SourceLine source_;

@@ -79,7 +79,6 @@ enum class Special : uint8_t {
   NWarpId,
   SmId,
   NSmId,
-  GridId,
   LanemaskEq,
   LanemaskLt,
   LanemaskLe,
@@ -119,6 +118,29 @@ struct Parameter {
   Type type;   // of its elements
 };
 
+// A function that is not expanded where it is called, since it is recursive, or is called by its address.
+struct SavedRegister {
+  uint32_t place;
+  bool wide;
+};
+struct Callable {
+  const Function* function;
+  uint32_t first_step = 0;
+  size_t frame_bytes = 0;                  // its local memory: results, parameters, variables
+  uint32_t frame_place = 0;                // the register that says where that begins
+  std::vector<SavedRegister> saved = {};   // its registers, which a call keeps for the calls that it is within
+  uint32_t first_predicate = 0;
+  uint32_t end_predicate = 0;
+};
+// What a call copies between local memories: an offset in the caller's and one in the callee's.
+struct Transfer {
+  size_t caller, callee, bytes;
+};
+struct CallSite {
+  const Function* signature;
+  std::vector<Transfer> results, arguments;
+};
+
 struct Program {
   std::string name;
   std::vector<Step> steps;
@@ -126,12 +148,17 @@ struct Program {
   std::vector<ConstantPlace> constants;
   std::vector<SpecialPlace> specials;
   std::vector<SourceLine> sources;   // per step
-  uint32_t fixed_bytes = 0;          // constants and special registers, which come first
+  uint32_t fixed_bytes = 0;          // constants, special registers and sinks, which come first
   uint32_t register_bytes = 0;       // of a warp
   uint32_t predicates = 1;
   size_t local_bytes = 0;    // of a thread
   size_t local_stride = 0;   // from one thread's to the next
   size_t shared_bytes = 0;   // of .shared variables, up to where dynamic shared memory begins
+  size_t stack_start = 0;    // in local memory, where calls have their frames
+  uint32_t stack_place = 0;
+  uint32_t first_step = 0;   // of the kernel; the functions that it calls come before
+  std::vector<Callable> callables;
+  std::vector<CallSite> calls;
   std::vector<Parameter> parameters;
   size_t parameter_bytes = 0;
   bool uses_async_proxy = false;   // writes to shared memory are followed up to their fence
@@ -140,6 +167,7 @@ struct Program {
   unsigned cluster = 1;
 
   const Module* module = nullptr;
+  std::vector<std::pair<uint64_t, uint64_t>> constant_memory;   // first and end of each .const variable
 };
 
 // Where the module's .global and .const variables lie.

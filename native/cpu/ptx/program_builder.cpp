@@ -5,60 +5,12 @@
 
 namespace spectral::cpu::ptx {
 namespace {
-constexpr int kMaxCalls = 64;                           // functions within functions
-constexpr size_t kMaxExpansions = size_t(1) << 16;      // of functions where they are called
-constexpr size_t kMaxAllRegisters = size_t(4) << 20;    // of a kernel with its calls
 constexpr size_t kMaxSteps = size_t(4) << 20;           // of a kernel with its calls
 constexpr size_t kMaxLocal = size_t(512) << 10;         // bytes of a thread, as on a GPU
 constexpr size_t kMaxStaticShared = size_t(48) << 10;   // bytes of a block, as on a GPU
+constexpr size_t kStackBytes = size_t(64) << 10;        // of a thread, for calls that are not expanded and for alloca
 
 size_t round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
-
-struct SpecialName {
-  std::string_view name;
-  Special which;
-};
-constexpr SpecialName kSpecials[] = {   // PTX ISA, "Special Registers"
-    {"%tid.x", Special::TidX},
-    {"%tid.y", Special::TidY},
-    {"%tid.z", Special::TidZ},
-    {"%ntid.x", Special::NtidX},
-    {"%ntid.y", Special::NtidY},
-    {"%ntid.z", Special::NtidZ},
-    {"%ctaid.x", Special::CtaidX},
-    {"%ctaid.y", Special::CtaidY},
-    {"%ctaid.z", Special::CtaidZ},
-    {"%nctaid.x", Special::NctaidX},
-    {"%nctaid.y", Special::NctaidY},
-    {"%nctaid.z", Special::NctaidZ},
-    {"%laneid", Special::LaneId},
-    {"%warpid", Special::WarpId},
-    {"%nwarpid", Special::NWarpId},
-    {"%smid", Special::SmId},
-    {"%nsmid", Special::NSmId},
-    {"%gridid", Special::GridId},
-    {"%lanemask_eq", Special::LanemaskEq},
-    {"%lanemask_lt", Special::LanemaskLt},
-    {"%lanemask_le", Special::LanemaskLe},
-    {"%lanemask_gt", Special::LanemaskGt},
-    {"%lanemask_ge", Special::LanemaskGe},
-    {"%clusterid.x", Special::ClusterIdX},
-    {"%clusterid.y", Special::ClusterIdY},
-    {"%clusterid.z", Special::ClusterIdZ},
-    {"%nclusterid.x", Special::NClusterIdX},
-    {"%nclusterid.y", Special::NClusterIdY},
-    {"%nclusterid.z", Special::NClusterIdZ},
-    {"%cluster_ctaid.x", Special::ClusterCtaidX},
-    {"%cluster_ctaid.y", Special::ClusterCtaidY},
-    {"%cluster_ctaid.z", Special::ClusterCtaidZ},
-    {"%cluster_nctaid.x", Special::ClusterNctaidX},
-    {"%cluster_nctaid.y", Special::ClusterNctaidY},
-    {"%cluster_nctaid.z", Special::ClusterNctaidZ},
-    {"%cluster_ctarank", Special::ClusterCtarank},
-    {"%cluster_nctarank", Special::ClusterNctarank},
-    {"%is_explicit_cluster", Special::IsExplicitCluster},
-    {"%dynamic_smem_size", Special::DynamicSmemSize},
-    {"%total_smem_size", Special::TotalSmemSize}};
 }   // namespace
 
 ProgramBuilder::ProgramBuilder(const Module& module, const Function& entry, const Addresses& addresses)
@@ -67,6 +19,9 @@ ProgramBuilder::ProgramBuilder(const Module& module, const Function& entry, cons
 std::unique_ptr<Program> ProgramBuilder::build() {
   program_->name = entry_.name;
   program_->module = &module_;
+  for (const auto& [variable, address] : addresses_)
+    if (variable->space == Space::Const)
+      program_->constant_memory.emplace_back(address, address + variable->bytes);
   const unsigned* most = entry_.required_threads[0] ? entry_.required_threads : entry_.max_threads;
   if (most[0])
     program_->max_threads = unsigned(std::min<uint64_t>(1024, uint64_t(most[0]) * most[1] * most[2]));
@@ -77,10 +32,18 @@ std::unique_ptr<Program> ProgramBuilder::build() {
     program_->cluster = entry_.cluster[0];
   }
   lay_out_parameters();
+  plan_calls();
   lay_out_shared(entry_);
+  for (const Callable& c : program_->callables)
+    lay_out_shared(*c.function);
   if (dynamic_align_)
     program_->shared_bytes = round_up(program_->shared_bytes, dynamic_align_);
-  Frame frame{&entry_, nullptr, 0, {}, {}, {}};
+  for (size_t i = 0; i < program_->callables.size(); ++i)
+    expand_own(i);
+  program_->first_step = uint32_t(program_->steps.size());
+  Frame frame{&entry_};
+  if (uses_stack())
+    begin_stack();
   expand(frame);
   if (program_->shared_bytes > kMaxStaticShared)
     throw PtxError(
@@ -88,6 +51,10 @@ std::unique_ptr<Program> ProgramBuilder::build() {
         "kernel '" + entry_.name + "' has " + std::to_string(program_->shared_bytes) +
             " bytes of .shared variables; a block has at most 49152");
   constexpr size_t kWidest = 16;   // bytes of an access: each lane's local memory is aligned for it
+  if (uses_stack()) {
+    program_->stack_start = round_up(program_->local_bytes, kWidest);
+    program_->local_bytes = program_->stack_start + kStackBytes;
+  }
   program_->local_stride = round_up(program_->local_bytes, kWidest);
   assign_places();
   return std::move(program_);
@@ -136,6 +103,11 @@ void ProgramBuilder::lay_out_shared(const Function& f) {
     }
 }
 
+std::string ProgramBuilder::named(const Instruction& i) const {
+  std::string text("'");
+  return text.append(i.spelling()).append("' of '").append(frame_->function->name).append("'");
+}
+
 // ---- functions
 void ProgramBuilder::add_registers(Frame& frame) {
   frame.first_register = uint32_t(registers_.size());
@@ -146,9 +118,10 @@ void ProgramBuilder::add_registers(Frame& frame) {
   }
 }
 size_t ProgramBuilder::add_local(Frame& frame, const Variable& v) {
-  const size_t at = round_up(program_->local_bytes, std::max<size_t>(v.align, 1));
-  program_->local_bytes = at + v.bytes;
-  if (program_->local_bytes > kMaxLocal)
+  size_t& bytes = frame.owner ? frame.owner->own_bytes : program_->local_bytes;
+  const size_t at = round_up(bytes, std::max<size_t>(v.align, 1));
+  bytes = at + v.bytes;
+  if (bytes > kMaxLocal)
     throw PtxError(v.place, "kernel '" + entry_.name + "' has more than 512 KiB of local memory per thread");
   return frame.locals[&v] = at;
 }
@@ -168,23 +141,23 @@ void ProgramBuilder::expand(Frame& frame) {
     add_instruction(i);
   }
   frame.step_of.push_back(uint32_t(program_->steps.size()));
-  if (in_entry()) {   // what runs off the end has ended
-    Step end{&end_threads};
+  if (in_entry() || frame.owner == &frame) {   // what runs off the end has ended
+    Step& end = emit_own(in_entry() ? &end_threads : &return_from_call);
     end.flags = kEndFlag;
-    end.kind = StepClass::Part;
-    end.line = frame.function->place.line;
-    program_->steps.push_back(end);
-    program_->sources.push_back({});
+    if (!in_entry())
+      set_return(end);
   }
   for (const auto& [step, target] : frame.jumps)
     program_->steps[step].value = frame.step_of[target];
+  for (const auto& [entry, target] : frame.switches)
+    program_->lists[entry] = frame.step_of[target];
   frame_ = outer;
 }
 
 void ProgramBuilder::add_instruction(const Instruction& i) {
   const InstructionRow* row = find_instruction(i.opcode);
   if (!row)
-    throw PtxError(i.place, "instruction '" + i.spelling() + "' of '" + frame_->function->name + "' is not supported");
+    throw PtxError(i.place, "instruction " + named(i) + " is not supported");
   if (program_->steps.size() > kMaxSteps)
     throw PtxError(i.place, "kernel '" + entry_.name + "' is longer than this device takes");
   Builder builder(*this, i, row->kind);
@@ -192,61 +165,29 @@ void ProgramBuilder::add_instruction(const Instruction& i) {
   builder.no_more_modifiers();
 }
 
-// The callee's parameters are the caller's .param variables themselves.
-void ProgramBuilder::call(Builder& b) {
-  b.take("uni");
-  const size_t n = b.count();
-  if (n < 1 || n > 3)
-    b.fail("expected (results), function, (arguments)");
-  const size_t at = b.operand(0).kind == OperandKind::Arguments ? 1 : 0;
-  const Operand& callee = b.operand(at);
-  if (callee.kind != OperandKind::Callee)
-    b.fail(callee, "only functions of the module can be called, by name");
-  const Function& f = *callee.function;
-  if (!f.has_body)
-    b.fail(callee, "function '" + f.name + "' has no body");
-  if (b.instruction().guard)
-    b.fail("a guarded call is not supported");
-  int depth = 0;
-  for (const Frame* frame = frame_; frame; frame = frame->parent) {
-    if (frame->function == &f || ++depth > kMaxCalls)
-      b.fail(callee, "recursive calls are not supported");
-  }
-  if (++expansions_ > kMaxExpansions || registers_.size() + f.registers.size() > kMaxAllRegisters)
-    b.fail("kernel '" + entry_.name + "' with all that it calls is longer than this device takes");
-  Frame frame{&f, frame_, 0, {}, {}, {}};
-  auto bind = [&](const std::vector<std::unique_ptr<Variable>>& formal, const Operand* actual) {
-    const size_t given = actual ? actual->parts.size() : 0;
-    if (given != formal.size())
-      b.fail(
-          "function '" + f.name + "' takes " + std::to_string(formal.size()) + " of these, not " +
-          std::to_string(given));
-    for (size_t k = 0; k < given; ++k) {
-      const Operand& o = actual->parts[k];
-      const bool local = o.kind == OperandKind::Symbol && frame_->locals.count(o.variable);
-      if (!local || o.variable->bytes != formal[k]->bytes)
-        b.fail(o, "an argument is a .param variable of the caller, of the parameter's size");
-      frame.locals[formal[k].get()] = frame_->locals[o.variable];
-    }
-  };
-  bind(f.results, at == 1 ? &b.operand(0) : nullptr);
-  bind(f.parameters, n > at + 1 ? &b.operand(at + 1) : nullptr);
-  b.emit(&do_nothing);   // the call counts
-  expand(frame);
-}
-
 void ProgramBuilder::end_function(Builder& b) {
   if (in_entry()) {
     b.emit(&end_threads).flags |= kEndFlag;
-    return;
+  } else if (frame_->owner == frame_) {
+    Step& s = b.emit(&return_from_call);
+    s.flags |= kEndFlag;
+    set_return(s);
+  } else {
+    b.emit(&jump);
+    jump_to(uint32_t(frame_->function->instructions.size()));
   }
-  b.emit(&jump);
-  jump_to(uint32_t(frame_->function->instructions.size()));
 }
 
 void ProgramBuilder::jump_to(uint32_t instruction) {
   program_->steps.back().flags |= kJumpFlag;
   frame_->jumps.emplace_back(program_->steps.size() - 1, instruction);
+}
+void ProgramBuilder::switch_to(Step& s, const std::vector<Operand>& labels) {
+  s.list = add_list(std::vector<uint32_t>(labels.size()));
+  s.value = int64_t(labels.size());
+  s.flags |= kSwitchFlag;
+  for (size_t i = 0; i < labels.size(); ++i)
+    frame_->switches.emplace_back(s.list + i, labels[i].id);
 }
 
 // ---- operands
@@ -266,27 +207,17 @@ uint32_t ProgramBuilder::sink(bool wide) {
     fixed_bytes_ += wide ? 2 * kUnit : kUnit;
   return it->second;
 }
-uint32_t ProgramBuilder::special(std::string_view name, const Operand& o) {
-  for (const SpecialName& s : kSpecials)
-    if (s.name == name) {
-      auto [it, added] = specials_.try_emplace(s.which, fixed_bytes_);
-      if (added) {
-        program_->specials.push_back({fixed_bytes_, s.which});
-        fixed_bytes_ += kUnit;
-      }
-      return it->second;
-    }
-  throw PtxError(o.place, "'" + std::string(name) + "' is neither a register of the function nor one supported here");
+uint32_t ProgramBuilder::use(uint32_t reg, bool writes) {
+  uses_.push_back({uint32_t(program_->steps.size()), reg, writes});
+  return kRegisterMark | reg;
 }
-uint32_t ProgramBuilder::read_register(uint32_t id) {
-  const uint32_t r = frame_->first_register + id;
-  uses_.push_back({uint32_t(program_->steps.size()), r, false});
-  return kRegisterMark | r;
-}
-uint32_t ProgramBuilder::write_register(uint32_t id) {
-  const uint32_t r = frame_->first_register + id;
-  uses_.push_back({uint32_t(program_->steps.size()), r, true});
-  return kRegisterMark | r;
+uint32_t ProgramBuilder::read_register(uint32_t id) { return use(frame_->first_register + id, false); }
+uint32_t ProgramBuilder::write_register(uint32_t id) { return use(frame_->first_register + id, true); }
+uint32_t ProgramBuilder::add_hidden_register() {
+  registers_.push_back(Type::B64);
+  predicate_of_.push_back(0);
+  kept_.push_back(true);
+  return uint32_t(registers_.size() - 1);
 }
 void ProgramBuilder::keep_register(uint32_t id) { kept_[frame_->first_register + id] = true; }
 uint32_t ProgramBuilder::predicate(uint32_t id) { return predicate_of_[frame_->first_register + id]; }
@@ -325,6 +256,15 @@ uint32_t ProgramBuilder::add_list(const std::vector<uint32_t>& places) {
   return first;
 }
 
+// A step that no instruction stands for.
+Step& ProgramBuilder::emit_own(Run run) {
+  Step step{run};
+  step.kind = StepClass::Part;
+  step.line = frame_ ? frame_->function->place.line : entry_.place.line;
+  program_->steps.push_back(step);
+  program_->sources.push_back({});
+  return program_->steps.back();
+}
 Step& ProgramBuilder::emit(Step step, const Instruction& i) {
   step.line = i.place.line;
   program_->steps.push_back(step);
@@ -344,7 +284,7 @@ void ProgramBuilder::assign_places() {
   });
   std::vector<uint32_t> places;
   program_->fixed_bytes = fixed_bytes_;
-  program_->register_bytes = choose_places(program_->steps, uses_, wide, kept_, fixed_bytes_, &places);
+  program_->register_bytes = choose_places(*program_, uses_, wide, kept_, &places);
   auto resolve = [&](uint32_t& place) {
     if (place & kRegisterMark)
       place = places[place & ~kRegisterMark];
@@ -357,6 +297,12 @@ void ProgramBuilder::assign_places() {
   }
   for (uint32_t& place : program_->lists)
     resolve(place);
+  resolve(program_->stack_place);
+  for (Callable& c : program_->callables) {
+    resolve(c.frame_place);
+    for (SavedRegister& r : c.saved)
+      resolve(r.place);
+  }
 }
 
 std::unique_ptr<Program> build_program(const Module& module, const Function& entry, const Addresses& addresses) {

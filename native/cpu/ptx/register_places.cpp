@@ -13,18 +13,22 @@ void set(Bits& b, uint32_t i) { b[i / 64] |= uint64_t(1) << i % 64; }
 
 struct BasicBlock {
   uint32_t first, last;   // steps
-  int next[2] = {-1, -1};
+  std::vector<int> next;
   Bits read_first, written, live_in, live_out;
 };
 
-std::vector<BasicBlock> find_blocks(const std::vector<Step>& steps) {
+std::vector<BasicBlock> find_blocks(const Program& program) {
+  const std::vector<Step>& steps = program.steps;
   const auto n = uint32_t(steps.size());
   std::vector<bool> starts(n + 1, false);
   starts[0] = starts[n] = true;
   for (uint32_t i = 0; i < n; ++i) {
     if (steps[i].flags & kJumpFlag)
       starts[size_t(steps[i].value)] = true;
-    if (steps[i].flags & (kJumpFlag | kEndFlag))
+    if (steps[i].flags & kSwitchFlag)
+      for (int64_t k = 0; k < steps[i].value; ++k)
+        starts[program.lists[steps[i].list + size_t(k)]] = true;
+    if (steps[i].flags & (kJumpFlag | kEndFlag | kSwitchFlag))
       starts[i + 1] = true;
   }
   std::vector<BasicBlock> blocks;
@@ -34,16 +38,19 @@ std::vector<BasicBlock> find_blocks(const std::vector<Step>& steps) {
     while (!starts[end])
       ++end;
     block_at[i] = int(blocks.size());
-    blocks.push_back({i, end - 1, {-1, -1}, {}, {}, {}, {}});
+    blocks.push_back({i, end - 1, {}, {}, {}, {}, {}});
     i = end;
   }
   for (BasicBlock& b : blocks) {
     const Step& last = steps[b.last];
     const bool always = last.guard == 0;
     if (last.flags & kJumpFlag)
-      b.next[1] = block_at[size_t(last.value)];
-    if (!(last.flags & (kJumpFlag | kEndFlag) && always) && b.last + 1 < n)
-      b.next[0] = block_at[b.last + 1];
+      b.next.push_back(block_at[size_t(last.value)]);
+    if (last.flags & kSwitchFlag)
+      for (int64_t k = 0; k < last.value; ++k)
+        b.next.push_back(block_at[program.lists[last.list + size_t(k)]]);
+    if (!(last.flags & (kJumpFlag | kEndFlag | kSwitchFlag) && always) && b.last + 1 < n)
+      b.next.push_back(block_at[b.last + 1]);
   }
   return blocks;
 }
@@ -73,8 +80,7 @@ void find_live(
       for (size_t w = 0; w < words; ++w) {
         uint64_t out = 0;
         for (int next : b.next)
-          if (next >= 0)
-            out |= blocks[size_t(next)].live_in[w];
+          out |= blocks[size_t(next)].live_in[w];
         b.live_out[w] = out;
         const uint64_t in = b.read_first[w] | (out & ~b.written[w]);
         changed |= in != b.live_in[w];
@@ -90,10 +96,11 @@ struct Interval {
 }   // namespace
 
 uint32_t choose_places(
-    const std::vector<Step>& steps, const std::vector<RegisterUse>& uses, const std::vector<bool>& wide,
-    const std::vector<bool>& kept, uint32_t first_place, std::vector<uint32_t>* places) {
+    const Program& program, const std::vector<RegisterUse>& uses, const std::vector<bool>& wide,
+    const std::vector<bool>& kept, std::vector<uint32_t>* places) {
+  const std::vector<Step>& steps = program.steps;
   const auto registers = uint32_t(wide.size());
-  std::vector<BasicBlock> blocks = find_blocks(steps);
+  std::vector<BasicBlock> blocks = find_blocks(program);
   find_live(blocks, steps, uses, registers / 64 + 1);
 
   std::vector<Interval> intervals(registers);
@@ -123,7 +130,7 @@ uint32_t choose_places(
   std::vector<uint32_t> free_places[2];   // of one unit, of two
   using Ending = std::pair<uint32_t, uint32_t>;
   std::priority_queue<Ending, std::vector<Ending>, std::greater<Ending>> active;   // last step, register
-  uint32_t end = first_place;
+  uint32_t end = program.fixed_bytes;
   for (const Interval& i : intervals) {
     if (i.first == UINT32_MAX)
       break;   // never used

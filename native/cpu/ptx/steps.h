@@ -78,4 +78,9 @@ inline void do_nothing(Warp&, const Step&) {}
 // Steps that the builder itself needs (control.cpp).
 void end_threads(Warp&, const Step&);
 void jump(Warp&, const Step&);
+// calls.cpp
+void call_function(Warp&, const Step&);
+void return_from_call(Warp&, const Step&);
+void begin_stack(Warp&, const Step&);
+void add_offset(Warp&, const Step&);   // d = a + value, of 64 bits
 }   // namespace spectral::cpu::ptx

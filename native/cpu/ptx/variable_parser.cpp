@@ -115,12 +115,18 @@ void VariableParser::read_address(Variable& v) {
   if (generic)
     tokens_.expect(')');
   const Variable* to = scopes_.find_variable(name.text);
-  if (!to || (to->space != Space::Global && to->space != Space::Const) || bytes_of(v.type) != 8)
-    TokenStream::fail(name, "an initial value is a number, or in 64 bits the address of a .global or .const variable");
+  const auto callee = scopes_.functions.find(name.text);
+  Function* function = to || callee == scopes_.functions.end() ? nullptr : callee->second;
+  const bool has_address = function || (to && (to->space == Space::Global || to->space == Space::Const));
+  if (!has_address || bytes_of(v.type) != 8)
+    TokenStream::fail(
+        name, "an initial value is a number, or in 64 bits the address of a function or .global or .const variable");
+  if (function)
+    function->is_address_taken = true;
   int64_t addend = 0;
   if (tokens_.accept('+'))
     addend = int64_t(tokens_.take_integer("an offset", kMaxVariable));
-  v.addresses.push_back({v.initial.size(), to, addend, generic});
+  v.addresses.push_back({v.initial.size(), to, function, addend, generic});
 }
 
 void VariableParser::read_variables(Space space, bool is_extern, Variables& into) {
@@ -134,7 +140,7 @@ void VariableParser::read_variables(Space space, bool is_extern, Variables& into
   tokens_.expect(';');
 }
 
-void VariableParser::read_parameters(Variables& into) {
+void VariableParser::read_parameters(Variables& into, bool has_names) {
   tokens_.expect('(');
   if (tokens_.accept(')'))
     return;
@@ -145,7 +151,8 @@ void VariableParser::read_parameters(Variables& into) {
       TokenStream::fail(t, "a parameter is declared as .param, not " + shown(t));
     const Kind kind = read_kind();
     into.push_back(read_variable(Space::Param, kind, false));
-    declare(*into.back());
+    if (has_names)
+      declare(*into.back());
   } while (tokens_.accept(','));
   tokens_.expect(')');
 }

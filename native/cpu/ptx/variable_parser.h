@@ -11,8 +11,8 @@ class VariableParser {
 
   // What follows the state space, up to the semicolon.
   void read_variables(Space space, bool is_extern, Variables& into);
-  // ( .param ..., .param ... )
-  void read_parameters(Variables& into);
+  // ( .param ..., .param ... ); those of a prototype are called _.
+  void read_parameters(Variables& into, bool has_names = true);
 
  private:
   struct Kind {

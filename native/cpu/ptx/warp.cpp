@@ -16,10 +16,11 @@ void Warp::start(Block& block, const Program& program, unsigned index, unsigned 
   predicates_ = reinterpret_cast<uint32_t*>(registers + program.register_bytes);
   predicates_[0] = ~0u;
   alive_ = lanes;
-  pc_ = 0;
+  pc_ = program.first_step;
   limit_ = 0;
-  current_ = {0, lanes};
+  current_ = {pc_, lanes};
   others_.clear();
+  calls_.clear();
   yields_ = false;
   queued = true;
   cluster_phase = kNoPhase;
@@ -103,6 +104,12 @@ void Warp::jump(uint32_t target) {
   current_.lanes &= ~mask;
   others_.push_back({target, mask});
   limit_ = 0;
+}
+
+std::vector<uint64_t>& Warp::calls_of(unsigned lane) {
+  if (calls_.empty())
+    calls_.resize(32);
+  return calls_[lane];
 }
 
 void Warp::end_lanes() {

@@ -45,6 +45,8 @@ class Warp {
   const Program& program() const { return *program_; }
   unsigned index() const { return index_; }
   uint32_t alive() const { return alive_; }
+  uint32_t next_step() const { return pc_; }
+  std::vector<uint64_t>& calls_of(unsigned lane);   // what calls keep until they return, the last at the end
   const Step& current_step() const { return program_->steps[pc_ - 1]; }
 
   void jump(uint32_t target);   // the lanes of the mask; the others go on
@@ -79,6 +81,7 @@ class Warp {
   uint32_t limit_ = 0;   // where another group may be met: at or beyond it the groups are looked at
   Group current_{0, 0};
   std::vector<Group> others_;
+  std::vector<std::vector<uint64_t>> calls_;   // of each lane, once one has called
   uint32_t alive_ = 0;
   unsigned index_ = 0;
   int turn_ = 0;   // backward jumps left in this turn
