@@ -1,8 +1,7 @@
-// Launches and tensor maps.
+// Launches.
 #include "capture.h"
 #include "profiles.h"
 #include "ptx/loaded_module.h"
-#include "tensor_map.h"
 #include <cstdarg>
 #include <cstdio>
 #include <cstring>
@@ -11,17 +10,6 @@ using namespace spectral::cpu;
 
 namespace {
 constexpr size_t kArgumentAlignment = 64;   // of tensor maps, which are read where they are
-
-// Bytes of a tensor map's element; 0 for types that the device does not copy.
-unsigned element_bytes(CUtensorMapDataType type) {
-  switch (type) {
-    case CU_TENSOR_MAP_DATA_TYPE_UINT8: return 1;
-    case CU_TENSOR_MAP_DATA_TYPE_FLOAT16:
-    case CU_TENSOR_MAP_DATA_TYPE_BFLOAT16: return 2;
-    case CU_TENSOR_MAP_DATA_TYPE_FLOAT32: return 4;
-    default: return 0;
-  }
-}
 
 CUresult refuse(CUresult status, const char* format, ...) __attribute__((format(printf, 2, 3)));
 CUresult refuse(CUresult status, const char* format, ...) {
@@ -203,36 +191,6 @@ CUresult cuLaunchKernel(
   keep(stream, [=, copy = copy_arguments(args, f->info.args_size)] {
     return functions.has(f) ? run(f, grid_size, block_size, smem, copy.get()) : CUDA_ERROR_INVALID_HANDLE;
   });
-  return CUDA_SUCCESS;
-}
-
-CUresult cuTensorMapEncodeTiled(
-    CUtensorMap* out, CUtensorMapDataType type, cuuint32_t rank, void* base, const cuuint64_t* dims,
-    const cuuint64_t* strides, const cuuint32_t* box, const cuuint32_t* elem_strides, CUtensorMapInterleave interleave,
-    CUtensorMapSwizzle swizzle, CUtensorMapL2promotion, CUtensorMapFloatOOBfill fill) {
-  SPECTRAL_TRY(check_initialised());
-  if (!out || !base || !dims || !strides || !box || !elem_strides)
-    return CUDA_ERROR_INVALID_VALUE;
-  const unsigned elem = element_bytes(type);
-  const bool swizzled = swizzle == CU_TENSOR_MAP_SWIZZLE_128B;
-  const bool ok = elem && rank == 2 && interleave == CU_TENSOR_MAP_INTERLEAVE_NONE &&
-                  fill == CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE && (swizzle == CU_TENSOR_MAP_SWIZZLE_NONE || swizzled) &&
-                  reinterpret_cast<uintptr_t>(base) % 16 == 0 && reinterpret_cast<uintptr_t>(out) % 64 == 0 &&
-                  strides[0] % 16 == 0 && dims[0] && dims[1] && box[0] && box[1] && box[0] <= 256 && box[1] <= 256 &&
-                  box[0] * elem % 16 == 0 && elem_strides[0] == 1 && elem_strides[1] == 1 &&
-                  (!swizzled || box[0] * elem == 128);   // narrower boxes are legal on a GPU, but not imitated
-  if (!ok)
-    return CUDA_ERROR_INVALID_VALUE;
-  const TensorMapCpu map{
-      TensorMapCpu::kMagic,
-      static_cast<unsigned char*>(base),
-      {dims[0], dims[1]},
-      int64_t(strides[0]),
-      {box[0], box[1]},
-      elem,
-      swizzled};
-  std::memset(out, 0, sizeof *out);
-  std::memcpy(out, &map, sizeof map);
   return CUDA_SUCCESS;
 }
 }

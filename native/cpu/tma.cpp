@@ -11,6 +11,8 @@ TensorMapCpu check_map(Worker& k, const TensorMap* map, const Where& w) {
   const TensorMapCpu t = decode(*map);
   if (t.magic != TensorMapCpu::kMagic)
     k.fail(&w, "TMA: the tensor map was not encoded");
+  if (t.rank != 2)
+    k.fail(&w, "TMA: a copy of two dimensions, by a tensor map of %d", t.rank);
   return t;
 }
 uint32_t check_box(Worker& k, const TensorMapCpu& t, const void* shared, const char* what, const Where& w) {
@@ -86,14 +88,15 @@ void Worker::tma_run(const TmaOp& o) {
     fail(&o.where, "TMA: block %u of the cluster ended before this copy into it", o.cta->grid.cluster_rank);
   TSAN(__tsan_switch_to_fiber(tsan_copies, 1); __tsan_acquire(&tma); __tsan_write_range(smem + o.offset, box_bytes(t));
        __tsan_release(o.bar); __tsan_switch_to_fiber(self()->tsan, 1));
-  for_units(t, o.offset, o.x, o.y, [&](uint32_t at, int64_t row, int64_t byte) {
+  const int coordinates[TensorMapCpu::kMaxRank] = {o.x, o.y};
+  for_units(t, o.offset, coordinates, [&](uint32_t at, int64_t row, int64_t byte) {
     const Inside in = inside(t, row, byte);
-    const unsigned char* from = t.base + row * t.stride + byte;
+    const unsigned char* from = t.base + row + byte;
     if (in.hi - in.lo == 16) {
       std::memcpy(smem + at, from, 16);
       return;
     }
-    std::memset(smem + at, 0, 16);   // outside the tensor is zero
+    fill_outside(t, smem + at);
     if (in.hi > in.lo)
       std::memcpy(smem + at + in.lo, from + in.lo, in.hi - in.lo);
   });
@@ -112,7 +115,8 @@ void bulk_do_read(Fiber* f, BulkStore& s) {
   const unsigned char* smem = f->cta->smem;
   TSAN(__tsan_read_range(const_cast<unsigned char*>(smem) + s.offset, box_bytes(t)));
   s.box.resize(box_bytes(t));
-  for_units(t, s.offset, s.x, s.y, [&](uint32_t at, int64_t, int64_t) {
+  const int coordinates[TensorMapCpu::kMaxRank] = {s.x, s.y};
+  for_units(t, s.offset, coordinates, [&](uint32_t at, int64_t, int64_t) {
     std::memcpy(s.box.data() + (at - s.offset), smem + at, 16);
   });
   auto& readers = f->cta->readers;
@@ -121,11 +125,12 @@ void bulk_do_read(Fiber* f, BulkStore& s) {
 }
 void bulk_do_write(BulkStore& s) {
   const TensorMapCpu t = decode(s.map);
-  for_units(t, s.offset, s.x, s.y, [&](uint32_t at, int64_t row, int64_t byte) {
+  const int coordinates[TensorMapCpu::kMaxRank] = {s.x, s.y};
+  for_units(t, s.offset, coordinates, [&](uint32_t at, int64_t row, int64_t byte) {
     const Inside in = inside(t, row, byte);   // what lies outside the tensor is not written
     if (in.hi <= in.lo)
       return;
-    unsigned char* to = const_cast<unsigned char*>(t.base) + row * t.stride + byte + in.lo;
+    unsigned char* to = const_cast<unsigned char*>(t.base) + row + byte + in.lo;
     TSAN(__tsan_write_range(to, in.hi - in.lo));
     std::memcpy(to, s.box.data() + (at - s.offset) + in.lo, in.hi - in.lo);
   });

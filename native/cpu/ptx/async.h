@@ -30,7 +30,7 @@ struct BulkStore {
   uint32_t bytes;
   bool is_tensor;
   TensorMapCpu map;
-  int x, y;
+  int at[TensorMapCpu::kMaxRank];   // coordinates
   unsigned char* to;
   bool has_read = false;
   std::vector<unsigned char> data;
@@ -68,7 +68,7 @@ struct BulkLoad {
   uint64_t* barrier;
   bool is_tensor;
   TensorMapCpu map;
-  int x, y;
+  int at[TensorMapCpu::kMaxRank];   // coordinates
   const unsigned char* from;
 };
 struct AsyncCopies {

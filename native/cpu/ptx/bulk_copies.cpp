@@ -18,11 +18,11 @@ void do_load(Cluster& cluster, const BulkLoad& o) {
   if (!o.is_tensor)
     std::memcpy(shared + o.offset, o.from, o.bytes);
   else
-    for_units(o.map, o.offset, o.x, o.y, [&](uint32_t at, int64_t row, int64_t byte) {
+    for_units(o.map, o.offset, o.at, [&](uint32_t at, int64_t row, int64_t byte) {
       const Inside in = inside(o.map, row, byte);
-      std::memset(shared + at, 0, 16);   // outside the tensor is zero
+      fill_outside(o.map, shared + at);
       if (in.hi > in.lo)
-        std::memcpy(shared + at + in.lo, o.map.base + row * o.map.stride + byte + in.lo, size_t(in.hi - in.lo));
+        std::memcpy(shared + at + in.lo, o.map.base + row + byte + in.lo, size_t(in.hi - in.lo));
     });
   Mbar m(*o.barrier);
   if (!m.valid)
@@ -76,20 +76,25 @@ const unsigned char* take_source(Warp& w, const Step& s, unsigned lane, uint64_t
   w.block().cluster->check_global(w, s, lane, address, address + bytes);
   return reinterpret_cast<const unsigned char*>(address);
 }
-// The part of a box that lies inside the tensor.
+// The part of a box that lies inside the tensor, by planes of its first two dimensions.
 template <class Copy>
 void count_tensor(GlobalTraffic& t, const Copy& o) {
   const int64_t elem = o.map.elem;
-  const int64_t first = std::max<int64_t>(0, o.x * elem);
-  const int64_t end = std::min(int64_t(o.map.dim[0]) * elem, (o.x + int64_t(o.map.box[0])) * elem);
-  const int64_t row = std::max(0, o.y);
-  const int64_t end_row = std::min(int64_t(o.map.dim[1]), o.y + int64_t(o.map.box[1]));
-  const bool any = end > first && end_row > row;
-  t.bulk(
-      reinterpret_cast<uint64_t>(o.map.base) + uint64_t(row * o.map.stride + first),
-      uint64_t(end - first),
-      any ? uint64_t(end_row - row) : 0,
-      o.map.stride);
+  const int64_t first = std::max<int64_t>(0, o.at[0] * elem);
+  const int64_t end = std::min(int64_t(o.map.dim[0]) * elem, (o.at[0] + int64_t(o.map.box[0])) * elem);
+  const uint32_t per_plane = o.map.box[1];
+  const uint64_t copies = t.bulk_copies;
+  uint64_t rows = 0;
+  int64_t start = 0;
+  for_rows(o.map, o.at, [&](uint32_t r, int64_t row) {
+    if (row != kOutside && end > first && !rows++)
+      start = row + first;
+    if ((r + 1) % per_plane || !rows)
+      return;
+    t.bulk(reinterpret_cast<uint64_t>(o.map.base) + uint64_t(start), uint64_t(end - first), rows, o.map.stride[0]);
+    rows = 0;
+  });
+  t.bulk_copies = copies + 1;   // however many planes it has
 }
 template <class Copy>
 void count_bulk(GlobalTraffic& t, const Copy& o, const void* global) {
@@ -104,7 +109,8 @@ struct BulkPlaces {
   uint32_t source, source_offset;     // the address in global memory, or of the tensor map
   uint32_t barrier, barrier_offset;   // or the source in shared memory of a store
   uint32_t size;                      // of a copy without a tensor map
-  uint32_t x, y, blocks;
+  uint32_t coordinates[TensorMapCpu::kMaxRank];
+  uint32_t blocks;
 };
 enum BulkFlag : uint32_t { kTensor = 8, kMulticast = 16, kFromShared = 32, kWideBarrier = 64 };
 const BulkPlaces& places_of(Warp& w, const Step& s) { return *reinterpret_cast<const BulkPlaces*>(w.list(s)); }
@@ -113,19 +119,28 @@ uint64_t source_of(Warp& w, const Step& s, int k) {
   return w.lanes<uint64_t>(p.source)[k] + w.lanes<uint64_t>(p.source_offset)[k];
 }
 
+// Bytes and coordinates of a copy by its tensor map.
+template <class Copy>
+void take_box(Warp& w, const Step& s, int lane, Copy& o) {
+  const auto rank = int(s.c);
+  if (o.map.rank != rank)
+    fail(w, s, "a copy of %d dimensions, by a tensor map of %d", rank, o.map.rank);
+  o.bytes = box_bytes(o.map);
+  for (int d = 0; d < rank; ++d)
+    o.at[d] = w.lanes<int32_t>(places_of(w, s).coordinates[d])[lane];
+}
+
 void bulk_load(Warp& w, const Step& s) {
   const BulkPlaces& p = places_of(w, s);
   Cluster& cluster = *w.block().cluster;
   uint64_t to[32];
   gather_addresses(w, s, to);
   each_lane(w.mask, [&](int k) {
-    BulkLoad o{&s, &w, nullptr, 0, 0, nullptr, (s.flags & kTensor) != 0, {}, 0, 0, nullptr};
+    BulkLoad o{&s, &w, nullptr, 0, 0, nullptr, (s.flags & kTensor) != 0, {}, {}, nullptr};
     uint32_t align = 16;
     if (o.is_tensor) {
       o.map = read_map(w, s, unsigned(k), source_of(w, s, k));
-      o.bytes = box_bytes(o.map);
-      o.x = w.lanes<int32_t>(p.x)[k];
-      o.y = w.lanes<int32_t>(p.y)[k];
+      take_box(w, s, k, o);
       align = 128;
     } else {
       o.bytes = w.lanes<uint32_t>(p.size)[k];
@@ -166,7 +181,7 @@ void bulk_load(Warp& w, const Step& s) {
 void do_read(Block& block, BulkStore& o) {
   o.data.resize(o.bytes);
   if (o.is_tensor)
-    for_units(o.map, o.offset, o.x, o.y, [&](uint32_t at, int64_t, int64_t) {
+    for_units(o.map, o.offset, o.at, [&](uint32_t at, int64_t, int64_t) {
       std::memcpy(o.data.data() + (at - o.offset), block.shared + at, 16);
     });
   else
@@ -182,11 +197,11 @@ void do_write(const BulkStore& o) {
     std::memcpy(o.to, o.data.data(), o.bytes);
     return;
   }
-  for_units(o.map, o.offset, o.x, o.y, [&](uint32_t at, int64_t row, int64_t byte) {
+  for_units(o.map, o.offset, o.at, [&](uint32_t at, int64_t row, int64_t byte) {
     const Inside in = inside(o.map, row, byte);   // what lies outside the tensor is not written
     if (in.hi > in.lo)
       std::memcpy(
-          const_cast<unsigned char*>(o.map.base) + row * o.map.stride + byte + in.lo,
+          const_cast<unsigned char*>(o.map.base) + row + byte + in.lo,
           o.data.data() + (at - o.offset) + in.lo,
           size_t(in.hi - in.lo));
   });
@@ -212,15 +227,13 @@ void bulk_store(Warp& w, const Step& s) {
   WarpAsync& async = async_of(w);
   Block& block = w.block();
   each_lane(w.mask, [&](int k) {
-    BulkStore o{&s, uint32_t(k), async.store_groups[k], 0, 0, (s.flags & kTensor) != 0, {}, 0, 0, nullptr, false, {}};
+    BulkStore o{&s, uint32_t(k), async.store_groups[k], 0, 0, (s.flags & kTensor) != 0, {}, {}, nullptr, false, {}};
     o.offset = w.lanes<uint32_t>(p.barrier)[k] + w.lanes<uint32_t>(p.barrier_offset)[k];
     uint32_t align = 16;
     const uint64_t target = source_of(w, s, k);
     if (o.is_tensor) {
       o.map = read_map(w, s, unsigned(k), target);
-      o.bytes = box_bytes(o.map);
-      o.x = w.lanes<int32_t>(p.x)[k];
-      o.y = w.lanes<int32_t>(p.y)[k];
+      take_box(w, s, k, o);
       align = 128;
     } else {
       o.bytes = w.lanes<uint32_t>(p.size)[k];
@@ -251,24 +264,33 @@ void set_shared(Builder& b, BulkPlaces& p, const MemoryOperand& m, const Operand
   p.barrier = m.wide ? b.constant(m.fixed, false) : m.base;
   p.barrier_offset = b.constant(uint64_t(m.offset), false);
 }
-void set_coordinates(Builder& b, BulkPlaces& p, const MemoryOperand& m) {
-  if (!m.coordinates || m.coordinates->parts.size() != 2)
-    b.fail("expected two coordinates");
-  p.x = b.read(m.coordinates->parts[0], Type::S32);
-  p.y = b.read(m.coordinates->parts[1], Type::S32);
+void set_coordinates(Builder& b, BulkPlaces& p, const MemoryOperand& m, size_t rank) {
+  if (!m.coordinates || m.coordinates->parts.size() != rank)
+    b.fail("expected " + std::to_string(rank) + " coordinates");
+  for (size_t d = 0; d < rank; ++d)
+    p.coordinates[d] = b.read(m.coordinates->parts[d], Type::S32);
 }
 void set_source(Builder& b, BulkPlaces& p, const MemoryOperand& m) {
   p.source = m.base;
   p.source_offset = b.constant(uint64_t(m.offset), true);
 }
 uint32_t list_of(Builder& b, const BulkPlaces& p) {
-  return b.list({p.source, p.source_offset, p.barrier, p.barrier_offset, p.size, p.x, p.y, p.blocks});
+  std::vector<uint32_t> places = {p.source, p.source_offset, p.barrier, p.barrier_offset, p.size};
+  places.insert(places.end(), std::begin(p.coordinates), std::end(p.coordinates));
+  places.push_back(p.blocks);
+  return b.list(places);
 }
 
-// [to], [map, {x, y}] or [from], size; [mbarrier]{, blocks}
-void build_bulk_load(Builder& b, bool tensor) {
+void take_mode(Builder& b, size_t tensor) {
+  if (b.peek().starts_with("im2col"))
+    b.fail("copies in .im2col mode are not supported");
   if (tensor)
     b.take("tile");
+}
+
+// [to], [map, {coordinates}] or [from], size; [mbarrier]{, blocks}. `tensor`: its rank, 0: a copy without a map
+void build_bulk_load(Builder& b, size_t tensor) {
+  take_mode(b, tensor);
   if (!b.take("mbarrier::complete_tx::bytes"))
     b.fail("expected .mbarrier::complete_tx::bytes");
   const bool multicast = b.take("multicast::cluster");
@@ -280,7 +302,7 @@ void build_bulk_load(Builder& b, bool tensor) {
   const MemoryOperand from = b.memory(1);
   set_source(b, p, from);
   if (tensor)
-    set_coordinates(b, p, from);
+    set_coordinates(b, p, from, tensor);
   else
     p.size = b.read(2, Type::U32);
   set_shared(b, p, b.memory(barrier_at), b.operand(barrier_at));
@@ -290,13 +312,13 @@ void build_bulk_load(Builder& b, bool tensor) {
   b.use_async_proxy();
   Step& s = b.emit(&bulk_load);
   set_address(s, to);
+  s.c = uint32_t(tensor);
   s.list = list;
   s.flags |= (tensor ? kTensor : 0u) | (multicast ? uint32_t(kMulticast) : 0u);
 }
-// [map, {x, y}] or [to], [from]{, size}
-void build_bulk_store(Builder& b, bool tensor) {
-  if (tensor)
-    b.take("tile");
+// [map, {coordinates}] or [to], [from]{, size}
+void build_bulk_store(Builder& b, size_t tensor) {
+  take_mode(b, tensor);
   if (!b.take("bulk_group"))
     b.fail("expected .bulk_group");
   b.skip_cache_hints();
@@ -305,13 +327,14 @@ void build_bulk_store(Builder& b, bool tensor) {
   const MemoryOperand to = b.memory(0);
   set_source(b, p, to);
   if (tensor)
-    set_coordinates(b, p, to);
+    set_coordinates(b, p, to, tensor);
   else
     p.size = b.read(2, Type::U32);
   set_shared(b, p, b.memory(1), b.operand(1));
   const uint32_t list = list_of(b, p);
   b.use_async_proxy();
   Step& s = b.emit(&bulk_store);
+  s.c = uint32_t(tensor);
   s.list = list;
   s.flags |= tensor ? kTensor : 0u;
 }
@@ -332,9 +355,12 @@ void build_bulk(Builder& b) {
     b.emit(&do_nothing);
     return;
   }
-  const bool tensor = b.take("tensor");
-  if (tensor && !b.take("2d"))
-    b.fail("tensors of two dimensions are supported");
+  size_t tensor = 0;
+  if (b.take("tensor")) {
+    tensor = size_t(1 + b.take_one_of({"1d", "2d", "3d", "4d", "5d"}));
+    if (!tensor)
+      b.fail("expected a number of dimensions, .1d to .5d");
+  }
   if (b.take("shared::cluster")) {
     if (!b.take("global"))
       b.fail("copies into shared memory come from .global here");

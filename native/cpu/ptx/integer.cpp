@@ -219,9 +219,9 @@ Run of_signed1(Type t) {
   }
 }
 
-// ---- carries: the condition code is a predicate of its own. A subtraction leaves 1 where nothing was borrowed: in chains
-// of subtractions that is no different from the ISA's "borrow", and nvcc's division of 128-bit integers reads it so with
-// addc.
+// ---- carries: the condition code is a predicate of its own. A subtraction leaves 1 where nothing was borrowed: in a
+// chain of subtractions that is no different from the ISA's "borrow", and nvcc's division of 128-bit integers reads it
+// so by addc.
 enum CarryFlag : uint32_t { kCarryIn = 1, kCarryOut = 2 };
 template <class T, bool kSubtracts>
 void add_carry(Warp& w, const Step& s) {
