@@ -153,19 +153,19 @@ internal static class CountCommand
             if (parsed.GetResult(option) is { Implicit: false })
                 throw new UsageException($"{option.Name} needs --ptx FILE");
         }
+        IReadOnlyList<CpuProfile> profiles = DeviceRates.ParseProfiles(parsed.GetValue(Profile)!);
         if (parsed.GetValue(Targets))
         {
-            foreach (CpuProfile profile in DeviceRates.ParseProfiles(parsed.GetValue(Profile)!))
-            foreach (string line in TargetTable.Lines(profile))
+            foreach (string line in profiles.SelectMany(TargetTable.Lines))
                 Console.WriteLine(line);
             return;
         }
         var counted = new List<(DeviceRates, string, List<CountedVariant>)>();
-        foreach (CpuProfile profile in DeviceRates.ParseProfiles(parsed.GetValue(Profile)!))
+        foreach (CpuProfile profile in profiles)
         {
             using var machine = new Machine(OpenPtx(profile, parsed.GetValue(Target)), Extent.Counted);
             var rates = new DeviceRates(machine.Device);
-            var variants = ScenarioCounter.Count(machine, parsed.GetValue(Filter)!);
+            IEnumerable<CountedVariant> variants = ScenarioCounter.Count(machine, parsed.GetValue(Filter)!);
             if (parsed.GetResult(Json) is null)
                 Print(machine, rates, variants);
             else

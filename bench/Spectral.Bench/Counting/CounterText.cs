@@ -29,7 +29,7 @@ internal static class CounterText
             text.Append($"{counter.Key.PadRight(names)}  {value.PadLeft(digits)}\n");
         foreach (DeviceRates profile in profiles)
         {
-            Bound bound = Bound.Of(profile, [launch], 0);
+            var bound = Bound.Of(profile, [launch], 0);
             string fits = profile.FitsL2(launch) ? "all of it fits L2" : "not all of it fits L2";
             text.Append(
                 CultureInfo.InvariantCulture,

@@ -38,7 +38,7 @@ public sealed class BoundTests
     [TestCase("mufu", 100, "special_instructions", 132 * 198_000 / 2L)] // 16 lanes
     public void TheBusiestPartIsTheBound(string by, double microseconds, string counter, long count)
     {
-        Bound bound = Bound.Of(_h200, [Launch(132, 256, (counter, count))], 0);
+        var bound = Bound.Of(_h200, [Launch(132, 256, (counter, count))], 0);
         Assert.That(bound.By, Is.EqualTo(by));
         Assert.That(bound.Microseconds, Is.EqualTo(microseconds).Within(0.001).Percent);
     }
@@ -47,14 +47,14 @@ public sealed class BoundTests
     public void TheMultiprocessorWithTheMostBlocksIsTheBound()
     {
         // 133 blocks of 8 warps: one multiprocessor has two, and does 2/133 of the work.
-        Bound bound = Bound.Of(_h200, [Launch(133, 256, ("shared_wavefronts", 133 * 198_000L))], 0);
+        var bound = Bound.Of(_h200, [Launch(133, 256, ("shared_wavefronts", 133 * 198_000L))], 0);
         Assert.That(bound.Microseconds, Is.EqualTo(200).Within(0.001).Percent);
     }
 
     [Test]
     public void AWarpAloneIssuesOneInstructionPerClock()
     {
-        Bound bound = Bound.Of(_h200, [Launch(1, 32, ("instructions", 198_000L))], 0);
+        var bound = Bound.Of(_h200, [Launch(1, 32, ("instructions", 198_000L))], 0);
         Assert.That(bound.By, Is.EqualTo("warp"));
         Assert.That(bound.Microseconds, Is.EqualTo(100).Within(0.001).Percent);
     }
