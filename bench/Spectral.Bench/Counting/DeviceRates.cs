@@ -124,7 +124,7 @@ internal sealed unsafe class DeviceRates
         return Math.Max(1, Math.Min(_blocks, Math.Min(byThreads, byShared)));
     }
 
-    /// <summary>Warps of <see cref="ResidentBlocks"/>, in percent of those that a multiprocessor has room for.</summary>
+    /// <summary>Warps of <see cref="ResidentBlocks"/>, in percent of those that a multiprocessor can hold.</summary>
     public double OccupancyPercent(CountedLaunch launch) =>
         100.0 * ResidentBlocks(launch) * launch.WarpsPerBlock * CountedLaunch.WarpThreads / _threads;
 }

@@ -49,8 +49,8 @@ struct Div {
     return a / b;
   }
 };
-// By a reciprocal, which is 0 where it would be subnormal: for |b| beyond 2^126 a zero of the product's sign, or NaN if a
-// is infinite. PTX ISA, "Floating Point Instructions: div", notes.
+// By a reciprocal, which is 0 where it would be subnormal: for |b| beyond 2^126 a zero of the product's sign, or NaN if
+// a is infinite. PTX ISA, "Floating Point Instructions: div", notes.
 struct DivApproximate {
   static float of(float a, float b) { return std::fabs(b) > 0x1p126f ? a * std::copysign(0.0f, b) : a / b; }
 };

@@ -3,7 +3,7 @@
 #include "program.h"
 
 namespace spectral::cpu::ptx {
-// The step of a call of the function that a module declares so: its arguments lie in local memory, from the offset at place `b` on, as the call site says.
-// Null if there is none.
+// The step that calls the function which a module declares like this; null if the device has none such. Its arguments
+// lie in local memory, from the offset at place `b` on.
 Run find_host_function(const Function&);
 }   // namespace spectral::cpu::ptx

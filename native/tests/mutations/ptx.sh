@@ -42,7 +42,8 @@ fault() {
   trap "rm -rf '$scratch'" EXIT
   mkdir "$scratch/${module%/*}"
   sed -E "$line${edit[$kind]}" "$ptx" > "$scratch/$module.ptx"
-  [ "$kind" = none ] || ! cmp -s "$ptx" "$scratch/$module.ptx" || die "$what: the edit changes nothing in: $(sed -n "${line}p" "$ptx")"
+  [ "$kind" = none ] || ! cmp -s "$ptx" "$scratch/$module.ptx" ||
+    die "$what: the edit changes nothing in: $(sed -n "${line}p" "$ptx")"
   # An order in which the fault does no harm proves nothing: several are tried.
   for seed in 1 2 3; do
     status=0
