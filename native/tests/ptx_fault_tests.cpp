@@ -56,6 +56,7 @@ void texts() {
   refused_body("st.global.u32 [%ha], %a;", "st.global", {"%ha"});
   refused_body("call k, ();", "call", {"a kernel"});
   refused_body("call missing, ();", "call", {"missing"});
+  refused_body("{ .param .b32 r; call (r); }", "call (r)", {"operand 2"});
   refused_body("shfl.down.b32 %a, %b, 1, 31;", "shfl", {"shfl.sync"});
   refused_body("mov.u32 %a, 99999999999999999999;", "mov.u32 %a, 9", {"64 bits"});
   refused_body("mov.f32 %a, 0f3f80;", "0f3f80", {"8 digits"});

@@ -33,9 +33,10 @@ bool same_sizes(const std::vector<std::unique_ptr<Variable>>& a, const std::vect
       a.begin(), a.end(), b.begin(), b.end(), [](const auto& x, const auto& y) { return x->bytes == y->bytes; });
 }
 
-const Operand& callee_of(const Instruction& call) {
-  const bool has_results = !call.operands.empty() && call.operands[0].kind == OperandKind::Arguments;
-  return call.operands[has_results ? 1 : 0];
+// Null where the instruction lacks it.
+const Operand* callee_of(const Instruction& call) {
+  const size_t at = !call.operands.empty() && call.operands[0].kind == OperandKind::Arguments ? 1 : 0;
+  return at < call.operands.size() ? &call.operands[at] : nullptr;
 }
 
 // Who calls whom, from the kernel on. Node 0 is the kernel, node 1 stands for a call by address.
@@ -45,13 +46,15 @@ class CallGraph {
     add(entry);
     functions.push_back(nullptr);
     edges_.emplace_back();
+    bool knows_targets = false;
     for (size_t i = 0; i < functions.size(); ++i) {
       if (functions[i])
         visit(i);
-      if (calls_by_address && edges_[1].empty())
+      if (calls_by_address && !knows_targets)
         for (const auto& f : module.functions)
           if (f->is_address_taken && f->has_body && !f->is_entry)
             connect(1, *f);
+      knows_targets = calls_by_address;
     }
   }
   // True for those on a way from one cycle of calls to another, or within one.
@@ -89,11 +92,11 @@ class CallGraph {
     for (const Instruction& instruction : functions[i]->instructions) {
       if (instruction.opcode == "alloca" || instruction.opcode.starts_with("stack"))
         uses_stack[i] = true;
-      if (instruction.opcode != "call" || instruction.operands.empty())
+      const Operand* callee = instruction.opcode == "call" ? callee_of(instruction) : nullptr;
+      if (!callee)
         continue;
-      const Operand& callee = callee_of(instruction);
-      if (callee.kind == OperandKind::Callee) {
-        connect(i, *callee.function);
+      if (callee->kind == OperandKind::Callee) {
+        connect(i, *callee->function);
       } else {
         calls_by_address = true;
         edges_[i].push_back(1);
@@ -146,6 +149,8 @@ void ProgramBuilder::begin_stack() { emit_own(&ptx::begin_stack).d = write_stack
 
 void ProgramBuilder::expand_own(size_t callable) {
   const Function& f = *program_->callables[callable].function;
+  if (registers_.size() + f.registers.size() > kMaxAllRegisters)
+    throw PtxError(f.place, "kernel '" + entry_.name + "' with all that it calls is longer than this device takes");
   const auto first_register = uint32_t(registers_.size());
   const uint32_t first_predicate = program_->predicates;
   Frame frame{&f};
