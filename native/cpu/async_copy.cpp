@@ -47,6 +47,29 @@ void mbar_init(uint64_t* b, int count, Where w) {
     own_offset(b, w);   // a __shared__ variable would be the same in all blocks of the cluster
   k.mbars.push_back(b);
   *b = uint64_t(count) | uint64_t(count) << 20 | uint64_t(2) << 62;
+  k.unfenced_inits.push_back({b, self()->cta, self()->t.linear});
+}
+void mbar_init_fence() {
+  Fiber* f = self();
+  std::erase_if(
+      f->worker->unfenced_inits, [&](const Worker::Init& i) { return i.cta == f->cta && i.thread == f->t.linear; });
+}
+void check_init_fenced(const uint64_t* b, const Where& w) {
+  Worker& k = *self()->worker;
+  for (const Worker::Init& i : k.unfenced_inits)
+    if (i.bar == b)
+      k.fail(
+          &w,
+          "mbarrier %p was initialised by thread %u without a fence (mbar_init_fence) since",
+          static_cast<const void*>(b),
+          i.thread);
+}
+void add_transactions(Mbar& m, int64_t bytes, const Where& w) {
+  const int64_t sum = m.tx + bytes;
+  if (!Mbar::counts(sum))
+    self()->worker->fail(
+        &w, "an mbarrier counts up to %d bytes; here %lld would be due", Mbar::kMostBytes, static_cast<long long>(sum));
+  m.tx = int(sum);
 }
 void Worker::mbar_check(uint64_t* b) {
   Mbar m(*b);
@@ -74,7 +97,12 @@ uint64_t* mbar_of_block(uint64_t* b, unsigned rank, const Where& w) {
     k.fail(&w, "block %u of the cluster has ended, and its shared memory with it", rank);
   return reinterpret_cast<uint64_t*>(cta.smem + own_offset(b, w));
 }
-void mbar_arrive_at(uint64_t* b, unsigned rank, Where w) { mbar_arrive(mbar_of_block(b, rank, w), 0, w); }
+void mbar_arrive_at(uint64_t* b, unsigned rank, Where w) {
+  uint64_t* const there = mbar_of_block(b, rank, w);
+  if (rank != self()->cta->grid.cluster_rank)
+    check_init_fenced(there, w);
+  mbar_arrive(there, 0, w);
+}
 void mbar_arrive(uint64_t* b, int expect, Where w) {
   Worker& k = *self()->worker;
   Mbar m(*b);
@@ -84,7 +112,7 @@ void mbar_arrive(uint64_t* b, int expect, Where w) {
     k.fail(&w, "mbarrier %p: more than %u arrivals in a phase", (void*)b, m.count);
   TSAN(__tsan_release(b));
   --m.pending;
-  m.tx += expect;
+  add_transactions(m, expect, w);
   *b = m.pack();
   k.mbar_check(b);
 }
@@ -94,8 +122,12 @@ void mbar_wait(uint64_t* b, int parity, Where w) {
   Mbar m(*b);
   if (!m.valid)
     k.fail(&w, "mbarrier %p is not initialised", (void*)b);
-  if (int(m.phase) == parity)
-    k.mbar_waiters.push_back({f, b}), k.wait(f, "mbarrier", b, parity, w);
+  if (int(m.phase) == parity) {
+    k.mbar_waiters.push_back({f, b});
+    k.wait(f, "mbarrier", b, parity, w);
+    if (int(Mbar(*b).phase) == parity)
+      k.fail(&w, "mbarrier %p completes another phase before this wait has seen the last one", (void*)b);
+  }
   TSAN(__tsan_acquire(b));
 }
 

@@ -255,6 +255,7 @@ CUresult cuModuleGetFunction(CUfunction*, CUmodule, const char* name);
 CUresult cuModuleGetGlobal(CUdeviceptr* address, size_t* bytes, CUmodule, const char* name);
 CUresult cuFuncSetAttribute(CUfunction, CUfunction_attribute, int);
 CUresult cuFuncGetAttribute(int*, CUfunction_attribute, CUfunction);
+CUresult cuOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, CUfunction, int threads, size_t dynamic_shared);
 CUresult cuMemAlloc(CUdeviceptr*, size_t);
 CUresult cuMemFree(CUdeviceptr);
 CUresult cuMemGetInfo(size_t* free, size_t* total);

@@ -84,12 +84,6 @@ CUresult check_shape(const CUfunc_st& f, dim3 grid, dim3 block, unsigned smem) {
         "the grid's x is a multiple of the cluster of %u blocks, not %u",
         cluster,
         grid.x);
-  if (cluster * threads > kMaxThreads)   // this device's own limit
-    return refuse(
-        CUDA_ERROR_INVALID_CLUSTER_SIZE,
-        "the CPU device runs up to %d threads per cluster, not %llu",
-        kMaxThreads,
-        static_cast<unsigned long long>(cluster * threads));
   return CUDA_SUCCESS;
 }
 

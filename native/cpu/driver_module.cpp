@@ -104,6 +104,7 @@ CUresult load_ptx(CUmodule* out, std::string text) {
         std::string(),
         0};
     f->program = program.get();
+    f->max_dynamic_shared = std::max(0, profile().shared_per_block - int(program->shared_bytes));
     f->module = m.get();
     f->context = m->context;
     functions.add(f.get());
@@ -112,6 +113,11 @@ CUresult load_ptx(CUmodule* out, std::string text) {
   std::lock_guard l(load_mutex);
   modules.add(*out = m.release());
   return CUDA_SUCCESS;
+}
+// Bytes of .shared variables; of a library's kernel the compiler does not say them.
+int static_shared(const CUfunc_st& f) { return f.program ? int(f.program->shared_bytes) : 0; }
+ptx::Resources resources_of(const CUfunc_st& f) {
+  return f.program ? f.module->ptx->resources_of(f.program->name) : ptx::Resources();
 }
 // As much of s as there is room for; returns its whole length.
 int copy_text(const std::string& s, char* text, size_t size) {
@@ -256,7 +262,8 @@ CUresult cuFuncSetAttribute(CUfunction f, CUfunction_attribute attribute, int va
   SPECTRAL_TRY(check_context());
   if (!functions.has(f))
     return CUDA_ERROR_INVALID_HANDLE;
-  if (attribute != CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES || value < 0 || value > profile().shared_opt_in)
+  if (attribute != CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES || value < 0 ||
+      value > profile().shared_opt_in - static_shared(*f))
     return CUDA_ERROR_INVALID_VALUE;
   f->max_dynamic_shared = value;
   return CUDA_SUCCESS;
@@ -272,16 +279,14 @@ CUresult cuFuncGetAttribute(int* value, CUfunction_attribute attribute, CUfuncti
     case CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES: *value = f->max_dynamic_shared; break;
     case CU_FUNC_ATTRIBUTE_PTX_VERSION:
     case CU_FUNC_ATTRIBUTE_BINARY_VERSION: *value = 90; break;
-    case CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES:   // of a library's kernel the compiler does not say it
-      *value = f->program ? int(f->program->shared_bytes) : 0;
-      break;
+    case CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES: *value = static_shared(*f); break;
+    case CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES: *value = resources_of(*f).stack; break;
+    case CU_FUNC_ATTRIBUTE_NUM_REGS: *value = resources_of(*f).registers; break;
     case CU_FUNC_ATTRIBUTE_CONST_SIZE_BYTES:
-    case CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES:
     case CU_FUNC_ATTRIBUTE_CACHE_MODE_CA:
     case CU_FUNC_ATTRIBUTE_CLUSTER_SIZE_MUST_BE_SET:
     case CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED:
-    case CU_FUNC_ATTRIBUTE_CLUSTER_SCHEDULING_POLICY_PREFERENCE:
-    case CU_FUNC_ATTRIBUTE_NUM_REGS: *value = 0; break;
+    case CU_FUNC_ATTRIBUTE_CLUSTER_SCHEDULING_POLICY_PREFERENCE: *value = 0; break;
     case CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT: *value = -1; break;   // none: there is nothing to carve
     case CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_WIDTH: *value = f->info.cluster > 1 ? int(f->info.cluster) : 0; break;
     case CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_HEIGHT:

@@ -1,5 +1,7 @@
 // The matrix products of mma.sync and wgmma on the register fragments of a whole warp or warpgroup.
+#include "wgmma_descriptor.h"
 #include "worker.h"
+#include <algorithm>
 #include <immintrin.h>
 
 namespace spectral::cpu {
@@ -117,17 +119,36 @@ void mma_all(void* const arg[32], unsigned mask) {
 }
 
 // ---- wgmma: recorded at issue, done at the wait by the last of the 128 threads
-void wgmma_fence() { self()->wg_fenced = true; }
-void wgmma(float* d, int n, uint64_t a, uint64_t b, int scale_d, bool b_depth_rows, Where w) {
-  Fiber* f = self();
+void wgmma_fence() {
+  self()->wg_fenced = true;
+  self()->wg_sums.clear();
+}
+// PTX ISA, "wgmma.fence": without another one, only accumulators that nothing has used since the last wgmma. Here only
+// that nothing has changed them is seen.
+static void check_fence(Fiber* f, const float* d, int n, const Where& w) {
   if (!f->wg_fenced)
     f->worker->fail(&w, "wgmma without a wgmma.fence before it");
+  for (const WgOp& pending : f->wg)
+    if (pending.d == d)
+      return;   // its sums are not there yet
+  for (const Fiber::Sums& sums : f->wg_sums)
+    if (sums.d == d && std::memcmp(d, sums.values.data(), std::min<size_t>(n / 2, sums.values.size()) * sizeof(float)))
+      f->worker->fail(&w, "wgmma: its accumulators were changed since the last one, without a wgmma.fence");
+}
+void wgmma(float* d, int n, uint64_t a, uint64_t b, int scale_d, bool b_depth_rows, Where w) {
+  Fiber* f = self();
+  check_fence(f, d, n, w);
   for (uint64_t x : {a, b}) {
-    if (x >> 62 != 1)
+    if (WgmmaDescriptor::swizzle(x) != 1)
       f->worker->fail(&w, "wgmma descriptor %016llx: only the 128-byte swizzle is emulated", (unsigned long long)x);
-    if (x >> 49 & 7)
+    if (WgmmaDescriptor::base_offset(x))
       f->worker->fail(
-          &w, "wgmma descriptor %016llx: base offset %d, only 0 is emulated", (unsigned long long)x, int(x >> 49 & 7));
+          &w,
+          "wgmma descriptor %016llx: base offset %d, only 0 is emulated",
+          (unsigned long long)x,
+          int(WgmmaDescriptor::base_offset(x)));
+    if (x & WgmmaDescriptor::kUnusedBits)
+      f->worker->fail(&w, "wgmma descriptor %016llx: bits that must be zero are not", (unsigned long long)x);
   }
   f->wg.push_back({d, a, b, n, scale_d, b_depth_rows, w});
 }
@@ -139,13 +160,6 @@ void wgmma_commit(Where w) {
 }
 
 namespace {
-struct Descriptor {
-  uint32_t start, leading, stride;
-  explicit Descriptor(uint64_t d)
-      : start(uint32_t(d & 0x3fff) << 4),
-        leading(uint32_t(d >> 16 & 0x3fff) << 4),
-        stride(uint32_t(d >> 32 & 0x3fff) << 4) {}
-};
 // Eight values from a 16-byte unit of swizzled shared memory, as f32.
 void wg_unit(Worker& k, const Cta& cta, const Where& w, uint32_t offset, float* out) {
   const uint32_t off = swizzle128(offset);
@@ -166,18 +180,18 @@ void wg_unit(Worker& k, const Cta& cta, const Where& w, uint32_t offset, float* 
     out[i] = up(h[i]);
 }
 // Row r of a K-major tile, 16 depths.
-void wg_row(Worker& k, const Cta& cta, const Where& w, const Descriptor& d, int r, float* out) {
+void wg_row(Worker& k, const Cta& cta, const Where& w, const WgmmaDescriptor& d, int r, float* out) {
   for (int c = 0; c < 2; ++c)
     wg_unit(k, cta, w, d.start + r / 8 * d.stride + r % 8 * 128 + c * 16, out + 8 * c);
 }
 // Columns 8j ... 8j + 7 at one depth of a [depth, N] tile.
-void wg_columns(Worker& k, const Cta& cta, const Where& w, const Descriptor& d, int j, int depth, float* out) {
+void wg_columns(Worker& k, const Cta& cta, const Where& w, const WgmmaDescriptor& d, int j, int depth, float* out) {
   wg_unit(k, cta, w, d.start + j / 8 * d.leading + depth / 8 * d.stride + depth % 8 * 128 + j % 8 * 16, out);
 }
 
 // b2[k][j][h][e] = B[k][8j + 2q + e] of one 16-deep product.
 void wg_b(Worker& k, const Cta& cta, const Where& w, const WgOp& op, int q, float* b2) {
-  const Descriptor d(op.b);
+  const WgmmaDescriptor d(op.b);
   const int nj = op.n / 8;
   for (int j = 0; j < nj; ++j) {
     if (op.b_depth_rows) {
@@ -208,7 +222,7 @@ void wg_run(Worker& k, WarpGroup& g, int first, int last) {   // ops [first, las
   float* a4 = k.scratch.data();
   float* b2 = a4 + 32 * depth * 4;   // a4[row pair][k][4], b2[k][nj*4] of one q
   for (int o = first; o < last; ++o) {
-    const Descriptor a(ops[o].a);
+    const WgmmaDescriptor a(ops[o].a);
     for (int p = 0; p < 32; ++p) {   // warp p/8, g = p%8
       float lo[16], hi[16];
       int row = p / 8 * 16 + p % 8;
@@ -236,6 +250,17 @@ void wg_run(Worker& k, WarpGroup& g, int first, int last) {   // ops [first, las
   }
 }
 }   // namespace
+
+// The first n products are done: what they left, by which a change without a fence is seen.
+static void keep_sums(Fiber* f, int n) {
+  for (int i = 0; i < n; ++i) {
+    const WgOp& op = f->wg[i];
+    auto it = std::find_if(f->wg_sums.begin(), f->wg_sums.end(), [&](const Fiber::Sums& s) { return s.d == op.d; });
+    if (it == f->wg_sums.end())
+      it = f->wg_sums.insert(it, {op.d, {}});
+    it->values.assign(op.d, op.d + op.n / 2);
+  }
+}
 
 void wgmma_wait(int keep, Where w) {
   Fiber* f = self();
@@ -268,6 +293,7 @@ void wgmma_wait(int keep, Where w) {
   }
   for (Fiber* o : g.fiber) {
     if (done > 0) {
+      keep_sums(o, n);
       o->wg.erase(o->wg.begin(), o->wg.begin() + n);
       o->wg_end.erase(o->wg_end.begin(), o->wg_end.begin() + done);
       for (int& x : o->wg_end)

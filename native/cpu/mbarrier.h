@@ -5,6 +5,9 @@
 
 namespace spectral::cpu {
 struct Mbar {
+  // PTX ISA, "Tracking asynchronous operations by the mbarrier object": the range of tx-count.
+  static constexpr int kMostBytes = (1 << 20) - 1;
+  static constexpr bool counts(int64_t bytes) { return bytes >= -kMostBytes && bytes <= kMostBytes; }
   uint32_t pending, count;
   int tx;
   unsigned phase;
@@ -19,6 +22,9 @@ struct Mbar {
     return pending | uint64_t(count) << 20 | uint64_t(tx & 0x1fffff) << 40 | uint64_t(phase) << 61 | uint64_t(2) << 62;
   }
 };
+void add_transactions(Mbar&, int64_t bytes, const Where&);   // a fault beyond what an mbarrier counts
+// An mbarrier is initialised for its own block's threads; copies and other blocks may see it after a fence alone.
+void check_init_fenced(const uint64_t*, const Where&);
 uint64_t* mbar_of_block(
     uint64_t*, unsigned rank, const Where&);   // the barrier at the same place in another block of the cluster
 }   // namespace spectral::cpu

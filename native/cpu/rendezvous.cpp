@@ -35,6 +35,15 @@ void Worker::complete(Warp& w, unsigned need, Fiber* me) {
           "lanes of one warp meet in different collectives: lane %d is at line %u",
           l0,
           w.fiber[l0]->where.line());
+    if (const Thread& t = w.fiber[l]->t, &t0 = w.fiber[l0]->t; t.aligned != t0.aligned)
+      fail(
+          &w.fiber[l]->where,
+          "lanes of one warp did not take the same ldmatrix, stmatrix and setmaxnreg: the last is that of line %u for "
+          "lane %d, of line %u for lane %d",
+          t0.aligned_line,
+          l0,
+          t.aligned_line,
+          l);
   }
   w.fn[l0](w.arg, need);
   w.arrived &= ~need;
@@ -61,6 +70,8 @@ void Worker::bar(int id, int count, bool sync, const Where& w) {
   Fiber* f = self();
   if (plain)
     fail(&w, "barrier in a kernel registered as plain");
+  if (count % 32)
+    fail(&w, "barrier %d waits for %d threads: a barrier counts whole warps of 32", id, count);
   Barrier& b = f->cta->bars[id & 15];
   if (b.arrived && b.expected != count)
     fail(&w, "barrier %d: expected %d by those waiting, %d here", id, b.expected, count);
@@ -111,6 +122,10 @@ void bar_sync(int id, int count, Where w) { self()->worker->bar(id, count, true,
 void bar_arrive(int id, int count, Where w) { self()->worker->bar(id, count, false, w); }
 unsigned char* dynamic_shared() { return self()->cta->smem; }
 
+void fail_misaligned(const void* address, unsigned bytes, Where w) {
+  self()->worker->fail(
+      &w, "thread %u accesses %u bytes at %p, which is not a multiple of them", self()->t.linear, bytes, address);
+}
 void require_full_warp(unsigned mask, const char* name) {
   if (mask != ~0u)
     self()->worker->fail(&self()->where, "%s needs all 32 lanes of the warp, has %08x", name, mask);

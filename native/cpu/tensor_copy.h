@@ -72,4 +72,25 @@ inline void fill_outside(const TensorMapCpu& t, unsigned char* unit) {
   for (unsigned at = t.elem - 1u; at < 16; at += t.elem)
     unit[at] = 0x7f;
 }
+// The addresses from the first byte of a box that the tensor has to behind the last; equal where it has none.
+struct BoxInTensor {
+  uint64_t first, end;
+};
+inline BoxInTensor box_in_tensor(const TensorMapCpu& t, const int* coordinates) {
+  const int64_t elem = t.elem;
+  const int64_t first = std::max<int64_t>(0, coordinates[0] * elem);
+  const int64_t end = std::min(int64_t(t.dim[0]) * elem, (coordinates[0] + int64_t(t.box[0])) * elem);
+  int64_t lowest = INT64_MAX;
+  int64_t highest = INT64_MIN;
+  for_rows(t, coordinates, [&](uint32_t, int64_t start) {
+    if (start == kOutside)
+      return;
+    lowest = std::min(lowest, start);
+    highest = std::max(highest, start);
+  });
+  if (end <= first || lowest > highest)
+    return {0, 0};
+  const auto base = reinterpret_cast<uint64_t>(t.base);
+  return {base + uint64_t(lowest + first), base + uint64_t(highest + end)};
+}
 }   // namespace spectral::cpu

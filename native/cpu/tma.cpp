@@ -3,17 +3,32 @@
 // asynchronous proxy only through a fence, so a store of words that their writer has not fenced is a fault, and so is
 // overwriting what a store may still read.
 #include "mbarrier.h"
+#include "memory.h"
 #include "tensor_copy.h"
 
 namespace spectral::cpu {
 namespace {
 TensorMapCpu check_map(Worker& k, const TensorMap* map, const Where& w) {
+  if (reinterpret_cast<uintptr_t>(map) % alignof(TensorMap))
+    k.fail(&w, "TMA: the tensor map at %p is not at a multiple of 64 bytes", static_cast<const void*>(map));
   const TensorMapCpu t = decode(*map);
   if (t.magic != TensorMapCpu::kMagic)
     k.fail(&w, "TMA: the tensor map was not encoded");
   if (t.rank != 2)
     k.fail(&w, "TMA: a copy of two dimensions, by a tensor map of %d", t.rank);
   return t;
+}
+void check_memory(Worker& k, const TensorMapCpu& t, int x, int y, const Where& w) {
+  const int coordinates[TensorMapCpu::kMaxRank] = {x, y};
+  const BoxInTensor in = box_in_tensor(t, coordinates);
+  if (in.first < in.end && !inside_allocation(in.first, in.end - in.first))
+    k.fail(
+        &w,
+        "TMA: the box at column %d, row %d of the tensor covers addresses 0x%llx to 0x%llx, which no allocation has",
+        x,
+        y,
+        static_cast<unsigned long long>(in.first),
+        static_cast<unsigned long long>(in.end - 1));
 }
 uint32_t check_box(Worker& k, const TensorMapCpu& t, const void* shared, const char* what, const Where& w) {
   const uint32_t offset = own_offset(shared, w);
@@ -55,6 +70,7 @@ void tma_load_2d(void* dst, const TensorMap* map, uint64_t* bar, int x, int y, u
   Worker& k = *self()->worker;
   const TensorMapCpu t = check_map(k, map, w);
   const uint32_t offset = check_box(k, t, dst, "destination", w);
+  check_memory(k, t, x, y, w);
   if (!mask)
     mask = 1u << self()->cta->grid.cluster_rank;
   for (unsigned r = 0; mask >> r; ++r) {
@@ -64,6 +80,7 @@ void tma_load_2d(void* dst, const TensorMap* map, uint64_t* bar, int x, int y, u
     Cta& cta = k.ctas[r];
     if (!Mbar(*b).valid)
       k.fail(&w, "TMA: mbarrier %p of block %u is not initialised", (void*)b, r);
+    check_init_fenced(b, w);
     check_readers(k, cta, offset, offset + box_bytes(t), "TMA load", w);
     check_fenced(k, cta, offset, offset + box_bytes(t), "load over", w);
     TmaOp op{*map, offset, b, x, y, &cta, w};
@@ -103,7 +120,7 @@ void Worker::tma_run(const TmaOp& o) {
   Mbar m(*o.bar);
   if (!m.valid)
     fail(&o.where, "TMA: mbarrier was overwritten before the copy completed");
-  m.tx -= int(box_bytes(t));
+  add_transactions(m, -int64_t(box_bytes(t)), o.where);
   *o.bar = m.pack();
   mbar_check(o.bar);
 }
@@ -141,10 +158,12 @@ void tma_store_2d(const TensorMap* map, const void* src, int x, int y, Where w) 
   Worker& k = *f->worker;
   const TensorMapCpu t = check_map(k, map, w);
   const uint32_t offset = check_box(k, t, src, "source", w);
+  check_memory(k, t, x, y, w);
   check_fenced(k, *f->cta, offset, offset + box_bytes(t), "store of", w);
   f->cta->readers.push_back({offset, offset + box_bytes(t), w});
   f->bulk.push_back({*map, offset, x, y, w, {}});
 }
+void tensor_map_prefetch(const TensorMap* map, Where w) { check_map(*self()->worker, map, w); }
 void bulk_commit() {
   Fiber* f = self();
   f->bulk_end.push_back(int(f->bulk.size()));
@@ -197,5 +216,8 @@ void publish_writes(Fiber* f) {
       f->cta->unfenced[i] = 0;
   f->unfenced.clear();
 }
-void fence_proxy_async() { publish_writes(self()); }
+void fence_proxy_async() {
+  publish_writes(self());
+  mbar_init_fence();
+}
 }   // namespace spectral::cpu

@@ -28,8 +28,8 @@ Worker& Worker::get() {
   return *w;
 }
 Worker::~Worker() {
-  if (stacks_)
-    munmap(stacks_, kStride * kMax);
+  for (char* stacks : stacks_)
+    munmap(stacks, kStride * kMax);
   std::free(smem_);
 }
 
@@ -42,7 +42,7 @@ Fiber* Worker::fresh() {
   }
   Fiber* f = &fibers_[used_];
   f->worker = this;
-  f->stack = stacks_ + kStride * (used_ - 1) + kPage;
+  f->stack = stacks_[(used_ - 1) / kMax] + kStride * ((used_ - 1) % kMax) + kPage;
   ++used_;
 #ifdef __SANITIZE_ADDRESS__
   __asan_unpoison_memory_region(f->stack, kStack);
@@ -130,6 +130,8 @@ void Worker::fiber_loop(Fiber* f) {
       f->t.grid = &cta.grid;
       f->cta = &cta;
       f->wg_fenced = false;
+      f->wg_sums.clear();
+      f->t.aligned = 0;
       f->cluster_phase = -1;
       TSAN(__tsan_switch_to_fiber(f->tsan = tsan_threads[in_cluster], 1); __tsan_acquire(&started_));
       launch->kernel->call(launch->args);
@@ -180,6 +182,7 @@ void Worker::forget_barriers() {
   for (uint64_t* b : mbars)
     *b = 0;
   mbars.clear();
+  unfenced_inits.clear();
 }
 
 void Worker::run_cluster(uint64_t index) {
@@ -267,30 +270,40 @@ void Worker::take_shared_memory() {
   }
 }
 
-void Worker::run(Launch& l) {
-  if (!stacks_) {
+void Worker::know_own_stack() {
+  fibers_.resize(1);
+  fibers_[0].worker = this;
+  TSAN(fibers_[0].tsan = __tsan_get_current_fiber(); tsan_copies = __tsan_create_fiber(0));
+#ifdef __SANITIZE_ADDRESS__
+  pthread_attr_t at;
+  void* lo;
+  size_t sz;
+  pthread_getattr_np(pthread_self(), &at);
+  pthread_attr_getstack(&at, &lo, &sz);
+  pthread_attr_destroy(&at);
+  fibers_[0].wait_obj = lo;
+  fibers_[0].wait_arg = sz / kPage;
+#endif
+}
+void Worker::take_stacks(size_t fibers) {
+  while (stacks_.size() * kMax < fibers) {
     void* p = mmap(nullptr, kStride * kMax, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED) {
       std::perror("fiber stacks");
       std::abort();
     }
-    stacks_ = static_cast<char*>(p);
+    char* const stacks = static_cast<char*>(p);
     for (unsigned i = 0; i < kMax; ++i)
-      mprotect(stacks_ + i * kStride, kPage, PROT_NONE);
-    fibers_ = std::vector<Fiber>(kMax + 1);
-    fibers_[0].worker = this;
-    TSAN(fibers_[0].tsan = __tsan_get_current_fiber(); tsan_copies = __tsan_create_fiber(0));
-#ifdef __SANITIZE_ADDRESS__
-    pthread_attr_t at;
-    void* lo;
-    size_t sz;
-    pthread_getattr_np(pthread_self(), &at);
-    pthread_attr_getstack(&at, &lo, &sz);
-    pthread_attr_destroy(&at);
-    fibers_[0].wait_obj = lo;
-    fibers_[0].wait_arg = sz / kPage;
-#endif
+      mprotect(stacks + i * kStride, kPage, PROT_NONE);
+    stacks_.push_back(stacks);
+    fibers_.resize(stacks_.size() * kMax + 1);
   }
+}
+
+void Worker::run(Launch& l) {
+  if (fibers_.empty())
+    know_own_stack();
+  take_stacks(size_t(l.cluster) * l.block.x * l.block.y * l.block.z);
   launch = &l;
   TSAN(__tsan_acquire(&l));
   take_shared_memory();

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstdarg>
 #include <cstddef>
+#include <deque>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -66,6 +67,11 @@ struct Fiber {
   std::vector<int> wg_end;
   int wg_keep = 0;
   bool wg_fenced = false;
+  struct Sums {
+    const float* d;
+    std::vector<float> values;
+  };
+  std::vector<Sums> wg_sums;        // what wgmma left in its accumulators since the last wgmma.fence
   std::vector<BulkStore> bulk;      // not yet written
   std::vector<int> bulk_end;        // ends of committed groups
   int bulk_read = 0;                // stores at the front of bulk that have read their shared memory
@@ -190,6 +196,12 @@ class Worker {
   bool plain = false;
   std::vector<TmaOp> tma, tma_late;   // late ones wait until nothing else can run
   std::vector<uint64_t*> mbars;       // initialised in this cluster
+  struct Init {
+    const uint64_t* bar;
+    const Cta* cta;
+    unsigned thread;
+  };
+  std::vector<Init> unfenced_inits;   // mbarriers that copies and other blocks may not see yet
   std::vector<void*> tsan_threads;
   void* tsan_copies = nullptr;   // the TMA engine
   struct MbarWait {
@@ -201,11 +213,13 @@ class Worker {
   ~Worker();
 
  private:
-  static constexpr unsigned kMax = 1024;
-  static constexpr unsigned kMask = 2047;
+  static constexpr unsigned kMax = 1024;             // threads of a block; stacks come for as many at a time
+  static constexpr unsigned kMask = 16 * kMax - 1;   // a cluster has up to eight blocks
   friend void fiber_entry();
   void run_cluster(uint64_t index);
   void take_shared_memory();
+  void take_stacks(size_t fibers);   // as many at least, beside the worker's own
+  void know_own_stack();
   void forget_barriers();
   void fiber_loop(Fiber*);
   Fiber* pick();
@@ -217,7 +231,7 @@ class Worker {
   void complete(Warp&, unsigned need, Fiber* me);
   void release(Barrier&, Fiber* me);
   [[noreturn]] void deadlock();
-  std::vector<Fiber> fibers_;   // [0] is the worker's own context
+  std::deque<Fiber> fibers_;   // [0] is the worker's own context; none ever moves
   std::vector<Fiber*> free_, spent_;
   std::vector<unsigned> order_;   // shuffled starting order
   Fiber* ready_[kMask + 1];
@@ -233,7 +247,7 @@ class Worker {
   unsigned char* smem_ = nullptr;
   uint32_t rng_ = 1;
   std::string report_;
-  char* stacks_ = nullptr;
+  std::vector<char*> stacks_;   // of kMax fibers each
 };
 
 uint32_t own_offset(const void*, const Where&);   // in the calling thread's dynamic shared memory, or a reported fault

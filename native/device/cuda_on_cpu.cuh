@@ -61,10 +61,13 @@ struct Thread {
   uint3 index;
   unsigned linear;
   const Grid* grid;
+  unsigned aligned;        // a hash of the instructions so far that all lanes of a warp take together
+  unsigned aligned_line;   // of the last
 };
 using WarpFn = void (*)(void* const arg[32], unsigned mask);   // does a collective for all lanes
 
 unsigned char* dynamic_shared();
+[[noreturn]] void fail_misaligned(const void* address, unsigned bytes, Where);
 void bar_sync(int id, int count, Where);   // count 0: every live thread of the block
 void bar_arrive(int id, int count, Where);
 void warp_op(unsigned mask, const char* name, void* arg, Where, WarpFn fn);
@@ -76,6 +79,15 @@ extern __thread spectral::cpu::Thread* spectral_self __attribute__((tls_model("i
 #define blockDim (spectral_self->grid->block_size)
 #define gridDim (spectral_self->grid->grid_size)
 #define SPECTRAL_WHERE spectral::cpu::Where where = spectral::cpu::Where::current()
+
+// ldmatrix, stmatrix and setmaxnreg are no rendezvous here: whether all lanes took the same ones shows where they meet
+// next.
+namespace spectral::cpu {
+__forceinline__ void took_aligned(const Where& where) {
+  spectral_self->aligned = spectral_self->aligned * 31 + where.line();
+  spectral_self->aligned_line = where.line();
+}
+}   // namespace spectral::cpu
 
 // ---- barriers and warp collectives
 __forceinline__ void __syncthreads(SPECTRAL_WHERE) { spectral::cpu::bar_sync(0, 0, where); }

@@ -112,12 +112,14 @@ __device__ __forceinline__ void setmaxnreg_dec() {
 #else
 namespace spectral::cpu {
 void mbar_init(uint64_t*, int count, Where);
+void mbar_init_fence();
 void mbar_arrive(uint64_t*, int expected_bytes, Where);
 void mbar_arrive_at(uint64_t*, unsigned rank, Where);
 void mbar_wait(uint64_t*, int parity, Where);
 void tma_load_2d(
     void* dst, const TensorMap*, uint64_t* bar, int x, int y, unsigned blocks, Where);   // blocks 0: this one
 void tma_store_2d(const TensorMap*, const void* src, int x, int y, Where);
+void tensor_map_prefetch(const TensorMap*, Where);
 void bulk_commit();
 void bulk_wait(int keep, bool read_only);
 void stmatrix_wrote(const void* word, Where);
@@ -127,7 +129,7 @@ void cluster_wait(Where);
 }   // namespace spectral::cpu
 
 inline void mbar_init(uint64_t* b, int count, SPECTRAL_WHERE) { spectral::cpu::mbar_init(b, count, where); }
-inline void mbar_init_fence() {}
+inline void mbar_init_fence() { spectral::cpu::mbar_init_fence(); }
 inline void mbar_arrive(uint64_t* b, SPECTRAL_WHERE) { spectral::cpu::mbar_arrive(b, 0, where); }
 inline void mbar_arrive_expect_tx(uint64_t* b, int bytes, SPECTRAL_WHERE) {
   spectral::cpu::mbar_arrive(b, bytes, where);
@@ -156,9 +158,12 @@ void bulk_wait() {
   spectral::cpu::bulk_wait(kPending, false);
 }
 inline void fence_proxy_async() { spectral::cpu::fence_proxy_async(); }
-inline void tensor_map_prefetch(const TensorMap*) {}
+inline void tensor_map_prefetch(const TensorMap* map, SPECTRAL_WHERE) {
+  spectral::cpu::tensor_map_prefetch(map, where);
+}
 template <class F>
 void stmatrix_x4(const uint32_t (&r)[4], F row_of_lane, SPECTRAL_WHERE) {
+  spectral::cpu::took_aligned(where);
   const int l = lane_id();
   for (int i = 0; i < 4; ++i) {
     char* word = reinterpret_cast<char*>(row_of_lane(8 * i + l / 4)) + l % 4 * 4;
@@ -170,7 +175,11 @@ inline unsigned cluster_rank() { return spectral_self->grid->cluster_rank; }
 inline void cluster_arrive(SPECTRAL_WHERE) { spectral::cpu::cluster_arrive(where); }
 inline void cluster_wait(SPECTRAL_WHERE) { spectral::cpu::cluster_wait(where); }
 template <int kRegisters>
-void setmaxnreg_inc() {}
+void setmaxnreg_inc(SPECTRAL_WHERE) {
+  spectral::cpu::took_aligned(where);
+}
 template <int kRegisters>
-void setmaxnreg_dec() {}
+void setmaxnreg_dec(SPECTRAL_WHERE) {
+  spectral::cpu::took_aligned(where);
+}
 #endif

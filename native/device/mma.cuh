@@ -46,13 +46,15 @@ void mma_all(void* const arg[32], unsigned mask);
 }   // namespace spectral::cpu
 
 template <class F>
-__forceinline__ void ldmatrix_x4(uint32_t (&r)[4], F row_of_lane) {
+__forceinline__ void ldmatrix_x4(uint32_t (&r)[4], F row_of_lane, SPECTRAL_WHERE) {
+  spectral::cpu::took_aligned(where);
   const int l = lane_id();
   for (int i = 0; i < 4; ++i)
     std::memcpy(&r[i], reinterpret_cast<const char*>(row_of_lane(8 * i + l / 4)) + l % 4 * 4, 4);
 }
 template <class F>
-__forceinline__ void ldmatrix_x4_transposed(uint32_t (&r)[4], F row_of_lane) {
+__forceinline__ void ldmatrix_x4_transposed(uint32_t (&r)[4], F row_of_lane, SPECTRAL_WHERE) {
+  spectral::cpu::took_aligned(where);
   const int row = lane_id() % 4 * 2;
   const int column = lane_id() / 4;
   for (int i = 0; i < 4; ++i) {

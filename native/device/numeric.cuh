@@ -57,33 +57,46 @@ struct alignas(sizeof(T) * kWidth < 16 ? sizeof(T) * kWidth : 16) Piece {
   T element[kWidth];
 };
 
-// kWidth consecutive elements, widened to float; p is aligned to kWidth elements or 16 bytes.
+// load_piece: kWidth consecutive elements, widened to float; store_piece: kWidth floats, rounded to T. p is aligned to
+// kWidth elements or 16 bytes.
+#ifdef __CUDACC__
 template <class T, int kWidth>
 __device__ __forceinline__ void load_piece(const T* p, float (&v)[kWidth]) {
-#ifdef __CUDACC__
   const Piece<T, kWidth> piece = *reinterpret_cast<const Piece<T, kWidth>*>(p);
 #pragma unroll
   for (int i = 0; i < kWidth; ++i)
     v[i] = to_float<T>(piece.element[i]);
-#else
-  for (int i = 0; i < kWidth; ++i)
-    v[i] = to_float<T>(p[i]);   // as T, not as bytes: the loop vectorises
-#endif
 }
-// kWidth floats rounded to T.
 template <class T, int kWidth>
 __device__ __forceinline__ void store_piece(T* p, const float (&v)[kWidth]) {
-#ifdef __CUDACC__
   Piece<T, kWidth> piece;
 #pragma unroll
   for (int i = 0; i < kWidth; ++i)
     piece.element[i] = from_float<T>(v[i]);
   *reinterpret_cast<Piece<T, kWidth>*>(p) = piece;
+}
+
 #else
+// Element by element, so that the loops vectorise; the address must be one that a GPU can access whole.
+template <class T, int kWidth>
+__forceinline__ void check_piece(const T* p, const spectral::cpu::Where& where) {
+  constexpr unsigned kBytes = alignof(Piece<T, kWidth>);
+  if (kBytes > alignof(T) && reinterpret_cast<uintptr_t>(p) % kBytes)
+    spectral::cpu::fail_misaligned(p, kBytes, where);
+}
+template <class T, int kWidth>
+__forceinline__ void load_piece(const T* p, float (&v)[kWidth], SPECTRAL_WHERE) {
+  check_piece<T, kWidth>(p, where);
+  for (int i = 0; i < kWidth; ++i)
+    v[i] = to_float<T>(p[i]);
+}
+template <class T, int kWidth>
+__forceinline__ void store_piece(T* p, const float (&v)[kWidth], SPECTRAL_WHERE) {
+  check_piece<T, kWidth>(p, where);
   for (int i = 0; i < kWidth; ++i)
     p[i] = from_float<T>(v[i]);
-#endif
 }
+#endif
 
 // Are all addresses 16-byte aligned? A null pointer counts as aligned. Sub-tensors with odd row lengths are not;
 // kernels then go element by element.

@@ -7,8 +7,15 @@
 
 #ifdef __CUDACC__
 #if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
-// Before the first product, and before one whose accumulators other instructions have touched.
-__device__ __forceinline__ void wgmma_fence() { asm volatile("wgmma.fence.sync.aligned;" : : : "memory"); }
+// Before the first product on the sums d, and before one whose sums other instructions have touched. Naming them holds
+// nvcc from moving what sets them to behind the fence.
+template <int kSums>
+__device__ __forceinline__ void wgmma_fence(float (&d)[kSums]) {
+#pragma unroll
+  for (int i = 0; i < kSums; ++i)
+    asm volatile("" : "+f"(d[i]) : : "memory");
+  asm volatile("wgmma.fence.sync.aligned;" : : : "memory");
+}
 __device__ __forceinline__ void wgmma_commit() { asm volatile("wgmma.commit_group.sync.aligned;" : : : "memory"); }
 template <int kPending>
 __device__ __forceinline__ void wgmma_wait() {
@@ -61,7 +68,10 @@ void wgmma_commit(Where);
 void wgmma_wait(int keep, Where);
 }   // namespace spectral::cpu
 
-inline void wgmma_fence() { spectral::cpu::wgmma_fence(); }
+template <int kSums>
+void wgmma_fence(float (&)[kSums]) {
+  spectral::cpu::wgmma_fence();
+}
 inline void wgmma_commit(SPECTRAL_WHERE) { spectral::cpu::wgmma_commit(where); }
 template <int kPending>
 void wgmma_wait(SPECTRAL_WHERE) {

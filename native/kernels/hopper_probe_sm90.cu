@@ -68,7 +68,7 @@ __device__ __forceinline__ void product(const HopperProbeArgs& args) {
 #pragma unroll
   for (int i = 0; i < 128; ++i)
     d[i] = 0;
-  wgmma_fence();
+  wgmma_fence(d);
 #pragma unroll
   for (int k = 0; k < 4; ++k)
     wgmma_m64n256k16<kBDepthRows>(d, a + 2 * k, b + (kBDepthRows ? 128 : 2) * k, k > 0);

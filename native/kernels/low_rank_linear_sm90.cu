@@ -149,7 +149,7 @@ __device__ __forceinline__ void multiply(
     const uint64_t b =
         kDepthRows ? wgmma_descriptor_depth_rows(stage + kXTile, kBlock) : wgmma_descriptor(stage + kXTile);
     const int left = step < deep ? kTileDepth : args.rank - (step - deep) * kTileDepth;
-    wgmma_fence();
+    wgmma_fence(d);
     if (left > kTileDepth - 16) {   // without a branch in it, the four run back to back
 #pragma unroll
       for (int k = 0; k < kTileDepth / 16; ++k)

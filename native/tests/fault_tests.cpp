@@ -119,6 +119,13 @@ void context_after_fault() {
   CHECK_STATUS(cuCtxDestroy(c), CUDA_SUCCESS);      // takes the module with it
   CHECK_STATUS(cuCtxSynchronize(), CUDA_SUCCESS);   // the other context is well
 }
+// The kernels above where nothing is wrong.
+void sound_forms() {
+  Buffer<int> out(64);
+  CHECK_STATUS(launch("fault_vector", FaultArgs{out.p, 4}, 1, 1, 32), CUDA_SUCCESS);
+  CHECK_STATUS(launch("fault_half_ldmatrix", FaultArgs{out.p, 0}, 1, 1, 32, 512), CUDA_SUCCESS);
+  CHECK_STATUS(launch("fault_half_ldmatrix", FaultArgs{out.p, 32}, 1, 1, 32, 512), CUDA_SUCCESS);
+}
 }   // namespace
 
 TEST_GROUP(faults) {
@@ -131,6 +138,11 @@ TEST_GROUP(faults) {
   expect_fault("fault_half_warp", "warp_sum needs all 32 lanes of the warp", 16);
   expect_fault("fault_own_mask", "the calling lane 0 is not in its mask", 32);
   expect_fault("fault_misaligned", "cp.async: misaligned", 32, 64);
+  expect_fault("fault_vector", "faulty.cu:", 32, 0, 1);
+  expect_fault("fault_vector", "thread 0 accesses 16 bytes at 0x", 32, 0, 2);
+  expect_fault("fault_half_ldmatrix", "did not take the same ldmatrix, stmatrix and setmaxnreg", 32, 512, 16);
+  expect_fault("fault_bar_count", "barrier 1 waits for 40 threads", 64);
+  sound_forms();
   reasons_of_threads();
   guards();
   poison();

@@ -1,6 +1,7 @@
 // Hopper's instructions one by one against their formulas: what TMA lays down and takes up, the fragments of wgmma and
 // stmatrix, clusters and multicast; then kernels with one line wrong, which must be found.
 #include "product.h"
+#include <algorithm>
 
 namespace {
 constexpr unsigned kProbeShared = 5 * 8192 + 1024;
@@ -190,6 +191,19 @@ void sound(const char* name, CUresult (*run)(int, bool*)) {
     check(said, what + " says \"" + text + "\", not: " + reason);
 }
 
+// A map of more rows than there is memory for: the copy of the last ones is a fault.
+[[maybe_unused]] void outside_the_allocation() {
+  const std::vector<uint16_t> values(64 * 64);
+  Buffer<uint16_t> tensor(values), out(4096);
+  const CUtensorMap map = tile_map(tensor.p, 1 << 20, 64);
+  for (const char* name : {"hopper_probe_load", "hopper_probe_store"}) {
+    CHECK_STATUS(probe(name, map, map, out.p, 0, 0), CUDA_SUCCESS);
+    CHECK_STATUS(probe(name, map, map, out.p, 0, 1 << 19), CUDA_ERROR_LAUNCH_FAILED);
+    check(std::strstr(spectralCpuLastError(), "which no allocation has"), std::string(name) + " outside its memory");
+    spectralCpuSetOption("reset", 0);
+  }
+}
+
 void clusters() {
   Buffer<int> out(8 * 3 * 2);
   struct {
@@ -206,6 +220,10 @@ void clusters() {
       cuLaunchKernel(kernel("cluster_ranks"), 6, 1, 1, 32, 1, 1, 0, nullptr, params, nullptr),
       CUDA_ERROR_INVALID_CLUSTER_SIZE);
 #ifndef SPECTRAL_TSAN
+  CHECK_STATUS(
+      cuLaunchKernel(kernel("cluster_of_8192"), 16, 1, 1, 1024, 1, 1, 16, nullptr, params, nullptr), CUDA_SUCCESS);
+  const auto sums = out.get();
+  CHECK(std::count(sums.begin(), sums.begin() + 16, 1024) == 16);
   CHECK_STATUS(
       cuLaunchKernel(kernel("fault_static_in_cluster"), 2, 1, 1, 32, 1, 1, 0, nullptr, params, nullptr),
       CUDA_ERROR_LAUNCH_FAILED);
@@ -252,6 +270,12 @@ TEST_GROUP(hopper) {
   broken("pair_sm90", run_pair, 11, "without a wgmma.fence");
   broken("pair_sm90", run_pair, 12, "base offset");
   broken("pair_sm90", run_pair, 13, nullptr);
+  broken("pair_sm90", run_pair, 14, "without a fence (mbar_init_fence) since");
+  broken("pair_sm90", run_pair, 15, "accumulators were changed");
+  broken("pair_sm90", run_pair, 16, "bits that must be zero");
+  broken("pair_sm90", run_pair, 17, "counts up to 1048575 bytes");
+  broken("pair_sm90", run_pair, 18, "tensor map was not encoded");
+  outside_the_allocation();
 #endif
   spectralCpuSetOption("seed", 0);
   spectralCpuSetOption("poison", 0);

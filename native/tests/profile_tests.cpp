@@ -87,6 +87,46 @@ void limits(const Gpu& gpu) {
   const PtxModule sixteen(module_for("sm_80", " .reqnctapercluster 16"));
   CHECK_STATUS(launches(sixteen, 16, 0), gpu.clusters ? CUDA_ERROR_INVALID_CLUSTER_SIZE : CUDA_ERROR_NOT_SUPPORTED);
 }
+// By hand from the limits of each: registers in 256 for a warp and whole warps in four partitions, 1 KiB of shared
+// memory for the system.
+struct Occupancy {
+  long profile;
+  int registers, threads, shared, blocks;
+};
+constexpr Occupancy kOccupancies[] = {
+    {1, 32, 256, 0, 8},         // threads: 2048 / 256
+    {1, 33, 256, 0, 6},         // 1280 registers a warp: 12 in each partition, 48 in all
+    {1, 128, 256, 0, 2},        // 4096 a warp: 16 in all
+    {1, 168, 384, 0, 1},        // 5376 a warp: 12 in all
+    {1, 16, 32, 0, 32},         // blocks
+    {1, 16, 64, 48 << 10, 3},   // 164 / 49
+    {1, 0, 256, 0, 8},          // unknown registers are no limit
+    {2, 32, 256, 0, 6},         // threads: 1536 / 256
+    {2, 16, 32, 0, 24},
+    {2, 16, 64, 48 << 10, 2},    // 100 / 49
+    {2, 16, 64, 100 << 10, 0},   // more than a block may have
+    {3, 16, 64, 48 << 10, 4},    // 228 / 49
+    {3, 255, 256, 0, 1},
+    {3, 255, 1024, 0, 0},   // 32 warps of 8192 registers: 8 at most
+};
+void occupancies() {
+  for (const Occupancy& o : kOccupancies) {
+    spectralCpuSetOption("profile", o.profile);
+    const std::string report = o.registers ? "// ptxas: k " + std::to_string(o.registers) + " 0 0 0\n" : "";
+    const PtxModule module(module_for("sm_80") + report);
+    int registers = -1;
+    CHECK_STATUS(cuFuncGetAttribute(&registers, CU_FUNC_ATTRIBUTE_NUM_REGS, module.get("k")), CUDA_SUCCESS);
+    CHECK(registers == o.registers);
+    int blocks = -1;
+    CHECK_STATUS(
+        cuOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, module.get("k"), o.threads, size_t(o.shared)),
+        CUDA_SUCCESS);
+    check(
+        blocks == o.blocks,
+        "profile " + std::to_string(o.profile) + ", " + std::to_string(o.registers) + " registers, " +
+            std::to_string(o.threads) + " threads, " + std::to_string(o.shared) + " bytes: " + std::to_string(blocks));
+  }
+}
 }   // namespace
 
 TEST_GROUP(profiles) {
@@ -97,6 +137,8 @@ TEST_GROUP(profiles) {
     reports(gpu);
     limits(gpu);
   }
+  occupancies();
+  spectralCpuSetOption("profile", 5);
   spectralCpuSetOption("profile", 6);
   check(spectralCpuGetOption("profile") == 5, "a number that is no profile changes nothing");
   CHECK(spectralCpuGetOption("nothing") == -1);

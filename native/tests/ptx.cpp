@@ -1,4 +1,5 @@
 #include "ptx.h"
+#include <algorithm>
 
 std::string storing_ptx(const char* kernel, int value) {
   std::string text = ".version 8.4\n.target sm_80\n.address_size 64\n.visible .entry ";
@@ -33,6 +34,29 @@ std::vector<uint64_t> run_ptx(
   check(false, std::string("does not run: ") + spectralCpuLastError() + "\n" + body);
   spectralCpuSetOption("reset", 0);
   return {};
+}
+
+bool says(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+int line_of(const std::string& text, const std::string& part) {
+  const size_t at = text.find(part);
+  return at == std::string::npos ? -1 : 1 + int(std::count(text.begin(), text.begin() + ptrdiff_t(at), '\n'));
+}
+void check_ptx_fault(const PtxFault& wanted, const std::string& variables) {
+  const std::string text = ptx_kernel(wanted.body, variables);
+  const PtxModule module(text);
+  Buffer<uint64_t> buffer(64);
+  const CUfunction f = module.get("k");
+  if (!f)
+    return check(false, wanted.body);
+  void* params[] = {&buffer.p};
+  CHECK_STATUS(cuLaunchKernel(f, 1, 1, 1, wanted.threads, 1, 1, 0, nullptr, params, nullptr), wanted.status);
+  const std::string said = spectralCpuLastError();
+  spectralCpuSetOption("reset", 0);
+  check(said.find("kernel k, block (0,0,0)") == 0, "kernel and block in: " + said);
+  const std::string line = "PTX line " + std::to_string(line_of(text, wanted.at));
+  check(says(said, line), line + " in: " + said);
+  for (const std::string& part : wanted.parts)
+    check(says(said, part), "'" + part + "' in: " + said);
 }
 
 std::vector<uint64_t> results_of(const std::string& code, const std::vector<Operands>& rows) {

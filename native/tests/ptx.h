@@ -36,6 +36,18 @@ std::vector<uint64_t> run_ptx(
     const std::string& body, const std::vector<uint64_t>& words, unsigned threads = 32, unsigned blocks = 1,
     const std::string& variables = "", const std::string& directives = "");
 
+// A kernel that goes wrong: which line of its body, with which status, and what the error says.
+struct PtxFault {
+  const char* body;
+  const char* at;   // in the body: the line of the fault
+  CUresult status;
+  std::vector<std::string> parts;
+  unsigned threads = 32;
+};
+bool says(const std::string& text, const std::string& part);
+int line_of(const std::string& text, const std::string& part);   // from 1; -1: nowhere
+void check_ptx_fault(const PtxFault& wanted, const std::string& variables = ".shared .align 16 .b8 memory[1024];\n");
+
 // Operands of an instruction: a, b and c are in %ha %a %la, %hb %b %lb and %hc %c %lc.
 struct Operands {
   uint64_t a = 0;

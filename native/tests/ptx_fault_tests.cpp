@@ -1,15 +1,8 @@
 // PTX that is wrong on purpose: text that does not load says where and why, and a kernel that goes wrong names itself,
 // its block, thread and line.
 #include "ptx.h"
-#include <algorithm>
 
 namespace {
-bool says(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-int line_of(const std::string& text, const std::string& part) {
-  const size_t at = text.find(part);
-  return at == std::string::npos ? -1 : 1 + int(std::count(text.begin(), text.begin() + ptrdiff_t(at), '\n'));
-}
-
 // ---- loading
 // The text is refused, by a message with the line and each of the parts.
 void refused_at(const std::string& text, int line, const std::vector<std::string>& parts) {
@@ -105,106 +98,81 @@ void exploding_calls() {
 }
 
 // ---- running
-struct Fault {
-  const char* body;
-  const char* at;   // in the body: the line of the fault
-  CUresult status;
-  std::vector<std::string> parts;
-  unsigned threads = 32;
-};
-void check_fault(const Fault& wanted) {
-  const std::string text = ptx_kernel(wanted.body, ".shared .align 16 .b8 memory[1024];\n");
-  const PtxModule module(text);
-  Buffer<uint64_t> buffer(64);
-  const CUfunction f = module.get("k");
-  if (!f)
-    return check(false, wanted.body);
-  void* params[] = {&buffer.p};
-  CHECK_STATUS(cuLaunchKernel(f, 1, 1, 1, wanted.threads, 1, 1, 0, nullptr, params, nullptr), wanted.status);
-  const std::string said = spectralCpuLastError();
-  spectralCpuSetOption("reset", 0);
-  check(said.find("kernel k, block (0,0,0)") == 0, "kernel and block in: " + said);
-  const std::string line = "PTX line " + std::to_string(line_of(text, wanted.at));
-  check(says(said, line), line + " in: " + said);
-  for (const std::string& part : wanted.parts)
-    check(says(said, part), "'" + part + "' in: " + said);
-}
-
 void accesses() {
   constexpr CUresult kIllegal = CUDA_ERROR_ILLEGAL_ADDRESS;
   constexpr CUresult kMisaligned = CUDA_ERROR_MISALIGNED_ADDRESS;
-  check_fault({"ld.global.u32 %a, [%out+512];", "ld.global", kIllegal, {"thread 0", "no allocation"}});
-  check_fault({"ld.global.u32 %a, [%out+-4];", "ld.global", kIllegal, {"thread 0"}});
-  check_fault({"mov.u64 %la, 0;\nst.global.u32 [%la], %a;", "st.global", kIllegal, {"thread 0", "0x0"}});
-  check_fault({"mov.u64 %la, -4;\nld.global.u32 %a, [%la];", "ld.global.u32", kIllegal, {"thread 0"}});
-  check_fault({"mov.u64 %la, -4;\nld.u32 %a, [%la];", "ld.u32", kIllegal, {"thread 0"}});
-  check_fault({"mov.u64 %la, -4;\nred.global.add.u32 [%la], 1;", "red.global", kIllegal, {"thread 0"}});
+  check_ptx_fault({"ld.global.u32 %a, [%out+512];", "ld.global", kIllegal, {"thread 0", "no allocation"}});
+  check_ptx_fault({"ld.global.u32 %a, [%out+-4];", "ld.global", kIllegal, {"thread 0"}});
+  check_ptx_fault({"mov.u64 %la, 0;\nst.global.u32 [%la], %a;", "st.global", kIllegal, {"thread 0", "0x0"}});
+  check_ptx_fault({"mov.u64 %la, -4;\nld.global.u32 %a, [%la];", "ld.global.u32", kIllegal, {"thread 0"}});
+  check_ptx_fault({"mov.u64 %la, -4;\nld.u32 %a, [%la];", "ld.u32", kIllegal, {"thread 0"}});
+  check_ptx_fault({"mov.u64 %la, -4;\nred.global.add.u32 [%la], 1;", "red.global", kIllegal, {"thread 0"}});
   // the first lane that goes wrong is named
-  check_fault(
+  check_ptx_fault(
       {"mul.wide.u32 %la, %x, 32;\nadd.u64 %la, %la, %out;\nld.global.u32 %a, [%la];",
        "ld.global.u32",
        kIllegal,
        {"thread 16"}});
-  check_fault({"setp.eq.u32 %p, %x, 37;\n@%p ld.global.u32 %a, [%out+4096];", "@%p", kIllegal, {"thread 37"}, 64});
-  check_fault({"ld.global.v4.u32 {%a, %b, %c, %d}, [%out+8];", "ld.global.v4", kMisaligned, {"16 bytes"}});
-  check_fault({"ld.global.u64 %la, [%out+4];", "ld.global.u64", kMisaligned, {"8 bytes"}});
-  check_fault({"st.shared.v2.u32 [memory+4], {%a, %b};", "st.shared", kMisaligned, {"8 bytes"}});
-  check_fault({"atom.global.add.u32 %a, [%out+2], 1;", "atom", kMisaligned, {"4 bytes"}});
-  check_fault({"ld.shared.u32 %a, [memory+1024];", "ld.shared", kIllegal, {"shared", "1024"}});
-  check_fault({"mov.u32 %b, -4;\nld.shared.u32 %a, [%b];", "ld.shared", kIllegal, {"shared"}});
-  check_fault({"mov.u64 %la, 0;\nld.shared.u32 %a, [%la+-4];", "ld.shared", kIllegal, {"shared"}});
-  check_fault({"mov.u64 %la, -16;\nst.shared.v4.u32 [%la], {%a, %b, %c, %d};", "st.shared", kIllegal, {"shared"}});
-  check_fault(
+  check_ptx_fault({"setp.eq.u32 %p, %x, 37;\n@%p ld.global.u32 %a, [%out+4096];", "@%p", kIllegal, {"thread 37"}, 64});
+  check_ptx_fault({"ld.global.v4.u32 {%a, %b, %c, %d}, [%out+8];", "ld.global.v4", kMisaligned, {"16 bytes"}});
+  check_ptx_fault({"ld.global.u64 %la, [%out+4];", "ld.global.u64", kMisaligned, {"8 bytes"}});
+  check_ptx_fault({"st.shared.v2.u32 [memory+4], {%a, %b};", "st.shared", kMisaligned, {"8 bytes"}});
+  check_ptx_fault({"atom.global.add.u32 %a, [%out+2], 1;", "atom", kMisaligned, {"4 bytes"}});
+  check_ptx_fault({"ld.shared.u32 %a, [memory+1024];", "ld.shared", kIllegal, {"shared", "1024"}});
+  check_ptx_fault({"mov.u32 %b, -4;\nld.shared.u32 %a, [%b];", "ld.shared", kIllegal, {"shared"}});
+  check_ptx_fault({"mov.u64 %la, 0;\nld.shared.u32 %a, [%la+-4];", "ld.shared", kIllegal, {"shared"}});
+  check_ptx_fault({"mov.u64 %la, -16;\nst.shared.v4.u32 [%la], {%a, %b, %c, %d};", "st.shared", kIllegal, {"shared"}});
+  check_ptx_fault(
       {"mov.u64 %la, memory;\ncvta.shared.u64 %la, %la;\nld.u32 %a, [%la+1024];", "ld.u32", kIllegal, {"shared"}});
-  check_fault({".local .b8 own[8];\nst.local.u32 [own+8], %a;", "st.local", kIllegal, {"local"}});
-  check_fault({"ld.param.u32 %a, [p+8];", "ld.param.u32", kIllegal, {"parameter"}});
-  check_fault({"trap;", "trap", CUDA_ERROR_LAUNCH_FAILED, {"trap"}});
+  check_ptx_fault({".local .b8 own[8];\nst.local.u32 [own+8], %a;", "st.local", kIllegal, {"local"}});
+  check_ptx_fault({"ld.param.u32 %a, [p+8];", "ld.param.u32", kIllegal, {"parameter"}});
+  check_ptx_fault({"trap;", "trap", CUDA_ERROR_LAUNCH_FAILED, {"trap"}});
 }
 
 void waits() {
   constexpr CUresult kFailed = CUDA_ERROR_LAUNCH_FAILED;
-  check_fault(
+  check_ptx_fault(
       {"setp.lt.u32 %p, %x, 16;\n@%p bra $L;\nbar.sync 1;\nbra $E;\n$L:\nshfl.sync.down.b32 %a, %x, 1, 31, -1;\n$E:",
        "shfl.sync",
        kFailed,
        {"deadlock", "lanes 0000ffff", "other lanes"}});
-  check_fault(
+  check_ptx_fault(
       {"setp.lt.u32 %p, %x, 32;\n@%p bra $L;\nbar.sync 1, 64;\n$L:\nbar.sync 2, 64;",
        "bar.sync 1",
        kFailed,
        {"deadlock", "warp 0", "warp 1", "barrier 1 (32 of 64", "barrier 2 (32 of 64"},
        64});
-  check_fault(
+  check_ptx_fault(
       {"setp.lt.u32 %p, %x, 16;\n@%p bra $L;\nbar.sync 0;\nbra $E;\n$L:\nbar.sync 1;\n$E:",
        "bar.sync 1",
        kFailed,
        {"deadlock", "lanes 0000ffff", "lanes ffff0000"}});
-  check_fault({"bar.sync 1, 64;", "bar.sync 1", kFailed, {"deadlock", "32 of 64"}});
-  check_fault({"bar.sync 1, 40;", "bar.sync 1", kFailed, {"40"}});
-  check_fault({"bar.sync 16;", "bar.sync 16", kFailed, {"barrier 16"}});
-  check_fault({"shfl.sync.idx.b32 %a, %x, 0, 31, 1;", "shfl.sync", kFailed, {"not in its mask"}});
+  check_ptx_fault({"bar.sync 1, 64;", "bar.sync 1", kFailed, {"deadlock", "32 of 64"}});
+  check_ptx_fault({"bar.sync 1, 40;", "bar.sync 1", kFailed, {"40"}});
+  check_ptx_fault({"bar.sync 16;", "bar.sync 16", kFailed, {"barrier 16"}});
+  check_ptx_fault({"shfl.sync.idx.b32 %a, %x, 0, 31, 1;", "shfl.sync", kFailed, {"not in its mask"}});
   // mbarriers
-  check_fault(
+  check_ptx_fault(
       {"st.shared.u64 [memory], 0;\nmbarrier.arrive.shared.b64 _, [memory];",
        "mbarrier.arrive",
        kFailed,
        {"not initialised"},
        1});
-  check_fault(
+  check_ptx_fault(
       {"st.shared.u64 [memory], 0;\nmbarrier.try_wait.parity.shared.b64 %p, [memory], 0;",
        "mbarrier.try_wait",
        kFailed,
        {"not initialised"},
        1});
-  check_fault(
+  check_ptx_fault(
       {"mbarrier.init.shared.b64 [memory], 2;\nmbarrier.arrive.shared.b64 _, [memory], 3;",
        "mbarrier.arrive",
        kFailed,
        {"3 arrivals", "2 are due"},
        1});
-  check_fault({"mbarrier.init.shared.b64 [memory], 0;", "mbarrier.init", kFailed, {"arrivals", "not 0"}, 1});
-  check_fault({"mbarrier.init.shared.b64 [memory+4], 1;", "mbarrier.init", CUDA_ERROR_MISALIGNED_ADDRESS, {}, 1});
-  check_fault(
+  check_ptx_fault({"mbarrier.init.shared.b64 [memory], 0;", "mbarrier.init", kFailed, {"arrivals", "not 0"}, 1});
+  check_ptx_fault({"mbarrier.init.shared.b64 [memory+4], 1;", "mbarrier.init", CUDA_ERROR_MISALIGNED_ADDRESS, {}, 1});
+  check_ptx_fault(
       {"mbarrier.init.shared.b64 [memory], 2;\nmbarrier.arrive.shared.b64 _, [memory];\n$W:\n"
        "mbarrier.try_wait.parity.shared.b64 %p, [memory], 0;\n@!%p bra $W;",
        "mbarrier.try_wait",
@@ -231,6 +199,15 @@ void launches() {
   int bytes = 0;
   CHECK_STATUS(cuFuncGetAttribute(&bytes, CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES, module.get("shared")), CUDA_SUCCESS);
   CHECK(bytes == 40000);
+  // The variables count towards what a block has, with and without asking for more.
+  constexpr auto kMost = CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+  CHECK_STATUS(cuFuncGetAttribute(&bytes, kMost, module.get("shared")), CUDA_SUCCESS);
+  CHECK(bytes == 49152 - 40000);
+  CHECK_STATUS(start("shared", 32, 1, 49152 - 40000), CUDA_SUCCESS);
+  CHECK_STATUS(start("shared", 32, 1, 49153 - 40000), CUDA_ERROR_INVALID_VALUE);
+  CHECK_STATUS(cuFuncSetAttribute(module.get("shared"), kMost, 232449 - 40000), CUDA_ERROR_INVALID_VALUE);
+  CHECK_STATUS(cuFuncSetAttribute(module.get("shared"), kMost, 232448 - 40000), CUDA_SUCCESS);
+  CHECK_STATUS(start("shared", 32, 1, 232448 - 40000), CUDA_SUCCESS);
 }
 }   // namespace
 

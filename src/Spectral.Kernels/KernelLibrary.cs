@@ -88,10 +88,12 @@ public static class KernelLibrary
     {
         using ZipArchive? archive = OpenPtx();
         IEnumerable<ZipArchiveEntry> entries = archive?.Entries ?? Enumerable.Empty<ZipArchiveEntry>();
-        return entries.ToLookup(
-            entry => Path.GetDirectoryName(entry.FullName)!,
-            entry => Path.GetFileNameWithoutExtension(entry.Name)
-        );
+        return entries
+            .Where(entry => entry.Name.EndsWith(".ptx", StringComparison.Ordinal)) // not ptxas' reports
+            .ToLookup(
+                entry => Path.GetDirectoryName(entry.FullName)!,
+                entry => Path.GetFileNameWithoutExtension(entry.Name)
+            );
     }
 
     private static ZipArchive? OpenPtx()

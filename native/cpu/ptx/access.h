@@ -29,8 +29,8 @@ inline void gather_addresses(Warp& w, const Step& s, uint64_t* at) {
   }
 }
 
-// For a kernel that uses the asynchronous proxy: shared words that the lanes wrote, by host address.
-void mark_writes(Warp&, const Step&, const uint64_t* at, unsigned bytes);
+// For a kernel that uses the asynchronous proxy: shared words that these lanes wrote, by host address.
+void mark_writes(Warp&, const Step&, uint32_t lanes, const uint64_t* at, unsigned bytes);
 // A fault if a thread wrote [begin, end) of a block's shared memory and has not fenced it since.
 void check_fenced(const Warp&, const Step&, const Block&, uint32_t begin, uint32_t end, const char* what);
 
@@ -68,6 +68,8 @@ inline void reach(Warp& w, const Step& s, uint64_t* at, unsigned bytes, Effect e
   const SpaceMasks in = locate<kSpace>(w, s, at, bytes);
   if (w.block().counters())
     count_access(w, at, in, bytes, effect);
+  if (in.shared && effect != Effect::Reads && w.program().uses_async_proxy)
+    mark_writes(w, s, in.shared, at, bytes);
 }
 
 // What an access of the space counts as.

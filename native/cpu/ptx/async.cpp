@@ -11,11 +11,12 @@ void WarpAsync::clear() {
   std::fill(std::begin(groups), std::end(groups), 0);
   std::fill(std::begin(store_groups), std::end(store_groups), 0);
 }
-void WarpgroupAsync::clear() {
+void WarpgroupAsync::clear(size_t accumulators) {
   for (int i = 0; i < 4; ++i) {
     ops[i].clear();
     ends[i].clear();
-    fenced[i] = false;
+    used_by[i].assign(accumulators, kNeverFenced);
+    limits[i].clear();
   }
   arrived = 0;
 }

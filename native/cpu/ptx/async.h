@@ -14,6 +14,7 @@ class Warp;
 
 // cp.async of the lanes of a mask, in the group that each lane is filling.
 struct LaneCopy {
+  const Step* step;
   uint32_t lanes;
   uint32_t group;   // counted per lane; equal for these lanes
   unsigned bytes;
@@ -52,11 +53,15 @@ struct WarpgroupOp {
 struct WarpgroupAsync {
   std::vector<WarpgroupOp> ops[4];   // as each warp issued them
   std::vector<size_t> ends[4];       // of committed groups
-  bool fenced[4] = {};
-  unsigned arrived = 0;   // warps at the wait, a bit each
+  // For each accumulator of the program, the step that used it last since the warp's wgmma.fence; kFenced: none did.
+  std::vector<uint32_t> used_by[4];
+  std::vector<const Step*> limits[4];   // setmaxnreg, as each warp took them
+  unsigned arrived = 0;                 // warps at the wait, a bit each
   uint64_t keep[4] = {};
-  void clear();
+  void clear(size_t accumulators);
 };
+constexpr uint32_t kFenced = UINT32_MAX;
+constexpr uint32_t kNeverFenced = UINT32_MAX - 1;
 
 // A copy into shared memory that completes on an mbarrier.
 struct BulkLoad {
@@ -82,13 +87,24 @@ struct SharedWrites {
     uint32_t line;
   };
   std::vector<uint16_t> writer;   // 1 + the thread, per word; empty until there is one
-  std::vector<Reader> readers;    // bulk stores that have not read yet
+  struct Init {
+    uint32_t offset;
+    unsigned thread;
+  };
+  std::vector<Init> inits;       // mbarriers whose initialisation has not been fenced
+  std::vector<Reader> readers;   // bulk stores that have not read yet
 };
 WarpAsync& async_of(Warp&);
 bool is_late(Cluster&);   // whether a committed copy is left for its wait: always, or at random in a shuffled schedule
 // wait_group: all groups but the newest that the operand counts.
 void build_wait_group(Builder&, Run, uint32_t flags);
-void build_bulk(Builder&);   // what follows cp.async.bulk
+void build_bulk(Builder&);           // what follows cp.async.bulk
+void build_map_prefetch(Builder&);   // what follows prefetch.tensormap
+// An mbarrier is initialised for its own block's threads; copies and other blocks may see it after a fence alone.
+void mark_init(Warp&, unsigned lane, uint32_t offset);
+void publish_inits(Warp&);   // those of the lanes of the mask
+void check_init_fenced(const Warp&, const Step&, const Block&, const void* barrier);
+void check_limits(const Block&);   // that the warps of each warpgroup have taken the same setmaxnreg
 // A fault if a bulk store may still be reading [begin, end) of the block's shared memory.
 void check_readers(const Warp&, const Step&, const Block&, uint32_t begin, uint32_t end, const char* what);
 

@@ -32,11 +32,11 @@ void check_readers(const Warp& w, const Step& s, const Block& block, uint32_t be
           r.line);
 }
 
-void mark_writes(Warp& w, const Step& s, const uint64_t* at, unsigned bytes) {
+void mark_writes(Warp& w, const Step& s, uint32_t lanes, const uint64_t* at, unsigned bytes) {
   Block& own = w.block();
   if (own.writes.writer.empty())
     own.writes.writer.resize(own.cluster->shared_bytes / 4 + 1);
-  each_lane(w.mask, [&](int k) {
+  each_lane(lanes, [&](int k) {
     const uint64_t offset = at[k] - reinterpret_cast<uint64_t>(own.shared);
     if (offset >= own.cluster->shared_bytes)
       return;   // another block's
@@ -51,5 +51,29 @@ void publish_writes(Warp& w) {
     if (writer && thread / 32 == w.index() && w.mask >> thread % 32 & 1)
       writer = 0;
   }
+  publish_inits(w);
+}
+
+// ---- initialised mbarriers. PTX ISA, "membar/fence": fence.mbarrier_init
+void mark_init(Warp& w, unsigned lane, uint32_t offset) {
+  w.block().writes.inits.push_back({offset, w.index() * 32 + lane});
+}
+void publish_inits(Warp& w) {
+  std::erase_if(w.block().writes.inits, [&](const SharedWrites::Init& i) {
+    return i.thread / 32 == w.index() && w.mask >> i.thread % 32 & 1;
+  });
+}
+void check_init_fenced(const Warp& w, const Step& s, const Block& block, const void* barrier) {
+  const auto offset = size_t(static_cast<const unsigned char*>(barrier) - block.shared);
+  for (const SharedWrites::Init& i : block.writes.inits)
+    if (i.offset == offset)
+      fail(
+          w,
+          s,
+          "the mbarrier at shared offset %u of block %u was initialised by thread %u without a fence.mbarrier_init "
+          "since",
+          i.offset,
+          block.rank,
+          i.thread);
 }
 }   // namespace spectral::cpu::ptx

@@ -157,6 +157,7 @@ void init(Warp& w, const Step& s) {
     Mbar m(0);
     m.pending = m.count = counts[k];
     *reinterpret_cast<uint64_t*>(at[k]) = m.pack();
+    mark_init(w, unsigned(k), shared_offset_of(w, at[k]));
   });
 }
 void invalidate(Warp& w, const Step& s) {
@@ -316,10 +317,15 @@ void build_mbarrier(Builder& b) {
 // ---- fences: accesses here happen in order, so only the one between proxies does something
 void fence(Warp&, const Step&) { std::atomic_thread_fence(std::memory_order_seq_cst); }
 void fence_proxy(Warp& w, const Step&) { publish_writes(w); }
+void fence_init(Warp& w, const Step&) { publish_inits(w); }
 void build_fence(Builder& b) {
+  const bool inits = b.take("mbarrier_init");
   const bool async = b.take("proxy") && b.peek().starts_with("async");
   b.skip_modifiers();
-  b.emit(async ? &fence_proxy : &fence);
+  Run run = async ? &fence_proxy : &fence;
+  if (inits)
+    run = &fence_init;
+  b.emit(run);
 }
 
 constexpr StepClass kClass = StepClass::Barrier;
@@ -342,17 +348,18 @@ Mbar valid_barrier(Warp& w, const Step& s, uint64_t at) {
   const Mbar m(*reinterpret_cast<const uint64_t*>(at));
   if (!m.valid)
     fail(w, s, "the mbarrier at shared offset %u is not initialised", shared_offset_of(w, at));
+  if (const Block* of = w.block().cluster->shared_at(at); of && of != &w.block())
+    check_init_fenced(w, s, *of, reinterpret_cast<const void*>(at));
   return m;
 }
 unsigned shared_offset_of(Warp& w, uint64_t address) {
   const Block* of = w.block().cluster->shared_at(address);
   return of ? unsigned(address - reinterpret_cast<uint64_t>(of->shared)) : 0;
 }
-void add_transactions(Warp& w, const Step& s, Mbar& m, int64_t bytes) {
-  constexpr int64_t kMost = (1 << 20) - 1;
+void add_transactions(const Warp& w, const Step& s, Mbar& m, int64_t bytes) {
   const int64_t sum = m.tx + bytes;
-  if (sum < -kMost || sum > kMost)
-    fail(w, s, "an mbarrier counts up to %lld bytes; here %lld would be due", (long long)kMost, (long long)sum);
+  if (!Mbar::counts(sum))
+    fail(w, s, "an mbarrier counts up to %d bytes; here %lld would be due", Mbar::kMostBytes, (long long)sum);
   m.tx = int(sum);
 }
 // "Phase Completion of the mbarrier object"

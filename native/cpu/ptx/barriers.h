@@ -15,7 +15,7 @@ constexpr uint32_t kGenericBarrier = 4;   // of a step's flags: the barrier's ad
 void reach_barriers(Warp&, const Step&, uint64_t* at);
 Mbar valid_barrier(Warp&, const Step&, uint64_t at);
 unsigned shared_offset_of(Warp&, uint64_t address);   // for reports
-void add_transactions(Warp&, const Step&, Mbar&, int64_t bytes);
+void add_transactions(const Warp&, const Step&, Mbar&, int64_t bytes);
 // Ends the phase if nothing is due any more, and wakes those that wait for it.
 void store_barrier(Cluster&, uint64_t* bits, Mbar);
 void publish_writes(Warp&);   // to the asynchronous proxy: those of the lanes of the mask

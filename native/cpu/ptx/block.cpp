@@ -74,8 +74,9 @@ void Block::start(Cluster& of, uint3 where, unsigned place) {
   for (WarpAsync& a : async)
     a.clear();
   for (WarpgroupAsync& g : groups)
-    g.clear();
+    g.clear(of.launch().program->accumulators);
   writes.writer.clear();
+  writes.inits.clear();
   writes.readers.clear();
   live_warps = unsigned(warps.size());
 }

@@ -27,7 +27,7 @@ void do_load(Cluster& cluster, const BulkLoad& o) {
   Mbar m(*o.barrier);
   if (!m.valid)
     fail(*o.warp, *o.step, "the copy's mbarrier was overwritten before the copy completed");
-  m.tx -= int(o.bytes);
+  add_transactions(*o.warp, *o.step, m, -int64_t(o.bytes));
   store_barrier(cluster, o.barrier, m);
 }
 void queue_load(Cluster& cluster, const BulkLoad& o) {
@@ -51,6 +51,17 @@ TensorMapCpu read_map(Warp& w, const Step& s, unsigned lane, uint64_t address) {
   if (t.magic != TensorMapCpu::kMagic)
     fail(w, s, "the tensor map was not encoded");
   return t;
+}
+// That the part of a box which the tensor has lies in one allocation.
+void check_tensor(Warp& w, const Step& s, unsigned lane, const TensorMapCpu& t, const int* coordinates) {
+  if (const BoxInTensor in = box_in_tensor(t, coordinates); in.first < in.end)
+    w.block().cluster->check_global(w, s, lane, in.first, in.end);
+}
+// prefetch.tensormap: a hint, of a map that must be one.
+void prefetch_map(Warp& w, const Step& s) {
+  uint64_t at[32];
+  gather_addresses(w, s, at);
+  each_lane(w.mask, [&](int k) { read_map(w, s, unsigned(k), at[k]); });
 }
 // "Tensors, Swizzling modes", and "TMA Swizzle" in CUDA's programming guide.
 // What the box of a copy is in shared memory: aligned, with a swizzle or none, and inside the block's.
@@ -128,6 +139,7 @@ void take_box(Warp& w, const Step& s, int lane, Copy& o) {
   o.bytes = box_bytes(o.map);
   for (int d = 0; d < rank; ++d)
     o.at[d] = w.lanes<int32_t>(places_of(w, s).coordinates[d])[lane];
+  check_tensor(w, s, unsigned(lane), o.map, o.at);
 }
 
 void bulk_load(Warp& w, const Step& s) {
@@ -170,6 +182,7 @@ void bulk_load(Warp& w, const Step& s) {
       o.barrier = s.flags & kMulticast ? reinterpret_cast<uint64_t*>(o.block->shared + barrier_offset) : first_barrier;
       if (!Mbar(*o.barrier).valid)
         fail(w, s, "the copy's mbarrier in block %d is not initialised", r);
+      check_init_fenced(w, s, *cluster.shared_at(reinterpret_cast<uint64_t>(o.barrier)), o.barrier);
       check_readers(w, s, *o.block, o.offset, o.offset + o.bytes, "the copy overwrites");
       check_fenced(w, s, *o.block, o.offset, o.offset + o.bytes, "the copy overwrites");
       queue_load(cluster, o);
@@ -371,6 +384,13 @@ void build_bulk(Builder& b) {
   build_bulk_store(b, tensor);
 }
 
+void build_map_prefetch(Builder& b) {
+  b.expect_operands(1);
+  const Target target = take_target(b, b.operand(0), Space::Generic);
+  Step& s = b.emit(&prefetch_map);
+  set_address(s, target.memory);
+}
+
 // ---- the cluster's part
 void make_some_copies(Cluster& cluster) {
   std::vector<BulkLoad>& soon = cluster.copies.soon;
@@ -403,6 +423,8 @@ void finish_all_stores(Warp& w) {
   finish_stores(w, ~0u, 0, false);
 }
 void finish_copies(Cluster& cluster) {
+  for (const Block& block : cluster.blocks)
+    check_limits(block);
   if (const std::vector<BulkLoad>& late = cluster.copies.late; !late.empty())
     fail(*late[0].warp, *late[0].step, "the block ends before this copy into it");
   if (const std::vector<BulkLoad>& soon = cluster.copies.soon; !soon.empty())

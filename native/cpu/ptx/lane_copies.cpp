@@ -8,16 +8,21 @@
 
 namespace spectral::cpu::ptx {
 namespace {
-void copy_lanes(const LaneCopy& c, uint32_t lanes) {
+void copy_lanes(Warp& w, const LaneCopy& c, uint32_t lanes) {
+  uint64_t at[32];
   each_lane(lanes, [&](int k) {
     std::memcpy(c.to[k], c.from[k], c.valid[k]);
     std::memset(c.to[k] + c.valid[k], 0, c.bytes - c.valid[k]);
+    at[k] = reinterpret_cast<uint64_t>(c.to[k]);
   });
+  if (w.program().uses_async_proxy)   // cp.async writes through the generic proxy, and now
+    mark_writes(w, *c.step, lanes, at, c.bytes);
 }
 enum CopyFlag : uint32_t { kHasSize = 8, kIgnores = 16, kFlipIgnore = 32 };
 // List: places of the source's address and of its offset.
 void copy_async(Warp& w, const Step& s) {
   LaneCopy c;
+  c.step = &s;
   c.bytes = s.c;
   const uint32_t* list = w.list(s);
   uint64_t to[32];
@@ -60,17 +65,18 @@ void copy_async(Warp& w, const Step& s) {
     each_lane(left, [&](int k) { c.lanes |= uint32_t(async.groups[k] == c.group) << k; });
     left &= ~c.lanes;
     if (options.eager)
-      copy_lanes(c, c.lanes);
+      copy_lanes(w, c, c.lanes);
     else
       async.copies.push_back(c);
   }
 }
 // All but the newest `keep` groups of each lane of the mask.
-void finish_lane_copies(WarpAsync& async, uint32_t mask, uint32_t keep) {
+void finish_lane_copies(Warp& w, uint32_t mask, uint32_t keep) {
+  WarpAsync& async = async_of(w);
   for (LaneCopy& c : async.copies) {
     uint32_t due = 0;
     each_lane(c.lanes & mask, [&](int k) { due |= uint32_t(c.group + keep < async.groups[k]) << k; });
-    copy_lanes(c, due);
+    copy_lanes(w, c, due);
     c.lanes &= ~due;
   }
   std::erase_if(async.copies, [](const LaneCopy& c) { return !c.lanes; });
@@ -79,19 +85,19 @@ void commit_lane_copies(Warp& w, const Step&) {
   WarpAsync& async = async_of(w);
   each_lane(w.mask, [&](int k) { ++async.groups[k]; });
   if (!is_late(*w.block().cluster))
-    finish_lane_copies(async, w.mask, 0);
+    finish_lane_copies(w, w.mask, 0);
 }
 void wait_lane_copies(Warp& w, const Step& s) {
   WarpAsync& async = async_of(w);
   if (s.flags)   // wait_all: what is not committed too
     each_lane(w.mask, [&](int k) { ++async.groups[k]; });
-  finish_lane_copies(async, w.mask, uint32_t(s.value));
+  finish_lane_copies(w, w.mask, uint32_t(s.value));
 }
 // The mbarrier gets an arrival when the lane's copies so far are done: now, which is early but allowed.
 void arrive_after_copies(Warp& w, const Step& s) {
   WarpAsync& async = async_of(w);
   each_lane(w.mask, [&](int k) { ++async.groups[k]; });
-  finish_lane_copies(async, w.mask, 0);
+  finish_lane_copies(w, w.mask, 0);
   uint64_t at[32];
   reach_barriers(w, s, at);
   each_lane(w.mask, [&](int k) {
@@ -182,6 +188,6 @@ void finish_all_lane_copies(Warp& w) {
   WarpAsync& async = async_of(w);
   for (uint32_t& g : async.groups)
     ++g;
-  finish_lane_copies(async, ~0u, 0);
+  finish_lane_copies(w, ~0u, 0);
 }
 }   // namespace spectral::cpu::ptx

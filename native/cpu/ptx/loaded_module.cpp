@@ -2,6 +2,7 @@
 #include "../memory.h"
 #include "block.h"
 #include <algorithm>
+#include <cstdio>
 #include <cstring>
 #include <mutex>
 #include <sys/mman.h>
@@ -39,6 +40,17 @@ LoadedModule::LoadedModule(std::string text) : module_(parse(std::move(text))) {
 LoadedModule::~LoadedModule() {
   for (const auto& [variable, address] : addresses_)
     release(address, {MemoryKind::Device});
+}
+
+Resources LoadedModule::resources_of(const std::string& kernel) const {
+  const std::string mark = "\n// ptxas: " + kernel + " ";
+  const size_t at = module_->text.rfind(mark);
+  Resources r;
+  if (at == std::string::npos ||
+      std::sscanf(&module_->text[at + mark.size()], "%3d %7d", &r.registers, &r.stack) != 2 || r.registers < 0 ||
+      r.stack < 0)
+    return {};
+  return r;
 }
 
 void LoadedModule::place_variables() {

@@ -4,6 +4,12 @@
 #include "program.h"
 
 namespace spectral::cpu::ptx {
+// What ptxas makes of a kernel, as a line "// ptxas: KERNEL REGISTERS STACK SHARED BARRIERS" says that the build puts
+// behind the PTX it ships (native/ptx-report.cmake); zeros where there is none.
+struct Resources {
+  int registers = 0;   // of a thread
+  int stack = 0;       // its bytes in local memory
+};
 class LoadedModule {
  public:
   // Takes the text up to its end. Throws PtxError.
@@ -13,6 +19,7 @@ class LoadedModule {
 
   const std::vector<std::unique_ptr<Program>>& kernels() const { return kernels_; }
   const std::string& target() const { return module_->target; }
+  Resources resources_of(const std::string& kernel) const;
   // A .global or .const variable, or null.
   const Variable* find_variable(std::string_view name, CUdeviceptr* address) const;
 

@@ -19,8 +19,6 @@ void reach_rows(Warp& w, const Step& s, uint64_t* at, Effect effect) {
     reach<Space::Generic>(w, s, at, kRowBytes, effect);
   else
     reach<Space::Shared>(w, s, at, kRowBytes, effect);
-  if (effect == Effect::Writes && w.program().uses_async_proxy)
-    mark_writes(w, s, at, kRowBytes);
   w.mask = all;
 }
 void load_matrices(Warp& w, const Step& s) {

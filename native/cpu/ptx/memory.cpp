@@ -1,5 +1,6 @@
 // Loads, stores and moves. PTX ISA, "Data Movement and Conversion".
 #include "access.h"
+#include "async.h"
 #include "dispatch.h"
 #include <chrono>
 
@@ -32,8 +33,6 @@ void store(Warp& w, const Step& s) {
   uint64_t at[32];
   const uint32_t n = s.b;
   reach<kSpace>(w, s, at, unsigned(n * sizeof(T)), Effect::Writes);
-  if (w.program().uses_async_proxy && (kSpace == Space::Shared || kSpace == Space::Generic))
-    mark_writes(w, s, at, unsigned(n * sizeof(T)));
   const uint32_t* places = w.list(s);
   for (uint32_t i = 0; i < n; ++i)
     each_lane(w.mask, [&](int k) {
@@ -259,6 +258,8 @@ void build_mov(Builder& b) {
 
 // ---- hints
 void build_hint(Builder& b) {
+  if (b.take("tensormap"))
+    return build_map_prefetch(b);
   b.skip_modifiers();
   b.emit(&do_nothing);
 }

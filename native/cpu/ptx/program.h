@@ -3,6 +3,7 @@
 #pragma once
 #include "module.h"
 #include <map>
+#include <unordered_map>
 
 namespace spectral::cpu::ptx {
 class Warp;
@@ -161,6 +162,13 @@ struct Program {
   std::vector<CallSite> calls;
   std::vector<Parameter> parameters;
   size_t parameter_bytes = 0;
+  // Steps that use accumulators of wgmma: what they do, and the numbers of the registers.
+  struct AccumulatorUse {
+    Run run;
+    std::vector<uint32_t> registers;
+  };
+  std::unordered_map<uint32_t, AccumulatorUse> accumulator_uses;   // by step
+  size_t accumulators = 0;
   bool uses_async_proxy = false;   // writes to shared memory are followed up to their fence
   unsigned max_threads = 1024;
   unsigned required_threads[3] = {0, 0, 0};   // .reqntid, 0: not said

@@ -282,6 +282,7 @@ void ProgramBuilder::assign_places() {
   std::stable_sort(uses_.begin(), uses_.end(), [](const RegisterUse& a, const RegisterUse& b) {   // reads first
     return a.step != b.step ? a.step < b.step : a.writes < b.writes;
   });
+  follow_accumulators();
   std::vector<uint32_t> places;
   program_->fixed_bytes = fixed_bytes_;
   program_->register_bytes = choose_places(*program_, uses_, wide, kept_, &places);
@@ -303,6 +304,25 @@ void ProgramBuilder::assign_places() {
     for (SavedRegister& r : c.saved)
       resolve(r.place);
   }
+}
+
+// Kept registers are those that wgmma works on beside the program's order.
+void ProgramBuilder::follow_accumulators() {
+  std::unordered_map<uint32_t, uint32_t> numbers;
+  for (const RegisterUse& use : uses_) {
+    if (!kept_[use.reg])
+      continue;
+    Step& step = program_->steps[use.step];
+    const uint32_t number = numbers.try_emplace(use.reg, uint32_t(numbers.size())).first->second;
+    auto& [run, registers] = program_->accumulator_uses[use.step];
+    if (std::find(registers.begin(), registers.end(), number) == registers.end())
+      registers.push_back(number);
+    if (step.kind == StepClass::Wgmma || step.run == &use_accumulators)
+      continue;
+    run = step.run;
+    step.run = &use_accumulators;
+  }
+  program_->accumulators = numbers.size();
 }
 
 std::unique_ptr<Program> build_program(const Module& module, const Function& entry, const Addresses& addresses) {

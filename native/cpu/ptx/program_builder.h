@@ -84,6 +84,7 @@ class ProgramBuilder {
   void lay_out_parameters();
   void lay_out_shared(const Function&);
   void assign_places();
+  void follow_accumulators();
 
   const Module& module_;
   const Function& entry_;

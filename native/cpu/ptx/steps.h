@@ -83,4 +83,6 @@ void call_function(Warp&, const Step&);
 void return_from_call(Warp&, const Step&);
 void begin_stack(Warp&, const Step&);
 void add_offset(Warp&, const Step&);   // d = a + value, of 64 bits
+// A step that reads or writes accumulators of wgmma, which then need a fence (warpgroup_instructions.cpp).
+void use_accumulators(Warp&, const Step&);
 }   // namespace spectral::cpu::ptx

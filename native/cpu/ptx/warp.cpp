@@ -64,6 +64,7 @@ bool Warp::regroup() {
     for (size_t k = others_.size() - 1; k > i; --k)
       if (others_[i].pc == others_[k].pc && may_meet(others_[i]) && may_meet(others_[k])) {
         others_[i].lanes |= others_[k].lanes;
+        others_[i].woken &= others_[k].woken && others_[i].what == others_[k].what;
         others_[i].wait = Wait::None;
         others_[i].tired |= others_[k].tired;
         others_.erase(others_.begin() + ptrdiff_t(k));
@@ -83,6 +84,7 @@ bool Warp::regroup() {
     return false;
   current_ = *best;
   current_.tired = false;
+  current_.woken = false;
   pc_ = current_.pc;
   others_.erase(best);
   limit_ = UINT32_MAX;
@@ -147,7 +149,11 @@ bool Warp::wake(Wait wait, uint64_t what) {
   for (Group& g : others_)
     if (g.wait == wait && g.what == what) {
       g.wait = Wait::None;
+      g.woken = wait == Wait::Phase;
       any = true;
+    } else if (g.woken && wait == Wait::Phase && g.what == what) {
+      mask = g.lanes;
+      fail(*this, program_->steps[g.pc], "the mbarrier completes another phase before this wait has seen the last one");
     }
   return any;
 }

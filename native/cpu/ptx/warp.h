@@ -23,6 +23,7 @@ struct Group {
   Wait wait = Wait::None;
   uint64_t what = 0;
   uint32_t wanted = 0;   // Lanes: which are to come; Phase: the parity
+  bool woken = false;    // Phase: it has completed, which the group has not seen yet
   bool tired = false;    // has used up its turn: others go first, even those further on
 };
 
@@ -58,7 +59,8 @@ class Warp {
   void wait_after(Wait, uint64_t what);   // goes on behind this step when woken
   void wait_and_repeat(Wait, uint64_t what, uint32_t wanted);
   void yield() { limit_ = 0, yields_ = true; }
-  bool wake(Wait, uint64_t what);   // every group that waits for it; whether there was one
+  // Every group that waits for it; whether there was one. A fault if one has not yet seen the phase before this one.
+  bool wake(Wait, uint64_t what);
   const std::vector<Group>& waiting() const { return others_; }
 
   unsigned char* local = nullptr;   // [32][local_stride]

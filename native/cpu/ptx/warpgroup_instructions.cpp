@@ -28,9 +28,26 @@ bool whole_warpgroup(Warp& w, const Step& s, const char* name) {
     fail(w, s, "%s needs the four warps of a warpgroup", name);
   return true;
 }
+uint32_t number_of(Warp& w, const Step& s) { return uint32_t(&s - w.program().steps.data()); }
 void fence(Warp& w, const Step& s) {
-  if (whole_warpgroup(w, s, "wgmma.fence"))
-    group_of(w).fenced[w.index() % 4] = true;
+  if (!whole_warpgroup(w, s, "wgmma.fence"))
+    return;
+  std::vector<uint32_t>& used_by = group_of(w).used_by[w.index() % 4];
+  std::fill(used_by.begin(), used_by.end(), kFenced);
+}
+// PTX ISA, "wgmma.fence": before the first wgmma, and between any other use of its registers and it.
+void check_fence(Warp& w, const Step& s) {
+  const std::vector<uint32_t>& used_by = group_of(w).used_by[w.index() % 4];
+  for (uint32_t r : w.program().accumulator_uses.at(number_of(w, s)).registers) {
+    if (used_by[r] == kNeverFenced)
+      fail(w, s, "wgmma without a wgmma.fence before it");
+    if (used_by[r] != kFenced)
+      fail(
+          w,
+          s,
+          "wgmma without a wgmma.fence since PTX line %u, which uses one of its accumulators",
+          w.program().steps[used_by[r]].line);
+  }
 }
 
 void issue(Warp& w, const Step& s) {
@@ -38,8 +55,7 @@ void issue(Warp& w, const Step& s) {
     return;
   WarpgroupAsync& g = group_of(w);
   const unsigned warp = w.index() % 4;
-  if (!g.fenced[warp])
-    fail(w, s, "wgmma without a wgmma.fence before it");
+  check_fence(w, s);
   bool clears = s.flags & kConstantClears;
   if (!(s.flags & kConstantScale)) {
     const uint32_t scale = w.predicate(s.c) ^ (s.flags & kFlipScale ? ~0u : 0u);
@@ -166,6 +182,22 @@ void wait_group(Warp& w, const Step& s) {
     wait_keeping(w, s, uint64_t(s.value));
 }
 
+void set_limit(Warp& w, const Step& s) {
+  if (!whole_warpgroup(w, s, "setmaxnreg"))
+    return;
+  WarpgroupAsync& g = group_of(w);
+  std::vector<const Step*>& own = g.limits[w.index() % 4];
+  for (const std::vector<const Step*>& other : g.limits)
+    if (other.size() > own.size() && other[own.size()]->value != s.value)
+      fail(
+          w,
+          s,
+          "setmaxnreg %d, where another warp of the warpgroup takes %d",
+          int(s.value),
+          int(other[own.size()]->value));
+  own.push_back(&s);
+}
+
 // ---- building
 bool read_sign(Builder& b, size_t index) {
   const int64_t scale = b.read_immediate(index, -1, 1);
@@ -253,18 +285,41 @@ void build_wgmma(Builder& b) {
 }
 
 void build_setmaxnreg(Builder& b) {
+  // PTX ISA, "setmaxnreg": all warps of a warpgroup take the same one.
   const bool known = b.take_one_of({"inc", "dec"}) >= 0 && b.take("sync") && b.take("aligned") && b.take("u32");
   if (!known)
     b.fail("expected .inc or .dec, .sync.aligned.u32");
   b.expect_operands(1);
-  if (b.read_immediate(0, 24, 256) % 8)
+  const int64_t registers = b.read_immediate(0, 24, 256);
+  if (registers % 8)
     b.fail(b.operand(0), "expected a multiple of 8");
-  b.emit(&do_nothing);
+  b.emit(&set_limit).value = registers;
 }
 
 constexpr InstructionRow kRows[] = {
     {"wgmma", StepClass::Wgmma, build_wgmma}, {"setmaxnreg", StepClass::Control, build_setmaxnreg}};
 }   // namespace
+
+void use_accumulators(Warp& w, const Step& s) {
+  const uint32_t number = number_of(w, s);
+  const Program::AccumulatorUse& use = w.program().accumulator_uses.at(number);
+  std::vector<uint32_t>& used_by = group_of(w).used_by[w.index() % 4];
+  for (uint32_t r : use.registers)
+    if (used_by[r] != kNeverFenced)
+      used_by[r] = number;
+  use.run(w, s);
+}
+void check_limits(const Block& block) {
+  for (size_t first = 0; first < block.groups.size(); ++first)
+    for (size_t i = 0; i < 4; ++i) {
+      const auto& limits = block.groups[first].limits;
+      if (limits[i].size() > limits[0].size() || limits[i].size() < limits[0].size()) {
+        const size_t more = limits[i].size() > limits[0].size() ? i : 0;
+        const Step& s = *limits[more].back();
+        fail(block.warps[4 * first + more], s, "setmaxnreg was not taken by all four warps of the warpgroup");
+      }
+    }
+}
 
 InstructionTable warpgroup_instructions() { return {kRows, std::size(kRows)}; }
 }   // namespace spectral::cpu::ptx

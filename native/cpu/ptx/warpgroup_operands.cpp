@@ -1,21 +1,18 @@
 // PTX ISA, "Asynchronous Warpgroup Level Matrix": "Matrix Descriptor Format", "Shared Memory Matrix Layout", "Strides".
 // The canonical layouts are those of CuTe's make_gmma_desc.
 #include "warpgroup_operands.h"
+#include "../wgmma_descriptor.h"
 #include "access.h"
 #include "barriers.h"
 #include <immintrin.h>
 
 namespace spectral::cpu::ptx {
 namespace {
-struct Descriptor {
-  uint32_t start, leading, stride;   // bytes
-  uint32_t width;                    // of a row of the swizzle's atom, in bytes
-  explicit Descriptor(uint64_t d)
-      : start(uint32_t(d & 0x3fff) << 4),
-        leading(uint32_t(d >> 16 & 0x3fff) << 4),
-        stride(uint32_t(d >> 32 & 0x3fff) << 4) {
+struct Descriptor : WgmmaDescriptor {
+  uint32_t width;   // of a row of the swizzle's atom, in bytes
+  explicit Descriptor(uint64_t d) : WgmmaDescriptor(d) {
     constexpr uint32_t kWidths[] = {16, 128, 64, 32};
-    width = kWidths[d >> 62];
+    width = kWidths[swizzle(d)];
   }
   // The pattern follows the address: bits 7 to 9, or fewer, onto those from 4 on. So a start address within the
   // pattern, as of a later step in k, needs nothing more.
@@ -39,10 +36,9 @@ uint64_t uniform_descriptor(Warp& w, const Step& s, uint32_t place) {
   for (int k = 1; k < 32; ++k)
     if (d[k] != d[0])
       fail(w, s, "wgmma: descriptors differ between lanes, %016llx and %016llx", (long long)d[0], (long long)d[k]);
-  if (d[0] >> 49 & 7)
+  if (WgmmaDescriptor::base_offset(d[0]))
     fail(w, s, "wgmma descriptor %016llx: only base offset 0 is supported", (long long)d[0]);
-  constexpr uint64_t kUnused = 0x3ull << 14 | 0x3ull << 30 | 0x7ull << 46 | 0x3ffull << 52;
-  if (d[0] & kUnused)
+  if (d[0] & WgmmaDescriptor::kUnusedBits)
     fail(w, s, "wgmma descriptor %016llx: bits that must be zero are not", (long long)d[0]);
   return d[0];
 }

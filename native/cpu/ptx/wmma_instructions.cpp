@@ -95,8 +95,6 @@ void move_fragment(Warp& w, const Step& s) {
         at[lane] = base + offset + index * uint64_t(bits) / 8;
       }
       reach_space(w, s, form.space, at, size, s.flags & kStores ? Effect::Writes : Effect::Reads);
-      if (s.flags & kStores && w.program().uses_async_proxy && form.space != Space::Global)
-        mark_writes(w, s, at, size);
       for (int lane = 0; lane < 32; ++lane) {
         auto* bytes = size == 8 ? reinterpret_cast<unsigned char*>(&w.lanes<uint64_t>(places[r])[lane])
                                 : reinterpret_cast<unsigned char*>(&w.lanes<uint32_t>(places[r])[lane]) + i * int(size);

@@ -33,6 +33,21 @@ SPECTRAL_KERNEL(fault_shared, FaultArgs, 64) {
   __syncthreads();
   args.out[threadIdx.x] = smem[int(threadIdx.x) + args.at];
 }
+// A vector at an odd address, which element by element would do no harm.
+SPECTRAL_KERNEL(fault_vector, FaultArgs, 32) {
+  float v[4];
+  load_piece<float, 4>(reinterpret_cast<const float*>(args.out) + args.at, v);
+  store_piece<float, 4>(reinterpret_cast<float*>(args.out), v);
+}
+// Half a warp takes a matrix instruction that all of it must take.
+SPECTRAL_KERNEL(fault_half_ldmatrix, FaultArgs, 32) {
+  DYNAMIC_SHARED(smem);
+  uint32_t r[4] = {};
+  if (int(threadIdx.x) < args.at)
+    ldmatrix_x4(r, [&](int l) { return smem + 16 * l; });
+  __syncwarp();
+}
+SPECTRAL_KERNEL(fault_bar_count, FaultArgs, 64) { bar_sync(1, 40); }
 SPECTRAL_KERNEL(fault_misaligned, FaultArgs, 32) {
   DYNAMIC_SHARED(smem);
   cp_async16(smem + 8, args.out);

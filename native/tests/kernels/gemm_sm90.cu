@@ -76,7 +76,7 @@ __device__ __forceinline__ void gemm(const TmaProductArgs& args) {
       mbar_wait(&full[i], s / kStages & 1);
       uint64_t a = wgmma_descriptor(smem + i * kStage + wg * 64 * 128);
       uint64_t b = wgmma_descriptor(smem + i * kStage + kTile);
-      wgmma_fence();
+      wgmma_fence(d);
 #pragma unroll
       for (int k = 0; k < kTileDepth / 16; ++k)
         wgmma_m64n128k16<0>(d, a + k * 2, b + k * 2, 1);   // 32 bytes = 2 units

@@ -26,8 +26,10 @@ __device__ __forceinline__ void store(const StoreArgs& args) {
   const int lane = lane_id();
   const int warp = threadIdx.x / 32;
   uint64_t* barrier = reinterpret_cast<uint64_t*>(shared + kTile);
-  if (threadIdx.x == 0)
+  if (threadIdx.x == 0) {
     mbar_init(barrier, 1);
+    mbar_init_fence();
+  }
   for (int s = 0; s < args.tiles; ++s) {
     if (threadIdx.x == 0 && kFault != 4)
       bulk_wait_read<0>();
@@ -65,7 +67,10 @@ __device__ __forceinline__ void store(const StoreArgs& args) {
 // loads half of w's 128 rows for both. 1 multicasts to itself only, 2 to a third block, 3 leaves out the barrier before
 // the first copy, 4 the one at the end, 5 hands stages back to itself only, 6 waits for the wrong parity, 7 announces
 // only its own half, 8 arrives twice at the cluster barrier, 9 waits there without arriving, 10 has its mbarriers in a
-// __shared__ variable, 11 omits wgmma.fence, 12 uses a base offset, 13 the leading offset of the other layout.
+// __shared__ variable, 11 omits wgmma.fence, 12 uses a base offset, 13 the leading offset of the other
+// layout, 14 does not fence what it has initialised, 15 changes its sums after the products of its only fence, 16 sets
+// a bit of a descriptor that must be zero, 17 expects more bytes than an mbarrier counts, 18 prefetches what is no
+// tensor map.
 template <int kFault>
 __device__ __forceinline__ void pair(const PairArgs& args) {
   DYNAMIC_SHARED(shared);
@@ -80,7 +85,10 @@ __device__ __forceinline__ void pair(const PairArgs& args) {
       mbar_init(&full[i], 1);
       mbar_init(&empty[i], 2);
     }
-  mbar_init_fence();
+  if (kFault != 14)
+    mbar_init_fence();
+  if (kFault == 18)
+    tensor_map_prefetch(reinterpret_cast<const TensorMap*>(shared));
   __syncthreads();
   if (kFault != 3) {
     if (kFault != 9)
@@ -89,6 +97,8 @@ __device__ __forceinline__ void pair(const PairArgs& args) {
       cluster_arrive();
     cluster_wait();
   }
+  constexpr int kExpected = kFault == 7 ? 2 * kTile : 3 * kTile;
+  constexpr int kBytes = kFault == 17 ? 1 << 20 : kExpected;
   float d[64] = {};
   if (threadIdx.x >= 128) {
     if (threadIdx.x == 128)
@@ -96,7 +106,7 @@ __device__ __forceinline__ void pair(const PairArgs& args) {
         const int i = s % kStages;
         unsigned char* stage = shared + i * kStage;
         mbar_wait(&empty[i], (s / kStages & 1) ^ (kFault == 6 ? 0 : 1));
-        mbar_arrive_expect_tx(&full[i], kFault == 7 ? 2 * kTile : 3 * kTile);
+        mbar_arrive_expect_tx(&full[i], kBytes);
         tma_load_2d(stage, &args.x, &full[i], 64 * s, 64 * rank);
         unsigned blocks = 3;   // a bit for each
         if (kFault == 1)
@@ -113,12 +123,16 @@ __device__ __forceinline__ void pair(const PairArgs& args) {
       uint64_t b = wgmma_descriptor(shared + i * kStage + kTile);
       if (kFault == 12)
         b |= uint64_t(1) << 49;
-      if (kFault != 11)
-        wgmma_fence();
+      if (kFault == 16)
+        b |= uint64_t(1) << 46;
+      if (kFault != 11 && (kFault != 15 || s == 0))
+        wgmma_fence(d);
       for (int k = 0; k < 4; ++k)
         wgmma_m64n128k16<kFault == 13>(d, a + 2 * k, b + 2 * k, 1);
       wgmma_commit();
       wgmma_wait<0>();
+      if (kFault == 15)
+        d[0] += 1.0f;
       if (threadIdx.x < 2)
         mbar_arrive_at(&empty[i], kFault == 5 ? rank : threadIdx.x);
     }
@@ -159,6 +173,11 @@ PAIR(10)
 PAIR(11)
 PAIR(12)
 PAIR(13)
+PAIR(14)
+PAIR(15)
+PAIR(16)
+PAIR(17)
+PAIR(18)
 
 struct StaticArgs {
   int* out;
@@ -170,6 +189,20 @@ SPECTRAL_KERNEL_CLUSTER(fault_static_in_cluster, StaticArgs, 32, 2) {
     mine = int(cluster_rank());
   __syncthreads();
   args.out[blockIdx.x] = mine;
+}
+// A cluster of as many threads as there can be: each waits for all of them, twice.
+SPECTRAL_KERNEL_CLUSTER(cluster_of_8192, StaticArgs, 1024, 8) {
+  DYNAMIC_SHARED(shared);
+  int* sum = reinterpret_cast<int*>(shared);
+  if (threadIdx.x == 0)
+    *sum = 0;
+  cluster_arrive();
+  cluster_wait();
+  atomicAdd(sum, 1);
+  cluster_arrive();
+  cluster_wait();
+  if (threadIdx.x == 0)
+    args.out[blockIdx.x] = *sum;
 }
 // Which blocks make a cluster, and that all of them run together.
 SPECTRAL_KERNEL_CLUSTER(cluster_ranks, StaticArgs, 32, 4) {

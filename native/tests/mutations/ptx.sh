@@ -6,7 +6,7 @@
 #   none       nothing is broken, and the tests must pass
 #   barrier    a bar.sync or barrier.cluster.wait is missing
 #   wait       a cp.async.wait_group, wgmma.wait_group or cp.async.wait_all is missing
-#   fence      a wgmma.fence or fence.proxy.async is missing
+#   fence      a wgmma.fence, fence.proxy.async or fence.mbarrier_init is missing
 #   bytes      an mbarrier expects fewer bytes than its copies bring
 #   fragment   two registers of the A fragment of an mma.sync are swapped
 # Every barrier, wait, fence and count is broken once; of the fragments, which unrolling repeats, three in each module.
@@ -19,7 +19,7 @@ declare -A find=(
   [none]='\.visible \.entry'
   [barrier]='bar\.sync|barrier\.cluster\.wait'
   [wait]='cp\.async\.wait_|wgmma\.wait_group'
-  [fence]='wgmma\.fence|fence\.proxy\.async'
+  [fence]='wgmma\.fence|fence\.proxy\.async|fence\.mbarrier_init'
   [bytes]='mbarrier\.arrive\.expect_tx'
   [fragment]='mma\.sync\.'
 )

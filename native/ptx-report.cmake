@@ -1,0 +1,50 @@
+# What ptxas makes of the PTX of a module, in a file of lines "kernel registers stack shared barriers": registers of a
+# thread; bytes of its stack frame, of the block's static shared memory; named barriers. The same lines follow the PTX as
+# comments, where the CPU device reads them (cuFuncGetAttribute). The build fails if a register is spilled, and if ptxas
+# serialises products of a warpgroup (its warnings C7500 to C7599).
+#   cmake -DPTXAS=... -DTARGET=sm_90a -DPTX=X.ptx -DREPORT=X.resources -P native/ptx-report.cmake
+execute_process(COMMAND ${PTXAS} -v -arch=${TARGET} ${PTX} -o /dev/null
+  RESULT_VARIABLE status OUTPUT_VARIABLE said ERROR_VARIABLE said)
+if(NOT status EQUAL 0)
+  message(FATAL_ERROR "ptxas does not assemble ${PTX}:\n${said}")
+endif()
+if(said MATCHES "C75[0-9][0-9]")
+  message(FATAL_ERROR "ptxas serialises wgmma in ${PTX}:\n${said}")
+endif()
+string(REGEX MATCHALL
+  "Function properties for [^\n]+\n[^\n]+bytes spill loads\n[^\n]*Used [0-9]+ registers[^\n]*" functions "${said}")
+string(REGEX MATCHALL "Compiling entry function '[^']+'" entries "${said}")
+list(LENGTH functions found)
+list(LENGTH entries expected)
+if(NOT found EQUAL expected)
+  message(FATAL_ERROR "ptxas reports ${found} of ${expected} kernels of ${PTX}:\n${said}")
+endif()
+
+function(read_number name pattern text) # the number before or after what the pattern says, else 0
+  set(${name} 0 PARENT_SCOPE)
+  if(text MATCHES "${pattern}")
+    set(${name} ${CMAKE_MATCH_1} PARENT_SCOPE)
+  endif()
+endfunction()
+set(lines "")
+set(comments "")
+foreach(function IN LISTS functions)
+  string(REGEX MATCH "Function properties for ([^\n]+)" _ "${function}")
+  set(kernel ${CMAKE_MATCH_1})
+  read_number(stack "([0-9]+) bytes stack frame" "${function}")
+  read_number(stores "([0-9]+) bytes spill stores" "${function}")
+  read_number(loads "([0-9]+) bytes spill loads" "${function}")
+  read_number(registers "Used ([0-9]+) registers" "${function}")
+  read_number(shared "([0-9]+) bytes smem" "${function}")
+  read_number(barriers "used ([0-9]+) barriers" "${function}")
+  if(NOT stores EQUAL 0 OR NOT loads EQUAL 0)
+    message(FATAL_ERROR "${kernel} of ${PTX} spills registers: ${stores} bytes of stores, ${loads} of loads")
+  endif()
+  string(APPEND lines "${kernel} ${registers} ${stack} ${shared} ${barriers}\n")
+  string(APPEND comments "// ptxas: ${kernel} ${registers} ${stack} ${shared} ${barriers}\n")
+endforeach()
+file(READ ${PTX} text)
+if(NOT text MATCHES "\n// ptxas: ")
+  file(APPEND ${PTX} "${comments}")
+endif()
+file(WRITE ${REPORT} "${lines}")
