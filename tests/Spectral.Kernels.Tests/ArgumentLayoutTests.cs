@@ -15,9 +15,11 @@ public sealed class ArgumentLayoutTests
     public void MirrorsTheNativeStruct(KernelEntry entry, string name)
     {
         Devices.RequireSourceKernels("only the kernels' source registers the layout of its arguments");
-        Devices.RequireHopperFor(entry.Module);
+        Device device = Devices.Get(DeviceKind.Cpu);
+        if (KernelLibrary.IsForHopper(entry.Module) && device.ComputeCapability != (9, 0))
+            Assert.Ignore($"{device.Name}: {entry.Module} is for compute capability 9.0");
         // Layouts are registered when the image is loaded.
-        string? native = DriverApi.Cpu.ArgumentLayout(Devices.Get(DeviceKind.Cpu).Kernel(entry.Module, name).Name);
+        string? native = DriverApi.Cpu.ArgumentLayout(device.Kernel(entry.Module, name).Name);
         Assert.That(native, Is.Not.Null, $"the native side reports no layout for {name}");
         Type type = entry.ArgumentType;
         string managed =

@@ -27,14 +27,6 @@ public static class Devices
             Assert.Ignore($"the CPU device runs PTX: {reason}");
     }
 
-    /// <summary>Skips a test of a kernel for compute capability 9.0 if the CPU device stands for another GPU.</summary>
-    /// <param name="module">Module of the kernel.</param>
-    public static void RequireHopperFor(string module)
-    {
-        if (KernelLibrary.IsForHopper(module) && Cpu.Value.ComputeCapability != (9, 0))
-            Assert.Ignore($"{Cpu.Value.Name}: {module} is for compute capability 9.0");
-    }
-
     public static void DisposeAll()
     {
         if (Cpu.IsValueCreated)
