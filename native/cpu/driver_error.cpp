@@ -102,8 +102,7 @@ CUresult cuDriverGetVersion(int* version) {
 
 const char* spectralCpuLastError() { return last_error(); }
 void spectralCpuSetOption(const char* name, long value) {
-  if (!std::strcmp(name, "async"))
-    finish_all(nullptr);   // what is left would else run after later work
+  finish_all(nullptr);   // an option holds for work that is submitted from now on
   if (!set_option(name, value) && !std::strcmp(name, "reset"))
     forget_failure();
   if (!std::strcmp(name, "count") && value)

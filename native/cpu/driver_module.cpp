@@ -332,7 +332,10 @@ int spectralKernelFacts(char* text, size_t size) {
           .append("\n");
   return copy_text(facts, text, size);
 }
-int spectralCpuCounters(char* text, size_t size) { return copy_text(ptx::counted_launches(), text, size); }
+int spectralCpuCounters(char* text, size_t size) {
+  finish_all(nullptr);
+  return copy_text(ptx::counted_launches(), text, size);
+}
 int spectralParameterTypes(CUfunction f, char* text, size_t size) {
   if (!functions.has(f) || !f->program)
     return -1;

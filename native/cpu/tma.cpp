@@ -108,14 +108,13 @@ void Worker::tma_run(const TmaOp& o) {
   const int coordinates[TensorMapCpu::kMaxRank] = {o.x, o.y};
   for_units(t, o.offset, coordinates, [&](uint32_t at, int64_t row, int64_t byte) {
     const Inside in = inside(t, row, byte);
-    const unsigned char* from = t.base + row + byte;
     if (in.hi - in.lo == 16) {
-      std::memcpy(smem + at, from, 16);
+      std::memcpy(smem + at, t.base + (row + byte), 16);
       return;
     }
     fill_outside(t, smem + at);
     if (in.hi > in.lo)
-      std::memcpy(smem + at + in.lo, from + in.lo, in.hi - in.lo);
+      std::memcpy(smem + at + in.lo, t.base + (row + byte + in.lo), in.hi - in.lo);
   });
   Mbar m(*o.bar);
   if (!m.valid)

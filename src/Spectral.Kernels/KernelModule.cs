@@ -32,7 +32,9 @@ public sealed class KernelModule : IDisposable
     {
         Device = device;
         _name = name;
-        _handle = CudaModuleHandle.Load(device, image, name);
+        (int major, int minor) = device.DriverVersion;
+        string what = $"{name} (driver {major}.{minor})";
+        _handle = CudaModuleHandle.Load(device.Activate(), device.Context, image, what);
     }
 
     /// <summary>Device that the kernels run on.</summary>
@@ -128,7 +130,11 @@ public sealed class KernelModule : IDisposable
     /// <param name="name">Name of the variable, as it stands in the PTX.</param>
     /// <exception cref="CudaException">The module has no such variable.</exception>
     /// <exception cref="ObjectDisposedException">The module or the device was disposed.</exception>
-    public ModuleVariable GetGlobal(string name) => _handle.Global(Device.Activate(), name, _name);
+    public ModuleVariable GetGlobal(string name)
+    {
+        (ulong pointer, long bytes) = _handle.Global(Device.Activate(), name, _name);
+        return new ModuleVariable(pointer, bytes);
+    }
 
     /// <summary>Unloads the module. A second call does nothing.</summary>
     public void Dispose() => _handle.Dispose();

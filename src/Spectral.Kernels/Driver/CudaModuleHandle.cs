@@ -14,13 +14,13 @@ internal sealed unsafe class CudaModuleHandle : DriverHandle
         : base(api, context, value, "module") { }
 
     /// <summary>Loads PTX text, a cubin or a fatbin.</summary>
-    /// <param name="device">The device.</param>
+    /// <param name="api">The driver, with <paramref name="context"/> current.</param>
+    /// <param name="context">The context that the module belongs to.</param>
     /// <param name="image">The whole image.</param>
     /// <param name="what">What errors call it.</param>
     /// <exception cref="CudaException">The driver cannot load it.</exception>
-    public static CudaModuleHandle Load(Device device, ReadOnlySpan<byte> image, string what)
+    public static CudaModuleHandle Load(DriverApi api, ContextHandle context, ReadOnlySpan<byte> image, string what)
     {
-        DriverApi api = device.Activate();
         byte[] ended = new byte[image.Length + 1]; // text ends with a zero
         image.CopyTo(ended);
         byte[] log = new byte[LogBytes];
@@ -36,12 +36,11 @@ internal sealed unsafe class CudaModuleHandle : DriverHandle
 
         if (status != 0)
         {
-            (int major, int minor) = device.DriverVersion;
             string said = Encoding.UTF8.GetString(log.AsSpan(..log.IndexOf((byte)0))).Trim();
-            api.Fail(status, $"loading {what} (driver {major}.{minor})", "cuModuleLoadDataEx", said);
+            api.Fail(status, $"loading {what}", "cuModuleLoadDataEx", said);
         }
 
-        return new CudaModuleHandle(api, device.Context, module);
+        return new CudaModuleHandle(api, context, module);
     }
 
     /// <summary>Finds a kernel; 0 and the driver's status if there is none.</summary>
@@ -53,18 +52,18 @@ internal sealed unsafe class CudaModuleHandle : DriverHandle
         return status == 0 ? function : 0;
     }
 
-    /// <summary>Finds a variable.</summary>
+    /// <summary>Finds a variable: its address, and its size in bytes.</summary>
     /// <param name="api">The driver.</param>
     /// <param name="variable">Its name.</param>
     /// <param name="what">What errors call the module.</param>
     /// <exception cref="CudaException">There is none of this name.</exception>
-    public ModuleVariable Global(DriverApi api, string variable, string what)
+    public (ulong Pointer, long Bytes) Global(DriverApi api, string variable, string what)
     {
         ulong pointer;
         nuint bytes;
         fixed (byte* name = Encoding.UTF8.GetBytes(variable + "\0"))
             api.Check(api.ModuleGetGlobal(&pointer, &bytes, Value, name), $"finding variable {variable} in {what}");
-        return new ModuleVariable(pointer, (long)bytes);
+        return (pointer, (long)bytes);
     }
 
     /// <summary>Lists the names of the kernels; null if the driver cannot.</summary>
