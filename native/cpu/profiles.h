@@ -3,6 +3,7 @@
 #include "cuda_api.h"
 
 namespace spectral::cpu {
+// Limits with a value here are those of every compute capability from 8.0 on.
 struct Profile {
   const char* name;   // of the option and of SPECTRAL_CPU_PROFILE; "" for the CPU device itself
   int major;          // compute capability
@@ -13,12 +14,12 @@ struct Profile {
   int memory_bus_bits;
   int l2_bytes;
   unsigned long long memory_bytes;   // 0: no limit
-  int shared_per_block;              // without asking
+  int shared_per_block = 48 << 10;   // without asking
   int shared_opt_in;                 // of one block that asks for it
   int shared_per_multiprocessor;
-  int shared_reserved;   // of each block, for the system
-  int registers_per_multiprocessor;
-  int registers_per_block;
+  int shared_reserved = 1 << 10;   // of each block, for the system
+  int registers_per_multiprocessor = 64 << 10;
+  int registers_per_block = 64 << 10;
   int threads_per_multiprocessor;
   int blocks_per_multiprocessor;
   int cluster_blocks;   // portable size of a cluster; 1: there are none

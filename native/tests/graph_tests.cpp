@@ -11,11 +11,6 @@ struct AxpyArgs {
   float a;
 };
 
-struct Stream {
-  CUstream s = nullptr;
-  explicit Stream(unsigned flags = CU_STREAM_NON_BLOCKING) { CU(cuStreamCreate(&s, flags)); }
-  ~Stream() { cuStreamDestroy(s); }
-};
 CUresult axpy(CUstream s, AxpyArgs args) {
   void* params[] = {&args};
   return cuLaunchKernel(kernel("axpy_f32"), 1, 1, 1, 256, 1, 1, 0, s, params, nullptr);
@@ -119,11 +114,6 @@ void refuses() {
   CHECK_STATUS(cuStreamEndCapture(blocking.s, &graph), CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
   CHECK_STATUS(cuEventDestroy(event), CUDA_SUCCESS);
 }
-struct Event {
-  CUevent e = nullptr;
-  Event() { CU(cuEventCreate(&e, CU_EVENT_DISABLE_TIMING)); }
-  ~Event() { cuEventDestroy(e); }
-};
 // z = 2 x and w = 3 x beside each other, then z += w; `joins` leaves out the last wait for w.
 CUresult capture_fork(
     CUgraph* graph, const Buffer<float>& x, const Buffer<float>& z, const Buffer<float>& w, bool joins) {

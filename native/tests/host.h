@@ -72,6 +72,17 @@ struct Buffer {
   }
 };
 
+struct Stream {
+  CUstream s = nullptr;
+  explicit Stream(unsigned flags = CU_STREAM_NON_BLOCKING) { CU(cuStreamCreate(&s, flags)); }
+  ~Stream() { cuStreamDestroy(s); }
+};
+struct Event {
+  CUevent e = nullptr;
+  Event() { CU(cuEventCreate(&e, CU_EVENT_DEFAULT)); }
+  ~Event() { cuEventDestroy(e); }
+};
+
 template <class Args>
 CUresult launch(const char* name, Args args, unsigned gx, unsigned gy, unsigned block, unsigned smem = 0) {
   CUfunction f = kernel(name);

@@ -14,16 +14,6 @@ struct Asynchronous {
     spectralCpuSetOption("seed", 0);
   }
 };
-struct Stream {
-  CUstream s = nullptr;
-  explicit Stream(unsigned flags = CU_STREAM_NON_BLOCKING) { CU(cuStreamCreate(&s, flags)); }
-  ~Stream() { cuStreamDestroy(s); }
-};
-struct Event {
-  CUevent e = nullptr;
-  Event() { CU(cuEventCreate(&e, CU_EVENT_DEFAULT)); }
-  ~Event() { cuEventDestroy(e); }
-};
 struct Pinned {
   unsigned char* p = nullptr;
   explicit Pinned(size_t bytes) { CU(cuMemHostAlloc(reinterpret_cast<void**>(&p), bytes, 0)); }
