@@ -131,7 +131,8 @@ void warp_sum(T (&v)[kCount], SPECTRAL_WHERE) {
 }
 #endif
 
-// Over a one-dimensional block of whole warps, at most 1024 threads; two barriers each.
+// Over a one-dimensional block of whole warps, at most 1024 threads; one barrier each. The next reduction by the same
+// function writes where this one is still being read: a kernel that repeats one has a barrier in between.
 template <class T>
 __device__ __forceinline__ T block_sum(T v) {
   __shared__ T part[32];
@@ -142,7 +143,6 @@ __device__ __forceinline__ T block_sum(T v) {
   T sum = 0;
   for (unsigned i = 0; i < blockDim.x / 32; ++i)
     sum += part[i];
-  __syncthreads();   // part may be used again at once
   return sum;
 }
 __device__ __forceinline__ float block_max(float v) {
@@ -154,7 +154,6 @@ __device__ __forceinline__ float block_max(float v) {
   float most = part[0];
   for (unsigned i = 1; i < blockDim.x / 32; ++i)
     most = fmaxf(most, part[i]);
-  __syncthreads();
   return most;
 }
 __device__ __forceinline__ MaxSum block_max_sum(float max, float sum) {
@@ -171,6 +170,5 @@ __device__ __forceinline__ MaxSum block_max_sum(float max, float sum) {
     v.max = fmaxf(v.max, maxima[i]);
   for (unsigned i = 0; i < warps; ++i)
     v.sum += sums[i] * (maxima[i] == -INFINITY ? 0.0f : exp_f32(maxima[i] - v.max));
-  __syncthreads();
   return v;
 }

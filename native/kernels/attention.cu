@@ -95,7 +95,7 @@ __device__ __forceinline__ void attention_decode(const AttentionDecodeArgs& args
         for (int i = 0; i < kWidth; ++i)
           score += products[i];
       });
-    const float top = fmaxf(most, block_max(score));   // after its barriers nobody reads the last round's weights
+    const float top = fmaxf(most, block_max(score));   // after its barrier nobody reads the last round's weights
     weights[t] = t < count ? exp_f32(score - top) : 0.0f;
     __syncthreads();
     const float fade = exp_f32(most - top);

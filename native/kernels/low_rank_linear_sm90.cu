@@ -277,10 +277,11 @@ __device__ __forceinline__ void low_rank_linear_hopper(const LowRankLinearHopper
       mbar_init(&olds[i], 1);
     mbar_init_fence();
   }
-  __syncthreads();
-  if (kCluster > 1) {
+  if (kCluster > 1) {   // the cluster's barrier is one of its blocks' too
     cluster_arrive();
     cluster_wait();
+  } else {
+    __syncthreads();
   }
 
   if (threadIdx.x < 128) {
