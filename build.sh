@@ -101,6 +101,7 @@ case $verb in
     ;;
   test)
     native fetch
+    [ -z "$nvcc" ] || stage "PTX of the tests" cmake --build artifacts/cmake -j"$(nproc)" --target spectral_user_ptx
     managed Kernels.sln
     tests/run.sh "$@"
     ;;

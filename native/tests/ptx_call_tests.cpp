@@ -1,6 +1,6 @@
 // Calls in PTX: recursive, by address, guarded, through a table of labels; the stack; printf and assert.
+#include "capture_output.h"
 #include "ptx.h"
-#include <unistd.h>
 
 namespace {
 // The low 64 bits that each of 64 threads leaves in %ld.
@@ -117,21 +117,6 @@ void ways() {
       [](uint64_t k) { return 8 * k + 8; });
 }
 
-std::string printed(const std::function<void()>& run) {
-  std::fflush(stdout);
-  FILE* file = std::tmpfile();
-  const int before = dup(1);
-  dup2(fileno(file), 1);
-  run();
-  std::fflush(stdout);
-  dup2(before, 1);
-  close(before);
-  std::string text(size_t(std::ftell(file)), '\0');
-  std::rewind(file);
-  text.resize(std::fread(text.data(), 1, text.size(), file));
-  std::fclose(file);
-  return text;
-}
 void host_functions() {
   const std::string declared =
       ".extern .func (.param .b32 r) vprintf(.param .b64 f, .param .b64 a);\n"
@@ -144,7 +129,7 @@ void host_functions() {
       "st.local.u64 [values+24], %la;\nmov.u64 %lb, values;\ncvta.local.u64 %lb, %lb;\nmov.u64 %lc, format;\n"
       "cvta.global.u64 %lc, %lc;\n{ .param .b64 f, a; .param .b32 r;\nst.param.b64 [f], %lc;\nst.param.b64 [a], %lb;\n"
       "call (r), vprintf, (f, a); }";
-  const std::string text = printed([&] { run_ptx(print, {0}, 1, 1, declared); });
+  const std::string text = captured_output([&] { run_ptx(print, {0}, 1, 1, declared); });
   check(text == "-3  2.50 5000000000 hi%\n", "printf prints " + text);
   const PtxModule asserts(ptx_kernel(
       "mov.u64 %la, word;\ncvta.global.u64 %la, %la;\n{ .param .b64 a, b, d, e; .param .b32 c;\n"
