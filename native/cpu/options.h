@@ -11,8 +11,8 @@ struct Options {
   long memory = 0;    // bytes of device memory there are, 0: as much as the machine has
   long profile = 0;   // the GPU that the device stands for, 0: none (profiles.h)
   long async = 0;     // 1: work on streams runs when it is waited for, or by the seed before that
-  long count = 0;     // 1: launches of PTX are counted (spectralCpuCounters)
-  long check = 0;     // 1: guard zones round every allocation, verified at free, copy and synchronise
+  long count = 0;   // n: launches of PTX are counted (spectralCpuCounters), their blocks as n multiprocessors take them
+  long check = 0;   // 1: guard zones round every allocation, verified at free, copy and synchronise
 };
 extern Options options;
 

@@ -118,6 +118,7 @@ bool same_name(const char* a, const char* b) {
 }   // namespace
 
 const Profile& profile() { return kProfiles[options.profile]; }
+const Profile& counted_profile() { return kProfiles[options.profile ? options.profile : find_profile("H200")]; }
 bool has_profile(long number) { return number >= 0 && number < long(std::size(kProfiles)); }
 long find_profile(const char* name) {
   for (const Profile& p : kProfiles)

@@ -31,6 +31,8 @@ struct Profile {
 
 // The one that is in force, chosen by the option "profile": 0 for the CPU device itself, else as in the table.
 const Profile& profile();
+// The same, but an H200 for the CPU device itself: whose blocks run at once where that is counted.
+const Profile& counted_profile();
 // The value of the option for a name ("RTX 4090": spaces and case do not count), or -1 if there is no such profile.
 long find_profile(const char* name);
 const char* profile_names();

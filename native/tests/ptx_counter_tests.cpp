@@ -37,12 +37,14 @@ class Counted {
   }
   Counted(const Counted&) = delete;
   ~Counted() { cuModuleUnload(module_); }
+  void use(Buffer<uint32_t>& a) { own_a_ = &a; }   // for a
   // `shift` bytes are added to a.
-  Counts run(unsigned blocks, unsigned threads, unsigned n = 0, size_t shift = 0) {
-    CUdeviceptr a = CUdeviceptr(reinterpret_cast<uintptr_t>(a_.device())) + shift;
+  Counts run(unsigned blocks, unsigned threads, unsigned n = 0, size_t shift = 0, long multiprocessors = 1) {
+    Buffer<uint32_t>& buffer = own_a_ ? *own_a_ : a_;
+    CUdeviceptr a = CUdeviceptr(reinterpret_cast<uintptr_t>(buffer.device())) + shift;
     CUdeviceptr b = CUdeviceptr(reinterpret_cast<uintptr_t>(b_.device()));
     void* params[] = {&a, &b, &n};
-    spectralCpuSetOption("count", 1);
+    spectralCpuSetOption("count", multiprocessors);
     CU(cuLaunchKernel(function_, blocks, 1, 1, threads, 1, 1, 0, nullptr, params, nullptr));
     spectralCpuSetOption("count", 0);
     std::vector<char> text(size_t(spectralCpuCounters(nullptr, 0)) + 1);
@@ -60,6 +62,7 @@ class Counted {
  private:
   CUmodule module_ = nullptr;
   CUfunction function_ = nullptr;
+  Buffer<uint32_t>* own_a_ = nullptr;
   Buffer<uint32_t> a_{std::vector<uint32_t>(1 << 14, 7)};
   Buffer<uint32_t> b_{std::vector<uint32_t>(1 << 14, 0)};
 };
@@ -251,6 +254,8 @@ $end:)"));
   CHECK(c["async_shared_bytes"] == 2 * (512 + 256) && c["shared_wavefronts"] == 0);
   // The wait counts once, when the copy is done. The other lanes have returned by then: two returns.
   CHECK(c["instructions"] == 2 * (kAround + 14 + 1) && c["divergent_branches"] == 2);
+  // The predicate takes 4 clocks, the copy 200: what waits for it starts then.
+  CHECK(c["longest_chain_clocks"] == 204 && c["chain_clocks"] == 2 * 204);
 }
 
 TEST_GROUP(ptx_counters_work) {
@@ -317,4 +322,121 @@ TEST_GROUP(ptx_counters_launches) {
   const std::string report(text.data());
   CHECK(report.starts_with("kernel k\nblocks 1\nthreads 64\n"));
   CHECK(report.find("kernel", 1) == std::string::npos);
+}
+
+TEST_GROUP(ptx_counters_chains) {
+  // Ten sums of 4 clocks each depend on one another; ten others beside them do not.
+  auto repeated = [](const std::string& text) {
+    std::string all = "  mov.f32 %f0, 0f3F800000;\n";
+    for (int i = 0; i < 10; ++i)
+      all += text;
+    return all;
+  };
+  const std::string dependent = "  add.f32 %f0, %f0, %f0;\n";
+  CHECK(Counted(module_of(repeated(dependent))).run(1, 32)["longest_chain_clocks"] == 40);
+  CHECK(Counted(module_of(repeated(dependent + "  add.f32 %f1, %f2, %f3;\n"))).run(1, 32)["chain_clocks"] == 40);
+  CHECK(Counted(module_of(repeated("  ex2.approx.f32 %f0, %f0;\n"))).run(3, 64)["chain_clocks"] == 3 * 140);
+  CHECK(Counted(module_of(repeated("  add.f64 %fd0, %fd0, %fd0;\n"))).run(1, 32)["chain_clocks"] == 80);
+  // A guard delays what it guards. Without lanes there is nothing to wait for.
+  Counted guarded(module_of(repeated(dependent) + R"(
+  setp.gt.f32 %p0, %f0, 0f00000000;
+  setp.lt.and.u32 %p0, %t, %n, %p0;
+  @%p0 add.f32 %f1, %f2, %f3;)"));
+  CHECK(guarded.run(1, 32, 1)["chain_clocks"] == 40 + 4 + 4 + 4);
+  CHECK(guarded.run(1, 32, 0)["chain_clocks"] == 40 + 4 + 4);
+  // An address of 4 clocks, two loads one after the other, each in L2, and a sum.
+  Counted loads(module_of(R"(
+  ld.global.u32 %r0, [%at];
+  mad.wide.u32 %rd0, %r0, 4, %a;
+  ld.global.u32 %r1, [%rd0];
+  add.u32 %r1, %r1, 1;
+  st.global.u32 [%bt], %r1;)"));
+  CHECK(loads.run(1, 32)["longest_chain_clocks"] == 4 + 200 + 4 + 200 + 4);
+  // Each round of a loop waits for its condition: an addition and a comparison.
+  Counted loop(module_of(R"(
+  mov.u32 %r0, 0;
+$again:
+  add.u32 %r0, %r0, 1;
+  setp.lt.u32 %p0, %r0, %n;
+  @%p0 bra $again;)"));
+  CHECK(loop.run(1, 32, 7)["longest_chain_clocks"] == 7 * (4 + 4));
+
+  // Warp 0 takes long before the barrier, for which all wait: 4 for the branch, 40 for the sums; then a load of 23.
+  const std::string late = R"(
+  .shared .align 4 .b8 word[4];
+  setp.ge.u32 %p0, %t, 32;
+  @%p0 bra $others;
+)" + repeated(dependent) + R"(
+  st.shared.f32 [word], %f0;
+$others:
+)";
+  CHECK(Counted(module_of(late + "  ld.shared.f32 %f1, [word];")).run(1, 32)["longest_chain_clocks"] == 44);
+  CHECK(Counted(module_of(late + "  bar.sync 0;\n  ld.shared.f32 %f1, [word];")).run(1, 96)["chain_clocks"] == 67);
+  // One that only arrives does not wait for the others; those that sync wait for it.
+  Counted arrives(module_of(late + R"(
+  @%p0 bra $sync;
+  bar.arrive 1, 64;
+  bra $end;
+$sync:
+  bar.sync 1, 64;
+  add.u32 %r0, %t, 1;
+$end:)"));
+  CHECK(arrives.run(1, 64)["longest_chain_clocks"] == 44 + 4);
+
+  // Copies of lanes are there 200 clocks after their address is.
+  Counted copies(module_of(R"(
+  .shared .align 16 .b8 words[512];
+  mad.wide.u32 %rd0, %t, 16, %a;
+  mov.u32 %r0, words;
+  mad.lo.u32 %r0, %t, 16, %r0;
+  cp.async.cg.shared.global [%r0], [%rd0], 16;
+  cp.async.commit_group;
+  cp.async.wait_group 0;
+  ld.shared.u32 %r1, [%r0];)"));
+  CHECK(copies.run(1, 32)["longest_chain_clocks"] == 4 + 200 + 23);
+}
+
+namespace {
+// Block b reads or writes 16 KiB, the chunk b mod n of a: a wave of blocks takes them in one slice of their
+// instructions.
+std::string chunks(const char* access) {
+  return module_of(std::string(R"(
+  mov.u32 %r0, %ctaid.x;
+  rem.u32 %r0, %r0, %n;
+  mad.lo.u32 %r0, %r0, 1024, %t;
+  mad.wide.u32 %rd0, %r0, 16, %a;
+)") + access);
+}
+constexpr unsigned kChunks = 256;
+constexpr unsigned kThreads = 1024;
+constexpr long kChunk = 16 << 10;
+constexpr long kMebibyte = 1 << 20;
+}   // namespace
+
+TEST_GROUP(ptx_counters_reuse) {
+  Buffer<uint32_t> a(std::vector<uint32_t>(kChunks * kChunk / 4, 0));
+  Counted loads(chunks("  ld.global.v4.u32 {%r1, %r2, %r3, %r4}, [%rd0];"));
+  loads.use(a);
+  // Each chunk once: nothing is used again.
+  Counts c = loads.run(kChunks, kThreads, kChunks);
+  CHECK(c["buffer"] == 0 && c["read_bytes"] == kChunks * kChunk && !c.count("distance_mib"));
+  // Twice: all others lie between, but those of its own wave. Of one multiprocessor that is two blocks.
+  c = loads.run(2 * kChunks, kThreads, kChunks);
+  CHECK(c["distance_mib"] == (kChunks - 2) * kChunk / kMebibyte && c["distance_mib"] == 3);
+  CHECK(c["read_bytes"] == kChunks * kChunk && c["read_again_bytes"] == kChunks * kChunk);
+  CHECK(c["written_again_bytes"] == 0 && c["written_bytes"] == 0);
+  // A quarter of them: less than a MiB. One multiprocessor more in a wave, and what it reads is read once.
+  c = loads.run(kChunks / 2, kThreads, kChunks / 4);
+  CHECK(c["distance_mib"] == 0 && c["read_again_bytes"] == kChunks / 4 * kChunk);
+  CHECK(!loads.run(4, kThreads, 2, 0, 2).count("distance_mib"));
+  CHECK(loads.run(4, kThreads, 2, 0, 1)["read_again_bytes"] == 2 * kChunk);
+
+  Counted stores(chunks("  st.global.v4.u32 [%rd0], {%r0, %r0, %r0, %r0};"));
+  stores.use(a);
+  c = stores.run(2 * kChunks, kThreads, kChunks);
+  CHECK(c["distance_mib"] == 3 && c["written_again_bytes"] == kChunks * kChunk && c["read_again_bytes"] == 0);
+  // Read back in the instruction after: no other use between, in the same slice.
+  Counted both(chunks("  st.global.v4.u32 [%rd0], {%r0, %r0, %r0, %r0};\n  ld.global.u32 %r1, [%rd0];"));
+  both.use(a);
+  CHECK(!both.run(kChunks, kThreads, kChunks).count("distance_mib"));
 }

@@ -1,8 +1,9 @@
 namespace Spectral.Bench.Counting;
 
 /// <summary>
-/// The shortest time that counted work can take on a GPU: no part of it can be busy for longer than the whole. It is a
-/// bound, never a time: nothing is waited for, every cache hits, and the parts overlap perfectly.
+/// The shortest time that counted work can take on a GPU: no part of it can be busy for longer than the whole, and no
+/// chain of dependent instructions can be shorter than it is. It is a bound, never a time: nothing else is waited for,
+/// caches lose nothing that fits, and the parts overlap perfectly.
 /// </summary>
 /// <param name="Microseconds">The bound.</param>
 /// <param name="By">The part that is busy all that time.</param>
@@ -11,13 +12,16 @@ internal readonly record struct Bound(double Microseconds, string By)
     /// <summary>Computes the bound of launches that run one after the other.</summary>
     /// <param name="rates">The GPU.</param>
     /// <param name="launches">What was counted.</param>
-    /// <param name="bytes">Bytes that the work must move at least; each launch moves its own distinct ones.</param>
+    /// <param name="bytes">
+    /// Bytes that the work must move at least. Each launch moves its own distinct ones, and again those that L2 has
+    /// lost when they are used again.
+    /// </param>
     /// <param name="scale">Times as much work, in as many more blocks.</param>
     public static Bound Of(DeviceRates rates, IReadOnlyList<CountedLaunch> launches, double bytes, double scale = 1)
     {
         // Of bytes alone the small size does not tell the large one.
-        double distinct = scale == 1 ? launches.Max(launch => launch.DistinctBytes) : 0;
-        double memory = Math.Max(bytes, distinct) / rates.MemoryGBs / 1e3;
+        double moved = scale == 1 ? launches.Max(launch => launch.DistinctBytes + launch.BytesAgain(rates.L2Bytes)) : 0;
+        double memory = Math.Max(bytes, moved) / rates.MemoryGBs / 1e3;
         double onChip = 0;
         var busy = new Dictionary<string, double>();
         foreach (CountedLaunch launch in launches)
@@ -52,9 +56,18 @@ internal readonly record struct Bound(double Microseconds, string By)
         );
         yield return ("issue", Of(launch["instructions"], DeviceRates.IssuedPerClock));
         // A warp issues one instruction per clock at most, and blocks that find no room wait for others to end.
-        double waves = Math.Ceiling(blocks / rates.Multiprocessors / rates.ResidentBlocks(launch));
-        double ofWarp = launch["instructions"] / (double)(launch["blocks"] * launch.WarpsPerBlock);
-        yield return ("warp", waves * ofWarp / clocks);
+        double waves = Math.Ceiling(blocks / rates.Multiprocessors / rates.OccupancyOf(launch).Blocks);
+        double warps = launch["blocks"] * launch.WarpsPerBlock;
+        double ofWarp = new[]
+        {
+            launch["instructions"],
+            launch["float_instructions"] * DeviceRates.ClocksOfWarp(rates.F32Lanes),
+            launch["double_instructions"] * DeviceRates.ClocksOfWarp(rates.F64Lanes),
+            launch["special_instructions"] * DeviceRates.ClocksOfWarp(DeviceRates.SpecialLanes),
+        }.Max();
+        yield return ("warp", waves * ofWarp / warps / clocks);
+        double chain = Math.Max(launch["longest_chain_clocks"], waves * launch["chain_clocks"] / launch["blocks"]);
+        yield return ("chain", chain / clocks);
         yield return ("tensor", Of(launch.TensorOperations, tensorPerClock));
         yield return ("f32", Of(32.0 * launch["float_instructions"], rates.F32Lanes));
         yield return ("f64", Of(32.0 * launch["double_instructions"], rates.F64Lanes));

@@ -128,13 +128,13 @@ internal static class CountCommand
             throw new UsageException($"--ptx \"{path}\": no such file");
         DeviceRates[] rates = [.. DeviceRates.ParseProfiles(parsed.GetValue(Profile)!).Select(Read)];
         using var kernel = new OwnKernel(path, entry, specs);
-        CountedLaunch launch = kernel.Launch(grid, block, shared);
+        CountedLaunch launch = kernel.Launch(grid, block, shared, rates[0].Multiprocessors);
         foreach ((int argument, string file) in dumps)
             Dump(kernel, argument, file);
         if (parsed.GetResult(Json) is null)
             Console.Out.Write(CounterText.Lines(launch, rates));
         else
-            Write(parsed, CounterText.Json(launch));
+            Write(parsed, CounterText.Json(launch, kernel.ArgumentAt));
     }
 
     private static DeviceRates Read(CpuProfile profile)

@@ -20,10 +20,11 @@ internal sealed class CountTable(DeviceRates rates)
             "/contract",
             "sect/req",
             "reads",
+            "again MB",
             "excess %",
             "conflicts",
             "local B",
-            "occ. % <=",
+            "occupancy %",
             $"{rates.Profile} bound"
         );
 
@@ -36,7 +37,7 @@ internal sealed class CountTable(DeviceRates rates)
             counted.Total,
             counted.IsWhole ? counted.Bytes : 0,
             counted.IsWhole ? counted.Flops : 0,
-            counted.ByKernel.Count == 1 ? Occupancy(counted.Launches) : "",
+            counted.ByKernel.Count == 1 ? OccupancyOf(counted.Launches) : "",
             counted.BoundOn(rates)
         );
         if (counted.ByKernel.Count == 1)
@@ -51,7 +52,7 @@ internal sealed class CountTable(DeviceRates rates)
                 sum,
                 0,
                 0,
-                Occupancy(launches),
+                OccupancyOf(launches),
                 Bound.Of(rates, launches, 0)
             );
         }
@@ -78,6 +79,7 @@ internal sealed class CountTable(DeviceRates rates)
             flops > 0 ? Number(sum.Operations / flops, "F3") : "-",
             Number(sum.SectorsPerRequest, "F2"),
             Number(sum.ReadsPerByte, "F1"),
+            Number(sum.BytesAgain(rates.L2Bytes) / 1e6, "F3"),
             Number(sum.ExcessPercent, "F1"),
             Number(sum["shared_bank_conflicts"]),
             Number(sum["local_bytes"]),
@@ -96,6 +98,7 @@ internal sealed class CountTable(DeviceRates rates)
         string ofOperations,
         string sectors,
         string reads,
+        string again,
         string excess,
         string conflicts,
         string local,
@@ -103,9 +106,14 @@ internal sealed class CountTable(DeviceRates rates)
         string bound
     ) =>
         $"{place, -46} {name, -34} {launches, 8} {instructions, 13} {bytes, 9} {ofBytes, 9} {operations, 9} "
-        + $"{ofOperations, 9} {sectors, 8} {reads, 6} {excess, 8} {conflicts, 9} {local, 9} {occupancy, 9} {bound, 16}";
+        + $"{ofOperations, 9} {sectors, 8} {reads, 6} {again, 8} {excess, 8} "
+        + $"{conflicts, 9} {local, 9} {occupancy, -17} {bound, 16}";
 
-    private string Occupancy(IReadOnlyList<CountedLaunch> launches) => Number(launches.Min(rates.OccupancyPercent));
+    private string OccupancyOf(IReadOnlyList<CountedLaunch> launches)
+    {
+        Occupancy least = launches.Select(rates.OccupancyOf).MinBy(occupancy => occupancy.Percent);
+        return $"{Number(least.Percent), 3} {least.By}";
+    }
 
     private static string Text(Bound bound) =>
         string.Create(CultureInfo.InvariantCulture, $"{bound.Microseconds:F2} us {bound.By, -6}");

@@ -11,6 +11,27 @@ internal static class CounterText
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
     /// <summary>
+    /// One object with an integer for each counter, and for each buffer: <c>argument_N_read_bytes</c>,
+    /// <c>argument_N_written_bytes</c>, and what is used again by distance,
+    /// <c>argument_N_again_at_MIB_mib</c>.
+    /// </summary>
+    /// <param name="launch">What was counted.</param>
+    /// <param name="argumentAt">The number of the argument at a byte offset.</param>
+    public static string Json(CountedLaunch launch, Func<int, int> argumentAt)
+    {
+        var all = new Dictionary<string, long>(launch.Counters);
+        foreach (CountedBuffer buffer in launch.Buffers.Where(buffer => buffer.Offset >= 0))
+        {
+            string argument = $"argument_{argumentAt(buffer.Offset)}_";
+            all[argument + "read_bytes"] = buffer.ReadBytes;
+            all[argument + "written_bytes"] = buffer.WrittenBytes;
+            foreach ((long distance, (long read, long written)) in buffer.Again)
+                all[$"{argument}again_at_{distance}_mib"] = read + written;
+        }
+        return JsonSerializer.Serialize(all, Indented) + "\n";
+    }
+
+    /// <summary>
     /// An aligned line for each counter, without those of instructions that do not occur, and a bound for each GPU.
     /// </summary>
     public static string Lines(CountedLaunch launch, IReadOnlyList<DeviceRates> profiles)
@@ -30,12 +51,14 @@ internal static class CounterText
         foreach (DeviceRates profile in profiles)
         {
             var bound = Bound.Of(profile, [launch], 0);
-            string fits = profile.FitsL2(launch) ? "all of it fits L2" : "not all of it fits L2";
+            Occupancy occupancy = profile.OccupancyOf(launch);
+            string registers = occupancy.KnowsRegisters ? "" : ", less if registers do";
             text.Append(
                 CultureInfo.InvariantCulture,
                 $"bound on {profile.Profile}: {bound.Microseconds:F3} us by {bound.By}; "
-                    + $"occupancy at most {profile.OccupancyPercent(launch):F0} %, less if registers limit it; "
-                    + $"each byte is read {launch.ReadsPerByte:F1} times, {fits}\n"
+                    + $"occupancy {occupancy.Percent:F0} %, limited by {occupancy.By}{registers}; "
+                    + $"each byte is read {launch.ReadsPerByte:F1} times, "
+                    + $"{launch.BytesAgain(profile.L2Bytes):N0} bytes move again as L2 has lost them\n"
             );
         }
         return text.ToString();
@@ -86,12 +109,32 @@ internal static class CounterText
                             ["kernel"] = kernel.Sum.Kernel,
                             ["launches"] = kernel.Count,
                             ["counters"] = JsonSerializer.SerializeToNode(kernel.Sum.Counters),
+                            ["buffers"] = new JsonArray([
+                                .. kernel.Sum.Buffers.Select(buffer => Describe(buffer, kernel.Sum.Kernel, rates)),
+                            ]),
                         }
                 ),
             ]),
         };
     }
 
-    /// <summary>One object with an integer for each counter.</summary>
-    public static string Json(CountedLaunch launch) => JsonSerializer.Serialize(launch.Counters, Indented) + "\n";
+    private static JsonNode Describe(CountedBuffer buffer, string kernel, DeviceRates rates) =>
+        new JsonObject
+        {
+            ["buffer"] = buffer.NameIn(kernel),
+            ["read_bytes"] = buffer.ReadBytes,
+            ["written_bytes"] = buffer.WrittenBytes,
+            ["l2_lost_bytes"] = buffer.BytesBeyond(rates.L2Bytes),
+            ["again"] = new JsonArray([
+                .. buffer.Again.Select(again =>
+                    (JsonNode)
+                        new JsonObject
+                        {
+                            ["distance_mib"] = again.Key,
+                            ["read_bytes"] = again.Value.Read,
+                            ["written_bytes"] = again.Value.Written,
+                        }
+                ),
+            ]),
+        };
 }

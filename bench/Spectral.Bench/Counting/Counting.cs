@@ -7,10 +7,12 @@ internal sealed class Counting : IDisposable
 {
     private readonly Device _device;
 
-    public Counting(Device device)
+    /// <param name="device">A CPU device that runs PTX.</param>
+    /// <param name="multiprocessors">How many take the blocks, so many of them at once as they hold.</param>
+    public Counting(Device device, int multiprocessors)
     {
         _device = device;
-        device.Activate().SetCpuOption("count", 1);
+        device.Activate().SetCpuOption("count", multiprocessors);
     }
 
     /// <summary>Waits for the device and returns what was counted so far, a launch each.</summary>

@@ -33,6 +33,10 @@ internal sealed unsafe class DeviceRates
     private const int SharedOfMultiprocessor = 81;
     private const int BlocksOfMultiprocessor = 106;
     private const int SharedReserved = 111;
+    private const int RegistersOfMultiprocessor = 82;
+    private const int Partitions = 4; // of a multiprocessor: each has a scheduler and warps of its own
+    private const int SharedUnit = 128; // bytes that shared memory is given out in
+    private const int RegisterUnit = 256; // registers of a warp likewise
 
     private static readonly Dictionary<CpuProfile, (double TensorTflops, int F32Lanes, int F64Lanes)> Peaks = new()
     {
@@ -47,6 +51,7 @@ internal sealed unsafe class DeviceRates
     private readonly int _shared;
     private readonly int _blocks;
     private readonly int _reserved;
+    private readonly int _registers;
 
     /// <summary>Reads the properties of a CPU device that stands for a GPU.</summary>
     public DeviceRates(Device device)
@@ -68,6 +73,7 @@ internal sealed unsafe class DeviceRates
         _shared = Read(SharedOfMultiprocessor);
         _blocks = Read(BlocksOfMultiprocessor);
         _reserved = Read(SharedReserved);
+        _registers = Read(RegistersOfMultiprocessor);
     }
 
     public CpuProfile Profile { get; }
@@ -108,23 +114,38 @@ internal sealed unsafe class DeviceRates
                 ),
         ];
 
-    /// <summary>
-    /// Whether all that a launch touches stays in L2, so that only its first read of a byte goes to memory.
-    /// </summary>
-    public bool FitsL2(CountedLaunch launch) => launch.DistinctBytes <= L2Bytes;
+    /// <summary>Clocks for which an instruction of a warp keeps a unit busy that has so many lanes in all.</summary>
+    public static double ClocksOfWarp(int lanes) =>
+        CountedLaunch.WarpThreads / (lanes < Partitions ? lanes : (double)lanes / Partitions);
 
     /// <summary>
-    /// Blocks of a launch that can be on a multiprocessor at once, as far as threads, shared memory and their number
-    /// limit them; registers, which ptxas assigns, may leave fewer.
+    /// Computes how many blocks of a launch a multiprocessor holds, as CUDA's occupancy calculator does: registers are
+    /// given out to warps, 256 at a time, in four partitions that take whole warps, and shared memory in 128 bytes.
     /// </summary>
-    public long ResidentBlocks(CountedLaunch launch)
+    public Occupancy OccupancyOf(CountedLaunch launch)
     {
-        long byThreads = _threads / (launch.WarpsPerBlock * CountedLaunch.WarpThreads);
-        long byShared = _shared / (launch["shared_bytes"] + _reserved);
-        return Math.Max(1, Math.Min(_blocks, Math.Min(byThreads, byShared)));
+        long warps = launch.WarpsPerBlock;
+        long registers = launch["registers"];
+        var limits = new List<(string By, long Blocks)>
+        {
+            ("threads", _threads / (warps * CountedLaunch.WarpThreads)),
+            ("shared memory", _shared / RoundUp(launch["shared_bytes"] + _reserved, SharedUnit)),
+            ("blocks", _blocks),
+        };
+        if (registers > 0)
+        {
+            long ofWarp = RoundUp(registers * CountedLaunch.WarpThreads, RegisterUnit);
+            limits.Add(("registers", _registers / Partitions / ofWarp * Partitions / warps));
+        }
+        (string by, long blocks) = limits.MinBy(limit => limit.Blocks);
+        blocks = Math.Max(1, blocks);
+        return new Occupancy(
+            blocks,
+            100.0 * blocks * warps * CountedLaunch.WarpThreads / _threads,
+            by,
+            KnowsRegisters: registers > 0
+        );
     }
 
-    /// <summary>Warps of <see cref="ResidentBlocks"/>, in percent of those that a multiprocessor can hold.</summary>
-    public double OccupancyPercent(CountedLaunch launch) =>
-        100.0 * ResidentBlocks(launch) * launch.WarpsPerBlock * CountedLaunch.WarpThreads / _threads;
+    private static long RoundUp(long n, long unit) => (n + unit - 1) / unit * unit;
 }

@@ -69,7 +69,11 @@ internal sealed unsafe partial class OwnKernel : IDisposable
     /// <summary>Runs the kernel once and returns what was counted.</summary>
     /// <exception cref="UsageException">The kernel takes no blocks of this size.</exception>
     /// <exception cref="CudaException">The kernel was refused, or failed.</exception>
-    public CountedLaunch Launch(Grid grid, Block block, int sharedBytes)
+    /// <param name="grid">Number of blocks.</param>
+    /// <param name="block">Number of threads of a block.</param>
+    /// <param name="sharedBytes">Dynamic shared memory of a block.</param>
+    /// <param name="multiprocessors">How many take the blocks of the launch.</param>
+    public CountedLaunch Launch(Grid grid, Block block, int sharedBytes, int multiprocessors)
     {
         byte[] arguments = new byte[_kernel.ArgumentBytes!.Value];
         for (int i = 0; i < _specs.Length; i++)
@@ -80,7 +84,7 @@ internal sealed unsafe partial class OwnKernel : IDisposable
             else
                 _specs[i].Value.CopyTo(destination);
         }
-        using var counting = new Counting(_device);
+        using var counting = new Counting(_device, multiprocessors);
         try
         {
             _kernel.Launch(arguments, grid, block, sharedBytes);
@@ -91,6 +95,9 @@ internal sealed unsafe partial class OwnKernel : IDisposable
         }
         return counting.Launches()[^1];
     }
+
+    /// <summary>The number of the argument at a byte offset of the kernel's parameters.</summary>
+    public int ArgumentAt(int offset) => _kernel.Parameters!.Count(parameter => parameter.Offset <= offset) - 1;
 
     /// <summary>Writes a buffer to a file, which appears whole or not at all.</summary>
     /// <exception cref="IOException">The file cannot be written.</exception>

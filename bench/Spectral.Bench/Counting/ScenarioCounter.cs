@@ -39,7 +39,7 @@ internal static class ScenarioCounter
     private static IReadOnlyList<CountedLaunch> Run(Device device, Variant variant)
     {
         device.Variants.Clear();
-        using var counting = new Counting(device);
+        using var counting = new Counting(device, device.MultiprocessorCount);
         variant.Run(0);
         IReadOnlyList<CountedLaunch> launches = counting.Launches();
         return device.Variants.All.Any(use => use.Refusal is not null) ? [] : launches;

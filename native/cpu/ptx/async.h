@@ -75,6 +75,7 @@ struct BulkLoad {
   TensorMapCpu map;
   int at[TensorMapCpu::kMaxRank];   // coordinates
   const unsigned char* from;
+  uint64_t done;   // for Chain
 };
 struct AsyncCopies {
   std::vector<BulkLoad> soon, late;

@@ -26,14 +26,21 @@ BarrierName name_of_barrier(Warp& w, const Step& s) {
     fail(w, s, "barrier %u: a block has barriers 0 to 15", id);
   return {id, s.flags & kHasCount ? uniform(w, s, s.b, "numbers of threads") : 0};
 }
+void wait_at(Warp& w, const BarrierName& b, bool is_last) {
+  if (!is_last) {
+    w.wait_after(Wait::Barrier, b.id);
+    return;
+  }
+  if (w.chain)
+    w.chain->wait_for(w.block().barriers[b.id].clock);
+  if (options.seed)
+    w.yield();
+}
 void barrier_sync(Warp& w, const Step& s) {
   if (!w.together(~0u))
     return;
   const BarrierName b = name_of_barrier(w, s);
-  if (!w.block().arrive(w, s, b.id, b.count))
-    w.wait_after(Wait::Barrier, b.id);
-  else if (options.seed)
-    w.yield();
+  wait_at(w, b, w.block().arrive(w, s, b.id, b.count));
 }
 void barrier_arrive(Warp& w, const Step& s) {
   if (!w.together(~0u))
@@ -49,8 +56,7 @@ void barrier_vote(Warp& w, const Step& s) {
   NamedBarrier& barrier = w.block().barriers[b.id];
   barrier.yes += unsigned(std::popcount(yes));
   barrier.all &= yes == w.mask;
-  if (!w.block().arrive(w, s, b.id, b.count))
-    w.wait_after(Wait::Barrier, b.id);
+  wait_at(w, b, w.block().arrive(w, s, b.id, b.count));
 }
 enum class Reduce : int64_t { Popc, And, Or };
 void barrier_result(Warp& w, const Step& s) {
@@ -188,6 +194,8 @@ void arrive(Warp& w, const Step& s) {
           count,
           shared_offset_of(w, at[k]),
           m.pending);
+    if (w.chain)
+      w.block().cluster->arrive_at_phase(bits, w.chain->arrival());
     m.pending -= count;
     if (s.flags & kDrops)
       m.count -= count;
@@ -227,6 +235,11 @@ void wait(Warp& w, const Step& s) {
   }
   if (!complete)
     w.yield();
+  if (w.chain)
+    each_lane(complete, [&](int k) {
+      const auto* bits = reinterpret_cast<const uint64_t*>(at[k]);
+      w.chain->wait_for(w.block().cluster->end_of_phase(bits, Mbar(*bits).phase ^ 1));
+    });
   write_predicate(w, s.d, complete);
 }
 // Of the state before the arrival that returned it.
@@ -366,6 +379,7 @@ void add_transactions(const Warp& w, const Step& s, Mbar& m, int64_t bytes) {
 void store_barrier(Cluster& cluster, uint64_t* bits, Mbar m) {
   const bool complete = m.pending == 0 && m.tx == 0;
   if (complete) {
+    cluster.end_phase(bits, m.phase);
     m.phase ^= 1;
     m.pending = m.count;
   }

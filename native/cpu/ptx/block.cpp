@@ -89,6 +89,8 @@ bool Block::arrive(Warp& w, const Step& s, unsigned id, unsigned count) {
     fail(w, s, "barrier %u: those waiting expect %u threads, here %u", id, b.expected, count);
   b.expected = count;
   b.arrived += 32;
+  if (w.chain)
+    b.clock = std::max(b.clock, w.chain->arrival());
   const unsigned needed = count ? count : 32 * live_warps;
   if (b.arrived > needed)
     fail(w, s, "barrier %u: %u threads arrive where %u are expected", id, b.arrived, needed);
@@ -104,8 +106,13 @@ void Block::release(unsigned id) {
   b.result_all = b.all;
   b.yes = 0;
   b.all = true;
-  if (counters_)
+  if (counters_) {
     ++counters_->barriers;
+    for (Warp& w : warps)
+      for (const Group& g : w.waiting())
+        if (g.wait == Wait::Barrier && g.what == id)
+          w.chain->wait_for(b.clock);
+  }
   cluster->wake(*this, Wait::Barrier, id);
 }
 void Block::warp_ended() {
@@ -133,6 +140,8 @@ Cluster::Cluster(PtxLaunch& launch) : launch_(launch), program_(*launch.program)
     block.groups.resize((warps_per_block_ + 3) / 4);
     block.counters_ = launch.counters ? &counters_ : nullptr;
   }
+  if (launch.counters)
+    chains_.resize(warps, Chain(program_));
   for (unsigned i = 0; i < warps; ++i)
     for (const ConstantPlace& c : program_.constants)
       for (unsigned lane = 0; lane < 32; ++lane) {
@@ -218,6 +227,8 @@ void Cluster::start(uint64_t index) {
   const unsigned across = g.x / size;
   const unsigned threads = launch_.threads();
   cluster_arrived_ = 0;
+  cluster_clock_ = 0;
+  phases_.clear();
   queue_.clear();
   copies.soon.clear();
   copies.late.clear();
@@ -238,6 +249,10 @@ void Cluster::start(uint64_t index) {
         std::memset(registers + program_.fixed_bytes, kPoison, warp_bytes_ - program_.fixed_bytes);
       const unsigned lanes = std::min(32u, threads - 32 * i);
       Warp& warp = block.warps[i];
+      if (!chains_.empty()) {
+        warp.chain = &chains_[number];
+        warp.chain->start();
+      }
       warp.local = local_ + program_.local_stride * 32 * number;
       warp.start(block, program_, i, registers, lanes == 32 ? ~0u : (1u << lanes) - 1);
       write_specials(block, warp, registers);
@@ -282,6 +297,35 @@ void Cluster::run(uint64_t index) {
     make_some_copies(*this);
   }
   finish_copies(*this);
+  if (!chains_.empty())
+    count_chains();
+  if (launch_.reuse)
+    launch_.reuse->add(index, counters_.take_runs());
+}
+
+void Cluster::count_chains() {
+  for (size_t first = 0; first < chains_.size(); first += warps_per_block_) {
+    uint64_t longest = 0;
+    for (size_t i = first; i < first + warps_per_block_; ++i)
+      longest = std::max(longest, chains_[i].end());
+    counters_.chain_clocks += longest;
+    counters_.longest_chain_clocks = std::max(counters_.longest_chain_clocks, longest);
+  }
+}
+void Cluster::arrive_at_phase(const void* barrier, uint64_t clock) {
+  if (launch_.counters)
+    phases_[barrier].latest = std::max(phases_[barrier].latest, clock);
+}
+void Cluster::end_phase(const void* barrier, unsigned phase) {
+  if (!launch_.counters)
+    return;
+  PhaseClocks& p = phases_[barrier];
+  p.ends[phase] = p.latest;
+  p.latest = 0;
+}
+uint64_t Cluster::end_of_phase(const void* barrier, unsigned phase) const {
+  const auto found = phases_.find(barrier);
+  return found == phases_.end() ? 0 : found->second.ends[phase];
 }
 
 void Cluster::end(Warp& w) {
@@ -308,12 +352,16 @@ void Cluster::wake(Wait wait, uint64_t what) {
 // ---- the cluster's barrier: warps arrive whole
 void Cluster::arrive_at_cluster(Warp& w) {
   w.cluster_phase = cluster_phase_;
+  if (w.chain)
+    cluster_clock_ = std::max(cluster_clock_, w.chain->arrival());
   if (++cluster_arrived_ == live_warps_)
     end_cluster_phase();
 }
 void Cluster::end_cluster_phase() {
   cluster_arrived_ = 0;
   counters_.cluster_barriers += blocks.size();
+  for (Chain& c : chains_)
+    c.wait_for(cluster_clock_);
   wake(Wait::Cluster, cluster_phase_++);
 }
 void Cluster::wait_at_cluster(Warp& w, const Step& s) {

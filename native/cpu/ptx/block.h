@@ -4,6 +4,7 @@
 #include "../options.h"
 #include "../worker.h"
 #include "async.h"
+#include "chain.h"
 #include "counters.h"
 #include "warp.h"
 #include <atomic>
@@ -23,6 +24,7 @@ struct PtxLaunch {
   unsigned dynamic_shared;
   uint64_t clusters;
   Counters* counters;   // null: not counted
+  ReuseDistances* reuse;
   std::atomic<uint64_t> next{0};
   std::atomic<int> status{CUDA_SUCCESS};
   std::string reason{};   // of the first fault
@@ -45,6 +47,7 @@ struct NamedBarrier {
   unsigned expected = 0;   // 0: all threads of the block
   unsigned yes = 0;        // votes of barrier.red
   bool all = true;
+  uint64_t clock = 0;        // of the latest arrival, for Chain
   unsigned result_yes = 0;   // of the phase before
   bool result_all = true;
 };
@@ -107,6 +110,11 @@ class Cluster {
   // The host address of a .shared::cluster address; of the warp's own block where it has no rank.
   unsigned char* shared_address(const Warp&, const Step&, unsigned lane, uint32_t address, size_t bytes);
 
+  // ---- for Chain, in a launch that is counted
+  void arrive_at_phase(const void* barrier, uint64_t clock);   // of an mbarrier
+  void end_phase(const void* barrier, unsigned phase);
+  uint64_t end_of_phase(const void* barrier, unsigned phase) const;
+
   void arrive_at_cluster(Warp&);
   void wait_at_cluster(Warp&, const Step&);
 
@@ -120,6 +128,7 @@ class Cluster {
   Warp* next_warp();
   void ready(Warp&);
   void end(Warp&);
+  void count_chains();
   void end_cluster_phase();
   static std::string describe(const Block&, const Group&);   // what a group waits for
   [[noreturn]] void deadlock();
@@ -138,6 +147,13 @@ class Cluster {
   unsigned live_warps_ = 0;
   unsigned cluster_arrived_ = 0;
   uint64_t cluster_phase_ = 0;
+  uint64_t cluster_clock_ = 0;   // of the latest arrival at the cluster's barrier, for Chain
+  struct PhaseClocks {
+    uint64_t latest = 0;      // arrival in the current phase
+    uint64_t ends[2] = {0};   // of the phases before, by parity
+  };
+  std::unordered_map<const void*, PhaseClocks> phases_;   // by mbarrier
+  std::vector<Chain> chains_;                             // of each warp
   uint32_t rng_ = 1;
   struct Range {
     uint64_t first = 1, end = 0;

@@ -140,14 +140,14 @@ uint32_t Builder::read_predicate(const Operand& o, bool* negated) {
     fail(o, "a negated predicate cannot stand here");
   if (negated)
     *negated = o.negated;
-  return program_.predicate(o.id);
+  return program_.read_predicate(o.id);
 }
 uint32_t Builder::write_predicate(const Operand& o) {
   if (o.kind == OperandKind::Sink)
     return program_.new_predicate();
   if (!is_predicate(o) || o.negated)
     fail(o, "expected a predicate to write to");
-  return program_.predicate(o.id);
+  return program_.write_predicate(o.id);
 }
 
 Type Builder::register_type(const Operand& o) const {
@@ -206,7 +206,7 @@ Step& Builder::emit(Run run) {
   Step step{run};
   step.kind = kind_;
   if (instruction_.guard) {
-    step.guard = program_.predicate(instruction_.guard->id);
+    step.guard = program_.read_predicate(instruction_.guard->id);
     step.guard_flip = instruction_.guard->negated ? ~0u : 0;
   }
   return program_.emit(step, instruction_);

@@ -28,6 +28,7 @@ void do_load(Cluster& cluster, const BulkLoad& o) {
   if (!m.valid)
     fail(*o.warp, *o.step, "the copy's mbarrier was overwritten before the copy completed");
   add_transactions(*o.warp, *o.step, m, -int64_t(o.bytes));
+  cluster.arrive_at_phase(o.barrier, o.done);
   store_barrier(cluster, o.barrier, m);
 }
 void queue_load(Cluster& cluster, const BulkLoad& o) {
@@ -148,7 +149,9 @@ void bulk_load(Warp& w, const Step& s) {
   uint64_t to[32];
   gather_addresses(w, s, to);
   each_lane(w.mask, [&](int k) {
-    BulkLoad o{&s, &w, nullptr, 0, 0, nullptr, (s.flags & kTensor) != 0, {}, {}, nullptr};
+    BulkLoad o{&s, &w, nullptr, 0, 0, nullptr, (s.flags & kTensor) != 0, {}, {}, nullptr, 0};
+    if (w.chain)
+      o.done = w.chain->copy_done();
     uint32_t align = 16;
     if (o.is_tensor) {
       o.map = read_map(w, s, unsigned(k), source_of(w, s, k));

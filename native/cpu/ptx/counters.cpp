@@ -44,6 +44,22 @@ uint64_t ByteSet::count() const {
       n += uint64_t(std::popcount(bits));
   return n;
 }
+uint64_t ByteSet::count(uint64_t first, uint64_t end) const {
+  uint64_t n = 0;
+  for (auto it = pages_.lower_bound(first / kPage); it != pages_.end() && it->first * kPage < end; ++it)
+    for (uint64_t i = 0; i < std::size(it->second.bits); ++i) {
+      const uint64_t at = it->first * kPage + 64 * i;
+      uint64_t bits = it->second.bits[i];
+      if (at + 64 <= first || at >= end)
+        continue;
+      if (at < first)
+        bits &= ~uint64_t(0) << (first - at);
+      if (end < at + 64)
+        bits &= (uint64_t(1) << (end - at)) - 1;
+      n += uint64_t(std::popcount(bits));
+    }
+  return n;
+}
 
 void GlobalTraffic::add(const GlobalTraffic& o) {
   sectors += o.sectors;
@@ -53,10 +69,15 @@ void GlobalTraffic::add(const GlobalTraffic& o) {
   bulk_sectors += o.bulk_sectors;
   touched.add_all(o.touched);
 }
+void GlobalTraffic::add_run(uint64_t first, uint64_t end) {
+  if (first < end)
+    runs.push_back({first, uint32_t(end - first), false, slice});
+}
 // Pieces of one instruction are aligned to their size, so they are equal or apart in all that matters here.
 void GlobalTraffic::request(Piece* pieces, size_t n) {
   std::sort(pieces, pieces + n, [](const Piece& a, const Piece& b) { return a.first < b.first; });
   uint64_t next_sector = 0;
+  uint64_t run = 0;   // the first of neighbouring sectors up to next_sector
   uint64_t next_byte = 0;
   uint64_t found = 0;
   uint64_t bytes = 0;
@@ -68,9 +89,14 @@ void GlobalTraffic::request(Piece* pieces, size_t n) {
     bytes += end - std::max(next_byte, p.first);
     next_byte = end;
     const uint64_t first = std::max(p.first / kSector, next_sector);
+    if (first > next_sector) {
+      add_run(run, next_sector);
+      run = first;
+    }
     next_sector = (end - 1) / kSector + 1;
     found += next_sector - std::min(first, next_sector);
   }
+  add_run(run, next_sector);
   sectors += found;
   excess_sectors += found - (bytes + kSector - 1) / kSector;
   ++requests;
@@ -81,6 +107,7 @@ void GlobalTraffic::bulk(uint64_t first, uint64_t bytes, uint64_t rows, int64_t 
     const uint64_t start = first + r * uint64_t(stride);
     touched.add(start, bytes);
     const uint64_t end_sector = (start + bytes - 1) / kSector + 1;
+    add_run(start / kSector, end_sector);
     bulk_sectors += end_sector - std::max(start / kSector, std::min(next_sector, end_sector));
     sectors += end_sector - std::max(start / kSector, std::min(next_sector, end_sector));
     next_sector = end_sector;
@@ -103,6 +130,17 @@ void Counters::add(const Counters& o) {
   barriers += o.barriers;
   cluster_barriers += o.cluster_barriers;
   divergent_branches += o.divergent_branches;
+  chain_clocks += o.chain_clocks;
+  longest_chain_clocks = std::max(longest_chain_clocks, o.longest_chain_clocks);
+}
+std::vector<SectorRun> Counters::take_runs() {
+  std::vector<SectorRun> runs;
+  std::swap(runs, global_read.runs);
+  for (SectorRun& r : global_write.runs)
+    r.writes = true;
+  runs.insert(runs.end(), global_write.runs.begin(), global_write.runs.end());
+  global_write.runs.clear();
+  return runs;
 }
 
 std::string Counters::text() const {
@@ -131,6 +169,8 @@ std::string Counters::text() const {
   line("barriers", barriers);
   line("cluster_barriers", cluster_barriers);
   line("divergent_branches", divergent_branches);
+  line("chain_clocks", chain_clocks);
+  line("longest_chain_clocks", longest_chain_clocks);
   return lines;
 }
 

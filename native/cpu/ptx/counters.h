@@ -1,6 +1,7 @@
 // What a profiler would say of a launch, exact and repeatable.
 #pragma once
 #include "program.h"
+#include "reuse.h"
 #include <bit>
 #include <cstdint>
 #include <map>
@@ -13,6 +14,7 @@ class ByteSet {
   void add(uint64_t first, uint64_t bytes);
   void add_all(const ByteSet&);
   uint64_t count() const;
+  uint64_t count(uint64_t first, uint64_t end) const;   // of those addresses
 
  private:
   static constexpr uint64_t kPage = 4096;
@@ -39,10 +41,15 @@ struct GlobalTraffic {
   uint64_t bulk_copies = 0;
   uint64_t bulk_sectors = 0;   // part of sectors
   ByteSet touched;
+  std::vector<SectorRun> runs;   // of the cluster that runs, in the order of its instructions
+  uint32_t slice = 0;            // which part of the current warp's instructions
 
   void add(const GlobalTraffic&);
   void request(Piece* pieces, size_t n);   // of a warp instruction; sorts them
   void bulk(uint64_t first, uint64_t bytes, uint64_t rows, int64_t stride);
+
+ private:
+  void add_run(uint64_t first, uint64_t end);
 };
 
 struct Counters {
@@ -57,7 +64,14 @@ struct Counters {
   uint64_t barriers = 0;   // per block, summed
   uint64_t cluster_barriers = 0;
   uint64_t divergent_branches = 0;
+  uint64_t chain_clocks = 0;           // of each block its longest chain of dependent instructions, summed
+  uint64_t longest_chain_clocks = 0;   // of all blocks
 
+  // Counts what a warp touches to the slice of its way that it is in.
+  void at_instruction(uint64_t number) {
+    global_read.slice = global_write.slice = uint32_t(number / ReuseDistances::kSlice);
+  }
+  std::vector<SectorRun> take_runs();   // of the cluster that has run
   void count(const Step& s, uint32_t lanes) { count(s, lanes, 1); }
   void take_back(const Step& s, uint32_t lanes) { count(s, lanes, ~uint64_t(0)); }   // the lanes come again
   void add(const Counters&);

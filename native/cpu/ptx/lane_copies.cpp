@@ -58,6 +58,8 @@ void copy_async(Warp& w, const Step& s) {
   });
   if (Counters* counters = w.block().counters(); counters && reading)
     counters->global_read.request(pieces, reading);
+  if (w.chain)
+    w.chain->copies.add(w.chain->copy_done());
   WarpAsync& async = async_of(w);
   for (uint32_t left = w.mask; left;) {   // lanes that have committed equally often fill one group
     c.group = async.groups[std::countr_zero(left)];
@@ -83,21 +85,33 @@ void finish_lane_copies(Warp& w, uint32_t mask, uint32_t keep) {
 }
 void commit_lane_copies(Warp& w, const Step&) {
   WarpAsync& async = async_of(w);
+  if (w.chain)
+    w.chain->copies.commit();
   each_lane(w.mask, [&](int k) { ++async.groups[k]; });
   if (!is_late(*w.block().cluster))
     finish_lane_copies(w, w.mask, 0);
 }
 void wait_lane_copies(Warp& w, const Step& s) {
   WarpAsync& async = async_of(w);
-  if (s.flags)   // wait_all: what is not committed too
+  if (s.flags) {   // wait_all: what is not committed too
     each_lane(w.mask, [&](int k) { ++async.groups[k]; });
+    if (w.chain)
+      w.chain->copies.commit();
+  }
   finish_lane_copies(w, w.mask, uint32_t(s.value));
+  if (w.chain)
+    w.chain->wait_for(w.chain->copies.wait(uint64_t(s.value)));
 }
 // The mbarrier gets an arrival when the lane's copies so far are done: now, which is early but allowed.
 void arrive_after_copies(Warp& w, const Step& s) {
   WarpAsync& async = async_of(w);
   each_lane(w.mask, [&](int k) { ++async.groups[k]; });
   finish_lane_copies(w, w.mask, 0);
+  uint64_t copied = 0;
+  if (w.chain) {
+    w.chain->copies.commit();
+    copied = w.chain->copies.wait(0);
+  }
   uint64_t at[32];
   reach_barriers(w, s, at);
   each_lane(w.mask, [&](int k) {
@@ -106,6 +120,8 @@ void arrive_after_copies(Warp& w, const Step& s) {
     const bool counts = s.c;   // .noinc: the arrival is one of those expected
     if (counts && !m.pending)
       fail(w, s, "more arrivals at the mbarrier at shared offset %u than are due", shared_offset_of(w, at[k]));
+    if (w.chain)
+      w.block().cluster->arrive_at_phase(bits, std::max(w.chain->arrival(), copied));
     m.pending -= counts;
     store_barrier(*w.block().cluster, bits, m);
   });

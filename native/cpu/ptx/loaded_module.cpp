@@ -1,10 +1,12 @@
 #include "loaded_module.h"
 #include "../memory.h"
+#include "../occupancy.h"
 #include "block.h"
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <mutex>
+#include <optional>
 #include <sys/mman.h>
 
 namespace spectral::cpu::ptx {
@@ -42,13 +44,12 @@ LoadedModule::~LoadedModule() {
     release(address, {MemoryKind::Device});
 }
 
-Resources LoadedModule::resources_of(const std::string& kernel) const {
+Resources resources_of(const Module& module, const std::string& kernel) {
   const std::string mark = "\n// ptxas: " + kernel + " ";
-  const size_t at = module_->text.rfind(mark);
+  const size_t at = module.text.rfind(mark);
   Resources r;
-  if (at == std::string::npos ||
-      std::sscanf(&module_->text[at + mark.size()], "%3d %7d", &r.registers, &r.stack) != 2 || r.registers < 0 ||
-      r.stack < 0)
+  if (at == std::string::npos || std::sscanf(&module.text[at + mark.size()], "%3d %7d", &r.registers, &r.stack) != 2 ||
+      r.registers < 0 || r.stack < 0)
     return {};
   return r;
 }
@@ -113,6 +114,14 @@ CUresult launch(
     unsigned shared, const unsigned char* parameters, std::string* reason) {
   const uint64_t clusters = uint64_t(gx) / program.cluster * gy * gz;
   Counters counters;
+  std::optional<ReuseDistances> reuse;
+  const Resources resources = resources_of(*program.module, program.name);
+  if (options.count) {
+    const int resident =
+        resident_blocks(counted_profile(), int(bx * by * bz), resources.registers, program.shared_bytes + shared);
+    const uint64_t at_once = uint64_t(options.count) * uint64_t(std::max(1, resident)) / program.cluster;
+    reuse.emplace(clusters, at_once, parameters, program.parameter_bytes);
+  }
   PtxLaunch l{
       &program,
       parameters,
@@ -121,6 +130,7 @@ CUresult launch(
       shared,
       clusters,
       options.count ? &counters : nullptr,
+      reuse ? &*reuse : nullptr,
       {},
       {},
       {}};
@@ -133,7 +143,9 @@ CUresult launch(
     counted.append("\nthreads ").append(std::to_string(l.threads()));
     counted.append("\ncluster ").append(std::to_string(program.cluster));
     counted.append("\nshared_bytes ").append(std::to_string(l.shared_bytes()));
+    counted.append("\nregisters ").append(std::to_string(resources.registers));
     counted.append("\n").append(counters.text());
+    counted.append(reuse->text(counters.global_read.touched, counters.global_write.touched));
   }
   return status;
 }

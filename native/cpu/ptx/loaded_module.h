@@ -10,6 +10,8 @@ struct Resources {
   int registers = 0;   // of a thread
   int stack = 0;       // its bytes in local memory
 };
+Resources resources_of(const Module&, const std::string& kernel);
+
 class LoadedModule {
  public:
   // Takes the text up to its end. Throws PtxError.
@@ -19,7 +21,7 @@ class LoadedModule {
 
   const std::vector<std::unique_ptr<Program>>& kernels() const { return kernels_; }
   const std::string& target() const { return module_->target; }
-  Resources resources_of(const std::string& kernel) const;
+  Resources resources_of(const std::string& kernel) const { return ptx::resources_of(*module_, kernel); }
   // A .global or .const variable, or null.
   const Variable* find_variable(std::string_view name, CUdeviceptr* address) const;
 
@@ -38,7 +40,7 @@ bool looks_like_text(const void* image);
 CUresult launch(
     const Program&, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared,
     const unsigned char* parameters, std::string* reason);
-// Of each launch since the option "count" was set: "kernel NAME", its shape, then a line per counter.
+// Of each launch since the option "count" was set: "kernel NAME", its shape, a line per counter, and ReuseDistances.
 std::string counted_launches();
 void forget_counted_launches();
 }   // namespace spectral::cpu::ptx

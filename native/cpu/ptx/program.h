@@ -142,15 +142,24 @@ struct CallSite {
   std::vector<Transfer> results, arguments;
 };
 
+// A register or predicate that a step uses, numbered for Chain.
+struct StepUse {
+  uint32_t slot;
+  bool writes;
+};
+
 struct Program {
   std::string name;
   std::vector<Step> steps;
   std::vector<uint32_t> lists;
   std::vector<ConstantPlace> constants;
   std::vector<SpecialPlace> specials;
-  std::vector<SourceLine> sources;   // per step
-  uint32_t fixed_bytes = 0;          // constants, special registers and sinks, which come first
-  uint32_t register_bytes = 0;       // of a warp
+  std::vector<SourceLine> sources;    // per step
+  std::vector<StepUse> step_uses;     // of all steps, of each first what it reads
+  std::vector<uint32_t> use_starts;   // per step, and the end
+  uint32_t chain_slots = 0;
+  uint32_t fixed_bytes = 0;      // constants, special registers and sinks, which come first
+  uint32_t register_bytes = 0;   // of a warp
   uint32_t predicates = 1;
   size_t local_bytes = 0;    // of a thread
   size_t local_stride = 0;   // from one thread's to the next

@@ -220,7 +220,11 @@ uint32_t ProgramBuilder::add_hidden_register() {
   return uint32_t(registers_.size() - 1);
 }
 void ProgramBuilder::keep_register(uint32_t id) { kept_[frame_->first_register + id] = true; }
-uint32_t ProgramBuilder::predicate(uint32_t id) { return predicate_of_[frame_->first_register + id]; }
+uint32_t ProgramBuilder::use_predicate(uint32_t id, bool writes) {
+  const uint32_t number = predicate_of_[frame_->first_register + id];
+  predicate_uses_.push_back({uint32_t(program_->steps.size()), number, writes});
+  return number;
+}
 uint32_t ProgramBuilder::new_predicate() { return program_->predicates++; }
 uint32_t ProgramBuilder::carry() {
   if (!carry_)
@@ -298,12 +302,32 @@ void ProgramBuilder::assign_places() {
   }
   for (uint32_t& place : program_->lists)
     resolve(place);
+  list_uses(places);
   resolve(program_->stack_place);
   for (Callable& c : program_->callables) {
     resolve(c.frame_place);
     for (SavedRegister& r : c.saved)
       resolve(r.place);
   }
+}
+
+// The uses of each step, what it reads first. Places of registers are numbered by units, predicates come behind them.
+void ProgramBuilder::list_uses(const std::vector<uint32_t>& places) {
+  const uint32_t units = program_->register_bytes / kUnit;
+  std::vector<RegisterUse> all = uses_;
+  for (RegisterUse& u : all)
+    u.reg = places[u.reg] / kUnit;
+  for (const RegisterUse& u : predicate_uses_)
+    all.push_back({u.step, units + u.reg, u.writes});
+  std::stable_sort(all.begin(), all.end(), [](const RegisterUse& a, const RegisterUse& b) {
+    return a.step != b.step ? a.step < b.step : a.writes < b.writes;
+  });
+  program_->chain_slots = units + program_->predicates;
+  for (const RegisterUse& u : all) {
+    program_->use_starts.resize(std::max<size_t>(program_->use_starts.size(), u.step + 1), program_->step_uses.size());
+    program_->step_uses.push_back({u.reg, u.writes});
+  }
+  program_->use_starts.resize(program_->steps.size() + 1, uint32_t(program_->step_uses.size()));
 }
 
 // Kept registers are those that wgmma works on beside the program's order.

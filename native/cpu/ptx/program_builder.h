@@ -27,7 +27,8 @@ class ProgramBuilder {
   static bool is_zero(std::string_view special);   // of any size: counters and registers that are 0 here
   uint32_t read_register(uint32_t id);
   uint32_t write_register(uint32_t id);
-  uint32_t predicate(uint32_t id);
+  uint32_t read_predicate(uint32_t id) { return use_predicate(id, false); }
+  uint32_t write_predicate(uint32_t id) { return use_predicate(id, true); }
   uint32_t new_predicate();
   void use_async_proxy() { program_->uses_async_proxy = true; }
   uint32_t carry();                              // the predicate that is the condition code
@@ -81,9 +82,11 @@ class ProgramBuilder {
   Step& emit_own(Run);
   uint32_t add_hidden_register();
   uint32_t use(uint32_t reg, bool writes);
+  uint32_t use_predicate(uint32_t id, bool writes);
   void lay_out_parameters();
   void lay_out_shared(const Function&);
   void assign_places();
+  void list_uses(const std::vector<uint32_t>& places);
   void follow_accumulators();
 
   const Module& module_;
@@ -96,6 +99,7 @@ class ProgramBuilder {
   std::vector<uint32_t> predicate_of_;   // number, for predicates
   std::vector<bool> kept_;
   std::vector<RegisterUse> uses_;
+  std::vector<RegisterUse> predicate_uses_;
   std::map<std::pair<uint64_t, bool>, uint32_t> constants_;
   std::map<Special, uint32_t> specials_;
   std::unordered_map<const Variable*, size_t> shared_;

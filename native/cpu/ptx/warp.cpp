@@ -32,8 +32,12 @@ void Warp::take_steps() {
   while (pc_ < limit_ || regroup()) {
     const Step& s = steps[pc_++];
     mask = current_.lanes & (predicates_[s.guard] ^ s.guard_flip);
-    if (kCounts)
-      block_->counters()->count(s, mask);
+    if (kCounts) {
+      Counters& counters = *block_->counters();
+      counters.count(s, mask);
+      counters.at_instruction(chain->instructions());
+      chain->take(pc_ - 1, s, mask, current_.lanes);
+    }
     if (mask)
       s.run(*this, s);
   }

@@ -7,6 +7,7 @@
 
 namespace spectral::cpu::ptx {
 class Block;
+class Chain;
 
 // Why a group does not go on.
 enum class Wait : uint8_t {
@@ -64,6 +65,7 @@ class Warp {
   const std::vector<Group>& waiting() const { return others_; }
 
   unsigned char* local = nullptr;   // [32][local_stride]
+  Chain* chain = nullptr;           // in a launch that is counted
   bool queued = true;               // in the cluster's queue
   static constexpr uint64_t kNoPhase = ~uint64_t(0);
   uint64_t cluster_phase = kNoPhase;   // of the cluster's barrier, between arriving and waiting

@@ -175,11 +175,16 @@ void commit(Warp& w, const Step& s) {
   WarpgroupAsync& g = group_of(w);
   const unsigned warp = w.index() % 4;
   g.ends[warp].push_back(g.ops[warp].size());
+  if (w.chain)
+    w.chain->products.commit();
 }
 // "wgmma.wait_group": all groups but the newest `s.value`.
 void wait_group(Warp& w, const Step& s) {
-  if (whole_warpgroup(w, s, "wgmma.wait_group"))
-    wait_keeping(w, s, uint64_t(s.value));
+  if (!whole_warpgroup(w, s, "wgmma.wait_group"))
+    return;
+  if (w.chain)
+    w.chain->wait_for(w.chain->products.wait(uint64_t(s.value)));
+  wait_keeping(w, s, uint64_t(s.value));
 }
 
 void set_limit(Warp& w, const Step& s) {

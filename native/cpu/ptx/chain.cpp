@@ -1,0 +1,110 @@
+#include "chain.h"
+#include "program_builder.h"
+
+namespace spectral::cpu::ptx {
+namespace {
+// Clocks from the start of an instruction to the start of one that reads its result; of several published figures the
+// least, so that the chain bounds GPUs of compute capability 8.0 to 10.0.
+// [J] Jia et al., Dissecting the NVIDIA Volta GPU Architecture via Microbenchmarking, arXiv:1804.06826, whose figures of
+//     arithmetic [A] finds again.
+// [A] Abdelkhalik et al., Demystifying the Nvidia Ampere Architecture through Microbenchmarking and Instruction-level
+//     Analysis, arXiv:2208.11174 (A100).
+// [L] Luo et al., Benchmarking and Dissecting the Nvidia Hopper GPU Architecture, arXiv:2402.13499 (A100, RTX 4090,
+//     H100).
+// [S] Sun et al., Dissecting Tensor Cores via Microbenchmarks, arXiv:2206.02874 (A100).
+uint64_t latency_of(const Step& s) {
+  constexpr uint64_t kArithmetic = 4;    // [J], [A]
+  constexpr uint64_t kDouble = 8;        // [J]
+  constexpr uint64_t kSpecial = 14;      // [J]
+  constexpr uint64_t kShared = 23;       // [A]; [L] has 29
+  constexpr uint64_t kLocal = 33;        // L1 [A]
+  constexpr uint64_t kGlobal = 200;      // L2 [A]; [L] has 261 and more
+  constexpr uint64_t kMma = 17;          // m16n8k8 [S]; larger ones take longer
+  constexpr uint64_t kWgmmaRate = 128;   // operations of a lane per 4 clocks: m64n256k16 takes 128 clocks [L]
+  switch (s.kind) {
+    case StepClass::Integer:
+    case StepClass::Float:
+    case StepClass::Conversion:
+    case StepClass::Collective: return kArithmetic;   // of shuffles nothing lower is published
+    case StepClass::Double: return kDouble;
+    case StepClass::Special: return kSpecial;
+    case StepClass::GlobalLoad: return kGlobal;
+    case StepClass::SharedLoad:
+    case StepClass::GenericLoad:   // shared memory is the nearest that it may read
+    case StepClass::Atomic:
+    case StepClass::MatrixLoad: return kShared;
+    case StepClass::LocalLoad: return kLocal;
+    case StepClass::Mma: return kMma;
+    case StepClass::Wgmma: return uint64_t(s.operations) * 4 / kWgmmaRate;
+    // ptxas renames what is moved, parameters are operands, and the others have no results.
+    case StepClass::Move:
+    case StepClass::ConstantLoad:
+    case StepClass::GlobalStore:
+    case StepClass::SharedStore:
+    case StepClass::LocalStore:
+    case StepClass::GenericStore:
+    case StepClass::MatrixStore:
+    case StepClass::AsyncCopy:
+    case StepClass::Barrier:
+    case StepClass::Control:
+    case StepClass::Hint:
+    case StepClass::Part: break;
+  }
+  return 0;
+}
+bool accesses_memory(StepClass c) {
+  switch (c) {
+    case StepClass::GlobalLoad:
+    case StepClass::GlobalStore:
+    case StepClass::SharedLoad:
+    case StepClass::SharedStore:
+    case StepClass::LocalLoad:
+    case StepClass::LocalStore:
+    case StepClass::GenericLoad:
+    case StepClass::GenericStore:
+    case StepClass::Atomic:
+    case StepClass::MatrixLoad:
+    case StepClass::MatrixStore:
+    case StepClass::AsyncCopy: return true;
+    default: return false;
+  }
+}
+}   // namespace
+
+uint64_t GroupTimes::wait(uint64_t keep) {
+  uint64_t done = 0;
+  for (; closed_.size() > keep; closed_.pop_front())
+    done = std::max(done, closed_.front());
+  return done;
+}
+
+void Chain::start() {
+  std::fill(ready_.begin(), ready_.end(), 0);
+  floor_ = accesses_ = start_ = end_ = instructions_ = 0;
+  copies.clear();
+  products.clear();
+}
+
+void Chain::take(uint32_t index, const Step& s, uint32_t mask, uint32_t lanes) {
+  const StepUse* const first = program_->step_uses.data() + program_->use_starts[index];
+  const StepUse* const end = program_->step_uses.data() + program_->use_starts[index + 1];
+  uint64_t start = floor_;
+  const StepUse* u = first;
+  for (; u != end && !u->writes; ++u)
+    start = std::max(start, ready_[u->slot]);
+  instructions_ += s.kind != StepClass::Part;
+  start_ = start;
+  if (s.flags & (kJumpFlag | kSwitchFlag))   // nothing is executed before it is known whether it is reached
+    floor_ = start;
+  if (!mask)
+    return;
+  if (accesses_memory(s.kind))
+    accesses_ = std::max(accesses_, start);
+  const uint64_t done = start + latency_of(s);
+  if (s.kind == StepClass::Wgmma && s.operations)
+    products.add(done);
+  for (; u != end; ++u)   // what lanes outside the mask hold stays
+    ready_[u->slot] = mask == lanes ? done : std::max(ready_[u->slot], done);
+  end_ = std::max(end_, done);
+}
+}   // namespace spectral::cpu::ptx
