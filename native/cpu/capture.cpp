@@ -18,9 +18,13 @@ namespace {
 std::mutex mutex;   // guards the captures
 std::map<CUstream, std::shared_ptr<Capture>> captures;
 
+thread_local CUstreamCaptureMode thread_mode = CU_STREAM_CAPTURE_MODE_GLOBAL;   // which captures concern the thread
+
 bool forbids(const Capture& c) {
-  return c.mode == CU_STREAM_CAPTURE_MODE_GLOBAL ||
-         (c.mode == CU_STREAM_CAPTURE_MODE_THREAD_LOCAL && c.thread == std::this_thread::get_id());
+  const bool own = c.thread == std::this_thread::get_id();
+  if (thread_mode == CU_STREAM_CAPTURE_MODE_RELAXED || (thread_mode == CU_STREAM_CAPTURE_MODE_THREAD_LOCAL && !own))
+    return false;
+  return c.mode == CU_STREAM_CAPTURE_MODE_GLOBAL || (c.mode == CU_STREAM_CAPTURE_MODE_THREAD_LOCAL && own);
 }
 void end(const std::shared_ptr<Capture>& c) {
   std::erase_if(captures, [&](const auto& entry) { return entry.second == c; });
@@ -148,6 +152,13 @@ CUresult cuStreamBeginCapture(CUstream s, CUstreamCaptureMode mode) {
   auto graph = std::make_unique<CUgraph_st>(CUgraph_st{s->context, {}});
   captures[s] =
       std::make_shared<Capture>(Capture{mode, std::this_thread::get_id(), s, false, std::move(graph), {{s, {}}}});
+  return CUDA_SUCCESS;
+}
+CUresult cuThreadExchangeStreamCaptureMode(CUstreamCaptureMode* mode) {
+  SPECTRAL_TRY(check_initialised());
+  if (!mode || *mode < CU_STREAM_CAPTURE_MODE_GLOBAL || *mode > CU_STREAM_CAPTURE_MODE_RELAXED)
+    return CUDA_ERROR_INVALID_VALUE;
+  std::swap(*mode, thread_mode);
   return CUDA_SUCCESS;
 }
 CUresult cuStreamEndCapture(CUstream s, CUgraph* graph) {

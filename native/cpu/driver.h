@@ -2,6 +2,8 @@
 // Calls are synchronous unless the option "async" is set: a call returns when its work is done, so streams order
 // nothing further.
 #pragma once
+#include "device_heap.h"
+#include "launch_shape.h"
 #include "loader_api.h"
 #include "worker.h"
 #include <atomic>
@@ -42,12 +44,15 @@ struct CUctx_st {
   CUfunc_cache cache = CU_FUNC_CACHE_PREFER_NONE;   // this and the next two are kept, and change nothing here
   CUsharedconfig banks = CU_SHARED_MEM_CONFIG_DEFAULT_BANK_SIZE;
   spectral::cpu::ContextLimits limits;
+  spectral::cpu::DeviceHeap heap;
 };
 struct CUfunc_st {
   spectral::cpu::KernelInfo info;
   CUmodule module;
   CUcontext context;
   int max_dynamic_shared = 48 << 10;
+  int carveout = -1;                                      // percent of the L1 cache for shared memory: a hint; -1: none
+  bool may_exceed_portable_cluster = false;               // of 8 blocks, up to 16
   const spectral::cpu::ptx::Program* program = nullptr;   // of a module of PTX
 };
 struct CUmod_st {
@@ -128,7 +133,10 @@ CUresult fail_context(CUcontext, CUresult, const std::string& reason);   // from
 void catch_bad_addresses();   // of kernels, from now on; other faults go to whoever handled them before
 void forget_failure();        // of every context, for tests
 
-void unload_modules(CUcontext);                // what a destroyed context owned
+CUresult launch_kernel(CUfunction, LaunchShape, CUstream, void** params, void** extra);
+
+void unload_modules(CUcontext);   // what a destroyed context owned
+void forget_links(CUcontext);
 void forget_modules_of_libraries(CUcontext);   // before they are unloaded with their context
 CUfunction launched(CUfunction);               // of a CUkernel, which may be passed for one: its function; else itself
 void free_memory(CUcontext);

@@ -34,9 +34,11 @@ void destroy(CUcontext c) {
     streams.remove(s), delete s;
   for (CUevent e : events.of(c))
     events.remove(e), delete e;
+  forget_links(c);
   forget_modules_of_libraries(c);
   unload_modules(c);
   free_memory(c);
+  c->heap.forget();
   c->failure = CUDA_SUCCESS;
 }
 

@@ -84,6 +84,8 @@ CUresult cuCtxSetLimit(CUlimit limit, size_t value) {
   size_t* found = find_limit(current_context(), limit);
   if (!found)
     return CUDA_ERROR_UNSUPPORTED_LIMIT;
+  if (limit == CU_LIMIT_MALLOC_HEAP_SIZE && current_context()->heap.has_memory())
+    return CUDA_ERROR_INVALID_VALUE;   // a kernel has used it
   *found = value;
   return CUDA_SUCCESS;
 }

@@ -2,6 +2,7 @@
 #include "capture.h"
 #include "profiles.h"
 #include "ptx/loaded_module.h"
+#include <algorithm>
 #include <cstdarg>
 #include <cstdio>
 #include <cstring>
@@ -21,8 +22,73 @@ CUresult refuse(CUresult status, const char* format, ...) {
   set_error(reason);
   return status;
 }
-CUresult check_shape(const CUfunc_st& f, dim3 grid, dim3 block, unsigned smem) {
-  const uint64_t threads = uint64_t(block.x) * block.y * block.z;
+// The cluster that the kernel was compiled for, or else that of the launch. PTX ISA, "Cluster Dimension Directives".
+CUresult settle_cluster(const CUfunc_st& f, LaunchShape& shape) {
+  const unsigned compiled[3] = {f.info.cluster > 1 ? f.info.cluster : 0, 1, 1};   // of a kernel from source
+  const unsigned* fixed = f.program ? f.program->cluster : compiled;
+  const dim3 c = shape.cluster;
+  if (fixed[0]) {
+    if (shape.is_cluster_stated && (c.x != fixed[0] || c.y != fixed[1] || c.z != fixed[2]))
+      return refuse(
+          CUDA_ERROR_INVALID_CLUSTER_SIZE,
+          "the kernel was compiled for clusters of %u x %u x %u blocks, not %u x %u x %u",
+          fixed[0],
+          fixed[1],
+          fixed[2],
+          c.x,
+          c.y,
+          c.z);
+    shape.cluster = {fixed[0], fixed[1], fixed[2]};
+    shape.is_cluster_stated = true;
+    return CUDA_SUCCESS;
+  }
+  if (f.program && f.program->needs_cluster && !shape.is_cluster_stated)
+    return refuse(
+        CUDA_ERROR_INVALID_CLUSTER_SIZE, "the kernel is .explicitcluster: its launch says the cluster's size");
+  if (!f.program && count_of(c) > 1)
+    return refuse(
+        CUDA_ERROR_NOT_SUPPORTED, "a kernel compiled from source takes its clusters from there, not from a launch");
+  return CUDA_SUCCESS;
+}
+CUresult check_cluster(const CUfunc_st& f, const LaunchShape& shape) {
+  constexpr unsigned kMostBlocks = 16;
+  const Profile& gpu = profile();
+  const dim3 c = shape.cluster;
+  const uint64_t blocks = std::max({c.x, c.y, c.z}) > kMostBlocks ? UINT64_MAX : count_of(c);
+  if (!blocks)
+    return refuse(CUDA_ERROR_INVALID_CLUSTER_SIZE, "a cluster has no side of 0 blocks");
+  if (blocks > 1 && !gpu.runs_clusters())
+    return refuse(
+        CUDA_ERROR_NOT_SUPPORTED,
+        "the kernel runs in clusters of %u x %u x %u blocks, which need compute capability 9.0; %s has %d.%d",
+        c.x,
+        c.y,
+        c.z,
+        gpu.shown(),
+        gpu.major,
+        gpu.minor);
+  unsigned most = f.may_exceed_portable_cluster ? kMostBlocks : unsigned(gpu.cluster_blocks);
+  if (f.program && f.program->max_cluster)
+    most = std::min(most, f.program->max_cluster);
+  if (blocks > most)
+    return refuse(
+        CUDA_ERROR_INVALID_CLUSTER_SIZE, "a cluster has up to %u blocks, not %u x %u x %u", most, c.x, c.y, c.z);
+  const dim3 grid = shape.grid;
+  if (grid.x % c.x || grid.y % c.y || grid.z % c.z)
+    return refuse(
+        CUDA_ERROR_INVALID_CLUSTER_SIZE,
+        "the sides of the grid are multiples of those of the cluster, %u x %u x %u, not %u x %u x %u",
+        c.x,
+        c.y,
+        c.z,
+        grid.x,
+        grid.y,
+        grid.z);
+  return CUDA_SUCCESS;
+}
+CUresult check_shape(const CUfunc_st& f, const LaunchShape& shape) {
+  const auto& [grid, block, cluster, stated, smem] = shape;
+  const uint64_t threads = count_of(block);
   const int needed = f.info.dynamic_shared;
   if (!grid.x || !grid.y || !grid.z || grid.x > 0x7fffffff || grid.y > 65535 || grid.z > 65535)
     return refuse(
@@ -66,25 +132,7 @@ CUresult check_shape(const CUfunc_st& f, dim3 grid, dim3 block, unsigned smem) {
         smem);
   if (needed > 0 && smem < unsigned(needed))
     return refuse(CUDA_ERROR_INVALID_VALUE, "the kernel needs %d bytes of dynamic shared memory, not %u", needed, smem);
-  const unsigned cluster = f.info.cluster;
-  if (cluster > 1 && !gpu.runs_clusters())
-    return refuse(
-        CUDA_ERROR_NOT_SUPPORTED,
-        "the kernel runs in clusters of %u blocks, which need compute capability 9.0; %s has %d.%d",
-        cluster,
-        gpu.shown(),
-        gpu.major,
-        gpu.minor);
-  if (cluster > unsigned(gpu.cluster_blocks))
-    return refuse(
-        CUDA_ERROR_INVALID_CLUSTER_SIZE, "a cluster has up to %d blocks, not %u", gpu.cluster_blocks, cluster);
-  if (grid.x % cluster)
-    return refuse(
-        CUDA_ERROR_INVALID_CLUSTER_SIZE,
-        "the grid's x is a multiple of the cluster of %u blocks, not %u",
-        cluster,
-        grid.x);
-  return CUDA_SUCCESS;
+  return check_cluster(f, shape);
 }
 
 // The buffer that `extra` leads to: the values of all parameters, each at its offset.
@@ -139,23 +187,25 @@ std::shared_ptr<unsigned char> copy_arguments(const unsigned char* args, size_t 
   std::memcpy(copy, args, size);
   return {copy, [](unsigned char* bytes) { ::operator delete(bytes, kAlignment); }};
 }
-CUresult run(CUfunction f, dim3 grid, dim3 block, unsigned smem, const unsigned char* args) {
+CUresult run(CUfunction f, const LaunchShape& shape, const unsigned char* args) {
   if (f->program) {
     std::string reason;
-    const CUresult status =
-        ptx::launch(*f->program, grid.x, grid.y, grid.z, block.x, block.y, block.z, smem, args, &reason);
-    return status ? fail_context(current_context(), status, reason) : CUDA_SUCCESS;
+    CUcontext context = current_context();
+    if (f->program->uses_heap)
+      SPECTRAL_TRY(context->heap.prepare(context->limits.heap));
+    const CUresult status = ptx::launch(*f->program, shape, context->heap, args, &reason);
+    return status ? fail_context(context, status, reason) : CUDA_SUCCESS;
   }
-  const unsigned cluster = f->info.cluster;
+  const auto cluster = unsigned(count_of(shape.cluster));
   Launch l{
       &f->info,
       f->module->statics,
       args,
-      grid,
-      block,
-      smem,
+      shape.grid,
+      shape.block,
+      shape.dynamic_shared,
       cluster,
-      uint64_t(grid.x) / cluster * grid.y * grid.z,
+      count_of(shape.grid) / cluster,
       {0},
       {false},
       {false}};
@@ -166,25 +216,36 @@ CUresult run(CUfunction f, dim3 grid, dim3 block, unsigned smem, const unsigned 
 }
 }   // namespace
 
-extern "C" {
-CUresult cuLaunchKernel(
-    CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned smem,
-    CUstream stream, void** params, void** extra) {
+CUresult spectral::cpu::launch_kernel(CUfunction f, LaunchShape shape, CUstream stream, void** params, void** extra) {
   SPECTRAL_TRY(check_stream(stream));
   f = launched(f);
   if (!functions.has(f))
     return CUDA_ERROR_INVALID_HANDLE;
-  const dim3 grid_size{gx, gy, gz}, block_size{bx, by, bz};
-  SPECTRAL_TRY(check_shape(*f, grid_size, block_size, smem));
+  SPECTRAL_TRY(settle_cluster(*f, shape));
+  if (f->program && f->program->counts_clusters) {
+    // Its sides stay below 2^36: a cluster has up to 16 blocks.
+    const dim3 clusters = shape.grid;
+    const dim3 c = shape.cluster;
+    if (uint64_t(clusters.x) * c.x > UINT32_MAX || uint64_t(clusters.y) * c.y > UINT32_MAX ||
+        uint64_t(clusters.z) * c.z > UINT32_MAX)
+      return refuse(CUDA_ERROR_INVALID_VALUE, "the grid of clusters has too many blocks");
+    shape.grid = {clusters.x * c.x, clusters.y * c.y, clusters.z * c.z};
+  }
+  SPECTRAL_TRY(check_shape(*f, shape));
   alignas(kArgumentAlignment) unsigned char args[ptx::kMaxParameters];   // the caller's copy need not be aligned
   SPECTRAL_TRY(read_arguments(*f, params, extra, args));
   bool kept;
   SPECTRAL_TRY(check_work(stream, &kept));
   if (!kept)
-    return run(f, grid_size, block_size, smem, args);
+    return run(f, shape, args);
   keep(stream, [=, copy = copy_arguments(args, f->info.args_size)] {
-    return functions.has(f) ? run(f, grid_size, block_size, smem, copy.get()) : CUDA_ERROR_INVALID_HANDLE;
+    return functions.has(f) ? run(f, shape, copy.get()) : CUDA_ERROR_INVALID_HANDLE;
   });
   return CUDA_SUCCESS;
 }
+
+extern "C" CUresult cuLaunchKernel(
+    CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned smem,
+    CUstream stream, void** params, void** extra) {
+  return launch_kernel(f, {{gx, gy, gz}, {bx, by, bz}, {}, false, smem}, stream, params, extra);
 }

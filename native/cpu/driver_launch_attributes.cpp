@@ -8,21 +8,7 @@ CUresult refuse(CUresult status, const char* reason) {
   set_error(reason);
   return status;
 }
-// A kernel's cluster is fixed when it is compiled, as neighbours along x.
-CUresult check_cluster(CUfunction f, const CUlaunchAttributeValue& v) {
-  f = launched(f);
-  if (!functions.has(f))
-    return CUDA_ERROR_INVALID_HANDLE;
-  const auto& wanted = v.clusterDim;
-  if (!wanted.x || !wanted.y || !wanted.z)
-    return CUDA_ERROR_INVALID_CLUSTER_SIZE;
-  if (wanted.x == f->info.cluster && wanted.y == 1 && wanted.z == 1)
-    return CUDA_SUCCESS;
-  if (f->info.cluster > 1)
-    return refuse(CUDA_ERROR_INVALID_CLUSTER_SIZE, "the kernel was compiled for clusters of another size");
-  return refuse(CUDA_ERROR_NOT_SUPPORTED, "the CPU device takes the size of clusters from the kernel, not its launch");
-}
-CUresult check(CUfunction f, const CUlaunchAttribute& a) {
+CUresult apply(const CUlaunchAttribute& a, LaunchShape& shape) {
   switch (a.id) {
     case CU_LAUNCH_ATTRIBUTE_IGNORE:
     case CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW:   // hints, up to the events
@@ -34,7 +20,10 @@ CUresult check(CUfunction f, const CUlaunchAttribute& a) {
     case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN: return CUDA_SUCCESS;
     case CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_EVENT: return check_event(a.value.programmaticEvent.event);
     case CU_LAUNCH_ATTRIBUTE_LAUNCH_COMPLETION_EVENT: return check_event(a.value.launchCompletionEvent.event);
-    case CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION: return check_cluster(f, a.value);
+    case CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION:
+      shape.cluster = {a.value.clusterDim.x, a.value.clusterDim.y, a.value.clusterDim.z};
+      shape.is_cluster_stated = true;
+      return CUDA_SUCCESS;
     case CU_LAUNCH_ATTRIBUTE_COOPERATIVE:
       return a.value.cooperative
                  ? refuse(CUDA_ERROR_NOT_SUPPORTED, "the CPU device does not run all blocks of a grid at once")
@@ -59,20 +48,15 @@ CUresult cuLaunchKernelEx(const CUlaunchConfig* c, CUfunction f, void** params, 
   SPECTRAL_TRY(check_context());
   if (!c || (c->numAttrs && !c->attrs))
     return CUDA_ERROR_INVALID_VALUE;
+  LaunchShape shape{
+      {c->gridDimX, c->gridDimY, c->gridDimZ},
+      {c->blockDimX, c->blockDimY, c->blockDimZ},
+      {},
+      false,
+      c->sharedMemBytes};
   for (unsigned i = 0; i < c->numAttrs; ++i)
-    SPECTRAL_TRY(check(f, c->attrs[i]));
-  SPECTRAL_TRY(cuLaunchKernel(
-      f,
-      c->gridDimX,
-      c->gridDimY,
-      c->gridDimZ,
-      c->blockDimX,
-      c->blockDimY,
-      c->blockDimZ,
-      c->sharedMemBytes,
-      c->hStream,
-      params,
-      extra));
+    SPECTRAL_TRY(apply(c->attrs[i], shape));
+  SPECTRAL_TRY(launch_kernel(f, shape, c->hStream, params, extra));
   for (unsigned i = 0; i < c->numAttrs; ++i)
     SPECTRAL_TRY(record(c->attrs[i], c->hStream));
   return CUDA_SUCCESS;

@@ -2,10 +2,10 @@
 // the module being loaded, or of PTX text.
 #include "capture.h"
 #include "image.h"
+#include "jit_log.h"
 #include "profiles.h"
 #include "ptx/loaded_module.h"
 #include <algorithm>
-#include <cstdio>
 #include <cstring>
 #include <dlfcn.h>
 #include <link.h>
@@ -76,21 +76,16 @@ CUresult load_library(CUmodule* out, const void* image, size_t size) {
     close(fd);
   return status;
 }
-CUresult load_ptx(CUmodule* out, std::string text) {
+CUresult load_ptx(CUmodule* out, const std::vector<ProgramText>& texts) {
   auto m = std::make_unique<CUmod_st>();
   m->context = current_context();
+  std::unique_ptr<ptx::Module> parsed;
+  SPECTRAL_TRY(texts.size() == 1 ? parse_text(texts[0], &parsed) : link_texts(texts, &parsed));
   try {
-    m->ptx = std::make_unique<ptx::LoadedModule>(std::move(text));
+    m->ptx = std::make_unique<ptx::LoadedModule>(std::move(parsed));
   } catch (const ptx::PtxError& error) {
     set_error(error.what());
     return CUDA_ERROR_INVALID_PTX;
-  }
-  if (!runs_target(profile(), m->ptx->target().c_str())) {
-    const Profile& p = profile();
-    set_error(
-        "module: its .target is " + m->ptx->target() + ", which compute capability " + std::to_string(p.major) + "." +
-        std::to_string(p.minor) + " (" + p.shown() + ") does not run");
-    return CUDA_ERROR_NO_BINARY_FOR_GPU;
   }
   for (const auto& program : m->ptx->kernels()) {
     auto f = std::make_unique<CUfunc_st>();
@@ -100,7 +95,7 @@ CUresult load_ptx(CUmodule* out, std::string text) {
         nullptr,
         program->parameter_bytes,
         program->max_threads,
-        program->cluster,
+        std::max(1u, program->cluster[0] * program->cluster[1] * program->cluster[2]),
         std::string(),
         0};
     f->program = program.get();
@@ -116,41 +111,19 @@ CUresult load_ptx(CUmodule* out, std::string text) {
 }
 // Bytes of .shared variables; of a library's kernel the compiler does not say them.
 int static_shared(const CUfunc_st& f) { return f.program ? int(f.program->shared_bytes) : 0; }
+// That a kernel was compiled for; zeros where the launch may choose.
+dim3 required_cluster(const CUfunc_st& f) {
+  if (f.program)
+    return {f.program->cluster[0], f.program->cluster[1], f.program->cluster[2]};
+  return f.info.cluster > 1 ? dim3{f.info.cluster, 1, 1} : dim3{0, 0, 0};
+}
 ptx::Resources resources_of(const CUfunc_st& f) {
   return f.program ? f.module->ptx->resources_of(f.program->name) : ptx::Resources();
-}
-// As much of s as there is room for; returns its whole length.
-int copy_text(const std::string& s, char* text, size_t size) {
-  if (text && size) {
-    const size_t n = std::min(size - 1, s.size());
-    std::memcpy(text, s.data(), n);
-    text[n] = 0;
-  }
-  return int(s.size());
 }
 CUresult load_image(CUmodule* out, const void* bytes, size_t size) {
   Image image;
   SPECTRAL_TRY(read_image(bytes, size, &image));
-  return image.library ? load_library(out, image.library, image.library_bytes) : load_ptx(out, std::move(image.ptx));
-}
-// Writes the reason for an error into the log that the caller wants it in, and its length over the log's size. There
-// is no information about a module that loads.
-void write_logs(const std::string& error, unsigned count, const CUjit_option* options, void** values) {
-  auto value = [&](CUjit_option wanted) -> void** {
-    const auto* found = std::find(options, options + count, wanted);
-    return found == options + count ? nullptr : values + (found - options);
-  };
-  auto write = [&](CUjit_option buffer, CUjit_option size, const std::string& text) {
-    void** log = value(buffer);
-    void** room = value(size);
-    if (!log || !*log || !room)
-      return;
-    const auto bytes = size_t(unsigned(reinterpret_cast<uintptr_t>(*room)));   // the driver reads 32 bits
-    copy_text(text, static_cast<char*>(*log), bytes);
-    *room = reinterpret_cast<void*>(bytes ? std::min(text.size(), bytes - 1) : 0);
-  };
-  write(CU_JIT_ERROR_LOG_BUFFER, CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES, error);
-  write(CU_JIT_INFO_LOG_BUFFER, CU_JIT_INFO_LOG_BUFFER_SIZE_BYTES, "");
+  return image.library ? load_library(out, image.library, image.library_bytes) : load_ptx(out, image.texts);
 }
 }   // namespace
 
@@ -188,16 +161,10 @@ CUresult cuModuleLoad(CUmodule* m, const char* file) {
   SPECTRAL_TRY(check_unsafe());
   if (!m || !file)
     return CUDA_ERROR_INVALID_VALUE;
-  FILE* f = std::fopen(file, "rb");
-  if (!f)
-    return CUDA_ERROR_FILE_NOT_FOUND;
-  std::vector<char> image(4096);
-  size_t n = 0;
-  for (size_t got; (got = std::fread(image.data() + n, 1, image.size() - n, f)) > 0;)
-    if ((n += got) == image.size())
-      image.resize(2 * n);
-  std::fclose(f);
-  image[n] = 0;   // there is room: the last read asked for more
+  std::vector<char> image;
+  SPECTRAL_TRY(read_file(file, &image));
+  const size_t n = image.size();
+  image.resize(n + 8);   // room for the zero at a text's end, and for a magic number
   return load_image(m, image.data(), n);
 }
 CUresult cuModuleLoadData(CUmodule* m, const void* image) {
@@ -262,11 +229,22 @@ CUresult cuFuncSetAttribute(CUfunction f, CUfunction_attribute attribute, int va
   SPECTRAL_TRY(check_context());
   if (!functions.has(f))
     return CUDA_ERROR_INVALID_HANDLE;
-  if (attribute != CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES || value < 0 ||
-      value > profile().shared_opt_in - static_shared(*f))
-    return CUDA_ERROR_INVALID_VALUE;
-  f->max_dynamic_shared = value;
-  return CUDA_SUCCESS;
+  switch (attribute) {
+    case CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES:
+      if (value < 0 || value > profile().shared_opt_in - static_shared(*f))
+        return CUDA_ERROR_INVALID_VALUE;
+      f->max_dynamic_shared = value;
+      return CUDA_SUCCESS;
+    case CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT:
+      if (value < -1 || value > 100)   // percent; a hint
+        return CUDA_ERROR_INVALID_VALUE;
+      f->carveout = value;
+      return CUDA_SUCCESS;
+    case CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED:
+      f->may_exceed_portable_cluster = value;
+      return CUDA_SUCCESS;
+    default: return CUDA_ERROR_INVALID_VALUE;
+  }
 }
 CUresult cuFuncGetAttribute(int* value, CUfunction_attribute attribute, CUfunction f) {
   SPECTRAL_TRY(check_context());
@@ -284,13 +262,13 @@ CUresult cuFuncGetAttribute(int* value, CUfunction_attribute attribute, CUfuncti
     case CU_FUNC_ATTRIBUTE_NUM_REGS: *value = resources_of(*f).registers; break;
     case CU_FUNC_ATTRIBUTE_CONST_SIZE_BYTES:
     case CU_FUNC_ATTRIBUTE_CACHE_MODE_CA:
-    case CU_FUNC_ATTRIBUTE_CLUSTER_SIZE_MUST_BE_SET:
-    case CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED:
     case CU_FUNC_ATTRIBUTE_CLUSTER_SCHEDULING_POLICY_PREFERENCE: *value = 0; break;
-    case CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT: *value = -1; break;   // none: there is nothing to carve
-    case CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_WIDTH: *value = f->info.cluster > 1 ? int(f->info.cluster) : 0; break;
-    case CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_HEIGHT:
-    case CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_DEPTH: *value = f->info.cluster > 1; break;
+    case CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT: *value = f->carveout; break;
+    case CU_FUNC_ATTRIBUTE_CLUSTER_SIZE_MUST_BE_SET: *value = f->program && f->program->needs_cluster; break;
+    case CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED: *value = f->may_exceed_portable_cluster; break;
+    case CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_WIDTH: *value = int(required_cluster(*f).x); break;
+    case CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_HEIGHT: *value = int(required_cluster(*f).y); break;
+    case CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_DEPTH: *value = int(required_cluster(*f).z); break;
     default: return CUDA_ERROR_INVALID_VALUE;
   }
   return CUDA_SUCCESS;

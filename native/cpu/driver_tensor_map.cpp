@@ -78,22 +78,16 @@ CUresult check_sizes(
 CUresult check_box(cuuint32_t rank, const cuuint32_t* box, unsigned elem, CUtensorMapSwizzle swizzle) {
   constexpr Wide kMostShared = Wide(228) << 10;   // bytes, of any GPU
   const cuuint32_t row_bytes = box[0] * elem;
-  Wide bytes = elem;   // up to 2^43
-  for (cuuint32_t d = 0; d < rank; ++d)
+  const unsigned span = 16u << int(swizzle);
+  Wide bytes = swizzle ? span : row_bytes;   // of shared memory, up to 2^43
+  for (cuuint32_t d = 1; d < rank; ++d)
     bytes *= box[d];
   if (bytes > kMostShared)
     return refuse("a box of %llu bytes is larger than shared memory", bytes);
   if (row_bytes % 16)
     return refuse("a row of the box has a multiple of 16 bytes, not %u", row_bytes);
-  const unsigned span = 16u << int(swizzle);
   if (swizzle && row_bytes > span)
     return refuse("a row of the box has at most the %u bytes of the swizzle, not %u", span, row_bytes);
-  if (swizzle && row_bytes < span)
-    return refuse(
-        "a row of the box has %u bytes: the CPU device does not imitate boxes narrower than the %u bytes of their "
-        "swizzle",
-        row_bytes,
-        span);
   return CUDA_SUCCESS;
 }
 }   // namespace
@@ -127,8 +121,23 @@ extern "C" CUresult cuTensorMapEncodeTiled(
   map.rank = uint8_t(rank);
   map.elem = uint8_t(elem);
   map.swizzle = uint8_t(swizzle);
+  map.type = uint8_t(type);
   map.fills_nan = fill != CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE;
   std::memset(out, 0, sizeof *out);
   std::memcpy(out, &map, sizeof map);
+  return CUDA_SUCCESS;
+}
+extern "C" CUresult cuTensorMapReplaceAddress(CUtensorMap* map, void* base) {
+  SPECTRAL_TRY(check_initialised());
+  if (!map || !base)
+    return refuse("an argument is null");
+  TensorMapCpu known;
+  std::memcpy(&known, map, sizeof known);
+  if (known.magic != TensorMapCpu::kMagic)
+    return refuse("the map was not encoded");
+  if (reinterpret_cast<uintptr_t>(base) % 16)
+    return refuse("the tensor lies at %p, which is not a multiple of 16", base);
+  known.base = static_cast<unsigned char*>(base);
+  std::memcpy(map, &known, sizeof known);
   return CUDA_SUCCESS;
 }

@@ -3,6 +3,7 @@
 #include "fatbin.h"
 #include "ptx/loaded_module.h"
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <elf.h>
 #include <sys/mman.h>
@@ -16,24 +17,34 @@ CUresult refuse(CUresult status, const char* reason) {
   set_error(std::string("module: ") + reason);
   return status;
 }
-// Where the memory ends is not known, and the header may say anything: a copy is read, which cannot fault.
-CUresult read_fatbin_in_memory(const void* bytes, Image* image) {
-  const uint64_t size = fatbin_bytes(bytes);
+// Of an image whose header says how long it is. Where the memory ends is not known, and the header may say anything: a
+// copy is read, which cannot fault.
+template <class Read>
+CUresult read_copy(const void* bytes, uint64_t size, Read read) {
   if (size > kMaxFatbin)
-    return refuse(CUDA_ERROR_INVALID_IMAGE, "the fatbin is damaged: its header says more than 2 GB");
+    return refuse(CUDA_ERROR_INVALID_IMAGE, "the image is damaged: its header says more than 2 GB");
   int file = -1;
   SPECTRAL_TRY(copy_to_file(bytes, size_t(size), &file));
   void* copy = mmap(nullptr, size_t(size), PROT_READ, MAP_PRIVATE, file, 0);
   close(file);
   if (copy == MAP_FAILED)
     return CUDA_ERROR_OUT_OF_MEMORY;
-  const CUresult status = ptx_of_fatbin(copy, size_t(size), profile(), &image->ptx);
+  const CUresult status = read(copy, size_t(size));
   munmap(copy, size_t(size));
   return status;
 }
 CUresult read_fatbin(const void* bytes, size_t size, Image* image) {
-  return size == kUnknownSize ? read_fatbin_in_memory(bytes, image)
-                              : ptx_of_fatbin(bytes, size, profile(), &image->ptx);
+  const auto read = [image](const void* from, size_t n) {
+    return ptx_of_fatbin(from, n, profile(), &image->texts.emplace_back().ptx);
+  };
+  return size == kUnknownSize ? read_copy(bytes, fatbin_bytes(bytes), read) : read(bytes, size);
+}
+CUresult read_linked(const void* bytes, size_t size, Image* image) {
+  const auto read = [image](const void* from, size_t n) {
+    return read_linked_image(from, n, &image->texts) ? CUDA_SUCCESS
+                                                     : refuse(CUDA_ERROR_INVALID_IMAGE, "the linked image is damaged");
+  };
+  return size == kUnknownSize ? read_copy(bytes, linked_image_bytes(bytes), read) : read(bytes, size);
 }
 CUresult read_wrapper(const void* bytes, size_t size, Image* image) {
   if (size != kUnknownSize)
@@ -66,6 +77,19 @@ CUresult read_elf(const void* bytes, size_t size, Image* image) {
 }
 }   // namespace
 
+CUresult read_file(const char* path, std::vector<char>* bytes) {
+  FILE* f = std::fopen(path, "rb");
+  if (!f)
+    return CUDA_ERROR_FILE_NOT_FOUND;
+  bytes->resize(4096);
+  size_t n = 0;
+  for (size_t got; (got = std::fread(bytes->data() + n, 1, bytes->size() - n, f)) > 0;)
+    if ((n += got) == bytes->size())
+      bytes->resize(2 * n);
+  std::fclose(f);
+  bytes->resize(n);
+  return CUDA_SUCCESS;
+}
 CUresult copy_to_file(const void* bytes, size_t size, int* file) {
   const int fd = memfd_create("spectral-module", MFD_CLOEXEC);
   if (fd < 0)
@@ -87,7 +111,7 @@ CUresult copy_to_file(const void* bytes, size_t size, int* file) {
 CUresult read_image(const void* bytes, size_t size, Image* image) {
   if (ptx::looks_like_text(bytes)) {
     const auto* text = static_cast<const char*>(bytes);
-    image->ptx = size == kUnknownSize ? std::string(text) : std::string(text, size);
+    image->texts.push_back({"", size == kUnknownSize ? std::string(text) : std::string(text, size)});
     return CUDA_SUCCESS;
   }
   uint32_t magic = 0;
@@ -95,6 +119,8 @@ CUresult read_image(const void* bytes, size_t size, Image* image) {
     std::memcpy(&magic, bytes, sizeof magic);
   if (magic == kFatbinMagic)
     return read_fatbin(bytes, size, image);
+  if (magic == kLinkedMagic)
+    return read_linked(bytes, size, image);
   if (magic == kFatbinWrapperMagic)
     return read_wrapper(bytes, size, image);
   if (!std::memcmp(&magic, ELFMAG, SELFMAG))

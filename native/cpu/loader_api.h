@@ -1,238 +1,9 @@
-// What loaders of the driver's interface call beyond what the library itself does, with cuda.h's names, values and
-// signatures. The last part is newer than CUDA 12.4; the names and layouts are those of CUDA 12.8.
+// What loaders of the driver's interface call beyond what the library itself does, with cuda.h's names and signatures.
+// The last part is newer than CUDA 12.4; the names and layouts are those of CUDA 12.8.
 #pragma once
-#include "cuda_api.h"
+#include "loader_types.h"
 #ifndef SPECTRAL_CHECK_CUDA_H
 extern "C" {
-#define CU_STREAM_LEGACY (reinterpret_cast<CUstream>(1))
-#define CU_DEVICE_CPU (CUdevice(-1))
-#define CU_MEMHOSTREGISTER_IOMEMORY 0x04
-#define CU_MEMHOSTREGISTER_READ_ONLY 0x08
-
-typedef struct CUarray_st* CUarray;
-typedef struct CUmemPoolHandle_st* CUmemoryPool;
-typedef struct CUlib_st* CUlibrary;
-typedef struct CUkern_st* CUkernel;
-typedef void (*CUhostFn)(void* data);
-typedef void (*CUstreamCallback)(CUstream, CUresult, void* data);
-typedef struct CUuuid_st {
-  char bytes[16];
-} CUuuid;
-typedef struct CUdevprop_st {
-  int maxThreadsPerBlock;
-  int maxThreadsDim[3];
-  int maxGridSize[3];
-  int sharedMemPerBlock;
-  int totalConstantMemory;
-  int SIMDWidth;
-  int memPitch;
-  int regsPerBlock;
-  int clockRate;
-  int textureAlign;
-} CUdevprop;
-
-// ---- contexts
-typedef enum CUctx_flags {
-  CU_CTX_SCHED_AUTO = 0,
-  CU_CTX_SCHED_SPIN = 1,
-  CU_CTX_SCHED_YIELD = 2,
-  CU_CTX_SCHED_BLOCKING_SYNC = 4,
-  CU_CTX_SCHED_MASK = 7,
-  CU_CTX_MAP_HOST = 8,
-  CU_CTX_FLAGS_MASK = 0xff
-} CUctx_flags;
-typedef enum CUlimit {
-  CU_LIMIT_STACK_SIZE = 0,
-  CU_LIMIT_PRINTF_FIFO_SIZE = 1,
-  CU_LIMIT_MALLOC_HEAP_SIZE = 2,
-  CU_LIMIT_DEV_RUNTIME_SYNC_DEPTH = 3,
-  CU_LIMIT_DEV_RUNTIME_PENDING_LAUNCH_COUNT = 4,
-  CU_LIMIT_MAX_L2_FETCH_GRANULARITY = 5,
-  CU_LIMIT_PERSISTING_L2_CACHE_SIZE = 6
-} CUlimit;
-typedef enum CUfunc_cache { CU_FUNC_CACHE_PREFER_NONE = 0, CU_FUNC_CACHE_PREFER_EQUAL = 3 } CUfunc_cache;
-typedef enum CUsharedconfig {
-  CU_SHARED_MEM_CONFIG_DEFAULT_BANK_SIZE = 0,
-  CU_SHARED_MEM_CONFIG_FOUR_BYTE_BANK_SIZE = 1,
-  CU_SHARED_MEM_CONFIG_EIGHT_BYTE_BANK_SIZE = 2
-} CUsharedconfig;
-typedef enum CUdevice_P2PAttribute {
-  CU_DEVICE_P2P_ATTRIBUTE_PERFORMANCE_RANK = 1,
-  CU_DEVICE_P2P_ATTRIBUTE_CUDA_ARRAY_ACCESS_SUPPORTED = 4
-} CUdevice_P2PAttribute;
-typedef enum CUexecAffinityType { CU_EXEC_AFFINITY_TYPE_SM_COUNT = 0 } CUexecAffinityType;
-typedef struct CUexecAffinityParam_st {
-  CUexecAffinityType type;
-  struct {
-    struct {
-      unsigned val;
-    } smCount;
-  } param;
-} CUexecAffinityParam;
-
-// ---- memory
-typedef enum CUmemAttach_flags {
-  CU_MEM_ATTACH_GLOBAL = 1,
-  CU_MEM_ATTACH_HOST = 2,
-  CU_MEM_ATTACH_SINGLE = 4
-} CUmemAttach_flags;
-typedef enum CUmem_advise {
-  CU_MEM_ADVISE_SET_READ_MOSTLY = 1,
-  CU_MEM_ADVISE_UNSET_READ_MOSTLY = 2,
-  CU_MEM_ADVISE_SET_PREFERRED_LOCATION = 3,
-  CU_MEM_ADVISE_UNSET_PREFERRED_LOCATION = 4,
-  CU_MEM_ADVISE_SET_ACCESSED_BY = 5,
-  CU_MEM_ADVISE_UNSET_ACCESSED_BY = 6
-} CUmem_advise;
-typedef enum CUmemLocationType {
-  CU_MEM_LOCATION_TYPE_INVALID = 0,
-  CU_MEM_LOCATION_TYPE_DEVICE = 1,
-  CU_MEM_LOCATION_TYPE_HOST = 2,
-  CU_MEM_LOCATION_TYPE_HOST_NUMA = 3,
-  CU_MEM_LOCATION_TYPE_HOST_NUMA_CURRENT = 4
-} CUmemLocationType;
-typedef struct CUmemLocation_st {
-  CUmemLocationType type;
-  int id;
-} CUmemLocation;
-typedef enum CUmemAllocationType { CU_MEM_ALLOCATION_TYPE_PINNED = 1 } CUmemAllocationType;
-typedef enum CUmemAllocationHandleType { CU_MEM_HANDLE_TYPE_NONE = 0 } CUmemAllocationHandleType;
-typedef struct CUmemPoolProps_st {
-  CUmemAllocationType allocType;
-  CUmemAllocationHandleType handleTypes;
-  CUmemLocation location;
-  void* win32SecurityAttributes;
-  size_t maxSize;
-  unsigned char reserved[56];
-} CUmemPoolProps;
-typedef enum CUmemAccess_flags {
-  CU_MEM_ACCESS_FLAGS_PROT_NONE = 0,
-  CU_MEM_ACCESS_FLAGS_PROT_READ = 1,
-  CU_MEM_ACCESS_FLAGS_PROT_READWRITE = 3
-} CUmemAccess_flags;
-typedef struct CUmemAccessDesc_st {
-  CUmemLocation location;
-  CUmemAccess_flags flags;
-} CUmemAccessDesc;
-typedef enum CUmemPool_attribute {
-  CU_MEMPOOL_ATTR_REUSE_FOLLOW_EVENT_DEPENDENCIES = 1,
-  CU_MEMPOOL_ATTR_REUSE_ALLOW_OPPORTUNISTIC,
-  CU_MEMPOOL_ATTR_REUSE_ALLOW_INTERNAL_DEPENDENCIES,
-  CU_MEMPOOL_ATTR_RELEASE_THRESHOLD,
-  CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT,
-  CU_MEMPOOL_ATTR_RESERVED_MEM_HIGH,
-  CU_MEMPOOL_ATTR_USED_MEM_CURRENT,
-  CU_MEMPOOL_ATTR_USED_MEM_HIGH
-} CUmemPool_attribute;
-typedef struct CUDA_MEMCPY2D_st {
-  size_t srcXInBytes, srcY;
-  CUmemorytype srcMemoryType;
-  const void* srcHost;
-  CUdeviceptr srcDevice;
-  CUarray srcArray;
-  size_t srcPitch;
-  size_t dstXInBytes, dstY;
-  CUmemorytype dstMemoryType;
-  void* dstHost;
-  CUdeviceptr dstDevice;
-  CUarray dstArray;
-  size_t dstPitch;
-  size_t WidthInBytes, Height;
-} CUDA_MEMCPY2D;
-typedef struct CUDA_MEMCPY3D_st {
-  size_t srcXInBytes, srcY, srcZ, srcLOD;
-  CUmemorytype srcMemoryType;
-  const void* srcHost;
-  CUdeviceptr srcDevice;
-  CUarray srcArray;
-  void* reserved0;
-  size_t srcPitch, srcHeight;
-  size_t dstXInBytes, dstY, dstZ, dstLOD;
-  CUmemorytype dstMemoryType;
-  void* dstHost;
-  CUdeviceptr dstDevice;
-  CUarray dstArray;
-  void* reserved1;
-  size_t dstPitch, dstHeight;
-  size_t WidthInBytes, Height, Depth;
-} CUDA_MEMCPY3D;
-typedef struct CUDA_MEMCPY3D_PEER_st {
-  size_t srcXInBytes, srcY, srcZ, srcLOD;
-  CUmemorytype srcMemoryType;
-  const void* srcHost;
-  CUdeviceptr srcDevice;
-  CUarray srcArray;
-  CUcontext srcContext;
-  size_t srcPitch, srcHeight;
-  size_t dstXInBytes, dstY, dstZ, dstLOD;
-  CUmemorytype dstMemoryType;
-  void* dstHost;
-  CUdeviceptr dstDevice;
-  CUarray dstArray;
-  CUcontext dstContext;
-  size_t dstPitch, dstHeight;
-  size_t WidthInBytes, Height, Depth;
-} CUDA_MEMCPY3D_PEER;
-
-// ---- modules, libraries, launches
-typedef enum CUmoduleLoadingMode { CU_MODULE_EAGER_LOADING = 1, CU_MODULE_LAZY_LOADING = 2 } CUmoduleLoadingMode;
-typedef enum CUfunctionLoadingState {
-  CU_FUNCTION_LOADING_STATE_UNLOADED = 0,
-  CU_FUNCTION_LOADING_STATE_LOADED = 1
-} CUfunctionLoadingState;
-typedef enum CUlibraryOption { CU_LIBRARY_BINARY_IS_PRESERVED = 1 } CUlibraryOption;
-typedef enum CUlaunchAttributeID {
-  CU_LAUNCH_ATTRIBUTE_IGNORE = 0,
-  CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW = 1,
-  CU_LAUNCH_ATTRIBUTE_COOPERATIVE = 2,
-  CU_LAUNCH_ATTRIBUTE_SYNCHRONIZATION_POLICY = 3,
-  CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION = 4,
-  CU_LAUNCH_ATTRIBUTE_CLUSTER_SCHEDULING_POLICY_PREFERENCE = 5,
-  CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION = 6,
-  CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_EVENT = 7,
-  CU_LAUNCH_ATTRIBUTE_PRIORITY = 8,
-  CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN_MAP = 9,
-  CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN = 10,
-  CU_LAUNCH_ATTRIBUTE_LAUNCH_COMPLETION_EVENT = 12,
-  CU_LAUNCH_ATTRIBUTE_DEVICE_UPDATABLE_KERNEL_NODE = 13
-} CUlaunchAttributeID;
-typedef CUlaunchAttributeID CUstreamAttrID;
-typedef union CUlaunchAttributeValue {
-  char pad[64];
-  int cooperative;
-  struct {
-    unsigned x, y, z;
-  } clusterDim;
-  struct {
-    CUevent event;
-    int flags, triggerAtBlockStart;
-  } programmaticEvent;
-  struct {
-    CUevent event;
-    int flags;
-  } launchCompletionEvent;
-  int priority;
-} CUlaunchAttributeValue;
-typedef CUlaunchAttributeValue CUstreamAttrValue;
-typedef struct CUlaunchAttribute {
-  CUlaunchAttributeID id;
-  char pad[4];
-  CUlaunchAttributeValue value;
-} CUlaunchAttribute;
-typedef struct CUlaunchConfig {
-  unsigned gridDimX, gridDimY, gridDimZ;
-  unsigned blockDimX, blockDimY, blockDimZ;
-  unsigned sharedMemBytes;
-  CUstream hStream;
-  CUlaunchAttribute* attrs;
-  unsigned numAttrs;
-} CUlaunchConfig;
-typedef enum CUdriverProcAddressQueryResult {
-  CU_GET_PROC_ADDRESS_SUCCESS = 0,
-  CU_GET_PROC_ADDRESS_SYMBOL_NOT_FOUND = 1,
-  CU_GET_PROC_ADDRESS_VERSION_NOT_SUFFICIENT = 2
-} CUdriverProcAddressQueryResult;
-
 #define cuCtxPopCurrent cuCtxPopCurrent_v2
 #define cuCtxPushCurrent cuCtxPushCurrent_v2
 #define cuDevicePrimaryCtxSetFlags cuDevicePrimaryCtxSetFlags_v2
@@ -252,6 +23,9 @@ typedef enum CUdriverProcAddressQueryResult {
 #define cuMemsetD2D16 cuMemsetD2D16_v2
 #define cuMemsetD2D32 cuMemsetD2D32_v2
 #define cuGetProcAddress cuGetProcAddress_v2
+#define cuLinkCreate cuLinkCreate_v2
+#define cuLinkAddData cuLinkAddData_v2
+#define cuLinkAddFile cuLinkAddFile_v2
 
 CUresult cuDeviceGetUuid(CUuuid*, CUdevice);
 CUresult cuDeviceGetUuid_v2(CUuuid*, CUdevice);
@@ -301,6 +75,9 @@ CUresult cuMemPrefetchAsync(CUdeviceptr, size_t, CUdevice, CUstream);
 CUresult cuMemPrefetchAsync_v2(CUdeviceptr, size_t, CUmemLocation, unsigned flags, CUstream);
 CUresult cuMemAdvise(CUdeviceptr, size_t, CUmem_advise, CUdevice);
 CUresult cuMemAdvise_v2(CUdeviceptr, size_t, CUmem_advise, CUmemLocation);
+CUresult cuMemRangeGetAttribute(void* data, size_t bytes, CUmem_range_attribute, CUdeviceptr, size_t count);
+CUresult cuMemRangeGetAttributes(
+    void** data, size_t* bytes, CUmem_range_attribute*, size_t attributes, CUdeviceptr, size_t count);
 CUresult cuStreamAttachMemAsync(CUstream, CUdeviceptr, size_t, unsigned flags);
 CUresult cuMemAllocAsync(CUdeviceptr*, size_t, CUstream);
 CUresult cuMemAllocFromPoolAsync(CUdeviceptr*, size_t, CUmemoryPool, CUstream);
@@ -344,6 +121,7 @@ CUresult cuStreamGetCtx(CUstream, CUcontext*);
 CUresult cuStreamGetAttribute(CUstream, CUstreamAttrID, CUstreamAttrValue*);
 CUresult cuStreamSetAttribute(CUstream, CUstreamAttrID, const CUstreamAttrValue*);
 CUresult cuStreamCopyAttributes(CUstream to, CUstream from);
+CUresult cuThreadExchangeStreamCaptureMode(CUstreamCaptureMode*);
 CUresult cuStreamAddCallback(CUstream, CUstreamCallback, void* data, unsigned flags);
 CUresult cuLaunchHostFunc(CUstream, CUhostFn, void* data);
 CUresult cuEventRecordWithFlags(CUevent, CUstream, unsigned flags);
@@ -358,6 +136,22 @@ CUresult cuFuncLoad(CUfunction);
 CUresult cuFuncSetCacheConfig(CUfunction, CUfunc_cache);
 CUresult cuFuncSetSharedMemConfig(CUfunction, CUsharedconfig);
 CUresult cuLaunchKernelEx(const CUlaunchConfig*, CUfunction, void** params, void** extra);
+CUresult cuTensorMapReplaceAddress(CUtensorMap*, void* base);
+CUresult cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(
+    int* blocks, CUfunction, int threads, size_t dynamic_shared, unsigned flags);
+CUresult cuOccupancyMaxPotentialBlockSize(
+    int* grid, int* block, CUfunction, CUoccupancyB2DSize, size_t dynamic_shared, int limit);
+CUresult cuOccupancyMaxPotentialBlockSizeWithFlags(
+    int* grid, int* block, CUfunction, CUoccupancyB2DSize, size_t dynamic_shared, int limit, unsigned flags);
+CUresult cuOccupancyAvailableDynamicSMemPerBlock(size_t* bytes, CUfunction, int blocks, int threads);
+CUresult cuOccupancyMaxPotentialClusterSize(int* size, CUfunction, const CUlaunchConfig*);
+CUresult cuOccupancyMaxActiveClusters(int* clusters, CUfunction, const CUlaunchConfig*);
+CUresult cuLinkCreate(unsigned count, CUjit_option*, void** values, CUlinkState*);
+CUresult cuLinkAddData(
+    CUlinkState, CUjitInputType, void* data, size_t, const char* name, unsigned count, CUjit_option*, void** values);
+CUresult cuLinkAddFile(CUlinkState, CUjitInputType, const char* path, unsigned count, CUjit_option*, void** values);
+CUresult cuLinkComplete(CUlinkState, void** image, size_t*);
+CUresult cuLinkDestroy(CUlinkState);
 CUresult cuLibraryLoadData(
     CUlibrary*, const void* image, CUjit_option*, void** jit_values, unsigned jit_count, CUlibraryOption*,
     void** values, unsigned count);

@@ -1,5 +1,6 @@
 // The table of allocations and its guard zones.
 #include "memory.h"
+#include "advice.h"
 #include "driver.h"
 #include "profiles.h"
 #include <algorithm>
@@ -72,7 +73,9 @@ CUresult verify(const Allocation& a) {
   set_error(text);
   return CUDA_ERROR_LAUNCH_FAILED;
 }
-bool takes_device_memory(MemoryKind kind) { return kind == MemoryKind::Device || kind == MemoryKind::Managed; }
+bool takes_device_memory(MemoryKind kind) {
+  return kind == MemoryKind::Device || kind == MemoryKind::Managed || kind == MemoryKind::Heap;
+}
 void give_back(const Allocation& a) {
   if (takes_device_memory(a.kind))
     device_bytes -= a.size;
@@ -186,6 +189,16 @@ bool set_synchronous(uintptr_t address, bool on) {
     return false;
   std::prev(it)->second.synchronous = on;
   return true;
+}
+std::shared_ptr<Advice> advice_at(uintptr_t address) {
+  std::lock_guard l(mutex);
+  auto it = table.upper_bound(address);
+  if (it == table.begin() || address - std::prev(it)->first >= std::prev(it)->second.size)
+    return nullptr;
+  Allocation& a = std::prev(it)->second;
+  if (!a.advice)
+    a.advice = std::make_shared<Advice>(a.start, a.start + a.size);
+  return a.advice;
 }
 size_t bytes_in_pool(CUmemoryPool pool) {
   std::lock_guard l(mutex);

@@ -18,6 +18,13 @@ inline uint32_t box_bytes(const TensorMapCpu& t) {
     bytes *= n;
   return bytes;
 }
+// From one row of a box to the next in shared memory: with a swizzle its whole width, also where the box is narrower.
+// CUDA C++ Programming Guide, "TMA Swizzle".
+inline uint32_t row_pitch(const TensorMapCpu& t) { return t.swizzle ? 16u << t.swizzle : uint32_t(t.box[0]) * t.elem; }
+// The bytes of shared memory that a box lies in, as many as it has or more.
+inline uint32_t box_extent(const TensorMapCpu& t) {
+  return box_bytes(t) / (uint32_t(t.box[0]) * t.elem) * row_pitch(t);
+}
 
 // Where a row of a box lies in the tensor: bytes from its base to its coordinate 0.
 constexpr int64_t kOutside = INT64_MIN;
@@ -49,7 +56,7 @@ void for_units(const TensorMapCpu& t, uint32_t offset, const int* coordinates, F
   const uint32_t flips = (1u << t.swizzle) - 1;
   for_rows(t, coordinates, [&](uint32_t r, int64_t start) {
     for (unsigned c = 0; c < row_bytes; c += 16) {
-      const uint32_t o = offset + r * row_bytes + c;
+      const uint32_t o = offset + r * row_pitch(t) + c;
       f(o ^ (o >> 7 & flips) << 4, start, coordinates[0] * int64_t(t.elem) + c);
     }
   });

@@ -13,6 +13,11 @@ struct TensorMapCpu {   // fits the 128 opaque bytes
   uint8_t rank, elem;   // elem: bytes
   uint8_t swizzle;      // the bits of a 16-byte unit's place in 128 bytes that the line's place flips: 0 to 3
   bool fills_nan;       // outside the tensor, else zero
+  uint8_t type;         // CUtensorMapDataType
 };
 static_assert(sizeof(TensorMapCpu) <= 128);
+struct TensorBox {
+  TensorMapCpu map;
+  int at[TensorMapCpu::kMaxRank];   // coordinates
+};
 }   // namespace spectral::cpu

@@ -32,7 +32,7 @@ void check_memory(Worker& k, const TensorMapCpu& t, int x, int y, const Where& w
 }
 uint32_t check_box(Worker& k, const TensorMapCpu& t, const void* shared, const char* what, const Where& w) {
   const uint32_t offset = own_offset(shared, w);
-  const uint32_t bytes = box_bytes(t);
+  const uint32_t bytes = box_extent(t);
   // TMA asks for 128; our descriptors of tiles state no offset into the pattern, so swizzled ones start where it does
   if (offset % (t.swizzle ? 1024 : 128))
     k.fail(&w, "TMA: %s at shared offset %u is not aligned for its swizzle", what, offset);
@@ -81,8 +81,8 @@ void tma_load_2d(void* dst, const TensorMap* map, uint64_t* bar, int x, int y, u
     if (!Mbar(*b).valid)
       k.fail(&w, "TMA: mbarrier %p of block %u is not initialised", (void*)b, r);
     check_init_fenced(b, w);
-    check_readers(k, cta, offset, offset + box_bytes(t), "TMA load", w);
-    check_fenced(k, cta, offset, offset + box_bytes(t), "load over", w);
+    check_readers(k, cta, offset, offset + box_extent(t), "TMA load", w);
+    check_fenced(k, cta, offset, offset + box_extent(t), "load over", w);
     TmaOp op{*map, offset, b, x, y, &cta, w};
     TSAN(__tsan_release(&k.tma));
     uint32_t when = 2;   // as late as possible; 0: at once, 1: at any moment from now on
@@ -103,7 +103,7 @@ void Worker::tma_run(const TmaOp& o) {
   unsigned char* smem = o.cta->smem;
   if (!o.cta->live)
     fail(&o.where, "TMA: block %u of the cluster ended before this copy into it", o.cta->grid.cluster_rank);
-  TSAN(__tsan_switch_to_fiber(tsan_copies, 1); __tsan_acquire(&tma); __tsan_write_range(smem + o.offset, box_bytes(t));
+  TSAN(__tsan_switch_to_fiber(tsan_copies, 1); __tsan_acquire(&tma); __tsan_write_range(smem + o.offset, box_extent(t));
        __tsan_release(o.bar); __tsan_switch_to_fiber(self()->tsan, 1));
   const int coordinates[TensorMapCpu::kMaxRank] = {o.x, o.y};
   for_units(t, o.offset, coordinates, [&](uint32_t at, int64_t row, int64_t byte) {
@@ -129,8 +129,8 @@ namespace {
 void bulk_do_read(Fiber* f, BulkStore& s) {
   const TensorMapCpu t = decode(s.map);
   const unsigned char* smem = f->cta->smem;
-  TSAN(__tsan_read_range(const_cast<unsigned char*>(smem) + s.offset, box_bytes(t)));
-  s.box.resize(box_bytes(t));
+  TSAN(__tsan_read_range(const_cast<unsigned char*>(smem) + s.offset, box_extent(t)));
+  s.box.resize(box_extent(t));
   const int coordinates[TensorMapCpu::kMaxRank] = {s.x, s.y};
   for_units(t, s.offset, coordinates, [&](uint32_t at, int64_t, int64_t) {
     std::memcpy(s.box.data() + (at - s.offset), smem + at, 16);
@@ -158,8 +158,8 @@ void tma_store_2d(const TensorMap* map, const void* src, int x, int y, Where w) 
   const TensorMapCpu t = check_map(k, map, w);
   const uint32_t offset = check_box(k, t, src, "source", w);
   check_memory(k, t, x, y, w);
-  check_fenced(k, *f->cta, offset, offset + box_bytes(t), "store of", w);
-  f->cta->readers.push_back({offset, offset + box_bytes(t), w});
+  check_fenced(k, *f->cta, offset, offset + box_extent(t), "store of", w);
+  f->cta->readers.push_back({offset, offset + box_extent(t), w});
   f->bulk.push_back({*map, offset, x, y, w, {}});
 }
 void tensor_map_prefetch(const TensorMap* map, Where w) { check_map(*self()->worker, map, w); }

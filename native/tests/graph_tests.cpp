@@ -1,5 +1,6 @@
 // Capture and replay: what is kept, with which arguments, and what a capture refuses.
 #include "../cpu/blas_api.h"
+#include "../cpu/loader_api.h"
 #include "host.h"
 #include <thread>
 
@@ -102,6 +103,20 @@ void refuses() {
     CHECK_STATUS(cuStreamEndCapture(stream.s, &graph), CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
   }
   CHECK_STATUS(cuMemFree(p), CUDA_SUCCESS);
+
+  // A thread that chose so is concerned by no capture.
+  CUstreamCaptureMode exchanged = CU_STREAM_CAPTURE_MODE_RELAXED;
+  CHECK_STATUS(cuThreadExchangeStreamCaptureMode(&exchanged), CUDA_SUCCESS);
+  CHECK(exchanged == CU_STREAM_CAPTURE_MODE_GLOBAL);
+  CHECK_STATUS(cuStreamBeginCapture(stream.s, CU_STREAM_CAPTURE_MODE_GLOBAL), CUDA_SUCCESS);
+  CHECK_STATUS(cuMemAlloc(&p, 64), CUDA_SUCCESS);
+  CHECK_STATUS(cuMemFree(p), CUDA_SUCCESS);
+  CHECK_STATUS(cuStreamEndCapture(stream.s, &graph), CUDA_SUCCESS);
+  CHECK_STATUS(cuGraphDestroy(graph), CUDA_SUCCESS);
+  CHECK_STATUS(cuThreadExchangeStreamCaptureMode(&exchanged), CUDA_SUCCESS);
+  CHECK(exchanged == CU_STREAM_CAPTURE_MODE_RELAXED);
+  exchanged = CUstreamCaptureMode(3);
+  CHECK_STATUS(cuThreadExchangeStreamCaptureMode(&exchanged), CUDA_ERROR_INVALID_VALUE);
 
   // The default stream waits for blocking streams only.
   CHECK_STATUS(cuStreamBeginCapture(stream.s, CU_STREAM_CAPTURE_MODE_RELAXED), CUDA_SUCCESS);

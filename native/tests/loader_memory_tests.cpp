@@ -114,6 +114,53 @@ void managed_memory() {
   CHECK_STATUS(cuMemPrefetchAsync(plain.p, 256, 0, nullptr), CUDA_ERROR_INVALID_VALUE);
 }
 
+// cuMemRangeGetAttribute says what holds for all of a range.
+void ranges() {
+  CUdeviceptr p = 0;
+  CU(cuMemAllocManaged(&p, 4096, CU_MEM_ATTACH_GLOBAL));
+  const auto value = [](CUmem_range_attribute a, CUdeviceptr at, size_t bytes) {
+    int v = 99;
+    CHECK_STATUS(cuMemRangeGetAttribute(&v, sizeof v, a, at, bytes), CUDA_SUCCESS);
+    return v;
+  };
+  CHECK(value(CU_MEM_RANGE_ATTRIBUTE_READ_MOSTLY, p, 4096) == 0);
+  CHECK(value(CU_MEM_RANGE_ATTRIBUTE_PREFERRED_LOCATION, p, 4096) == CU_DEVICE_INVALID);
+  CHECK(value(CU_MEM_RANGE_ATTRIBUTE_LAST_PREFETCH_LOCATION, p, 4096) == CU_DEVICE_INVALID);
+  CHECK_STATUS(cuMemAdvise(p, 4096, CU_MEM_ADVISE_SET_READ_MOSTLY, 0), CUDA_SUCCESS);
+  CHECK_STATUS(cuMemAdvise(p + 1024, 1024, CU_MEM_ADVISE_UNSET_READ_MOSTLY, 0), CUDA_SUCCESS);
+  CHECK(value(CU_MEM_RANGE_ATTRIBUTE_READ_MOSTLY, p, 1024) == 1);
+  CHECK(value(CU_MEM_RANGE_ATTRIBUTE_READ_MOSTLY, p, 1025) == 0);
+  CHECK(value(CU_MEM_RANGE_ATTRIBUTE_READ_MOSTLY, p + 2048, 2048) == 1);
+  CHECK_STATUS(cuMemAdvise(p, 2048, CU_MEM_ADVISE_SET_PREFERRED_LOCATION, 0), CUDA_SUCCESS);
+  CHECK_STATUS(cuMemAdvise(p + 2048, 2048, CU_MEM_ADVISE_SET_PREFERRED_LOCATION, CU_DEVICE_CPU), CUDA_SUCCESS);
+  CHECK(value(CU_MEM_RANGE_ATTRIBUTE_PREFERRED_LOCATION, p, 2048) == 0);
+  CHECK(value(CU_MEM_RANGE_ATTRIBUTE_PREFERRED_LOCATION, p + 2048, 8) == CU_DEVICE_CPU);
+  CHECK(value(CU_MEM_RANGE_ATTRIBUTE_PREFERRED_LOCATION, p, 4096) == CU_DEVICE_INVALID);
+  CHECK(value(CU_MEM_RANGE_ATTRIBUTE_PREFERRED_LOCATION_TYPE, p + 2048, 8) == CU_MEM_LOCATION_TYPE_HOST);
+  CHECK_STATUS(cuMemPrefetchAsync(p, 4096, 0, nullptr), CUDA_SUCCESS);
+  CHECK(value(CU_MEM_RANGE_ATTRIBUTE_LAST_PREFETCH_LOCATION, p, 4096) == 0);
+  CHECK(value(CU_MEM_RANGE_ATTRIBUTE_LAST_PREFETCH_LOCATION_TYPE, p, 4096) == CU_MEM_LOCATION_TYPE_DEVICE);
+  CHECK_STATUS(cuMemAdvise(p, 4096, CU_MEM_ADVISE_SET_ACCESSED_BY, 0), CUDA_SUCCESS);
+  CHECK_STATUS(cuMemAdvise(p, 64, CU_MEM_ADVISE_SET_ACCESSED_BY, CU_DEVICE_CPU), CUDA_SUCCESS);
+  int devices[3] = {};
+  int mostly = 0;
+  void* data[] = {devices, &mostly};
+  size_t sizes[] = {sizeof devices, sizeof mostly};
+  CUmem_range_attribute both[] = {CU_MEM_RANGE_ATTRIBUTE_ACCESSED_BY, CU_MEM_RANGE_ATTRIBUTE_READ_MOSTLY};
+  CHECK_STATUS(cuMemRangeGetAttributes(data, sizes, both, 2, p, 64), CUDA_SUCCESS);
+  CHECK(devices[0] == CU_DEVICE_CPU && devices[1] == 0 && devices[2] == CU_DEVICE_INVALID && mostly == 1);
+  CHECK_STATUS(cuMemRangeGetAttributes(data, sizes, both, 2, p, 4096), CUDA_SUCCESS);
+  CHECK(devices[0] == 0 && devices[1] == CU_DEVICE_INVALID && mostly == 0);
+  sizes[1] = 8;
+  CHECK_STATUS(cuMemRangeGetAttributes(data, sizes, both, 2, p, 64), CUDA_ERROR_INVALID_VALUE);
+  CHECK_STATUS(cuMemRangeGetAttributes(data, sizes, both, 0, p, 64), CUDA_ERROR_INVALID_VALUE);
+  CHECK_STATUS(cuMemRangeGetAttribute(&mostly, 4, CUmem_range_attribute(99), p, 64), CUDA_ERROR_INVALID_VALUE);
+  CHECK_STATUS(cuMemRangeGetAttribute(&mostly, 4, both[1], p, 4097), CUDA_ERROR_INVALID_VALUE);
+  CHECK_STATUS(cuMemFree(p), CUDA_SUCCESS);
+  Buffer<char> plain(256);
+  CHECK_STATUS(cuMemRangeGetAttribute(&mostly, 4, both[1], plain.p, 64), CUDA_ERROR_INVALID_VALUE);
+}
+
 void pools() {
   CUmemoryPool pool = nullptr;
   CUmemoryPool first = nullptr;
@@ -184,5 +231,6 @@ TEST_GROUP(loader_memory) {
   host_memory();
   addresses();
   managed_memory();
+  ranges();
   pools();
 }

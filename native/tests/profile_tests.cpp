@@ -1,4 +1,5 @@
 // The GPUs that the device can stand for: what it reports of each, and that the limits hold at load and launch.
+#include "../cpu/loader_api.h"
 #include "ptx.h"
 
 namespace {
@@ -26,13 +27,14 @@ int attribute(CUdevice_attribute a) {
   CHECK_STATUS(cuDeviceGetAttribute(&value, a, 0), CUDA_SUCCESS);
   return value;
 }
-std::string module_for(const char* target, const char* directives = "", const char* variables = "") {
-  return std::string(".version 8.4\n.target ") + target + "\n.address_size 64\n" + variables + ".visible .entry k()" +
-         directives + "\n{\nret;\n}\n";
+std::string module_for(
+    const char* target, const char* directives = "", const char* variables = "", const char* version = "8.4") {
+  return std::string(".version ") + version + "\n.target " + target + "\n.address_size 64\n" + variables +
+         ".visible .entry k()" + directives + "\n{\nret;\n}\n";
 }
-CUresult loads(const char* target) {
+CUresult loads(const char* target, const char* version = "8.4") {
   CUmodule m = nullptr;
-  const CUresult status = cuModuleLoadData(&m, module_for(target).c_str());
+  const CUresult status = cuModuleLoadData(&m, module_for(target, "", "", version).c_str());
   if (!status)
     CU(cuModuleUnload(m));
   return status;
@@ -75,7 +77,11 @@ void limits(const Gpu& gpu) {
   CHECK_STATUS(loads("sm_90a"), gpu.capability == 90 ? CUDA_SUCCESS : CUDA_ERROR_NO_BINARY_FOR_GPU);
   if (gpu.capability != 90)
     CHECK(std::strstr(spectralCpuLastError(), "sm_90a") && std::strstr(spectralCpuLastError(), gpu.name));
-  CHECK_STATUS(loads("sm_100f"), gpu.capability == 100 ? CUDA_SUCCESS : CUDA_ERROR_NO_BINARY_FOR_GPU);
+  const bool blackwell = gpu.capability == 100;
+  for (const char* target : {"sm_100", "sm_100a", "sm_100f"})
+    CHECK_STATUS(loads(target, "8.7"), blackwell ? CUDA_SUCCESS : CUDA_ERROR_NO_BINARY_FOR_GPU);
+  for (const char* target : {"sm_101", "sm_103", "sm_103a", "sm_120", "sm_120a", "sm_121"})
+    CHECK_STATUS(loads(target, "8.8"), CUDA_ERROR_NO_BINARY_FOR_GPU);
   const PtxModule plain(module_for("sm_80"));
   const auto most = CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
   CHECK_STATUS(cuFuncSetAttribute(plain.get("k"), most, gpu.shared_opt_in + 1), CUDA_ERROR_INVALID_VALUE);
@@ -127,6 +133,50 @@ void occupancies() {
             std::to_string(o.threads) + " threads, " + std::to_string(o.shared) + " bytes: " + std::to_string(blocks));
   }
 }
+// The same limits the other way round.
+size_t shared_of(int threads) { return threads > 256 ? 163 << 10 : 0; }
+void choices() {
+  spectralCpuSetOption("profile", 1);   // A100
+  int grid = 0;
+  int block = 0;
+  size_t bytes = 0;
+  const PtxModule module(module_for("sm_80") + "// ptxas: k 33 0 0 0\n");
+  const CUfunction f = module.get("k");
+  // 48 warps fit by their registers: twice 24, of 108 multiprocessors
+  CHECK_STATUS(cuOccupancyMaxPotentialBlockSize(&grid, &block, f, nullptr, 0, 0), CUDA_SUCCESS);
+  CHECK(block == 768 && grid == 216);
+  CHECK_STATUS(cuOccupancyMaxPotentialBlockSize(&grid, &block, f, nullptr, 0, 500), CUDA_SUCCESS);
+  CHECK(block == 384 && grid == 4 * 108);
+  CHECK_STATUS(cuOccupancyMaxPotentialBlockSizeWithFlags(&grid, &block, f, shared_of, 0, 0, 1), CUDA_SUCCESS);
+  CHECK(block == 256 && grid == 6 * 108);
+  CHECK_STATUS(cuOccupancyMaxPotentialBlockSizeWithFlags(&grid, &block, f, nullptr, 0, 0, 2), CUDA_ERROR_INVALID_VALUE);
+  CHECK_STATUS(cuOccupancyMaxPotentialBlockSize(&grid, &block, nullptr, nullptr, 0, 0), CUDA_ERROR_INVALID_HANDLE);
+  // 164 KiB for three blocks: 55978 bytes, of which whole 128s and not the system's 1024
+  CHECK_STATUS(cuOccupancyAvailableDynamicSMemPerBlock(&bytes, f, 3, 64), CUDA_SUCCESS);
+  CHECK(bytes == 54912);
+  CHECK_STATUS(cuOccupancyAvailableDynamicSMemPerBlock(&bytes, f, 1, 64), CUDA_SUCCESS);
+  CHECK(bytes == 163 << 10);
+  CHECK_STATUS(cuOccupancyAvailableDynamicSMemPerBlock(&bytes, f, 40, 64), CUDA_SUCCESS);
+  CHECK(bytes == 0);
+  CHECK_STATUS(cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(&block, f, 256, 0, 0), CUDA_SUCCESS);
+  CHECK(block == 6);
+
+  spectralCpuSetOption("profile", 3);   // H100: 132 multiprocessors
+  const PtxModule plain(module_for("sm_80"));
+  CUlaunchAttribute a{};
+  a.id = CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION;
+  a.value.clusterDim = {2, 2, 1};
+  CUlaunchConfig c{4, 4, 1, 256, 1, 1, 0, nullptr, &a, 1};
+  CHECK_STATUS(cuOccupancyMaxActiveClusters(&block, plain.get("k"), &c), CUDA_SUCCESS);
+  CHECK(block == 8 * 132 / 4);
+  CHECK_STATUS(cuOccupancyMaxPotentialClusterSize(&block, plain.get("k"), &c), CUDA_SUCCESS);
+  CHECK(block == 8);
+  c.numAttrs = 0;
+  CHECK_STATUS(cuOccupancyMaxActiveClusters(&block, plain.get("k"), &c), CUDA_ERROR_INVALID_CLUSTER_SIZE);
+  const PtxModule pair(module_for("sm_80", " .reqnctapercluster 2"));
+  CHECK_STATUS(cuOccupancyMaxActiveClusters(&block, pair.get("k"), &c), CUDA_SUCCESS);
+  CHECK(block == 8 * 132 / 2);
+}
 }   // namespace
 
 TEST_GROUP(profiles) {
@@ -138,6 +188,7 @@ TEST_GROUP(profiles) {
     limits(gpu);
   }
   occupancies();
+  choices();
   spectralCpuSetOption("profile", 5);
   spectralCpuSetOption("profile", 6);
   check(spectralCpuGetOption("profile") == 5, "a number that is no profile changes nothing");

@@ -1,5 +1,6 @@
 // Clusters against the PTX ISA ("Cluster of Cooperative Thread Arrays", "Special Registers", "mapa", "getctarank",
 // "barrier.cluster", "Shared State Space"): ranks, shared memory of other blocks, barriers of a cluster.
+#include "../cpu/loader_api.h"
 #include "ptx_fragments.h"
 
 namespace {
@@ -12,6 +13,15 @@ struct Dim {
 std::string cluster_of(Dim d) {
   return ".explicitcluster .reqnctapercluster " + std::to_string(d.x) + ", " + std::to_string(d.y) + ", " +
          std::to_string(d.z);
+}
+
+enum class StatedBy { None, Kernel, Launch };
+CUresult launch_clusters(CUfunction f, Dim grid, Dim cluster, StatedBy by, unsigned threads, void** params) {
+  CUlaunchAttribute a{};
+  a.id = CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION;
+  a.value.clusterDim = {cluster.x, cluster.y, cluster.z};
+  const CUlaunchConfig c{grid.x, grid.y, grid.z, threads, 1, 1, 0, nullptr, &a, by == StatedBy::Launch};
+  return cuLaunchKernelEx(&c, f, params, nullptr);
 }
 
 // The special registers of each block of a grid: blocks of a cluster are neighbours, and ranks count x first.
@@ -35,10 +45,16 @@ void special_registers() {
   struct Shape {
     Dim grid;
     Dim cluster;
-    bool is_explicit;
+    StatedBy by;
   };
   constexpr Shape kShapes[] = {
-      {{8, 1, 1}, {4, 1, 1}, true}, {{6, 3, 2}, {2, 1, 1}, true}, {{3, 2, 2}, {1, 1, 1}, false}};
+      {{8, 1, 1}, {4, 1, 1}, StatedBy::Kernel},
+      {{6, 3, 2}, {2, 1, 1}, StatedBy::Kernel},
+      {{4, 6, 2}, {2, 3, 1}, StatedBy::Kernel},
+      {{3, 4, 4}, {1, 2, 4}, StatedBy::Kernel},
+      {{4, 2, 6}, {2, 2, 2}, StatedBy::Launch},
+      {{2, 3, 2}, {1, 1, 1}, StatedBy::Launch},
+      {{3, 2, 2}, {1, 1, 1}, StatedBy::None}};
   for (const Shape& s : kShapes) {
     std::string body =
         "mov.u32 %a, %ctaid.z;\nmov.u32 %b, %nctaid.y;\nmov.u32 %c, %ctaid.y;\nmad.lo.u32 %a, %a, %b, %c;\n"
@@ -48,11 +64,11 @@ void special_registers() {
       body += std::string("mov.u32 %b, ") + kNames[i] + ";\nst.global.u32 [%out+" + std::to_string(4 * i) + "], %b;\n";
     body += "mov.pred %p, %is_explicit_cluster;\nselp.u32 %b, 1, 0, %p;\nst.global.u32 [%out+" +
             std::to_string(4 * (kValues - 1)) + "], %b;";
-    const PtxModule module(ptx_kernel(body, "", s.is_explicit ? cluster_of(s.cluster) : ""));
+    const PtxModule module(ptx_kernel(body, "", s.by == StatedBy::Kernel ? cluster_of(s.cluster) : ""));
     Buffer<uint32_t> buffer(s.grid.count() * kValues);
     void* params[] = {&buffer.p};
     const CUfunction f = module.get("k");
-    const bool ran = f && !cuLaunchKernel(f, s.grid.x, s.grid.y, s.grid.z, 1, 1, 1, 0, nullptr, params, nullptr);
+    const bool ran = f && !launch_clusters(f, s.grid, s.cluster, s.by, 1, params);
     const auto got = buffer.get();
     std::vector<uint32_t> wanted;
     const Dim c = s.cluster;
@@ -74,7 +90,7 @@ void special_registers() {
                 c.z,
                 x % c.x + c.x * (y % c.y + c.y * (z % c.z)),
                 c.count(),
-                uint32_t(s.is_explicit)})
+                uint32_t(s.by != StatedBy::None)})
             wanted.push_back(v);
     std::string text;
     for (size_t i = 0; i < got.size() && text.empty(); ++i)
@@ -168,6 +184,55 @@ void shared_memory_of_others() {
       [](unsigned, unsigned) { return 13u; });
 }
 
+// A cluster along y and z: mapa takes ranks, which count y before z. Each block stores what the next one is.
+void blocks_along_y_and_z() {
+  const PtxModule module(ptx_kernel(
+      "mov.u32 %a, %ctaid.y;\nmov.u32 %b, %ctaid.z;\nmad.lo.u32 %c, %b, 10, %a;\nst.shared.u32 [s], %c;\n"
+      "barrier.cluster.arrive;\nbarrier.cluster.wait;\nmov.u32 %d, %cluster_ctarank;\nadd.u32 %e, %d, 1;\n"
+      "rem.u32 %e, %e, 6;\nmapa.shared::cluster.u32 %f, s, %e;\nld.shared::cluster.u32 %g, [%f];\n"
+      "mad.lo.u32 %h, %b, 2, %a;\nmul.wide.u32 %la, %h, 4;\nadd.u64 %la, %la, %out;\nst.global.u32 [%la], %g;\n"
+      "barrier.cluster.arrive;\nbarrier.cluster.wait;",
+      ".shared .align 4 .b32 s;\n",
+      cluster_of({1, 2, 3})));
+  Buffer<uint32_t> out(6);
+  void* params[] = {&out.p};
+  CHECK_STATUS(launch_clusters(module.get("k"), {1, 2, 3}, {}, StatedBy::None, 1, params), CUDA_SUCCESS);
+  CHECK((out.get() == std::vector<uint32_t>{1, 10, 11, 20, 21, 0}));
+}
+
+// "Cluster Dimension Directives", and the attributes of CUDA's driver for clusters.
+void sizes_of_clusters() {
+  Buffer<uint64_t> out(64);
+  void* params[] = {&out.p};
+  const std::string body = "mov.u32 %a, %nctaid.x;\nmov.u32 %b, %nctaid.y;\nst.global.v2.u32 [%out], {%a, %b};";
+  const auto run = [&](const std::string& directives, Dim grid, Dim cluster, StatedBy by) {
+    const PtxModule module(ptx_kernel(body, "", directives));
+    return launch_clusters(module.get("k"), grid, cluster, by, 32, params);
+  };
+  CHECK_STATUS(run(cluster_of({1, 2, 1}), {2, 2, 1}, {1, 2, 1}, StatedBy::Launch), CUDA_SUCCESS);
+  CHECK_STATUS(run(cluster_of({1, 2, 1}), {2, 2, 1}, {2, 1, 1}, StatedBy::Launch), CUDA_ERROR_INVALID_CLUSTER_SIZE);
+  CHECK_STATUS(run(cluster_of({1, 2, 1}), {2, 3, 1}, {}, StatedBy::None), CUDA_ERROR_INVALID_CLUSTER_SIZE);
+  CHECK_STATUS(run("", {4, 4, 3}, {2, 2, 2}, StatedBy::Launch), CUDA_ERROR_INVALID_CLUSTER_SIZE);
+  CHECK_STATUS(run("", {4, 4, 4}, {2, 2, 0}, StatedBy::Launch), CUDA_ERROR_INVALID_CLUSTER_SIZE);
+  CHECK_STATUS(run("", {4, 4, 1}, {4, 4, 1}, StatedBy::Launch), CUDA_ERROR_INVALID_CLUSTER_SIZE);   // not portable
+  CHECK_STATUS(run(".explicitcluster", {4, 1, 1}, {}, StatedBy::None), CUDA_ERROR_INVALID_CLUSTER_SIZE);
+  CHECK_STATUS(run(".explicitcluster", {4, 1, 1}, {4, 1, 1}, StatedBy::Launch), CUDA_SUCCESS);
+  CHECK_STATUS(run(".maxclusterrank 4", {8, 1, 1}, {4, 1, 1}, StatedBy::Launch), CUDA_SUCCESS);
+  CHECK_STATUS(run(".maxclusterrank 4", {8, 1, 1}, {8, 1, 1}, StatedBy::Launch), CUDA_ERROR_INVALID_CLUSTER_SIZE);
+  CHECK_STATUS(
+      run(".reqntid 32 .blocksareclusters .reqnctapercluster 2, 3", {5, 2, 1}, {}, StatedBy::None), CUDA_SUCCESS);
+  CHECK(out.get()[0] == (10 | uint64_t(6) << 32));   // %nctaid: 5 clusters of 2 blocks, 2 of 3
+
+  const PtxModule module(ptx_kernel(body, "", ".explicitcluster"));
+  const CUfunction f = module.get("k");
+  int value = -1;
+  CHECK_STATUS(cuFuncGetAttribute(&value, CU_FUNC_ATTRIBUTE_CLUSTER_SIZE_MUST_BE_SET, f), CUDA_SUCCESS);
+  CHECK(value == 1);
+  CHECK_STATUS(cuFuncSetAttribute(f, CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED, 1), CUDA_SUCCESS);
+  CHECK_STATUS(launch_clusters(f, {4, 4, 1}, {4, 4, 1}, StatedBy::Launch, 32, params), CUDA_SUCCESS);
+  CHECK_STATUS(launch_clusters(f, {4, 4, 2}, {4, 4, 2}, StatedBy::Launch, 32, params), CUDA_ERROR_INVALID_CLUSTER_SIZE);
+}
+
 void barriers() {
   // each block's number travels all the way round, one block a meeting
   std::string travel =
@@ -236,6 +301,8 @@ void remote_arrivals() {
 TEST_GROUP(ptx_clusters) {
   special_registers();
   shared_memory_of_others();
+  blocks_along_y_and_z();
+  sizes_of_clusters();
   barriers();
   remote_arrivals();
 }

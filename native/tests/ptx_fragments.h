@@ -49,6 +49,13 @@ inline void check_same_fragment(
   check(!wrong, name + ": the ISA's formula and CuTe's layout, " + std::to_string(wrong) + " differ");
 }
 
+// PTX ISA, "Matrix Fragments for wgmma.mma_async.m64nNk16", accumulator D (a figure there), the same for every depth:
+// warp w of the warpgroup has the rows 16 w ... 16 w + 15, eight columns after the other as D of mma.m16n8k16.
+inline Element warpgroup_sum(int thread, int i) {
+  const int lane = thread % 32;
+  return {thread / 32 * 16 + lane / 4 + (i & 2 ? 8 : 0), i / 4 * 8 + lane % 4 * 2 + (i & 1)};
+}
+
 // The elements of two halves in a register, the first in the low bits.
 inline uint32_t two_halves(uint16_t low, uint16_t high) { return uint32_t(high) << 16 | low; }
 

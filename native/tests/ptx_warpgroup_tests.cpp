@@ -11,14 +11,8 @@ constexpr int kSteps = 4;
 constexpr int kRegisters = kDescriptors + kSteps * 4;   // of A, four for each thread
 constexpr int kSums = kRegisters + kThreads * 4;
 
-// PTX ISA, "Matrix Fragments for wgmma.mma_async.m64nNk16", accumulator D (a figure there): warp w of the warpgroup has
-// the rows 16 w ... 16 w + 15, eight columns after the other as D of mma.m16n8k16.
-Element sum_of(int thread, int i) {
-  const int lane = thread % 32;
-  return {thread / 32 * 16 + lane / 4 + (i & 2 ? 8 : 0), i / 4 * 8 + lane % 4 * 2 + (i & 1)};
-}
-
-// The same, multiplicand A in registers (a figure too): each warp's as A of mma.m16n8k16.
+// PTX ISA, "Matrix Fragments for wgmma.mma_async.m64nNk16", multiplicand A in registers (a figure there): each warp's
+// as A of mma.m16n8k16.
 Element a_of(int thread, int i) {
   const int lane = thread % 32;
   return {thread / 32 * 16 + lane / 4 + (i & 2 ? 8 : 0), i / 4 * 8 + lane % 4 * 2 + (i & 1)};
@@ -137,7 +131,7 @@ void check_product(const std::string& name, const Product& p) {
   std::vector<float> wanted(64 * 256);
   for (int t = 0; t < kThreads; ++t)
     for (int i = 0; i < p.n / 2; ++i) {
-      const Element e = sum_of(t, i);
+      const Element e = warpgroup_sum(t, i);
       const float c = number();
       words[size_t(kSums + t * 128 + i)] = std::bit_cast<uint32_t>(c);
       wanted[size_t(e.row * p.n + e.column)] = p.adds ? c : 0;
@@ -154,7 +148,7 @@ void check_product(const std::string& name, const Product& p) {
   int wrong = out.empty();
   for (int t = 0; t < kThreads && !out.empty(); ++t)
     for (int i = 0; i < p.n / 2; ++i) {
-      const Element e = sum_of(t, i);
+      const Element e = warpgroup_sum(t, i);
       wrong += std::bit_cast<float>(out[size_t(kSums + t * 128 + i)]) != wanted[size_t(e.row * p.n + e.column)];
     }
   check(!wrong, "wgmma m64n" + std::to_string(p.n) + "k16, " + name + ": " + std::to_string(wrong) + " wrong");
@@ -259,7 +253,7 @@ void groups() {
 TEST_GROUP(ptx_warpgroups) {
   // CuTe's CLayout_64xN: (T128, V) to row + 64 * column
   check_same_fragment(
-      "D of wgmma", sum_of, {64, {{{4, 128}, {8, 1}, {4, 16}}}, {{{2, 64}, {2, 8}, {32, 512}}}}, kThreads, 128);
+      "D of wgmma", warpgroup_sum, {64, {{{4, 128}, {8, 1}, {4, 16}}}, {{{2, 64}, {2, 8}, {32, 512}}}}, kThreads, 128);
   // and its ALayout_64x16, whose modes of values are (2, 2, 2)
   check_same_fragment(
       "A of wgmma in registers", a_of, {64, {{{4, 128}, {8, 1}, {4, 16}}}, {{{2, 64}, {2, 8}, {2, 512}}}}, kThreads, 8);

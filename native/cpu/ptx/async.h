@@ -4,6 +4,8 @@
 #pragma once
 #include "../tensor_map.h"
 #include "program.h"
+#include "reductions.h"
+#include <optional>
 #include <vector>
 
 namespace spectral::cpu::ptx {
@@ -27,14 +29,13 @@ struct BulkStore {
   const Step* step;
   uint32_t lane;
   uint32_t group;
-  uint32_t offset;   // in shared memory
-  uint32_t bytes;
-  bool is_tensor;
-  TensorMapCpu map;
-  int at[TensorMapCpu::kMaxRank];   // coordinates
-  unsigned char* to;
-  bool has_read = false;
-  std::vector<unsigned char> data;
+  uint32_t offset = 0;   // in shared memory
+  uint32_t extent = 0;   // bytes there
+  std::optional<TensorBox> box = {};
+  unsigned char* to = nullptr;            // without a box
+  Reduction reduction = nullptr;          // null: it writes
+  std::vector<unsigned char> data = {};   // once it has read
+  bool is_done = false;
 };
 struct WarpAsync {
   std::vector<LaneCopy> copies;
@@ -67,15 +68,16 @@ constexpr uint32_t kNeverFenced = UINT32_MAX - 1;
 struct BulkLoad {
   const Step* step;
   const Warp* warp;
-  Block* block;   // whose shared memory it writes
-  uint32_t offset;
-  uint32_t bytes;
-  uint64_t* barrier;
-  bool is_tensor;
-  TensorMapCpu map;
-  int at[TensorMapCpu::kMaxRank];   // coordinates
-  const unsigned char* from;
-  uint64_t done;   // for Chain
+  Block* block = nullptr;   // whose shared memory it writes
+  uint32_t offset = 0;
+  uint32_t extent = 0;   // bytes there
+  uint32_t bytes = 0;    // that it reports
+  uint64_t* barrier = nullptr;
+  std::optional<TensorBox> box = {};
+  const unsigned char* from = nullptr;   // without a box
+  Block* source = nullptr;               // whose shared memory that is, of a copy within the cluster
+  Reduction reduction = nullptr;         // null: it writes
+  uint64_t done = 0;                     // for Chain
 };
 struct AsyncCopies {
   std::vector<BulkLoad> soon, late;
@@ -93,21 +95,22 @@ struct SharedWrites {
     unsigned thread;
   };
   std::vector<Init> inits;       // mbarriers whose initialisation has not been fenced
-  std::vector<Reader> readers;   // bulk stores that have not read yet
+  std::vector<Reader> readers;   // bulk copies that have not read yet
 };
 WarpAsync& async_of(Warp&);
 bool is_late(Cluster&);   // whether a committed copy is left for its wait: always, or at random in a shuffled schedule
 // wait_group: all groups but the newest that the operand counts.
 void build_wait_group(Builder&, Run, uint32_t flags);
-void build_bulk(Builder&);           // what follows cp.async.bulk
-void build_map_prefetch(Builder&);   // what follows prefetch.tensormap
+void build_bulk(Builder&, bool reduces);   // what follows cp.async.bulk and cp.reduce.async.bulk
+void build_map_prefetch(Builder&);         // what follows prefetch.tensormap
 // An mbarrier is initialised for its own block's threads; copies and other blocks may see it after a fence alone.
 void mark_init(Warp&, unsigned lane, uint32_t offset);
 void publish_inits(Warp&);   // those of the lanes of the mask
 void check_init_fenced(const Warp&, const Step&, const Block&, const void* barrier);
 void check_limits(const Block&);   // that the warps of each warpgroup have taken the same setmaxnreg
-// A fault if a bulk store may still be reading [begin, end) of the block's shared memory.
+// A fault if a bulk copy may still be reading [begin, end) of the block's shared memory; and the end of such a copy.
 void check_readers(const Warp&, const Step&, const Block&, uint32_t begin, uint32_t end, const char* what);
+void end_reader(Block&, uint32_t begin, const Step&);
 
 void make_some_copies(Cluster&);   // those that a shuffled schedule does not leave for later
 bool make_late_copy(Cluster&);     // the next that nothing else can go on without; false if there is none

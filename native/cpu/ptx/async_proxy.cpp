@@ -26,10 +26,16 @@ void check_readers(const Warp& w, const Step& s, const Block& block, uint32_t be
       fail(
           w,
           s,
-          "%s shared offset %u, which the bulk store of PTX line %u may still be reading",
+          "%s shared offset %u, which the bulk copy of PTX line %u may still be reading",
           what,
           std::max(begin, r.begin),
           r.line);
+}
+void end_reader(Block& block, uint32_t begin, const Step& s) {
+  auto& readers = block.writes.readers;
+  readers.erase(std::find_if(readers.begin(), readers.end(), [&](const SharedWrites::Reader& r) {
+    return r.begin == begin && r.line == s.line;
+  }));
 }
 
 void mark_writes(Warp& w, const Step& s, uint32_t lanes, const uint64_t* at, unsigned bytes) {

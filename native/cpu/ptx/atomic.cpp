@@ -1,79 +1,14 @@
 // atom and red. PTX ISA, "Parallel Synchronization and Communication". Blocks run on several threads of the host, so
 // each is atomic there too.
 #include "access.h"
+#include "atomic_operations.h"
 #include "dispatch.h"
 #include "half.h"
-#include <algorithm>
 #include <atomic>
 
 namespace spectral::cpu::ptx {
 namespace {
 enum AtomicFlag : uint32_t { kReturnsOld = 4 };
-
-// What is stored for an old value and the operands; lanes go one after another.
-struct And {
-  template <class T>
-  static T of(T old, T b, T) {
-    return old & b;
-  }
-};
-struct Or {
-  template <class T>
-  static T of(T old, T b, T) {
-    return old | b;
-  }
-};
-struct Xor {
-  template <class T>
-  static T of(T old, T b, T) {
-    return old ^ b;
-  }
-};
-struct Exchange {
-  template <class T>
-  static T of(T, T b, T) {
-    return b;
-  }
-};
-struct CompareAndSwap {
-  template <class T>
-  static T of(T old, T b, T c) {
-    return old == b ? c : old;
-  }
-};
-struct Add {
-  template <class T>
-  static T of(T old, T b, T) {
-    if constexpr (std::is_integral_v<T>)
-      return T(Unsigned<T>(old) + Unsigned<T>(b));
-    else
-      return old + b;
-  }
-};
-struct Increment {   // wraps to 0 behind the bound
-  template <class T>
-  static T of(T old, T bound, T) {
-    return old >= bound ? T(0) : T(old + 1);
-  }
-};
-struct Decrement {
-  template <class T>
-  static T of(T old, T bound, T) {
-    return old == 0 || old > bound ? bound : T(old - 1);
-  }
-};
-struct Min {
-  template <class T>
-  static T of(T old, T b, T) {
-    return std::min(old, b);
-  }
-};
-struct Max {
-  template <class T>
-  static T of(T old, T b, T) {
-    return std::max(old, b);
-  }
-};
 
 // Sums in f32 flush subnormals in global memory, and keep them in shared memory; 16-bit floats (.noftz) keep them
 // everywhere. PTX ISA, "Parallel Synchronization and Communication: atom", semantics.
@@ -153,10 +88,6 @@ Run choose(int operation, Type t, Space space) {
 }
 
 // ---- sums of 16-bit floats, and of vectors in global memory: each element is atomic by itself
-template <class E>
-uint16_t half_sum(uint16_t a, uint16_t b) {
-  return E::round(to_odd_float(fma_to_odd(E::of(a), 1, E::of(b))), Rounding::Nearest);
-}
 enum class Element : uint32_t { F16, F16x2, Bf16, Bf16x2, F32 };
 uint32_t element_sum(Element e, uint32_t a, uint32_t b) {
   auto pair = [&](auto sum) { return uint32_t(sum(a >> 16, b >> 16)) << 16 | sum(a, b); };

@@ -11,7 +11,6 @@
 
 namespace spectral::cpu::ptx {
 namespace {
-size_t round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
 unsigned char* take_memory(size_t bytes) {
   void* p = std::aligned_alloc(1024, round_up(std::max<size_t>(bytes, 1), 1024));
   if (!p)
@@ -124,7 +123,7 @@ void Block::warp_ended() {
 
 // ---- clusters
 Cluster::Cluster(PtxLaunch& launch) : launch_(launch), program_(*launch.program) {
-  const unsigned size = program_.cluster;
+  const auto size = unsigned(count_of(launch.shape.cluster));
   warps_per_block_ = (launch.threads() + 31) / 32;
   const unsigned warps = warps_per_block_ * size;
   shared_bytes = launch.shared_bytes();
@@ -164,9 +163,7 @@ Cluster::~Cluster() {
 }
 
 void Cluster::write_specials(Block& block, Warp& warp, unsigned char* registers) {
-  const dim3 b = launch_.block;
-  const dim3 g = launch_.grid;
-  const unsigned size = program_.cluster;
+  const auto& [g, b, c, stated, dynamic_shared] = launch_.shape;
   for (const SpecialPlace& place : program_.specials) {
     auto* lanes = reinterpret_cast<uint32_t*>(registers + place.place);
     for (unsigned k = 0; k < 32; ++k) {
@@ -195,22 +192,22 @@ void Cluster::write_specials(Block& block, Warp& warp, unsigned char* registers)
           case Special::LanemaskLe: return (2u << k) - 1;
           case Special::LanemaskGt: return ~((2u << k) - 1);
           case Special::LanemaskGe: return ~((1u << k) - 1);
-          case Special::ClusterIdX: return block.index.x / size;
-          case Special::ClusterIdY: return block.index.y;
-          case Special::ClusterIdZ: return block.index.z;
-          case Special::NClusterIdX: return g.x / size;
-          case Special::NClusterIdY: return g.y;
-          case Special::NClusterIdZ: return g.z;
-          case Special::ClusterCtaidX:
+          case Special::ClusterIdX: return block.index.x / c.x;
+          case Special::ClusterIdY: return block.index.y / c.y;
+          case Special::ClusterIdZ: return block.index.z / c.z;
+          case Special::NClusterIdX: return g.x / c.x;
+          case Special::NClusterIdY: return g.y / c.y;
+          case Special::NClusterIdZ: return g.z / c.z;
+          case Special::ClusterCtaidX: return block.index.x % c.x;
+          case Special::ClusterCtaidY: return block.index.y % c.y;
+          case Special::ClusterCtaidZ: return block.index.z % c.z;
+          case Special::ClusterNctaidX: return c.x;
+          case Special::ClusterNctaidY: return c.y;
+          case Special::ClusterNctaidZ: return c.z;
           case Special::ClusterCtarank: return block.rank;
-          case Special::ClusterCtaidY:
-          case Special::ClusterCtaidZ: return 0;
-          case Special::ClusterNctaidX:
-          case Special::ClusterNctarank: return size;
-          case Special::ClusterNctaidY:
-          case Special::ClusterNctaidZ: return 1;
-          case Special::IsExplicitCluster: return size > 1;
-          case Special::DynamicSmemSize: return launch_.dynamic_shared;
+          case Special::ClusterNctarank: return unsigned(blocks.size());
+          case Special::IsExplicitCluster: return stated;
+          case Special::DynamicSmemSize: return dynamic_shared;
           case Special::TotalSmemSize: return uint32_t(shared_bytes);
         }
         return 0;
@@ -222,9 +219,10 @@ void Cluster::write_specials(Block& block, Warp& warp, unsigned char* registers)
 
 void Cluster::start(uint64_t index) {
   constexpr unsigned char kPoison = 0xcd;
-  const dim3 g = launch_.grid;
-  const unsigned size = program_.cluster;
-  const unsigned across = g.x / size;
+  const dim3 g = launch_.shape.grid;
+  const dim3 c = launch_.shape.cluster;
+  const uint64_t across = g.x / c.x;
+  const uint64_t down = g.y / c.y;
   const unsigned threads = launch_.threads();
   cluster_arrived_ = 0;
   cluster_clock_ = 0;
@@ -234,10 +232,12 @@ void Cluster::start(uint64_t index) {
   copies.late.clear();
   if (options.seed)
     rng_ = uint32_t(uint64_t(options.seed) * 2654435761u + index * 40503u) | 1;
-  for (unsigned r = 0; r < size; ++r) {
+  for (unsigned r = 0; r < blocks.size(); ++r) {   // ranks count x first, then y
     Block& block = blocks[r];
     const uint3 where = {
-        unsigned(index % across) * size + r, unsigned(index / across % g.y), unsigned(index / across / g.y)};
+        unsigned(index % across) * c.x + r % c.x,
+        unsigned(index / across % down) * c.y + r / c.x % c.y,
+        unsigned(index / across / down) * c.z + r / c.x / c.y};
     block.shared = shared_ + shared_stride_ * r;
     block.start(*this, where, r);
     if (options.poison)
@@ -475,11 +475,12 @@ CUresult run(PtxLaunch& launch) {
         PtxLaunch& l = *static_cast<PtxLaunch*>(data);
         try {
           std::unique_ptr<Cluster> cluster;
-          const uint64_t chunk = l.clusters / 256 + 1;
-          for (uint64_t i; !l.status && (i = l.next.fetch_add(chunk)) < l.clusters;) {
+          const uint64_t clusters = l.clusters();
+          const uint64_t chunk = clusters / 256 + 1;
+          for (uint64_t i; !l.status && (i = l.next.fetch_add(chunk)) < clusters;) {
             if (!cluster)
               cluster = std::make_unique<Cluster>(l);
-            for (uint64_t end = std::min(i + chunk, l.clusters); i < end && !l.status; ++i)
+            for (uint64_t end = std::min(i + chunk, clusters); i < end && !l.status; ++i)
               cluster->run(i);
           }
         } catch (const Fault& fault) {
@@ -489,7 +490,7 @@ CUresult run(PtxLaunch& launch) {
         }
       },
       &launch,
-      launch.clusters > 1);
+      launch.clusters() > 1);
   return CUresult(launch.status.load());
 }
 }   // namespace spectral::cpu::ptx

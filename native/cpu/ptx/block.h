@@ -1,8 +1,9 @@
 // A block of threads while it runs: its warps, shared memory and barriers; the cluster that it is part of; the launch.
 #pragma once
 #include "../cuda_api.h"
+#include "../device_heap.h"
+#include "../launch_shape.h"
 #include "../options.h"
-#include "../worker.h"
 #include "async.h"
 #include "chain.h"
 #include "counters.h"
@@ -20,17 +21,17 @@ struct Fault {
 struct PtxLaunch {
   const Program* program;
   const unsigned char* parameters;
-  dim3 grid, block;
-  unsigned dynamic_shared;
-  uint64_t clusters;
+  LaunchShape shape;
+  DeviceHeap* heap;     // prepared if the program uses it
   Counters* counters;   // null: not counted
   ReuseDistances* reuse;
   std::atomic<uint64_t> next{0};
   std::atomic<int> status{CUDA_SUCCESS};
   std::string reason{};   // of the first fault
 
-  size_t shared_bytes() const { return program->shared_bytes + dynamic_shared; }
-  unsigned threads() const { return block.x * block.y * block.z; }
+  size_t shared_bytes() const { return program->shared_bytes + shape.dynamic_shared; }
+  unsigned threads() const { return unsigned(count_of(shape.block)); }
+  uint64_t clusters() const { return count_of(shape.grid) / count_of(shape.cluster); }
 };
 // Runs the grid on the pool.
 CUresult run(PtxLaunch&);

@@ -61,4 +61,26 @@ struct Bf16 {
     return uint16_t((u + add) >> 16);
   }
 };
+
+constexpr uint16_t kHalfSign = 0x8000;
+constexpr uint16_t kHalfNan = 0x7fff;   // the canonical one
+
+template <class E>
+uint16_t half_sum(uint16_t a, uint16_t b) {
+  return E::round(to_odd_float(fma_to_odd(E::of(a), 1, E::of(b))), Rounding::Nearest);
+}
+// The smaller or the larger: a number wins over NaN, -0 is less than +0.
+template <class E, bool kMax>
+uint16_t half_extreme(uint16_t a, uint16_t b) {
+  const float x = E::of(a);
+  const float y = E::of(b);
+  if (x != x || y != y) {
+    if (x != x && y != y)
+      return kHalfNan;
+    return x != x ? b : a;
+  }
+  if (x == y)
+    return ((a & kHalfSign) != 0) == kMax ? b : a;
+  return (x < y) == kMax ? b : a;
+}
 }   // namespace spectral::cpu::ptx

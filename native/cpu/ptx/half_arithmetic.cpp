@@ -7,12 +7,10 @@
 namespace spectral::cpu::ptx {
 namespace {
 enum HalfFlag : uint32_t { kFlushes = 1, kSaturates = 2, kClampsNegative = 4, kNanWins = 8, kXorSign = 16 };
-constexpr uint16_t kSign = 0x8000;
-constexpr uint16_t kCanonicalNan = 0x7fff;
 
 template <class E>
 uint16_t flushed_half(uint16_t bits) {
-  return bits & E::kMagnitude ? bits : bits & kSign;
+  return bits & E::kMagnitude ? bits : bits & kHalfSign;
 }
 // .sat: to [0, 1], NaN is 0. .relu: what is negative is 0, NaN stays.
 template <class E>
@@ -32,7 +30,7 @@ uint16_t rounded_once(double v) {
 struct Add {
   template <class E>
   static uint16_t of(uint16_t a, uint16_t b, uint16_t, uint32_t) {
-    return rounded_once<E>(fma_to_odd(E::of(a), 1, E::of(b)));
+    return half_sum<E>(a, b);
   }
 };
 struct Sub {
@@ -56,13 +54,13 @@ struct Fma {
 struct Neg {
   template <class E>
   static uint16_t of(uint16_t a, uint16_t, uint16_t, uint32_t) {
-    return a ^ kSign;
+    return a ^ kHalfSign;
   }
 };
 struct Abs {
   template <class E>
   static uint16_t of(uint16_t a, uint16_t, uint16_t, uint32_t) {
-    return uint16_t(a & ~kSign);
+    return uint16_t(a & ~kHalfSign);
   }
 };
 struct Ex2 {
@@ -77,26 +75,21 @@ struct Tanh {
     return rounded_once<E>(std::tanh(double(E::of(a))));
   }
 };
-// A number wins over NaN, -0 is less than +0; with .xorsign.abs magnitudes are compared and signs multiplied.
+// With .xorsign.abs magnitudes are compared and signs multiplied.
 template <bool kMax>
 struct Pick {
   template <class E>
   static uint16_t of(uint16_t a, uint16_t b, uint16_t, uint32_t flags) {
-    const auto sign = uint16_t(flags & kXorSign ? (a ^ b) & kSign : 0);
+    const auto sign = uint16_t(flags & kXorSign ? (a ^ b) & kHalfSign : 0);
     if (flags & kXorSign) {
-      a &= uint16_t(~kSign);
-      b &= uint16_t(~kSign);
+      a &= uint16_t(~kHalfSign);
+      b &= uint16_t(~kHalfSign);
     }
-    const float x = E::of(a);
-    const float y = E::of(b);
-    if (x != x || y != y) {
-      if (flags & kNanWins || (x != x && y != y))
-        return kCanonicalNan;
-      return uint16_t((x != x ? b : a) | sign);
-    }
-    if (x == y)
-      return uint16_t(((a & kSign) != 0) == kMax ? b : a) | sign;
-    return uint16_t((x < y) == kMax ? b : a) | sign;
+    const bool has_nan = E::of(a) != E::of(a) || E::of(b) != E::of(b);
+    if (has_nan && flags & kNanWins)
+      return kHalfNan;
+    const uint16_t picked = half_extreme<E, kMax>(a, b);
+    return picked == kHalfNan ? picked : uint16_t(picked | sign);
   }
 };
 

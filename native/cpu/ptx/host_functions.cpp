@@ -1,4 +1,5 @@
-// CUDA C++ Programming Guide, "Formatted Output" and "Assertion", for the calls that nvcc makes of them.
+// CUDA C++ Programming Guide, "Formatted Output", "Assertion" and "Dynamic Global Memory Allocation", for the calls
+// that nvcc makes of them.
 #include "host_functions.h"
 #include "access.h"
 #include <algorithm>
@@ -36,7 +37,8 @@ T argument(Warp& w, const Step& s, int lane, size_t index) {
   std::memcpy(&value, local + t.caller, std::min(sizeof value, t.bytes));
   return value;
 }
-void return_value(Warp& w, const Step& s, int lane, int value) {
+template <class T>
+void return_value(Warp& w, const Step& s, int lane, T value) {
   unsigned char* local = w.local + w.program().local_stride * unsigned(lane) + w.lanes<uint64_t>(s.b)[lane];
   for (const Transfer& t : w.program().calls[size_t(s.value)].results)
     std::memcpy(local + t.caller, &value, std::min(sizeof value, t.bytes));
@@ -141,11 +143,46 @@ void fail_assertion(Warp& w, const Step& s) {
       text(3).c_str(),
       text(0).c_str());
 }
+// (size): an address, or 0
+void take_memory(Warp& w, const Step& s) {
+  DeviceHeap& heap = *w.block().launch().heap;
+  each_lane(w.mask, [&](int k) { return_value(w, s, k, heap.take(argument<uint64_t>(w, s, k, 0))); });
+}
+// (address)
+void free_memory(Warp& w, const Step& s) {
+  DeviceHeap& heap = *w.block().launch().heap;
+  each_lane(w.mask, [&](int k) {
+    const auto address = argument<uint64_t>(w, s, k, 0);
+    if (address && !heap.give_back(address))
+      fail_access(
+          CUDA_ERROR_LAUNCH_FAILED,
+          w,
+          s,
+          unsigned(k),
+          "frees address 0x%llx, which malloc has not given",
+          static_cast<unsigned long long>(address));
+  });
+}
+struct HostFunction {
+  const char* name;
+  size_t results, parameters;
+  Run run;
+};
+constexpr HostFunction kFunctions[] = {
+    {"vprintf", 1, 2, &print},
+    {"__assertfail", 0, 5, &fail_assertion},
+    {"malloc", 1, 1, &take_memory},
+    {"free", 0, 1, &free_memory}};
 }   // namespace
 
 Run find_host_function(const Function& f) {
-  if (f.name == "vprintf" && f.parameters.size() == 2)
-    return &print;
-  return f.name == "__assertfail" && f.parameters.size() == 5 ? &fail_assertion : nullptr;
+  for (const HostFunction& known : kFunctions)
+    if (f.name == known.name && f.results.size() == known.results && f.parameters.size() == known.parameters)
+      return known.run;
+  return nullptr;
+}
+bool uses_heap(const Function& f) {
+  const Run run = find_host_function(f);
+  return run == &take_memory || run == &free_memory;
 }
 }   // namespace spectral::cpu::ptx

@@ -174,10 +174,13 @@ void build_copies_arrive(Builder& b) {
   s.c = counts;
 }
 void build_cp(Builder& b) {
+  const bool reduces = b.take("reduce");
   if (!b.take("async"))
     b.fail("expected .async");
   if (b.take("bulk"))
-    return build_bulk(b);
+    return build_bulk(b, reduces);
+  if (reduces)
+    b.fail("expected .bulk");
   if (b.take("commit_group")) {
     b.expect_operands(0);
     b.emit(&commit_lane_copies);

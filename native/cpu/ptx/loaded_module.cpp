@@ -27,7 +27,7 @@ void clear(unsigned char* bytes, size_t size) {
 }
 }   // namespace
 
-LoadedModule::LoadedModule(std::string text) : module_(parse(std::move(text))) {
+LoadedModule::LoadedModule(std::unique_ptr<Module> module) : module_(std::move(module)) {
   place_variables();
   try {
     for (const auto& f : module_->functions)
@@ -44,13 +44,21 @@ LoadedModule::~LoadedModule() {
     release(address, {MemoryKind::Device});
 }
 
-Resources resources_of(const Module& module, const std::string& kernel) {
+namespace {
+Resources resources_in(const std::string& text, const std::string& kernel) {
   const std::string mark = "\n// ptxas: " + kernel + " ";
-  const size_t at = module.text.rfind(mark);
+  const size_t at = text.rfind(mark);
   Resources r;
-  if (at == std::string::npos || std::sscanf(&module.text[at + mark.size()], "%3d %7d", &r.registers, &r.stack) != 2 ||
+  if (at == std::string::npos || std::sscanf(&text[at + mark.size()], "%3d %7d", &r.registers, &r.stack) != 2 ||
       r.registers < 0 || r.stack < 0)
     return {};
+  return r;
+}
+}   // namespace
+Resources resources_of(const Module& module, const std::string& kernel) {
+  Resources r = resources_in(module.text, kernel);
+  for (size_t i = 0; i < module.parts.size() && !r.registers; ++i)
+    r = resources_in(module.parts[i]->text, kernel);
   return r;
 }
 
@@ -59,13 +67,14 @@ void LoadedModule::place_variables() {
     if (v->space != Space::Global && v->space != Space::Const)
       continue;
     uintptr_t address = 0;
-    if (v->is_extern || allocate(std::max<size_t>(v->bytes, 1), MemoryKind::Device, &address)) {
+    if (v->linkage == Linkage::Extern || allocate(std::max<size_t>(v->bytes, 1), MemoryKind::Device, &address)) {
       for (const auto& [variable, taken] : addresses_)
         release(taken, {MemoryKind::Device});
       throw PtxError(
           v->place,
-          v->is_extern ? "variable '" + v->name + "' is extern: modules are not linked here"
-                       : "no device memory for variable '" + v->name + "'");
+          v->linkage == Linkage::Extern
+              ? "variable '" + v->name + "' is extern, and no module that defines it is linked"
+              : "no device memory for variable '" + v->name + "'");
     }
     addresses_[v.get()] = address;
     auto* bytes = reinterpret_cast<unsigned char*>(address);
@@ -110,38 +119,31 @@ void forget_counted_launches() {
 }
 
 CUresult launch(
-    const Program& program, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,
-    unsigned shared, const unsigned char* parameters, std::string* reason) {
-  const uint64_t clusters = uint64_t(gx) / program.cluster * gy * gz;
+    const Program& program, const LaunchShape& shape, DeviceHeap& heap, const unsigned char* parameters,
+    std::string* reason) {
   Counters counters;
   std::optional<ReuseDistances> reuse;
   const Resources resources = resources_of(*program.module, program.name);
+  const auto cluster = unsigned(count_of(shape.cluster));
   if (options.count) {
-    const int resident =
-        resident_blocks(counted_profile(), int(bx * by * bz), resources.registers, program.shared_bytes + shared);
-    const uint64_t at_once = uint64_t(options.count) * uint64_t(std::max(1, resident)) / program.cluster;
-    reuse.emplace(clusters, at_once, parameters, program.parameter_bytes);
+    const int resident = resident_blocks(
+        counted_profile(),
+        int(count_of(shape.block)),
+        resources.registers,
+        program.shared_bytes + shape.dynamic_shared);
+    const uint64_t at_once = uint64_t(options.count) * uint64_t(std::max(1, resident)) / cluster;
+    reuse.emplace(count_of(shape.grid) / cluster, at_once, parameters, program.parameter_bytes);
   }
   PtxLaunch l{
-      &program,
-      parameters,
-      {gx, gy, gz},
-      {bx, by, bz},
-      shared,
-      clusters,
-      options.count ? &counters : nullptr,
-      reuse ? &*reuse : nullptr,
-      {},
-      {},
-      {}};
+      &program, parameters, shape, &heap, options.count ? &counters : nullptr, reuse ? &*reuse : nullptr, {}, {}, {}};
   const CUresult status = run(l);
   *reason = l.reason;
   if (options.count) {
     std::lock_guard lock(counted_mutex);
     counted.append("kernel ").append(program.name);
-    counted.append("\nblocks ").append(std::to_string(uint64_t(gx) * gy * gz));
+    counted.append("\nblocks ").append(std::to_string(count_of(shape.grid)));
     counted.append("\nthreads ").append(std::to_string(l.threads()));
-    counted.append("\ncluster ").append(std::to_string(program.cluster));
+    counted.append("\ncluster ").append(std::to_string(cluster));
     counted.append("\nshared_bytes ").append(std::to_string(l.shared_bytes()));
     counted.append("\nregisters ").append(std::to_string(resources.registers));
     counted.append("\n").append(counters.text());

@@ -1,6 +1,8 @@
 // A module that was loaded from PTX text: its variables in device memory, and its kernels.
 #pragma once
 #include "../cuda_api.h"
+#include "../device_heap.h"
+#include "../launch_shape.h"
 #include "program.h"
 
 namespace spectral::cpu::ptx {
@@ -14,13 +16,12 @@ Resources resources_of(const Module&, const std::string& kernel);
 
 class LoadedModule {
  public:
-  // Takes the text up to its end. Throws PtxError.
-  explicit LoadedModule(std::string text);
+  // Throws PtxError for what this device does not have.
+  explicit LoadedModule(std::unique_ptr<Module>);
   ~LoadedModule();
   LoadedModule(const LoadedModule&) = delete;
 
   const std::vector<std::unique_ptr<Program>>& kernels() const { return kernels_; }
-  const std::string& target() const { return module_->target; }
   Resources resources_of(const std::string& kernel) const { return ptx::resources_of(*module_, kernel); }
   // A .global or .const variable, or null.
   const Variable* find_variable(std::string_view name, CUdeviceptr* address) const;
@@ -37,9 +38,7 @@ class LoadedModule {
 bool looks_like_text(const void* image);
 
 // Runs a grid; `parameters` are laid out as Program::parameters says. *reason: of a fault.
-CUresult launch(
-    const Program&, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared,
-    const unsigned char* parameters, std::string* reason);
+CUresult launch(const Program&, const LaunchShape&, DeviceHeap&, const unsigned char* parameters, std::string* reason);
 // Of each launch since the option "count" was set: "kernel NAME", its shape, a line per counter, and ReuseDistances.
 std::string counted_launches();
 void forget_counted_launches();

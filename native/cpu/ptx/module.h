@@ -52,6 +52,9 @@ bool is_half_pair(Type);
 enum class Space : uint8_t { Generic, Param, Const, Global, Local, Shared };
 const char* name_of(Space);
 
+// PTX ISA, "Linking Directives". Internal: known in its own module only.
+enum class Linkage : uint8_t { Internal, Visible, Weak, Common, Extern };
+
 struct Variable;
 struct Function;
 
@@ -69,7 +72,7 @@ struct Variable {
   Type type;
   size_t align;
   size_t bytes;   // 0: declared extern with an open length (dynamic shared memory)
-  bool is_extern = false;
+  Linkage linkage = Linkage::Internal;
   std::vector<unsigned char> initial;   // shorter than bytes: zero follows
   std::vector<AddressIn> addresses;
   Place place;
@@ -124,6 +127,7 @@ struct Instruction {
 
 struct Function {
   std::string name;
+  Linkage linkage = Linkage::Internal;
   bool is_entry = false;
   bool has_body = false;
   std::vector<std::unique_ptr<Variable>> results;
@@ -136,6 +140,9 @@ struct Function {
   unsigned max_threads[3] = {0, 0, 0};                 // .maxntid, 0: not said
   unsigned required_threads[3] = {0, 0, 0};            // .reqntid
   unsigned cluster[3] = {0, 0, 0};                     // .reqnctapercluster
+  unsigned max_cluster = 0;                            // .maxclusterrank: blocks, 0: not said
+  bool needs_cluster = false;                          // .explicitcluster
+  bool counts_clusters = false;                        // .blocksareclusters
   Place place;
 };
 
@@ -149,6 +156,7 @@ struct Module {
   std::map<uint32_t, std::string> files;   // .file
   std::vector<std::unique_ptr<Variable>> variables;
   std::vector<std::unique_ptr<Function>> functions;
+  std::vector<std::unique_ptr<Module>> parts;   // that this one was linked from, for their texts
 };
 
 constexpr size_t kMaxText = size_t(256) << 20;

@@ -48,18 +48,26 @@ class Parser {
       return tokens_.skip_braces();
     if (tokens_.accept_directive("pragma"))
       return tokens_.skip_to(';');
-    bool is_extern = false;
-    while (tokens_.peek().is_directive("visible") || tokens_.peek().is_directive("extern") ||
-           tokens_.peek().is_directive("weak") || tokens_.peek().is_directive("common"))
-      is_extern |= tokens_.take().text == "extern";
+    const Linkage linkage = read_linkage();
     if (tokens_.accept_directive("entry"))
-      return read_function(true);
+      return read_function(true, linkage);
     if (tokens_.accept_directive("func"))
-      return read_function(false);
+      return read_function(false, linkage);
     const std::optional<Space> space = tokens_.take_space();
     if (!space || *space == Space::Param || *space == Space::Local)
       TokenStream::fail(t, shown(t) + " does not begin a part of a module");
-    variables_.read_variables(*space, is_extern, module_.variables);
+    variables_.read_variables(*space, linkage, module_.variables);
+  }
+
+  Linkage read_linkage() {
+    for (const auto& [name, linkage] :
+         {std::pair{"visible", Linkage::Visible},
+          std::pair{"extern", Linkage::Extern},
+          std::pair{"weak", Linkage::Weak},
+          std::pair{"common", Linkage::Common}})
+      if (tokens_.accept_directive(name))
+        return linkage;
+    return Linkage::Internal;
   }
 
   void read_target() {
@@ -80,10 +88,11 @@ class Parser {
       tokens_.take_integer("a file's time or size", UINT64_MAX);
   }
 
-  void read_function(bool is_entry) {
+  void read_function(bool is_entry, Linkage linkage) {
     auto made = std::make_unique<Function>();
     function_ = made.get();
     function_->is_entry = is_entry;
+    function_->linkage = linkage;
     scopes_.begin_function();
     instructions_.begin_function(*function_);
     if (!is_entry && tokens_.peek().is('('))
@@ -135,13 +144,17 @@ class Parser {
         read_three(function_->cluster);
       else if (
           tokens_.accept_directive("minnctapersm") || tokens_.accept_directive("maxnctapersm") ||
-          tokens_.accept_directive("maxnreg") || tokens_.accept_directive("maxclusterrank"))
+          tokens_.accept_directive("maxnreg"))
         tokens_.take_integer("a limit", UINT32_MAX);
+      else if (tokens_.accept_directive("maxclusterrank"))
+        function_->max_cluster = unsigned(tokens_.take_integer("a number of blocks", UINT32_MAX));
+      else if (tokens_.accept_directive("explicitcluster"))
+        function_->needs_cluster = true;
+      else if (tokens_.accept_directive("blocksareclusters"))
+        function_->counts_clusters = true;
       else if (tokens_.accept_directive("pragma"))
         tokens_.skip_to(';');
-      else if (
-          !tokens_.accept_directive("explicitcluster") && !tokens_.accept_directive("noreturn") &&
-          !tokens_.accept_directive("blocksareclusters"))
+      else if (!tokens_.accept_directive("noreturn"))
         return;
     }
   }
@@ -191,7 +204,7 @@ class Parser {
     const std::optional<Space> space = tokens_.take_space();
     if (!space)
       TokenStream::fail(t, "." + std::string(t.text) + " is not supported in a function");
-    variables_.read_variables(*space, false, function_->variables);
+    variables_.read_variables(*space, Linkage::Internal, function_->variables);
   }
 
   void read_location() {

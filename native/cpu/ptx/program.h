@@ -42,6 +42,8 @@ enum class StepClass : uint8_t {
 constexpr int kStepClasses = int(StepClass::Part);
 const char* name_of(StepClass);
 
+inline size_t round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
+
 constexpr uint32_t kUnit = 128;                         // bytes of 32 lanes of 32 bits; 64-bit registers take two
 constexpr uint32_t kRegisterMark = uint32_t(1) << 31;   // while a program is built: a register's number, no place yet
 
@@ -119,6 +121,7 @@ struct Parameter {
   Type type;   // of its elements
 };
 
+constexpr size_t kFrameAlign = 16;   // bytes, of what a call has in local memory
 // A function that is not expanded where it is called, since it is recursive, or is called by its address.
 struct SavedRegister {
   uint32_t place;
@@ -178,10 +181,15 @@ struct Program {
   };
   std::unordered_map<uint32_t, AccumulatorUse> accumulator_uses;   // by step
   size_t accumulators = 0;
+  bool uses_heap = false;          // calls malloc or free
   bool uses_async_proxy = false;   // writes to shared memory are followed up to their fence
   unsigned max_threads = 1024;
   unsigned required_threads[3] = {0, 0, 0};   // .reqntid, 0: not said
-  unsigned cluster = 1;
+  // PTX ISA, "Cluster Dimension Directives"
+  unsigned cluster[3] = {0, 0, 0};   // .reqnctapercluster, 0: not said
+  unsigned max_cluster = 0;          // .maxclusterrank, 0: not said
+  bool needs_cluster = false;        // .explicitcluster: the launch says its size, if the kernel does not
+  bool counts_clusters = false;      // .blocksareclusters: a launch's grid is one of clusters
 
   const Module* module = nullptr;
   std::vector<std::pair<uint64_t, uint64_t>> constant_memory;   // first and end of each .const variable

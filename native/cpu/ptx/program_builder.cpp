@@ -9,8 +9,6 @@ constexpr size_t kMaxSteps = size_t(4) << 20;           // of a kernel with its 
 constexpr size_t kMaxLocal = size_t(512) << 10;         // bytes of a thread, as on a GPU
 constexpr size_t kMaxStaticShared = size_t(48) << 10;   // bytes of a block, as on a GPU
 constexpr size_t kStackBytes = size_t(64) << 10;        // of a thread, for calls that are not expanded and for alloca
-
-size_t round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
 }   // namespace
 
 ProgramBuilder::ProgramBuilder(const Module& module, const Function& entry, const Addresses& addresses)
@@ -26,11 +24,7 @@ std::unique_ptr<Program> ProgramBuilder::build() {
   if (most[0])
     program_->max_threads = unsigned(std::min<uint64_t>(1024, uint64_t(most[0]) * most[1] * most[2]));
   std::copy_n(entry_.required_threads, 3, program_->required_threads);
-  if (entry_.cluster[0]) {
-    if (entry_.cluster[1] != 1 || entry_.cluster[2] != 1 || entry_.cluster[0] > 16)
-      throw PtxError(entry_.place, "clusters of up to 16 blocks along x are supported");
-    program_->cluster = entry_.cluster[0];
-  }
+  take_cluster();
   lay_out_parameters();
   plan_calls();
   lay_out_shared(entry_);
@@ -58,6 +52,23 @@ std::unique_ptr<Program> ProgramBuilder::build() {
   program_->local_stride = round_up(program_->local_bytes, kWidest);
   assign_places();
   return std::move(program_);
+}
+
+// PTX ISA, "Cluster Dimension Directives"
+void ProgramBuilder::take_cluster() {
+  const unsigned* c = entry_.cluster;
+  constexpr uint64_t kMostBlocks = 16;
+  if (entry_.max_cluster && c[0])
+    throw PtxError(entry_.place, ".maxclusterrank and .reqnctapercluster exclude each other");
+  if (c[0] &&
+      (!c[1] || !c[2] || c[0] > kMostBlocks || c[1] > kMostBlocks || uint64_t(c[0]) * c[1] * c[2] > kMostBlocks))
+    throw PtxError(entry_.place, "a cluster has 1 to 16 blocks");
+  if (entry_.counts_clusters && !(c[0] && entry_.required_threads[0]))
+    throw PtxError(entry_.place, ".blocksareclusters needs .reqntid and .reqnctapercluster");
+  std::copy_n(c, 3, program_->cluster);
+  program_->max_cluster = entry_.max_cluster;
+  program_->needs_cluster = entry_.needs_cluster;
+  program_->counts_clusters = entry_.counts_clusters;
 }
 
 void ProgramBuilder::lay_out_parameters() {

@@ -83,6 +83,7 @@ class ProgramBuilder {
   uint32_t add_hidden_register();
   uint32_t use(uint32_t reg, bool writes);
   uint32_t use_predicate(uint32_t id, bool writes);
+  void take_cluster();
   void lay_out_parameters();
   void lay_out_shared(const Function&);
   void assign_places();

@@ -36,7 +36,7 @@ VariableParser::Kind VariableParser::read_kind() {
   return kind;
 }
 
-std::unique_ptr<Variable> VariableParser::read_variable(Space space, const Kind& kind, bool is_extern) {
+std::unique_ptr<Variable> VariableParser::read_variable(Space space, const Kind& kind, Linkage linkage) {
   auto v = std::make_unique<Variable>();
   const Token& name = tokens_.take_name("a variable's name");
   v->place = name.place;
@@ -44,7 +44,7 @@ std::unique_ptr<Variable> VariableParser::read_variable(Space space, const Kind&
   v->space = space;
   v->type = kind.type;
   v->align = kind.align;
-  v->is_extern = is_extern;
+  v->linkage = linkage;
   size_t count = kind.count;
   while (tokens_.accept('[')) {
     if (tokens_.accept(']')) {
@@ -73,7 +73,7 @@ void VariableParser::read_initial(Variable& v) {
     TokenStream::fail(
         tokens_.peek(),
         "variable " + quoted(v.name) + " has an initial value; those of ." + name_of(v.space) + " have none");
-  if (v.bytes == 0 && !v.is_extern) {   // the length follows from the values
+  if (v.bytes == 0 && v.linkage != Linkage::Extern) {   // the length follows from the values
     read_values(v, 0, SIZE_MAX);
     v.bytes = v.initial.size();
   } else {
@@ -129,10 +129,10 @@ void VariableParser::read_address(Variable& v) {
   v.addresses.push_back({v.initial.size(), to, function, addend, generic});
 }
 
-void VariableParser::read_variables(Space space, bool is_extern, Variables& into) {
+void VariableParser::read_variables(Space space, Linkage linkage, Variables& into) {
   const Kind kind = read_kind();
   do {
-    into.push_back(read_variable(space, kind, is_extern));
+    into.push_back(read_variable(space, kind, linkage));
     declare(*into.back());
     if (tokens_.accept('='))
       read_initial(*into.back());
@@ -150,7 +150,7 @@ void VariableParser::read_parameters(Variables& into, bool has_names) {
     if (space != Space::Param)
       TokenStream::fail(t, "a parameter is declared as .param, not " + shown(t));
     const Kind kind = read_kind();
-    into.push_back(read_variable(Space::Param, kind, false));
+    into.push_back(read_variable(Space::Param, kind, Linkage::Internal));
     if (has_names)
       declare(*into.back());
   } while (tokens_.accept(','));

@@ -10,7 +10,7 @@ class VariableParser {
   VariableParser(TokenStream& tokens, Scopes& scopes) : tokens_(tokens), scopes_(scopes) {}
 
   // What follows the state space, up to the semicolon.
-  void read_variables(Space space, bool is_extern, Variables& into);
+  void read_variables(Space space, Linkage linkage, Variables& into);
   // ( .param ..., .param ... ); those of a prototype are called _.
   void read_parameters(Variables& into, bool has_names = true);
 
@@ -21,7 +21,7 @@ class VariableParser {
     size_t count;   // of a vector
   };
   Kind read_kind();
-  std::unique_ptr<Variable> read_variable(Space space, const Kind& kind, bool is_extern);
+  std::unique_ptr<Variable> read_variable(Space space, const Kind& kind, Linkage linkage);
   void declare(const Variable&);
   void read_initial(Variable&);
   void read_values(Variable&, int depth, size_t room);

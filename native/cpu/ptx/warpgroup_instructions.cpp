@@ -1,25 +1,10 @@
 // wgmma: products of four warps from shared memory. PTX ISA, "Asynchronous Warpgroup Level Matrix". Recorded when
 // issued and done at the wait, so that a missing wait reads old sums.
-#include "access.h"
 #include "barriers.h"
-#include "dispatch.h"
-#include "warpgroup_operands.h"
-#include <immintrin.h>
+#include "warpgroup_product.h"
 
 namespace spectral::cpu::ptx {
 namespace {
-enum WarpgroupFlag : uint32_t {
-  kRowMajorA = 1,   // imm-trans-a
-  kRowMajorB = 2,
-  kNegatesA = 4,   // imm-scale-a is -1
-  kNegatesB = 8,
-  kFlipScale = 16,
-  kConstantScale = 32,   // scale-d is a constant
-  kConstantClears = 64,
-  kF16 = 128,
-  kRegistersA = 256
-};
-
 WarpgroupAsync& group_of(Warp& w) { return w.block().groups[w.index() / 4]; }
 bool whole_warpgroup(Warp& w, const Step& s, const char* name) {
   if (!whole_warp(w, s, name))
@@ -63,76 +48,18 @@ void issue(Warp& w, const Step& s) {
       fail(w, s, "wgmma: scale-d differs between lanes");
     clears = !scale;
   }
-  if (Counters* c = w.block().counters())
-    c->async_shared_bytes +=   // a warp's share of A and B
-        ((s.flags & kRegistersA ? 0u : 64u) + uint64_t(s.value)) * 16 * sizeof(uint16_t) / 4;
-  const uint64_t a = s.flags & kRegistersA ? 0 : uniform_descriptor(w, s, s.a);
+  const WgmmaForm form = form_of(s);
+  if (Counters* c = w.block().counters())   // a warp's share of A and B
+    c->async_shared_bytes += ((form.a_in_registers ? 0u : 64u) + uint64_t(form.n)) * kDepthBytes / 4;
+  const uint64_t a = form.a_in_registers ? 0 : uniform_descriptor(w, s, s.a);
   g.ops[warp].push_back({&s, a, uniform_descriptor(w, s, s.b), clears});
 }
 
-// ---- the product
-OperandValues values_of(const Step& s, uint32_t negates) { return {(s.flags & kF16) != 0, (s.flags & negates) != 0}; }
-// A in the registers of a warp, as that of mma.m16n8k16: register 2 half + h has row g + 8 h, depths 8 half + 2 q and
-// the next.
-void read_registers(Warp& w, const Step& s, float (*a)[16]) {
-  const uint32_t* places = w.list(s) + s.value / 2;
-  const OperandValues values = values_of(s, kNegatesA);
-  for (uint32_t i = 0; i < 4; ++i) {
-    const uint32_t* bits = w.lanes<uint32_t>(places[i]);
-    for (uint32_t lane = 0; lane < 32; ++lane) {
-      float* to = &a[lane / 4 + 8 * (i % 2)][8 * (i / 2) + lane % 4 * 2];
-      to[0] = operand_value(values, bits[lane] & 0xffff);
-      to[1] = operand_value(values, bits[lane] >> 16);
-    }
-  }
-}
-// "Matrix Fragments for wgmma.mma_async.m64nNk16". Register 4 j + 2 h + e of warp i: D[16 i + g + 8 h][8 j + 2 q + e].
-// Lane by lane, a sum in the order of depth.
-void multiply(Warp& w, const Step& s, bool clears, const float (*a)[16], const float (*b)[256]) {
-  const uint32_t n = uint32_t(s.value);
-  const uint32_t* places = w.list(s);
-  const uint32_t first = 16 * (w.index() % 4);
-  alignas(32) float rows[2][16][32];   // for each lane its A
-  for (uint32_t h = 0; h < 2; ++h)
-    for (uint32_t k = 0; k < 16; ++k)
-      for (uint32_t lane = 0; lane < 32; ++lane)
-        rows[h][k][lane] = a[first + lane / 4 + 8 * h][k];
-  for (uint32_t j = 0; j < n / 8; ++j)
-    for (uint32_t e = 0; e < 2; ++e) {
-      alignas(16) float columns[16][4];
-      for (uint32_t k = 0; k < 16; ++k)
-        for (uint32_t q = 0; q < 4; ++q)
-          columns[k][q] = b[k][8 * j + 2 * q + e];
-      for (uint32_t h = 0; h < 2; ++h) {
-        float* d = w.lanes<float>(places[4 * j + 2 * h + e]);
-        __m256 sums[4];
-        for (int v = 0; v < 4; ++v)
-          sums[v] = clears ? _mm256_setzero_ps() : _mm256_loadu_ps(d + 8 * v);
-        for (uint32_t k = 0; k < 16; ++k) {
-          const __m256 column = _mm256_broadcast_ps(reinterpret_cast<const __m128*>(columns[k]));
-          for (int v = 0; v < 4; ++v)
-            sums[v] = _mm256_fmadd_ps(_mm256_load_ps(&rows[h][k][8 * v]), column, sums[v]);
-        }
-        for (int v = 0; v < 4; ++v)
-          _mm256_storeu_ps(d + 8 * v, sums[v]);
-      }
-    }
-}
 // Done for all four warps by the last that waits.
 void run_op(Block& block, unsigned first_warp, const WarpgroupAsync& g, size_t index) {
-  Warp& leader = block.warps[first_warp];
   const WarpgroupOp& op = g.ops[0][index];
-  alignas(32) float a[64][16];
-  alignas(32) float b[16][256];
-  const Step& s = *op.step;
-  if (s.flags & kRegistersA)
-    for (unsigned i = 0; i < 4; ++i)
-      read_registers(block.warps[first_warp + i], *g.ops[i][index].step, a + 16 * i);
-  else
-    read_operand(leader, s, op.a, s.flags & kRowMajorA, values_of(s, kNegatesA), 64, a[0], 16, 1);
-  read_operand(leader, s, op.b, s.flags & kRowMajorB, values_of(s, kNegatesB), uint32_t(s.value), b[0], 1, 256);
-  for (unsigned i = 0; i < 4; ++i)
-    multiply(block.warps[first_warp + i], *g.ops[i][index].step, op.clears, a, b);
+  const Step* const steps[4] = {op.step, g.ops[1][index].step, g.ops[2][index].step, g.ops[3][index].step};
+  run_product(&block.warps[first_warp], steps, {op.a, op.b, op.clears});
 }
 void finish(Block& block, unsigned first_warp, Warp& w, const Step& s, uint64_t keep) {
   WarpgroupAsync& g = block.groups[first_warp / 4];
@@ -210,28 +137,54 @@ bool read_sign(Builder& b, size_t index) {
     b.fail(b.operand(index), "expected 1 or -1");
   return scale < 0;
 }
+// .shape{.satfinite}.dtype.atype.btype{.op.popc}{.satfinite}
+bool is_fp8(Element e) { return e == Element::E4m3 || e == Element::E5m2; }
+bool is_byte(Element e) { return e == Element::S8 || e == Element::U8; }
+WgmmaForm take_form(Builder& b) {
+  const MatrixShape shape = take_shape(b);
+  bool saturates = b.take("satfinite");
+  int elements[3];   // d, a, b
+  bool known = true;
+  for (int& e : elements)
+    known &= (e = take_element(b)) >= 0;
+  WgmmaForm f{uint16_t(shape.n), Element(elements[1]), Element(elements[2]), Element(elements[0]), false, false, 0};
+  const bool is_integer = is_byte(f.a) || f.a == Element::B1;
+  if (f.a == Element::B1)
+    known &= b.take("and") && b.take("popc");
+  saturates |= b.take("satfinite");
+  f.saturates = saturates;
+  known &= !saturates || is_byte(f.a);
+  known &= f.a == f.b || (is_fp8(f.a) && is_fp8(f.b)) || (is_byte(f.a) && is_byte(f.b));
+  if (is_integer)
+    known &= f.sums == Element::S32;
+  else
+    known &= f.sums == Element::F32 || (f.sums == Element::F16 && (f.a == Element::F16 || is_fp8(f.a)));
+  if (!known || f.a == Element::F64 || f.a >= Element::F32 || f.a == Element::S4 || f.a == Element::U4)
+    b.fail("wgmma has no such types, nor these sums of them");
+  const uint32_t depth = f.a == Element::B1 ? kDepthBytes * 8 : depth_of(f.a);
+  const int step = is_integer && shape.n > 32 ? 16 : 8;
+  if (shape.m != 64 || shape.n < 8 || shape.n > 256 || shape.n % step || shape.k != int(depth))
+    b.fail(
+        "expected a shape from .m64n8k" + std::to_string(depth) + " to .m64n256k" + std::to_string(depth) +
+        ", in steps of 8, of integers in steps of 16 beyond 32");
+  return f;
+}
+// D, A or its descriptor, that of B, scale-d; then for floats two signs, for 16 bits whether A and B are transposed,
+// which A in registers cannot be.
 void build_mma_async(Builder& b) {
-  const std::string_view shape = b.peek();
-  uint32_t n = 0;
-  if (shape.starts_with("m64n") && shape.ends_with("k16"))
-    for (char c : shape.substr(4, shape.size() - 7))
-      n = c >= '0' && c <= '9' && n < 1000 ? n * 10 + uint32_t(c - '0') : 1000;
-  if (n < 8 || n > 256 || n % 8)
-    b.fail("expected a shape from .m64n8k16 to .m64n256k16");
-  b.skip_modifier();
-  const bool sums_f32 = b.take("f32");
-  const int type = b.take_one_of({"bf16", "f16"});
-  if (!sums_f32 || type < 0 || !b.take(type ? "f16" : "bf16"))
-    b.fail("supported: .f32.bf16.bf16 and .f32.f16.f16");
-  // A in registers has no imm-trans
+  WgmmaForm form = take_form(b);
   const std::vector<Operand>* registers = b.count() > 1 ? Builder::parts_of(b.operand(1)) : nullptr;
-  b.expect_operands(registers ? 7 : 8);
+  form.a_in_registers = registers;
+  const bool has_signs = form.sums != Element::S32;
+  const bool has_order = form.a == Element::F16 || form.a == Element::Bf16;
+  const size_t orders = registers ? 1 : 2;
+  b.expect_operands(4 + (has_signs ? 2 : 0) + (has_order ? orders : 0));
   if (registers && registers->size() != 4)
     b.fail(b.operand(1), "expected 4 registers or a descriptor");
   const Operand& sums = b.operand(0);
   const std::vector<Operand>* parts = Builder::parts_of(sums);
-  if (!parts || parts->size() != n / 2)
-    b.fail(sums, "expected " + std::to_string(n / 2) + " registers");
+  if (!parts || parts->size() != registers_of_sums(form))
+    b.fail(sums, "expected " + std::to_string(registers_of_sums(form)) + " registers");
   std::vector<uint32_t> places;
   const uint32_t from_a = registers ? 0 : b.read(1, Type::B64);
   const uint32_t from_b = b.read(2, Type::B64);
@@ -239,13 +192,14 @@ void build_mma_async(Builder& b) {
   const Operand& scale = b.operand(3);
   const bool constant = scale.kind == OperandKind::Immediate;
   const uint32_t scales = constant ? 0 : b.read_predicate(scale, &flip);
-  const bool negates_a = read_sign(b, 4);
-  const bool negates_b = read_sign(b, 5);
-  const bool row_major_a = !registers && b.read_immediate(6, 0, 1);
-  const bool row_major_b = b.read_immediate(registers ? 6 : 7, 0, 1);
+  const bool negates_a = has_signs && read_sign(b, 4);
+  const bool negates_b = has_signs && read_sign(b, 5);
+  const bool row_major_a = has_order && !registers && b.read_immediate(6, 0, 1);
+  const bool row_major_b = has_order && b.read_immediate(registers ? 6 : 7, 0, 1);
+  const Type type = form.sums == Element::F32 ? Type::F32 : Type::B32;
   for (const Operand& o : *parts) {
-    b.read(o, Type::F32);
-    places.push_back(b.write(o, Type::F32));
+    b.read(o, type);
+    places.push_back(b.write(o, type));
     b.keep(o);
   }
   if (registers)
@@ -260,8 +214,8 @@ void build_mma_async(Builder& b) {
   s.b = from_b;
   s.c = scales;
   s.list = list;
-  s.value = n;
-  s.operations = uint16_t(2 * 64 * 16 * n / 128);
+  s.value = std::bit_cast<int64_t>(form);
+  s.operations = has_signs ? uint16_t(2 * 64 * depth_of(form.a) * form.n / 128) : uint16_t(0);
   auto set = [&](bool holds, uint32_t flag) { s.flags |= holds ? flag : 0u; };
   set(row_major_a, kRowMajorA);
   set(row_major_b, kRowMajorB);
@@ -270,11 +224,11 @@ void build_mma_async(Builder& b) {
   set(flip, kFlipScale);
   set(constant, kConstantScale);
   set(constant && !scale.value, kConstantClears);
-  set(type == 1, kF16);
-  set(registers, kRegistersA);
 }
 void build_wgmma(Builder& b) {
   const int action = b.take_one_of({"fence", "mma_async", "commit_group", "wait_group"});
+  if (action == 1 && b.peek() == "sp")
+    b.fail("products of sparse matrices are not supported");
   if (action < 0 || !b.take("sync") || !b.take("aligned"))
     b.fail("expected .fence, .mma_async, .commit_group or .wait_group, then .sync.aligned");
   if (action == 1)
