@@ -159,9 +159,9 @@ void into_global() {
   }
 }
 
-// Block 1 has the operands; block 0 has the old values, waits for the bytes and returns the results. `copy` is one of
-// the instructions between [%c], [s], the size and [%d]: shared memory and the mbarrier of block 0.
-std::vector<uint32_t> run_within_cluster(const std::string& copy, const std::vector<uint32_t>& image, size_t bytes) {
+// Block 1 has the operands in `s`; block 0 has the old values, waits for the bytes and returns the results. `send` is
+// what block 1 does; %c and %d are the shared memory and the mbarrier of block 0, %p holds in one thread.
+std::vector<uint32_t> run_within_cluster(const std::string& send, const std::vector<uint32_t>& image, size_t bytes) {
   const std::string size = std::to_string(bytes);
   return run_words(
       "mov.u32 %u, %cluster_ctarank;\nmul.lo.u32 %a, %x, 16;\ncvt.u64.u32 %la, %a;\nadd.u64 %la, %la, %out;\n"
@@ -172,9 +172,8 @@ std::vector<uint32_t> run_within_cluster(const std::string& copy, const std::vec
       "ld.global.v4.u32 {%c, %d, %e, %f}, [%la+1536];\nst.shared.v4.u32 [%z+512], {%c, %d, %e, %f};\n"
       "setp.eq.u32 %p, %x, 0;\n@%p mbarrier.init.shared.b64 [bar], 1;\nfence.mbarrier_init.release.cluster;\n"
       "fence.proxy.async;\nbar.sync 0;\nbarrier.cluster.arrive;\nbarrier.cluster.wait;\nsetp.eq.u32 %q, %u, 0;\n"
-      "@%q bra $W;\nmapa.shared::cluster.u32 %c, t, 0;\nmapa.shared::cluster.u32 %d, bar, 0;\n@%p " +
-          copy + " [%c], [s], " + size + ", [%d];\nbra $E;\n$W:\n@%p mbarrier.arrive.expect_tx.shared.b64 _, [bar], " +
-          size +
+      "@%q bra $W;\nmapa.shared::cluster.u32 %c, t, 0;\nmapa.shared::cluster.u32 %d, bar, 0;\n" +
+          send + "\nbra $E;\n$W:\n@%p mbarrier.arrive.expect_tx.shared.b64 _, [bar], " + size +
           ";\n$T:\nmbarrier.try_wait.parity.shared.b64 %r, [bar], 0;\n@!%r bra $T;\n"
           "ld.shared.v4.u32 {%c, %d, %e, %f}, [%z];\nst.global.v4.u32 [%la+1024], {%c, %d, %e, %f};\n"
           "ld.shared.v4.u32 {%c, %d, %e, %f}, [%z+512];\nst.global.v4.u32 [%la+1536], {%c, %d, %e, %f};\n$E:\n"
@@ -185,13 +184,15 @@ std::vector<uint32_t> run_within_cluster(const std::string& copy, const std::vec
       kShared,
       ".reqnctapercluster 2");
 }
+std::string copy_of(const std::string& instruction, size_t bytes) {
+  return "@%p " + instruction + " [%c], [s], " + std::to_string(bytes) + ", [%d];";
+}
 void within_a_cluster() {
   for (const Reduction& r : reductions_everywhere()) {
     const Rows rows(r);
-    const auto out = run_within_cluster(
-        "cp.reduce.async.bulk.shared::cluster.shared::cta.mbarrier::complete_tx::bytes." + std::string(r.name),
-        image_of(rows),
-        rows.old.size());
+    const std::string instruction =
+        "cp.reduce.async.bulk.shared::cluster.shared::cta.mbarrier::complete_tx::bytes." + std::string(r.name);
+    const auto out = run_within_cluster(copy_of(instruction, rows.old.size()), image_of(rows), rows.old.size());
     check_image(std::string("reduction within a cluster, ") + r.name, rows, out);
   }
   std::vector<uint32_t> image(2 * kRoom / 4);
@@ -199,9 +200,39 @@ void within_a_cluster() {
     image[i] = uint32_t(i * 2654435761u);
   auto wanted = image;
   std::copy_n(image.begin(), 60, wanted.begin() + kRoom / 4);
-  const auto out =
-      run_within_cluster("cp.async.bulk.shared::cluster.shared::cta.mbarrier::complete_tx::bytes", image, 240);
+  const std::string copy = "cp.async.bulk.shared::cluster.shared::cta.mbarrier::complete_tx::bytes";
+  const auto out = run_within_cluster(copy_of(copy, 240), image, 240);
   check(out == wanted, "a copy from block to block");
+}
+
+// "st.async" and "red.async": values of one thread, each of which counts its bytes.
+void values_of_a_thread() {
+  const std::string store = "@%p st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.";
+  const std::string reduce = "@%p red.async.relaxed.cluster.shared::cluster.mbarrier::complete_tx::bytes.";
+  std::vector<uint32_t> image(2 * kRoom / 4);
+  for (size_t i = 0; i < image.size(); ++i)
+    image[i] = uint32_t(100 + i);
+  auto wanted = image;
+  uint32_t* to = &wanted[kRoom / 4];
+  to[1] = 0x1234;
+  to[4] = 0x55667788;
+  to[5] = 0x11223344;
+  to[6] = 7;
+  to[7] = 0;
+  for (uint32_t i = 0; i < 4; ++i)
+    to[8 + i] = i + 1;
+  to[12] += 0x55667788;   // of 64 bits, without a carry
+  to[13] += 0x11223344;
+  to[14] = 0;   // beyond the bound
+  to[15] = uint32_t(-3);
+  const auto out = run_within_cluster(
+      "mov.u64 %lb, 0x1122334455667788;\nmov.u64 %lc, 7;\nmov.f32 %e, 0f00001234;\n" + store +
+          "f32 [%c+4], %e, [%d];\n" + store + "v2.b64 [%c+16], {%lb, %lc}, [%d];\n" + store +
+          "v4.u32 [%c+32], {1, 2, 3, 4}, [%d];\n" + reduce + "add.u64 [%c+48], %lb, [%d];\n" + reduce +
+          "inc.u32 [%c+56], 5, [%d];\n" + reduce + "min.s32 [%c+60], -3, [%d];",
+      image,
+      52);
+  check(out == wanted, "st.async and red.async");
 }
 
 // Combinations that the tables lack, and the flush that sums of 16 bits need to say they do without.
@@ -217,6 +248,8 @@ void refused() {
   const std::string cluster = "cp.reduce.async.bulk.shared::cluster.shared::cta.mbarrier::complete_tx::bytes.";
   for (const char* type : {"add.f32", "add.noftz.f16", "and.b64", "min.u64", "max.s64"})
     refuses(cluster + type + " [%a], [s], 16, [bar]");
+  refuses("red.async.relaxed.cluster.shared::cluster.mbarrier::complete_tx::bytes.add.f32 [%a], %b, [bar]");
+  refuses("st.async.shared::cluster.mbarrier::complete_tx::bytes.v4.b64 [%a], {%la, %lb, %lc, %ld}, [bar]");
   refuses("cp.reduce.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes.add.u32 [%a], [%out], 16, [bar]");
 }
 
@@ -249,6 +282,7 @@ void faults() {
 TEST_GROUP(ptx_bulk_reductions) {
   into_global();
   within_a_cluster();
+  values_of_a_thread();
   refused();
   faults();
 }

@@ -74,10 +74,11 @@ struct BulkLoad {
   uint32_t bytes = 0;    // that it reports
   uint64_t* barrier = nullptr;
   std::optional<TensorBox> box = {};
-  const unsigned char* from = nullptr;   // without a box
-  Block* source = nullptr;               // whose shared memory that is, of a copy within the cluster
-  Reduction reduction = nullptr;         // null: it writes
-  uint64_t done = 0;                     // for Chain
+  const unsigned char* from = nullptr;   // without a box or data
+  std::vector<unsigned char> data = {};
+  Block* source = nullptr;         // whose shared memory that is, of a copy within the cluster
+  Reduction reduction = nullptr;   // null: it writes
+  uint64_t done = 0;               // for Chain
 };
 struct AsyncCopies {
   std::vector<BulkLoad> soon, late;
@@ -102,6 +103,8 @@ bool is_late(Cluster&);   // whether a committed copy is left for its wait: alwa
 // wait_group: all groups but the newest that the operand counts.
 void build_wait_group(Builder&, Run, uint32_t flags);
 void build_bulk(Builder&, bool reduces);   // what follows cp.async.bulk and cp.reduce.async.bulk
+void build_async_store(Builder&);          // what follows st.async
+void build_async_reduction(Builder&);      // what follows red.async
 void build_map_prefetch(Builder&);         // what follows prefetch.tensormap
 // An mbarrier is initialised for its own block's threads; copies and other blocks may see it after a fence alone.
 void mark_init(Warp&, unsigned lane, uint32_t offset);

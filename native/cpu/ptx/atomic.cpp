@@ -1,6 +1,7 @@
 // atom and red. PTX ISA, "Parallel Synchronization and Communication". Blocks run on several threads of the host, so
 // each is atomic there too.
 #include "access.h"
+#include "async.h"
 #include "atomic_operations.h"
 #include "dispatch.h"
 #include "half.h"
@@ -177,7 +178,8 @@ void build_add_elements(Builder& b, Space space, size_t first, bool returns) {
 
 template <bool kReturns>
 void build_atomic(Builder& b) {
-  b.take("async");
+  if (!kReturns && b.take("async"))
+    return build_async_reduction(b);
   auto take_order = [&] {
     b.take_one_of({"relaxed", "acquire", "release", "acq_rel"});
     b.take_one_of({"cta", "cluster", "gpu", "sys"});

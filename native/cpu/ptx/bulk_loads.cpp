@@ -18,10 +18,12 @@ void do_load(Cluster& cluster, const BulkLoad& o) {
       if (in.hi > in.lo)
         std::memcpy(shared + at + in.lo, map.base + row + byte + in.lo, size_t(in.hi - in.lo));
     });
-  } else if (o.reduction) {
-    o.reduction(shared + o.offset, o.from, o.bytes);
   } else {
-    std::memmove(shared + o.offset, o.from, o.bytes);
+    const unsigned char* from = o.data.empty() ? o.from : o.data.data();
+    if (o.reduction)
+      o.reduction(shared + o.offset, from, o.bytes);
+    else
+      std::memmove(shared + o.offset, from, o.bytes);
   }
   if (o.source)
     end_reader(*o.source, uint32_t(o.from - o.source->shared), *o.step);
@@ -32,14 +34,6 @@ void do_load(Cluster& cluster, const BulkLoad& o) {
   cluster.arrive_at_phase(o.barrier, o.done);
   store_barrier(cluster, o.barrier, m);
 }
-void queue_load(Cluster& cluster, const BulkLoad& o) {
-  const uint32_t when = options.eager ? 0 : options.seed ? cluster.random() % 3 : 2;   // at once, at random, late
-  if (when == 0)
-    do_load(cluster, o);
-  else
-    (when == 1 ? cluster.copies.soon : cluster.copies.late).push_back(o);
-}
-
 // The source of a copy within a cluster, in the shared memory of the own block.
 void take_own_source(Warp& w, const Step& s, int lane, BulkLoad& o) {
   const BulkPlaces& p = places_of(w, s);
@@ -112,6 +106,14 @@ void bulk_load(Warp& w, const Step& s) {
   });
 }
 }   // namespace
+
+void queue_load(Cluster& cluster, const BulkLoad& o) {
+  const uint32_t when = options.eager ? 0 : options.seed ? cluster.random() % 3 : 2;   // at once, at random, late
+  if (when == 0)
+    do_load(cluster, o);
+  else
+    (when == 1 ? cluster.copies.soon : cluster.copies.late).push_back(o);
+}
 
 // [to], [map, {coordinates}] or [from], size; [mbarrier]{, blocks}
 void build_bulk_load(Builder& b, size_t rank, bool within_cluster, bool reduces) {

@@ -40,6 +40,8 @@ void count_bulk(GlobalTraffic&, const std::optional<TensorBox>&, const void* glo
 // Null for a copy; a fault where the tensor's elements have no such reduction.
 Reduction reduction_of(Warp&, const Step&, const std::optional<TensorBox>&, bool is_shared);
 
+void queue_load(Cluster&, const BulkLoad&);   // done at once, at random, or as late as is legal
+
 // ---- building. `rank`: of the tensor, 0: a copy without a map.
 // [address] in global memory with a tensor's coordinates, or the size that operand 2 says.
 void set_global_end(Builder&, BulkPlaces&, const MemoryOperand&, size_t rank);

@@ -108,6 +108,8 @@ Space take_memory_space(Builder& b) {
 
 template <bool kLoads>
 void build_access(Builder& b) {
+  if (!kLoads && b.take("async"))
+    return build_async_store(b);
   skip_order(b);
   const Space written = take_memory_space(b);
   skip_hints(b);
