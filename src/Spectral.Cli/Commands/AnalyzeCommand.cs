@@ -91,8 +91,11 @@ internal sealed class AnalyzeCommand : SpectralCommand
     );
     private readonly Option<bool> _overwrite = OptionTypes.Flag(
         "--overwrite",
-        "Replace existing --out and --csv files."
+        "Replace existing --out and --csv files, and files in --mitigate."
     );
+    private readonly AnalyzeMitigation _mitigation = new();
+    private readonly AnalyzeTrace _trace = new();
+    private readonly AnalyzeForgetting _forgetting = new();
     private readonly DeviceOptions _device = new();
 
     private const string Quarter = "n/4";
@@ -114,7 +117,9 @@ internal sealed class AnalyzeCommand : SpectralCommand
             "analyze",
             "Shows what tuning did to the singular values and vectors of the weights.",
             "spectral analyze --base base-model --tuned tuned-model --out spectra.html",
-            "spectral analyze --base base-model --adapter adapter --out spectra.html --csv spectra.csv --json"
+            "spectral analyze --base base-model --adapter adapter --out spectra.html --csv spectra.csv --json",
+            "spectral analyze --base base-model --tuned tuned-model --out spectra.html --mitigate mitigated-model",
+            "spectral analyze --base base-model --adapter rank-1-adapter --out spectra.html --trace data.jsonl"
         )
     {
         Details =
@@ -134,6 +139,9 @@ internal sealed class AnalyzeCommand : SpectralCommand
             _seed,
             _output,
             _csv,
+            .. _mitigation.All,
+            .. _trace.All,
+            .. _forgetting.All,
             _overwrite,
             .. _device.All,
         ]);
@@ -165,6 +173,13 @@ internal sealed class AnalyzeCommand : SpectralCommand
             : null;
         if (table?.FullPath == page.FullPath)
             throw new InputException($"--csv \"{context.Get(_csv)}\": is the file of --out; expected another one");
+        using AnalyzeMitigation.Work? mitigation = _mitigation.Prepare(
+            context,
+            context.Get(_overwrite),
+            context.Get(_baseModel),
+            tunedFolder,
+            adapterFolder
+        );
         SpectraOptions options = Read(context);
         using ModelFolder before = context.OpenModel(context.Get(_baseModel));
         using ModelFolder? after = tunedFolder is null ? null : context.OpenModel(tunedFolder);
@@ -173,14 +188,23 @@ internal sealed class AnalyzeCommand : SpectralCommand
             after ?? before,
             adapterFolder,
             AdapterTargets.Parse(context.Get(_target)),
-            options
+            options,
+            mitigation?.Options
         );
         context.Warn(analysis.Warnings);
 
+        // The adapter's base is the tuned model if both are given.
+        string untuned = adapterFolder is null ? context.Get(_baseModel) : tunedFolder ?? context.Get(_baseModel);
+        using AnalyzeTrace.Work? trace = _trace.Prepare(context, untuned, adapterFolder);
+        using AnalyzeForgetting.Work? forgetting = _forgetting.Prepare(context, untuned, adapterFolder ?? tunedFolder!);
+
         page.Claim();
         table?.Claim();
+        mitigation?.Claim();
         using Device computing = _device.Open(context);
         StoredType? rounding = _device.Wants(context, DType.BF16) ? StoredType.BF16 : null;
+        TraceReport? traces = trace?.Run(context, computing);
+        ForgettingReport? forgotten = forgetting?.Run(context, computing);
         ModelSpectra spectra = context.Terminal.Track(
             "analyzing",
             analysis.Count,
@@ -194,7 +218,12 @@ internal sealed class AnalyzeCommand : SpectralCommand
             computing.ToString(),
             options,
             spectra
-        );
+        )
+        {
+            Mitigation = mitigation?.Run(context, analysis, computing),
+            Trace = traces,
+            Forgetting = forgotten,
+        };
         AtomicFile.Write(page.FullPath, stream => stream.Write(Encoding.UTF8.GetBytes(SpectraPage.Render(report))));
         if (table is not null)
             AtomicFile.Write(table.FullPath, stream => SpectraTable.Write(spectra, stream));
@@ -206,6 +235,8 @@ internal sealed class AnalyzeCommand : SpectralCommand
                     Columns,
                     [.. spectra.Modules.Select(module => Row(module, module.Module!)), Row(spectra.Model, "all")]
                 );
+                if (report.Mitigation is { } scaled)
+                    terminal.Line(scaled.InWords(spectra.Matrices.Count));
                 terminal.Line($"written to {page.FullPath}");
             }
         );

@@ -100,6 +100,7 @@ internal sealed class FinetuneCommand : SpectralCommand
                 .. _training.Describe(context, model, records.Training.Length),
             ],
             SaveEvery = context.Get(_training.SaveEvery),
+            KeepsCheckpoints = context.Get(_training.KeepCheckpoints),
             Save = attached.Save,
             Json = result => TrainingRun.JsonOf(result, model, attached.TrainableCount, total),
         };

@@ -51,6 +51,7 @@ internal sealed class PretrainCommand : SpectralCommand
             Title = $"Pretraining of {Path.GetFileName(output.FullPath)}",
             Settings = _training.Describe(context, model, records.Training.Length),
             SaveEvery = context.Get(_training.SaveEvery),
+            KeepsCheckpoints = context.Get(_training.KeepCheckpoints),
             Save = folder => model.Save(folder, inputs.Folder.Directory),
             Json = result =>
             {

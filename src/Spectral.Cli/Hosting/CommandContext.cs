@@ -34,6 +34,19 @@ internal sealed class CommandContext(ParseResult arguments, bool json)
     /// <summary>Returns whether the option is given on the command line, rather than left at its default.</summary>
     public bool IsGiven(Option option) => arguments.GetResult(option) is { Implicit: false };
 
+    /// <summary>Refuses options that have no meaning without another one.</summary>
+    /// <param name="needed">The other option, which is not given, as it is to be written.</param>
+    /// <param name="options">The options that need it.</param>
+    /// <exception cref="InputException">One of the options is given.</exception>
+    public void RefuseWithout(string needed, params ReadOnlySpan<Option> options)
+    {
+        foreach (Option option in options)
+        {
+            if (IsGiven(option))
+                throw new InputException($"{option.Name} {Text(option)}: expected {needed} with it");
+        }
+    }
+
     /// <summary>
     /// Returns the option's value as it would be given on a command line; yes or no for a flag; empty if it has none.
     /// </summary>

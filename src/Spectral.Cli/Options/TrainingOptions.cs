@@ -119,6 +119,10 @@ internal sealed class TrainingOptions
         "Replay each step as one CUDA graph; every batch is padded to the longest record."
     );
     public readonly Option<int> SaveEvery = OptionTypes.Integer("--save-every", "Steps between checkpoints.", 100, 1);
+    public readonly Option<bool> KeepCheckpoints = OptionTypes.Flag(
+        "--keep-checkpoints",
+        "Keep what each checkpoint saves, in checkpoints/step-N of --out (for analyze --forgetting)."
+    );
     public readonly Option<int> LogEvery = OptionTypes.Integer(
         "--log-every",
         "Steps between progress lines (train_log.jsonl has every step).",
@@ -140,8 +144,9 @@ internal sealed class TrainingOptions
     public readonly Option<bool> Resume = OptionTypes.Flag(
         "--resume",
         "Resume from the last checkpoint in --out, bit for bit as if the run had not been interrupted; start a new "
-            + "run if there is none yet. All other options must be as before, except --save-every, --log-every, "
-            + "--max-skipped, --threads and --device; --steps or --epochs may make the run longer."
+            + "run if there is none yet. All other options must be as before, except --save-every, "
+            + "--keep-checkpoints, --log-every, --max-skipped, --threads and --device; --steps or --epochs may make "
+            + "the run longer."
     );
     public readonly Option<bool> Overwrite = OptionTypes.Flag(
         "--overwrite",
@@ -159,7 +164,7 @@ internal sealed class TrainingOptions
     public Option[] Inputs => [Model, Data, Eval, Out];
 
     /// <summary>The settings of a single run, which writes checkpoints and reports its steps.</summary>
-    public Option[] Settings => [.. Common, SaveEvery, LogEvery, Resume];
+    public Option[] Settings => [.. Common, SaveEvery, KeepCheckpoints, LogEvery, Resume];
 
     /// <summary>The settings of one run or several.</summary>
     public Option[] Common =>

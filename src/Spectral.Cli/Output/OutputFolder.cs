@@ -3,8 +3,8 @@ using Spectral.Training.IO;
 namespace Spectral.Cli.Output;
 
 /// <summary>
-/// The folder that --out names. It must be absent or empty, unless --overwrite is given, and one process at a time
-/// writes to it.
+/// The folder that --out or a similar option names. It must be absent or empty, unless --overwrite is given, and one
+/// process at a time writes to it.
 /// </summary>
 internal sealed class OutputFolder : IDisposable
 {
@@ -22,8 +22,17 @@ internal sealed class OutputFolder : IDisposable
     /// <param name="inputs">The folders that the command reads; none of them may be the output.</param>
     /// <exception cref="InputException">The folder may not be written to.</exception>
     public OutputFolder(string path, bool overwrite, params ReadOnlySpan<string?> inputs)
+        : this("--out", path, overwrite, inputs) { }
+
+    /// <summary>Checks that the folder of an option may be written to, and creates nothing.</summary>
+    /// <param name="option">The option that names the folder, such as --out.</param>
+    /// <param name="path">What the option names.</param>
+    /// <param name="overwrite">Whether the folder may have files in it.</param>
+    /// <param name="inputs">The folders that the command reads; none of them may be the output.</param>
+    /// <exception cref="InputException">The folder may not be written to.</exception>
+    public OutputFolder(string option, string path, bool overwrite, params ReadOnlySpan<string?> inputs)
     {
-        (_given, _overwrite) = ($"--out \"{path}\"", overwrite);
+        (_given, _overwrite) = ($"{option} \"{path}\"", overwrite);
         FullPath = OutputPath.Resolve(_given, path);
         OutputPath.RequireNoInput(_given, FullPath, "folder", inputs);
         if (File.Exists(FullPath))

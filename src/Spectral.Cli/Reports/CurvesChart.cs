@@ -17,13 +17,21 @@ internal sealed record CurvesChart(string Id, string Title, string Explanation, 
     /// <summary>Whether the boxes of the page serve as the legend, in place of one in the chart.</summary>
     public bool Keyed { get; init; }
 
+    /// <summary>Whether the vertical axis is linear whatever the values.</summary>
+    public bool IsLinear { get; init; }
+
     /// <summary>Adds a series of points to the chart.</summary>
     /// <param name="name">The name of the series.</param>
     /// <param name="slot">The index of its colour.</param>
     /// <param name="look">line, raw (faint, behind the others), dots (marks on a line) or marks (points alone).</param>
     /// <param name="points">The points in order of x.</param>
     public void Add(string name, int slot, string look, IEnumerable<LossPoint> points) =>
-        _series.Add(Series(name, slot, look, points.Select(point => Pair(point.Step, point.Loss))));
+        Add(name, slot, look, points.Select(point => ((double)point.Step, point.Loss)));
+
+    /// <summary>Adds a series of points whose x is any number.</summary>
+    /// <inheritdoc cref="Add(string, int, string, IEnumerable{LossPoint})"/>
+    public void Add(string name, int slot, string look, IEnumerable<(double X, double Y)> points) =>
+        _series.Add(Series(name, slot, look, points.Select(point => Pair(point.X, point.Y))));
 
     /// <summary>Adds a line of means, with a band from the smallest to the largest value.</summary>
     public void Add(string name, int slot, IReadOnlyCollection<MeanPoint> points)
@@ -41,7 +49,7 @@ internal sealed record CurvesChart(string Id, string Title, string Explanation, 
             ["title"] = Title,
             ["explanation"] = Explanation,
             ["x"] = new JsonObject { ["label"] = X },
-            ["y"] = new JsonObject { ["label"] = Y },
+            ["y"] = new JsonObject { ["label"] = Y, ["scale"] = IsLinear ? "linear" : "auto" },
             ["series"] = _series.DeepClone(),
             ["keyed"] = Keyed,
         };

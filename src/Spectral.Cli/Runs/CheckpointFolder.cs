@@ -15,11 +15,14 @@ internal sealed class CheckpointFolder(string output)
     private const string Name = "trainer_state";
     private const string StateFile = "checkpoint.safetensors";
     private const string StagingPrefix = "files-";
+    private const string KeptName = "checkpoints";
+    private const string StepPrefix = "step-";
 
     // Weights must never lie beside a config that they do not belong to: a reader would take them for another adapter.
     private static readonly string[] Configs = ["adapter_config.json", "config.json"];
 
     private readonly string _folder = Path.Combine(output, Name);
+    private readonly string _kept = Path.Combine(output, KeptName);
 
     /// <summary>The path of the trainer's state.</summary>
     public string State => Path.Combine(_folder, StateFile);
@@ -30,16 +33,60 @@ internal sealed class CheckpointFolder(string output)
     public bool HoldsNothing =>
         Directory
             .EnumerateFileSystemEntries(output)
-            .All(path => Path.GetFileName(path) is Name or TrainingRun.LogName or OutputFolder.LockName);
+            .All(path => Path.GetFileName(path) is Name or KeptName or TrainingRun.LogName or OutputFolder.LockName);
 
     /// <summary>Returns whether a name in a state is that of a staging folder, and not a path to elsewhere.</summary>
     public static bool IsStaging(string name) =>
         name.StartsWith(StagingPrefix, StringComparison.Ordinal)
         && name.Skip(StagingPrefix.Length).All(char.IsAsciiHexDigitLower);
 
+    /// <summary>Lists the checkpoints that a run kept, by step.</summary>
+    public static IEnumerable<(int Step, string Directory)> Kept(string output)
+    {
+        string folder = Path.Combine(output, KeptName);
+        if (!Directory.Exists(folder))
+            return [];
+        return Directory
+            .GetDirectories(folder, StepPrefix + "*")
+            .Select(path =>
+                (Step: int.TryParse(Path.GetFileName(path)[StepPrefix.Length..], out int step) ? step : -1, path)
+            )
+            .Where(kept => kept.Step >= 0)
+            .OrderBy(kept => kept.Step);
+    }
+
+    /// <summary>
+    /// Keeps the files of a checkpoint in <c>checkpoints/step-N</c>, which appears whole or not at all and is not
+    /// replaced by later checkpoints.
+    /// </summary>
+    /// <param name="step">The number of steps made.</param>
+    /// <param name="writeFiles">Writes the files for others into a folder and flushes each to the disk.</param>
+    public void Keep(int step, Action<string> writeFiles)
+    {
+        string target = Path.Combine(_kept, FormattableString.Invariant($"{StepPrefix}{step:000000}"));
+        string staging = Path.Combine(_kept, $".{StagingPrefix}{Guid.NewGuid():N}");
+        try
+        {
+            Directory.CreateDirectory(staging);
+            writeFiles(staging);
+            // A run that resumed from an earlier checkpoint makes this one again.
+            if (Directory.Exists(target))
+                Directory.Delete(target, recursive: true);
+            Directory.Move(staging, target);
+            DirectorySync.Flush(_kept);
+        }
+        catch
+        {
+            Directory.Delete(staging, recursive: true);
+            throw;
+        }
+    }
+
     /// <summary>Makes the folder for a new run, and removes what an older run left in it.</summary>
     public void Clear()
     {
+        if (Directory.Exists(_kept))
+            Directory.Delete(_kept, recursive: true);
         if (Directory.Exists(_folder))
             Directory.Delete(_folder, recursive: true);
         Directory.CreateDirectory(_folder);

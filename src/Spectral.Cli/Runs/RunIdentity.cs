@@ -18,6 +18,7 @@ internal sealed class RunIdentity
         "--resume",
         "--json",
         "--save-every",
+        "--keep-checkpoints",
         "--log-every",
         "--threads",
         "--max-skipped",

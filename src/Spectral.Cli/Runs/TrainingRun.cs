@@ -38,6 +38,9 @@ internal sealed class TrainingRun(
     /// <summary>The number of steps between checkpoints.</summary>
     public required int SaveEvery { get; init; }
 
+    /// <summary>Whether what each checkpoint saves is kept beside those of other steps.</summary>
+    public bool KeepsCheckpoints { get; init; }
+
     /// <summary>Writes the trained adapter or model into a folder.</summary>
     public required Action<string> Save { get; init; }
 
@@ -148,6 +151,9 @@ internal sealed class TrainingRun(
     {
         trainer.RequireFinite();
         log.Flush();
+        // First, as a run that resumes from this checkpoint does not make it again.
+        if (KeepsCheckpoints)
+            _checkpoints.Keep(trainer.Progress.Step, Save);
         _checkpoints.Write(
             folder =>
             {

@@ -31,6 +31,8 @@ internal sealed record PageMatrix
 
     public required MatrixEntries Entries { get; init; }
 
+    public required PageStates Independence { get; init; }
+
     public required Verdict Verdict { get; init; }
 
     public required PageSvd Svd { get; init; }
@@ -72,6 +74,7 @@ internal sealed record PageMatrix
             Energy = matrix.Energy,
             Ranks = matrix.Ranks,
             Entries = matrix.Entries,
+            Independence = PageStates.Of(matrix.Independence),
             Verdict = matrix.Verdict,
             Svd = new PageSvd(matrix.Svd.Method, matrix.Svd.Computed, matrix.Svd.Truncated),
             Norms = new PageNorms(matrix.Norms.Relative),
@@ -79,7 +82,9 @@ internal sealed record PageMatrix
             Values = new PageValues(
                 At(matrix.Values.Base, positions),
                 At(matrix.Values.Tuned, positions),
-                At(matrix.Values.Relative, positions)
+                At(matrix.Values.Relative, positions),
+                At(matrix.Update.Values, positions),
+                MarchenkoPastur.Expected(positions, Math.Min(matrix.Out, matrix.In), Math.Max(matrix.Out, matrix.In))
             ),
             Vectors = new PageVectors(
                 At(matrix.Vectors.MatchedLeft, positions),
@@ -155,8 +160,17 @@ internal sealed record PageSvd(string Method, int Computed, bool Truncated);
 /// <summary>The size of the change relative to the base.</summary>
 internal sealed record PageNorms(double Relative);
 
-/// <summary>Singular values at the matrix's positions.</summary>
-internal sealed record PageValues(double[] Base, double[] Tuned, double[] Relative);
+/// <summary>
+/// Singular values at the matrix's positions: of the base, the tuned weight and the update, and those of independent
+/// entries with variance 1 / max(out, in).
+/// </summary>
+internal sealed record PageValues(
+    double[] Base,
+    double[] Tuned,
+    double[] Relative,
+    double[] Change,
+    double[] Independent
+);
 
 /// <summary>Cosines of singular vectors at the matrix's positions.</summary>
 internal sealed record PageVectors(
@@ -181,3 +195,33 @@ internal sealed record PageComparison(string Quantity, string? Bin, NullStatisti
 
 /// <summary>A range of the spectrum: its first index, from 0, and the index after its last one.</summary>
 internal sealed record PageBin(string Bin, int From, int To);
+
+/// <summary>The independence of the entries of base, tuned weight and update.</summary>
+internal sealed record PageStates(PageIndependence Base, PageIndependence Tuned, PageIndependence Change)
+{
+    public static PageStates Of(MatrixIndependence matrix) =>
+        new(PageIndependence.Of(matrix.Base), PageIndependence.Of(matrix.Tuned), PageIndependence.Of(matrix.Change));
+}
+
+/// <summary>The entries of one matrix, compared with independent ones.</summary>
+internal sealed record PageIndependence(
+    double Rows,
+    double RowsZ,
+    double Columns,
+    double ColumnsZ,
+    int Beyond,
+    double EnergyBeyond,
+    double Distance
+)
+{
+    public static PageIndependence Of(EntryIndependence entries) =>
+        new(
+            entries.Rows.MeanSquare,
+            entries.Rows.MeanSquareZ,
+            entries.Columns.MeanSquare,
+            entries.Columns.MeanSquareZ,
+            entries.Spectrum.Beyond,
+            entries.Spectrum.EnergyBeyond,
+            entries.Spectrum.Distance
+        );
+}

@@ -14,12 +14,13 @@ internal sealed record PageSpectra(
     SpectraOptions Settings,
     PageModel Model,
     IReadOnlyList<PageModule> Modules,
-    IReadOnlyList<PageMatrix> Matrices
+    IReadOnlyList<PageMatrix> Matrices,
+    TraceReport? Trace
 )
 {
     // The limit for all profiles together; a number takes about seven bytes.
     private const int MostNumbers = 20_000;
-    private const int ProfilesOfAMatrix = 7;
+    private const int ProfilesOfAMatrix = 9;
     private const int LeastPositions = 24;
     private const int MostPositions = 160;
 
@@ -36,7 +37,8 @@ internal sealed record PageSpectra(
             report.Settings,
             new PageModel(spectra.Model.Profile, spectra.Model.Intruders),
             [.. spectra.Modules.Select(module => new PageModule(module.Module, module.Profile))],
-            [.. spectra.Matrices.Select(matrix => PageMatrix.Of(matrix, most))]
+            [.. spectra.Matrices.Select(matrix => PageMatrix.Of(matrix, most))],
+            report.Trace
         );
     }
 

@@ -21,6 +21,15 @@ internal static class SpectraJson
             ["adapter"] = report.Adapter,
             ["device"] = report.Device,
             ["settings"] = Of(report.Settings),
+            ["mitigation"] = JsonSerializer.SerializeToNode(
+                report.Mitigation,
+                SpectraJsonContext.Default.MitigationReport
+            ),
+            ["trace"] = JsonSerializer.SerializeToNode(report.Trace, SpectraJsonContext.Default.TraceReport),
+            ["forgetting"] = JsonSerializer.SerializeToNode(
+                report.Forgetting,
+                SpectraJsonContext.Default.ForgettingReport
+            ),
         };
         JsonNode spectra = JsonSerializer.SerializeToNode(report.Spectra, SpectraJsonContext.Default.ModelSpectra)!;
         foreach ((string key, JsonNode? value) in spectra.AsObject())
@@ -42,4 +51,7 @@ internal sealed class SvdMethodName() : JsonStringEnumConverter<SvdMethod>(JsonN
 )]
 [JsonSerializable(typeof(ModelSpectra))]
 [JsonSerializable(typeof(SpectraOptions))]
+[JsonSerializable(typeof(MitigationReport))]
+[JsonSerializable(typeof(TraceReport))]
+[JsonSerializable(typeof(ForgettingReport))]
 internal sealed partial class SpectraJsonContext : JsonSerializerContext;

@@ -34,6 +34,11 @@ internal static class SpectraPage
         new("effective rank after", "0.0", 1, model => model.EffectiveRankTuned),
         new("excess kurtosis of the entries before (0 for a Gaussian)", "0.000", 1, model => model.KurtosisBase),
         new("excess kurtosis of the entries after", "0.000", 1, model => model.KurtosisTuned),
+        new("mean squared correlation of rows before (1 if independent)", "0.00", 1, model => model.RowCorrelationBase),
+        new("the same of columns", "0.00", 1, model => model.ColumnCorrelationBase),
+        new("singular values beyond those of independent entries, before", "0.0", 1, model => model.BeyondBase),
+        new("the same, after", "0.0", 1, model => model.BeyondTuned),
+        new("the same, of Δ", "0.0", 1, model => model.BeyondChange),
     ];
 
     private static readonly string[] PartColumns =
@@ -58,6 +63,8 @@ internal static class SpectraPage
         page.Heading("What tuning did");
         foreach (string verdict in Verdicts(model, report.Settings.TopK))
             page.Finding(verdict);
+        if (report.Mitigation is { } mitigation)
+            page.Finding(mitigation.InWords(model.Matrices));
         page.Spectra(PageSpectra.Of(report).ToJson());
         page.Heading("Over all matrices");
         page.Table(
@@ -71,6 +78,8 @@ internal static class SpectraPage
                 + "vectors with the base vector at the same position (matched) and with the nearest one (best)."
         );
         page.Table("By part of the spectrum", PartColumns, [.. model.Bins.Select(PartRow)], sortable: false);
+        if (report.Forgetting is { } forgetting)
+            ForgettingSection.Write(page, forgetting);
         page.Settings(Settings(report));
         return page.Render();
     }
@@ -143,6 +152,13 @@ internal static class SpectraPage
         if (report.Adapter is { } adapter)
             yield return ("adapter", adapter);
         yield return ("device", report.Device);
+        if (report.Mitigation is { } mitigation)
+        {
+            yield return ("mitigated model", mitigation.Out);
+            yield return ("factor on intruders", Text(mitigation.Settings.Factor, 1, "0.###"));
+            yield return ("intruders below |cos|", Text(mitigation.Settings.Threshold, 1, "0.###"));
+            yield return ("intruders sought among", Text(mitigation.Settings.Searched, 1, "0"));
+        }
         foreach ((string key, JsonNode? value) in SpectraJson.Of(report.Settings))
         {
             string text = value is JsonArray list ? string.Join(", ", list) : $"{value}";

@@ -18,4 +18,14 @@ internal sealed record SpectraReport(
     string Device,
     SpectraOptions Settings,
     ModelSpectra Spectra
-);
+)
+{
+    /// <summary>The checkpoint with scaled intruders; null without --mitigate.</summary>
+    public MitigationReport? Mitigation { get; init; }
+
+    /// <summary>The scalars of rank-1 modules, token by token; null without --trace.</summary>
+    public TraceReport? Trace { get; init; }
+
+    /// <summary>The forgetting of the run over its checkpoints; null without --forgetting.</summary>
+    public ForgettingReport? Forgetting { get; init; }
+}

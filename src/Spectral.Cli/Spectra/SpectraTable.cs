@@ -58,6 +58,9 @@ internal static class SpectraTable
         ("kurtosis_base", m => m.Entries.Base.ExcessKurtosis),
         ("kurtosis_tuned", m => m.Entries.Tuned.ExcessKurtosis),
         ("ks_base", m => m.Entries.Base.KolmogorovSmirnov),
+        .. Independence("base", m => m.Independence.Base),
+        .. Independence("tuned", m => m.Independence.Tuned),
+        .. Independence("change", m => m.Independence.Change),
         ("amplifies_top", m => m.Verdict.AmplifiesTop),
         ("reorients_top", m => m.Verdict.ReorientsTop),
         ("rest_stable", m => m.Verdict.RestStable),
@@ -96,6 +99,17 @@ internal static class SpectraTable
         new[] { "top_1", "1_10", "10_50", "rest" }.Select(
             (bin, i) => ($"{name}_{bin}", (Func<MatrixSpectra, object?>)(m => value(m.Bins[i])))
         );
+
+    private static (string, Func<MatrixSpectra, object?>)[] Independence(
+        string state,
+        Func<MatrixSpectra, EntryIndependence> entries
+    ) =>
+        [
+            ($"row_correlation_{state}", m => entries(m).Rows.MeanSquare),
+            ($"column_correlation_{state}", m => entries(m).Columns.MeanSquare),
+            ($"beyond_{state}", m => entries(m).Spectrum.Beyond),
+            ($"spectrum_distance_{state}", m => entries(m).Spectrum.Distance),
+        ];
 
     private static IEnumerable<(string, Func<MatrixSpectra, object?>)> Intruders() =>
         new SpectraOptions().IntruderThresholds.SelectMany(

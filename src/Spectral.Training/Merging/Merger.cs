@@ -44,6 +44,29 @@ public static class Merger
         Device device,
         CancellationToken cancellation = default,
         StoredType? type = null
+    ) =>
+        Merge(
+            model,
+            adapterDirectory,
+            directory,
+            device,
+            cancellation,
+            type,
+            new Dictionary<string, Action<float[]>>()
+        );
+
+    /// <summary>
+    /// Writes the merged model folder as the public overload does, with some tensors corrected before they are rounded:
+    /// <paramref name="corrections"/> has, by the name of a tensor, what changes its merged values in place.
+    /// </summary>
+    internal static int Merge(
+        ModelFolder model,
+        string adapterDirectory,
+        string directory,
+        Device device,
+        CancellationToken cancellation,
+        StoredType? type,
+        IReadOnlyDictionary<string, Action<float[]>> corrections
     )
     {
         using var adapter = new AdapterReader(adapterDirectory, model);
@@ -108,7 +131,7 @@ public static class Merger
             if (saved.TryGetValue(name, out SavedTensor? own))
                 return Floats(name, adapter.Stored(own).ToFloats);
             SafetensorsTensor source = Source(name);
-            if (type is { } other && source.Type.IsFloat() && source.Type != other)
+            if ((type is { } other && source.Type.IsFloat() && source.Type != other) || corrections.ContainsKey(name))
                 return Floats(name, source.ToFloats);
             var copy = TensorToWrite.Copy(source, name);
             if (!used.Contains(name))
@@ -124,7 +147,17 @@ public static class Merger
         }
 
         TensorToWrite Floats(string name, Func<float[]> values) =>
-            TensorToWrite.Floats(name, type ?? Source(name).Type, Source(name).Shape, values);
+            TensorToWrite.Floats(
+                name,
+                type ?? Source(name).Type,
+                Source(name).Shape,
+                () =>
+                {
+                    float[] merged = values();
+                    corrections.GetValueOrDefault(name)?.Invoke(merged);
+                    return merged;
+                }
+            );
 
         SafetensorsTensor Source(string name) => parts ? model.Untied(name) : model[name];
     }

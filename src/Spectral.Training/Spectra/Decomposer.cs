@@ -15,20 +15,11 @@ internal sealed class Decomposer(Device device, SpectraOptions options)
 
     public Device Device => device;
 
-    /// <summary>Returns whether all triplets of matrices of this shape are computed.</summary>
-    public bool IsExact(int rows, int columns) =>
-        options.Svd switch
-        {
-            SvdMethod.Exact => true,
-            SvdMethod.Randomized => options.RandomizedRank >= Math.Min(rows, columns),
-            _ => Math.Min(rows, columns) <= Svd.LargestExact,
-        };
-
     /// <summary>Computes the triplets of matrices of one shape. Sketched ones are computed in one batch.</summary>
     public Triplets[] Decompose(params IReadOnlyList<HostMatrix> matrices)
     {
         (int rows, int columns) = (matrices[0].Rows, matrices[0].Columns);
-        if (IsExact(rows, columns))
+        if (options.IsExact(rows, columns))
             return [.. matrices.Select(matrix => Triplets.Exact(device, matrix))];
         var uploaded = new List<Tensor>();
         SvdResult[] found = [];
@@ -57,7 +48,7 @@ internal sealed class Decomposer(Device device, SpectraOptions options)
     /// Returns the values that <see cref="Decompose"/> would give, without computing vectors if that is cheaper.
     /// </summary>
     public double[] Values(HostMatrix matrix) =>
-        IsExact(matrix.Rows, matrix.Columns)
+        options.IsExact(matrix.Rows, matrix.Columns)
             ? DoubleSvd.ValuesOf(device, matrix.Values, matrix.Rows, matrix.Columns)
             : Decompose(matrix)[0].Values;
 }

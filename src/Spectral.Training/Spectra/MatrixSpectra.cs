@@ -79,6 +79,11 @@ public sealed record MatrixSpectra
     /// <summary>The distributions of the entries of base, tuned weight and update.</summary>
     public required MatrixEntries Entries { get; init; }
 
+    /// <summary>
+    /// The independence of the entries of base, tuned weight and update: correlations of lines, and spectra.
+    /// </summary>
+    public required MatrixIndependence Independence { get; init; }
+
     /// <summary>The comparison with random updates of the same size.</summary>
     public required NullModel Null { get; init; }
 
@@ -92,15 +97,14 @@ public sealed record MatrixSpectra
 
     internal static MatrixSpectra Of(
         WeightPair weights,
+        DecomposedPair decomposed,
         Decomposer decomposer,
         SpectraOptions options,
         CancellationToken cancellation
     )
     {
-        HostMatrix update = weights.Tuned.Plus(weights.Base, -1);
-        Triplets[] triplets = decomposer.Decompose(weights.Base, weights.Tuned, update);
-        var pair = new MatrixPair(triplets[0], triplets[1], update);
-        Triplets change = triplets[2];
+        (MatrixPair pair, Triplets change) = decomposed;
+        HostMatrix update = pair.Update;
         int topK = Math.Min(Math.Min(options.TopK, Math.Max(1, pair.N / 2)), pair.Count);
         int[] ranks = RanksOf(pair, topK, options);
         int quarter = pair.N / 4;
@@ -109,6 +113,11 @@ public sealed record MatrixSpectra
         var chance = NullModel.Of(weights, pair, change.Values, ranks, decomposer, options, cancellation);
         var values = ValueChange.Of(pair, change);
         var matrixRanks = new MatrixRanks(RankOf(pair.Base, pair), RankOf(pair.Tuned, pair), RankOf(change, pair));
+        var entries = new MatrixEntries(
+            EntryStatistics.Of(weights.Base),
+            EntryStatistics.Of(weights.Tuned),
+            EntryStatistics.Of(update)
+        );
         string[] path = weights.Name.Split('.');
         return new MatrixSpectra
         {
@@ -146,10 +155,11 @@ public sealed record MatrixSpectra
             Ranks = matrixRanks,
             Update = UpdateSpectrum.Of(pair, change, matrixRanks.Change, ranks),
             Intruders = Intruders.Of(vectors, pair.Truncated, options),
-            Entries = new MatrixEntries(
-                EntryStatistics.Of(weights.Base),
-                EntryStatistics.Of(weights.Tuned),
-                EntryStatistics.Of(update)
+            Entries = entries,
+            Independence = new MatrixIndependence(
+                EntryIndependence.Of(weights.Base, entries.Base, pair.Base),
+                EntryIndependence.Of(weights.Tuned, entries.Tuned, pair.Tuned),
+                EntryIndependence.Of(update, entries.Change, change)
             ),
             Null = chance,
             Mask = weights.Mask,

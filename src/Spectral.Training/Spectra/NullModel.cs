@@ -64,7 +64,7 @@ public sealed record NullModel(int Draws, IReadOnlyList<NullComparison> Comparis
         double[][] Draw(int count, Func<int, HostMatrix> update)
         {
             var drawn = new List<double[]>();
-            int batch = decomposer.IsExact(pair.Out, pair.In)
+            int batch = options.IsExact(pair.Out, pair.In)
                 ? 1
                 : (int)Math.Clamp(BatchElements / pair.Update.Values.LongLength, 1, count);
             foreach (int[] some in Enumerable.Range(0, count).Chunk(batch))

@@ -18,6 +18,8 @@ public sealed class SpectraAnalysis : IDisposable
     private readonly AdapterReader? _adapter;
     private readonly SpectraOptions _options;
     private readonly LinearSpec[] _layers;
+    private readonly string? _adapterDirectory;
+    private readonly IntruderMitigation? _mitigation;
 
     /// <summary>Prepares an analysis and checks everything that can be checked before a weight is read.</summary>
     /// <param name="baseModel">The base model.</param>
@@ -25,20 +27,26 @@ public sealed class SpectraAnalysis : IDisposable
     /// <param name="adapterDirectory">An adapter on the tuned model, or null.</param>
     /// <param name="targets">The layers to compare, as in <see cref="AdapterOptions.TargetModules"/>.</param>
     /// <param name="options">The settings of the analysis.</param>
+    /// <param name="mitigation">
+    /// How <see cref="WriteMitigated"/> is to scale intruder dimensions; null if it will not be called.
+    /// </param>
     /// <exception cref="InputException">
     /// The models differ in shape, a target matches no layer, or the adapter does not belong to the tuned model or
-    /// cannot be merged.
+    /// cannot be merged; or intruders are to be scaled in a layer that is not decomposed exactly or shares its weight.
     /// </exception>
     public SpectraAnalysis(
         ModelFolder baseModel,
         ModelFolder tunedModel,
         string? adapterDirectory,
         IReadOnlyList<string> targets,
-        SpectraOptions options
+        SpectraOptions options,
+        MitigationOptions? mitigation = null
     )
     {
         options.Validate();
+        mitigation?.Validate();
         (_baseModel, _tunedModel, _options) = (baseModel, tunedModel, options);
+        _adapterDirectory = adapterDirectory;
         LinearSpec[] all = [.. ModelTensors.Adaptable(baseModel.Config)];
         AdapterOptions chosen = AdapterTargets.InFamily(
             baseModel.Config,
@@ -47,6 +55,11 @@ public sealed class SpectraAnalysis : IDisposable
         _layers = AdapterTargets.Choose(all, linear => linear.Name, chosen);
         foreach (LinearSpec layer in _layers)
             CheckShapes(layer);
+        if (mitigation is not null)
+        {
+            IntruderMitigation.Require(tunedModel, _layers, options);
+            _mitigation = new IntruderMitigation(mitigation);
+        }
         if (adapterDirectory is null)
             return;
         _adapter = new AdapterReader(adapterDirectory, tunedModel);
@@ -87,10 +100,37 @@ public sealed class SpectraAnalysis : IDisposable
         foreach (LinearSpec layer in _layers)
         {
             cancellation.ThrowIfCancellationRequested();
-            matrices.Add(MatrixSpectra.Of(Read(layer, device, rounding), decomposer, _options, cancellation));
+            WeightPair weights = Read(layer, device, rounding);
+            var decomposed = DecomposedPair.Of(weights, decomposer);
+            var matrix = MatrixSpectra.Of(weights, decomposed, decomposer, _options, cancellation);
+            matrices.Add(matrix);
+            _mitigation?.Collect(matrix, decomposed.Pair.Tuned);
             done?.Invoke(matrices.Count, layer.Name);
         }
         return ModelSpectra.Of(matrices);
+    }
+
+    /// <summary>
+    /// Writes the tuned model, with the adapter merged if there is one, after <see cref="Run"/> found its intruder
+    /// dimensions: their singular values are multiplied by the factor of the options, everything else stays. Tensors
+    /// keep their types; a sharded model becomes one file.
+    /// </summary>
+    /// <param name="directory">An existing folder for the result.</param>
+    /// <param name="device">The device to merge the adapter on.</param>
+    /// <param name="cancellation">Checked between tensors.</param>
+    /// <returns>The matrices that changed, in model order.</returns>
+    /// <exception cref="InputException">A value is too large for the stored type.</exception>
+    /// <exception cref="InvalidOperationException">The analysis was made without options for it.</exception>
+    public IReadOnlyList<MitigatedMatrix> WriteMitigated(
+        string directory,
+        Device device,
+        CancellationToken cancellation = default
+    )
+    {
+        if (_mitigation is null)
+            throw new InvalidOperationException("the analysis was made without options for the mitigation");
+        _mitigation.Write(_tunedModel, _adapterDirectory, directory, device, cancellation);
+        return _mitigation.Matrices;
     }
 
     /// <summary>Closes the adapter. The models stay open.</summary>

@@ -58,6 +58,15 @@ public sealed record SpectraOptions
     /// <summary>The mean relative change of the lower half of the values up to which it counts as unchanged.</summary>
     public double StableChange { get; init; } = 0.01;
 
+    /// <summary>Returns whether all triplets of matrices of this shape are computed.</summary>
+    internal bool IsExact(int rows, int columns) =>
+        Svd switch
+        {
+            SvdMethod.Exact => true,
+            SvdMethod.Randomized => RandomizedRank >= Math.Min(rows, columns),
+            _ => Math.Min(rows, columns) <= Kernels.Linalg.Svd.LargestExact,
+        };
+
     /// <exception cref="InputException">A setting is out of range.</exception>
     internal void Validate()
     {

@@ -104,6 +104,24 @@ public sealed record SpectraSummary
     /// </summary>
     public required double ChangeDeviationSlope { get; init; }
 
+    /// <summary>The mean squared correlation of the base's rows, relative to independent entries.</summary>
+    public required SpectraSpread RowCorrelationBase { get; init; }
+
+    /// <summary>The mean squared correlation of the base's columns, relative to independent entries.</summary>
+    public required SpectraSpread ColumnCorrelationBase { get; init; }
+
+    /// <summary>The distance of the base's spectrum from the law of Marchenko and Pastur.</summary>
+    public required SpectraSpread SpectrumDistanceBase { get; init; }
+
+    /// <summary>The number of the base's singular values beyond those of independent entries.</summary>
+    public required SpectraSpread BeyondBase { get; init; }
+
+    /// <summary>The number of the tuned weight's singular values beyond those of independent entries.</summary>
+    public required SpectraSpread BeyondTuned { get; init; }
+
+    /// <summary>The number of the update's singular values beyond those of independent entries.</summary>
+    public required SpectraSpread BeyondChange { get; init; }
+
     /// <summary>The number of matrices whose update amplifies the top values.</summary>
     public required VerdictCount AmplifiesTop { get; init; }
 
@@ -175,6 +193,12 @@ public sealed record SpectraSummary
             DeviationChange = Over(matrix => matrix.Entries.Change.StandardDeviation),
             DeviationSlope = Slope(matrices, matrix => matrix.Entries.Base.StandardDeviation),
             ChangeDeviationSlope = Slope(matrices, matrix => matrix.Entries.Change.StandardDeviation),
+            RowCorrelationBase = Over(matrix => matrix.Independence.Base.Rows.MeanSquare),
+            ColumnCorrelationBase = Over(matrix => matrix.Independence.Base.Columns.MeanSquare),
+            SpectrumDistanceBase = Over(matrix => matrix.Independence.Base.Spectrum.Distance),
+            BeyondBase = Over(matrix => matrix.Independence.Base.Spectrum.Beyond),
+            BeyondTuned = Over(matrix => matrix.Independence.Tuned.Spectrum.Beyond),
+            BeyondChange = Over(matrix => matrix.Independence.Change.Spectrum.Beyond),
             AmplifiesTop = VerdictCount.Of(matrices.Select(matrix => matrix.Verdict.AmplifiesTop)),
             ReorientsTop = VerdictCount.Of(matrices.Select(matrix => matrix.Verdict.ReorientsTop)),
             RestStable = VerdictCount.Of(matrices.Select(matrix => matrix.Verdict.RestStable)),

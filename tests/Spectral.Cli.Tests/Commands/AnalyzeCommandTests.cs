@@ -137,6 +137,148 @@ public sealed class AnalyzeCommandTests : WorkFolder
         Assert.That(both, Is.EqualTo(2 * adapted).Within(1e-5 * adapted));
     }
 
+    [TestCase("1")]
+    [TestCase("0.5")]
+    public void AMitigatedAdapterIsTheMergedModelWithItsIntrudersScaled(string factor)
+    {
+        CommandLine.Run(Finetune("--target", "q_proj", "--lr", "0.05")).Succeeded();
+        string merged = At("merged");
+        CommandLine.Run("merge", "--model", Model, "--adapter", Out, "--out", merged, "--device", "cpu").Succeeded();
+        // Every vector is below a |cos| of 1, so all of W1 = W + ΔW is multiplied by the factor.
+        string[] all = ["--mitigate-below", "1", "--mitigate-first", "32", "--mitigate-factor", factor];
+        JsonElement result = CommandLine
+            .Run(Analyze(["--adapter", Out, "--target", "q_proj", "--mitigate", Tuned, "--json", .. all]))
+            .Succeeded()
+            .Json.GetProperty("mitigation");
+        double scale = double.Parse(factor, System.Globalization.CultureInfo.InvariantCulture);
+        Assert.That(result.GetProperty("out").GetString(), Is.EqualTo(Tuned));
+        Assert.That(result.GetProperty("settings").GetProperty("factor").GetDouble(), Is.EqualTo(scale));
+        Assert.That(result.GetProperty("vectors").GetInt32(), Is.EqualTo(32 * TinyModel.Layers));
+        Assert.That(result.GetProperty("matrices").GetArrayLength(), Is.EqualTo(TinyModel.Layers));
+        using var expected = ModelFolder.Open(merged);
+        using var written = ModelFolder.Open(Tuned);
+        Assert.That(written.TensorNames, Is.EquivalentTo(expected.TensorNames));
+        foreach (string name in expected.TensorNames)
+        {
+            float times = name.Contains("q_proj.weight") ? (float)scale : 1;
+            Assert.That(
+                written[name].ToFloats(),
+                Is.EqualTo(expected[name].ToFloats().Select(value => times * value)).Within(1e-6f),
+                name
+            );
+        }
+        Assert.That(File.ReadAllText(Page), Does.Contain("Mitigated: 64 intruder dimensions in 2 of 2 matrices"));
+    }
+
+    [Test]
+    public void RefusesAMitigationThatCannotBeWritten()
+    {
+        Refused(Analyze("--tuned", Model, "--mitigate", Model, "--overwrite"), "--mitigate", "read by this command");
+        Refused(Analyze("--tuned", Model, "--mitigate-factor", "0.5"), "--mitigate-factor 0.5", "--mitigate DIR");
+        Refused(
+            Analyze("--tuned", Model, "--mitigate", Tuned, "--mitigate-factor", "2"),
+            "--mitigate-factor",
+            "0 to 1"
+        );
+        Refused(
+            Analyze("--tuned", Model, "--mitigate", Tuned, "--svd", "randomized", "--rank", "4"),
+            "q_proj.weight",
+            "exact"
+        );
+    }
+
+    [Test]
+    public void ARankOneAdapterIsTracedTokenByToken()
+    {
+        CommandLine
+            .Run(Finetune("--adapter", "lora", "--target", "q_proj,down_proj", "--rank", "1", "--lr", "0.05"))
+            .Succeeded();
+        string[] settings = ["--trace", Data, "--trace-records", "2", "--json", "--target", "q_proj"];
+        JsonElement trace = CommandLine
+            .Run(Analyze(["--adapter", Out, .. settings]))
+            .Succeeded()
+            .Json.GetProperty("trace");
+        Assert.That(trace.GetProperty("modules").GetArrayLength(), Is.EqualTo(2 * TinyModel.Layers));
+        Assert.That(trace.GetProperty("skipped").GetArrayLength(), Is.Zero);
+        JsonElement[] records = [.. trace.GetProperty("records").EnumerateArray()];
+        Assert.That(records, Has.Length.EqualTo(2));
+        foreach (JsonElement record in records)
+        {
+            int tokens = record.GetProperty("tokens").GetArrayLength();
+            Assert.That(tokens, Is.GreaterThan(2));
+            Assert.That(
+                record.GetProperty("values").EnumerateArray().Select(values => values.GetArrayLength()),
+                Is.All.EqualTo(tokens).And.Exactly(2 * TinyModel.Layers).Items
+            );
+        }
+        string text = string.Concat(
+            records[0].GetProperty("tokens").EnumerateArray().Select(token => token.GetString())
+        );
+        string prompt = JsonDocument.Parse(File.ReadLines(Data).First()).RootElement.GetProperty("prompt").GetString()!;
+        Assert.That(text, Does.Contain(prompt.Trim()));
+    }
+
+    [Test]
+    public void RefusesATraceWithoutAnAdapterOfRankOne()
+    {
+        Refused(Analyze("--tuned", Model, "--trace", Data), "--trace", "--adapter DIR");
+        Refused(Analyze("--tuned", Model, "--trace-records", "3"), "--trace-records 3", "--trace FILE");
+        CommandLine.Run(Finetune("--adapter", "lora", "--target", "q_proj", "--rank", "2")).Succeeded();
+        Refused(Analyze("--adapter", Out, "--trace", Data), Out, "rank 1");
+    }
+
+    [Test]
+    public void ForgettingIsTheLossOfEachKeptCheckpointOnOldData()
+    {
+        string old = TinyModel.WriteData(At("old.jsonl"), 6);
+        string[] kept = ["--target", "q_proj", "--lr", "0.02", "--steps", "8", "--save-every", "2"];
+        CommandLine.Run(Finetune([.. kept, "--keep-checkpoints"])).Succeeded();
+        string[] settings = ["--forgetting", old, "--forgetting-task", Data, "--target", "q_proj", "--json"];
+        JsonElement forgetting = CommandLine
+            .Run(Analyze(["--adapter", Out, .. settings]))
+            .Succeeded()
+            .Json.GetProperty("forgetting");
+        JsonElement curve = forgetting.GetProperty("curve");
+        double before = Loss(old, []);
+        Assert.That(curve.GetProperty("base_loss").GetDouble(), Is.EqualTo(before).Within(1e-5));
+        JsonElement[] points = [.. curve.GetProperty("points").EnumerateArray()];
+        Assert.That(points.Select(point => point.GetProperty("step").GetInt32()), Is.EqualTo(new[] { 2, 4, 6, 8 }));
+        foreach (JsonElement point in points)
+        {
+            string adapter = Path.Combine(Out, "checkpoints", $"step-{point.GetProperty("step").GetInt32():000000}");
+            double loss = Loss(old, ["--adapter", adapter]);
+            Assert.That(point.GetProperty("loss").GetDouble(), Is.EqualTo(loss).Within(1e-5));
+            Assert.That(point.GetProperty("forgetting").GetDouble(), Is.EqualTo(loss - before).Within(1e-5));
+            Assert.That(
+                point.GetProperty("task_loss").GetDouble(),
+                Is.EqualTo(Loss(Data, ["--adapter", adapter])).Within(1e-5)
+            );
+        }
+        double[] updates = [.. points.Select(point => point.GetProperty("update").GetDouble())];
+        Assert.That(updates, Is.Ordered.And.All.GreaterThan(0), "each step goes further in eight steps");
+        Assert.That(
+            curve.GetProperty("laws").EnumerateArray().Select(law => law.GetProperty("name").GetString()),
+            Is.EqualTo(new[] { "steps", "update", "task" })
+        );
+        Assert.That(File.ReadAllText(Page), Does.Contain("forgetting-update").And.Contain("Laws of forgetting"));
+        Assert.That(
+            File.ReadAllBytes(Path.Combine(Out, "checkpoints", "step-000008", "adapter_model.safetensors")),
+            Is.EqualTo(File.ReadAllBytes(Path.Combine(Out, "adapter_model.safetensors")))
+        );
+
+        // A new run in the folder removes the old one's checkpoints.
+        CommandLine.Run(Finetune("--target", "q_proj", "--overwrite")).Succeeded();
+        Assert.That(Directory.Exists(Path.Combine(Out, "checkpoints")), Is.False);
+        Refused(Analyze("--adapter", Out, "--forgetting", old, "--overwrite"), "--forgetting", "--keep-checkpoints");
+
+        double Loss(string data, string[] adapter) =>
+            CommandLine
+                .Run(["eval", "--model", Model, "--data", data, "--device", "cpu", "--json", .. adapter])
+                .Succeeded()
+                .Json.GetProperty("loss")
+                .GetDouble();
+    }
+
     [Test]
     public void EqualModelsAreUnchanged()
     {

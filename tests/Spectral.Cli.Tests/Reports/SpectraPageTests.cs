@@ -54,7 +54,32 @@ public sealed class SpectraPageTests : PageFixture
         _matrices = changed["matrices"]!.AsArray();
         Analyze("adapted", model, "--adapter", At("adapter"));
         Analyze("same", model, "--tuned", model, "--draws", "0");
+        Analyze(
+            "traced",
+            model,
+            "--adapter",
+            RunOfRankOne(model, data),
+            "--trace",
+            data,
+            "--forgetting",
+            data,
+            "--forgetting-task",
+            data,
+            "--mitigate",
+            At("mitigated")
+        );
         File.WriteAllText(At("hostile.html"), SpectraPage.Render(HostileReport(model, tuned)));
+    }
+
+    private string RunOfRankOne(string model, string data)
+    {
+        string run = At("rank-one");
+        string[] settings = ["--adapter", "lora", "--rank", "1", "--target", "q_proj,down_proj", "--lr", "0.05"];
+        string[] steps = ["--steps", "8", "--save-every", "2", "--keep-checkpoints", "--batch", "2"];
+        CommandLine
+            .Run(["finetune", "--model", model, "--data", data, "--out", run, "--device", "cpu", .. settings, .. steps])
+            .Succeeded();
+        return run;
     }
 
     private static SpectraReport HostileReport(string model, string tuned)
@@ -107,7 +132,7 @@ public sealed class SpectraPageTests : PageFixture
 
     [Test]
     public async Task IsSoundInLightAndDarkOnADeskAndAPhone(
-        [Values("changed", "adapted", "same", "hostile")] string page,
+        [Values("changed", "adapted", "same", "hostile", "traced")] string page,
         [Values(1200, 360)] int width,
         [Values] bool dark
     ) => await IsSound(At(page + ".html"), width, dark);
@@ -253,6 +278,51 @@ public sealed class SpectraPageTests : PageFixture
                 "[...document.querySelectorAll('#matrix ~ ul li')].map(line => line.textContent)"
             ),
             Is.EqualTo(_matrices[2]!["verdict"]!["lines"]!.AsArray().Select(line => (string)line!))
+        );
+    }
+
+    [Test]
+    public async Task TheSpectraAreDrawnBesideTheLawOfIndependentEntries()
+    {
+        await using BrowserPage page = await Open(Changed);
+        int positions = Numbers(MostChanged["values"]!["base"]!).Length;
+        Assert.That(
+            await page.Evaluate<int[]>(PageProbe.Lines("marchenko-pastur")),
+            Is.EqualTo(new[] { positions, positions, positions, positions })
+        );
+        string[] beyond = await page.Evaluate<string[]>(
+            PageProbe.Column("[aria-label=\"Independence of the entries\"]", 5)
+        );
+        JsonNode independence = MostChanged["independence"]!;
+        Assert.That(
+            Parsed(beyond),
+            Is.EqualTo(
+                new[] { "base", "tuned", "change" }.Select(state =>
+                    (double)(int)independence[state]!["spectrum"]!["beyond"]!
+                )
+            )
+        );
+    }
+
+    [Test]
+    public async Task TokensAreColouredByTheScalarOfTheChosenModule()
+    {
+        await using BrowserPage page = await Open(At("traced.html"));
+        const string Strengths =
+            "[...document.querySelectorAll('#trace .tokens span')].map(token => token.className + "
+            + "token.style.getPropertyValue('--strength'))";
+        string[] first = await page.Evaluate<string[]>(Strengths);
+        Assert.That(first, Has.Length.GreaterThan(20).And.Some.Matches("(5[0-9]|60)%$"));
+        await page.Evaluate<bool>(
+            "(() => { const s = document.querySelector('#trace select'); s.selectedIndex = 1; return "
+                + "s.dispatchEvent(new Event('change')); })()"
+        );
+        Assert.That(await page.Evaluate<string[]>(Strengths), Has.Length.EqualTo(first.Length).And.Not.EqualTo(first));
+        Assert.That(
+            await page.Evaluate<int>(
+                "document.querySelectorAll('#forgetting-steps svg, #forgetting-update svg').length"
+            ),
+            Is.EqualTo(2)
         );
     }
 

@@ -33,7 +33,14 @@ public abstract class SpectraTest(DeviceKind kind) : TrainingTest(kind)
             BaseType = type,
             TunedType = type,
         };
-        return MatrixSpectra.Of(weights, new Decomposer(Device, options), options, CancellationToken.None);
+        var decomposer = new Decomposer(Device, options);
+        return MatrixSpectra.Of(
+            weights,
+            DecomposedPair.Of(weights, decomposer),
+            decomposer,
+            options,
+            CancellationToken.None
+        );
     }
 
     private protected static HostMatrix Host(Dense matrix) => new(matrix.Rows, matrix.Columns, matrix.Values);

@@ -1,6 +1,6 @@
 import { tableElement } from "../table";
 import type { Quantity } from "./quantities";
-import { atTop, type Matrix, type Spectra } from "./types";
+import { atTop, type Matrix, type Spectra, type States } from "./types";
 
 function word(verdict: boolean | null): string {
     if (verdict === null) return "–";
@@ -90,13 +90,46 @@ export function labelled(text: string, field: HTMLElement): HTMLLabelElement {
     return label;
 }
 
+const STATES: [States, string][] = [
+    ["base", "base"],
+    ["tuned", "tuned"],
+    ["change", "Δ"],
+];
+
+/** Makes the table that compares a matrix's entries with independent ones. */
+export function independenceTable(matrix: Matrix): HTMLElement {
+    return tableElement(
+        {
+            columns: [
+                "entries of",
+                "rows",
+                "rows, z",
+                "columns",
+                "columns, z",
+                "values beyond",
+                "energy beyond, %",
+                "distance",
+            ],
+            rows: STATES.map(([key, name]) => {
+                const one = matrix.independence[key];
+                return [
+                    name,
+                    one.rows,
+                    one.rows_z,
+                    one.columns,
+                    one.columns_z,
+                    one.beyond,
+                    one.energy_beyond === null ? null : 100 * one.energy_beyond,
+                    one.distance,
+                ];
+            }),
+        },
+        "Independence of the entries",
+    );
+}
+
 /** Makes the table with the statistics of a matrix's entries. */
 export function entriesTable(matrix: Matrix): HTMLElement {
-    const rows = [
-        ["base", "base"],
-        ["tuned", "tuned"],
-        ["change", "Δ"],
-    ] as const;
     return tableElement(
         {
             columns: [
@@ -108,7 +141,7 @@ export function entriesTable(matrix: Matrix): HTMLElement {
                 "Kolmogorov–Smirnov distance",
                 "p",
             ],
-            rows: rows.map(([key, name]) => {
+            rows: STATES.map(([key, name]) => {
                 const entries = matrix.entries[key];
                 return [
                     name,

@@ -1,6 +1,9 @@
 import { tick } from "../chart/numbers";
 import type { Curves, Series, Strip } from "../model";
-import { known, type Matrix } from "./types";
+import { known, type Matrix, type States } from "./types";
+
+// Far below the law for all but square matrices; an update of low rank has only rounding errors there.
+const LEAST_SHOWN = 0.001;
 
 const POSITION = { label: "position, largest value first", scale: "log" as const };
 
@@ -11,6 +14,7 @@ export const chartsOf = (matrix: Matrix, draws: number): (Curves | Strip)[] => [
     alignment(matrix),
     energy(matrix),
     intruders(matrix),
+    independence(matrix),
 ];
 
 function values(matrix: Matrix): Curves {
@@ -26,6 +30,32 @@ function values(matrix: Matrix): Curves {
         series: [
             { name: "base", slot: 0, points: known(positions, matrix.values.base) },
             { name: "tuned", slot: 1, points: known(positions, matrix.values.tuned) },
+        ],
+    };
+}
+
+/** The spectra in units of the entries' deviation, so that independent entries give one curve for all. */
+function independence(matrix: Matrix): Curves {
+    const { positions, values, entries } = matrix;
+    const size = Math.sqrt(Math.max(matrix.out, matrix.in));
+    const of = (state: States): [number, number][] =>
+        known(positions, values[state])
+            .map(([x, value]): [number, number] => [x, value / (size * (entries[state].standard_deviation || NaN))])
+            .filter(([, value]) => value >= LEAST_SHOWN);
+    return {
+        kind: "curves",
+        id: "marchenko-pastur",
+        title: "Spectra against independent entries",
+        explanation:
+            "Singular values divided by √max(out, in) times the standard deviation of the entries. The law of " +
+            `Marchenko and Pastur says how those of independent entries lie. Values below ${LEAST_SHOWN} are left out.`,
+        x: POSITION,
+        y: { label: "singular value, scaled", scale: "log" },
+        series: [
+            { name: "independent entries", slot: 7, points: known(positions, values.independent) },
+            { name: "base", slot: 0, points: of("base") },
+            { name: "tuned", slot: 1, points: of("tuned") },
+            { name: "Δ", slot: 2, points: of("change") },
         ],
     };
 }

@@ -1,8 +1,9 @@
 import { Figure } from "../figure";
 import { angles, chartsOf } from "./matrix";
-import { entriesTable, factsOf, labelled, matricesTable, shortName } from "./matrices";
+import { entriesTable, factsOf, independenceTable, labelled, matricesTable, shortName } from "./matrices";
 import { heatMap, intruderCounts, profile } from "./overview";
 import { quantities } from "./quantities";
+import { traceSection } from "./trace";
 import type { Matrix, Spectra } from "./types";
 
 /**
@@ -43,6 +44,7 @@ export function spectraPage(spectra: Spectra, place: Element, asked: URLSearchPa
     const lines = document.createElement("ul");
     const facts = document.createElement("p");
     const entries = document.createElement("div");
+    const independence = document.createElement("div");
     const show = (matrix: Matrix): void => {
         chosen.selectedIndex = spectra.matrices.indexOf(matrix);
         facts.textContent = factsOf(matrix);
@@ -52,6 +54,7 @@ export function spectraPage(spectra: Spectra, place: Element, asked: URLSearchPa
         chartsOf(matrix, spectra.settings.draws).forEach((chart, i) => single[i]!.update(chart));
         turn();
         entries.replaceChildren(entriesTable(matrix));
+        independence.replaceChildren(independenceTable(matrix));
     };
     chosen.addEventListener("change", () => show(spectra.matrices[chosen.selectedIndex]!));
     const chooser = document.createElement("div");
@@ -75,6 +78,15 @@ export function spectraPage(spectra: Spectra, place: Element, asked: URLSearchPa
         ...[...single, turned].map((figure) => figure.element),
         heading("Entries", "h3"),
         entries,
+        heading("Independence of the entries", "h3"),
+        Object.assign(document.createElement("p"), {
+            textContent:
+                "Mean squared correlation of two rows and of two columns, divided by that of independent entries; " +
+                "singular values beyond the largest one of independent entries, and their share of ‖W‖²; distance of " +
+                "the spectrum from the law of Marchenko and Pastur.",
+        }),
+        independence,
+        ...(spectra.trace ? traceSection(spectra.trace) : []),
     );
     return [...overview, ...single, turned];
 }

@@ -123,6 +123,22 @@ export function quantities({ settings: { top_k: top, intruder_search: searched }
             colour: "diverging",
             of: (m) => m.entries.tuned.excess_kurtosis,
         },
+        {
+            label: "correlation of the tuned rows (1 if independent)",
+            head: "rows",
+            explanation: "Mean squared correlation of two rows, divided by that of independent entries.",
+            colour: "sequential",
+            of: (m) => m.independence.tuned.rows,
+        },
+        {
+            label: "tuned singular values beyond those of independent entries",
+            head: "beyond",
+            explanation:
+                "Singular values above the largest one that independent Gaussian entries of the same variance give " +
+                "(exceeded in 1 % of such matrices).",
+            colour: "sequential",
+            of: (m) => m.independence.tuned.beyond,
+        },
     ];
 }
 

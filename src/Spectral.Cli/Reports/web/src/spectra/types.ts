@@ -26,7 +26,19 @@ export interface Entries {
     p_value: Num;
 }
 
-type States = "base" | "tuned" | "change";
+/** Entries compared with independent ones; rows and columns are mean squared correlations, 1 if independent. */
+export interface Independence {
+    rows: Num;
+    rows_z: Num;
+    columns: Num;
+    columns_z: Num;
+    /** The number of singular values beyond those of independent entries. */
+    beyond: number;
+    energy_beyond: Num;
+    distance: Num;
+}
+
+export type States = "base" | "tuned" | "change";
 
 export interface Matrix {
     name: string;
@@ -38,7 +50,7 @@ export interface Matrix {
     svd: { method: string; computed: number; truncated: boolean };
     norms: { relative: Num };
     positions: number[];
-    values: Record<"base" | "tuned" | "relative", Num[]>;
+    values: Record<States | "relative" | "independent", Num[]>;
     vectors: Record<"matched_left" | "matched_right" | "best_left" | "best_right", Num[]> & {
         clusters: { first: number; last: number }[];
     };
@@ -48,6 +60,7 @@ export interface Matrix {
     ranks: Record<States, { stable: Num; effective: Num }>;
     intruders: { searched: number; counts: IntruderCount[] };
     entries: Record<States, Entries>;
+    independence: Record<States, Independence>;
     null: {
         quantity: string;
         bin: string | null;
@@ -59,11 +72,38 @@ export interface Matrix {
         Record<"amplifies_top" | "reorients_top" | "rest_stable", boolean | null> & { lines: string[] };
 }
 
+export interface TracedModule {
+    name: string;
+    output_norm: Num;
+    mean: Num;
+    standard_deviation: Num;
+    mean_magnitude: Num;
+    largest: Num;
+    /** The tokens with the largest |h|; records and positions count from 0. */
+    top: { record: number; position: number; token: string; value: Num }[];
+}
+
+export interface TracedRecord {
+    tokens: string[];
+    /** The scalars h by module, then token. */
+    values: Num[][];
+}
+
+/** The scalars of an adapter's rank-1 modules over records. */
+export interface Trace {
+    data: string;
+    tokens: number;
+    modules: TracedModule[];
+    skipped: string[];
+    records: TracedRecord[];
+}
+
 export interface Spectra {
     settings: { top_k: number; intruder_search: number; draws: number };
     model: { profile: Num[]; intruders: { threshold: number; left: number; right: number }[] };
     modules: { module: string | null; profile: Num[] }[];
     matrices: Matrix[];
+    trace: Trace | null;
 }
 
 /** The points whose y is a number. */
