@@ -1,5 +1,5 @@
-// The memory that malloc in kernels takes, one piece for each context. CUDA C++ Programming Guide, "Dynamic Global Memory
-// Allocation and Operations": it lives as long as the context, and calls of the driver cannot free parts of it.
+// The memory that malloc in kernels takes, one piece for each context. CUDA C++ Programming Guide, "Dynamic Global
+// Memory Allocation and Operations": it lives as long as the context, and calls of the driver cannot free parts of it.
 #pragma once
 #include "cuda_api.h"
 #include <cstdint>

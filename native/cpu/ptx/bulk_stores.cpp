@@ -1,5 +1,5 @@
-// Copies from shared to global memory, in bulk groups: they read shared memory and write global memory at the waits that
-// promise it, no sooner. PTX ISA, "cp.async.bulk", "cp.async.bulk.tensor", "cp.reduce.async.bulk".
+// Copies from shared to global memory, in bulk groups: they read shared memory and write global memory at the waits
+// that promise it, no sooner. PTX ISA, "cp.async.bulk", "cp.async.bulk.tensor", "cp.reduce.async.bulk".
 #include "barriers.h"
 #include "bulk_operands.h"
 

@@ -1,7 +1,7 @@
-// PTX ISA, "Asynchronous Warpgroup Level Matrix: Register Fragments": register 4 j + 2 h + e of lane (g, q) of warp i is
-// D[16 i + g + 8 h][8 j + 2 q + e]; sums of 16 bits lie two in a register, 2 j + h, the even column in the low half.
-// The ISA leaves open how precise the sums are in between: here each product is added in f32, in the order of depth, and
-// sums of 16 bits are rounded once for each instruction.
+// PTX ISA, "Asynchronous Warpgroup Level Matrix: Register Fragments": register 4 j + 2 h + e of lane (g, q) of warp i
+// is D[16 i + g + 8 h][8 j + 2 q + e]; sums of 16 bits lie two in a register, 2 j + h, the even column in the low half.
+// The ISA leaves open how precise the sums are in between: here each product is added in f32, in the order of depth,
+// and sums of 16 bits are rounded once for each instruction.
 #include "warpgroup_product.h"
 #include "block.h"
 #include <immintrin.h>

@@ -10,7 +10,7 @@ internal static class ForeignKernels
 
     public static void Axpy(Index1D i, ArrayView<float> x, ArrayView<float> y, float a) => y[i] += a * x[i];
 
-    /// <summary>Adds all of x to the sum: by shared memory and barriers, by shuffles, then by one atomic addition.</summary>
+    /// <summary>Adds all of x to the sum by shared memory and barriers, then shuffles and an atomic addition.</summary>
     public static void Sum(ArrayView<int> x, ArrayView<int> sum)
     {
         ArrayView<int> shared = SharedMemory.Allocate<int>(ThreadsPerGroup);

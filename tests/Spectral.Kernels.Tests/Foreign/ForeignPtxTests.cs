@@ -7,8 +7,8 @@ using Spectral.Kernels.Driver;
 namespace Spectral.Kernels.Tests.Foreign;
 
 /// <summary>
-/// Another project's code generator and loader on the CPU device: ILGPU compiles C# to PTX, and loads and launches it by
-/// the driver that it finds, which is the CPU device where there is no GPU.
+/// Another project's code generator and loader on the CPU device: ILGPU compiles C# to PTX, and loads and launches it
+/// by the driver that it finds, which is the CPU device where there is no GPU.
 /// </summary>
 public sealed class ForeignPtxTests
 {
