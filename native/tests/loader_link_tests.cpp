@@ -65,6 +65,9 @@ uint32_t result_of(const std::vector<std::string>& texts) {
 void symbols() {
   CHECK(result_of({kCaller, callee(".visible", 300, kNumber)}) == 5 + 300 + 1000 + 70000);
   CHECK(result_of({callee(".visible", 300, kNumber), kCaller}) == 5 + 300 + 1000 + 70000);
+  // what others call the same is not what a module defines for itself
+  const std::string other = kHead + ".visible .func (.param .b32 r) helper() {\nst.param.u32 [r], 9;\nret;\n}\n";
+  CHECK(result_of({other, kCaller, callee(".visible", 300, kNumber)}) == 5 + 300 + 1000 + 70000);
   // a weak definition gives way, in either order; of two weak ones the first stands
   const std::string weak = callee(".weak", 1, "");
   CHECK(result_of({kCaller, weak, callee(".visible", 300, kNumber)}) == 5 + 300 + 1000 + 70000);
