@@ -42,7 +42,7 @@ void cp_async_wait(int keep) {
 
 // ---- mbarriers
 void mbar_init(uint64_t* b, int count, Where w) {
-  Worker& k = *self()->worker;
+  Worker& k = hopper(w);
   if (k.ctas.size() > 1)
     own_offset(b, w);   // a __shared__ variable would be the same in all blocks of the cluster
   k.mbars.push_back(b);

@@ -313,8 +313,8 @@ long spectralCpuGetOption(const char* name);   // -1 where there is no such opti
 // "sizeof;field:offset:size;..." of the argument struct of a kernel in any loaded module, cut to `size` bytes with its
 // zero. Returns the full length, or -1 when no loaded module has the kernel.
 int spectralArgsLayout(const char* kernel, char* text, size_t size);
-// A line for each kernel of the loaded modules: "name argument-bytes threads cluster shared-bytes", the latter -1 where
-// the caller computes them from the arguments. Cut and counted as above.
+// A line for each kernel of the loaded modules: "name argument-bytes threads cluster shared-bytes static-shared-bytes";
+// shared-bytes are dynamic, -1 where the caller computes them from the arguments. Cut and counted as above.
 int spectralKernelFacts(char* text, size_t size);
 // Counters of each launch of PTX since the option "count" was set: "kernel NAME", then "counter value" lines. Cut and
 // counted as above.

@@ -50,7 +50,7 @@ struct CUfunc_st {
   spectral::cpu::KernelInfo info;
   CUmodule module;
   CUcontext context;
-  int max_dynamic_shared = 48 << 10;
+  int max_dynamic_shared = 0;
   int carveout = -1;                                      // percent of the L1 cache for shared memory: a hint; -1: none
   bool may_exceed_portable_cluster = false;               // of 8 blocks, up to 16
   const spectral::cpu::ptx::Program* program = nullptr;   // of a module of PTX

@@ -117,10 +117,18 @@ CUresult check_shape(const CUfunc_st& f, const LaunchShape& shape) {
         block.y,
         block.z);
   const Profile& gpu = profile();
-  if (const size_t fixed = f.program ? f.program->shared_bytes : 0; fixed + smem > size_t(gpu.shared_opt_in))
+  if (f.info.hopper && !gpu.is_hopper())
+    return refuse(
+        CUDA_ERROR_NO_BINARY_FOR_GPU,
+        "kernel %s is for sm_90a alone, which compute capability %d.%d (%s) does not run",
+        f.info.name,
+        gpu.major,
+        gpu.minor,
+        gpu.shown());
+  if (const int fixed = f.info.static_shared; uint64_t(fixed) + smem > uint64_t(gpu.shared_opt_in))
     return refuse(
         CUDA_ERROR_INVALID_VALUE,
-        "a block has %d bytes of shared memory, not %zu static and %u dynamic",
+        "a block has %d bytes of shared memory, not %d static and %u dynamic",
         gpu.shared_opt_in,
         fixed,
         smem);

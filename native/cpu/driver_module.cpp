@@ -37,6 +37,10 @@ StaticShared find_statics(void* library) {
       &find);
   return find.found;
 }
+// Without asking for more.
+int most_dynamic_shared(const KernelInfo& kernel) {
+  return std::max(0, profile().shared_per_block - kernel.static_shared);
+}
 void unload(CUmodule m) {
   for (auto& f : m->kernels)
     functions.remove(f.get());
@@ -60,6 +64,7 @@ CUresult load(CUmodule* out, const char* path, int fd) {
   m->fd = fd;
   m->statics = find_statics(m->library);
   for (auto& f : m->kernels) {
+    f->max_dynamic_shared = most_dynamic_shared(f->info);
     f->module = m.get();
     f->context = m->context;
     functions.add(f.get());
@@ -96,10 +101,10 @@ CUresult load_ptx(CUmodule* out, const std::vector<ProgramText>& texts) {
         program->parameter_bytes,
         program->max_threads,
         std::max(1u, program->cluster[0] * program->cluster[1] * program->cluster[2]),
-        std::string(),
-        0};
+        std::string()};
+    f->info.static_shared = int(program->shared_bytes);
     f->program = program.get();
-    f->max_dynamic_shared = std::max(0, profile().shared_per_block - int(program->shared_bytes));
+    f->max_dynamic_shared = most_dynamic_shared(f->info);
     f->module = m.get();
     f->context = m->context;
     functions.add(f.get());
@@ -109,8 +114,6 @@ CUresult load_ptx(CUmodule* out, const std::vector<ProgramText>& texts) {
   modules.add(*out = m.release());
   return CUDA_SUCCESS;
 }
-// Bytes of .shared variables; of a library's kernel the compiler does not say them.
-int static_shared(const CUfunc_st& f) { return f.program ? int(f.program->shared_bytes) : 0; }
 // That a kernel was compiled for; zeros where the launch may choose.
 dim3 required_cluster(const CUfunc_st& f) {
   if (f.program)
@@ -134,12 +137,12 @@ void register_kernel(KernelInfo&& info) {
   f->info = std::move(info);
   loading->kernels.push_back(std::move(f));
 }
-void register_shared(const char* kernel, int bytes) {
+void register_shared(const char* kernel, SharedKind kind, int bytes) {
   if (!loading)
     return;
   for (auto& f : loading->kernels)
     if (!std::strcmp(f->info.name, kernel))
-      f->info.dynamic_shared = bytes;
+      (kind == SharedKind::Dynamic ? f->info.dynamic_shared : f->info.static_shared) = bytes;
 }
 void unload_modules(CUcontext c) {
   std::lock_guard l(load_mutex);
@@ -231,7 +234,7 @@ CUresult cuFuncSetAttribute(CUfunction f, CUfunction_attribute attribute, int va
     return CUDA_ERROR_INVALID_HANDLE;
   switch (attribute) {
     case CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES:
-      if (value < 0 || value > profile().shared_opt_in - static_shared(*f))
+      if (value < 0 || value > profile().shared_opt_in - f->info.static_shared)
         return CUDA_ERROR_INVALID_VALUE;
       f->max_dynamic_shared = value;
       return CUDA_SUCCESS;
@@ -257,7 +260,7 @@ CUresult cuFuncGetAttribute(int* value, CUfunction_attribute attribute, CUfuncti
     case CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES: *value = f->max_dynamic_shared; break;
     case CU_FUNC_ATTRIBUTE_PTX_VERSION:
     case CU_FUNC_ATTRIBUTE_BINARY_VERSION: *value = 90; break;
-    case CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES: *value = static_shared(*f); break;
+    case CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES: *value = f->info.static_shared; break;
     case CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES: *value = resources_of(*f).stack; break;
     case CU_FUNC_ATTRIBUTE_NUM_REGS: *value = resources_of(*f).registers; break;
     case CU_FUNC_ATTRIBUTE_CONST_SIZE_BYTES:
@@ -307,6 +310,8 @@ int spectralKernelFacts(char* text, size_t size) {
           .append(std::to_string(k->info.cluster))
           .append(" ")
           .append(std::to_string(k->info.dynamic_shared))
+          .append(" ")
+          .append(std::to_string(k->info.static_shared))
           .append("\n");
   return copy_text(facts, text, size);
 }

@@ -120,24 +120,45 @@ void mma_all(void* const arg[32], unsigned mask) {
 
 // ---- wgmma: recorded at issue, done at the wait by the last of the 128 threads
 void wgmma_fence() {
-  self()->wg_fenced = true;
-  self()->wg_sums.clear();
+  Fiber* f = self();
+  f->wg_fenced = true;
+  std::erase_if(f->wg_sums, [](const Fiber::Sums& s) { return !s.in_flight; });
+}
+static constexpr uint32_t kInFlight = 0xfff7fff7;   // a NaN
+static void take_away(Fiber::Sums& sums) {
+  sums.values.assign(sums.d, sums.d + sums.values.size());
+  sums.in_flight = true;
+  std::fill_n(sums.d, sums.values.size(), std::bit_cast<float>(kInFlight));
+}
+static void give_back(Fiber* f, Fiber::Sums& sums) {
+  for (size_t i = 0; i < sums.values.size(); ++i)
+    if (std::bit_cast<uint32_t>(sums.d[i]) != kInFlight)
+      f->worker->fail(&f->where, "wgmma: its accumulators were written before the wait for it (wgmma.wait_group)");
+  std::copy(sums.values.begin(), sums.values.end(), sums.d);
+  sums.in_flight = false;
 }
 // PTX ISA, "wgmma.fence": without another one, only accumulators that nothing has used since the last wgmma. Here only
-// that nothing has changed them is seen.
-static void check_fence(Fiber* f, const float* d, int n, const Where& w) {
+// that nothing has changed them is seen. "wgmma.mma_async": until the wait nothing may read them; here reads give NaN.
+static void take_sums(Fiber* f, float* d, int n, const Where& w) {
   if (!f->wg_fenced)
     f->worker->fail(&w, "wgmma without a wgmma.fence before it");
-  for (const WgOp& pending : f->wg)
-    if (pending.d == d)
-      return;   // its sums are not there yet
-  for (const Fiber::Sums& sums : f->wg_sums)
-    if (sums.d == d && std::memcmp(d, sums.values.data(), std::min<size_t>(n / 2, sums.values.size()) * sizeof(float)))
-      f->worker->fail(&w, "wgmma: its accumulators were changed since the last one, without a wgmma.fence");
+  auto sums = std::find_if(f->wg_sums.begin(), f->wg_sums.end(), [&](const Fiber::Sums& s) { return s.d == d; });
+  if (sums == f->wg_sums.end()) {
+    f->wg_sums.push_back({d, std::vector<float>(n / 2), false});
+    return take_away(f->wg_sums.back());
+  }
+  if (sums->values.size() != size_t(n / 2))
+    f->worker->fail(&w, "wgmma of another shape on the same accumulators, without a wgmma.fence");
+  if (sums->in_flight)
+    return;
+  if (std::memcmp(d, sums->values.data(), sums->values.size() * sizeof(float)))
+    f->worker->fail(&w, "wgmma: its accumulators were changed since the last one, without a wgmma.fence");
+  take_away(*sums);
 }
 void wgmma(float* d, int n, uint64_t a, uint64_t b, int scale_d, bool b_depth_rows, Where w) {
   Fiber* f = self();
-  check_fence(f, d, n, w);
+  hopper(w);
+  take_sums(f, d, n, w);
   for (uint64_t x : {a, b}) {
     if (WgmmaDescriptor::swizzle(x) != 1)
       f->worker->fail(&w, "wgmma descriptor %016llx: only the 128-byte swizzle is emulated", (unsigned long long)x);
@@ -165,14 +186,7 @@ void wg_unit(Worker& k, const Cta& cta, const Where& w, uint32_t offset, float* 
   const uint32_t off = swizzle128(offset);
   if (off + 16 > k.smem_size)
     k.fail(&w, "wgmma reads shared offset %u of %zu", off, k.smem_size);
-  if (!cta.unfenced.empty())
-    for (uint32_t i = off / 4; i < off / 4 + 4; ++i)
-      if (cta.unfenced[i])
-        k.fail(
-            &w,
-            "wgmma reads shared offset %u, written by thread %u without a fence.proxy.async since",
-            4 * i,
-            cta.unfenced[i] - 1u);
+  k.check_published(cta, off, off + 16, "wgmma reads", w);
   uint16_t h[8];
   TSAN(__tsan_read_range(cta.smem + off, 16));
   std::memcpy(h, cta.smem + off, 16);
@@ -251,14 +265,23 @@ void wg_run(Worker& k, WarpGroup& g, int first, int last) {   // ops [first, las
 }
 }   // namespace
 
-// The first n products are done: what they left, by which a change without a fence is seen.
+// The sums of the first n products of the thread are there while these are made; then they are kept, or away again
+// for those that follow.
+static bool has_op(const Fiber* f, int first, int end, const Fiber::Sums& sums) {
+  return std::any_of(f->wg.begin() + first, f->wg.begin() + end, [&](const WgOp& o) { return o.d == sums.d; });
+}
+static void restore_sums(Fiber* f, int n) {
+  for (Fiber::Sums& sums : f->wg_sums)
+    if (has_op(f, 0, n, sums))
+      give_back(f, sums);
+}
 static void keep_sums(Fiber* f, int n) {
-  for (int i = 0; i < n; ++i) {
-    const WgOp& op = f->wg[i];
-    auto it = std::find_if(f->wg_sums.begin(), f->wg_sums.end(), [&](const Fiber::Sums& s) { return s.d == op.d; });
-    if (it == f->wg_sums.end())
-      it = f->wg_sums.insert(it, {op.d, {}});
-    it->values.assign(op.d, op.d + op.n / 2);
+  for (Fiber::Sums& sums : f->wg_sums) {
+    if (!has_op(f, 0, n, sums))
+      continue;
+    sums.values.assign(sums.d, sums.d + sums.values.size());
+    if (has_op(f, n, int(f->wg.size()), sums))
+      take_away(sums);
   }
 }
 
@@ -287,6 +310,9 @@ void wgmma_wait(int keep, Where w) {
       if (o->wg[i].a != f0.wg[i].a || o->wg[i].b != f0.wg[i].b || o->wg[i].scale_d != f0.wg[i].scale_d)
         k.fail(&o->where, "wgmma: descriptors differ between threads of the warpgroup");
   }
+  k.note_writes();
+  for (Fiber* o : g.fiber)
+    restore_sums(o, n);
   for (int i = 0, e; i < n; i = e) {
     for (e = i + 1; e < n && f0.wg[e].d == f0.wg[i].d && f0.wg[e].scale_d && f0.wg[e].n == f0.wg[i].n; ++e) {}
     wg_run(k, g, i, e);

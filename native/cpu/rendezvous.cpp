@@ -111,7 +111,7 @@ void Worker::cluster_wait(const Where& w) {
   TSAN(__tsan_acquire(token));
   f->cluster_phase = -1;
 }
-void cluster_arrive(Where w) { self()->worker->cluster_arrive(w); }
+void cluster_arrive(Where w) { hopper(w).cluster_arrive(w); }
 void cluster_wait(Where w) { self()->worker->cluster_wait(w); }
 
 void warp_op(unsigned mask, const char* name, void* arg, Where w, WarpFn fn) {

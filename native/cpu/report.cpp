@@ -12,7 +12,6 @@ void Cta::forget() {
   }
   for (auto& g : groups)
     g.arrived = 0;
-  unfenced.clear();
   readers.clear();
 }
 
@@ -49,8 +48,12 @@ void Worker::fail(const Where* w, const char* fmt, ...) {
   cluster_bar_.arrived = 0;
   cluster_bar_.waiters.clear();
   for (auto& f : fibers_) {
-    f.cp.clear(), f.cp_end.clear(), f.wg.clear(), f.wg_end.clear(), f.bulk.clear(), f.bulk_end.clear(),
-        f.unfenced.clear();
+    f.cp.clear();
+    f.cp_end.clear();
+    f.wg.clear();
+    f.wg_end.clear();
+    f.bulk.clear();
+    f.bulk_end.clear();
     f.bulk_read = 0;
     f.waits_on = nullptr;
   }

@@ -1,5 +1,5 @@
 // TMA: loads are queued, and done when nothing else can run (or at a random moment of a shuffled schedule); stores read
-// shared memory and write global memory at the waits that promise it, no sooner. What stmatrix writes reaches the
+// shared memory and write global memory at the waits that promise it, no sooner. What threads write reaches the
 // asynchronous proxy only through a fence, so a store of words that their writer has not fenced is a fault, and so is
 // overwriting what a store may still read.
 #include "mbarrier.h"
@@ -40,19 +40,6 @@ uint32_t check_box(Worker& k, const TensorMapCpu& t, const void* shared, const c
     k.fail(&w, "TMA: box of %u bytes at shared offset %u ends outside shared memory (%zu)", bytes, offset, k.smem_size);
   return offset;
 }
-// Words that a thread wrote and has not fenced, in [begin, end).
-void check_fenced(Worker& k, const Cta& cta, uint32_t begin, uint32_t end, const char* what, const Where& w) {
-  if (cta.unfenced.empty())
-    return;
-  for (uint32_t i = begin / 4; i < end / 4; ++i)
-    if (cta.unfenced[i])
-      k.fail(
-          &w,
-          "TMA: %s shared offset %u, written by thread %u without a fence.proxy.async since",
-          what,
-          4 * i,
-          cta.unfenced[i] - 1u);
-}
 void check_readers(Worker& k, const Cta& cta, uint32_t begin, uint32_t end, const char* what, const Where& w) {
   for (const Cta::Reader& r : cta.readers)
     if (begin < r.end && r.begin < end)
@@ -67,10 +54,11 @@ void check_readers(Worker& k, const Cta& cta, uint32_t begin, uint32_t end, cons
 
 // ---- loads
 void tma_load_2d(void* dst, const TensorMap* map, uint64_t* bar, int x, int y, unsigned mask, Where w) {
-  Worker& k = *self()->worker;
+  Worker& k = hopper(w);
   const TensorMapCpu t = check_map(k, map, w);
   const uint32_t offset = check_box(k, t, dst, "destination", w);
   check_memory(k, t, x, y, w);
+  k.note_writes();
   if (!mask)
     mask = 1u << self()->cta->grid.cluster_rank;
   for (unsigned r = 0; mask >> r; ++r) {
@@ -82,7 +70,7 @@ void tma_load_2d(void* dst, const TensorMap* map, uint64_t* bar, int x, int y, u
       k.fail(&w, "TMA: mbarrier %p of block %u is not initialised", (void*)b, r);
     check_init_fenced(b, w);
     check_readers(k, cta, offset, offset + box_extent(t), "TMA load", w);
-    check_fenced(k, cta, offset, offset + box_extent(t), "load over", w);
+    k.check_published(cta, offset, offset + box_extent(t), "TMA: load over", w);
     TmaOp op{*map, offset, b, x, y, &cta, w};
     TSAN(__tsan_release(&k.tma));
     uint32_t when = 2;   // as late as possible; 0: at once, 1: at any moment from now on
@@ -105,6 +93,7 @@ void Worker::tma_run(const TmaOp& o) {
     fail(&o.where, "TMA: block %u of the cluster ended before this copy into it", o.cta->grid.cluster_rank);
   TSAN(__tsan_switch_to_fiber(tsan_copies, 1); __tsan_acquire(&tma); __tsan_write_range(smem + o.offset, box_extent(t));
        __tsan_release(o.bar); __tsan_switch_to_fiber(self()->tsan, 1));
+  note_writes();
   const int coordinates[TensorMapCpu::kMaxRank] = {o.x, o.y};
   for_units(t, o.offset, coordinates, [&](uint32_t at, int64_t row, int64_t byte) {
     const Inside in = inside(t, row, byte);
@@ -116,6 +105,7 @@ void Worker::tma_run(const TmaOp& o) {
     if (in.hi > in.lo)
       std::memcpy(smem + at + in.lo, t.base + (row + byte + in.lo), in.hi - in.lo);
   });
+  o.cta->writes.copied(smem, o.offset, o.offset + box_extent(t));
   Mbar m(*o.bar);
   if (!m.valid)
     fail(&o.where, "TMA: mbarrier was overwritten before the copy completed");
@@ -154,15 +144,16 @@ void bulk_do_write(BulkStore& s) {
 }   // namespace
 void tma_store_2d(const TensorMap* map, const void* src, int x, int y, Where w) {
   Fiber* f = self();
-  Worker& k = *f->worker;
+  Worker& k = hopper(w);
   const TensorMapCpu t = check_map(k, map, w);
   const uint32_t offset = check_box(k, t, src, "source", w);
   check_memory(k, t, x, y, w);
-  check_fenced(k, *f->cta, offset, offset + box_extent(t), "store of", w);
+  k.note_writes();
+  k.check_published(*f->cta, offset, offset + box_extent(t), "TMA: store of", w);
   f->cta->readers.push_back({offset, offset + box_extent(t), w});
   f->bulk.push_back({*map, offset, x, y, w, {}});
 }
-void tensor_map_prefetch(const TensorMap* map, Where w) { check_map(*self()->worker, map, w); }
+void tensor_map_prefetch(const TensorMap* map, Where w) { check_map(hopper(w), map, w); }
 void bulk_commit() {
   Fiber* f = self();
   f->bulk_end.push_back(int(f->bulk.size()));
@@ -198,25 +189,15 @@ void finish_bulk_stores(Fiber* f) {
   bulk_wait(0, false);
 }
 
-// ---- stmatrix and the fence between its writes and the asynchronous proxy
-void stmatrix_wrote(const void* p, Where w) {
-  Fiber* f = self();
-  Cta& cta = *f->cta;
-  const uint32_t offset = own_offset(p, w);
-  check_readers(*f->worker, cta, offset, offset + 4, "stmatrix", w);
-  if (cta.unfenced.empty())
-    cta.unfenced.resize(f->worker->smem_size / 4 + 1);
-  cta.unfenced[offset / 4] = uint16_t(f->t.linear + 1);
-  f->unfenced.push_back(offset / 4);
-}
-void publish_writes(Fiber* f) {
-  for (uint32_t i : f->unfenced)
-    if (f->cta->unfenced[i] == f->t.linear + 1)
-      f->cta->unfenced[i] = 0;
-  f->unfenced.clear();
+// ---- stmatrix and the fence between what threads write and the asynchronous proxy
+void stmatrix_writes(const void* word, Where w) {
+  Worker& k = hopper(w);
+  const uint32_t offset = own_offset(word, w);
+  check_readers(k, *self()->cta, offset, offset + 4, "stmatrix", w);
 }
 void fence_proxy_async() {
-  publish_writes(self());
+  Fiber* f = self();
+  f->worker->publish_writes(f);
   mbar_init_fence();
 }
 }   // namespace spectral::cpu

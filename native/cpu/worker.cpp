@@ -133,6 +133,8 @@ void Worker::fiber_loop(Fiber* f) {
       f->wg_sums.clear();
       f->t.aligned = 0;
       f->cluster_phase = -1;
+      if (tracks_writes)
+        charge(f);
       TSAN(__tsan_switch_to_fiber(f->tsan = tsan_threads[in_cluster], 1); __tsan_acquire(&started_));
       launch->kernel->call(launch->args);
       TSAN(__tsan_release(&live_); __tsan_switch_to_fiber(f->tsan = fibers_[0].tsan, 1));
@@ -156,7 +158,6 @@ void Worker::thread_exit(Fiber* f) {
   if (!f->wg.empty())
     fail(&f->wg.back().where, "thread exits without waiting for this wgmma");
   finish_bulk_stores(f);
-  publish_writes(f);
   --live_;
   --f->cta->live;
   Warp& w = f->cta->warps[f->warp()];
@@ -231,6 +232,11 @@ void Worker::run_cluster(uint64_t index) {
   if (options.poison)
     for (Cta& cta : ctas)
       std::memset(cta.smem, 0xcd, smem_size);
+  charged_ = nullptr;
+  tracks_writes = launch->kernel->hopper;
+  if (tracks_writes)
+    for (Cta& cta : ctas)
+      cta.writes.start(cta.smem, smem_size);
   if (statics && (options.poison || size > 1))
     std::memset(statics, 0xcd, launch->statics.size);
   free_.insert(free_.end(), spent_.begin(), spent_.end());
@@ -263,7 +269,6 @@ void Worker::take_shared_memory() {
     ctas = std::vector<Cta>(launch->cluster);
   for (unsigned r = 0; r < launch->cluster; ++r) {
     ctas[r].smem = smem_ + r * stride;
-    ctas[r].unfenced.clear();
 #ifdef __SANITIZE_ADDRESS__
     __asan_poison_memory_region(ctas[r].smem + size, stride - size);
 #endif

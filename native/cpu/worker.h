@@ -5,6 +5,7 @@
 #pragma once
 #include "../device/spectral.cuh"
 #include "options.h"
+#include "shared_writes.h"
 #include <algorithm>
 #include <cstdarg>
 #include <cstddef>
@@ -67,16 +68,18 @@ struct Fiber {
   std::vector<int> wg_end;
   int wg_keep = 0;
   bool wg_fenced = false;
+  // Sums of products. In flight: their values so far, while d itself holds NaN. Else what the last product left in d,
+  // kept until the next wgmma.fence.
   struct Sums {
-    const float* d;
+    float* d;
     std::vector<float> values;
+    bool in_flight;
   };
-  std::vector<Sums> wg_sums;        // what wgmma left in its accumulators since the last wgmma.fence
-  std::vector<BulkStore> bulk;      // not yet written
-  std::vector<int> bulk_end;        // ends of committed groups
-  int bulk_read = 0;                // stores at the front of bulk that have read their shared memory
-  std::vector<uint32_t> unfenced;   // words of shared memory this thread wrote since its last fence.proxy.async
-  int cluster_phase = -1;           // of the cluster barrier at which it has arrived and not yet waited
+  std::vector<Sums> wg_sums;
+  std::vector<BulkStore> bulk;   // not yet written
+  std::vector<int> bulk_end;     // ends of committed groups
+  int bulk_read = 0;             // stores at the front of bulk that have read their shared memory
+  int cluster_phase = -1;        // of the cluster barrier at which it has arrived and not yet waited
   struct Cta* cta = nullptr;
   void* fake_stack = nullptr;   // AddressSanitizer
   void* tsan = nullptr;         // ThreadSanitizer
@@ -121,8 +124,7 @@ struct Cta {
   std::vector<Warp> warps;
   std::vector<WarpGroup> groups;
   Barrier bars[16];
-  std::vector<uint16_t>
-      unfenced;   // per word of shared memory: 1 + the thread whose stmatrix the asynchronous proxy may not see yet
+  SharedWrites writes;
   struct Reader {
     uint32_t begin, end;
     Where where;
@@ -164,7 +166,13 @@ class Worker {
   [[noreturn]] void fail(const Where*, const char* fmt, ...) __attribute__((format(printf, 3, 4)));
   [[noreturn]] void fail_access(const char* text);                   // an access to memory that is not mapped
   bool runs_kernel(const Fiber*, uintptr_t sp, size_t room) const;   // and has that much of its stack left below sp
-  void suspend(Fiber* me) { me == (next_ = pick()) ? void() : switch_to(me, next_); }
+  void suspend(Fiber* me) {
+    next_ = pick();
+    if (next_ != me)
+      switch_to(me, next_);
+    if (tracks_writes)
+      charge(me);
+  }
   void wait(Fiber* me, const char* on, const void* obj, int arg, const Where& w) {
     me->waits_on = on;
     me->wait_obj = obj;
@@ -183,6 +191,11 @@ class Worker {
   void cluster_wait(const Where&);
   void mbar_check(uint64_t*);   // wakes waiters if the phase has completed
   void tma_run(const TmaOp&);
+  // ---- writes of shared memory, in kernels of Hopper alone (shared_writes.cpp)
+  void charge(const Fiber*);   // with what changes in its block's shared memory from now on
+  void note_writes();          // what has changed since
+  void publish_writes(const Fiber*);
+  void check_published(const Cta&, uint32_t begin, uint32_t end, const char* what, const Where&);
   bool late() { return !options.eager && (!options.seed || (rnd() & 1)); }
   uint32_t rnd() {
     rng_ ^= rng_ << 13;
@@ -194,6 +207,7 @@ class Worker {
   std::vector<Cta> ctas;   // of the cluster that is being run
   size_t smem_size = 0;    // of each of them
   bool plain = false;
+  bool tracks_writes = false;
   std::vector<TmaOp> tma, tma_late;   // late ones wait until nothing else can run
   std::vector<uint64_t*> mbars;       // initialised in this cluster
   struct Init {
@@ -243,6 +257,8 @@ class Worker {
   unsigned used_ = 1;
   unsigned per_cta_ = 0;
   Fiber* next_ = nullptr;
+  Cta* charged_ = nullptr;   // the block whose shared memory changes; null: none yet
+  unsigned charged_writer_ = 0;
   Barrier cluster_bar_;
   unsigned char* smem_ = nullptr;
   uint32_t rng_ = 1;
@@ -252,7 +268,7 @@ class Worker {
 
 uint32_t own_offset(const void*, const Where&);   // in the calling thread's dynamic shared memory, or a reported fault
 void finish_bulk_stores(Fiber*);                  // at a thread's end
-void publish_writes(Fiber*);                      // fence.proxy.async
+Worker& hopper(const Where&);   // the calling thread's; a fault in a kernel that is for other GPUs too
 
 void launch(Launch&);   // runs the grid on the pool; throws nothing, sets failed
 

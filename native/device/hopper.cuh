@@ -122,7 +122,7 @@ void tma_store_2d(const TensorMap*, const void* src, int x, int y, Where);
 void tensor_map_prefetch(const TensorMap*, Where);
 void bulk_commit();
 void bulk_wait(int keep, bool read_only);
-void stmatrix_wrote(const void* word, Where);
+void stmatrix_writes(const void* word, Where);
 void fence_proxy_async();
 void cluster_arrive(Where);
 void cluster_wait(Where);
@@ -167,7 +167,7 @@ void stmatrix_x4(const uint32_t (&r)[4], F row_of_lane, SPECTRAL_WHERE) {
   const int l = lane_id();
   for (int i = 0; i < 4; ++i) {
     char* word = reinterpret_cast<char*>(row_of_lane(8 * i + l / 4)) + l % 4 * 4;
-    spectral::cpu::stmatrix_wrote(word, where);
+    spectral::cpu::stmatrix_writes(word, where);
     std::memcpy(word, &r[i], 4);
   }
 }

@@ -15,6 +15,8 @@
 // CPU device runs a block as one loop; breaking the promise is a reported fault there.
 // DYNAMIC_SHARED(name): the block's dynamic shared memory, 1024-byte aligned.
 // SPECTRAL_SHARED(name, bytes), after the kernel: how many bytes of it a launch must bring. Without it none.
+// SPECTRAL_STATIC_SHARED(name, bytes), likewise: bytes of its __shared__ variables, those of functions that it calls
+// too, which count towards what a block may have. g++ does not know them per kernel; a test compares them with the PTX.
 #pragma once
 #include <cstdint>
 
@@ -24,6 +26,8 @@ struct alignas(64) TensorMap {
 };
 
 constexpr int kSharedByArguments = -1;   // of SPECTRAL_SHARED: the caller computes the bytes from the arguments
+// Of SPECTRAL_STATIC_SHARED: up to 1024 bytes, in a file that uses dynamic shared memory, which begins behind them.
+constexpr int kAlignedShared = 1024;
 
 #ifdef __CUDACC__
 #include <cuda_bf16.h>
@@ -38,12 +42,14 @@ constexpr int kSharedByArguments = -1;   // of SPECTRAL_SHARED: the caller compu
   extern "C" __global__ void __cluster_dims__(blocks, 1, 1) __launch_bounds__(threads, 1) \
       name(const __grid_constant__ Args args)
 #define SPECTRAL_SHARED(name, bytes) static_assert((bytes) >= kSharedByArguments, #name);
+#define SPECTRAL_STATIC_SHARED(name, bytes) static_assert((bytes) > 0, #name);
 #define DYNAMIC_SHARED(name) extern __shared__ __align__(1024) unsigned char name[]
 
 #else
 #include "cuda_on_cpu.cuh"
 #include <cstddef>
 #include <string>
+#include <string_view>
 
 namespace spectral::cpu {
 using CallFn = void (*)(const void* args);   // one thread, or with SPECTRAL_KERNEL_PLAIN a whole block
@@ -53,11 +59,15 @@ struct KernelInfo {
   size_t args_size;
   unsigned max_threads, cluster;
   std::string layout;       // "sizeof;field:offset:size;..."
+  bool hopper = false;      // of a file for sm_90a alone
   int dynamic_shared = 0;   // bytes that a launch must bring, or kSharedByArguments
+  int static_shared = 0;    // bytes of __shared__ variables
 };
+constexpr bool is_hopper_file(std::string_view path) { return path.ends_with("_sm90.cu"); }
 // Into the module whose initialisers are running.
 void register_kernel(KernelInfo&&);
-void register_shared(const char* kernel, int bytes);
+enum class SharedKind { Dynamic, Static };
+void register_shared(const char* kernel, SharedKind, int bytes);
 
 inline void layout_field(std::string& text, const char* name, size_t offset, size_t size) {
   text.append(name).append(":").append(std::to_string(offset)).append(":").append(std::to_string(size)).append(";");
@@ -84,7 +94,7 @@ void loop_block(const void* args) {
 }
 struct Registration {
   explicit Registration(KernelInfo&& info) { register_kernel(std::move(info)); }
-  Registration(const char* kernel, int shared) { register_shared(kernel, shared); }
+  Registration(const char* kernel, SharedKind kind, int bytes) { register_shared(kernel, kind, bytes); }
 };
 }   // namespace spectral::cpu
 
@@ -97,7 +107,8 @@ struct Registration {
        sizeof(Args),                                                                          \
        threads,                                                                               \
        blocks,                                                                                \
-       spectral_layout(static_cast<const Args*>(nullptr))});                                  \
+       spectral_layout(static_cast<const Args*>(nullptr)),                                    \
+       spectral::cpu::is_hopper_file(__FILE__)});                                             \
   static inline __attribute__((always_inline)) void spectral_body_##kernel([[maybe_unused]] const Args& args)
 #define SPECTRAL_KERNEL(name, Args, threads) SPECTRAL_KERNEL_(name, Args, threads, 1, nullptr)
 #define SPECTRAL_KERNEL_OCCUPANCY(name, Args, threads, blocks) SPECTRAL_KERNEL(name, Args, threads)
@@ -124,6 +135,10 @@ struct Registration {
   __VA_OPT__(SPECTRAL_FIELDS_AGAIN_ SPECTRAL_PAREN_(__VA_ARGS__))
 #define SPECTRAL_FIELDS_AGAIN_() SPECTRAL_FIELDS_
 
-#define SPECTRAL_SHARED(name, bytes) static const spectral::cpu::Registration spectral_shared_##name(#name, bytes);
+#define SPECTRAL_SHARED(name, bytes) \
+  static const spectral::cpu::Registration spectral_shared_##name(#name, spectral::cpu::SharedKind::Dynamic, bytes);
+#define SPECTRAL_STATIC_SHARED(name, bytes)                               \
+  static const spectral::cpu::Registration spectral_static_shared_##name( \
+      #name, spectral::cpu::SharedKind::Static, bytes);
 #define DYNAMIC_SHARED(name) unsigned char* const name = spectral::cpu::dynamic_shared()
 #endif

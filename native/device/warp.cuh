@@ -131,6 +131,12 @@ void warp_sum(T (&v)[kCount], SPECTRAL_WHERE) {
 }
 #endif
 
+// What the reductions of a block take of static shared memory, in bytes, for SPECTRAL_STATIC_SHARED.
+template <class T>
+constexpr int kBlockSumShared = 32 * int(sizeof(T));
+constexpr int kBlockMaxShared = 32 * int(sizeof(float));
+constexpr int kBlockMaxSumShared = 64 * int(sizeof(float));
+
 // Over a one-dimensional block of whole warps, at most 1024 threads; one barrier each. The next reduction by the same
 // function writes where this one is still being read: a kernel that repeats one has a barrier in between.
 template <class T>

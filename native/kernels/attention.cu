@@ -55,6 +55,7 @@ SPECTRAL_LAYOUT(AttentionAppendArgs, source, offsets, cache, batch, kv_heads, le
 namespace {
 constexpr int kChunk = 128;      // threads, and keys that they score in a round
 constexpr int kDimensions = 4;   // of the output, at most, per thread
+constexpr int kDecodeShared = kChunk * (kDimensions + 1) * int(sizeof(float)) + kBlockMaxShared;
 
 template <class T>
 __device__ __forceinline__ void attention_decode(const AttentionDecodeArgs& args) {
@@ -147,5 +148,7 @@ __device__ __forceinline__ void attention_append(const AttentionAppendArgs& args
 
 SPECTRAL_KERNEL(attention_decode_f32, AttentionDecodeArgs, kChunk) { attention_decode<float>(args); }
 SPECTRAL_KERNEL(attention_decode_bf16, AttentionDecodeArgs, kChunk) { attention_decode<bf16>(args); }
+SPECTRAL_STATIC_SHARED(attention_decode_f32, kDecodeShared)
+SPECTRAL_STATIC_SHARED(attention_decode_bf16, kDecodeShared)
 SPECTRAL_KERNEL_PLAIN(attention_append_f32, AttentionAppendArgs, kRowThreads) { attention_append<float>(args); }
 SPECTRAL_KERNEL_PLAIN(attention_append_bf16, AttentionAppendArgs, kRowThreads) { attention_append<bf16>(args); }

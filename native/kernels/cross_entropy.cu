@@ -80,3 +80,5 @@ __device__ __forceinline__ void cross_entropy(const CrossEntropyArgs& args) {
 
 SPECTRAL_KERNEL(cross_entropy_f32, CrossEntropyArgs, 512) { cross_entropy<float>(args); }
 SPECTRAL_KERNEL(cross_entropy_bf16, CrossEntropyArgs, 512) { cross_entropy<bf16>(args); }
+SPECTRAL_STATIC_SHARED(cross_entropy_f32, kBlockMaxSumShared)
+SPECTRAL_STATIC_SHARED(cross_entropy_bf16, kBlockMaxSumShared)

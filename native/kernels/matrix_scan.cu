@@ -95,3 +95,4 @@ SPECTRAL_KERNEL(matrix_scan_finish, MatrixScanFinishArgs, 256) {
     args.out[1] = most;
   }
 }
+SPECTRAL_STATIC_SHARED(matrix_scan_finish, kBlockSumShared<double> + kBlockMaxShared)

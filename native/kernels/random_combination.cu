@@ -78,6 +78,7 @@ SPECTRAL_KERNEL(random_combination_forward, RandomCombinationArgs, kRowThreads) 
     total += part[s][threadIdx.x];
   args.y[e] = total;
 }
+SPECTRAL_STATIC_SHARED(random_combination_forward, kSlices* kElements* int(sizeof(float)))
 
 SPECTRAL_KERNEL(random_combination_backward, RandomCombinationBackwardArgs, kRowThreads) {
   const int64_t i = warp_row() / args.chunks;

@@ -62,3 +62,4 @@ SPECTRAL_KERNEL(reductions_finish, ReductionsFinishArgs, 256) {
   if (threadIdx.x == 0)
     *args.result = float(args.root ? sqrt(sum) : sum);
 }
+SPECTRAL_STATIC_SHARED(reductions_finish, kBlockSumShared<double>)

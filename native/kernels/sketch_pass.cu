@@ -169,3 +169,4 @@ SPECTRAL_KERNEL(sketch_reduce, SketchReduceArgs, 256) {
   if (threadIdx.x == 0)
     atomicMax(args.status + b * args.status_stride, int(__float_as_uint(largest)));
 }
+SPECTRAL_STATIC_SHARED(sketch_reduce, kAlignedShared)   // of block_max

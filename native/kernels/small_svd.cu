@@ -213,3 +213,4 @@ SPECTRAL_KERNEL(jacobi_svd, JacobiSvdArgs, 512) {
 }
 
 SPECTRAL_SHARED(jacobi_svd, kSharedByArguments)
+SPECTRAL_STATIC_SHARED(jacobi_svd, kAlignedShared)   // of block_sum

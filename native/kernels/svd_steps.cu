@@ -91,6 +91,7 @@ SPECTRAL_KERNEL(svd_norms, SvdNormsArgs, 256) {
   if (threadIdx.x == 0)
     args.norm[blockIdx.y * args.norm_stride + blockIdx.x] = float(sqrt(sum));
 }
+SPECTRAL_STATIC_SHARED(svd_norms, kBlockSumShared<double>)
 
 SPECTRAL_KERNEL(svd_signs, SvdSignsArgs, 32) {
   float* right = args.right + (long long)blockIdx.x * args.right_length;

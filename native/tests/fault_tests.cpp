@@ -142,6 +142,8 @@ TEST_GROUP(faults) {
   expect_fault("fault_vector", "thread 0 accesses 16 bytes at 0x", 32, 0, 2);
   expect_fault("fault_half_ldmatrix", "did not take the same ldmatrix, stmatrix and setmaxnreg", 32, 512, 16);
   expect_fault("fault_bar_count", "barrier 1 waits for 40 threads", 64);
+  expect_fault("fault_missing_lanes", "__shfl_sync (mask ffffffff, arrived 0000ffff, exited 00000000)", 32);
+  expect_fault("fault_hopper", "an instruction of sm_90a in kernel fault_hopper", 32, 64);
   sound_forms();
   reasons_of_threads();
   guards();

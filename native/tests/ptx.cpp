@@ -42,17 +42,19 @@ int line_of(const std::string& text, const std::string& part) {
   return at == std::string::npos ? -1 : 1 + int(std::count(text.begin(), text.begin() + ptrdiff_t(at), '\n'));
 }
 void check_ptx_fault(const PtxFault& wanted, const std::string& variables) {
-  const std::string text = ptx_kernel(wanted.body, variables);
+  const std::string text = ptx_kernel(wanted.body, variables, wanted.directives);
   const PtxModule module(text);
   Buffer<uint64_t> buffer(64);
   const CUfunction f = module.get("k");
   if (!f)
     return check(false, wanted.body);
   void* params[] = {&buffer.p};
-  CHECK_STATUS(cuLaunchKernel(f, 1, 1, 1, wanted.threads, 1, 1, 0, nullptr, params, nullptr), wanted.status);
+  CHECK_STATUS(
+      cuLaunchKernel(f, wanted.blocks, 1, 1, wanted.threads, 1, 1, 0, nullptr, params, nullptr), wanted.status);
   const std::string said = spectralCpuLastError();
   spectralCpuSetOption("reset", 0);
-  check(said.find("kernel k, block (0,0,0)") == 0, "kernel and block in: " + said);
+  const char* place = wanted.blocks == 1 ? "kernel k, block (0,0,0)" : "kernel k, block (";
+  check(said.find(place) == 0, "kernel and block in: " + said);
   const std::string line = "PTX line " + std::to_string(line_of(text, wanted.at));
   check(says(said, line), line + " in: " + said);
   for (const std::string& part : wanted.parts)

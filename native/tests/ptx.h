@@ -43,6 +43,8 @@ struct PtxFault {
   CUresult status;
   std::vector<std::string> parts;
   unsigned threads = 32;
+  unsigned blocks = 1;
+  const char* directives = "";   // as ptx_kernel takes them
 };
 bool says(const std::string& text, const std::string& part);
 int line_of(const std::string& text, const std::string& part);   // from 1; -1: nowhere

@@ -246,6 +246,30 @@ void another_address() {
   CHECK_STATUS(cuTensorMapReplaceAddress(&map, second.device()), CUDA_ERROR_INVALID_VALUE);
 }
 
+// A map of more rows than there is memory for: copies of the last ones are faults.
+void outside_the_allocation() {
+  const Tensor t{CU_TENSOR_MAP_DATA_TYPE_FLOAT32, 4, {8, 1 << 20}, {8, 8}};
+  const Buffer<unsigned char> memory(4096);
+  alignas(64) CUtensorMap map;
+  CHECK_STATUS(t.encode(&map, memory.p), CUDA_SUCCESS);
+  const Buffer<CUtensorMap> on_device(std::vector<CUtensorMap>{map});
+  for (const char* store : {"", "cp.async.bulk.tensor.2d.global.shared::cta.bulk_group"})
+    for (const uint64_t row : {0, 120, 121, 1 << 19}) {   // of 128 that there are
+      std::vector<uint64_t> words(6 + t.box_bytes() / 8);
+      words[0] = on_device.p;
+      words[2] = row;
+      Buffer<uint64_t> buffer(words);
+      const PtxModule module(ptx_kernel(kernel_of(t, store)));
+      void* params[] = {&buffer.p};
+      const CUresult status = cuLaunchKernel(module.get("k"), 1, 1, 1, 32, 1, 1, 0, nullptr, params, nullptr);
+      const std::string said = spectralCpuLastError();
+      spectralCpuSetOption("reset", 0);
+      const bool inside = row + 8 <= 128;
+      check(status == (inside ? CUDA_SUCCESS : CUDA_ERROR_ILLEGAL_ADDRESS), "row " + std::to_string(row) + ": " + said);
+      check(inside || says(said, "which no allocation has"), said);
+    }
+}
+
 void refusals() {
   Buffer<unsigned char> memory(1024);
   alignas(64) CUtensorMap map;
@@ -293,5 +317,6 @@ TEST_GROUP(ptx_tensor_maps) {
   copies();
   reductions();
   another_address();
+  outside_the_allocation();
   refusals();
 }

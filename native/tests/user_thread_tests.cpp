@@ -1,5 +1,5 @@
-// Users' kernels: what lanes of a warp tell each other, atomic operations, calls, memory of a thread, cooperative groups
-// and CUDA's standard library.
+// Users' kernels: what lanes of a warp tell each other, atomic operations, calls, memory of a thread, cooperative
+// groups and CUDA's standard library.
 #include "capture_output.h"
 #include "user_kernels.h"
 #include <algorithm>

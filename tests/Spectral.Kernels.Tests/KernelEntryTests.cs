@@ -24,8 +24,14 @@ public sealed class KernelEntryTests
     [TestCaseSource(typeof(KernelEntries), nameof(KernelEntries.Cases))]
     public void SaysWhatTheKernelIs(KernelEntry entry, string name)
     {
-        string said = $"{entry.ArgumentBytes} {entry.Threads} {entry.ClusterBlocks} {entry.ConstantSharedBytes ?? -1}";
-        Assert.That(said, Is.EqualTo(_facts[name]), "argument bytes, threads, blocks per cluster, shared bytes");
+        string said =
+            $"{entry.ArgumentBytes} {entry.Threads} {entry.ClusterBlocks} {entry.ConstantSharedBytes ?? -1}"
+            + $" {entry.StaticSharedBytes}";
+        Assert.That(
+            said,
+            Is.EqualTo(_facts[name]),
+            "argument bytes, threads, blocks per cluster, shared bytes, static shared bytes"
+        );
     }
 
     [Test]

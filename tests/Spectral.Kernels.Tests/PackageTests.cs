@@ -102,7 +102,7 @@ public sealed class PackageTests
         }
     }
 
-    private static string Repository()
+    internal static string Repository()
     {
         for (DirectoryInfo? folder = new(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
         {

@@ -16,6 +16,7 @@ void WarpgroupAsync::clear(size_t accumulators) {
     ops[i].clear();
     ends[i].clear();
     used_by[i].assign(accumulators, kNeverFenced);
+    in_flight[i].assign(accumulators, 0);
     limits[i].clear();
   }
   arrived = 0;

@@ -56,6 +56,7 @@ struct WarpgroupAsync {
   std::vector<size_t> ends[4];       // of committed groups
   // For each accumulator of the program, the step that used it last since the warp's wgmma.fence; kFenced: none did.
   std::vector<uint32_t> used_by[4];
+  std::vector<uint16_t> in_flight[4];   // likewise, how many products under way work on it
   std::vector<const Step*> limits[4];   // setmaxnreg, as each warp took them
   unsigned arrived = 0;                 // warps at the wait, a bit each
   uint64_t keep[4] = {};

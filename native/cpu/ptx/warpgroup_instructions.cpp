@@ -14,6 +14,9 @@ bool whole_warpgroup(Warp& w, const Step& s, const char* name) {
   return true;
 }
 uint32_t number_of(Warp& w, const Step& s) { return uint32_t(&s - w.program().steps.data()); }
+const std::vector<uint32_t>& registers_of(Warp& w, const Step& s) {
+  return w.program().accumulator_uses.at(number_of(w, s)).registers;
+}
 void fence(Warp& w, const Step& s) {
   if (!whole_warpgroup(w, s, "wgmma.fence"))
     return;
@@ -23,7 +26,7 @@ void fence(Warp& w, const Step& s) {
 // PTX ISA, "wgmma.fence": before the first wgmma, and between any other use of its registers and it.
 void check_fence(Warp& w, const Step& s) {
   const std::vector<uint32_t>& used_by = group_of(w).used_by[w.index() % 4];
-  for (uint32_t r : w.program().accumulator_uses.at(number_of(w, s)).registers) {
+  for (uint32_t r : registers_of(w, s)) {
     if (used_by[r] == kNeverFenced)
       fail(w, s, "wgmma without a wgmma.fence before it");
     if (used_by[r] != kFenced)
@@ -53,6 +56,8 @@ void issue(Warp& w, const Step& s) {
     c->async_shared_bytes += ((form.a_in_registers ? 0u : 64u) + uint64_t(form.n)) * kDepthBytes / 4;
   const uint64_t a = form.a_in_registers ? 0 : uniform_descriptor(w, s, s.a);
   g.ops[warp].push_back({&s, a, uniform_descriptor(w, s, s.b), clears});
+  for (uint32_t r : registers_of(w, s))
+    ++g.in_flight[warp][r];
 }
 
 // Done for all four warps by the last that waits.
@@ -76,6 +81,9 @@ void finish(Block& block, unsigned first_warp, Warp& w, const Step& s, uint64_t 
   for (size_t k = 0; k < n; ++k)
     run_op(block, first_warp, g, k);
   for (unsigned i = 0; i < 4; ++i) {
+    for (size_t k = 0; k < n; ++k)
+      for (uint32_t r : registers_of(w, *g.ops[i][k].step))
+        --g.in_flight[i][r];
     g.ops[i].erase(g.ops[i].begin(), g.ops[i].begin() + ptrdiff_t(n));
     g.ends[i].erase(g.ends[i].begin(), g.ends[i].begin() + ptrdiff_t(done));
     for (size_t& end : g.ends[i])
@@ -259,13 +267,18 @@ constexpr InstructionRow kRows[] = {
     {"wgmma", StepClass::Wgmma, build_wgmma}, {"setmaxnreg", StepClass::Control, build_setmaxnreg}};
 }   // namespace
 
+// "wgmma.wait_group": until it, neither the sums of a product nor registers of A may be used.
 void use_accumulators(Warp& w, const Step& s) {
   const uint32_t number = number_of(w, s);
   const Program::AccumulatorUse& use = w.program().accumulator_uses.at(number);
-  std::vector<uint32_t>& used_by = group_of(w).used_by[w.index() % 4];
-  for (uint32_t r : use.registers)
-    if (used_by[r] != kNeverFenced)
-      used_by[r] = number;
+  const unsigned warp = w.index() % 4;
+  WarpgroupAsync& g = group_of(w);
+  for (uint32_t r : use.registers) {
+    if (g.in_flight[warp][r])
+      fail(w, s, "uses a register of a wgmma before the wgmma.wait_group for it");
+    if (g.used_by[warp][r] != kNeverFenced)
+      g.used_by[warp][r] = number;
+  }
   use.run(w, s);
 }
 void check_limits(const Block& block) {

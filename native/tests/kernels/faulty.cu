@@ -54,3 +54,24 @@ SPECTRAL_KERNEL(fault_misaligned, FaultArgs, 32) {
   cp_async_commit();
   cp_async_wait<0>();
 }
+
+// 16 of 32 lanes take part in a shuffle that names all, the others in none.
+SPECTRAL_KERNEL(fault_missing_lanes, FaultArgs, 32) {
+  if (threadIdx.x < 16)
+    args.out[threadIdx.x] = __shfl_sync(~0u, 1, 0);
+  else
+    __syncthreads();
+}
+// An instruction of Hopper in a file that is compiled for sm_80 too.
+SPECTRAL_KERNEL(fault_hopper, FaultArgs, 32) {
+  DYNAMIC_SHARED(smem);
+  mbar_init(reinterpret_cast<uint64_t*>(smem), 1);
+}
+constexpr int kStaticInts = 1000;
+SPECTRAL_KERNEL(static_shared, FaultArgs, 32) {
+  __shared__ int mine[kStaticInts];
+  mine[threadIdx.x] = args.at;
+  __syncthreads();
+  args.out[threadIdx.x] = mine[31 - threadIdx.x];
+}
+SPECTRAL_STATIC_SHARED(static_shared, kStaticInts* int(sizeof(int)))

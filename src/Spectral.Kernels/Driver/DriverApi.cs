@@ -308,7 +308,8 @@ internal sealed unsafe class DriverApi
 
     /// <summary>
     /// Returns what the native side reports about the kernels that the current context has loaded, one per line:
-    /// <c>name argument-bytes threads cluster shared-bytes</c>; shared-bytes is −1 if it depends on the arguments.
+    /// <c>name argument-bytes threads cluster shared-bytes static-shared-bytes</c>; shared-bytes, of dynamic shared
+    /// memory, is −1 if it depends on the arguments.
     /// </summary>
     public string KernelFacts() => Text(_kernelFacts);
 
