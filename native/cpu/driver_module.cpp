@@ -141,8 +141,10 @@ void register_shared(const char* kernel, SharedKind kind, int bytes) {
   if (!loading)
     return;
   for (auto& f : loading->kernels)
-    if (!std::strcmp(f->info.name, kernel))
-      (kind == SharedKind::Dynamic ? f->info.dynamic_shared : f->info.static_shared) = bytes;
+    if (!std::strcmp(f->info.name, kernel)) {
+      int& shared = kind == SharedKind::Dynamic ? f->info.dynamic_shared : f->info.static_shared;
+      shared = bytes;
+    }
 }
 void unload_modules(CUcontext c) {
   std::lock_guard l(load_mutex);

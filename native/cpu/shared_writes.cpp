@@ -23,7 +23,7 @@ void Worker::charge(const Fiber* f) {
   charged_writer_ = writer_of(f);
 }
 void Worker::note_writes() {
-  constexpr size_t kChunk = 256;   // bytes that are compared at once
+  constexpr size_t kChunk = 1024;   // bytes that are compared at once
   if (!charged_)
     return;
   const Cta& cta = *charged_;

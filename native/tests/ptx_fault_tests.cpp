@@ -81,6 +81,31 @@ void texts() {
   CHECK_STATUS(cuModuleLoadData(&m, "hello"), CUDA_ERROR_INVALID_IMAGE);
 }
 
+// Instructions of newer targets than the module's.
+void targets() {
+  const auto with = [](const char* target, const char* instruction) {
+    return std::string(".version 8.4\n.target ") + target +
+           "\n.address_size 64\n.entry k()\n{\n.reg .b32 %a;\n.reg .pred %p;\n.shared .b64 bar;\n" + instruction +
+           ";\nret;\n}\n";
+  };
+  for (const char* instruction :
+       {"wgmma.fence.sync.aligned", "setmaxnreg.dec.sync.aligned.u32 40", "wgmma.commit_group.sync.aligned"})
+    for (const char* target : {"sm_80", "sm_90"})
+      refused(with(target, instruction), instruction, {"needs .target sm_90a, not ", target});
+  for (const char* instruction :
+       {"stmatrix.sync.aligned.m8n8.x1.shared.b16 [bar], {%a}",
+        "cp.async.bulk.commit_group",
+        "barrier.cluster.arrive",
+        "fence.mbarrier_init.release.cluster",
+        "fence.proxy.async",
+        "mbarrier.try_wait.parity.shared.b64 %p, [bar], 0"}) {
+    refused(with("sm_89", instruction), instruction, {"needs .target sm_90 or newer, not sm_89"});
+    CHECK(PtxModule(with("sm_90", instruction)).get("k"));
+  }
+  for (const char* instruction : {"cp.async.commit_group", "mbarrier.init.shared.b64 [bar], 1", "barrier.sync 0"})
+    CHECK(PtxModule(with("sm_80", instruction)).get("k"));
+}
+
 // Functions that each call the next one twice, 60 deep.
 void exploding_calls() {
   std::string text = ".version 8.4\n.target sm_80\n.address_size 64\n.func f60() { ret; }\n";
@@ -213,6 +238,7 @@ void launches() {
 
 TEST_GROUP(ptx_faults) {
   texts();
+  targets();
   exploding_calls();
   accesses();
   waits();

@@ -63,7 +63,7 @@ $L__end:
 }
 )",
     R"(.version 7.8
-.target sm_80
+.target sm_90a
 .address_size 64
 .visible .entry collect(.param .u64 where)
 {
