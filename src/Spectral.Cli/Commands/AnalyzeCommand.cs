@@ -91,9 +91,10 @@ internal sealed class AnalyzeCommand : SpectralCommand
     );
     private readonly Option<bool> _overwrite = OptionTypes.Flag(
         "--overwrite",
-        "Replace existing --out and --csv files, and files in --mitigate."
+        "Replace existing --out and --csv files, and files in --mitigate and --principal."
     );
     private readonly AnalyzeMitigation _mitigation = new();
+    private readonly AnalyzePrincipal _principal = new();
     private readonly AnalyzeTrace _trace = new();
     private readonly AnalyzeForgetting _forgetting = new();
     private readonly DeviceOptions _device = new();
@@ -140,6 +141,7 @@ internal sealed class AnalyzeCommand : SpectralCommand
             _output,
             _csv,
             .. _mitigation.All,
+            .. _principal.All,
             .. _trace.All,
             .. _forgetting.All,
             _overwrite,
@@ -180,6 +182,13 @@ internal sealed class AnalyzeCommand : SpectralCommand
             tunedFolder,
             adapterFolder
         );
+        using AnalyzePrincipal.Work? principal = _principal.Prepare(
+            context,
+            context.Get(_overwrite),
+            context.Get(_baseModel),
+            tunedFolder,
+            adapterFolder
+        );
         SpectraOptions options = Read(context);
         using ModelFolder before = context.OpenModel(context.Get(_baseModel));
         using ModelFolder? after = tunedFolder is null ? null : context.OpenModel(tunedFolder);
@@ -189,7 +198,8 @@ internal sealed class AnalyzeCommand : SpectralCommand
             adapterFolder,
             AdapterTargets.Parse(context.Get(_target)),
             options,
-            mitigation?.Options
+            mitigation?.Options,
+            principal?.Options
         );
         context.Warn(analysis.Warnings);
 
@@ -201,6 +211,7 @@ internal sealed class AnalyzeCommand : SpectralCommand
         page.Claim();
         table?.Claim();
         mitigation?.Claim();
+        principal?.Claim();
         using Device computing = _device.Open(context);
         StoredType? rounding = _device.Wants(context, DType.BF16) ? StoredType.BF16 : null;
         TraceReport? traces = trace?.Run(context, computing);
@@ -221,6 +232,7 @@ internal sealed class AnalyzeCommand : SpectralCommand
         )
         {
             Mitigation = mitigation?.Run(context, analysis, computing),
+            Principal = principal?.Run(context, analysis, computing),
             Trace = traces,
             Forgetting = forgotten,
         };
@@ -237,6 +249,8 @@ internal sealed class AnalyzeCommand : SpectralCommand
                 );
                 if (report.Mitigation is { } scaled)
                     terminal.Line(scaled.InWords(spectra.Matrices.Count));
+                if (report.Principal is { } cut)
+                    terminal.Line(cut.InWords());
                 terminal.Line($"written to {page.FullPath}");
             }
         );

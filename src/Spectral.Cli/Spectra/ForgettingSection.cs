@@ -73,8 +73,8 @@ internal static class ForgettingSection
     {
         (string title, string axis, Func<ForgettingPoint, double?> of) = law.Name switch
         {
-            "steps" => ("Forgetting by steps", "step", (Func<ForgettingPoint, double?>)(point => point.Step)),
-            "update" => ("Forgetting by size of the update", "‖Δ‖/‖W‖", point => point.Update),
+            LawFit.Steps => ("Forgetting by steps", "step", (Func<ForgettingPoint, double?>)(point => point.Step)),
+            LawFit.Update => ("Forgetting by size of the update", "‖Δ‖/‖W‖", point => point.Update),
             _ => ("Forgetting by loss on the task", "loss on the task", point => point.TaskLoss),
         };
         (double X, double Y)[] measured =

@@ -25,6 +25,10 @@ internal static class SpectraJson
                 report.Mitigation,
                 SpectraJsonContext.Default.MitigationReport
             ),
+            ["principal"] = JsonSerializer.SerializeToNode(
+                report.Principal,
+                SpectraJsonContext.Default.PrincipalReport
+            ),
             ["trace"] = JsonSerializer.SerializeToNode(report.Trace, SpectraJsonContext.Default.TraceReport),
             ["forgetting"] = JsonSerializer.SerializeToNode(
                 report.Forgetting,
@@ -52,6 +56,7 @@ internal sealed class SvdMethodName() : JsonStringEnumConverter<SvdMethod>(JsonN
 [JsonSerializable(typeof(ModelSpectra))]
 [JsonSerializable(typeof(SpectraOptions))]
 [JsonSerializable(typeof(MitigationReport))]
+[JsonSerializable(typeof(PrincipalReport))]
 [JsonSerializable(typeof(TraceReport))]
 [JsonSerializable(typeof(ForgettingReport))]
 internal sealed partial class SpectraJsonContext : JsonSerializerContext;

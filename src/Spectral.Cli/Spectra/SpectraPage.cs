@@ -65,6 +65,8 @@ internal static class SpectraPage
             page.Finding(verdict);
         if (report.Mitigation is { } mitigation)
             page.Finding(mitigation.InWords(model.Matrices));
+        if (report.Principal is { } principal)
+            page.Finding(principal.InWords());
         page.Spectra(PageSpectra.Of(report).ToJson());
         page.Heading("Over all matrices");
         page.Table(

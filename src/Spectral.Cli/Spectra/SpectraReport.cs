@@ -23,6 +23,9 @@ internal sealed record SpectraReport(
     /// <summary>The checkpoint with scaled intruders; null without --mitigate.</summary>
     public MitigationReport? Mitigation { get; init; }
 
+    /// <summary>The checkpoint with the principal part of each update; null without --principal.</summary>
+    public PrincipalReport? Principal { get; init; }
+
     /// <summary>The scalars of rank-1 modules, token by token; null without --trace.</summary>
     public TraceReport? Trace { get; init; }
 

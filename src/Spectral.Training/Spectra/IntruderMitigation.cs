@@ -1,6 +1,4 @@
-using Spectral.Kernels;
 using Spectral.Training.IO;
-using Spectral.Training.Merging;
 using Spectral.Training.Models;
 using Spectral.Training.Numerics;
 
@@ -13,35 +11,23 @@ namespace Spectral.Training.Spectra;
 internal sealed class IntruderMitigation(MitigationOptions options)
 {
     private readonly List<MitigatedMatrix> _matrices = [];
-    private readonly Dictionary<string, Action<float[]>> _corrections = new(StringComparer.Ordinal);
+
+    /// <summary>What is to be changed in the tuned model.</summary>
+    public WeightCorrections Corrections { get; } = new();
 
     /// <summary>The matrices with intruders that were collected, in order.</summary>
     public IReadOnlyList<MitigatedMatrix> Matrices => _matrices;
 
-    /// <summary>Checks that intruders of these layers can be told and scaled.</summary>
-    /// <exception cref="InputException">
-    /// A layer would be decomposed in part only, or shares its weight with another one.
-    /// </exception>
-    public static void Require(ModelFolder tuned, IEnumerable<LinearSpec> layers, SpectraOptions spectra)
+    /// <summary>Checks that intruders of these layers can be told.</summary>
+    /// <exception cref="InputException">A layer would be decomposed in part only.</exception>
+    public static void Require(IEnumerable<LinearSpec> layers, SpectraOptions spectra)
     {
-        ModelFamily family = tuned.Config.Family;
-        foreach (LinearSpec layer in layers)
+        if (layers.FirstOrDefault(layer => !spectra.IsExact(layer.Outputs, layer.Inputs)) is { } layer)
         {
-            if (!spectra.IsExact(layer.Outputs, layer.Inputs))
-            {
-                throw new InputException(
-                    $"{layer.Weight} [{layer.Outputs}, {layer.Inputs}]: the randomized SVD leaves out base vectors that "
-                        + "an intruder may resemble; to scale intruders, expected the exact SVD"
-                );
-            }
-
-            if (tuned.Config.TieWordEmbeddings && (layer.Name == family.Head || layer.Name == family.Embedding))
-            {
-                throw new InputException(
-                    $"{layer.Weight}: is shared by embedding and head in {tuned.Directory}; to scale intruders, "
-                        + "expected targets without these layers"
-                );
-            }
+            throw new InputException(
+                $"{layer.Weight} [{layer.Outputs}, {layer.Inputs}]: the randomized SVD leaves out base vectors that an "
+                    + "intruder may resemble; to scale intruders, expected the exact SVD"
+            );
         }
     }
 
@@ -76,58 +62,7 @@ internal sealed class IntruderMitigation(MitigationOptions options)
             matrix.In,
             [.. intruders.SelectMany(i => tuned.Right.Row(i).ToArray())]
         );
-        _corrections.Add(matrix.Name, weight => Add(weight, left.Transposed().Times(right)));
-    }
-
-    /// <summary>
-    /// Writes the tuned model with its intruders scaled. All other tensors are those of the tuned model, or of the
-    /// merged adapter.
-    /// </summary>
-    /// <exception cref="InputException">A value is too large for the stored type.</exception>
-    public void Write(
-        ModelFolder tuned,
-        string? adapterDirectory,
-        string directory,
-        Device device,
-        CancellationToken cancellation
-    )
-    {
-        if (adapterDirectory is not null)
-        {
-            Merger.Merge(tuned, adapterDirectory, directory, device, cancellation, type: null, _corrections);
-            return;
-        }
-        var tensors = new List<TensorToWrite>();
-        foreach (string name in tuned.TensorNames.Order(StringComparer.Ordinal))
-        {
-            SafetensorsTensor source = tuned[name];
-            TensorToWrite tensor = _corrections.TryGetValue(name, out Action<float[]>? correct)
-                ? TensorToWrite.Floats(name, source.Type, source.Shape, () => Corrected(source.ToFloats(), correct))
-                : TensorToWrite.Copy(source, name);
-            tensors.Add(
-                tensor with
-                {
-                    Write = stream =>
-                    {
-                        cancellation.ThrowIfCancellationRequested();
-                        tensor.Write(stream);
-                    },
-                }
-            );
-        }
-        SafetensorsWriter.Write(
-            Path.Combine(directory, "model.safetensors"),
-            tensors,
-            new Dictionary<string, string> { ["format"] = "pt" }
-        );
-        ConfigCopy.Write(tuned.Directory, directory, type: null, isUntied: tuned.IsUntied);
-        ModelCompanions.Copy(tuned.Directory, directory);
-    }
-
-    private static float[] Corrected(float[] weight, Action<float[]> correct)
-    {
-        correct(weight);
-        return weight;
+        Corrections.Add(matrix.Name, weight => Add(weight, left.Transposed().Times(right)));
     }
 
     private static double[] Scaled(ReadOnlySpan<double> row, double factor)

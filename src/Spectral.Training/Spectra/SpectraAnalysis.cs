@@ -20,6 +20,7 @@ public sealed class SpectraAnalysis : IDisposable
     private readonly LinearSpec[] _layers;
     private readonly string? _adapterDirectory;
     private readonly IntruderMitigation? _mitigation;
+    private readonly PrincipalPart? _principal;
 
     /// <summary>Prepares an analysis and checks everything that can be checked before a weight is read.</summary>
     /// <param name="baseModel">The base model.</param>
@@ -30,9 +31,13 @@ public sealed class SpectraAnalysis : IDisposable
     /// <param name="mitigation">
     /// How <see cref="WriteMitigated"/> is to scale intruder dimensions; null if it will not be called.
     /// </param>
+    /// <param name="principal">
+    /// How much of each update <see cref="WritePrincipal"/> is to keep; null if it will not be called.
+    /// </param>
     /// <exception cref="InputException">
     /// The models differ in shape, a target matches no layer, or the adapter does not belong to the tuned model or
-    /// cannot be merged; or intruders are to be scaled in a layer that is not decomposed exactly or shares its weight.
+    /// cannot be merged; or a changed model is to be written and a layer shares its weight, or is not decomposed
+    /// exactly where that is needed.
     /// </exception>
     public SpectraAnalysis(
         ModelFolder baseModel,
@@ -40,11 +45,13 @@ public sealed class SpectraAnalysis : IDisposable
         string? adapterDirectory,
         IReadOnlyList<string> targets,
         SpectraOptions options,
-        MitigationOptions? mitigation = null
+        MitigationOptions? mitigation = null,
+        PrincipalOptions? principal = null
     )
     {
         options.Validate();
         mitigation?.Validate();
+        principal?.Validate();
         (_baseModel, _tunedModel, _options) = (baseModel, tunedModel, options);
         _adapterDirectory = adapterDirectory;
         LinearSpec[] all = [.. ModelTensors.Adaptable(baseModel.Config)];
@@ -55,11 +62,16 @@ public sealed class SpectraAnalysis : IDisposable
         _layers = AdapterTargets.Choose(all, linear => linear.Name, chosen);
         foreach (LinearSpec layer in _layers)
             CheckShapes(layer);
+        if (mitigation is not null || principal is not null)
+            WeightCorrections.Require(tunedModel, _layers);
         if (mitigation is not null)
         {
-            IntruderMitigation.Require(tunedModel, _layers, options);
+            IntruderMitigation.Require(_layers, options);
             _mitigation = new IntruderMitigation(mitigation);
         }
+
+        if (principal is not null)
+            _principal = new PrincipalPart(principal, baseModel);
         if (adapterDirectory is null)
             return;
         _adapter = new AdapterReader(adapterDirectory, tunedModel);
@@ -105,6 +117,7 @@ public sealed class SpectraAnalysis : IDisposable
             var matrix = MatrixSpectra.Of(weights, decomposed, decomposer, _options, cancellation);
             matrices.Add(matrix);
             _mitigation?.Collect(matrix, decomposed.Pair.Tuned);
+            _principal?.Collect(matrix, decomposed.Change);
             done?.Invoke(matrices.Count, layer.Name);
         }
         return ModelSpectra.Of(matrices);
@@ -129,8 +142,31 @@ public sealed class SpectraAnalysis : IDisposable
     {
         if (_mitigation is null)
             throw new InvalidOperationException("the analysis was made without options for the mitigation");
-        _mitigation.Write(_tunedModel, _adapterDirectory, directory, device, cancellation);
+        _mitigation.Corrections.Write(_tunedModel, _adapterDirectory, directory, device, cancellation);
         return _mitigation.Matrices;
+    }
+
+    /// <summary>
+    /// Writes the tuned model, with the adapter merged if there is one, after <see cref="Run"/>, with the principal
+    /// part of each update alone: the base weight plus the leading triplets of Δ. Tensors keep their types; a sharded
+    /// model becomes one file.
+    /// </summary>
+    /// <param name="directory">An existing folder for the result.</param>
+    /// <param name="device">The device to merge the adapter on.</param>
+    /// <param name="cancellation">Checked between tensors.</param>
+    /// <returns>The matrices whose update was cut, in model order.</returns>
+    /// <exception cref="InputException">A value is too large for the stored type.</exception>
+    /// <exception cref="InvalidOperationException">The analysis was made without options for it.</exception>
+    public IReadOnlyList<PrincipalMatrix> WritePrincipal(
+        string directory,
+        Device device,
+        CancellationToken cancellation = default
+    )
+    {
+        if (_principal is null)
+            throw new InvalidOperationException("the analysis was made without options for the principal part");
+        _principal.Corrections.Write(_tunedModel, _adapterDirectory, directory, device, cancellation);
+        return _principal.Matrices;
     }
 
     /// <summary>Closes the adapter. The models stay open.</summary>

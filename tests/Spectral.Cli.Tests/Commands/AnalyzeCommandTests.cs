@@ -171,6 +171,28 @@ public sealed class AnalyzeCommandTests : WorkFolder
     }
 
     [Test]
+    public void ThePrincipalPartOfAllItsEnergyIsTheMergedAdapter()
+    {
+        CommandLine.Run(Finetune("--target", "q_proj", "--lr", "0.05")).Succeeded();
+        string merged = At("merged");
+        CommandLine.Run("merge", "--model", Model, "--adapter", Out, "--out", merged, "--device", "cpu").Succeeded();
+        string[] settings = ["--target", "q_proj", "--principal", Tuned, "--principal-energy", "1", "--json"];
+        JsonElement result = CommandLine
+            .Run(Analyze(["--adapter", Out, .. settings]))
+            .Succeeded()
+            .Json.GetProperty("principal");
+        Assert.That(result.GetProperty("matrices").GetArrayLength(), Is.EqualTo(TinyModel.Layers));
+        using var expected = ModelFolder.Open(merged);
+        using var written = ModelFolder.Open(Tuned);
+        foreach (string name in expected.TensorNames)
+            Assert.That(written[name].ToFloats(), Is.EqualTo(expected[name].ToFloats()).Within(1e-6f), name);
+
+        string[] both = ["--principal", At("cut"), "--principal-energy", "0.5", "--principal-rank", "2"];
+        Refused(Analyze(["--adapter", Out, "--overwrite", .. both]), "--principal-energy 0.5", "--principal-rank 2");
+        Refused(Analyze("--adapter", Out, "--overwrite", "--principal-rank", "2"), "--principal DIR");
+    }
+
+    [Test]
     public void RefusesAMitigationThatCannotBeWritten()
     {
         Refused(Analyze("--tuned", Model, "--mitigate", Model, "--overwrite"), "--mitigate", "read by this command");

@@ -66,7 +66,9 @@ public sealed class SpectraPageTests : PageFixture
             "--forgetting-task",
             data,
             "--mitigate",
-            At("mitigated")
+            At("mitigated"),
+            "--principal",
+            At("principal")
         );
         File.WriteAllText(At("hostile.html"), SpectraPage.Render(HostileReport(model, tuned)));
     }
