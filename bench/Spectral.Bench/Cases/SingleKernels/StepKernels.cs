@@ -1,0 +1,67 @@
+using Spectral.Kernels;
+using Spectral.Kernels.Ops;
+
+namespace Spectral.Bench.Cases.SingleKernels;
+
+/// <summary>Kernels round the model: loss, norm of the gradients, optimizer, random numbers.</summary>
+internal static class StepKernels
+{
+    private const int Rows = 64;
+    private const int Vocabulary = 8192;
+    private const double Logits = (double)Rows * Vocabulary;
+    private const int Parameters = 1 << 18;
+
+    public static IEnumerable<Plan> Plans(Machine machine) =>
+        [
+            .. KernelSet.Plans(machine, "loss 64 x 8192", Losses),
+            KernelSet.Plan(machine, "optimizer 262144", Optimizer),
+            KernelSet.Plan(machine, "random 262144", Random),
+        ];
+
+    private static void Losses(KernelSet set, DType type)
+    {
+        Tensor logits = set.Normal((Rows, Vocabulary));
+        Tensor targets = set.Indices(Rows, i => i);
+        Tensor losses = set.Empty(Rows);
+        Tensor gradient = set.Empty((Rows, Vocabulary), type);
+        Tensor chosen = set.Empty(Rows, DType.I32);
+        set.Add(
+            "cross-entropy",
+            (sizeof(float) + type.Size()) * Logits + (sizeof(int) + sizeof(float)) * Rows,
+            8 * Logits,
+            () => CrossEntropy.Run(logits, targets, losses, gradient, 1f / Rows)
+        );
+        if (type == DType.F32)
+            set.Add("arg-max", sizeof(float) * Logits + sizeof(int) * Rows, 0, () => ArgMax.Run(logits, chosen));
+    }
+
+    private static void Optimizer(KernelSet set)
+    {
+        Tensor parameter = set.Normal(Parameters);
+        Tensor gradient = set.Normal(Parameters);
+        Tensor mean = set.Zeros(Parameters);
+        Tensor squares = set.Zeros(Parameters);
+        Tensor norm = set.Zeros(1);
+        StepState state = set.Own(new StepState(set.Device));
+        state.Configure(new AdamWSettings(LearningRate: 1e-3));
+        double read = sizeof(float) * (double)Parameters;
+        set.Add("global-norm", read, 2.0 * Parameters, () => GlobalNorm.Run([gradient], norm));
+        set.Add("sum", read, Parameters, () => Sum.Run(gradient, norm));
+        set.Add("advance", 0, 0, () => state.Advance(norm));
+        set.Add("next-batch", 0, 0, state.NextBatch);
+        set.Add(
+            "adamw",
+            28.0 * Parameters,
+            13.0 * Parameters,
+            () => AdamW.Step(parameter, gradient, mean, squares, state)
+        );
+    }
+
+    private static void Random(KernelSet set)
+    {
+        Tensor values = set.Empty(Parameters);
+        double written = sizeof(float) * (double)Parameters;
+        set.Add("uniform", written, 2.0 * Parameters, () => Philox.Uniform(values, 1, 1));
+        set.Add("normal", written, 0, () => Philox.Normal(values, 1, 1));
+    }
+}
