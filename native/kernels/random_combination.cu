@@ -54,7 +54,7 @@ __device__ __forceinline__ void direction(uint64_t seed, uint64_t stream, int64_
 }   // namespace
 
 SPECTRAL_KERNEL(random_combination_forward, RandomCombinationArgs, kRowThreads) {
-  __shared__ float part[kSlices][kElements];
+  __shared__ alignas(16) float part[kSlices][kElements];
   const int slice = threadIdx.x / 32;
   const int64_t quad = int64_t(blockIdx.x) * 32 + lane_id();
   float sum[4] = {};
@@ -67,8 +67,8 @@ SPECTRAL_KERNEL(random_combination_forward, RandomCombinationArgs, kRowThreads) 
         sum[k] = fmaf(alpha, u[k], sum[k]);
     }
   }
-  for (int k = 0; k < 4; ++k)
-    part[slice][lane_id() * 4 + k] = sum[k];
+  // As a whole: one by one, each of the four would meet those of three other lanes in its bank.
+  store_piece(&part[slice][lane_id() * 4], sum);
   __syncthreads();
   const int64_t e = int64_t(blockIdx.x) * kElements + threadIdx.x;
   if (threadIdx.x >= kElements || e >= args.count)

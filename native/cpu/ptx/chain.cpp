@@ -3,10 +3,10 @@
 
 namespace spectral::cpu::ptx {
 namespace {
-// Clocks from the start of an instruction to the start of one that reads its result; of several published figures the
-// least, so that the chain bounds GPUs of compute capability 8.0 to 10.0.
-// [J] Jia et al., Dissecting the NVIDIA Volta GPU Architecture via Microbenchmarking, arXiv:1804.06826, whose figures of
-//     arithmetic [A] finds again.
+// Clocks from the start of an instruction to the start of one that reads its result; of several published figures
+// the least, so that the chain bounds GPUs of compute capability 8.0 to 10.0.
+// [J] Jia et al., Dissecting the NVIDIA Volta GPU Architecture via Microbenchmarking, arXiv:1804.06826. [A] finds its
+//     figures of arithmetic again.
 // [A] Abdelkhalik et al., Demystifying the Nvidia Ampere Architecture through Microbenchmarking and Instruction-level
 //     Analysis, arXiv:2208.11174 (A100).
 // [L] Luo et al., Benchmarking and Dissecting the Nvidia Hopper GPU Architecture, arXiv:2402.13499 (A100, RTX 4090,

@@ -31,7 +31,9 @@ internal static class ExpressionKernels
         {
             string name = function.ToString().ToLowerInvariant();
             set.Add(name, 2 * Bytes, 0, () => ElementwiseMap.Forward(x, y, function));
-            set.Add(name + "-backward", 3 * Bytes, 0, () => ElementwiseMap.Backward(x, dy, y, function));
+            // The sign's derivative is 0 everywhere, so x is not read.
+            double read = function == MapFunction.Sign ? 1 : 2;
+            set.Add(name + "-backward", (read + 1) * Bytes, 0, () => ElementwiseMap.Backward(x, dy, y, function));
         }
     }
 

@@ -10,20 +10,22 @@ internal static class LinalgKernels
 
     public static IEnumerable<Plan> Plans(Machine machine) =>
         [
-            .. new[] { 16, 64, 96 }.SelectMany(rank =>
-                new[] { (Side, 2 * Side), (2 * Side, Side) }.Select(shape =>
-                    KernelSet.Plan(
-                        machine,
-                        $"svd {shape.Item1} x {shape.Item2} k={rank}",
-                        set => Decomposition(set, shape.Item1, shape.Item2, rank)
-                    )
+            .. new[] { (Side, 2 * Side), (2 * Side, Side) }.Select(shape =>
+                KernelSet.Plan(
+                    machine,
+                    $"svd {shape.Item1} x {shape.Item2} k=16",
+                    set => Decomposition(set, shape.Item1, shape.Item2)
                 )
+            ),
+            .. new[] { 32, 96, 160 }.Select(vectors =>
+                KernelSet.Plan(machine, $"sketch 512 x 256 with {vectors}", set => Sketches(set, vectors))
             ),
             .. KernelSet.Plans(machine, "matrix 256 x 512", Matrices),
         ];
 
-    private static void Decomposition(KernelSet set, int rows, int columns, int rank)
+    private static void Decomposition(KernelSet set, int rows, int columns)
     {
+        const int rank = 16;
         const int iterations = 1;
         const int oversample = 16;
         Tensor matrix = set.Own(SvdMatrices.Decaying(set.Machine, rows, columns));
@@ -40,6 +42,24 @@ internal static class LinalgKernels
             passes * 2.0 * rows * columns * (rank + oversample),
             () => RandomizedSvd.Compute(matrix, rank, options).Dispose()
         );
+    }
+
+    /// <summary>As many vectors as a tile of each size has.</summary>
+    private static void Sketches(KernelSet set, int vectors)
+    {
+        (int rows, int columns) = (2 * Side, Side);
+        Tensor matrix = set.Normal((rows, columns), DType.BF16);
+        SketchSource source = set.Own(new SketchSource([matrix], vectors, kernels: true));
+        source.Parts!.Clear();
+        Tensor tall = set.Empty((vectors, rows));
+        Tensor flat = set.Empty((vectors, columns));
+        var along = new GemmOperand(flat, 0, columns, (long)vectors * columns);
+        var across = new GemmOperand(tall, 0, rows, (long)vectors * rows);
+        double Bytes(int depth, int other) =>
+            matrix.Bytes + (double)vectors * (SketchPass.Parts * sizeof(ushort) * depth + sizeof(float) * other);
+        double flops = 6.0 * rows * columns * vectors;
+        set.Add("apply", Bytes(columns, rows), flops, () => source.Apply(along, across, vectors));
+        set.Add("apply-transposed", Bytes(rows, columns), flops, () => source.ApplyTransposed(across, along, vectors));
     }
 
     private static void Matrices(KernelSet set, DType type)

@@ -1,0 +1,123 @@
+namespace Spectral.Cli.Tests.Bench;
+
+/// <summary>What kernels cost beyond the least, where it is more than nothing, and why.</summary>
+internal static class KnownCosts
+{
+    /// <summary>
+    /// Percent of the sectors that better coalescing would save. Kernels that are missing here access whole sectors
+    /// only.
+    /// </summary>
+    public static IReadOnlyDictionary<string, double> ExcessPercent { get; } =
+        new Dictionary<string, double>
+        {
+            // Fragments of g, z and partial sums: a warp stores 16 bytes of each of eight rows.
+            ["low_rank_project_32_bf16"] = 23.6,
+            ["low_rank_project_64_bf16"] = 30,
+            ["low_rank_project_128_bf16"] = 37.5,
+            ["low_rank_output_gradients_32_bf16"] = 22.3,
+            ["low_rank_output_gradients_64_bf16"] = 35.8,
+            // A warp reads one partial sum of each of 32 blocks: a few KB in all.
+            ["low_rank_middle_gradient_f32"] = 87.2,
+            // A thread scales a row, element by element: the lanes of a warp are a row apart.
+            ["low_rank_scale_columns_f32"] = 86.2,
+            ["low_rank_scale_columns_bf16"] = 92.4,
+            // nvcc writes the pieces' 16 bytes element by element, or in pairs.
+            ["swiglu_forward_f32"] = 50,
+            ["swiglu_forward_bf16"] = 66.7,
+            ["swiglu_backward_f32"] = 54.6,
+            ["swiglu_backward_bf16"] = 70.6,
+            // Pieces of eight: 32 bytes of F32 are two accesses, each to half of all sectors.
+            ["cast_f32_bf16"] = 40,
+            ["cast_bf16_f32"] = 40,
+            ["copy_block_bf16"] = 40,
+            ["dropout_f32"] = 49.3,
+            ["embedding_backward_bf16"] = 32.6,
+            ["low_rank_merge_f32_into_bf16"] = 41.6,
+            // The same for vectors in F32 beside rows in BF16: scales, tables of cosines, sums.
+            ["rms_norm_weight_gradient_bf16"] = 2.9,
+            ["bias_gradient_bf16"] = 3,
+            ["scale_shift_bf16"] = 1.6,
+            ["scale_gradient_bf16"] = 1.6,
+            ["rope_forward_bf16"] = 16.7,
+            ["rope_backward_bf16"] = 16.7,
+            // Rows that end within a sector, and what a warp's last piece leaves.
+            ["causal_softmax_forward_f32"] = 0.8,
+            ["causal_softmax_forward_bf16"] = 1.6,
+            ["causal_softmax_backward_f32"] = 1.1,
+            ["causal_softmax_backward_bf16"] = 2,
+            // A thread reads a key of its own, 16 bytes at a time: the next access takes the other half of each sector.
+            ["attention_decode_f32"] = 33.3,
+            ["attention_decode_bf16"] = 33.3,
+            // One sum for each row, of a warp.
+            ["flash_attention_delta"] = 4.5,
+            // The four elements of a thread one by one: of a vector along the columns, of dy, of a whole matrix.
+            ["broadcast_multiply"] = 50,
+            ["random_combination_backward"] = 75,
+            ["matrix_copy_f32"] = 75,
+            ["matrix_copy_bf16"] = 75,
+            // Partial sums of a column lie a column's chunks apart.
+            ["broadcast_dot_columns"] = 4.5,
+            // Elements that an index or another order of dimensions puts elsewhere.
+            ["permute"] = 77.8,
+            ["rearrange_forward"] = 70,
+            ["rearrange_backward"] = 59.2,
+            // Columns of row-major matrices that are narrow or small, in L2 as a rule.
+            ["matrix_transpose_f32"] = 77.8,
+            ["matrix_transpose_bf16"] = 83.4,
+            ["matrix_scan_f32"] = 49.5,
+            ["matrix_scan_bf16"] = 49.5,
+            ["gram_partial"] = 47,
+            ["gram_reduce"] = 40,
+            ["cholesky_scale"] = 74,
+            ["cholesky_finish"] = 80.7,
+            ["cholesky_inverse"] = 8,
+            ["jacobi_svd"] = 1.1,
+            ["sketch_product_nn"] = 62,
+            ["sketch_product_nt"] = 9,
+            ["sketch_product_tn"] = 45,
+            ["svd_truncate"] = 86.3,
+        };
+
+    /// <summary>Bank conflicts per thousand wavefronts, where there are any.</summary>
+    public static IReadOnlyDictionary<string, double> ConflictsPerThousand { get; } =
+        new Dictionary<string, double>
+        {
+            // nvcc splits an eighth of the stores of fragment pairs into words, which two rows then have in one bank.
+            ["low_rank_linear_forward_bf16"] = 1.3,
+            ["low_rank_linear_input_gradient_bf16"] = 1.3,
+            // Columns of a matrix of 32 or 33 numbers in F64.
+            ["matrix_inverse"] = 1,
+            // Its first operand is stored transposed.
+            ["sketch_product_tn"] = 104,
+        };
+
+    /// <summary>
+    /// Most PTX instructions per thousand operations of the contract, of the kernels that do most work.
+    /// </summary>
+    public static IReadOnlyDictionary<string, double> InstructionsPerThousand { get; } =
+        new Dictionary<string, double>
+        {
+            ["low_rank_linear_forward_bf16"] = 1.36,
+            ["low_rank_linear_input_gradient_bf16"] = 1.36,
+            ["low_rank_linear_hopper_forward_bf16"] = 0.165,
+            ["low_rank_linear_hopper_input_gradient_bf16"] = 0.165,
+            ["low_rank_merge_bf16"] = 51.8,
+            ["flash_attention_forward_128"] = 2.45,
+        };
+
+    /// <summary>Bytes moved, of those of the contract, where it is not what the contract says.</summary>
+    public static IReadOnlyDictionary<string, double> OfContract { get; } =
+        new Dictionary<string, double>
+        {
+            // It reads again what it has written: a few weights, 0.5 KB.
+            ["top_k_select"] = 1.056,
+        };
+
+    /// <summary>Bytes of local memory, where there are any.</summary>
+    public static IReadOnlyDictionary<string, double> LocalBytes { get; } =
+        new Dictionary<string, double>
+        {
+            // One thread keeps a few numbers of a power there.
+            ["step_state_advance"] = 96,
+        };
+}
