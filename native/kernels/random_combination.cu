@@ -54,7 +54,7 @@ __device__ __forceinline__ void direction(uint64_t seed, uint64_t stream, int64_
 }   // namespace
 
 SPECTRAL_KERNEL(random_combination_forward, RandomCombinationArgs, kRowThreads) {
-  __shared__ alignas(16) float part[kSlices][kElements];
+  __shared__ __align__(16) float part[kSlices][kElements];
   const int slice = threadIdx.x / 32;
   const int64_t quad = int64_t(blockIdx.x) * 32 + lane_id();
   float sum[4] = {};

@@ -23,26 +23,8 @@ internal static class LinalgKernels
             .. KernelSet.Plans(machine, "matrix 256 x 512", Matrices),
         ];
 
-    private static void Decomposition(KernelSet set, int rows, int columns)
-    {
-        const int rank = 16;
-        const int iterations = 1;
-        const int oversample = 16;
-        Tensor matrix = set.Own(SvdMatrices.Decaying(set.Machine, rows, columns));
-        var options = new RandomizedSvdOptions
-        {
-            Oversample = oversample,
-            PowerIterations = iterations,
-            Where = SmallProblems.OneBlock,
-        };
-        double passes = 2 + 2 * iterations;
-        set.Add(
-            "one-block",
-            passes * matrix.Bytes,
-            passes * 2.0 * rows * columns * (rank + oversample),
-            () => RandomizedSvd.Compute(matrix, rank, options).Dispose()
-        );
-    }
+    private static void Decomposition(KernelSet set, int rows, int columns) =>
+        OneBlockSvdCase.Add(set, rows, columns, rank: 16, iterations: 1);
 
     /// <summary>As many vectors as a tile of each size has.</summary>
     private static void Sketches(KernelSet set, int vectors)
