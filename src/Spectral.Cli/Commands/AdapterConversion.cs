@@ -30,8 +30,8 @@ internal sealed class AdapterConversion(string adapterHelp, string outHelp, stri
 
     /// <summary>Returns the folder to write, which is none of those read.</summary>
     /// <exception cref="Training.IO.InputException">The folder may not be written to.</exception>
-    public OutputFolder Target(CommandContext context, string? model) =>
-        new(context.Get(Out), context.Get(Overwrite), context.Get(Adapter), model);
+    public OutputFolder Target(CommandContext context, params ReadOnlySpan<string?> read) =>
+        new(context.Get(Out), context.Get(Overwrite), read);
 
     /// <summary>Writes the folder whole or not at all, and prints what was written.</summary>
     /// <param name="context">The command line.</param>

@@ -44,7 +44,7 @@ internal sealed class ExportCommand : SpectralCommand
     public override void Execute(CommandContext context)
     {
         string adapter = context.Get(_conversion.Adapter);
-        using OutputFolder target = _conversion.Target(context, context.Get(_model));
+        using OutputFolder target = _conversion.Target(context, adapter, context.Get(_model));
         using ModelFolder? folder = context.Get(_model) is { } directory ? context.OpenModel(directory) : null;
         using (AdapterReader read = folder is null ? new(adapter) : new(adapter, folder.Config))
             context.Warn(read.Warnings);

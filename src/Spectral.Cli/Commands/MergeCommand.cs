@@ -4,6 +4,7 @@ using Spectral.Cli.Hosting;
 using Spectral.Cli.Options;
 using Spectral.Cli.Output;
 using Spectral.Training.Adapters;
+using Spectral.Training.IO;
 using Spectral.Training.Merging;
 using Spectral.Training.Models;
 
@@ -11,30 +12,74 @@ namespace Spectral.Cli.Commands;
 
 internal sealed class MergeCommand : SpectralCommand
 {
-    private readonly Option<string> _model = OptionTypes.RequiredPath(
+    private readonly Option<string?> _model = OptionTypes.Path(
         "--model",
-        "Model folder the adapter was trained on.",
+        "Model folder the adapter was trained on, or the base of all inputs.",
         "DIR"
     );
     private readonly AdapterConversion _conversion = new(
         "Adapter to merge into the model.",
-        "Folder for the plain checkpoint.",
+        "Folder for the result.",
         "keeps the type of each tensor in the base model"
+    );
+    private readonly MethodMerge _several;
+    private readonly Option<bool> _list = OptionTypes.Flag(
+        "--list",
+        "List the merge methods; with --method, show that one in detail."
     );
 
     public MergeCommand()
         : base(
             "merge",
-            "Writes a plain checkpoint with the adapter merged into its weights.",
+            "Writes a plain checkpoint with an adapter, or several tuned models by a merge method, in its weights.",
             "spectral merge --model base-model --adapter adapter --out merged-model",
-            "spectral merge --model base-model --adapter adapter --out merged-model --dtype bf16"
-        ) => AddOptions([_model, _conversion.Adapter, .. _conversion.Result]);
+            "spectral merge --model base-model --adapter adapter --out merged-model --dtype bf16",
+            "spectral merge --model base-model --method ties --density 0.2 --input adapter --input tuned-model=0.5 "
+                + "--out merged-model",
+            "spectral merge --model base-model --method linear --input one=0.5 --input two=0.5 --as-adapter --rank 16 "
+                + "--out merged-adapter",
+            "spectral merge --list"
+        )
+    {
+        Details =
+            "With --adapter, one adapter is folded in. With --method, inputs are adapters of any method and rank, and "
+            + "whole checkpoints tuned from the base; an adapter counts as the dense change it makes. Tensors are read "
+            + "piece by piece, and the result has as many files as the base.";
+        _several = new MethodMerge(_conversion);
+        (_conversion.Adapter.Required, _conversion.Out.Required) = (false, false);
+        AddOptions([_model, _conversion.Adapter, .. _several.Options, _list, .. _conversion.Result]);
+    }
 
     public override void Execute(CommandContext context)
     {
+        if (context.Get(_list))
+        {
+            MergeMethodList.Print(context, context.Get(_several.Method));
+            return;
+        }
+
+        string model = context.Get(_model) ?? throw Missing(_model);
+        if (!context.IsGiven(_conversion.Out))
+            throw Missing(_conversion.Out);
+        if (context.Get(_several.Method) is not null)
+        {
+            _several.Execute(context, model);
+            return;
+        }
+
+        _several.Refuse(context);
+        if (!context.IsGiven(_conversion.Adapter))
+            throw new InputException("--adapter DIR or --method NAME: expected one of the two");
+        Fold(context, model);
+    }
+
+    private static InputException Missing(Option option) => new($"Option '{option.Name}' is required.");
+
+    private void Fold(CommandContext context, string model)
+    {
         string adapter = context.Get(_conversion.Adapter);
-        using OutputFolder target = _conversion.Target(context, context.Get(_model));
-        using ModelFolder folder = context.OpenModel(context.Get(_model));
+        using OutputFolder target = _conversion.Target(context, adapter, model);
+        using ModelFolder folder = context.OpenModel(model);
         using (var read = new AdapterReader(adapter, folder))
         {
             context.Warn(read.Warnings);

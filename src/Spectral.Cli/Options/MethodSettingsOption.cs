@@ -8,24 +8,12 @@ namespace Spectral.Cli.Options;
 /// <summary>--set: the settings that an adapter method has of its own.</summary>
 internal sealed class MethodSettingsOption
 {
-    private const string Name = "--set";
+    private readonly SettingsOption _settings = new(
+        "A setting of the adapter method; may be given several times. `spectral methods --adapter NAME` lists "
+            + "the settings."
+    );
 
-    // Of other options only the last value given counts; of this one every value does.
-    public Option<string[]> Option { get; } =
-        new(Name)
-        {
-            Description =
-                "A setting of the adapter method; may be given several times. `spectral methods --adapter NAME` lists "
-                + "the settings.",
-            HelpName = "NAME=VALUE",
-            CustomParser = result =>
-            {
-                string[] values = [.. result.Tokens.Select(token => token.Value)];
-                if (values.FirstOrDefault(value => value.IndexOf('=') < 1) is { } odd)
-                    result.AddError(OptionTypes.Complaint(Name, odd, "NAME=VALUE"));
-                return values;
-            },
-        };
+    public Option<string[]> Option => _settings.Option;
 
     /// <summary>Returns the settings that are given and that a method has.</summary>
     /// <param name="context">The command line.</param>
@@ -41,23 +29,13 @@ internal sealed class MethodSettingsOption
     {
         var values = new Dictionary<string, double>();
         string[] known = [.. among.SelectMany(other => other.Settings).Select(setting => setting.Name).Distinct()];
-        foreach (string given in context.Get(Option) ?? [])
+        string owner =
+            among.Count == 1 || known.Length == 0 ? string.Join(", ", among.Select(one => one.Name)) : "these methods";
+        foreach ((string name, string value) in _settings.Read(context, owner, known))
         {
-            int equals = given.IndexOf('=');
-            string name = given[..equals];
-            if (!known.Contains(name))
-                throw new InputException($"{Name} \"{given}\": {Expectation(among, known)}");
             if (method.Settings.FirstOrDefault(setting => setting.Name == name) is { } found)
-                values[name] = found.Parse(given[(equals + 1)..]);
+                values[name] = found.Parse(value);
         }
         return values;
-    }
-
-    private static string Expectation(IReadOnlyList<AdapterMethod> among, string[] known)
-    {
-        if (known.Length == 0)
-            return $"{string.Join(", ", among.Select(method => method.Name))} has no settings of its own";
-        string owner = among.Count == 1 ? among[0].Name : "these methods";
-        return $"expected one of the settings of {owner}: {string.Join(", ", known)}";
     }
 }

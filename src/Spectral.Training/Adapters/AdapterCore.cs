@@ -201,6 +201,14 @@ public sealed class AdapterCore : ILayerAdapter, IDisposable
         return values;
     }
 
+    /// <summary>Computes Σ s L diag(c) R, [out, in] F32: the low-rank terms without the base weight.</summary>
+    internal float[] TermsAlone()
+    {
+        using var sum = Tensor.Zeros(_layer.Weight.Value.Device, (_module.Shape.Out, _module.Shape.In));
+        LowRank.Merge(sum, Factors!, sum);
+        return sum.ToArray();
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {

@@ -43,8 +43,11 @@ public sealed record AdapterForm
     public bool IsMergeable => !Rectified;
 
     /// <summary>Whether a plain LoRA can have the same effect: the form is low-rank terms and nothing else.</summary>
-    public bool IsLowRank =>
-        Terms.Count > 0 && Weight is null && InputScale is null && OutputScale is null && Bias is null && !Rectified;
+    public bool IsLowRank => AddsTermsOnly && Bias is null;
+
+    /// <summary>Whether the weight's change is low-rank terms and nothing else. A bias may change beside it.</summary>
+    internal bool AddsTermsOnly =>
+        Terms.Count > 0 && Weight is null && InputScale is null && OutputScale is null && !Rectified;
 
     /// <summary>The sum of the terms' ranks.</summary>
     public int Rank => Terms.Sum(term => term.Rank);

@@ -1,4 +1,5 @@
 using Spectral.Training.IO;
+using Spectral.Training.Numerics;
 
 namespace Spectral.Training.Data;
 
@@ -86,7 +87,7 @@ public sealed class BatchSampler
         _shuffledEpoch = epoch;
         if (!_shuffle)
             return;
-        ulong state = unchecked(_seed + (Step * (ulong)epoch));
+        ulong state = unchecked(_seed + (SplitMix64.Step * (ulong)epoch));
         state = NextRandom(ref state);
         for (int i = _order.Length - 1; i > 0; i--)
         {
@@ -95,15 +96,7 @@ public sealed class BatchSampler
         }
     }
 
-    private const ulong Step = 0x9E3779B97F4A7C15;
-
-    private static ulong NextRandom(ref ulong state)
-    {
-        ulong z = unchecked(state += Step);
-        z = unchecked((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9);
-        z = unchecked((z ^ (z >> 27)) * 0x94D049BB133111EB);
-        return z ^ (z >> 31);
-    }
+    private static ulong NextRandom(ref ulong state) => SplitMix64.Mix(unchecked(state += SplitMix64.Step));
 
     private static ulong Below(ref ulong state, ulong bound)
     {

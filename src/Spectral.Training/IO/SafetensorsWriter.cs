@@ -114,7 +114,8 @@ public static class SafetensorsWriter
         return buffer.WrittenSpan.ToArray();
     }
 
-    private static long Bytes(TensorToWrite tensor)
+    /// <summary>Returns the number of bytes that a tensor takes in a file.</summary>
+    internal static long Bytes(TensorToWrite tensor)
     {
         long bits = tensor.Type.Bits();
         foreach (long dimension in tensor.Shape)

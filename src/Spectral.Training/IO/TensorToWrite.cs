@@ -21,7 +21,23 @@ public sealed record TensorToWrite(string Name, StoredType Type, IReadOnlyList<l
     /// <param name="shape">The dimensions, outermost first.</param>
     /// <param name="values">Returns the values, row by row. It is called when the tensor is written.</param>
     /// <exception cref="ArgumentException">The type is none of these.</exception>
-    public static TensorToWrite Floats(string name, StoredType type, IReadOnlyList<long> shape, Func<float[]> values)
+    public static TensorToWrite Floats(string name, StoredType type, IReadOnlyList<long> shape, Func<float[]> values) =>
+        FloatPieces(name, type, shape, () => [values()]);
+
+    /// <summary>Creates a tensor of F32 values that are fetched piece by piece when they are written.</summary>
+    /// <param name="name">The name in the file.</param>
+    /// <param name="type">The type to store: F64, F32, F16 or BF16.</param>
+    /// <param name="shape">The dimensions, outermost first.</param>
+    /// <param name="pieces">
+    /// Returns the values, row by row, in pieces of any length. Each is written before the next is requested.
+    /// </param>
+    /// <exception cref="ArgumentException">The type is none of these.</exception>
+    internal static TensorToWrite FloatPieces(
+        string name,
+        StoredType type,
+        IReadOnlyList<long> shape,
+        Func<IEnumerable<ReadOnlyMemory<float>>> pieces
+    )
     {
         if (!type.IsFloat())
         {
@@ -37,16 +53,21 @@ public sealed record TensorToWrite(string Name, StoredType Type, IReadOnlyList<l
             shape,
             stream =>
             {
-                float[] written = values();
-                if (FiniteValues.FirstNonFinite(written) is >= 0 and var at)
+                long start = 0;
+                foreach (ReadOnlyMemory<float> piece in pieces())
                 {
-                    throw new InputException(
-                        $"tensor {name} has come to {FiniteValues.Describe(written[at], at, shape)}, "
-                            + "expected finite numbers"
-                    );
-                }
+                    ReadOnlySpan<float> values = piece.Span;
+                    if (FiniteValues.FirstNonFinite(values) is >= 0 and var at)
+                    {
+                        throw new InputException(
+                            $"tensor {name} has come to {FiniteValues.Describe(values[at], start + at, shape)}, "
+                                + "expected finite numbers"
+                        );
+                    }
 
-                WriteFloats(stream, written, type, name);
+                    WriteFloats(stream, values, type, name);
+                    start += values.Length;
+                }
             }
         );
     }

@@ -2,7 +2,6 @@ using Spectral.Kernels;
 using Spectral.Training.Adapters;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
-using Spectral.Training.Optim;
 
 namespace Spectral.Training.Merging;
 
@@ -69,26 +68,8 @@ public static class Merger
         IReadOnlyDictionary<string, Action<float[]>> corrections
     )
     {
-        using var adapter = new AdapterReader(adapterDirectory, model);
-        RequireMergeable(adapter, adapterDirectory);
-        var weights = adapter.Modules.ToDictionary(module => $"{module.Shape.Name}.weight");
-        var biases = adapter
-            .Modules.Where(module => module.Form.Bias is not null)
-            .ToDictionary(module => $"{module.Shape.Name}.bias");
-        foreach ((string name, AdaptedModule module) in biases)
-        {
-            if (!module.Shape.HasBias)
-            {
-                throw new InputException(
-                    $"{adapterDirectory}: the {adapter.Method.Name} adapter gives {module.Shape.Name} a "
-                        + $"bias, for which a checkpoint of {model.Directory} has no place"
-                );
-            }
-        }
-
-        var saved = adapter.Saved.Where(tensor => tensor.Tokens is null).ToDictionary(tensor => tensor.Name);
-        var rows = adapter.Saved.Where(tensor => tensor.Tokens is not null).ToDictionary(tensor => tensor.Name);
-        bool parts = adapter.Parts(model);
+        using AdapterSource adapter = new(model, adapterDirectory, device);
+        bool parts = adapter.Parts;
         ModelFamily family = model.Config.Family;
         var used = (parts ? ModelTensors.Untied(model.Config) : ModelTensors.For(model.Config))
             .Select(tensor => tensor.Name)
@@ -119,31 +100,14 @@ public static class Merger
 
         TensorToWrite Merged(string name)
         {
-            if (weights.TryGetValue(name, out AdaptedModule? module))
-                return Floats(name, () => MergedWeight(model, adapter, module, device));
-            if (biases.TryGetValue(name, out module))
-                return Floats(name, () => MergeOne(model, adapter, module, device, core => core.Bias!.ToArray()));
             // A redundant copy of a tied embedding follows the embedding.
             if (name == family.HeadWeight && model.Config.TieWordEmbeddings && !parts)
                 return Merged(family.EmbeddingWeight) with { Name = name };
-            if (rows.TryGetValue(name, out SavedTensor? some))
-                return Floats(name, () => WithRows(adapter.BaseOf(model, name), some, adapter.Stored(some)));
-            if (saved.TryGetValue(name, out SavedTensor? own))
-                return Floats(name, adapter.Stored(own).ToFloats);
-            SafetensorsTensor source = Source(name);
-            if ((type is { } other && source.Type.IsFloat() && source.Type != other) || corrections.ContainsKey(name))
-                return Floats(name, source.ToFloats);
-            var copy = TensorToWrite.Copy(source, name);
-            if (!used.Contains(name))
-                return copy;
-            return copy with
-            {
-                Write = stream =>
-                {
-                    source.RequireFinite();
-                    copy.Write(stream);
-                },
-            };
+            if (adapter.Changes(name))
+                return Floats(name, () => adapter.Values(name));
+            if (corrections.ContainsKey(name))
+                return Floats(name, Source(name).ToFloats);
+            return Unchanged(Source(name), name, type, isUsed: used.Contains(name));
         }
 
         TensorToWrite Floats(string name, Func<float[]> values) =>
@@ -162,14 +126,25 @@ public static class Merger
         SafetensorsTensor Source(string name) => parts ? model.Untied(name) : model[name];
     }
 
-    private static float[] WithRows(SafetensorsTensor table, SavedTensor rows, SafetensorsTensor stored)
+    /// <summary>
+    /// Returns a tensor of the base as it is: bit for bit, or in another type. What a model uses is checked to be
+    /// finite.
+    /// </summary>
+    internal static TensorToWrite Unchanged(SafetensorsTensor source, string name, StoredType? type, bool isUsed)
     {
-        float[] values = table.ToFloats();
-        float[] own = stored.ToFloats();
-        int columns = rows.Shape[1];
-        for (int i = 0; i < rows.Tokens!.Count; i++)
-            own.AsSpan(i * columns, columns).CopyTo(values.AsSpan(rows.Tokens[i] * columns));
-        return values;
+        if (type is { } other && source.Type.IsFloat() && source.Type != other)
+            return TensorToWrite.Floats(name, other, source.Shape, source.ToFloats);
+        var copy = TensorToWrite.Copy(source, name);
+        if (!isUsed)
+            return copy;
+        return copy with
+        {
+            Write = stream =>
+            {
+                source.RequireFinite();
+                copy.Write(stream);
+            },
+        };
     }
 
     /// <exception cref="InputException">The change of a module is not a change of its weight.</exception>
@@ -190,30 +165,5 @@ public static class Merger
         AdapterReader adapter,
         AdaptedModule module,
         Device device
-    ) => MergeOne(model, adapter, module, device, core => core.MergedWeight());
-
-    private static float[] MergeOne(
-        ModelFolder model,
-        AdapterReader adapter,
-        AdaptedModule module,
-        Device device,
-        Func<AdapterCore, float[]> read
-    )
-    {
-        using var factors = new BoundFactors(device, [module]);
-        (string name, ModuleShape shape) = (module.Shape.Name, module.Shape);
-        float[] values = adapter.BaseOf(model, $"{name}.weight").ToFloats();
-        using var weight = new Parameter($"{name}.weight", Tensor.From(device, values, (shape.Out, shape.In)));
-        adapter.Fill([module], _ => weight.Value);
-        using Parameter? bias = shape.HasBias
-            ? new Parameter($"{name}.bias", Tensor.From(device, model[$"{name}.bias"].ToFloats(), shape.Out))
-            : null;
-        var layer = new Linear(name, weight, bias);
-        using var packed = new PackedAdapters(
-            layer.Siblings,
-            new Dictionary<string, AdaptedModule> { [name] = module },
-            DType.F32
-        );
-        return read(module.Core);
-    }
+    ) => AdapterSource.Compute(model, adapter, module, device, core => core.MergedWeight());
 }

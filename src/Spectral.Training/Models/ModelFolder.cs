@@ -18,8 +18,8 @@ namespace Spectral.Training.Models;
 /// </example>
 public sealed class ModelFolder : IDisposable
 {
-    private const string SingleFile = "model.safetensors";
-    private const string IndexFile = "model.safetensors.index.json";
+    internal const string SingleFile = "model.safetensors";
+    internal const string IndexFile = "model.safetensors.index.json";
     private const long MaximumIndexBytes = 64 << 20;
     private const int MaximumShards = 4096;
 

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text;
-using System.Text.RegularExpressions;
 using Spectral.Training.Adapters;
+using Spectral.Training.Tests.Support;
 
 namespace Spectral.Training.Tests.Adapters.Methods;
 
@@ -9,27 +9,10 @@ namespace Spectral.Training.Tests.Adapters.Methods;
 /// <c>docs/methods.md</c> is generated from the methods' own descriptions. After a change of a method, run this test
 /// with SPECTRAL_UPDATE_DOCS=1, which writes the file.
 /// </summary>
-public sealed partial class MethodsDocumentTests
+public sealed class MethodsDocumentTests
 {
-    private const string Update = "SPECTRAL_UPDATE_DOCS";
-    private const int Width = 120;
-
     [Test]
-    public void TheDocumentIsWhatTheMethodsSay()
-    {
-        string copy = Path.Combine(AppContext.BaseDirectory, "methods.md");
-        string wanted = Document();
-        if (Environment.GetEnvironmentVariable(Update) == "1")
-        {
-            File.WriteAllText(Path.Combine(Root(), "docs", "methods.md"), wanted);
-            return;
-        }
-        Assert.That(
-            File.ReadAllText(copy).ReplaceLineEndings("\n"),
-            Is.EqualTo(wanted),
-            $"docs/methods.md is stale: run this test once with {Update}=1"
-        );
-    }
+    public void TheDocumentIsWhatTheMethodsSay() => GeneratedDocument.Verify("methods.md", Document());
 
     [Test]
     public void EveryMethodSaysWhatItIsForAndWhereItIsFrom() =>
@@ -96,52 +79,22 @@ public sealed partial class MethodsDocumentTests
     {
         var text = new StringBuilder($"\n## {method.Name}\n\n");
         text.Append(
-            Wrap(
+            GeneratedDocument.Wrap(
                 method.IsPublishedForm
                     ? $"`{method.Formula}`"
                     : $"After {method.Name} ({method.Source}); form as implemented: `{method.Formula}`"
             )
         );
         string source = method.IsPublishedForm ? $" Source: {method.Source}." : "";
-        text.Append('\n').Append(Wrap(method.Use + source));
+        text.Append('\n').Append(GeneratedDocument.Wrap(method.Use + source));
         if (method.Settings.Count > 0)
             text.Append('\n');
         foreach (AdapterSetting setting in method.Settings)
         {
             string option = $"`--set {setting.Name}={setting.Describe(setting.Default)}`";
-            text.Append(Wrap($"* {option} ({setting.Expected}): {setting.Help}", indent: "  "));
+            text.Append(GeneratedDocument.Wrap($"* {option} ({setting.Expected}): {setting.Help}", indent: "  "));
         }
 
         return text.ToString();
-    }
-
-    /// <summary>Breaks a line where it would exceed the width, at spaces.</summary>
-    private static string Wrap(string line, string indent = "")
-    {
-        var text = new StringBuilder();
-        int used = 0;
-        foreach (Match word in Words().Matches(line))
-        {
-            bool fits = used + 1 + word.Length <= Width;
-            if (used > 0)
-                text.Append(fits ? " " : $"\n{indent}");
-            text.Append(word.Value);
-            used = fits ? used + 1 + word.Length : indent.Length + word.Length;
-        }
-        return text.Append('\n').ToString();
-    }
-
-    /// <summary>
-    /// What stands between spaces, with a sign behind it: at the beginning of a line it would mark a list.
-    /// </summary>
-    [GeneratedRegex("[^ ]+(?: [-+*=#>](?= ))*")]
-    private static partial Regex Words();
-
-    private static string Root()
-    {
-        string? folder = AppContext.BaseDirectory;
-        while (folder is not null && !File.Exists(Path.Combine(folder, "Kernels.sln")))
-            folder = Path.GetDirectoryName(folder);
-        return folder ?? throw new InvalidOperationException("the tests run outside of the repository");
     }
 }

@@ -1,0 +1,146 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
+using Spectral.Cli.Hosting;
+using Spectral.Cli.Output;
+using Spectral.Training.Merging;
+
+namespace Spectral.Cli.Commands;
+
+/// <summary><c>spectral merge --list</c>: the merge methods, or one of them in detail.</summary>
+internal static class MergeMethodList
+{
+    public static void Print(CommandContext context, string? name)
+    {
+        if (name is not null)
+        {
+            MergeMethod method = MergeMethods.Find(name);
+            context.Finish(Json(method), terminal => Show(terminal, method));
+            return;
+        }
+
+        var result = new JsonObject
+        {
+            ["methods"] = new JsonArray([.. MergeMethods.All.Select(method => (JsonNode)Json(method))]),
+        };
+        context.Finish(
+            result,
+            terminal =>
+            {
+                terminal.Table(["name", "inputs", "options", "source"], [.. MergeMethods.All.Select(Row)], textFrom: 2);
+                terminal.Line("`spectral merge --list --method NAME` shows one method in detail");
+            }
+        );
+    }
+
+    private static string[] Row(MergeMethod method) =>
+        [
+            method.Name,
+            Inputs(method),
+            string.Join(' ', Options(method)),
+            method.IsPublishedForm ? method.Source : $"after {method.Source}",
+        ];
+
+    private static string Inputs(MergeMethod method) =>
+        method.MostInputs switch
+        {
+            int.MaxValue => $"{method.LeastInputs}+",
+            var most when most == method.LeastInputs => $"{most}",
+            var most => $"{method.LeastInputs}-{most}",
+        };
+
+    private static IEnumerable<string> Options(MergeMethod method)
+    {
+        if (method.Uses.HasFlag(MergeUses.Weights))
+            yield return "--weights";
+        if (method.Uses.HasFlag(MergeUses.Density))
+            yield return "--density";
+        if (method.Uses.HasFlag(MergeUses.Seed))
+            yield return "--seed";
+        foreach (string name in method.Settings.Select(setting => setting.Name))
+            yield return name;
+        foreach (string name in method.TextSettings.Select(setting => setting.Name))
+            yield return name;
+    }
+
+    private static void Show(Terminal terminal, MergeMethod method)
+    {
+        terminal.Line($"{method.Name}: {method.Summary}");
+        terminal.Table(
+            ("use", method.Use),
+            ("source", method.Source),
+            (
+                "form",
+                method.IsPublishedForm ? "as published" : "reconstructed, as the paper does not give every detail"
+            ),
+            ("inputs", Inputs(method)),
+            (
+                "options",
+                string.Join(", ", Options(method).Where(option => option.StartsWith('-')).DefaultIfEmpty("none"))
+            )
+        );
+        if (method.Uses.HasFlag(MergeUses.Density))
+        {
+            terminal.Line(
+                string.Create(CultureInfo.InvariantCulture, $"--density is {method.DefaultDensity} unless given")
+            );
+        }
+
+        if (method.Settings.Count + method.TextSettings.Count == 0)
+        {
+            terminal.Line("no settings of its own");
+            return;
+        }
+
+        terminal.Table(
+            ["--set", "default", "expected", "meaning"],
+            [
+                .. method.Settings.Select(setting =>
+                    (string[])[setting.Name, setting.Describe(setting.Default), setting.Expected, setting.Help]
+                ),
+                .. method.TextSettings.Select(setting =>
+                    (string[])
+                        [setting.Name, setting.IsRequired ? "required" : "none", setting.Placeholder, setting.Help]
+                ),
+            ],
+            textFrom: 1
+        );
+    }
+
+    private static JsonObject Json(MergeMethod method) =>
+        new()
+        {
+            ["name"] = method.Name,
+            ["formula"] = method.Formula,
+            ["source"] = method.Source,
+            ["published_form"] = method.IsPublishedForm,
+            ["use"] = method.Use,
+            ["least_inputs"] = method.LeastInputs,
+            ["most_inputs"] = method.MostInputs == int.MaxValue ? null : method.MostInputs,
+            ["depends_on_order"] = method.DependsOnOrder,
+            ["weights"] = method.Uses.HasFlag(MergeUses.Weights),
+            ["density"] = method.Uses.HasFlag(MergeUses.Density) ? JsonOutput.Number(method.DefaultDensity) : null,
+            ["seed"] = method.Uses.HasFlag(MergeUses.Seed),
+            ["settings"] = new JsonArray([
+                .. method.Settings.Select(setting =>
+                    (JsonNode)
+                        new JsonObject
+                        {
+                            ["name"] = setting.Name,
+                            ["default"] = setting.Describe(setting.Default),
+                            ["expected"] = setting.Expected,
+                            ["help"] = setting.Help,
+                        }
+                ),
+                .. method.TextSettings.Select(setting =>
+                    (JsonNode)
+                        new JsonObject
+                        {
+                            ["name"] = setting.Name,
+                            ["default"] = null,
+                            ["expected"] = setting.Placeholder,
+                            ["help"] = setting.Help,
+                        }
+                ),
+            ]),
+        };
+}

@@ -1,0 +1,60 @@
+using System.CommandLine;
+using Spectral.Cli.Hosting;
+using Spectral.Training.IO;
+
+namespace Spectral.Cli.Options;
+
+/// <summary>--set NAME=VALUE: settings that only some methods have.</summary>
+internal sealed class SettingsOption
+{
+    private const string Name = "--set";
+
+    /// <param name="help">Whose settings they are, and what lists them.</param>
+    public SettingsOption(string help) =>
+        Option = new(Name)
+        {
+            Description = help,
+            HelpName = "NAME=VALUE",
+            // Of other options only the last value given counts; of this one every value does.
+            CustomParser = result =>
+            {
+                string[] values = [.. result.Tokens.Select(token => token.Value)];
+                if (values.FirstOrDefault(value => value.IndexOf('=') < 1) is { } odd)
+                    result.AddError(OptionTypes.Complaint(Name, odd, "NAME=VALUE"));
+                return values;
+            },
+        };
+
+    public Option<string[]> Option { get; }
+
+    /// <summary>Returns the names and values that are given.</summary>
+    /// <param name="context">The command line.</param>
+    /// <param name="owner">Who has the settings, for messages.</param>
+    /// <param name="known">The names that may be given.</param>
+    /// <exception cref="InputException">Another name is given.</exception>
+    public IEnumerable<(string Name, string Value)> Read(
+        CommandContext context,
+        string owner,
+        IReadOnlyCollection<string> known
+    )
+    {
+        foreach (string given in context.Get(Option) ?? [])
+        {
+            int equals = given.IndexOf('=');
+            string name = given[..equals];
+            if (!known.Contains(name))
+            {
+                throw new InputException(
+                    $"{Name} \"{given}\": "
+                        + (
+                            known.Count == 0
+                                ? $"{owner} has no settings of its own"
+                                : $"expected one of the settings of {owner}: {string.Join(", ", known)}"
+                        )
+                );
+            }
+
+            yield return (name, given[(equals + 1)..]);
+        }
+    }
+}

@@ -1,0 +1,98 @@
+using System.Globalization;
+using Spectral.Training.IO;
+using Spectral.Training.Models;
+using Spectral.Training.Settings;
+
+namespace Spectral.Training.Merging;
+
+/// <summary>Checks a merge's options before anything is opened.</summary>
+internal static class MergeChecks
+{
+    /// <summary>Checks that the options suit the method and the number of inputs.</summary>
+    /// <exception cref="InputException">One does not; the message names it.</exception>
+    public static void Require(
+        ModelConfig model,
+        MergeMethod method,
+        IReadOnlyList<MergeInput> inputs,
+        MergeOptions options
+    )
+    {
+        RequireCount(method, inputs.Count);
+        RequireUsed(method, MergeUses.Weights, inputs.Any(input => input.Weight is not null), "weights of its inputs");
+        RequireUsed(method, MergeUses.Density, options.Density is not null, "density");
+        if (options.Density is not (null or (> 0 and <= 1)))
+        {
+            throw new InputException(
+                string.Create(CultureInfo.InvariantCulture, $"density {options.Density}: expected above 0, at most 1")
+            );
+        }
+
+        if (inputs.FirstOrDefault(input => input.Weight is { } weight && !double.IsFinite(weight)) is { } odd)
+            throw new InputException($"{odd.Directory}: weight {odd.Weight}, expected a finite number");
+        foreach (int layer in options.Layers ?? [])
+        {
+            if (layer < 0 || layer >= model.Layers)
+                throw new InputException($"layer {layer}: the model has layers 0 to {model.Layers - 1}");
+        }
+
+        foreach ((string name, double value) in options.Settings)
+        {
+            Setting setting =
+                method.Settings.FirstOrDefault(setting => setting.Name == name) ?? throw Unknown(method, name);
+            if (!setting.Allows(value))
+            {
+                throw new InputException(
+                    string.Create(CultureInfo.InvariantCulture, $"setting {name}={value}: expected {setting.Expected}")
+                );
+            }
+        }
+
+        foreach (string name in options.Texts.Keys)
+        {
+            if (method.TextSettings.All(setting => setting.Name != name))
+                throw Unknown(method, name);
+        }
+
+        if (method.TextSettings.FirstOrDefault(IsMissing) is { } missing)
+        {
+            throw new InputException(
+                $"{method.Name} needs its setting {missing.Name}={missing.Placeholder}: {missing.Help}"
+            );
+        }
+
+        bool IsMissing(TextSetting setting) => setting.IsRequired && !options.Texts.ContainsKey(setting.Name);
+    }
+
+    private static InputException Unknown(MergeMethod method, string name)
+    {
+        string[] known =
+        [
+            .. method.Settings.Select(setting => setting.Name),
+            .. method.TextSettings.Select(setting => setting.Name),
+        ];
+        return new InputException(
+            known.Length == 0
+                ? $"setting {name}: {method.Name} has no settings of its own"
+                : $"setting {name}: expected one of the settings of {method.Name}: {string.Join(", ", known)}"
+        );
+    }
+
+    private static void RequireCount(MergeMethod method, int count)
+    {
+        if (count >= method.LeastInputs && count <= method.MostInputs)
+            return;
+        string expected = (method.LeastInputs, method.MostInputs) switch
+        {
+            (var least, int.MaxValue) => $"at least {least}",
+            var (least, most) when least == most => $"{least}",
+            var (least, most) => $"{least} to {most}",
+        };
+        throw new InputException($"{method.Name} merges {expected} inputs, {count} are given");
+    }
+
+    private static void RequireUsed(MergeMethod method, MergeUses use, bool isGiven, string what)
+    {
+        if (isGiven && !method.Uses.HasFlag(use))
+            throw new InputException($"{method.Name} has no {what}; see spectral merge --list");
+    }
+}

@@ -1,0 +1,28 @@
+using Spectral.Training.IO;
+
+namespace Spectral.Training.Merging;
+
+/// <summary>The settings of a merge, besides its inputs. Each method states which of them it reads.</summary>
+public sealed record MergeOptions
+{
+    /// <summary>The share of entries to keep, above 0 and at most 1; null: the method's default.</summary>
+    public double? Density { get; init; }
+
+    /// <summary>The seed of random choices.</summary>
+    public ulong Seed { get; init; }
+
+    /// <summary>
+    /// The numbers of the decoder layers to merge, from 0; all tensors outside of them stay as in the base. Null: the
+    /// whole model.
+    /// </summary>
+    public IReadOnlyList<int>? Layers { get; init; }
+
+    /// <summary>The type of all floating point tensors in the result; null: each as in the base.</summary>
+    public StoredType? Type { get; init; }
+
+    /// <summary>Values of the method's own settings (<see cref="MergeMethod.Settings"/>).</summary>
+    public IReadOnlyDictionary<string, double> Settings { get; init; } = new Dictionary<string, double>();
+
+    /// <summary>Values of the method's own settings that are text (<see cref="MergeMethod.TextSettings"/>).</summary>
+    public IReadOnlyDictionary<string, string> Texts { get; init; } = new Dictionary<string, string>();
+}

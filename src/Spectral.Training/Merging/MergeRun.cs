@@ -1,0 +1,153 @@
+using Spectral.Kernels;
+using Spectral.Training.IO;
+using Spectral.Training.Models;
+
+namespace Spectral.Training.Merging;
+
+/// <summary>A merge as its method sees it: the inputs' weights, the options, and passes over the tensors.</summary>
+internal sealed class MergeRun
+{
+    private readonly ModelFolder _model;
+    private readonly ModelFolder? _origin;
+    private readonly MergeMethod _method;
+    private readonly IReadOnlyList<MergeSource> _sources;
+    private readonly Action<MergeProgress>? _progress;
+    private readonly CancellationToken _cancellation;
+    private readonly bool _parts;
+    private readonly Dictionary<string, TensorPlace> _places;
+    private readonly string[] _merged;
+    private readonly int _total;
+    private int _done;
+
+    /// <summary>Prepares the passes.</summary>
+    /// <param name="model">The base.</param>
+    /// <param name="origin">The model that the inputs were tuned from; null: the base.</param>
+    /// <param name="method">The method of the merge.</param>
+    /// <param name="sources">The opened inputs.</param>
+    /// <param name="weights">The factor of each input.</param>
+    /// <param name="options">The options as given.</param>
+    /// <param name="device">The device for products and decompositions of matrices.</param>
+    /// <param name="progress">Told of each tensor that is done; null: nobody.</param>
+    /// <param name="cancellation">Checked between tensors.</param>
+    public MergeRun(
+        ModelFolder model,
+        ModelFolder? origin,
+        MergeMethod method,
+        IReadOnlyList<MergeSource> sources,
+        IReadOnlyList<double> weights,
+        MergeOptions options,
+        Device device,
+        Action<MergeProgress>? progress,
+        CancellationToken cancellation
+    )
+    {
+        (_model, _method, _sources, Weights, Options, Device) = (model, method, sources, weights, options, device);
+        (_origin, _progress, _cancellation) = (origin, progress, cancellation);
+        _parts = sources.Any(source => source.Parts);
+        _places = TensorPlace.Of(_parts ? model.Config with { TieWordEmbeddings = false } : model.Config);
+        Names =
+        [
+            .. model.TensorNames.Union(_parts ? [model.Config.Family.HeadWeight] : []).Order(StringComparer.Ordinal),
+        ];
+        _merged = [.. Names.Where(name => name == Original(name) && IsMerged(name))];
+        _total = Names.Count + (method.Scans(this) * _merged.Length);
+    }
+
+    /// <summary>The names of all tensors of the result.</summary>
+    public IReadOnlyList<string> Names { get; }
+
+    /// <summary>The options as given.</summary>
+    public MergeOptions Options { get; }
+
+    /// <summary>The device for products and decompositions of matrices.</summary>
+    public Device Device { get; }
+
+    /// <summary>The factor of each input; 1 where none is given.</summary>
+    public IReadOnlyList<double> Weights { get; }
+
+    /// <summary>The number of inputs.</summary>
+    public int Inputs => _sources.Count;
+
+    /// <summary>The number of values in all tensors that are merged.</summary>
+    public long Count => _merged.Sum(name => Stored(name).Count);
+
+    /// <summary>The base model's config.</summary>
+    public ModelConfig Config => _model.Config;
+
+    /// <summary>The share of entries to keep.</summary>
+    public double Density => Options.Density ?? _method.DefaultDensity;
+
+    /// <summary>Returns the value of one of the method's settings.</summary>
+    public double Setting(string name) =>
+        Options.Settings.TryGetValue(name, out double given)
+            ? given
+            : _method.Settings.First(setting => setting.Name == name).Default;
+
+    /// <summary>Returns whether a choice among the method's settings has a value.</summary>
+    public bool Chose(string name, string value) =>
+        _method.Settings.First(setting => setting.Name == name).Describe(Setting(name)) == value;
+
+    /// <summary>Returns the value of one of the method's settings that are text; null: not given.</summary>
+    public string? Text(string name) => Options.Texts.GetValueOrDefault(name);
+
+    /// <summary>
+    /// Returns whether a tensor goes through the method: the model uses it, it is in the chosen layers, and an input
+    /// changes it. All others stay as in the base.
+    /// </summary>
+    public bool IsMerged(string name) =>
+        _places.TryGetValue(Original(name), out TensorPlace place)
+        && (Options.Layers is null || (place.Layer is { } layer && Options.Layers.Contains(layer)))
+        && (_method.ChangesUntouched || _sources.Any(source => source.Changes(place.Name)));
+
+    /// <summary>Returns whether the model uses a tensor; checkpoints may hold others, which are kept.</summary>
+    public bool IsUsed(string name) => _places.ContainsKey(Original(name));
+
+    /// <summary>Returns a tensor's place in the model.</summary>
+    public TensorPlace Place(string name) => _places[Original(name)];
+
+    /// <summary>Opens a tensor in the base and in all inputs.</summary>
+    public MergeTensor Open(string name)
+    {
+        TensorPlace place = Place(name);
+        return new MergeTensor(this, place, Stored(place.Name), _origin?.Untied(place.Name), _sources);
+    }
+
+    /// <summary>Returns the base's tensor of a name.</summary>
+    public SafetensorsTensor Stored(string name) => _parts ? _model.Untied(name) : _model[name];
+
+    /// <summary>Reads all tensors that are merged, one after the other.</summary>
+    public void Scan(Action<MergeTensor> measure)
+    {
+        foreach (string name in _merged)
+        {
+            measure(Open(name));
+            Report(name);
+        }
+    }
+
+    /// <summary>Reads the pieces of all tensors that are merged, for several inputs at once.</summary>
+    /// <param name="visit">Takes a piece and the number of the input to read of it.</param>
+    public void ScanChanges(Action<MergePiece, int> visit) =>
+        Scan(tensor =>
+            InParallel.For(
+                Inputs,
+                input =>
+                {
+                    foreach (MergePiece piece in tensor.Pieces())
+                        visit(piece, input);
+                }
+            )
+        );
+
+    /// <summary>Counts a tensor as done.</summary>
+    /// <exception cref="OperationCanceledException">The merge is to stop.</exception>
+    public void Report(string name)
+    {
+        _cancellation.ThrowIfCancellationRequested();
+        _progress?.Invoke(new MergeProgress(++_done, _total, name));
+    }
+
+    /// <summary>Returns the tensor that a tensor is a copy of: the embedding for a head that is tied to it.</summary>
+    private string Original(string name) =>
+        name == Config.Family.HeadWeight && Config.TieWordEmbeddings && !_parts ? Config.Family.EmbeddingWeight : name;
+}

@@ -1,0 +1,191 @@
+using Spectral.Kernels;
+using Spectral.Training.IO;
+using Spectral.Training.Models;
+
+namespace Spectral.Training.Merging;
+
+/// <summary>
+/// Merges several adapters and tuned checkpoints of one base into one model, in a streaming pass over the tensors.
+/// </summary>
+/// <remarks>
+/// Opening checks everything that can be checked without reading values. Checkpoints are read in pieces; an adapter
+/// counts as the dense change of each weight, of which one at a time is in memory. Sums are F32 and rounded once to the
+/// type of the result.
+/// </remarks>
+/// <example>
+/// <code>
+/// using var folder = ModelFolder.Open(modelPath);
+/// MergeMethod ties = MergeMethods.Find("ties");
+/// MergeInput[] inputs = [new(adapterPath), new(Path.Combine(dataPath, "tuned"), Weight: 0.5)];
+/// using var merge = ModelMerge.Open(folder, ties, inputs, new MergeOptions { Density = 0.2 }, device);
+/// merge.Write(outputPath);
+/// </code>
+/// </example>
+public sealed class ModelMerge : IDisposable
+{
+    private readonly ModelFolder _model;
+    private readonly ModelFolder? _origin;
+    private readonly MergeMethod _method;
+    private readonly MergeOptions _options;
+    private readonly Device _device;
+    private readonly double[] _weights;
+    private readonly List<MergeSource> _sources = [];
+
+    private ModelMerge(
+        ModelFolder model,
+        MergeMethod method,
+        IReadOnlyList<MergeInput> inputs,
+        MergeOptions options,
+        Device device
+    )
+    {
+        (_model, _method, _options, _device) = (model, method, options, device);
+        _weights = [.. inputs.Select(input => input.Weight ?? 1)];
+        try
+        {
+            if (method.OriginSetting is { } setting)
+            {
+                _origin = ModelFolder.Open(options.Texts[setting]);
+                CheckpointSource.RequireTensorsOf(model, _origin);
+            }
+
+            foreach (MergeInput input in inputs)
+                _sources.Add(Opened(input.Directory));
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The warnings about things that are unusual but harmless, one line each.</summary>
+    public IReadOnlyList<string> Warnings =>
+        [
+            .. _sources.SelectMany(source => source.Warnings).Distinct(),
+            .. _sources
+                .Where(source => source.Parts)
+                .Select(source =>
+                    $"{source.Directory}: unties the input and output embeddings; the merged model stores both, with "
+                    + "tie_word_embeddings false"
+                ),
+        ];
+
+    /// <summary>Opens the inputs and checks them and the options.</summary>
+    /// <param name="model">The base of all inputs.</param>
+    /// <param name="method">The method to merge by.</param>
+    /// <param name="inputs">The adapters and checkpoints to merge.</param>
+    /// <param name="options">The settings.</param>
+    /// <param name="device">The device for products and decompositions of matrices.</param>
+    /// <exception cref="InputException">
+    /// An input is malformed or of another base, their number does not suit the method, or an option is out of range or
+    /// one that the method does not have.
+    /// </exception>
+    public static ModelMerge Open(
+        ModelFolder model,
+        MergeMethod method,
+        IReadOnlyList<MergeInput> inputs,
+        MergeOptions options,
+        Device device
+    )
+    {
+        MergeChecks.Require(model.Config, method, inputs, options);
+        return new ModelMerge(model, method, inputs, options, device);
+    }
+
+    /// <summary>
+    /// Writes the merged model folder, with as many files of weights as the base has. Tensors that no input changes are
+    /// copied bit for bit, and so are the base's tokenizer and generation settings.
+    /// </summary>
+    /// <param name="directory">An existing folder for the result.</param>
+    /// <param name="progress">Told of each tensor that is done; null: nobody.</param>
+    /// <param name="cancellation">Checked between tensors.</param>
+    /// <returns>The number of tensors written.</returns>
+    /// <exception cref="InputException">A value is not finite, or too large for the type of the result.</exception>
+    public int Write(string directory, Action<MergeProgress>? progress = null, CancellationToken cancellation = default)
+    {
+        MergeRun run = Start(progress, cancellation);
+        TensorMerge merge = _method.Begin(run);
+        IEnumerable<IGrouping<string, string>> files = run
+            .Names.GroupBy(name => run.Stored(name).Path)
+            .OrderBy(file => file.Key, StringComparer.Ordinal);
+        WeightShards.Write(
+            directory,
+            [.. files.Select(file => file.Select(name => Merged(run, merge, name)).ToList())]
+        );
+        bool parts = _sources.Exists(source => source.Parts);
+        ConfigCopy.Write(_model.Directory, directory, _options.Type, isUntied: parts || _model.IsUntied);
+        ModelCompanions.Copy(_model.Directory, directory);
+        return run.Names.Count;
+    }
+
+    /// <summary>
+    /// Writes the merge as a plain LoRA, which PEFT reads: of each changed linear layer the truncated SVD of its
+    /// change.
+    /// </summary>
+    /// <param name="directory">An existing folder for the result.</param>
+    /// <param name="rank">The rank of the LoRA, at least 1.</param>
+    /// <param name="progress">Told of each tensor that is done; null: nobody.</param>
+    /// <param name="cancellation">Checked between tensors.</param>
+    /// <returns>What the LoRA lacks of the merge, per layer and in all.</returns>
+    /// <exception cref="InputException">
+    /// No linear layer is changed, or a value is not finite, or too large for the type of the result.
+    /// </exception>
+    public LowRankResult WriteAdapter(
+        string directory,
+        int rank,
+        Action<MergeProgress>? progress = null,
+        CancellationToken cancellation = default
+    )
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(rank, 1);
+        MergeRun run = Start(progress, cancellation);
+        StoredType type = _options.Type ?? StoredType.F32;
+        return LowRankMerge.Write(run, _method.Begin(run), directory, _model.Directory, rank, type);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (MergeSource source in _sources)
+            source.Dispose();
+        _origin?.Dispose();
+    }
+
+    private MergeRun Start(Action<MergeProgress>? progress, CancellationToken cancellation) =>
+        new(_model, _origin, _method, _sources, _weights, _options, _device, progress, cancellation);
+
+    private TensorToWrite Merged(MergeRun run, TensorMerge merge, string name)
+    {
+        SafetensorsTensor stored = run.Stored(name);
+        TensorToWrite tensor = run.IsMerged(name)
+            ? TensorToWrite.FloatPieces(name, _options.Type ?? stored.Type, stored.Shape, Pieces)
+            : Merger.Unchanged(stored, name, _options.Type, isUsed: run.IsUsed(name));
+        return tensor with
+        {
+            Write = stream =>
+            {
+                tensor.Write(stream);
+                run.Report(name);
+            },
+        };
+
+        IEnumerable<ReadOnlyMemory<float>> Pieces()
+        {
+            MergeTensor opened = run.Open(name);
+            return opened.InOrder(merge(opened));
+        }
+    }
+
+    private MergeSource Opened(string directory)
+    {
+        FolderFile.RequireFolder(directory, "folder of an adapter or of a tuned model");
+        if (File.Exists(Path.Combine(directory, "adapter_config.json")))
+            return new AdapterSource(_origin ?? _model, directory, _device);
+        if (File.Exists(Path.Combine(directory, "config.json")))
+            return new CheckpointSource(_origin ?? _model, directory);
+        throw new InputException(
+            $"{directory}: expected an adapter (adapter_config.json) or a tuned model (config.json) in the folder"
+        );
+    }
+}

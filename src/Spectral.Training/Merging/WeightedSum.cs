@@ -1,0 +1,18 @@
+using System.Numerics.Tensors;
+
+namespace Spectral.Training.Merging;
+
+/// <summary>The sum of weighted changes on the base, θ0 + Σ w_i τ_i, which several methods share.</summary>
+internal static class WeightedSum
+{
+    /// <summary>Returns the merge of each tensor.</summary>
+    public static TensorMerge Of(MergeRun run) => _ => (piece, result) => Add(piece, run.Weights, result);
+
+    /// <summary>Writes the sum for a piece, with the changes as they now are.</summary>
+    public static void Add(MergePiece piece, IReadOnlyList<double> weights, Span<float> result)
+    {
+        piece.Base.CopyTo(result);
+        for (int i = 0; i < weights.Count; i++)
+            TensorPrimitives.MultiplyAdd(piece.Change(i), (float)weights[i], result, result);
+    }
+}

@@ -1,0 +1,83 @@
+using System.Text.Json;
+using Spectral.Cli.Tests.Support;
+using Spectral.Training.Merging;
+
+namespace Spectral.Cli.Tests.Commands;
+
+/// <summary><c>spectral merge --method</c>: what it prints and writes, and what it refuses.</summary>
+public sealed class MergeCommandTests : WorkFolder
+{
+    [Test]
+    public void SeveralInputsBecomeOneModel()
+    {
+        string tuned = TinyModel.Create(At("tuned"), seed: 2);
+        CommandLine.Run(Finetune("--adapter", "lora", "--rank", "4", "--steps", "4", "--lr", "3e-2")).Succeeded();
+        JsonElement made = CommandLine.Run(Merge("linear", $"{Out}=0.5", $"{tuned}=0.25")).Succeeded().Json;
+        Assert.That(made.GetProperty("out").GetString(), Is.EqualTo(At("merged")));
+        Assert.That(made.GetProperty("method").GetString(), Is.EqualTo("linear"));
+        Assert.That(made.GetProperty("tensors").GetInt32(), Is.EqualTo(TinyModel.Tensors().Count()));
+        Assert.That(made.GetProperty("seconds").GetDouble(), Is.Positive);
+        CommandLine.Run("eval", "--model", At("merged"), "--data", Data, "--device", "cpu", "--json").Succeeded();
+        Assert.That(File.Exists(At("merged/tokenizer.json")));
+
+        JsonElement lora = CommandLine
+            .Run([.. Merge("linear", $"{Out}=1"), "--overwrite", "--as-adapter", "--rank", "4"])
+            .Succeeded()
+            .Json;
+        Assert.That(lora.GetProperty("error").GetDouble(), Is.LessThan(1e-4), "the change has rank 4");
+        Assert.That(lora.GetProperty("rank").GetInt32(), Is.EqualTo(4));
+        Assert.That(lora.GetProperty("layers").GetArrayLength(), Is.EqualTo(14));
+        Assert.That(lora.GetProperty("layers")[0].GetProperty("error").GetDouble(), Is.LessThan(1e-4));
+    }
+
+    [Test]
+    public void TheListNamesEveryMethod()
+    {
+        JsonElement list = CommandLine.Run("merge", "--list", "--json").Succeeded().Json.GetProperty("methods");
+        Assert.That(
+            list.EnumerateArray().Select(method => method.GetProperty("name").GetString()),
+            Is.EqualTo(MergeMethods.All.Select(method => method.Name))
+        );
+        string table = CommandLine.Run("merge", "--list").Succeeded().Output;
+        string one = CommandLine.Run("merge", "--list", "--method", "ties").Succeeded().Output;
+        Assert.That(table, Does.Contain("dare-linear").And.Contain("slerp"));
+        Assert.That(one, Does.Contain("scope").And.Contain("--density is 0.2"));
+    }
+
+    [Test]
+    public void BadInputIsRefusedInOneLine()
+    {
+        string tuned = TinyModel.Create(At("tuned"), seed: 2);
+        RefusedMerge(["--method", "tise", "--input", tuned], "unknown merge method 'tise'", "did you mean ties?");
+        RefusedMerge(["--method", "linear", "--input", $"{tuned}=half"], "--input", "\"half\" is no weight");
+        RefusedMerge(["--method", "linear", "--input", tuned, "--weights", "1,2"], "2 weights", "1 inputs");
+        RefusedMerge(["--method", "ties", "--input", tuned, "--density", "0"], "--density \"0\"", "above 0");
+        RefusedMerge(["--method", "ties", "--input", tuned, "--set", "t=1"], "--set \"t=1\"", "scope, vote, lambda");
+        RefusedMerge(["--method", "ties", "--input", tuned, "--seed", "1"], "--seed \"1\"", "nothing at random");
+        RefusedMerge(["--method", "ties", "--input", tuned, "--layers", "3-1"], "--layers \"3-1\"", "such as 0-7,12");
+        RefusedMerge(["--method", "ties", "--input", tuned, "--rank", "3"], "--as-adapter --rank R");
+        RefusedMerge(["--method", "ties", "--input", tuned, "--adapter", tuned], "--adapter", "expected --input");
+        RefusedMerge(["--method", "ties", "--input", At("nowhere")], "nowhere: no such folder");
+        RefusedMerge(["--method", "ties"], "at least 1 inputs");
+        RefusedMerge(["--density", "0.5"], "--density: has no effect without --method");
+        RefusedMerge([], "--adapter DIR or --method NAME");
+    }
+
+    private void RefusedMerge(string[] arguments, params string[] named) =>
+        Refused(["merge", "--model", Model, "--out", At("merged"), "--device", "cpu", .. arguments], named);
+
+    private string[] Merge(string method, params string[] inputs) =>
+        [
+            "merge",
+            "--model",
+            Model,
+            "--method",
+            method,
+            .. inputs.SelectMany(input => new[] { "--input", input }),
+            "--out",
+            At("merged"),
+            "--device",
+            "cpu",
+            "--json",
+        ];
+}

@@ -1,0 +1,117 @@
+using System.Globalization;
+using System.Text;
+using Spectral.Training.Merging;
+using Spectral.Training.Settings;
+using Spectral.Training.Tests.Support;
+
+namespace Spectral.Training.Tests.Merging.Methods;
+
+/// <summary>
+/// <c>docs/merging.md</c> is generated from the merge methods' own descriptions. After a change of a method, run this
+/// test with SPECTRAL_UPDATE_DOCS=1, which writes the file.
+/// </summary>
+public sealed class MergingDocumentTests
+{
+    [Test]
+    public void TheDocumentIsWhatTheMethodsSay() => GeneratedDocument.Verify("merging.md", Document());
+
+    [Test]
+    public void EveryMethodSaysWhatItIsForAndWhereItIsFrom() =>
+        Assert.Multiple(() =>
+        {
+            foreach (MergeMethod method in MergeMethods.All)
+            {
+                Assert.That(method.Use, Does.EndWith("."), method.Name);
+                Assert.That(method.Source, Is.Not.Empty.And.Not.Contain("|"), method.Name);
+                Assert.That(method.Formula, Is.Not.Empty.And.Not.Contain("\n").And.Not.Contain("`"), method.Name);
+            }
+        });
+
+    private static string Document()
+    {
+        var text = new StringBuilder(
+            """
+            # Merge methods
+
+            `spectral merge --method NAME --model BASE --input DIR[=weight] --input DIR[=weight] … --out DIR` makes one
+            model of several. An input is an adapter of any method, rank and targets, or a whole checkpoint tuned from
+            the base. `spectral merge --list` shows the table below, and `--list --method NAME` everything about one
+            method. A test writes this file from the methods' own descriptions.
+
+            θ0 is the base, θ_i an input, τ_i = θ_i − θ0 its change and w_i its weight: the number behind the folder, or
+            in `--weights`; 1 where none is given. An adapter counts as its dense change s·L·C·R, also where PEFT's
+            `add_weighted_adapter` works on factors: PEFT's `linear`, `ties`, `dare_linear`, `dare_ties` and
+            `magnitude_prune` treat A and B apart, so that cross terms between inputs appear; its `…_svd` types and
+            `cat` work on the dense change, as here. PEFT's `cat` is `linear --as-adapter --rank R` with R the sum of
+            the ranks; its `svd` is the same with a smaller rank.
+
+            Tensors are read piece by piece, sums are F32, and the result has the types and the files of the base.
+            Tensors that no input changes are copied bit for bit. `--layers 0-7,12` merges these decoder layers alone.
+            `--as-adapter --rank R` writes the truncated SVD of each linear layer's change as a plain LoRA and prints
+            what it lacks. Where a paper gives the idea but not every detail, the method is listed as *after* it, and
+            the formula here is the one that runs.
+
+            | method | inputs | order matters | options | source |
+            | --- | --- | --- | --- | --- |
+
+            """
+        );
+        foreach (MergeMethod method in MergeMethods.All)
+            text.Append(Row(method));
+        foreach (MergeMethod method in MergeMethods.All)
+            text.Append(Paragraph(method));
+        return text.ToString();
+    }
+
+    private static string Row(MergeMethod method)
+    {
+        string inputs = method.MostInputs switch
+        {
+            int.MaxValue => $"{method.LeastInputs} or more",
+            var most when most == method.LeastInputs => $"{most}",
+            var most => $"{method.LeastInputs} to {most}",
+        };
+        string after = method.IsPublishedForm ? "" : "after ";
+        return $"| [{method.Name}](#{method.Name}) | {inputs} | {(method.DependsOnOrder ? "yes" : "no")} | "
+            + $"{string.Join(", ", Options(method))} | {after}{method.Source} |\n";
+    }
+
+    private static IEnumerable<string> Options(MergeMethod method)
+    {
+        if (method.Uses.HasFlag(MergeUses.Weights))
+            yield return "`--weights`";
+        if (method.Uses.HasFlag(MergeUses.Density))
+            yield return string.Create(CultureInfo.InvariantCulture, $"`--density {method.DefaultDensity}`");
+        if (method.Uses.HasFlag(MergeUses.Seed))
+            yield return "`--seed`";
+    }
+
+    private static string Paragraph(MergeMethod method)
+    {
+        var text = new StringBuilder($"\n## {method.Name}\n\n");
+        text.Append(
+            GeneratedDocument.Wrap(
+                method.IsPublishedForm
+                    ? $"`{method.Formula}`"
+                    : $"After {method.Name} ({method.Source}); form as implemented: `{method.Formula}`"
+            )
+        );
+        string source = method.IsPublishedForm ? $" Source: {method.Source}." : "";
+        text.Append('\n').Append(GeneratedDocument.Wrap(method.Use + source));
+        if (method.Settings.Count + method.TextSettings.Count > 0)
+            text.Append('\n');
+        foreach (Setting setting in method.Settings)
+        {
+            string option = $"`--set {setting.Name}={setting.Describe(setting.Default)}`";
+            text.Append(GeneratedDocument.Wrap($"* {option} ({setting.Expected}): {setting.Help}", indent: "  "));
+        }
+        foreach (TextSetting setting in method.TextSettings)
+        {
+            string need = setting.IsRequired ? "required" : "optional";
+            string option = $"`--set '{setting.Name}={setting.Placeholder}'`";
+            text.Append(GeneratedDocument.Wrap($"* {option} ({need}): {setting.Help}", indent: "  "));
+        }
+
+        return text.ToString();
+    }
+}
