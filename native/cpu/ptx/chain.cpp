@@ -1,5 +1,6 @@
 #include "chain.h"
 #include "program_builder.h"
+#include "warpgroup_product.h"
 
 namespace spectral::cpu::ptx {
 namespace {
@@ -13,14 +14,13 @@ namespace {
 //     H100).
 // [S] Sun et al., Dissecting Tensor Cores via Microbenchmarks, arXiv:2206.02874 (A100).
 uint64_t latency_of(const Step& s) {
-  constexpr uint64_t kArithmetic = 4;    // [J], [A]
-  constexpr uint64_t kDouble = 8;        // [J]
-  constexpr uint64_t kSpecial = 14;      // [J]
-  constexpr uint64_t kShared = 23;       // [A]; [L] has 29
-  constexpr uint64_t kLocal = 33;        // L1 [A]
-  constexpr uint64_t kGlobal = 200;      // L2 [A]; [L] has 261 and more
-  constexpr uint64_t kMma = 17;          // m16n8k8 [S]; larger ones take longer
-  constexpr uint64_t kWgmmaRate = 128;   // operations of a lane per 4 clocks: m64n256k16 takes 128 clocks [L]
+  constexpr uint64_t kArithmetic = 4;   // [J], [A]
+  constexpr uint64_t kDouble = 8;       // [J]
+  constexpr uint64_t kSpecial = 14;     // [J]
+  constexpr uint64_t kShared = 23;      // [A]; [L] has 29
+  constexpr uint64_t kLocal = 33;       // L1 [A]
+  constexpr uint64_t kGlobal = 200;     // L2 [A]; [L] has 261 and more
+  constexpr uint64_t kMma = 17;         // m16n8k8 [S]; larger ones take longer
   switch (s.kind) {
     case StepClass::Integer:
     case StepClass::Float:
@@ -35,7 +35,8 @@ uint64_t latency_of(const Step& s) {
     case StepClass::MatrixLoad: return kShared;
     case StepClass::LocalLoad: return kLocal;
     case StepClass::Mma: return kMma;
-    case StepClass::Wgmma: return uint64_t(s.operations) * 4 / kWgmmaRate;
+    case StepClass::Wgmma:
+      return s.operations ? form_of(s).n / 2 : 0;   // m64n256 takes 128 clocks in any type [L]
     // ptxas renames what is moved, parameters are operands, and the others have no results.
     case StepClass::Move:
     case StepClass::ConstantLoad:
