@@ -73,6 +73,12 @@ void symbols() {
   CHECK(result_of({kCaller, weak, callee(".visible", 300, kNumber)}) == 5 + 300 + 1000 + 70000);
   CHECK(result_of({kCaller, callee(".visible", 300, kNumber), weak}) == 5 + 300 + 1000 + 70000);
   CHECK(result_of({kCaller, weak, callee(".weak", 2, kNumber)}) == 5 + 1 + 1000 + 70000);
+  // each function has the instructions of its own module's target
+  const std::string hopper = ".version 8.4\n.target sm_90a\n.address_size 64\n" + kNumber +
+                             ".visible .func (.param .b32 r) get(.param .b32 p) {\n.reg .b32 %a;\n.reg .pred %p;\n"
+                             "elect.sync %a|%p, 0xffffffff;\nselp.u32 %a, 8, 0, %p;\nst.param.u32 [r], %a;\nret;\n}\n";
+  CHECK(result_of({kCaller, hopper}) == 8 + 1000 + 70000);
+  CHECK(result_of({hopper, kCaller}) == 8 + 1000 + 70000);
   // common variables are one
   const std::string common = ".common .global .u32 shared_number;\n";
   CHECK(result_of({kCaller, callee(".visible", 300, common), kHead + common}) == 5 + 300 + 1000);

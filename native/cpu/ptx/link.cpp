@@ -112,8 +112,6 @@ class Linker {
     lines_ += lines_of(part.text);
     if (!made_->files.empty())
       files_ = made_->files.rbegin()->first + 1;
-    made_->version = std::max(made_->version, part.version);
-    made_->target = part.target;
   }
   void redirect(Operand& o) {
     if (o.variable && o.variable->space != Space::Param && o.variable->space != Space::Local)

@@ -127,6 +127,7 @@ struct Instruction {
 
 struct Function {
   std::string name;
+  std::string target;   // of its module
   Linkage linkage = Linkage::Internal;
   bool is_entry = false;
   bool has_body = false;

@@ -91,6 +91,7 @@ class Parser {
   void read_function(bool is_entry, Linkage linkage) {
     auto made = std::make_unique<Function>();
     function_ = made.get();
+    function_->target = module_.target;
     function_->is_entry = is_entry;
     function_->linkage = linkage;
     scopes_.begin_function();

@@ -170,7 +170,7 @@ void ProgramBuilder::add_instruction(const Instruction& i) {
   const InstructionRow* row = find_instruction(i.opcode);
   if (!row)
     throw PtxError(i.place, "instruction " + named(i) + " is not supported");
-  check_target(i, module_.target);
+  check_target(i, frame_->function->target);
   if (program_->steps.size() > kMaxSteps)
     throw PtxError(i.place, "kernel '" + entry_.name + "' is longer than this device takes");
   Builder builder(*this, i, row->kind);

@@ -21,6 +21,8 @@ constexpr Need kNeeds[] = {
     {"barrier", "cluster", false},
     {"fence", "mbarrier_init", false},
     {"prefetch", "tensormap", false},
+    {"st", "async", false},
+    {"red", "async", false},
     {"mbarrier", "try_wait", false},
     {"mbarrier", "expect_tx", false},
     {"mbarrier", "complete_tx", false}};

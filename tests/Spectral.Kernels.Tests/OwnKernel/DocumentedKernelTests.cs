@@ -74,7 +74,7 @@ public sealed class DocumentedKernelTests
                 .Api.CountedLaunches()
                 .Split('\n', StringSplitOptions.RemoveEmptyEntries)
                 .Skip(1) // the kernel's name
-                .TakeWhile(line => !line.StartsWith("buffer ", StringComparison.Ordinal)) // what each buffer has follows
+                .TakeWhile(line => !line.StartsWith("buffer ", StringComparison.Ordinal)) // then each buffer
                 .Select(line => line.Split(' '))
                 .ToDictionary(line => line[0], line => long.Parse(line[1], CultureInfo.InvariantCulture));
         }
