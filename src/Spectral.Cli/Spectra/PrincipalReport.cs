@@ -16,7 +16,8 @@ internal sealed record PrincipalReport(string Out, PrincipalOptions Settings, IR
             : string.Create(
                 CultureInfo.InvariantCulture,
                 $"Principal part: of the updates of {Matrices.Count} matrices, {Matrices.Min(m => m.Rank)} to "
-                    + $"{Matrices.Max(m => m.Rank)} triplets were kept, with {100 * Matrices.Average(m => m.Energy):0.0}\u00a0% "
-                    + $"of the energy on average; the checkpoint is in {Out}."
+                    + $"{Matrices.Max(m => m.Rank)} triplets were kept, with "
+                    + $"{100 * Matrices.Average(m => m.Energy):0.0}\u00a0% of the energy on average; "
+                    + $"the checkpoint is in {Out}."
             );
 }

@@ -5,9 +5,9 @@ using Spectral.Training.Numerics;
 namespace Spectral.Training.Spectra;
 
 /// <summary>
-/// Keeps the principal part of an update: W0 + Σ_{i≤k} σ_i u_i v_iᵀ over the leading triplets of Δ. After LIP (Si et al.,
-/// arXiv 2505.16159), which keeps the principal subspace of a classifier trained on wrong labels, as their noise lies in
-/// the lower singular components. In a tuned model only Δ has seen those labels, so only Δ is cut.
+/// Keeps the principal part of an update: W0 + Σ_{i≤k} σ_i u_i v_iᵀ over the leading triplets of Δ. After LIP (Si et
+/// al., arXiv 2505.16159), which keeps the principal subspace of a classifier trained on wrong labels, as their noise
+/// lies in the lower singular components. In a tuned model only Δ has seen those labels, so only Δ is cut.
 /// </summary>
 internal sealed class PrincipalPart(PrincipalOptions options, ModelFolder before)
 {

@@ -7,7 +7,9 @@ using Spectral.Training.Tests.Support;
 
 namespace Spectral.Training.Tests.Spectra;
 
-/// <summary>Tests the checkpoint with the principal part of an update, and what planted noise does to a spectrum.</summary>
+/// <summary>
+/// Tests the checkpoint with the principal part of an update, and what planted noise does to a spectrum.
+/// </summary>
 public sealed class PrincipalPartTests : FolderTest
 {
     private const string Weight = "model.layers.0.mlp.up_proj.weight";
