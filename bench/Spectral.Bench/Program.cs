@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using Spectral.Bench.Counting;
+using Spectral.Bench.Modes;
 using Spectral.Bench.Reports;
 using Spectral.Kernels;
 using Spectral.Kernels.Driver;
@@ -66,6 +67,7 @@ internal static class Program
             Where,
             Minutes,
             CountCommand.Create(),
+            ModesCommand.Create(),
         };
         root.SetAction(parsed => Run(parsed));
         ParseResult parsed = root.Parse(arguments);

@@ -10,19 +10,26 @@ internal static class ScenarioCounter
     public static IEnumerable<CountedVariant> Count(Machine machine, string filter) =>
         BenchCase.Choose(machine, filter).SelectMany(chosen => Count(machine, chosen.Case, chosen.Plan));
 
-    /// <summary>
-    /// Runs each of our variants of a plan once. A variant that this device or the target refuses is left out, and one
-    /// that measures itself: it is a whole program.
-    /// </summary>
     private static IEnumerable<CountedVariant> Count(Machine machine, BenchCase benchCase, Plan plan)
     {
         using Scenario scenario = plan.Prepare();
-        foreach (Variant variant in scenario.Variants.Where(IsOurs))
+        foreach (Variant variant in scenario.Variants)
         {
-            IReadOnlyList<CountedLaunch> launches = Run(machine.Device, variant);
-            if (launches.Count == 0)
-                continue;
-            yield return new CountedVariant(
+            if (Count(machine, benchCase, plan, variant) is { } counted)
+                yield return counted;
+        }
+    }
+
+    /// <summary>
+    /// Runs a variant of a prepared plan once. Null for a variant that is not ours, one that this device or the target
+    /// refuses, and one that measures itself: it is a whole program.
+    /// </summary>
+    public static CountedVariant? Count(Machine machine, BenchCase benchCase, Plan plan, Variant variant)
+    {
+        IReadOnlyList<CountedLaunch> launches = IsOurs(variant) ? Run(machine.Device, variant) : [];
+        return launches.Count == 0
+            ? null
+            : new CountedVariant(
                 benchCase.Name,
                 benchCase.Target,
                 plan.Shape,
@@ -31,7 +38,6 @@ internal static class ScenarioCounter
                 variant.Flops,
                 launches
             );
-        }
     }
 
     private static bool IsOurs(Variant variant) => variant is { Role: Role.Ours, Reason: null, Measure: null };
