@@ -6,13 +6,17 @@ namespace {
 struct Span {
   uint64_t first, last;
 };
+// By signed comparisons, which the processor has for vectors. With the uppermost bit moved they order as unsigned ones.
 Span span_of(const uint64_t* at) {
-  Span s{at[0], at[0]};
+  constexpr uint64_t kTop = uint64_t(1) << 63;
+  auto first = int64_t(at[0] ^ kTop);
+  int64_t last = first;
   for (int k = 1; k < 32; ++k) {
-    s.first = std::min(s.first, at[k]);
-    s.last = std::max(s.last, at[k]);
+    const auto address = int64_t(at[k] ^ kTop);
+    first = std::min(first, address);
+    last = std::max(last, address);
   }
-  return s;
+  return {uint64_t(first) ^ kTop, uint64_t(last) ^ kTop};
 }
 void check_aligned(Warp& w, const Step& s, const uint64_t* at, unsigned bytes) {
   uint64_t bits = 0;
@@ -70,8 +74,9 @@ void locate_shared(Warp& w, const Step& s, uint64_t* at, unsigned bytes) {
   Cluster& cluster = *block.cluster;
   const Span span = span_of(at);
   if (span.last < cluster.shared_bytes && span.last + bytes <= cluster.shared_bytes) {   // the sum may wrap around
+    const auto shared = reinterpret_cast<uint64_t>(block.shared);
     for (int k = 0; k < 32; ++k)
-      at[k] += reinterpret_cast<uint64_t>(block.shared);
+      at[k] += shared;
     return;
   }
   if (span.last > UINT32_MAX)
@@ -91,8 +96,10 @@ void locate_local(Warp& w, const Step& s, uint64_t* at, unsigned bytes) {
   const Span span = span_of(at);
   if (span.last + bytes > size || span.last > size)
     fail_bound(w, s, at, bytes, size, "local");
-  for (int k = 0; k < 32; ++k)
-    at[k] += reinterpret_cast<uint64_t>(w.local) + w.program().local_stride * unsigned(k);
+  const auto local = reinterpret_cast<uint64_t>(w.local);
+  const uint64_t stride = w.program().local_stride;
+  for (unsigned k = 0; k < 32; ++k)
+    at[k] += local + stride * k;
 }
 
 void locate_param(Warp& w, const Step& s, uint64_t* at, unsigned bytes) {
@@ -101,8 +108,9 @@ void locate_param(Warp& w, const Step& s, uint64_t* at, unsigned bytes) {
   const Span span = span_of(at);
   if (span.last + bytes > size || span.last > size)
     fail_bound(w, s, at, bytes, size, "parameter");
+  const auto parameters = reinterpret_cast<uint64_t>(w.block().launch().parameters);
   for (int k = 0; k < 32; ++k)
-    at[k] += reinterpret_cast<uint64_t>(w.block().launch().parameters);
+    at[k] += parameters;
 }
 
 // Generic addresses are the host's own: the spaces are known by where they lie.

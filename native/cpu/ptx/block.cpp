@@ -1,69 +1,17 @@
 #include "block.h"
-#include "../mbarrier.h"
 #include "../memory.h"
 #include "../pool.h"
 #include <algorithm>
-#include <cstdarg>
-#include <cstdio>
-#include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <mutex>
 
 namespace spectral::cpu::ptx {
 namespace {
-unsigned char* take_memory(size_t bytes) {
-  void* p = std::aligned_alloc(1024, round_up(std::max<size_t>(bytes, 1), 1024));
-  if (!p)
-    throw Fault{CUDA_ERROR_OUT_OF_MEMORY, "no memory for the blocks of a launch"};
-  return static_cast<unsigned char*>(p);
-}
-
-std::string place_of(const Warp& w, const Step& s, int lane) {
-  Warp& warp = const_cast<Warp&>(w);
-  const Block& block = warp.block();
-  const Program& program = w.program();
-  char text[160];
-  std::snprintf(
-      text,
-      sizeof text,
-      ", block (%u,%u,%u), thread %u at PTX line %u",
-      block.index.x,
-      block.index.y,
-      block.index.z,
-      w.index() * 32 + unsigned(lane),
-      s.line);
-  std::string place = "kernel " + program.name + text;
-  const SourceLine source = program.sources[size_t(&s - program.steps.data())];
-  if (const auto file = program.module->files.find(source.file); source.line && file != program.module->files.end())
-    place += " (" + file->second + ":" + std::to_string(source.line) + ")";
-  return place;
-}
-std::string formatted(const char* format, va_list values) {
-  char text[512];
-  std::vsnprintf(text, sizeof text, format, values);
-  return text;
-}
+constexpr unsigned char kPoison = 0xcd;
 }   // namespace
 
-void fail(const Warp& w, const Step& s, const char* format, ...) {
-  va_list values;
-  va_start(values, format);
-  const std::string message = formatted(format, values);
-  va_end(values);
-  const int lane = w.mask ? std::countr_zero(w.mask) : 0;
-  throw Fault{CUDA_ERROR_LAUNCH_FAILED, place_of(w, s, lane) + ": " + message};
-}
-void fail_access(CUresult status, const Warp& w, const Step& s, unsigned lane, const char* format, ...) {
-  va_list values;
-  va_start(values, format);
-  const std::string message = formatted(format, values);
-  va_end(values);
-  throw Fault{status, place_of(w, s, int(lane)) + ": " + message};
-}
-
 // ---- blocks
-const PtxLaunch& Block::launch() const { return cluster->launch(); }
-
 void Block::start(Cluster& of, uint3 where, unsigned place) {
   cluster = &of;
   index = where;
@@ -122,16 +70,16 @@ void Block::warp_ended() {
 }
 
 // ---- clusters
-Cluster::Cluster(PtxLaunch& launch) : launch_(launch), program_(*launch.program) {
+Cluster::Cluster(PtxLaunch& launch) : launch_(launch), program_(*launch.program), scratch_(Scratch::of_thread()) {
   const auto size = unsigned(count_of(launch.shape.cluster));
   warps_per_block_ = (launch.threads() + 31) / 32;
   const unsigned warps = warps_per_block_ * size;
   shared_bytes = launch.shared_bytes();
   shared_stride_ = round_up(shared_bytes, 1024) + 1024;
   warp_bytes_ = round_up(program_.register_bytes + program_.predicates * sizeof(uint32_t), kUnit);
-  registers_ = take_memory(warp_bytes_ * warps);
-  shared_ = take_memory(shared_stride_ * size);
-  local_ = take_memory(program_.local_stride * 32 * warps);
+  registers_ = scratch_.registers.take(warp_bytes_ * warps);
+  shared_ = scratch_.shared.take(shared_stride_ * size);
+  local_ = scratch_.local.take(program_.local_stride * 32 * warps);
   blocks = std::vector<Block>(size);
   for (Block& block : blocks) {
     block.warps.resize(warps_per_block_);
@@ -141,20 +89,9 @@ Cluster::Cluster(PtxLaunch& launch) : launch_(launch), program_(*launch.program)
   }
   if (launch.counters)
     chains_.resize(warps, Chain(program_));
-  for (unsigned i = 0; i < warps; ++i)
-    for (const ConstantPlace& c : program_.constants)
-      for (unsigned lane = 0; lane < 32; ++lane) {
-        unsigned char* at = registers_ + warp_bytes_ * i + c.place;
-        if (c.wide)
-          std::memcpy(at + 8 * lane, &c.bits, 8);
-        else
-          std::memcpy(at + 4 * lane, &c.bits, 4);
-      }
 }
 Cluster::~Cluster() {
-  std::free(registers_);
-  std::free(shared_);
-  std::free(local_);
+  scratch_.end_launch();
   if (launch_.counters) {
     static std::mutex mutex;
     std::lock_guard lock(mutex);
@@ -162,63 +99,23 @@ Cluster::~Cluster() {
   }
 }
 
-void Cluster::write_specials(Block& block, Warp& warp, unsigned char* registers) {
-  const auto& [g, b, c, stated, dynamic_shared] = launch_.shape;
-  for (const SpecialPlace& place : program_.specials) {
-    auto* lanes = reinterpret_cast<uint32_t*>(registers + place.place);
-    for (unsigned k = 0; k < 32; ++k) {
-      const unsigned thread = warp.index() * 32 + k;
-      auto value = [&]() -> uint32_t {
-        switch (place.which) {
-          case Special::TidX: return thread % b.x;
-          case Special::TidY: return thread / b.x % b.y;
-          case Special::TidZ: return thread / b.x / b.y;
-          case Special::NtidX: return b.x;
-          case Special::NtidY: return b.y;
-          case Special::NtidZ: return b.z;
-          case Special::CtaidX: return block.index.x;
-          case Special::CtaidY: return block.index.y;
-          case Special::CtaidZ: return block.index.z;
-          case Special::NctaidX: return g.x;
-          case Special::NctaidY: return g.y;
-          case Special::NctaidZ: return g.z;
-          case Special::LaneId: return k;
-          case Special::WarpId: return warp.index();
-          case Special::NWarpId: return warps_per_block_;
-          case Special::SmId: return 0;
-          case Special::NSmId: return 1;
-          case Special::LanemaskEq: return 1u << k;
-          case Special::LanemaskLt: return (1u << k) - 1;
-          case Special::LanemaskLe: return (2u << k) - 1;
-          case Special::LanemaskGt: return ~((2u << k) - 1);
-          case Special::LanemaskGe: return ~((1u << k) - 1);
-          case Special::ClusterIdX: return block.index.x / c.x;
-          case Special::ClusterIdY: return block.index.y / c.y;
-          case Special::ClusterIdZ: return block.index.z / c.z;
-          case Special::NClusterIdX: return g.x / c.x;
-          case Special::NClusterIdY: return g.y / c.y;
-          case Special::NClusterIdZ: return g.z / c.z;
-          case Special::ClusterCtaidX: return block.index.x % c.x;
-          case Special::ClusterCtaidY: return block.index.y % c.y;
-          case Special::ClusterCtaidZ: return block.index.z % c.z;
-          case Special::ClusterNctaidX: return c.x;
-          case Special::ClusterNctaidY: return c.y;
-          case Special::ClusterNctaidZ: return c.z;
-          case Special::ClusterCtarank: return block.rank;
-          case Special::ClusterNctarank: return unsigned(blocks.size());
-          case Special::IsExplicitCluster: return stated;
-          case Special::DynamicSmemSize: return dynamic_shared;
-          case Special::TotalSmemSize: return uint32_t(shared_bytes);
-        }
-        return 0;
-      };
-      lanes[k] = value();
-    }
+// Registers for a warp that has its first turn. One that ended before leaves its own, which are in the cache.
+void Cluster::give_registers(Warp& warp) {
+  unsigned char* registers;
+  if (free_registers_.empty()) {
+    registers = registers_ + warp_bytes_ * register_files_++;
+    write_fixed(registers);
+  } else {
+    registers = free_registers_.back();
+    free_registers_.pop_back();
   }
+  if (options.poison)
+    std::memset(registers + program_.fixed_bytes, kPoison, warp_bytes_ - program_.fixed_bytes);
+  write_specials(warp, registers);
+  warp.use_registers(registers);
 }
 
 void Cluster::start(uint64_t index) {
-  constexpr unsigned char kPoison = 0xcd;
   const dim3 g = launch_.shape.grid;
   const dim3 c = launch_.shape.cluster;
   const uint64_t across = g.x / c.x;
@@ -244,9 +141,6 @@ void Cluster::start(uint64_t index) {
       std::memset(block.shared, kPoison, shared_bytes);
     for (unsigned i = 0; i < warps_per_block_; ++i) {
       const unsigned number = r * warps_per_block_ + i;
-      unsigned char* registers = registers_ + warp_bytes_ * number;
-      if (options.poison)
-        std::memset(registers + program_.fixed_bytes, kPoison, warp_bytes_ - program_.fixed_bytes);
       const unsigned lanes = std::min(32u, threads - 32 * i);
       Warp& warp = block.warps[i];
       if (!chains_.empty()) {
@@ -254,8 +148,7 @@ void Cluster::start(uint64_t index) {
         warp.chain->start();
       }
       warp.local = local_ + program_.local_stride * 32 * number;
-      warp.start(block, program_, i, registers, lanes == 32 ? ~0u : (1u << lanes) - 1);
-      write_specials(block, warp, registers);
+      warp.start(block, program_, i, lanes == 32 ? ~0u : (1u << lanes) - 1);
       queue_.push_back(&warp);
     }
   }
@@ -284,6 +177,8 @@ void Cluster::run(uint64_t index) {
       continue;
     }
     w->queued = false;
+    if (!w->registers())
+      give_registers(*w);
     const Turn turn = w->run();
     fruitless = turn == Turn::Yields ? fruitless + 1 : 0;
     if (turn == Turn::Ended)
@@ -331,6 +226,8 @@ uint64_t Cluster::end_of_phase(const void* barrier, unsigned phase) const {
 void Cluster::end(Warp& w) {
   Block& block = w.block();
   finish_warp(w);
+  free_registers_.push_back(w.registers());
+  w.use_registers(nullptr);
   --live_warps_;
   block.warp_ended();
   if (cluster_arrived_ && cluster_arrived_ == live_warps_)
@@ -414,58 +311,6 @@ unsigned char* Cluster::shared_address(const Warp& w, const Step& s, unsigned la
   if (&block != &own && !block.live_warps)
     fail(w, s, "accesses the shared memory of block %u of the cluster, which has ended", block.rank);
   return block.shared + offset;
-}
-
-// ---- deadlocks
-std::string Cluster::describe(const Block& block, const Group& g) {
-  char text[160];
-  switch (g.wait) {
-    case Wait::Lanes: std::snprintf(text, sizeof text, "the other lanes of %08x", g.wanted); break;
-    case Wait::Barrier: {
-      const NamedBarrier& b = block.barriers[g.what];
-      const unsigned needed = b.expected ? b.expected : 32 * block.live_warps;
-      std::snprintf(text, sizeof text, "barrier %u (%u of %u threads arrived)", unsigned(g.what), b.arrived, needed);
-      break;
-    }
-    case Wait::Phase: {
-      const Mbar m(*reinterpret_cast<const uint64_t*>(g.what));
-      std::snprintf(
-          text,
-          sizeof text,
-          "the mbarrier at shared offset %u (arrivals still due %u of %u, bytes still due %d)",
-          unsigned(g.what - reinterpret_cast<uint64_t>(block.shared)),
-          m.pending,
-          m.count,
-          m.tx);
-      break;
-    }
-    case Wait::Cluster: return "the cluster's barrier";
-    case Wait::Warpgroup: return "the other warps of its warpgroup";
-    case Wait::None: return "nothing";
-  }
-  return text;
-}
-void Cluster::deadlock() {
-  std::string text = "kernel " + program_.name + ", block (" + std::to_string(blocks[0].index.x) + "," +
-                     std::to_string(blocks[0].index.y) + "," + std::to_string(blocks[0].index.z) +
-                     "): deadlock, every live thread waits:";
-  constexpr size_t kShown = 40;
-  size_t shown = 0;
-  for (Block& block : blocks)
-    for (Warp& w : block.warps)
-      for (const Group& g : w.waiting()) {
-        if (++shown > kShown)
-          continue;
-        const uint32_t pc = g.wait == Wait::Lanes || g.wait == Wait::Phase ? g.pc : g.pc - 1;
-        const Step& s = program_.steps[pc];
-        char line[200];
-        std::snprintf(line, sizeof line, "\n  warp %u, lanes %08x, at PTX line %u on ", w.index(), g.lanes, s.line);
-        text += blocks.size() > 1 ? std::string(line).insert(2, " block " + std::to_string(block.rank)) : line;
-        text += describe(block, g);
-      }
-  if (shown > kShown)
-    text += "\n  and " + std::to_string(shown - kShown) + " more";
-  throw Fault{CUDA_ERROR_LAUNCH_FAILED, text};
 }
 
 // ---- launching

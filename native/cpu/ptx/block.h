@@ -7,6 +7,7 @@
 #include "async.h"
 #include "chain.h"
 #include "counters.h"
+#include "scratch.h"
 #include "warp.h"
 #include <atomic>
 #include <deque>
@@ -134,12 +135,20 @@ class Cluster {
   static std::string describe(const Block&, const Group&);   // what a group waits for
   [[noreturn]] void deadlock();
   void start(uint64_t index);
-  void write_specials(Block&, Warp&, unsigned char* registers);
+  void give_registers(Warp&);
+  // cluster_registers.cpp: constants and special registers of any warp; then those that are the warp's own.
+  void write_fixed(unsigned char* registers) const;
+  void write_specials(Warp&, unsigned char* registers) const;
+  uint32_t special_of_launch(Special, unsigned lane) const;
+  uint32_t special_of_warp(Warp&, Special) const;
 
   PtxLaunch& launch_;
   const Program& program_;
   std::deque<Warp*> queue_;   // of warps that have something to do
-  unsigned char* registers_ = nullptr;
+  Scratch& scratch_;
+  unsigned char* registers_ = nullptr;           // register files, as many as warps at most
+  std::vector<unsigned char*> free_registers_;   // of warps that have ended
+  size_t register_files_ = 0;                    // in use or free
   unsigned char* shared_ = nullptr;
   unsigned char* local_ = nullptr;
   size_t warp_bytes_ = 0;
@@ -159,8 +168,9 @@ class Cluster {
   struct Range {
     uint64_t first = 1, end = 0;
   };
-  Range known_[4];   // allocations that were accessed last
+  Range known_[8];   // allocations that were accessed last
   unsigned oldest_ = 0;
   Counters counters_;
 };
+inline const PtxLaunch& Block::launch() const { return cluster->launch(); }
 }   // namespace spectral::cpu::ptx

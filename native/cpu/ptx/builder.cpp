@@ -230,6 +230,7 @@ const InstructionRow* find_instruction(std::string_view opcode) {
           comparison_instructions(),
           conversion_instructions(),
           memory_instructions(),
+          move_instructions(),
           address_instructions(),
           atomic_instructions(),
           control_instructions(),

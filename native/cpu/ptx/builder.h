@@ -95,6 +95,7 @@ InstructionTable logic_instructions();
 InstructionTable comparison_instructions();
 InstructionTable conversion_instructions();
 InstructionTable memory_instructions();
+InstructionTable move_instructions();
 InstructionTable address_instructions();
 InstructionTable atomic_instructions();
 InstructionTable control_instructions();

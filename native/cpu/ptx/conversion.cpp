@@ -60,16 +60,19 @@ void float_to_integer(Warp& w, const Step& s) {
 template <class D, class S>
 void float_to_float(Warp& w, const Step& s) {
   const bool whole = s.flags & kConvertToWhole;
-  const FloatMode mode(whole ? Rounding::Nearest : rounding_of(s), (s.flags & kConvertFlushes) != 0);
+  const bool flushes = s.flags & kConvertFlushes;
+  const bool saturates = s.flags & kConvertSaturates;
+  const Rounding rounding = rounding_of(s);
+  const FloatMode mode(whole ? Rounding::Nearest : rounding, flushes);
   const Lane<S>* a = w.lanes<Lane<S>>(s.a);
   write_lanes<D>(w, s.d, [&](int k) {
     S v = from_lane<S>(a[k]);
     if (whole)
-      v = to_whole(v, rounding_of(s));
+      v = to_whole(v, rounding);
     if constexpr (sizeof(S) == 4)
-      v = s.flags & kConvertFlushes ? flushed(v) : v;
+      v = flushes ? flushed(v) : v;
     D r = D(v);
-    if (s.flags & kConvertSaturates)
+    if (saturates)
       r = r > 0 ? (r < 1 ? r : D(1)) : D(0);
     if constexpr (sizeof(D) == 4)
       r = r != r ? std::bit_cast<float>(0x7fffffff) : r;

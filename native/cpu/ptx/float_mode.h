@@ -14,22 +14,29 @@ inline float flushed(float v) {
 }
 
 // While it lives, arithmetic rounds so; `flushes`: subnormal inputs and results are zero (.ftz). The barriers keep
-// loads behind the change and stores before its end, and arithmetic between loads and stores.
+// loads behind the change and stores before its end, and arithmetic between loads and stores. A thread rounds to
+// nearest and keeps subnormals anyway. The register, which costs more than a step, is left alone then.
 class FloatMode {
  public:
-  FloatMode(Rounding rounding, bool flushes) : before_(_mm_getcsr()) {
+  FloatMode(Rounding rounding, bool flushes) : changes_(rounding != Rounding::Nearest || flushes) {
+    if (!changes_)
+      return;
     constexpr unsigned kModes[] = {_MM_ROUND_NEAREST, _MM_ROUND_TOWARD_ZERO, _MM_ROUND_DOWN, _MM_ROUND_UP};
     constexpr unsigned kFlush = 0x8040;   // denormals are zero, flush to zero
+    before_ = _mm_getcsr();
     _mm_setcsr((before_ & ~(_MM_ROUND_MASK | kFlush)) | kModes[int(rounding)] | (flushes ? kFlush : 0));
     asm volatile("" : : : "memory");
   }
   ~FloatMode() {
+    if (!changes_)
+      return;
     asm volatile("" : : : "memory");
     _mm_setcsr(before_);
   }
   FloatMode(const FloatMode&) = delete;
 
  private:
-  unsigned before_;
+  bool changes_;
+  unsigned before_ = 0;
 };
 }   // namespace spectral::cpu::ptx

@@ -145,7 +145,8 @@ struct Ex2 {
     double p = kC[7];
     for (int i = 6; i >= 0; --i)
       p = p * f + kC[i];
-    const double scale = std::bit_cast<double>(uint64_t(int64_t(n) + 1023) << 52);
+    // The sum has n in its lowest bits: a conversion to 64-bit integers would not be one of vectors.
+    const double scale = std::bit_cast<double>((std::bit_cast<uint64_t>(n + 0x1.8p52) + 1023) << 52);
     return x != x ? x : float(p * scale);
   }
 };
@@ -249,24 +250,28 @@ void build_copysign(Builder& b) {
 // ---- minimum and maximum: a number wins over NaN, -0 is less than +0
 enum MinMaxFlag : uint32_t { kNanWins = 16, kXorSign = 32 };
 template <class T, bool kMax>
-T pick(T a, T b, bool nan_wins) {
-  if (a != a || b != b) {
-    if (nan_wins || (a != a && b != b))
-      return with_one_nan(std::numeric_limits<T>::quiet_NaN());
-    return a != a ? b : a;
-  }
-  if (a == b)
-    return std::signbit(a) == kMax ? b : a;
-  return (a < b) == kMax ? b : a;
+inline __attribute__((always_inline)) T pick(T a, T b, bool nan_wins) {   // without branches, for vectors
+  const T number = a != a ? b : a;
+  const bool one_nan = (a != a) != (b != b);
+  const bool second = a == b ? (to_lane(a) & kSignBit<T>) == (kMax ? kSignBit<T> : 0) : (a < b) == kMax;
+  const T nan = with_one_nan(std::numeric_limits<T>::quiet_NaN());
+  const T of_nan = one_nan && !nan_wins ? number : nan;
+  const T of_numbers = second ? b : a;
+  return a != a || b != b ? of_nan : of_numbers;
 }
 template <class T, bool kMax>
 void min_max(Warp& w, const Step& s) {
   const FloatMode mode = mode_of(s);
   const bool nan_wins = s.flags & kNanWins;
   const bool xor_sign = s.flags & kXorSign;
+  const bool flushes = s.flags & kFlushes;
+  if (!xor_sign && !flushes) {
+    map2<T, T, T>(w, s, [nan_wins](T a, T b) { return pick<T, kMax>(a, b, nan_wins); });
+    return;
+  }
   map2<T, T, T>(w, s, [&](T a, T b) {
     if constexpr (sizeof(T) == 4)
-      if ((s.flags & kFlushes) != 0) {
+      if (flushes) {
         a = flushed(a);
         b = flushed(b);
       }

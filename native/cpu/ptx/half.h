@@ -48,17 +48,15 @@ struct Bf16 {
   static constexpr uint16_t kOne = 0x3f80;
   static constexpr uint16_t kMagnitude = 0x7f80;
   static float of(uint32_t bits) { return std::bit_cast<float>(bits << 16); }
-  static uint16_t round(float v, Rounding rounding) {
+  static inline __attribute__((always_inline)) uint16_t round(float v, Rounding rounding) {
     const auto u = std::bit_cast<uint32_t>(v);
-    if ((u & 0x7fffffff) > 0x7f800000)
-      return 0x7fff;
     const bool negative = u >> 31;
     uint32_t add = 0;
     if (rounding == Rounding::Nearest)
       add = 0x7fff + (u >> 16 & 1);
     else if (rounding == (negative ? Rounding::Down : Rounding::Up))
       add = 0xffff;
-    return uint16_t((u + add) >> 16);
+    return (u & 0x7fffffff) > 0x7f800000 ? 0x7fff : uint16_t((u + add) >> 16);
   }
 };
 

@@ -18,15 +18,27 @@ uint16_t narrowed(float v, const Step& s) {   // rounded, or of a value to odd
   return s.flags & kConvertFinite && infinite ? uint16_t(bits - 1) : bits;
 }
 
+// .rn without more is what kernels store by: a loop of its own, without a question per lane.
 template <class E, class S>
 void float_to_half(Warp& w, const Step& s) {
   const Lane<S>* a = w.lanes<Lane<S>>(s.a);
+  if (sizeof(S) == 4 && !s.flags) {
+    write_lanes<uint32_t>(w, s.d, [&](int k) { return uint32_t(E::round(from_lane<S>(a[k]), Rounding::Nearest)); });
+    return;
+  }
   write_lanes<uint32_t>(w, s.d, [&](int k) { return uint32_t(narrowed<E>(to_odd_float(from_lane<S>(a[k])), s)); });
 }
 template <class E>
 void floats_to_pair(Warp& w, const Step& s) {   // the first goes to the upper half
   const uint32_t* a = w.lanes<uint32_t>(s.a);
   const uint32_t* b = w.lanes<uint32_t>(s.b);
+  if (!s.flags) {
+    write_lanes<uint32_t>(w, s.d, [&](int k) {
+      const uint32_t high = E::round(from_lane<float>(a[k]), Rounding::Nearest);
+      return high << 16 | E::round(from_lane<float>(b[k]), Rounding::Nearest);
+    });
+    return;
+  }
   write_lanes<uint32_t>(w, s.d, [&](int k) {
     const uint32_t high = narrowed<E>(from_lane<float>(a[k]), s);
     return high << 16 | narrowed<E>(from_lane<float>(b[k]), s);
@@ -35,9 +47,10 @@ void floats_to_pair(Warp& w, const Step& s) {   // the first goes to the upper h
 template <class E, class D>
 void half_to_float(Warp& w, const Step& s) {
   const uint32_t* a = w.lanes<uint32_t>(s.a);
+  const bool saturates = s.flags & kConvertSaturates;
   write_lanes<D>(w, s.d, [&](int k) {
     D v = E::of(a[k] & 0xffff);
-    if (s.flags & kConvertSaturates)
+    if (saturates)
       v = saturated(v);
     if constexpr (sizeof(D) == 4)
       v = v != v ? std::bit_cast<float>(0x7fffffff) : v;

@@ -1,44 +1,118 @@
-// Loads, stores and moves. PTX ISA, "Data Movement and Conversion".
-#include "access.h"
+// Loads, stores and hints. PTX ISA, "Data Movement and Conversion: ld, st, prefetch".
 #include "async.h"
 #include "dispatch.h"
-#include <chrono>
+#include "quads.h"
+#include "warp_access.h"
 
 namespace spectral::cpu::ptx {
 namespace {
 // ---- ld, st: up to four values of a type
+// What a register holds of a loaded value: 32 or 64 bits, extended by the value's sign if it has one.
+template <class T, bool kWide>
+using Extended = std::conditional_t<
+    kWide || sizeof(T) == 8, std::conditional_t<std::is_signed_v<T>, int64_t, uint64_t>,
+    std::conditional_t<std::is_signed_v<T>, int32_t, uint32_t>>;
+
+template <class T>
+struct InMemory {   // at any address: that it is a multiple of the access has been checked
+  T value;
+} __attribute__((packed, may_alias));
+
+template <class D, class T, unsigned kCount>
+void load_together(Warp& w, const uint32_t* places, const WarpAccess& access) {
+  if constexpr (kCount == 4 && sizeof(T) == 4 && sizeof(D) == 4)
+    if (access.layout == Layout::Row && w.mask == ~0u) {
+      uint32_t* const registers[] = {
+          w.lanes<uint32_t>(places[0]),
+          w.lanes<uint32_t>(places[1]),
+          w.lanes<uint32_t>(places[2]),
+          w.lanes<uint32_t>(places[3])};
+      return load_quads(access.first, registers);
+    }
+  const auto* from = reinterpret_cast<const InMemory<T>*>(access.first);
+  const uint64_t step = access.step / sizeof(T);
+  for (unsigned i = 0; i < kCount; ++i)
+    switch (access.layout) {
+      case Layout::Same: {
+        const D value = D(from[i].value);
+        write_lanes<D>(w, places[i], [&](int) { return value; });
+        break;
+      }
+      case Layout::Row:
+        write_lanes<D>(w, places[i], [&](int k) { return D(from[unsigned(k) * kCount + i].value); });
+        break;
+      default: write_lanes<D>(w, places[i], [&](int k) { return D(from[unsigned(k) * step + i].value); });
+    }
+}
+template <class D, class T>
+void load_some(Warp& w, const Step& s, const WarpAccess& access) {
+  switch (s.b) {
+    case 1: return load_together<D, T, 1>(w, w.list(s), access);
+    case 2: return load_together<D, T, 2>(w, w.list(s), access);
+    default: return load_together<D, T, 4>(w, w.list(s), access);
+  }
+}
+template <class D, class T>
+void load_each(Warp& w, const Step& s, const uint64_t* at) {
+  for (uint32_t i = 0; i < s.b; ++i)
+    write_lanes<D>(w, w.list(s)[i], [&](int k) { return D(reinterpret_cast<const InMemory<T>*>(at[k])[i].value); });
+}
 template <class T, Space kSpace>
 void load(Warp& w, const Step& s) {
+  const auto bytes = unsigned(s.b * sizeof(T));
+  const bool wide = s.flags & kWideRegister;
+  const WarpAccess together = reach_together<kSpace>(w, s, bytes, Effect::Reads);
+  if (together.layout != Layout::Any)
+    return wide ? load_some<Extended<T, true>, T>(w, s, together) : load_some<Extended<T, false>, T>(w, s, together);
   uint64_t at[32];
-  const uint32_t n = s.b;
-  reach<kSpace>(w, s, at, unsigned(n * sizeof(T)), Effect::Reads);
-  const uint32_t* places = w.list(s);
-  for (uint32_t i = 0; i < n; ++i) {
-    auto value = [&](int k) {
-      T v;
-      std::memcpy(&v, reinterpret_cast<const T*>(at[k]) + i, sizeof v);
-      return v;
-    };
-    if (s.flags & kWideRegister) {
-      using Wide = std::conditional_t<std::is_signed_v<T>, int64_t, uint64_t>;
-      write_lanes<uint64_t>(w, places[i], [&](int k) { return uint64_t(Wide(value(k))); });
-    } else {
-      using Whole = std::conditional_t<sizeof(T) == 8, T, std::conditional_t<std::is_signed_v<T>, int32_t, uint32_t>>;
-      write_lanes<Whole>(w, places[i], [&](int k) { return Whole(value(k)); });
-    }
+  reach<kSpace>(w, s, at, bytes, Effect::Reads);
+  return wide ? load_each<Extended<T, true>, T>(w, s, at) : load_each<Extended<T, false>, T>(w, s, at);
+}
+
+template <class D, class T, unsigned kCount>
+void store_together(Warp& w, const uint32_t* places, const WarpAccess& access) {
+  auto* to = reinterpret_cast<InMemory<T>*>(access.first);
+  const D* values[kCount];
+  for (unsigned i = 0; i < kCount; ++i)
+    values[i] = w.lanes<D>(places[i]);
+  auto store = [&](uint64_t step) __attribute__((always_inline)) {
+#pragma GCC ivdep
+    for (unsigned k = 0; k < 32; ++k)
+      for (unsigned i = 0; i < kCount; ++i)
+        to[k * step + i].value = T(values[i][k]);
+  };
+  if (access.layout != Layout::Row)
+    return store(access.step / sizeof(T));
+  if constexpr (kCount == 4 && sizeof(T) == 4 && std::is_same_v<D, uint32_t>)
+    store_quads(access.first, values);
+  else
+    store(kCount);
+}
+template <class D, class T>
+void store_some(Warp& w, const Step& s, const WarpAccess& access) {
+  switch (s.b) {
+    case 1: return store_together<D, T, 1>(w, w.list(s), access);
+    case 2: return store_together<D, T, 2>(w, w.list(s), access);
+    default: return store_together<D, T, 4>(w, w.list(s), access);
+  }
+}
+template <class D, class T>
+void store_each(Warp& w, const Step& s, const uint64_t* at) {
+  for (uint32_t i = 0; i < s.b; ++i) {
+    const D* values = w.lanes<D>(w.list(s)[i]);
+    each_lane(w.mask, [&](int k) { reinterpret_cast<InMemory<T>*>(at[k])[i].value = T(values[k]); });
   }
 }
 template <class T, Space kSpace>
 void store(Warp& w, const Step& s) {
+  const auto bytes = unsigned(s.b * sizeof(T));
+  const bool wide = s.flags & kWideRegister;
+  const WarpAccess together = reach_together<kSpace>(w, s, bytes, Effect::Writes);
+  if (together.layout != Layout::Any)
+    return wide ? store_some<uint64_t, T>(w, s, together) : store_some<Lane<T>, T>(w, s, together);
   uint64_t at[32];
-  const uint32_t n = s.b;
-  reach<kSpace>(w, s, at, unsigned(n * sizeof(T)), Effect::Writes);
-  const uint32_t* places = w.list(s);
-  for (uint32_t i = 0; i < n; ++i)
-    each_lane(w.mask, [&](int k) {
-      const T v = s.flags & kWideRegister ? T(w.lanes<uint64_t>(places[i])[k]) : T(w.lanes<Lane<T>>(places[i])[k]);
-      std::memcpy(reinterpret_cast<T*>(at[k]) + i, &v, sizeof v);
-    });
+  reach<kSpace>(w, s, at, bytes, Effect::Writes);
+  return wide ? store_each<uint64_t, T>(w, s, at) : store_each<Lane<T>, T>(w, s, at);
 }
 
 template <template <class, Space> class StepOf, class T>
@@ -143,121 +217,6 @@ void build_access(Builder& b) {
   s.flags |= wide ? uint32_t(kWideRegister) : 0u;
 }
 
-// ---- mov
-template <class L>
-void move(Warp& w, const Step& s) {
-  const L* a = w.lanes<L>(s.a);
-  write_lanes<L>(w, s.d, [&](int k) { return a[k]; });
-}
-void move_predicate(Warp& w, const Step& s) { write_predicate(w, s.d, w.predicate(s.a) ^ (s.flags ? ~0u : 0u)); }
-void set_predicate(Warp& w, const Step& s) { write_predicate(w, s.d, s.value ? ~0u : 0u); }
-void move_to_predicate(Warp& w, const Step& s) {
-  const uint32_t* a = w.lanes<uint32_t>(s.a);
-  uint32_t bits = 0;
-  each_lane(w.mask, [&](int k) { bits |= uint32_t(a[k] != 0) << k; });
-  write_predicate(w, s.d, bits);
-}
-void read_clock(Warp& w, const Step& s) {
-  const auto now = uint64_t(std::chrono::steady_clock::now().time_since_epoch().count());
-  if (s.value)
-    write_lanes<uint64_t>(w, s.d, [&](int) { return now; });
-  else
-    write_lanes<uint32_t>(w, s.d, [&](int) { return uint32_t(s.flags ? now >> 32 : now); });
-}
-// Parts of `bits` bits, the lowest first; s.b of them.
-template <class Part, class Whole>
-void pack(Warp& w, const Step& s) {
-  const uint32_t* places = w.list(s);
-  write_lanes<Whole>(w, s.d, [&](int k) {
-    Whole whole = 0;
-    for (size_t i = 0; i < sizeof(Whole) / sizeof(Part); ++i)
-      whole |= Whole(Part(w.lanes<Lane<Part>>(places[i])[k])) << (8 * sizeof(Part) * i);
-    return whole;
-  });
-}
-template <class Part, class Whole>
-void unpack(Warp& w, const Step& s) {
-  const uint32_t* places = w.list(s);
-  Lane<Whole> whole[32];
-  std::memcpy(whole, w.lanes<Lane<Whole>>(s.a), sizeof whole);
-  for (size_t i = 0; i < sizeof(Whole) / sizeof(Part); ++i)
-    write_lanes<Part>(w, places[i], [&](int k) { return Part(whole[k] >> (8 * sizeof(Part) * i)); });
-}
-struct Parts {
-  Run pack, unpack;
-  Type part;
-};
-Parts parts_of(Type whole, size_t n) {
-  const int bytes = bytes_of(whole);
-  if (bytes == 4 && n == 2)
-    return {&pack<uint16_t, uint32_t>, &unpack<uint16_t, uint32_t>, Type::B16};
-  if (bytes == 8 && n == 2)
-    return {&pack<uint32_t, uint64_t>, &unpack<uint32_t, uint64_t>, Type::B32};
-  if (bytes == 8 && n == 4)
-    return {&pack<uint16_t, uint64_t>, &unpack<uint16_t, uint64_t>, Type::B16};
-  return {nullptr, nullptr, Type::None};
-}
-void build_pack(Builder& b, Type t, bool packs) {
-  const Operand& vector = b.operand(packs ? 1 : 0);
-  const Parts p = parts_of(t, vector.parts.size());
-  if (!p.pack)
-    b.fail(vector, "a value of ." + std::string(name_of(t)) + " has no such parts");
-  std::vector<uint32_t> places;
-  const uint32_t whole = packs ? 0 : b.read(1, t);
-  for (const Operand& o : vector.parts)
-    places.push_back(packs ? b.read(o, p.part) : b.write(o, p.part));
-  const uint32_t to = packs ? b.write(0, t) : 0;
-  const uint32_t list = b.list(places);
-  Step& s = b.emit(packs ? p.pack : p.unpack);
-  s.a = whole;
-  s.d = to;
-  s.list = list;
-}
-void build_move_predicate(Builder& b) {
-  const Operand& from = b.operand(1);
-  if (from.kind == OperandKind::Special && from.name == "%is_explicit_cluster") {
-    const uint32_t source = b.read(from, Type::U32);
-    const uint32_t to = b.write_predicate(b.operand(0));
-    Step& s = b.emit(&move_to_predicate);
-    s.a = source;
-    s.d = to;
-    return;
-  }
-  const bool constant = from.kind == OperandKind::Immediate;
-  bool flip = false;
-  const uint32_t source = constant ? 0 : b.read_predicate(from, &flip);
-  const uint32_t to = b.write_predicate(b.operand(0));
-  Step& s = b.emit(constant ? &set_predicate : &move_predicate);
-  s.a = source;
-  s.d = to;
-  s.flags = flip;
-  s.value = int64_t(from.value);
-}
-void build_mov(Builder& b) {
-  const Type t = b.take_type();
-  b.expect_operands(2);
-  if (t == Type::Pred)
-    return build_move_predicate(b);
-  if (b.operand(1).kind == OperandKind::Vector)
-    return build_pack(b, t, true);
-  if (b.operand(0).kind == OperandKind::Vector)
-    return build_pack(b, t, false);
-  const std::string_view name = b.operand(1).kind == OperandKind::Special ? b.operand(1).name : "";
-  if (name.starts_with("%clock") || name.starts_with("%globaltimer")) {
-    const uint32_t to = b.write(0, t);
-    Step& s = b.emit(&read_clock);
-    s.d = to;
-    s.value = bytes_of(t) == 8;
-    s.flags = name.ends_with("_hi");
-    return;
-  }
-  const uint32_t from = b.read(1, t);
-  const uint32_t to = b.write(0, t);
-  Step& s = b.emit(bytes_of(t) == 8 ? &move<uint64_t> : &move<uint32_t>);
-  s.a = from;
-  s.d = to;
-}
-
 // ---- hints
 void build_hint(Builder& b) {
   if (b.take("tensormap"))
@@ -265,25 +224,14 @@ void build_hint(Builder& b) {
   b.skip_modifiers();
   b.emit(&do_nothing);
 }
-void build_createpolicy(Builder& b) {
-  b.skip_modifiers();
-  const uint32_t zero = b.constant(0, true);
-  const uint32_t to = b.write(0, Type::B64);
-  Step& s = b.emit(&move<uint64_t>);
-  s.a = zero;
-  s.d = to;
-}
-
 constexpr InstructionRow kRows[] = {
-    {"mov", StepClass::Move, build_mov},
     {"ld", StepClass::GenericLoad, build_access<true>},
     {"ldu", StepClass::GenericLoad, build_access<true>},
     {"st", StepClass::GenericStore, build_access<false>},
     {"prefetch", StepClass::Hint, build_hint},
     {"prefetchu", StepClass::Hint, build_hint},
     {"applypriority", StepClass::Hint, build_hint},
-    {"discard", StepClass::Hint, build_hint},
-    {"createpolicy", StepClass::Move, build_createpolicy}};
+    {"discard", StepClass::Hint, build_hint}};
 }   // namespace
 
 InstructionTable memory_instructions() { return {kRows, std::size(kRows)}; }

@@ -29,6 +29,7 @@ template <class D, class F>
 inline __attribute__((always_inline)) void write_lanes(Warp& w, uint32_t place, F f) {
   Lane<D>* d = w.lanes<Lane<D>>(place);
   if (w.mask == ~0u) {
+#pragma GCC ivdep   // what f reads is d itself or lies apart from it
     for (int k = 0; k < 32; ++k)
       d[k] = to_lane<D>(f(k));
     return;

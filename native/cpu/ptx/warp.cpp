@@ -8,13 +8,11 @@ constexpr int kTurn = 4096;   // backward jumps before other warps have theirs: 
 bool may_meet(const Group& g) { return g.wait == Wait::None || g.wait == Wait::Lanes; }
 }   // namespace
 
-void Warp::start(Block& block, const Program& program, unsigned index, unsigned char* registers, uint32_t lanes) {
+void Warp::start(Block& block, const Program& program, unsigned index, uint32_t lanes) {
   block_ = &block;
   program_ = &program;
   index_ = index;
-  registers_ = registers;
-  predicates_ = reinterpret_cast<uint32_t*>(registers + program.register_bytes);
-  predicates_[0] = ~0u;
+  registers_ = nullptr;
   alive_ = lanes;
   pc_ = program.first_step;
   limit_ = 0;
@@ -24,6 +22,14 @@ void Warp::start(Block& block, const Program& program, unsigned index, unsigned 
   yields_ = false;
   queued = true;
   cluster_phase = kNoPhase;
+}
+
+void Warp::use_registers(unsigned char* registers) {
+  registers_ = registers;
+  if (!registers)
+    return;
+  predicates_ = reinterpret_cast<uint32_t*>(registers + program_->register_bytes);
+  predicates_[0] = ~0u;
 }
 
 template <bool kCounts>
@@ -58,6 +64,12 @@ Turn Warp::run() {
 
 // Joins groups that have met, and chooses the one furthest behind. False: the turn is over.
 bool Warp::regroup() {
+  if (others_.empty() && !yields_) {   // no group to meet
+    current_.tired = false;
+    current_.woken = false;
+    limit_ = current_.lanes ? UINT32_MAX : 0;
+    return current_.lanes != 0;
+  }
   if (current_.lanes) {
     current_.pc = pc_;
     current_.tired = yields_;

@@ -32,7 +32,10 @@ enum class Turn : uint8_t { Ended, Waits, Yields };
 
 class Warp {
  public:
-  void start(Block& block, const Program& program, unsigned index, unsigned char* registers, uint32_t lanes);
+  void start(Block& block, const Program& program, unsigned index, uint32_t lanes);
+  // Before its first turn, and null after its last.
+  void use_registers(unsigned char* registers);
+  unsigned char* registers() const { return registers_; }
   Turn run();   // until every group waits or has ended, or the turn is over
 
   // ---- for steps

@@ -1,0 +1,123 @@
+// What a warp's registers hold before its first step: constants and special registers.
+#include "block.h"
+#include <algorithm>
+#include <cstring>
+
+namespace spectral::cpu::ptx {
+namespace {
+// Whether a special register differs from warp to warp or from block to block.
+bool is_of_warp(Special which) {
+  switch (which) {
+    case Special::TidX:
+    case Special::TidY:
+    case Special::TidZ:
+    case Special::CtaidX:
+    case Special::CtaidY:
+    case Special::CtaidZ:
+    case Special::WarpId:
+    case Special::ClusterIdX:
+    case Special::ClusterIdY:
+    case Special::ClusterIdZ:
+    case Special::ClusterCtaidX:
+    case Special::ClusterCtaidY:
+    case Special::ClusterCtaidZ:
+    case Special::ClusterCtarank: return true;
+    default: return false;
+  }
+}
+bool is_thread_index(Special which) {
+  return which == Special::TidX || which == Special::TidY || which == Special::TidZ;
+}
+// Of 32 threads from `first` on.
+void write_thread_index(Special which, const dim3& block, unsigned first, uint32_t* lanes) {
+  const int axis = int(which) - int(Special::TidX);
+  unsigned index[] = {first % block.x, first / block.x % block.y, first / block.x / block.y};
+  if (index[0] + 32 <= block.x) {   // of one line
+    for (unsigned k = 0; k < 32; ++k)
+      lanes[k] = index[axis] + (axis ? 0 : k);
+    return;
+  }
+  for (unsigned k = 0; k < 32; ++k) {
+    lanes[k] = index[axis];
+    if (++index[0] < block.x)
+      continue;
+    index[0] = 0;
+    if (++index[1] < block.y)
+      continue;
+    index[1] = 0;
+    ++index[2];
+  }
+}
+}   // namespace
+
+uint32_t Cluster::special_of_launch(Special which, unsigned lane) const {
+  const auto& [g, b, c, stated, dynamic_shared] = launch_.shape;
+  switch (which) {
+    case Special::NtidX: return b.x;
+    case Special::NtidY: return b.y;
+    case Special::NtidZ: return b.z;
+    case Special::NctaidX: return g.x;
+    case Special::NctaidY: return g.y;
+    case Special::NctaidZ: return g.z;
+    case Special::LaneId: return lane;
+    case Special::NWarpId: return warps_per_block_;
+    case Special::NSmId: return 1;
+    case Special::LanemaskEq: return 1u << lane;
+    case Special::LanemaskLt: return (1u << lane) - 1;
+    case Special::LanemaskLe: return (2u << lane) - 1;
+    case Special::LanemaskGt: return ~((2u << lane) - 1);
+    case Special::LanemaskGe: return ~((1u << lane) - 1);
+    case Special::NClusterIdX: return g.x / c.x;
+    case Special::NClusterIdY: return g.y / c.y;
+    case Special::NClusterIdZ: return g.z / c.z;
+    case Special::ClusterNctaidX: return c.x;
+    case Special::ClusterNctaidY: return c.y;
+    case Special::ClusterNctaidZ: return c.z;
+    case Special::ClusterNctarank: return unsigned(blocks.size());
+    case Special::IsExplicitCluster: return stated;
+    case Special::DynamicSmemSize: return dynamic_shared;
+    case Special::TotalSmemSize: return uint32_t(shared_bytes);
+    default: return 0;
+  }
+}
+uint32_t Cluster::special_of_warp(Warp& warp, Special which) const {
+  const Block& block = warp.block();
+  const dim3 c = launch_.shape.cluster;
+  switch (which) {
+    case Special::CtaidX: return block.index.x;
+    case Special::CtaidY: return block.index.y;
+    case Special::CtaidZ: return block.index.z;
+    case Special::WarpId: return warp.index();
+    case Special::ClusterIdX: return block.index.x / c.x;
+    case Special::ClusterIdY: return block.index.y / c.y;
+    case Special::ClusterIdZ: return block.index.z / c.z;
+    case Special::ClusterCtaidX: return block.index.x % c.x;
+    case Special::ClusterCtaidY: return block.index.y % c.y;
+    case Special::ClusterCtaidZ: return block.index.z % c.z;
+    case Special::ClusterCtarank: return block.rank;
+    default: return 0;
+  }
+}
+
+void Cluster::write_fixed(unsigned char* registers) const {
+  for (const ConstantPlace& c : program_.constants) {
+    unsigned char* at = registers + c.place;
+    if (c.wide)
+      std::fill_n(reinterpret_cast<uint64_t*>(at), 32, c.bits);
+    else
+      std::fill_n(reinterpret_cast<uint32_t*>(at), 32, uint32_t(c.bits));
+  }
+  for (const SpecialPlace& place : program_.specials)
+    for (unsigned lane = 0; lane < 32; ++lane)
+      reinterpret_cast<uint32_t*>(registers + place.place)[lane] = special_of_launch(place.which, lane);
+}
+void Cluster::write_specials(Warp& warp, unsigned char* registers) const {
+  for (const SpecialPlace& place : program_.specials) {
+    auto* lanes = reinterpret_cast<uint32_t*>(registers + place.place);
+    if (is_thread_index(place.which))
+      write_thread_index(place.which, launch_.shape.block, warp.index() * 32, lanes);
+    else if (is_of_warp(place.which))
+      std::fill_n(lanes, 32, special_of_warp(warp, place.which));
+  }
+}
+}   // namespace spectral::cpu::ptx

@@ -1,0 +1,94 @@
+// Accesses of a warp whose lanes name one address, or addresses equally far apart. These are the usual ones; they are
+// checked and made at once. All others go lane by lane (access.h), and so do those that may fault.
+#pragma once
+#include "access.h"
+#include <optional>
+
+namespace spectral::cpu::ptx {
+enum class Layout : uint8_t { Any, Same, Row, Strided };
+
+// How far the address of each lane is from that of the lane before it; nothing where that differs.
+template <class A>
+inline std::optional<A> step_of(const A* base) {
+  const A step = base[1] - base[0];
+  A other = 0;
+  for (int k = 1; k < 32; ++k)
+    other |= (base[k] - base[k - 1]) ^ step;
+  return other ? std::nullopt : std::optional(step);
+}
+inline Layout layout_of(uint64_t step, unsigned bytes) {
+  constexpr uint64_t kFarthest = uint64_t(1) << 32;   // 31 steps do not wrap around; lanes that go down are rare
+  if (!step)
+    return Layout::Same;
+  if (step == bytes)
+    return Layout::Row;
+  return step % bytes || step > kFarthest ? Layout::Any : Layout::Strided;
+}
+
+inline bool is_within(uint64_t first, uint64_t bytes, uint64_t limit) {
+  return first <= limit && bytes <= limit - first;
+}
+// The host's address of [first, first + bytes) in the space, or null where it is not known to be in it.
+template <Space kSpace>
+inline unsigned char* host_address(Warp& w, uint64_t first, uint64_t bytes) {
+  const Block& block = w.block();
+  switch (kSpace) {
+    case Space::Global:
+    case Space::Const:
+      return block.cluster->is_known(first, first + bytes) ? reinterpret_cast<unsigned char*>(first) : nullptr;
+    case Space::Shared: return is_within(first, bytes, block.cluster->shared_bytes) ? block.shared + first : nullptr;
+    case Space::Param: {
+      auto* parameters = const_cast<unsigned char*>(block.launch().parameters);
+      return is_within(first, bytes, w.program().parameter_bytes) ? parameters + first : nullptr;
+    }
+    default: return nullptr;   // each lane has its own local memory, and generic addresses may be in any space
+  }
+}
+
+struct WarpAccess {
+  unsigned char* first = nullptr;
+  uint64_t step = 0;   // from lane to lane
+  Layout layout = Layout::Any;
+};
+// Where the lanes access `bytes` each. A load may be made for all lanes, whatever the mask. Stores are of all
+// lanes, none at another's address. Layout::Any: lane by lane, nothing is done yet.
+template <Space kSpace>
+inline WarpAccess reach_together(Warp& w, const Step& s, unsigned bytes, Effect effect) {
+  const bool stores = effect != Effect::Reads;
+  const bool is_followed = kSpace == Space::Shared && stores && w.program().uses_async_proxy;
+  if (is_followed || (stores && w.mask != ~0u))
+    return {};
+  WarpAccess access;
+  uint64_t first;
+  if (s.flags & kNarrowAddress) {
+    const uint32_t* base = w.lanes<uint32_t>(s.a);
+    const std::optional<uint32_t> step = step_of(base);
+    if (!step)
+      return {};
+    first = uint32_t(base[0] + uint32_t(s.value));
+    access.step = *step;
+  } else {
+    const uint64_t* base = w.lanes<uint64_t>(s.a);
+    const std::optional<uint64_t> step = step_of(base);
+    if (!step)
+      return {};
+    first = base[0] + uint64_t(s.value);
+    access.step = *step;
+  }
+  access.layout = layout_of(access.step, bytes);
+  // Of several stores at one address the last lane's is to stay.
+  if (access.layout == Layout::Any || (stores && access.layout == Layout::Same) || first & (bytes - 1))
+    return {};
+  access.first = host_address<kSpace>(w, first, 31 * access.step + bytes);
+  if (!access.first)
+    return {};
+  if (w.block().counters()) {
+    constexpr SpaceMasks kAll{kSpace == Space::Global ? ~0u : 0, kSpace == Space::Shared ? ~0u : 0, 0};
+    uint64_t at[32];
+    for (unsigned k = 0; k < 32; ++k)
+      at[k] = reinterpret_cast<uint64_t>(access.first) + k * access.step;
+    count_access(w, at, {kAll.global & w.mask, kAll.shared & w.mask, 0}, bytes, effect);
+  }
+  return access;
+}
+}   // namespace spectral::cpu::ptx
