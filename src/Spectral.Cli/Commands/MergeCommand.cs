@@ -31,7 +31,7 @@ internal sealed class MergeCommand : SpectralCommand
     public MergeCommand()
         : base(
             "merge",
-            "Writes a plain checkpoint with an adapter, or several tuned models by a merge method, in its weights.",
+            "Merges an adapter, or several tuned models by a method, into a plain checkpoint.",
             "spectral merge --model base-model --adapter adapter --out merged-model",
             "spectral merge --model base-model --adapter adapter --out merged-model --dtype bf16",
             "spectral merge --model base-model --method ties --density 0.2 --input adapter --input tuned-model=0.5 "

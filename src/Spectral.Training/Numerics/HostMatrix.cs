@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Numerics.Tensors;
 
 namespace Spectral.Training.Numerics;
 
@@ -111,6 +112,80 @@ internal sealed class HostMatrix
 
     /// <summary>Returns the matrix product this · other.</summary>
     public HostMatrix Times(HostMatrix other) => TimesTransposed(other.Transposed());
+
+    /// <summary>
+    /// Solves this · X = b for a square matrix by Gaussian elimination with partial pivoting; null if the matrix is
+    /// singular to rounding.
+    /// </summary>
+    public HostMatrix? Solve(HostMatrix b)
+    {
+        const double Singular = 1e-12; // of the largest entry
+        double[] a = [.. Values];
+        HostMatrix x = new(b.Rows, b.Columns, [.. b.Values]);
+        double least = a.Max(Math.Abs) * Singular;
+        for (int k = 0; k < Rows; k++)
+        {
+            int pivot = k;
+            for (int row = k + 1; row < Rows; row++)
+            {
+                if (Math.Abs(a[(row * Columns) + k]) > Math.Abs(a[(pivot * Columns) + k]))
+                    pivot = row;
+            }
+
+            if (!(Math.Abs(a[(pivot * Columns) + k]) > least))
+                return null;
+            Swap(a, Columns, k, pivot);
+            Swap(x.Values, x.Columns, k, pivot);
+            Eliminate(k);
+        }
+        return x;
+
+        // Gauss-Jordan: every other row loses its entry in column k, so that no back substitution is needed.
+        void Eliminate(int k)
+        {
+            double inverse = 1 / a[(k * Columns) + k];
+            Scale(a.AsSpan((k * Columns) + k, Columns - k), inverse);
+            Scale(x.Values.AsSpan(k * x.Columns, x.Columns), inverse);
+            if ((long)Rows * (Columns + x.Columns) < ParallelFlops / 64)
+            {
+                for (int row = 0; row < Rows; row++)
+                    Reduce(row);
+            }
+            else
+            {
+                Parallel.For(0, Rows, Reduce);
+            }
+
+            void Reduce(int row)
+            {
+                double factor = a[(row * Columns) + k];
+                if (row == k || factor == 0)
+                    return;
+                Subtract(a.AsSpan((row * Columns) + k, Columns - k), a.AsSpan((k * Columns) + k, Columns - k), factor);
+                Subtract(
+                    x.Values.AsSpan(row * x.Columns, x.Columns),
+                    x.Values.AsSpan(k * x.Columns, x.Columns),
+                    factor
+                );
+            }
+        }
+    }
+
+    private static void Swap(double[] values, int columns, int one, int other)
+    {
+        for (int i = 0; one != other && i < columns; i++)
+        {
+            (values[(one * columns) + i], values[(other * columns) + i]) = (
+                values[(other * columns) + i],
+                values[(one * columns) + i]
+            );
+        }
+    }
+
+    private static void Scale(Span<double> row, double factor) => TensorPrimitives.Multiply(row, factor, row);
+
+    private static void Subtract(Span<double> row, ReadOnlySpan<double> other, double factor) =>
+        TensorPrimitives.MultiplyAdd(other, -factor, row, row);
 
     public static double Dot(ReadOnlySpan<double> a, ReadOnlySpan<double> b)
     {
