@@ -1,5 +1,4 @@
 using System.Numerics.Tensors;
-using Spectral.Kernels;
 using Spectral.Kernels.Ops;
 using Spectral.Training.Models;
 using Spectral.Training.Numerics;
@@ -8,9 +7,9 @@ using Tensor = Spectral.Kernels.Tensor;
 namespace Spectral.Training.Merging;
 
 /// <summary>
-/// Which neuron and which attention head of an input corresponds to each of the first input's, in one decoder layer: the
-/// permutations that make the weights' inner products largest. The residual stream and the entries of a head keep their
-/// order.
+/// Which neuron and which attention head of an input corresponds to each of the first input's, in one decoder layer:
+/// the permutations that make the weights' inner products largest. The residual stream and the entries of a head keep
+/// their order.
 /// </summary>
 internal sealed class LayerAlignment
 {
@@ -42,7 +41,7 @@ internal sealed class LayerAlignment
         }
     }
 
-    /// <summary>Returns for each row and column of a tensor which of the input's takes its place; null: the same.</summary>
+    /// <summary>Returns which of the input's rows and columns take the places of a tensor's; null: the same.</summary>
     public (int[]? Rows, int[]? Columns) Of(string tensor) => _orders.GetValueOrDefault(tensor);
 
     private static int[] Neurons(MergeRun run, Dictionary<string, LinearSpec> linears, int input)
@@ -99,7 +98,7 @@ internal sealed class LayerAlignment
         return (order, matched);
     }
 
-    /// <summary>Returns the inner products of each head of the first input with each of another, [heads, heads].</summary>
+    /// <summary>Returns the inner products of the first input's heads with those of another, [heads, heads].</summary>
     private static float[] Products(MergeRun run, LinearSpec linear, int input, int heads, bool ofColumns)
     {
         MergeTensor tensor = run.Open(linear.Weight);

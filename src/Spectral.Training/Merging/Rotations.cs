@@ -41,7 +41,7 @@ internal static class Rotations
     /// <summary>Returns the skew A = (Q + I)⁻¹ (Q − I) of a rotation; null if it turns a direction round.</summary>
     public static HostMatrix? ToSkew(HostMatrix rotation)
     {
-        var identity = Identity(rotation.Rows);
+        HostMatrix identity = Identity(rotation.Rows);
         if (rotation.Plus(identity).Solve(rotation.Plus(identity, -1)) is not { } solved)
             return null;
         HostMatrix skew = solved.Plus(solved.Transposed(), -1);
@@ -53,7 +53,7 @@ internal static class Rotations
     /// <summary>Returns the rotation Q = (I − A)⁻¹ (I + A) of a skew matrix.</summary>
     public static HostMatrix FromSkew(HostMatrix skew)
     {
-        var identity = Identity(skew.Rows);
+        HostMatrix identity = Identity(skew.Rows);
         return identity.Plus(skew, -1).Solve(identity.Plus(skew))!; // I − A has no eigenvalue below 1
     }
 

@@ -16,8 +16,8 @@ internal sealed class DcMerge : MergeMethod
 
     public override string Formula =>
         "τ_i truncated to its first k triplets, σ smoothed; Ū, V̄ the polar factors of [U_1 … U_N], [V_1 … V_N]; "
-        + "M_i = Ūᵀ τ_i V̄, its largest entries kept; M = the mean of those of the sum's sign, within N diagonal blocks of "
-        + "k × k; W = W0 + λ Ū M V̄ᵀ; tensors that are no linear weights: θ0 + mean τ_i";
+        + "M_i = Ūᵀ τ_i V̄, its largest entries kept; M = the mean of those of the sum's sign, within N diagonal "
+        + "blocks of k × k; W = W0 + λ Ū M V̄ᵀ; tensors that are no linear weights: θ0 + mean τ_i";
 
     public override string Source =>
         "Zhang et al., \"DC-Merge: Improving Model Merging with Directional Consistency\", 2026";

@@ -14,15 +14,15 @@ internal sealed class DoMerge : MergeMethod
     public override string Name => "do-merging";
 
     public override string Formula =>
-        "columns of τ_i = m_i ∘ D_i, ‖D_i‖ = 1; δ by gradient descent on Σ_i<j ‖(D_i + δ_i)ᵀ (D_j + δ_j)‖² + γ Σ ‖δ_i‖²; "
-        + "W = W0 + mean(w_i m_i) ∘ Σ (D_i + δ_i); tensors that are no linear weights: θ0 + mean w_i τ_i";
+        "columns of τ_i = m_i ∘ D_i, ‖D_i‖ = 1; δ by gradient descent on Σ_i<j ‖(D_i + δ_i)ᵀ (D_j + δ_j)‖² + γ Σ "
+        + "‖δ_i‖²; W = W0 + mean(w_i m_i) ∘ Σ (D_i + δ_i); tensors that are no linear weights: θ0 + mean w_i τ_i";
 
     public override string Source =>
         "Zheng et al., \"Decouple and Orthogonalize: A Data-Free Framework for LoRA Merging\", 2025";
 
     public override string Use =>
-        "Merges lengths and directions of the columns apart, after pushing the directions of different inputs towards "
-        + "right angles, without data. Orthogonal inputs are merged as they are.";
+        "Merges lengths and directions of the columns apart, after pushing the directions of different inputs "
+        + "towards right angles, without data. Orthogonal inputs are merged as they are.";
 
     public override bool IsPublishedForm => false;
 
@@ -91,7 +91,8 @@ internal sealed class DoMerge : MergeMethod
     }
 
     /// <summary>
-    /// Descends with steps 1 / L, L a bound on the curvature: the gradient of D_i + δ_i is 2 Σ_j≠i Y_j Y_jᵀ Y_i + 2 γ δ_i.
+    /// Descends with steps 1 / L, L a bound on the curvature: the gradient of Y_i = D_i + δ_i is 2 Σ_j≠i Y_j Y_jᵀ Y_i +
+    /// 2 γ δ_i.
     /// </summary>
     internal static void Orthogonalize(IReadOnlyList<Tensor> directions, double gamma, int steps)
     {
@@ -135,7 +136,7 @@ internal sealed class DoMerge : MergeMethod
         }
     }
 
-    /// <summary>Bounds the largest eigenvalue of a symmetric matrix by its largest sum of magnitudes in a row.</summary>
+    /// <summary>Bounds the eigenvalues of a symmetric matrix by its largest sum of magnitudes in a row.</summary>
     private static double Bound(Tensor matrix)
     {
         float[] values = matrix.ToArray();

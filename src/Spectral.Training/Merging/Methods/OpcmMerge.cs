@@ -11,13 +11,13 @@ internal sealed class OpcmMerge : MergeMethod
     public override string Name => "opcm";
 
     public override string Formula =>
-        "S ← τ_1; for i = 2 … N: U, Σ, V of the SVD of S, c = Uᵀ τ_i V without its diagonal and without its first k × k "
-        + "entries (k the first with Σ_j≤k σ_j > α Σ σ_j), S ← S + U c Vᵀ; tensors that are no linear weights: S ← S + τ_i; "
-        + "θ = θ0 + S · mean ‖τ_i‖ / ‖S‖, norms over the whole model";
+        "S ← τ_1; for i = 2 … N: U, Σ, V of the SVD of S, c = Uᵀ τ_i V without its diagonal and without its first k × "
+        + "k entries (k the first with Σ_j≤k σ_j > α Σ σ_j), S ← S + U c Vᵀ; tensors that are no linear weights: S ← "
+        + "S + τ_i; θ = θ0 + S · mean ‖τ_i‖ / ‖S‖, norms over the whole model";
 
     public override string Source =>
-        "Tang et al., \"Merging Models on the Fly Without Retraining: A Sequential Approach to Scalable Continual Model "
-        + "Merging\", 2025, arXiv 2501.09522";
+        "Tang et al., \"Merging Models on the Fly Without Retraining: A Sequential Approach to Scalable Continual "
+        + "Model Merging\", 2025, arXiv 2501.09522";
 
     public override string Use =>
         "Takes the inputs one after the other and adds of each only what lies across what is there already. The order "
@@ -73,7 +73,7 @@ internal sealed class OpcmMerge : MergeMethod
     /// <summary>Removes from a change what lies along the sum so far.</summary>
     private static double[] Across(MergeRun run, double[] sum, float[] change, int rows, int columns)
     {
-        HostMatrix tau = HostMatrix.From(change, rows, columns);
+        var tau = HostMatrix.From(change, rows, columns);
         if (Array.TrueForAll(sum, value => value == 0))
             return tau.Values;
         var svd = DoubleSvd.Compute(run.Device, sum, rows, columns);

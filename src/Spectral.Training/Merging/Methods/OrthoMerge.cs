@@ -19,8 +19,8 @@ internal sealed class OrthoMerge : MergeMethod
 
     public override string Use =>
         "Merges the rotations that the inputs apply to each weight on the group of rotations, which keeps their angle, "
-        + "and what no rotation explains as a mean. Where a weight has fewer rows than columns, the rotation nearest to the "
-        + "identity is taken. Costs an SVD of size inputs × inputs for each weight and input.";
+        + "and what no rotation explains as a mean. Where a weight has fewer rows than columns, the rotation nearest "
+        + "to the identity is taken. Costs an SVD of size inputs × inputs for each weight and input.";
 
     internal override TensorMerge Begin(MergeRun run) =>
         tensor =>

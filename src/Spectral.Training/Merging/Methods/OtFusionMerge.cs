@@ -15,8 +15,8 @@ internal sealed class OtFusionMerge : MergeMethod
 
     public override string Use =>
         "Averages models that need not have one base: neurons of the feed-forward blocks, groups of heads and heads "
-        + "within them are first brought into the order of the first input's. Exact transport between equal numbers is a "
-        + "permutation. The residual stream keeps its order. A permuted copy merges to the model itself.";
+        + "within them are first brought into the order of the first input's. Exact transport between equal numbers "
+        + "is a permutation. The residual stream keeps its order. A permuted copy merges to the model itself.";
 
     public override bool IsPublishedForm => false;
 
@@ -29,7 +29,10 @@ internal sealed class OtFusionMerge : MergeMethod
         Dictionary<(int Layer, int Input), LayerAlignment> aligned = [];
         return tensor =>
         {
-            var orders = Enumerable.Range(0, run.Inputs).Select(input => Order(tensor, input)).ToArray();
+            (int[]? Rows, int[]? Columns)[] orders =
+            [
+                .. Enumerable.Range(0, run.Inputs).Select(input => Order(tensor, input)),
+            ];
             if (!Array.Exists(orders, order => order.Rows is not null || order.Columns is not null))
                 return (piece, result) => Means.Of(piece, run.Inputs, result);
             float[] merged = new float[tensor.Count];
