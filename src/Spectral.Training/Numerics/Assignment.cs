@@ -1,6 +1,8 @@
 namespace Spectral.Training.Numerics;
 
-/// <summary>Solves the assignment problem: which row takes which column, each once, for the largest sum of scores.</summary>
+/// <summary>
+/// Solves the assignment problem: which row takes which column, each once, for the largest sum of scores.
+/// </summary>
 internal static class Assignment
 {
     /// <summary>

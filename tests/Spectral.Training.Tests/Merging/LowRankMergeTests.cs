@@ -27,7 +27,7 @@ public sealed class LowRankMergeTests(DeviceKind kind) : MergeTest(kind)
             lacking += Changes(name, input)[0].Sum(value => value * value);
         foreach (LowRankLayer layer in made.Layers)
         {
-            Dense change = Dense.Of(layer.Outputs, layer.Inputs, Changes($"{layer.Name}.weight", input)[0]);
+            var change = Dense.Of(layer.Outputs, layer.Inputs, Changes($"{layer.Name}.weight", input)[0]);
             (Dense _, double[] values, Dense _) = JacobiSvd.Of(change);
             double norm = values.Sum(value => value * value);
             double best = values.Skip(4).Sum(value => value * value);

@@ -4,7 +4,6 @@ using Spectral.Kernels.Tests.Support;
 using Spectral.Training.IO;
 using Spectral.Training.Merging;
 using Spectral.Training.Models;
-using Spectral.Training.Tests.Support;
 
 namespace Spectral.Training.Tests.Merging;
 

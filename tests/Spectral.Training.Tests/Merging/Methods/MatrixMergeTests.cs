@@ -23,7 +23,7 @@ public sealed class MatrixMergeTests(DeviceKind kind) : MergeTest(kind)
         MergeInput[] inputs = [Tuned(1, 0.3), Tuned(2, 0.2)];
         Dense origin = Matrix(Base, tensor, rows, columns);
         Dense[] tuned = [.. inputs.Select(input => Matrix(input.Directory, tensor, rows, columns))];
-        Dense identity = Dense.Identity(columns);
+        var identity = Dense.Identity(columns);
         Dense[] rotations =
         [
             .. tuned.Select(weight =>
@@ -114,16 +114,16 @@ public sealed class MatrixMergeTests(DeviceKind kind) : MergeTest(kind)
         MergeInput[] inputs = [Tuned(1), Tuned(2)];
         (int rows, int columns, int k) = (13, 17, 6);
         Dense[] changes = [.. Changes(Down, inputs).Select(change => Dense.Of(rows, columns, change))];
-        var found = changes.Select(JacobiSvd.Of).ToArray();
-        Dense left = Dense.Of(rows, 2 * k, (i, j) => found[j / k].U[i, j % k]);
-        Dense right = Dense.Of(columns, 2 * k, (i, j) => found[j / k].V[i, j % k]);
+        (Dense U, double[] Values, Dense V)[] found = [.. changes.Select(JacobiSvd.Of)];
+        var left = Dense.Of(rows, 2 * k, (i, j) => found[j / k].U[i, j % k]);
+        var right = Dense.Of(columns, 2 * k, (i, j) => found[j / k].V[i, j % k]);
         Dense leftCover = Polar(left);
         Dense rightCover = Polar(right);
         Dense[] cores =
         [
             .. found.Select(one =>
             {
-                Dense cut = Dense.Of(
+                var cut = Dense.Of(
                     rows,
                     columns,
                     (i, j) => Enumerable.Range(0, k).Sum(t => one.Values[t] * one.U[i, t] * one.V[j, t])
@@ -133,7 +133,7 @@ public sealed class MatrixMergeTests(DeviceKind kind) : MergeTest(kind)
                 return Dense.Of(2 * k, 2 * k, (i, j) => Math.Abs(core[i, j]) >= least ? core[i, j] : 0);
             }),
         ];
-        Dense merged = Dense.Of(
+        var merged = Dense.Of(
             2 * k,
             2 * k,
             (i, j) =>
@@ -307,7 +307,7 @@ public sealed class MatrixMergeTests(DeviceKind kind) : MergeTest(kind)
         (Dense u, double[] values, Dense v) = JacobiSvd.Of(Dense.Of(rows, columns, sum));
         Dense core = u.Transposed * Dense.Of(rows, columns, change) * v;
         int k = Enumerable.Range(0, values.Length).First(i => values[..(i + 1)].Sum() > 0.4 * values.Sum());
-        Dense along = Dense.Of(values.Length, values.Length, (i, j) => i == j || (i < k && j < k) ? core[i, j] : 0);
+        var along = Dense.Of(values.Length, values.Length, (i, j) => i == j || (i < k && j < k) ? core[i, j] : 0);
         return (Dense.Of(rows, columns, change) - (u * along * v.Transposed)).Values;
     }
 
