@@ -58,6 +58,7 @@ internal static class Program
             new GenerateCommand(),
             new MergeCommand(),
             new ExportCommand(),
+            new CompressCommand(),
             new SvdCommand(),
             new AnalyzeCommand(),
             new TokenizeCommand(),

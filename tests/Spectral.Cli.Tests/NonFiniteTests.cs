@@ -53,6 +53,8 @@ public sealed class NonFiniteTests : WorkFolder
         Refused(["generate", "--model", Model, "--adapter", Adapter, "--prompt", "a", .. Cpu], file, at);
         Refused(Merge, file, at);
         Refused(["export", "--adapter", Adapter, "--out", Out, .. Cpu], file, at);
+        string[] squeezed = ["--method", "lora-squeeze", "--input", Adapter];
+        Refused(["compress", .. squeezed, "--out", Out, .. Cpu], file, at);
         Refused(["analyze", "--base", Model, "--adapter", Adapter, "--out", At("analysis.json"), .. Cpu], file, at);
     }
 

@@ -1,9 +1,7 @@
 using Spectral.Kernels;
 using Spectral.Training.Adapters;
-using Spectral.Training.Adapters.Files;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
-using Spectral.Training.Numerics;
 
 namespace Spectral.Training.Merging;
 
@@ -45,87 +43,8 @@ public static class LoraExporter
         StoredType type = StoredType.F32
     )
     {
-        using AdapterReader adapter = model is null
-            ? new AdapterReader(adapterDirectory)
-            : new AdapterReader(adapterDirectory, model);
-        EquivalentLora lora = new(adapter, adapterDirectory, model);
-        foreach (AdaptedModule module in adapter.Modules)
-            lora.Check(module, allowsBias: true);
+        using PlainLoraConversion adapter = new(adapterDirectory, device, model);
         int rank = adapter.Modules.Max(module => module.Form.Rank);
-        bool keepsTied = adapter.Options.KeepTied && model?.Config.TieWordEmbeddings != false;
-        List<TensorToWrite> tensors = [];
-        foreach (AdaptedModule module in adapter.Modules)
-        {
-            (string name, int outputs, int inputs) = (module.Shape.Name, module.Shape.Out, module.Shape.In);
-            CheckSize(module, (long)Math.Max(inputs, outputs) * rank);
-            if (module.Shape.IsEmbedding)
-            {
-                Add(
-                    LoraNames.EmbeddingA,
-                    [rank, outputs],
-                    form => HostMatrix.Transposed(EquivalentLora.Left(form, rank, outputs), outputs, rank)
-                );
-                Add(
-                    LoraNames.EmbeddingB,
-                    [inputs, rank],
-                    form => HostMatrix.Transposed(EquivalentLora.Right(form, rank, inputs), rank, inputs)
-                );
-                if (keepsTied)
-                {
-                    ModuleShape head = module.Shape with { Name = ModelFamilies.HeadOf(name) };
-                    Func<float[]> right = Read(form => EquivalentLora.Right(form, rank, inputs));
-                    Func<float[]> left = Read(form => EquivalentLora.Left(form, rank, outputs));
-                    tensors.AddRange(TiedHead.Copies(head, rank, type, right, left));
-                }
-                continue;
-            }
-            Add(LoraNames.A, [rank, inputs], form => EquivalentLora.Right(form, rank, inputs));
-            Add(LoraNames.B, [outputs, rank], form => EquivalentLora.Left(form, rank, outputs));
-            if (module.TrainsBias)
-                Add(AdapterTensors.WrappedBias, [outputs], form => form.Bias!.Value.ToArray());
-
-            void Add(string leaf, long[] shape, Func<AdapterForm, float[]> read) =>
-                tensors.Add(TensorToWrite.Floats(AdapterFolder.KeyOf(name, leaf), type, shape, Read(read)));
-
-            Func<float[]> Read(Func<AdapterForm, float[]> read) => () => lora.Evaluate(module, device, read);
-        }
-        foreach (SavedTensor saved in adapter.Saved)
-        {
-            string name = saved.KeyOf(isAdapted: adapter.Modules.Any(module => module.Shape.Name == saved.Module));
-            tensors.Add(TensorToWrite.Floats(name, type, saved.Shape.Dimensions(), adapter.Stored(saved).ToFloats));
-            if (keepsTied && model is not null && saved is { IsEmbedding: true, Tokens: null, Trains: true })
-                tensors.Add(TiedHead.Copy(saved, type, adapter.Stored(saved).ToFloats));
-        }
-        using var folder = AdapterFolder.Open(adapterDirectory);
-        AdapterConfig config = folder.Config with
-        {
-            Method = AdapterMethods.Find("lora"),
-            Options = new AdapterOptions
-            {
-                Rank = rank,
-                Alpha = rank,
-                Dropout = adapter.Options.Dropout,
-                Bias = adapter.Options.Bias,
-                ModulesToSave = adapter.Options.ModulesToSave,
-                TrainableTokens = adapter.Options.TrainableTokens,
-                KeepTied = adapter.Options.KeepTied,
-            },
-            LacksStart = false,
-            IncludesStart = false,
-            BaseTensorSha256 = new Dictionary<string, string>(),
-        };
-        AdapterFolder.Write(outputDirectory, config, tensors);
-        return tensors.Count;
-    }
-
-    private static void CheckSize(AdaptedModule module, long elements)
-    {
-        if (elements > Array.MaxLength)
-        {
-            throw new InputException(
-                $"{InputText.Quote(module.Shape.Name)} would have a factor of {elements} elements, expected at most "
-                    + $"{Array.MaxLength}"
-            );
-        }
+        return adapter.Write(outputDirectory, type, [.. adapter.Modules.Select(module => adapter.Same(module, rank))]);
     }
 }

@@ -17,6 +17,7 @@ public sealed class HelpTests
         "generate",
         "merge",
         "export",
+        "compress",
         "svd",
         "analyze",
         "tokenize",

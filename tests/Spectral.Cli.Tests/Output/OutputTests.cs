@@ -62,11 +62,12 @@ public sealed class OutputTests : WorkFolder
     [TestCase("compare")]
     [TestCase("merge")]
     [TestCase("export")]
+    [TestCase("compress")]
     [TestCase("svd")]
     public void EveryWriterLooksForAnother(string command)
     {
         string adapter = At("adapter");
-        if (command is "merge" or "export")
+        if (command is "merge" or "export" or "compress")
             CommandLine.Run(Finetune("--out", adapter, "--adapter", "lora")).Succeeded();
         string held = command == "svd" ? At(".out.lock") : Path.Combine(Out, Lock);
         Directory.CreateDirectory(Path.GetDirectoryName(held)!);
@@ -92,6 +93,18 @@ public sealed class OutputTests : WorkFolder
                     "compare" => [command, .. training, "--eval", Data, "--methods", "lora"],
                     "merge" => [command, "--model", Model, "--adapter", adapter, "--out", Out, "--device", "cpu"],
                     "export" => [command, "--adapter", adapter, "--out", Out, "--device", "cpu"],
+                    "compress" =>
+                    [
+                        command,
+                        "--method",
+                        "lora-squeeze",
+                        "--input",
+                        adapter,
+                        "--out",
+                        Out,
+                        "--device",
+                        "cpu",
+                    ],
                     "svd" => Svd(Out),
                     _ => [command, .. training],
                 },

@@ -1,6 +1,7 @@
 using Spectral.Kernels;
 using Spectral.Kernels.Tests.Support;
 using Spectral.Training.Adapters;
+using Spectral.Training.Compression;
 using Spectral.Training.Data;
 using Spectral.Training.IO;
 using Spectral.Training.Merging;
@@ -90,6 +91,32 @@ public sealed class TiedHeadTests(DeviceKind kind) : TrainingTest(kind)
         );
         using var plain = CausalLanguageModel.Load(opened, Device, DType.F32);
         Assert.That(Losses.Of(plain, batch), Is.EqualTo(trained).Within(LossTolerance * trained));
+    }
+
+    /// <summary>PEFT looks for the rank of the head's copy under the head's name.</summary>
+    [Test]
+    public void SqueezedTheyStayTiedAndTheEmbeddingHasTheLargestRank()
+    {
+        CausalLanguageModel model = Keep(TinyModels.Frozen(TinyModels.Qwen2, Device, Folder));
+        var batch = Batch.Create(TinyModels.Records(3, model.Config, new Random(4)), 0);
+        using TemporaryFolder saved = new();
+        using TemporaryFolder squeezed = new();
+        double trained;
+        AdapterOptions options = Options(whole: false) with { RankPattern = [new("embed_tokens", 1)] };
+        using (var adapter = Adapter.Attach(model, AdapterMethods.Find("lora"), options))
+        {
+            TestAdapters.Perturb(adapter, 3);
+            trained = Losses.Of(model, batch);
+            adapter.Save(saved.Path);
+        }
+        using var folder = ModelFolder.Open(Folder.Path);
+        CompressionMethod squeeze = CompressionMethods.Find("lora-squeeze");
+        Compressor.Compress(squeeze, saved.Path, squeezed.Path, new CompressionOptions { Energy = 1 }, Device, folder);
+        using AdapterReader reader = new(squeezed.Path, folder);
+        Assert.That((reader.Warnings.Count, reader.Parts(folder)), Is.EqualTo((0, false)));
+        Assert.That(reader.Modules.Select(module => module.Form.Rank), Is.All.EqualTo(2));
+        using var loaded = Adapter.Load(model, squeezed.Path);
+        Assert.That(Losses.Of(model, batch), Is.EqualTo(trained).Within(LossTolerance * trained));
     }
 
     [Test]

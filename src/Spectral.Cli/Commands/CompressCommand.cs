@@ -1,0 +1,167 @@
+using System.CommandLine;
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.Json.Nodes;
+using Spectral.Cli.Hosting;
+using Spectral.Cli.Options;
+using Spectral.Cli.Output;
+using Spectral.Kernels;
+using Spectral.Training.Adapters;
+using Spectral.Training.Compression;
+using Spectral.Training.IO;
+using Spectral.Training.Models;
+
+namespace Spectral.Cli.Commands;
+
+internal sealed class CompressCommand : SpectralCommand
+{
+    private readonly Option<string?> _method = new("--method")
+    {
+        Description = "How to compress; --list names the methods.",
+        HelpName = "NAME",
+        CustomParser = OptionTypes.Value,
+    };
+    private readonly Option<string?> _input = OptionTypes.Path("--input", "Adapter to compress.", "DIR");
+    private readonly Option<string?> _model = OptionTypes.Path(
+        "--model",
+        "Model folder the adapter was trained on; needed only if factors of the adapter are computed from the "
+            + "model's weights, or if its files do not give the sizes of the layers.",
+        "DIR"
+    );
+    private readonly Option<int?> _rank = OptionTypes.OptionalInteger(
+        "--rank",
+        "Rank to keep, in place of --energy; layers of a smaller rank keep theirs.",
+        1,
+        65536
+    );
+    private readonly Option<double> _energy = OptionTypes.Number(
+        "--energy",
+        "Share of each layer's squared Frobenius norm to keep, with the smallest rank that does.",
+        0.99,
+        energy => energy is > 0 and <= 1,
+        "a number above 0 and at most 1"
+    );
+    private readonly Option<bool> _list = OptionTypes.Flag(
+        "--list",
+        "List the compression methods; with --method, show that one in detail."
+    );
+    private readonly Option<string?> _out = OptionTypes.Path("--out", "Folder for the result.", "DIR");
+    private readonly Option<bool> _overwrite = OptionTypes.Flag(
+        "--overwrite",
+        "Replace files in --out if it is not empty."
+    );
+    private readonly ResultTypeOption _type = new("is f32");
+    private readonly DeviceOptions _device = new();
+
+    public CompressCommand()
+        : base(
+            "compress",
+            "Makes an adapter smaller, and says what is lost.",
+            "spectral compress --method lora-squeeze --input adapter --energy 0.99 --out smaller",
+            "spectral compress --method lora-squeeze --input adapter --rank 8 --dtype bf16 --out smaller",
+            "spectral compress --list"
+        )
+    {
+        Details =
+            "The errors printed are relative: the Frobenius norm of what is dropped of the change of the weights, over "
+            + "that of the change. They do not count rounding to --dtype.";
+        AddOptions([
+            _method,
+            _input,
+            _model,
+            _rank,
+            _energy,
+            _list,
+            _out,
+            _overwrite,
+            _type.Option,
+            .. _device.WithoutType,
+        ]);
+    }
+
+    public override void Execute(CommandContext context)
+    {
+        if (context.Get(_list))
+        {
+            CompressionMethodList.Print(context, context.Get(_method));
+            return;
+        }
+
+        CompressionMethod method = CompressionMethods.Find(Required(context, _method));
+        string input = Required(context, _input);
+        string output = Required(context, _out);
+        var options = new CompressionOptions
+        {
+            Rank = context.Get(_rank),
+            Energy = context.IsGiven(_energy) ? context.Get(_energy) : null,
+            Type = _type.Read(context) ?? StoredType.F32,
+        };
+        string? model = context.Get(_model);
+        using OutputFolder target = new(output, context.Get(_overwrite), [input, model]);
+        using ModelFolder? folder = model is not null ? context.OpenModel(model) : null;
+        using (AdapterReader read = folder is null ? new(input) : new(input, folder.Config))
+            context.Warn(read.Warnings);
+        using Device device = _device.Open(context);
+        target.Claim();
+        long start = Stopwatch.GetTimestamp();
+        CompressionResult made = null!;
+        target.Fill(written =>
+            made = Compressor.Compress(method, input, written, options, device, folder, context.Cancellation)
+        );
+        JsonObject result = Json(made);
+        result["out"] = target.FullPath;
+        result["method"] = method.Name;
+        result["seconds"] = JsonOutput.Number(Stopwatch.GetElapsedTime(start).TotalSeconds);
+        result["device"] = device.ToString();
+        context.Finish(result, terminal => Print(terminal, made, target.FullPath));
+    }
+
+    private static string Required(CommandContext context, Option<string?> option) =>
+        context.Get(option) ?? throw new InputException($"Option '{option.Name}' is required.");
+
+    private static JsonObject Json(CompressionResult made) =>
+        new()
+        {
+            ["tensors"] = made.Tensors,
+            ["bytes_before"] = made.BytesBefore,
+            ["bytes_after"] = made.BytesAfter,
+            ["bits_per_parameter"] = JsonOutput.Number(made.BitsPerParameter),
+            ["error"] = JsonOutput.Number(made.Error),
+            ["layers"] = new JsonArray([
+                .. made.Layers.Select(layer =>
+                    (JsonNode)
+                        new JsonObject
+                        {
+                            ["name"] = layer.Name,
+                            ["shape"] = new JsonArray(layer.Outputs, layer.Inputs),
+                            ["rank_before"] = layer.RankBefore,
+                            ["rank"] = layer.Rank,
+                            ["error"] = JsonOutput.Number(layer.Error),
+                        }
+                ),
+            ]),
+        };
+
+    private static void Print(Terminal terminal, CompressionResult made, string folder)
+    {
+        terminal.Table(["layer", "shape", "rank before", "rank", "error"], [.. made.Layers.Select(Row)]);
+        string size = string.Create(
+            CultureInfo.InvariantCulture,
+            $"{made.BytesBefore} bytes before, {made.BytesAfter} after, {made.BitsPerParameter:0.###} bits per"
+        );
+        terminal.Line($"{size} parameter; it lacks {Percent(made.Error)} of the change's norm");
+        terminal.Line($"wrote {made.Tensors} tensors to {folder}");
+    }
+
+    private static string[] Row(CompressedLayer layer) =>
+        [
+            layer.Name,
+            $"{layer.Outputs} x {layer.Inputs}",
+            layer.RankBefore.ToString(CultureInfo.InvariantCulture),
+            layer.Rank.ToString(CultureInfo.InvariantCulture),
+            Percent(layer.Error),
+        ];
+
+    private static string Percent(double error) =>
+        string.Create(CultureInfo.InvariantCulture, $"{100 * error:0.####} %");
+}
