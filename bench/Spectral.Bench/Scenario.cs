@@ -44,6 +44,9 @@ internal abstract class BenchCase
 
     public abstract string Description { get; }
 
+    /// <summary>Whether it exists for <c>spectral-bench count</c> alone, and nothing of it is timed.</summary>
+    public virtual bool IsOnlyCounted => false;
+
     public abstract IEnumerable<Plan> Plans(Machine machine);
 
     /// <summary>All cases, by target.</summary>
@@ -67,6 +70,7 @@ internal abstract class BenchCase
         (BenchCase Case, Plan Plan)[] chosen =
         [
             .. from found in All
+            where machine.Extent == Extent.Counted || !found.IsOnlyCounted
             from plan in found.Plans(machine)
             where
                 texts.Length == 0

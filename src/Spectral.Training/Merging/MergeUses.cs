@@ -4,7 +4,7 @@ namespace Spectral.Training.Merging;
 [Flags]
 public enum MergeUses
 {
-    /// <summary>None of them.</summary>
+    /// <summary>None of the common options.</summary>
     None = 0,
 
     /// <summary>A weight for each input (<see cref="MergeInput.Weight"/>).</summary>

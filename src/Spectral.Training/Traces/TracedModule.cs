@@ -9,7 +9,7 @@ namespace Spectral.Training.Traces;
 /// <param name="Mean">The mean of h.</param>
 /// <param name="StandardDeviation">The standard deviation of h, as a population.</param>
 /// <param name="MeanMagnitude">The mean of |h|.</param>
-/// <param name="Largest">The largest |h|.</param>
+/// <param name="Largest">The largest value of |h|.</param>
 /// <param name="Top">The tokens with the largest |h|, descending.</param>
 public sealed record TracedModule(
     string Name,

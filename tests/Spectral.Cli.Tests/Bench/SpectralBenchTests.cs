@@ -31,7 +31,8 @@ public sealed class SpectralBenchTests
     public void EveryCaseIsRunAndRight()
     {
         string[] cases = [.. Results().Select(result => result.GetProperty("case").GetString()!).Distinct()];
-        Assert.That(cases, Is.EquivalentTo(BenchCase.All.Select(found => found.Name).Prepend("ceiling")));
+        IEnumerable<string> timed = BenchCase.All.Where(found => !found.IsOnlyCounted).Select(found => found.Name);
+        Assert.That(cases, Is.EquivalentTo(timed.Prepend("ceiling")));
         foreach (JsonElement result in Results())
         {
             Assert.That(

@@ -10,16 +10,15 @@ internal sealed class KernelCase : BenchCase
     public override int Target => 0;
     public override string Description => "Each kernel alone, for spectral-bench count.";
 
+    public override bool IsOnlyCounted => true;
+
     public override IEnumerable<Plan> Plans(Machine machine) =>
-        machine.Extent == Extent.Counted
-            ?
-            [
-                .. BlockKernels.Plans(machine),
-                .. StepKernels.Plans(machine),
-                .. AttentionKernels.Plans(machine),
-                .. ExpressionKernels.Plans(machine),
-                .. LowRankKernels.Plans(machine),
-                .. LinalgKernels.Plans(machine),
-            ]
-            : [];
+        [
+            .. BlockKernels.Plans(machine),
+            .. StepKernels.Plans(machine),
+            .. AttentionKernels.Plans(machine),
+            .. ExpressionKernels.Plans(machine),
+            .. LowRankKernels.Plans(machine),
+            .. LinalgKernels.Plans(machine),
+        ];
 }
