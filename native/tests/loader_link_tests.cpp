@@ -2,6 +2,8 @@
 #include "../cpu/loader_api.h"
 #include "ptx.h"
 #include <cstdio>
+#include <filesystem>
+#include <fstream>
 #include <unistd.h>
 
 namespace {
@@ -134,14 +136,12 @@ void refused() {
 
 // A file as input, the image of a link as another's input, and faults whose lines count on through the texts.
 void images() {
-  char path[] = "/tmp/spectral-link-XXXXXX";
-  const int file = mkstemp(path);
-  const std::string text = callee(".visible", 300, kNumber);
-  CHECK(write(file, text.data(), text.size()) == ssize_t(text.size()));
-  close(file);
+  const std::filesystem::path path =
+      std::filesystem::temp_directory_path() / ("spectral-link-" + std::to_string(getpid()) + ".ptx");
+  CHECK(bool(std::ofstream(path) << callee(".visible", 300, kNumber) << std::flush));
   Link first;
-  CHECK_STATUS(cuLinkAddFile(first.state, CU_JIT_INPUT_PTX, path, 0, nullptr, nullptr), CUDA_SUCCESS);
-  unlink(path);
+  CHECK_STATUS(cuLinkAddFile(first.state, CU_JIT_INPUT_PTX, path.c_str(), 0, nullptr, nullptr), CUDA_SUCCESS);
+  std::filesystem::remove(path);
   void* image = nullptr;
   size_t size = 0;
   CHECK_STATUS(first.complete(&image, &size), CUDA_SUCCESS);

@@ -43,7 +43,7 @@ internal sealed class PlainLoraConversion : IDisposable
         }
     }
 
-    /// <summary>The adapted layers.</summary>
+    /// <summary>The adapted layers, in the order of the adapter.</summary>
     public IReadOnlyList<AdaptedModule> Modules => _adapter.Modules;
 
     /// <summary>Computes L [out, rank] and R [rank, in] of one layer, of the rank of its form.</summary>

@@ -19,7 +19,7 @@ internal sealed class MergeRun
     private readonly int _total;
     private int _done;
 
-    /// <summary>Prepares the passes.</summary>
+    /// <summary>Prepares the passes over the tensors, without reading values.</summary>
     /// <param name="model">The base.</param>
     /// <param name="origin">The model that the inputs were tuned from; null: the base.</param>
     /// <param name="method">The method of the merge.</param>

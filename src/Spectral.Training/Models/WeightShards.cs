@@ -8,7 +8,7 @@ namespace Spectral.Training.Models;
 /// </summary>
 internal static class WeightShards
 {
-    /// <summary>Writes the weights.</summary>
+    /// <summary>Writes the weights, and an index if they are in several files.</summary>
     /// <param name="directory">An existing folder.</param>
     /// <param name="shards">The tensors of each file.</param>
     public static void Write(string directory, IReadOnlyList<IReadOnlyList<TensorToWrite>> shards)
