@@ -172,7 +172,7 @@ void triangular(cublasHandle_t h) {
 }
 
 void refused(cublasHandle_t h) {
-  Buffer<float> x(64);
+  Buffer<float> x(std::vector<float>(64, 1));
   float one = 1;
   float zero = 0;
   auto gemm = [&](cublasHandle_t handle, int m, int lda, void* c, cudaDataType t) {
