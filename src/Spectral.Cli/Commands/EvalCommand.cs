@@ -25,20 +25,7 @@ internal sealed class EvalCommand : SpectralCommand
         "Records, one JSON object per line.",
         "FILE"
     );
-    private readonly Option<int> _batch = OptionTypes.Integer(
-        "--batch",
-        "Records per batch; it changes results only by rounding.",
-        8,
-        1,
-        65536
-    );
-    private readonly Option<int> _maxLength = OptionTypes.Integer(
-        "--max-length",
-        "Maximum number of tokens per record; longer records are cut from the left.",
-        512,
-        2,
-        1 << 20
-    );
+    private readonly EvaluationOptions _evaluation = new();
     private readonly DeviceOptions _device = new();
 
     public EvalCommand()
@@ -46,17 +33,14 @@ internal sealed class EvalCommand : SpectralCommand
             "eval",
             "Measures loss, perplexity and exact match on records.",
             "spectral eval --model base-model --adapter adapter --data eval.jsonl"
-        ) => AddOptions([_model, _adapter, _data, _batch, _maxLength, .. _device.WithTuning]);
+        ) => AddOptions([_model, _adapter, _data, .. _evaluation.All, .. _device.WithTuning]);
 
     public override void Execute(CommandContext context)
     {
-        if (context.Get(_batch) > 1)
-            context.SavesMemory.Add($"--batch {context.Get(_batch) / 2}");
-        if (context.Get(_maxLength) > 2)
-            context.SavesMemory.Add($"--max-length {context.Get(_maxLength) / 2}");
+        _evaluation.SaveMemory(context);
         using var inputs = new ModelInputs(context, context.Get(_model));
         inputs.CheckAdapter(context, context.Get(_adapter));
-        EncodedRecord[] records = inputs.Encode(context, context.Get(_data), context.Get(_maxLength));
+        EncodedRecord[] records = inputs.Encode(context, context.Get(_data), context.Get(_evaluation.MaxLength));
         using Device computing = _device.Open(context);
         using CausalLanguageModel loaded = inputs.Load(computing, _device.TypeOn(computing, context));
         using Adapter? attached = context.Get(_adapter) is { } folder ? Adapter.Load(loaded, folder) : null;
@@ -67,7 +51,7 @@ internal sealed class EvalCommand : SpectralCommand
                 Evaluator.Evaluate(
                     loaded,
                     records,
-                    context.Get(_batch),
+                    context.Get(_evaluation.Batch),
                     exactMatch: true,
                     new RecordsDone(progress),
                     context.Cancellation

@@ -38,15 +38,21 @@ internal sealed class MergeCommand : SpectralCommand
                 + "--out merged-model",
             "spectral merge --model base-model --method linear --input one=0.5 --input two=0.5 --as-adapter --rank 16 "
                 + "--out merged-adapter",
+            "spectral merge --model base-model --method all --input one --input two --eval one=one.jsonl "
+                + "--eval two=two.jsonl --page merges.html",
             "spectral merge --list"
         )
     {
         Details =
             "With --adapter, one adapter is folded in. With --method, inputs are adapters of any method and rank, and "
             + "whole checkpoints tuned from the base; an adapter counts as the dense change it makes. Tensors are read "
-            + "piece by piece, and the result has as many files as the base.";
+            + "piece by piece, and the result has as many files as the base. With --eval, base, inputs and result are "
+            + "measured on each task: loss, exact match, and how much is kept of the gain that the best single input "
+            + "has over the base. Without --out, results are written to the system's temporary folder one at a time, "
+            + "and removed.";
         _several = new MethodMerge(_conversion);
         (_conversion.Adapter.Required, _conversion.Out.Required) = (false, false);
+        _conversion.Overwrite.Description = "Replace files in --out if it is not empty, and an existing --page.";
         AddOptions([_model, _conversion.Adapter, .. _several.Options, _list, .. _conversion.Result]);
     }
 
@@ -54,12 +60,13 @@ internal sealed class MergeCommand : SpectralCommand
     {
         if (context.Get(_list))
         {
-            MergeMethodList.Print(context, context.Get(_several.Method));
+            string? named = context.Get(_several.Method);
+            MergeMethodList.Print(context, named == MethodMerge.Every ? null : named);
             return;
         }
 
         string model = context.Get(_model) ?? throw Missing(_model);
-        if (!context.IsGiven(_conversion.Out))
+        if (!context.IsGiven(_conversion.Out) && !_several.NeedsNoFolder(context))
             throw Missing(_conversion.Out);
         if (context.Get(_several.Method) is not null)
         {

@@ -1,8 +1,8 @@
 using System.CommandLine;
 using System.Diagnostics;
-using System.Globalization;
 using System.Text.Json.Nodes;
 using Spectral.Cli.Hosting;
+using Spectral.Cli.Merging;
 using Spectral.Cli.Options;
 using Spectral.Cli.Output;
 using Spectral.Kernels;
@@ -40,17 +40,34 @@ internal sealed class MethodMerge(AdapterConversion conversion)
         1,
         65536
     );
+    private readonly MergeScoring _scoring = new(conversion);
+
+    /// <summary>The value of --method that tries all methods.</summary>
+    public const string Every = "all";
 
     public Option<string?> Method { get; } =
         new("--method")
         {
-            Description = "How to merge the inputs; --list names the methods.",
+            Description =
+                "How to merge the inputs; --list names the methods. With --eval, all tries each method that suits the "
+                + "inputs.",
             HelpName = "NAME",
             CustomParser = OptionTypes.Value,
         };
 
     public Option[] Options =>
-        [Method, _inputs.Inputs, _inputs.Weights, _settings.Option, _density, _layers.Option, _seed, _asAdapter, _rank];
+        [
+            Method,
+            _inputs.Inputs,
+            _inputs.Weights,
+            _settings.Option,
+            _density,
+            _layers.Option,
+            _seed,
+            _asAdapter,
+            _rank,
+            .. _scoring.Options,
+        ];
 
     /// <summary>Refuses options that have no effect without --method.</summary>
     /// <exception cref="InputException">One is given.</exception>
@@ -60,36 +77,53 @@ internal sealed class MethodMerge(AdapterConversion conversion)
             throw new InputException($"{given.Name}: has no effect without --method NAME");
     }
 
-    /// <summary>Merges the inputs, and writes the result whole or not at all.</summary>
+    /// <summary>Returns whether the result may be measured and removed, so that it needs no folder.</summary>
+    public bool NeedsNoFolder(CommandContext context) => context.Get(Method) is not null && _scoring.IsGiven(context);
+
+    /// <summary>Merges the inputs, and writes the result whole or not at all; with --eval, measures it.</summary>
     public void Execute(CommandContext context, string model)
     {
         if (context.IsGiven(conversion.Adapter))
             throw new InputException("--adapter: with --method, expected --input DIR for each input");
-        MergeMethod method = MergeMethods.Find(context.Get(Method)!);
+        bool every = context.Get(Method) == Every;
+        MergeMethod[] methods = every ? [.. MergeMethods.All] : [MergeMethods.Find(context.Get(Method)!)];
         MergeInput[] inputs = _inputs.Read(context);
-        MergeOptions options = Read(context, method);
+        (MergeMethod, MergeOptions)[] chosen = [.. methods.Select(method => (method, Read(context, method, methods)))];
         int? rank = Rank(context);
+        if (_scoring.IsGiven(context))
+        {
+            _scoring.Execute(context, model, inputs, rank, chosen);
+            return;
+        }
+
+        _scoring.Refuse(context);
+        if (every)
+            throw new InputException("--method \"all\": expected --eval TASK=FILE with it");
+        Write(context, model, inputs, rank, chosen[0]);
+    }
+
+    private void Write(
+        CommandContext context,
+        string model,
+        MergeInput[] inputs,
+        int? rank,
+        (MergeMethod Method, MergeOptions Options) chosen
+    )
+    {
         using OutputFolder target = conversion.Target(context, [model, .. inputs.Select(input => input.Directory)]);
         using ModelFolder folder = context.OpenModel(model);
         using Device device = conversion.Device.Open(context);
-        using var merge = ModelMerge.Open(folder, method, inputs, options, device);
+        using var merge = ModelMerge.Open(folder, chosen.Method, inputs, chosen.Options, device);
         context.Warn(merge.Warnings);
         target.Claim();
         long start = Stopwatch.GetTimestamp();
-        int tensors = 0;
-        LowRankResult? lora = null;
+        MadeMerge? made = null;
         context.Terminal.Track(
             "merge",
             100,
             bar =>
             {
-                target.Fill(written =>
-                {
-                    if (rank is { } chosen)
-                        lora = merge.WriteAdapter(written, chosen, Report, context.Cancellation);
-                    else
-                        tensors = merge.Write(written, Report, context.Cancellation);
-                });
+                target.Fill(written => made = MadeMerge.Write(merge, rank, written, Report, context.Cancellation));
                 return true;
 
                 void Report(MergeProgress progress) =>
@@ -99,44 +133,42 @@ internal sealed class MethodMerge(AdapterConversion conversion)
         var result = new JsonObject
         {
             ["out"] = target.FullPath,
-            ["method"] = method.Name,
-            ["tensors"] = lora?.Tensors ?? tensors,
+            ["method"] = chosen.Method.Name,
             ["seconds"] = JsonOutput.Number(Stopwatch.GetElapsedTime(start).TotalSeconds),
             ["device"] = device.ToString(),
         };
-        if (lora is not null)
-            Describe(result, lora, rank!.Value);
-        context.Finish(result, terminal => Print(terminal, target.FullPath, tensors, lora));
-        if (lora is { LeftOut: [var first, ..] })
-        {
-            context.Terminal.Warn(
-                $"{lora.LeftOut.Count} changed tensors are no linear layers of blocks, such as {first}; the LoRA "
-                    + "leaves them as in the base"
-            );
-        }
+        made!.Describe(result, rank);
+        context.Finish(result, terminal => made.Print(terminal, target.FullPath));
+        made.Warn(context.Terminal);
     }
 
-    private MergeOptions Read(CommandContext context, MergeMethod method)
+    /// <summary>Returns the options of a method among those that they are given for.</summary>
+    /// <exception cref="InputException">
+    /// An option has no effect on any of them, or its value is out of range.
+    /// </exception>
+    private MergeOptions Read(CommandContext context, MergeMethod method, MergeMethod[] among)
     {
-        if (context.IsGiven(_seed) && !method.Uses.HasFlag(MergeUses.Seed))
+        if (context.IsGiven(_seed) && among.All(one => !one.Uses.HasFlag(MergeUses.Seed)))
             throw new InputException($"--seed \"{context.Get(_seed)}\": {method.Name} chooses nothing at random");
         Dictionary<string, double> numbers = [];
         Dictionary<string, string> texts = [];
         string[] known =
         [
-            .. method.Settings.Select(setting => setting.Name),
-            .. method.TextSettings.Select(setting => setting.Name),
+            .. among.SelectMany(one => one.Settings).Select(setting => setting.Name),
+            .. among.SelectMany(one => one.TextSettings).Select(setting => setting.Name),
         ];
-        foreach ((string name, string value) in _settings.Read(context, method.Name, known))
+        string owner = among.Length == 1 ? method.Name : "these methods";
+        foreach ((string name, string value) in _settings.Read(context, owner, [.. known.Distinct()]))
         {
             if (method.Settings.FirstOrDefault(setting => setting.Name == name) is { } number)
                 numbers[name] = number.Parse(value);
-            else
+            else if (method.TextSettings.Any(setting => setting.Name == name))
                 texts[name] = value;
         }
+        bool hasDensity = among.Length == 1 || method.Uses.HasFlag(MergeUses.Density);
         return new MergeOptions
         {
-            Density = context.IsGiven(_density) ? context.Get(_density) : null,
+            Density = context.IsGiven(_density) && hasDensity ? context.Get(_density) : null,
             Layers = _layers.Read(context),
             Seed = context.Get(_seed),
             Settings = numbers,
@@ -152,43 +184,4 @@ internal sealed class MethodMerge(AdapterConversion conversion)
             return rank;
         throw new InputException("--as-adapter --rank R: expected both or neither");
     }
-
-    private static void Describe(JsonObject result, LowRankResult lora, int rank)
-    {
-        result["rank"] = rank;
-        result["error"] = JsonOutput.Number(lora.Error);
-        result["left_out"] = JsonOutput.Array(lora.LeftOut);
-        result["layers"] = new JsonArray([
-            .. lora.Layers.Select(layer =>
-                (JsonNode)
-                    new JsonObject
-                    {
-                        ["name"] = layer.Name,
-                        ["shape"] = new JsonArray(layer.Outputs, layer.Inputs),
-                        ["error"] = JsonOutput.Number(layer.Error),
-                    }
-            ),
-        ]);
-    }
-
-    private static void Print(Terminal terminal, string folder, int tensors, LowRankResult? lora)
-    {
-        if (lora is not null)
-        {
-            terminal.Table(
-                ["layer", "shape", "error"],
-                [.. lora.Layers.Select(layer => Row(layer.Name, $"{layer.Outputs} x {layer.Inputs}", layer.Error))]
-            );
-            terminal.Line(
-                string.Create(
-                    CultureInfo.InvariantCulture,
-                    $"the LoRA lacks {100 * lora.Error:0.####} % of the change's norm"
-                )
-            );
-        }
-        terminal.Line($"wrote {lora?.Tensors ?? tensors} tensors to {folder}");
-    }
-
-    private static string[] Row(string name, string shape, double error) =>
-        [name, shape, string.Create(CultureInfo.InvariantCulture, $"{100 * error:0.####} %")];
 }

@@ -134,12 +134,15 @@ internal sealed class DeviceOptions
         {
             "f32" => DType.F32,
             "bf16" => DType.BF16,
-            _ => opened.Kind == DeviceKind.Cuda ? DType.BF16 : DType.F32,
+            _ => UsualType(opened),
         };
         if (chosen == DType.F32)
             context.SavesMemory.Add("--dtype bf16");
         return chosen;
     }
+
+    /// <summary>Returns the type of weights and activations where no option names one.</summary>
+    public static DType UsualType(Device opened) => opened.Kind == DeviceKind.Cuda ? DType.BF16 : DType.F32;
 
     /// <summary>Returns whether --dtype names the type, rather than auto.</summary>
     public bool Wants(CommandContext context, DType wanted) =>

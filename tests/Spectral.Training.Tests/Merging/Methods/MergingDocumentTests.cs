@@ -51,6 +51,15 @@ public sealed class MergingDocumentTests
             what it lacks. Where a paper gives the idea but not every detail, the method is listed as *after* it, and
             the formula here is the one that runs.
 
+            `--eval TASK=FILE`, once for each task, measures the base, each input alone and the merge: the loss and
+            exact match of `spectral eval`, and what is kept of the task's gain. The gain is the loss of the base less
+            that of the best single input on the task, its expert; what a model keeps is its own gain divided by that:
+            100 % is as good as the expert, 0 % as the base. A task on which no input is better than the base has
+            nothing to keep. `--method all` measures every method that suits the inputs and options and says why the
+            others are left out. Options that only some methods have, such as `--density`, go to those. `--page FILE`
+            writes the table as a page, which is replaced after each merge. Without `--out`, each result goes to the
+            system's temporary folder (`TMPDIR`), is measured and removed, so that disk and device hold one at a time.
+
             | method | inputs | order matters | options | source |
             | --- | --- | --- | --- | --- |
 

@@ -1,0 +1,250 @@
+using System.CommandLine;
+using System.Diagnostics;
+using System.Globalization;
+using System.Text;
+using System.Text.Json.Nodes;
+using Spectral.Cli.Hosting;
+using Spectral.Cli.Merging;
+using Spectral.Cli.Options;
+using Spectral.Cli.Output;
+using Spectral.Kernels;
+using Spectral.Training.IO;
+using Spectral.Training.Merging;
+
+namespace Spectral.Cli.Commands;
+
+/// <summary>
+/// <c>spectral merge --method NAME|all --eval TASK=FILE</c>: measures the base, each input and each merge on tasks.
+/// </summary>
+/// <param name="conversion">The options that it shares with folding one adapter.</param>
+internal sealed class MergeScoring(AdapterConversion conversion)
+{
+    private readonly TaskFilesOption _tasks = new();
+    private readonly Option<string?> _page = OptionTypes.Path(
+        "--page",
+        "HTML page to write with the table of --eval; it is replaced after each merge.",
+        "FILE"
+    );
+    private readonly EvaluationOptions _evaluation = new();
+
+    public Option[] Options => [_tasks.Option, _page, .. _evaluation.All];
+
+    public bool IsGiven(CommandContext context) => context.IsGiven(_tasks.Option);
+
+    /// <summary>Refuses options that have no effect without --eval.</summary>
+    /// <exception cref="InputException">One is given.</exception>
+    public void Refuse(CommandContext context) =>
+        context.RefuseWithout("--eval TASK=FILE", _page, _evaluation.Batch, _evaluation.MaxLength);
+
+    /// <summary>
+    /// Measures merges. Results that --out does not name are written to a temporary folder and removed.
+    /// </summary>
+    /// <param name="context">The command line.</param>
+    /// <param name="model">The folder of the base.</param>
+    /// <param name="inputs">The inputs of every merge.</param>
+    /// <param name="rank">The rank of --as-adapter; null: checkpoints.</param>
+    /// <param name="methods">
+    /// The methods and their options. Of several, one that cannot merge the inputs is left out.
+    /// </param>
+    /// <exception cref="InputException">An input or an option is not valid, or no method can merge.</exception>
+    public void Execute(
+        CommandContext context,
+        string model,
+        IReadOnlyList<MergeInput> inputs,
+        int? rank,
+        IReadOnlyList<(MergeMethod Method, MergeOptions Options)> methods
+    )
+    {
+        bool several = methods.Count > 1;
+        (string Task, string File)[] files = _tasks.Read(context);
+        string[] read = [model, .. inputs.Select(input => input.Directory), .. files.Select(file => file.File)];
+        using OutputFolder? target = Target(context, several, read);
+        using OutputFile? page = context.Get(_page) is { } path
+            ? new OutputFile("--page", path, context.Get(conversion.Overwrite), read)
+            : null;
+        _evaluation.SaveMemory(context);
+        using var loaded = new ModelInputs(context, model);
+        using Device device = conversion.Device.Open(context);
+        (MergeMethod Method, MergeOptions Options) probed = several
+            ? methods.First(one => one.Method.Name == "linear")
+            : methods[0];
+        // Inputs that no method can merge are refused before anything is measured.
+        using (ModelMerge probe = Open(probed))
+            context.Warn(probe.Warnings);
+        MergeTask[] tasks =
+        [
+            .. files.Select(file => new MergeTask(
+                file.Task,
+                file.File,
+                loaded.Encode(context, file.File, context.Get(_evaluation.MaxLength))
+            )),
+        ];
+        target?.Claim();
+        page?.Claim();
+        long start = Stopwatch.GetTimestamp();
+        var scores = new MergeScores(tasks);
+        var scorer = new MergeScorer(loaded, device, tasks, context.Get(_evaluation.Batch), context.Cancellation);
+        MadeMerge? made = null;
+        context.Terminal.Track(
+            "measuring",
+            1 + inputs.Count + methods.Count,
+            bar =>
+            {
+                Run(bar);
+                return true;
+            }
+        );
+        if (scores.Merges.Count == 0)
+            throw new InputException("--method \"all\": no method merges these inputs with these options");
+        var result = new JsonObject
+        {
+            ["out"] = target?.FullPath,
+            ["method"] = several ? MethodMerge.Every : methods[0].Method.Name,
+            ["page"] = page?.FullPath,
+            ["seconds"] = JsonOutput.Number(Stopwatch.GetElapsedTime(start).TotalSeconds),
+            ["device"] = device.ToString(),
+            ["evaluation"] = scores.ToJson(),
+        };
+        if (target is not null)
+            made!.Describe(result, rank);
+        context.Finish(result, terminal => Print(terminal, scores, page, target, made));
+        if (target is not null)
+            made!.Warn(context.Terminal);
+
+        ModelMerge Open((MergeMethod Method, MergeOptions Options) one) =>
+            ModelMerge.Open(
+                loaded.Folder,
+                one.Method,
+                // Of several methods, those without weights merge the inputs as they are.
+                several && !one.Method.Uses.HasFlag(MergeUses.Weights)
+                    ? [.. inputs.Select(input => input with { Weight = null })]
+                    : inputs,
+                one.Options,
+                device
+            );
+
+        void Run(WorkProgress bar)
+        {
+            int done = 0;
+            scores.Base = scorer.Measure("base", model);
+            Report(scores.Base);
+            foreach (MergeInput input in inputs)
+            {
+                MergeScore score = scorer.Measure(input.Directory, input.Directory);
+                scores.AddInput(score);
+                Report(score);
+            }
+            foreach ((MergeMethod Method, MergeOptions Options) one in methods)
+            {
+                string name = one.Method.Name;
+                try
+                {
+                    MergeScore score = Made(one, progress => bar.Report(done, $"{name}: {progress.Tensor}"));
+                    scores.AddMerge(score);
+                    Report(score);
+                }
+                catch (InputException refusal) when (several)
+                {
+                    scores.LeaveOut(name, refusal.Message);
+                    bar.Report(++done, $"{name} is left out: {refusal.Message}", notable: true);
+                }
+                if (page is not null)
+                    WritePage(page, Title(), scores, Settings(context, files, inputs));
+            }
+
+            void Report(MergeScore score) => bar.Report(++done, Line(scores, score), notable: true);
+        }
+
+        MergeScore Made((MergeMethod Method, MergeOptions Options) one, Action<MergeProgress> progress)
+        {
+            using ModelMerge merge = Open(one);
+            if (target is not null)
+            {
+                target.Fill(folder => made = MadeMerge.Write(merge, rank, folder, progress, context.Cancellation));
+                return scorer.Measure(one.Method.Name, target.FullPath);
+            }
+            string folder = Directory.CreateTempSubdirectory("spectral-merge-").FullName;
+            try
+            {
+                MadeMerge.Write(merge, rank, folder, progress, context.Cancellation);
+                return scorer.Measure(one.Method.Name, folder);
+            }
+            finally
+            {
+                Directory.Delete(folder, recursive: true);
+            }
+        }
+
+        string Title() => $"Merges on {Path.GetFileName(loaded.Folder.Directory)}";
+    }
+
+    private OutputFolder? Target(CommandContext context, bool several, string[] read)
+    {
+        if (!context.IsGiven(conversion.Out))
+            return null;
+        return several
+            ? throw new InputException(
+                $"--out \"{context.Get(conversion.Out)}\": with --method all, results are measured and removed; "
+                    + "expected no --out, or the name of one method"
+            )
+            : conversion.Target(context, read);
+    }
+
+    private IEnumerable<(string, string)> Settings(
+        CommandContext context,
+        (string Task, string File)[] files,
+        IReadOnlyList<MergeInput> inputs
+    ) =>
+        [
+            .. inputs.Select((input, i) => ($"input {i + 1}", Described(input))),
+            .. files.Select(file => ($"task {file.Task}", file.File)),
+            .. _evaluation.All.Select(option => (option.Name[2..], context.Text(option))),
+        ];
+
+    private static string Described(MergeInput input) =>
+        input.Weight is { } weight
+            ? string.Create(CultureInfo.InvariantCulture, $"{input.Directory}, weight {weight}")
+            : input.Directory;
+
+    private static string Line(MergeScores scores, MergeScore score) =>
+        score.Name
+        + ": "
+        + string.Join(
+            ", ",
+            score.Results.Select(
+                (result, task) =>
+                    string.Create(CultureInfo.InvariantCulture, $"{scores.Tasks[task].Name} {result.Loss:0.0000}")
+            )
+        );
+
+    private static void WritePage(
+        OutputFile page,
+        string title,
+        MergeScores scores,
+        IEnumerable<(string, string)> settings
+    ) =>
+        AtomicFile.Write(
+            page.FullPath,
+            stream => stream.Write(Encoding.UTF8.GetBytes(MergeScorePage.Render(title, scores, settings)))
+        );
+
+    private static void Print(
+        Terminal terminal,
+        MergeScores scores,
+        OutputFile? page,
+        OutputFolder? target,
+        MadeMerge? made
+    )
+    {
+        terminal.Table(
+            MergeScoreTable.Columns(scores),
+            [.. MergeScoreTable.Rows(scores).Select(row => (string[])[.. row.Select(cell => cell.Text)])]
+        );
+        foreach ((string method, string reason) in scores.LeftOut)
+            terminal.Line($"{method} is left out: {reason}");
+        if (target is not null)
+            made!.Print(terminal, target.FullPath);
+        if (page is not null)
+            terminal.Line($"written to {page.FullPath}");
+    }
+}

@@ -1,0 +1,31 @@
+using System.CommandLine;
+using Spectral.Cli.Hosting;
+
+namespace Spectral.Cli.Options;
+
+/// <summary>--batch and --max-length, for every command that runs records through a model without training.</summary>
+internal sealed class EvaluationOptions
+{
+    public Option<int> Batch { get; } =
+        OptionTypes.Integer("--batch", "Records per batch; it changes results only by rounding.", 8, 1, 65536);
+
+    public Option<int> MaxLength { get; } =
+        OptionTypes.Integer(
+            "--max-length",
+            "Maximum number of tokens per record; longer records are cut from the left.",
+            512,
+            2,
+            1 << 20
+        );
+
+    public Option[] All => [Batch, MaxLength];
+
+    /// <summary>Says how the command would need less memory, should it run out.</summary>
+    public void SaveMemory(CommandContext context)
+    {
+        if (context.Get(Batch) > 1)
+            context.SavesMemory.Add($"--batch {context.Get(Batch) / 2}");
+        if (context.Get(MaxLength) > 2)
+            context.SavesMemory.Add($"--max-length {context.Get(MaxLength) / 2}");
+    }
+}
