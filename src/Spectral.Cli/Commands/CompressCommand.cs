@@ -6,7 +6,6 @@ using Spectral.Cli.Hosting;
 using Spectral.Cli.Options;
 using Spectral.Cli.Output;
 using Spectral.Kernels;
-using Spectral.Training.Adapters;
 using Spectral.Training.Compression;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
@@ -21,11 +20,15 @@ internal sealed class CompressCommand : SpectralCommand
         HelpName = "NAME",
         CustomParser = OptionTypes.Value,
     };
-    private readonly Option<string?> _input = OptionTypes.Path("--input", "Adapter to compress.", "DIR");
+    private readonly Option<string?> _input = OptionTypes.Path(
+        "--input",
+        "Adapter, or for some methods tuned model, to compress.",
+        "DIR"
+    );
     private readonly Option<string?> _model = OptionTypes.Path(
         "--model",
-        "Model folder the adapter was trained on; needed only if factors of the adapter are computed from the "
-            + "model's weights, or if its files do not give the sizes of the layers.",
+        "Base model. Methods that compress a change of its weights need it, and so do adapters whose factors are "
+            + "computed from them or whose files do not give the sizes of the layers.",
         "DIR"
     );
     private readonly Option<int?> _rank = OptionTypes.OptionalInteger(
@@ -41,6 +44,10 @@ internal sealed class CompressCommand : SpectralCommand
         energy => energy is > 0 and <= 1,
         "a number above 0 and at most 1"
     );
+    private readonly SettingsOption _settings = new(
+        "A setting of the method; may be given several times. `spectral compress --list --method NAME` lists the "
+            + "settings."
+    );
     private readonly Option<bool> _list = OptionTypes.Flag(
         "--list",
         "List the compression methods; with --method, show that one in detail."
@@ -50,20 +57,23 @@ internal sealed class CompressCommand : SpectralCommand
         "--overwrite",
         "Replace files in --out if it is not empty."
     );
-    private readonly ResultTypeOption _type = new("is f32");
+    private readonly ResultTypeOption _type = new(
+        "is f32 for factors, and the type in the base for tensors that are kept whole"
+    );
     private readonly DeviceOptions _device = new();
 
     public CompressCommand()
         : base(
             "compress",
-            "Makes an adapter smaller, and says what is lost.",
+            "Makes an adapter or the change of a tuned model smaller, and says what is lost.",
             "spectral compress --method lora-squeeze --input adapter --energy 0.99 --out smaller",
             "spectral compress --method lora-squeeze --input adapter --rank 8 --dtype bf16 --out smaller",
+            "spectral compress --method delta-come --model base-model --input tuned-model --set bits=1 --out delta",
             "spectral compress --list"
         )
     {
         Details =
-            "The errors printed are relative: the Frobenius norm of what is dropped of the change of the weights, over "
+            "The errors printed are relative: the Frobenius norm of what is lost of the change of the weights, over "
             + "that of the change. They do not count rounding to --dtype.";
         AddOptions([
             _method,
@@ -71,6 +81,7 @@ internal sealed class CompressCommand : SpectralCommand
             _model,
             _rank,
             _energy,
+            _settings.Option,
             _list,
             _out,
             _overwrite,
@@ -94,20 +105,42 @@ internal sealed class CompressCommand : SpectralCommand
         {
             Rank = context.Get(_rank),
             Energy = context.IsGiven(_energy) ? context.Get(_energy) : null,
-            Type = _type.Read(context) ?? StoredType.F32,
+            Type = _type.Read(context),
+            Settings = _settings
+                .Read(context, method.Name, [.. method.Settings.Select(setting => setting.Name)])
+                .ToDictionary(
+                    given => given.Name,
+                    given => method.Settings.First(setting => setting.Name == given.Name).Parse(given.Value)
+                ),
         };
         string? model = context.Get(_model);
         using OutputFolder target = new(output, context.Get(_overwrite), [input, model]);
         using ModelFolder? folder = model is not null ? context.OpenModel(model) : null;
-        using (AdapterReader read = folder is null ? new(input) : new(input, folder.Config))
-            context.Warn(read.Warnings);
         using Device device = _device.Open(context);
         target.Claim();
         long start = Stopwatch.GetTimestamp();
         CompressionResult made = null!;
-        target.Fill(written =>
-            made = Compressor.Compress(method, input, written, options, device, folder, context.Cancellation)
+        context.Terminal.Track(
+            "compress",
+            100,
+            bar =>
+            {
+                target.Fill(written =>
+                    made = Compressor.Compress(
+                        method,
+                        input,
+                        written,
+                        options,
+                        device,
+                        folder,
+                        progress => bar.Report(100L * progress.Done / progress.Total, progress.Layer),
+                        context.Cancellation
+                    )
+                );
+                return true;
+            }
         );
+        context.Warn(made.Warnings);
         JsonObject result = Json(made);
         result["out"] = target.FullPath;
         result["method"] = method.Name;
@@ -127,6 +160,7 @@ internal sealed class CompressCommand : SpectralCommand
             ["bytes_after"] = made.BytesAfter,
             ["bits_per_parameter"] = JsonOutput.Number(made.BitsPerParameter),
             ["error"] = JsonOutput.Number(made.Error),
+            ["whole"] = JsonOutput.Array(made.Whole),
             ["layers"] = new JsonArray([
                 .. made.Layers.Select(layer =>
                     (JsonNode)
@@ -136,6 +170,7 @@ internal sealed class CompressCommand : SpectralCommand
                             ["shape"] = new JsonArray(layer.Outputs, layer.Inputs),
                             ["rank_before"] = layer.RankBefore,
                             ["rank"] = layer.Rank,
+                            ["bits_per_parameter"] = JsonOutput.Number(layer.Bits),
                             ["error"] = JsonOutput.Number(layer.Error),
                         }
                 ),
@@ -144,21 +179,34 @@ internal sealed class CompressCommand : SpectralCommand
 
     private static void Print(Terminal terminal, CompressionResult made, string folder)
     {
-        terminal.Table(["layer", "shape", "rank before", "rank", "error"], [.. made.Layers.Select(Row)]);
+        bool hasRanks = made.Layers.Any(layer => layer.Rank is not null);
+        bool hadRanks = made.Layers.Any(layer => layer.RankBefore is not null);
+        string[] ranks =
+        [
+            .. hadRanks ? ["rank before"] : Array.Empty<string>(),
+            .. hasRanks ? ["rank"] : Array.Empty<string>(),
+        ];
+        terminal.Table(
+            ["layer", "shape", .. ranks, "bits", "error"],
+            [.. made.Layers.Select(layer => Row(layer, hadRanks, hasRanks))]
+        );
         string size = string.Create(
             CultureInfo.InvariantCulture,
             $"{made.BytesBefore} bytes before, {made.BytesAfter} after, {made.BitsPerParameter:0.###} bits per"
         );
         terminal.Line($"{size} parameter; it lacks {Percent(made.Error)} of the change's norm");
+        if (made.Whole is [var first, ..])
+            terminal.Line($"{made.Whole.Count} tensors are stored whole, such as {first}");
         terminal.Line($"wrote {made.Tensors} tensors to {folder}");
     }
 
-    private static string[] Row(CompressedLayer layer) =>
+    private static string[] Row(CompressedLayer layer, bool hadRanks, bool hasRanks) =>
         [
             layer.Name,
             $"{layer.Outputs} x {layer.Inputs}",
-            layer.RankBefore.ToString(CultureInfo.InvariantCulture),
-            layer.Rank.ToString(CultureInfo.InvariantCulture),
+            .. hadRanks ? [$"{layer.RankBefore}"] : Array.Empty<string>(),
+            .. hasRanks ? [$"{layer.Rank}"] : Array.Empty<string>(),
+            layer.Bits.ToString("0.###", CultureInfo.InvariantCulture),
             Percent(layer.Error),
         ];
 

@@ -40,14 +40,28 @@ internal static class CompressionMethodList
         );
     }
 
-    private static void Show(Terminal terminal, CompressionMethod method) =>
+    private static void Show(Terminal terminal, CompressionMethod method)
+    {
         terminal.Table(
             ("name", method.Name),
             ("formula", method.Formula),
             ("use", method.Use),
             ("source", From(method)),
+            ("input", method.NeedsModel ? "an adapter or a tuned model, and --model" : "an adapter"),
             ("options", Options(method))
         );
+        if (method.Settings.Count == 0)
+            return;
+        terminal.Table(
+            ["--set", "default", "expected", "meaning"],
+            [
+                .. method.Settings.Select(setting =>
+                    (string[])[setting.Name, setting.Describe(setting.Default), setting.Expected, setting.Help]
+                ),
+            ],
+            textFrom: 1
+        );
+    }
 
     private static string From(CompressionMethod method) =>
         method.IsPublishedForm ? method.Source : $"after {method.Source}";
@@ -59,6 +73,9 @@ internal static class CompressionMethodList
             options.Add("--rank");
         if (method.Uses.HasFlag(CompressionUses.Energy))
             options.Add(string.Create(CultureInfo.InvariantCulture, $"--energy {method.DefaultEnergy}"));
+        options.AddRange(
+            method.Settings.Select(setting => $"--set {setting.Name}={setting.Describe(setting.Default)}")
+        );
         return options.Count > 0 ? string.Join(", ", options) : "none";
     }
 
@@ -72,5 +89,18 @@ internal static class CompressionMethodList
             ["use"] = method.Use,
             ["rank"] = method.Uses.HasFlag(CompressionUses.Rank),
             ["energy"] = method.Uses.HasFlag(CompressionUses.Energy) ? JsonOutput.Number(method.DefaultEnergy) : null,
+            ["needs_model"] = method.NeedsModel,
+            ["settings"] = new JsonArray([
+                .. method.Settings.Select(setting =>
+                    (JsonNode)
+                        new JsonObject
+                        {
+                            ["name"] = setting.Name,
+                            ["default"] = setting.Describe(setting.Default),
+                            ["expected"] = setting.Expected,
+                            ["help"] = setting.Help,
+                        }
+                ),
+            ]),
         };
 }

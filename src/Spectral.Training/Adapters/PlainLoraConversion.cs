@@ -46,6 +46,9 @@ internal sealed class PlainLoraConversion : IDisposable
     /// <summary>The adapted layers, in the order of the adapter.</summary>
     public IReadOnlyList<AdaptedModule> Modules => _adapter.Modules;
 
+    /// <summary>The warnings about the adapter's files, one line each.</summary>
+    public IReadOnlyList<string> Warnings => _adapter.Warnings;
+
     /// <summary>Computes L [out, rank] and R [rank, in] of one layer, of the rank of its form.</summary>
     public (float[] Left, float[] Right) Factors(AdaptedModule module) =>
         _lora.Factors(module, module.Form.Rank, _device);

@@ -1,3 +1,5 @@
+using Spectral.Training.Settings;
+
 namespace Spectral.Training.Compression;
 
 /// <summary>Describes one way to store the change that tuning made to a model in less space.</summary>
@@ -29,6 +31,12 @@ public abstract class CompressionMethod
 
     /// <summary>The <see cref="CompressionOptions.Energy"/> unless one or a rank is given.</summary>
     public virtual double DefaultEnergy => 1;
+
+    /// <summary>Settings that only this method has.</summary>
+    public virtual IReadOnlyList<Setting> Settings => [];
+
+    /// <summary>Whether the method compresses a change of the base's weights, and so needs the base model.</summary>
+    public virtual bool NeedsModel => false;
 
     /// <summary>Compresses the input and writes the result.</summary>
     internal abstract CompressionResult Write(CompressionRun run);

@@ -14,6 +14,12 @@ public sealed record CompressionOptions
     /// </summary>
     public double? Energy { get; init; }
 
-    /// <summary>The type of the stored numbers: F32, F16 or BF16.</summary>
-    public StoredType Type { get; init; } = StoredType.F32;
+    /// <summary>
+    /// The type of numbers that are not packed: F32, F16 or BF16; null: F32 for factors, and for tensors that are
+    /// stored whole the type of the base.
+    /// </summary>
+    public StoredType? Type { get; init; }
+
+    /// <summary>Values of the method's own settings (<see cref="CompressionMethod.Settings"/>).</summary>
+    public IReadOnlyDictionary<string, double> Settings { get; init; } = new Dictionary<string, double>();
 }

@@ -2,6 +2,7 @@ using System.Globalization;
 using Spectral.Kernels;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
+using Spectral.Training.Settings;
 
 namespace Spectral.Training.Compression;
 
@@ -15,13 +16,16 @@ namespace Spectral.Training.Compression;
 /// </example>
 public static class Compressor
 {
-    /// <summary>Compresses the folder of an adapter and writes the result.</summary>
+    /// <summary>Compresses the folder of an adapter or of a tuned model and writes the result.</summary>
     /// <param name="method">The method.</param>
     /// <param name="input">The folder to compress.</param>
     /// <param name="output">An existing folder for the result.</param>
     /// <param name="options">The settings.</param>
     /// <param name="device">The device to compute on.</param>
-    /// <param name="model">The base model; null if the adapter's change does not depend on it.</param>
+    /// <param name="model">
+    /// The base model; null if neither the method (<see cref="CompressionMethod.NeedsModel"/>) nor the input needs it.
+    /// </param>
+    /// <param name="progress">Told of each layer that is done; null: nobody.</param>
     /// <param name="cancellation">Checked between layers.</param>
     /// <returns>What was written, with sizes and errors.</returns>
     /// <exception cref="InputException">
@@ -35,11 +39,14 @@ public static class Compressor
         CompressionOptions options,
         Device device,
         ModelFolder? model = null,
+        Action<CompressionProgress>? progress = null,
         CancellationToken cancellation = default
     )
     {
         Require(method, options);
-        return method.Write(new CompressionRun(input, output, options, device, model, cancellation));
+        if (method.NeedsModel && model is null)
+            throw new InputException($"{method.Name} compresses a change of the base's weights: expected --model");
+        return method.Write(new CompressionRun(method, input, output, options, device, model, progress, cancellation));
     }
 
     private static void Require(CompressionMethod method, CompressionOptions options)
@@ -54,6 +61,14 @@ public static class Compressor
             throw new InputException($"rank {options.Rank}: expected at least 1");
         if (options.Energy is not (null or (> 0 and <= 1)))
             throw new InputException($"energy {Text(options.Energy.Value)}: expected above 0, at most 1");
+        foreach ((string name, double value) in options.Settings)
+        {
+            Setting setting =
+                method.Settings.FirstOrDefault(setting => setting.Name == name)
+                ?? throw new InputException($"setting {name}: {method.Name} has no such setting");
+            if (!setting.Allows(value))
+                throw new InputException($"setting {name}={Text(value)}: expected {setting.Expected}");
+        }
     }
 
     private static string Text(double value) => value.ToString(CultureInfo.InvariantCulture);

@@ -1,5 +1,4 @@
 using Spectral.Kernels;
-using Spectral.Kernels.Linalg;
 using Spectral.Kernels.Ops;
 using Spectral.Training.Numerics;
 
@@ -11,17 +10,13 @@ namespace Spectral.Training.Merging;
 /// <param name="Lacking">The squared Frobenius norm of the change less L R.</param>
 internal sealed record LowRankChange(float[] Left, float[] Right, double Lacking)
 {
-    // Beyond the wanted rank, so that the last of the wanted triplets are as exact as the first.
-    private const int Oversampled = 16;
-    private const int PowerIterations = 8;
-
     /// <summary>
     /// Approximates a change [rows, columns]. Factors of a rank above that of the matrix are padded with zeros.
     /// </summary>
     public static LowRankChange Of(Device device, float[] change, int rows, int columns, int rank)
     {
         using var matrix = Tensor.From(device, change, (rows, columns));
-        Triplets triplets = Leading(device, change, matrix, rank);
+        var triplets = Triplets.Leading(device, change, matrix, rank);
         float[] left = new float[rows * rank];
         float[] right = new float[rank * columns];
         for (int i = 0; i < Math.Min(rank, triplets.Count); i++)
@@ -37,19 +32,5 @@ internal sealed record LowRankChange(float[] Left, float[] Right, double Lacking
         using var r = Tensor.From(device, right, (rank, columns));
         Gemm.Run(l, r, matrix, alpha: -1, beta: 1);
         return new LowRankChange(left, right, matrix.ToArray().Sum(value => (double)value * value));
-    }
-
-    private static Triplets Leading(Device device, float[] change, Tensor matrix, int rank)
-    {
-        var host = HostMatrix.From(change, matrix.Dim(0), matrix.Dim(1));
-        int least = Math.Min(host.Rows, host.Columns);
-        if (least <= Svd.LargestExact || rank + Oversampled >= least)
-            return Triplets.Exact(device, host);
-        using SvdResult found = RandomizedSvd.Compute(
-            matrix,
-            rank + Oversampled,
-            new RandomizedSvdOptions { PowerIterations = PowerIterations }
-        );
-        return Triplets.Refined(device, host, found);
     }
 }

@@ -1,8 +1,29 @@
+using Spectral.Kernels;
+using Spectral.Training.IO;
+using Spectral.Training.Models;
+
 namespace Spectral.Training.Merging;
 
 /// <summary>One input of a merge, as changes of the base's tensors.</summary>
 internal abstract class MergeSource : IDisposable
 {
+    /// <summary>Opens a folder and checks that it suits the base.</summary>
+    /// <param name="model">The model that the input was tuned from.</param>
+    /// <param name="directory">The folder of an adapter or of a whole checkpoint.</param>
+    /// <param name="device">The device that computes an adapter's changes.</param>
+    /// <exception cref="InputException">It is neither, is malformed, or is of another base.</exception>
+    public static MergeSource Open(ModelFolder model, string directory, Device device)
+    {
+        FolderFile.RequireFolder(directory, "folder of an adapter or of a tuned model");
+        if (File.Exists(Path.Combine(directory, "adapter_config.json")))
+            return new AdapterSource(model, directory, device);
+        if (File.Exists(Path.Combine(directory, "config.json")))
+            return new CheckpointSource(model, directory);
+        throw new InputException(
+            $"{directory}: expected an adapter (adapter_config.json) or a tuned model (config.json) in the folder"
+        );
+    }
+
     /// <summary>The input's folder, for messages.</summary>
     public abstract string Directory { get; }
 

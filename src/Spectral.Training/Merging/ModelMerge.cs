@@ -50,7 +50,7 @@ public sealed class ModelMerge : IDisposable
             }
 
             foreach (MergeInput input in inputs)
-                _sources.Add(Opened(input.Directory));
+                _sources.Add(MergeSource.Open(_origin ?? _model, input.Directory, _device));
         }
         catch
         {
@@ -175,17 +175,5 @@ public sealed class ModelMerge : IDisposable
             MergeTensor opened = run.Open(name);
             return opened.InOrder(merge(opened));
         }
-    }
-
-    private MergeSource Opened(string directory)
-    {
-        FolderFile.RequireFolder(directory, "folder of an adapter or of a tuned model");
-        if (File.Exists(Path.Combine(directory, "adapter_config.json")))
-            return new AdapterSource(_origin ?? _model, directory, _device);
-        if (File.Exists(Path.Combine(directory, "config.json")))
-            return new CheckpointSource(_origin ?? _model, directory);
-        throw new InputException(
-            $"{directory}: expected an adapter (adapter_config.json) or a tuned model (config.json) in the folder"
-        );
     }
 }

@@ -13,6 +13,10 @@ internal sealed record Triplets(HostMatrix Left, double[] Values, HostMatrix Rig
 {
     private const double DoubleRounding = 2.2e-16;
 
+    // Beyond the wanted rank, so that the last of the wanted triplets are as exact as the first.
+    private const int Oversampled = 16;
+    private const int PowerIterations = 8;
+
     /// <summary>The Frobenius norm of the whole matrix.</summary>
     public required double FrobeniusNorm { get; init; }
 
@@ -29,6 +33,28 @@ internal sealed record Triplets(HostMatrix Left, double[] Values, HostMatrix Rig
 
     /// <summary>The size up to which values are only rounding errors.</summary>
     public double NumericalZero => Values[0] * DoubleRounding * Math.Max(Left.Columns, Right.Columns);
+
+    /// <summary>
+    /// Computes at least the leading triplets of a matrix: all of them if it is small, else those of a randomized SVD
+    /// that is refined.
+    /// </summary>
+    /// <param name="device">The device to compute on.</param>
+    /// <param name="values">The values of the matrix, row by row.</param>
+    /// <param name="matrix">The same values on the device, [rows, columns].</param>
+    /// <param name="rank">The number of triplets, if the matrix has that many.</param>
+    public static Triplets Leading(Device device, float[] values, Tensor matrix, int rank)
+    {
+        var host = HostMatrix.From(values, matrix.Dim(0), matrix.Dim(1));
+        int least = Math.Min(host.Rows, host.Columns);
+        if (least <= Svd.LargestExact || rank + Oversampled >= least)
+            return Exact(device, host);
+        using SvdResult found = RandomizedSvd.Compute(
+            matrix,
+            rank + Oversampled,
+            new RandomizedSvdOptions { PowerIterations = PowerIterations }
+        );
+        return Refined(device, host, found);
+    }
 
     /// <summary>Computes all triplets, up to F64 rounding.</summary>
     public static Triplets Exact(Device device, HostMatrix a)

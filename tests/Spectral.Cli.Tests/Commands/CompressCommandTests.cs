@@ -43,6 +43,56 @@ public sealed class CompressCommandTests : WorkFolder
         );
     }
 
+    /// <summary>Each method that compresses the change of a base, with settings that suit the tiny model.</summary>
+    private static readonly string[][] OfBase =
+    [
+        ["delta-come", "--set", "bits=3"],
+    ];
+
+    [TestCaseSource(nameof(OfBase))]
+    public void TheChangeOfATunedModelBecomesAnAdapterThatLoads(string method, params string[] settings)
+    {
+        CommandLine.Run(Finetune("--adapter", "lora", "--rank", "8", "--steps", "4", "--lr", "3e-2")).Succeeded();
+        string tuned = At("tuned");
+        CommandLine.Run("merge", "--model", Model, "--adapter", Out, "--out", tuned, "--device", "cpu").Succeeded();
+        string[] compress =
+        [
+            "compress",
+            "--method",
+            method,
+            "--model",
+            Model,
+            "--input",
+            tuned,
+            "--out",
+            Smaller,
+            "--device",
+            "cpu",
+            .. settings,
+        ];
+        JsonElement made = CommandLine.Run([.. compress, "--json"]).Succeeded().Json;
+        Assert.That(made.GetProperty("bits_per_parameter").GetDouble(), Is.InRange(0.1, 3.01));
+        Assert.That(made.GetProperty("error").GetDouble(), Is.InRange(1e-4, 0.99));
+        Assert.That(made.GetProperty("whole").GetArrayLength(), Is.Zero);
+        Assert.That(made.GetProperty("layers")[0].GetProperty("bits_per_parameter").GetDouble(), Is.InRange(0.1, 3.01));
+        string table = CommandLine.Run([.. compress, "--overwrite"]).Succeeded().Output;
+        Assert.That(table, Does.Contain("bits per parameter").And.Not.Contain("rank before"));
+        CommandLine
+            .Run("merge", "--model", Model, "--adapter", Smaller, "--out", At("one"), "--device", "cpu")
+            .Succeeded();
+        string[] merge = ["merge", "--method", "linear", "--model", Model, "--input", Smaller, "--device", "cpu"];
+        CommandLine.Run([.. merge, "--out", At("two")]).Succeeded();
+        double loss = Loss("--model", Model, "--adapter", Smaller);
+        Assert.That(Loss("--model", At("one")), Is.EqualTo(loss).Within(1e-5));
+        Assert.That(Loss("--model", At("two")), Is.EqualTo(loss).Within(1e-5));
+        Assert.That(Loss("--model", Model), Is.Not.EqualTo(loss).Within(1e-4));
+        CommandLine
+            .Run("generate", "--model", Model, "--adapter", Smaller, "--prompt", "a", "--max-tokens", "2")
+            .Succeeded();
+        File.WriteAllText(Path.Combine(Smaller, "compression.json"), "{");
+        Refused(["eval", "--model", Model, "--adapter", Smaller, "--data", Data], "compression.json: not valid JSON");
+    }
+
     [Test]
     public void TheListNamesEveryMethod()
     {
@@ -54,6 +104,8 @@ public sealed class CompressCommandTests : WorkFolder
         Assert.That(CommandLine.Run("compress", "--list").Succeeded().Output, Does.Contain("--energy 0.99"));
         string one = CommandLine.Run("compress", "--list", "--method", "lora-squeeze").Succeeded().Output;
         Assert.That(one, Does.Contain("Eckart-Young"));
+        string other = CommandLine.Run("compress", "--list", "--method", "delta-come").Succeeded().Output;
+        Assert.That(other, Does.Contain("bits").And.Contain("from 0.01 to 16"));
     }
 
     [Test]
@@ -67,11 +119,23 @@ public sealed class CompressCommandTests : WorkFolder
         Refused([.. Compress(), "--energy", "nan"], "--energy \"nan\"");
         Refused([.. Compress(), "--energy", "0.5", "--rank", "2"], "expected one of the two");
         Refused([.. Compress(), "--method", "zip"], "unknown compression method 'zip'", "lora-squeeze");
+        Refused([.. Compress(), "--set", "bits=1"], "--set \"bits=1\"", "no settings of its own");
+        Refused([.. Compress(), "--method", "delta-come"], "expected --model");
+        Refused([.. Compress(), "--method", "delta-come", "--set", "bits=x"], "setting bits=x", "0.01 to 16");
+        Refused([.. Compress(), "--method", "delta-come", "--energy", "0.5"], "keeps no share of energy");
+        Refused([.. Compress(), "--method", "delta-come", "--model", Model, "--set", "bits=0.1"], "expected at least");
         Refused([.. Compress(), "--out", Out], "--out", Out);
         Refused(["compress", "--input", Out, "--out", Smaller], "'--method' is required");
         Refused(["compress", "--method", "lora-squeeze", "--out", Smaller], "'--input' is required");
         Refused(["compress", "--method", "lora-squeeze", "--input", Out], "'--out' is required");
     }
+
+    private double Loss(params string[] model) =>
+        CommandLine
+            .Run(["eval", .. model, "--data", Data, "--device", "cpu", "--json"])
+            .Succeeded()
+            .Json.GetProperty("loss")
+            .GetDouble();
 
     private string[] Compress() =>
         ["compress", "--method", "lora-squeeze", "--input", Out, "--out", Smaller, "--device", "cpu"];

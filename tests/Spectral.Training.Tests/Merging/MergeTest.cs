@@ -182,4 +182,28 @@ public abstract class MergeTest(DeviceKind kind) : TrainingTest(kind)
         }
         SafetensorsWriter.Write(path, tensors);
     }
+
+    /// <summary>Puts NaN into the sixth value of the query weight of a folder.</summary>
+    private protected static void Poison(string directory)
+    {
+        string path = Path.Combine(directory, "model.safetensors");
+        byte[] bytes = File.ReadAllBytes(path);
+        int at;
+        using (var file = SafetensorsFile.Open(path))
+        {
+            byte[] own = file[Query].Data.ToArray();
+            at = bytes.AsSpan().IndexOf(own);
+        }
+        BitConverter.GetBytes(float.NaN).CopyTo(bytes, at + (5 * sizeof(float)));
+        File.WriteAllBytes(path, bytes);
+    }
+
+    /// <summary>Expects a refusal whose message has all parts.</summary>
+    private protected static NUnit.Framework.Constraints.IResolveConstraint Refuses(params string[] parts)
+    {
+        NUnit.Framework.Constraints.Constraint message = Does.Contain(parts[0]);
+        foreach (string part in parts.Skip(1))
+            message &= Does.Contain(part);
+        return Throws.TypeOf<InputException>().With.Message.Matches(message);
+    }
 }

@@ -191,14 +191,6 @@ public sealed class ModelMergeTests(DeviceKind kind) : MergeTest(kind)
         });
     }
 
-    private static NUnit.Framework.Constraints.IResolveConstraint Refuses(params string[] parts)
-    {
-        NUnit.Framework.Constraints.Constraint message = Does.Contain(parts[0]);
-        foreach (string part in parts.Skip(1))
-            message &= Does.Contain(part);
-        return Throws.TypeOf<InputException>().With.Message.Matches(message);
-    }
-
     private ModelMerge Opened(ModelFolder model, string method, params MergeInput[] inputs) =>
         ModelMerge.Open(model, MergeMethods.Find(method), inputs, new MergeOptions(), Device);
 
@@ -234,19 +226,5 @@ public sealed class ModelMergeTests(DeviceKind kind) : MergeTest(kind)
             new JsonObject { ["weight_map"] = map }.ToJsonString()
         );
         return directory;
-    }
-
-    private static void Poison(string directory)
-    {
-        string path = Path.Combine(directory, "model.safetensors");
-        byte[] bytes = File.ReadAllBytes(path);
-        int at;
-        using (var file = SafetensorsFile.Open(path))
-        {
-            byte[] own = file[Query].Data.ToArray();
-            at = bytes.AsSpan().IndexOf(own);
-        }
-        BitConverter.GetBytes(float.NaN).CopyTo(bytes, at + (5 * sizeof(float)));
-        File.WriteAllBytes(path, bytes);
     }
 }

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
+using Spectral.Training.Packing;
 
 namespace Spectral.Training.Adapters.Files;
 
@@ -8,7 +9,7 @@ namespace Spectral.Training.Adapters.Files;
 /// An adapter folder in PEFT's layout: <c>adapter_config.json</c> and <c>adapter_model.safetensors</c> with keys
 /// <c>base_model.model.&lt;module path&gt;.&lt;leaf&gt;</c>, and <c>base_model.&lt;name&gt;</c> for shared tensors. It
 /// reads the folders of PEFT and of this library; PEFT reads the folders of methods that it has. Folders of mlx-lm are
-/// read too (<see cref="MlxFolder"/>).
+/// read too (<see cref="MlxFolder"/>), and those whose tensors are packed (<see cref="PackedFolder"/>).
 /// </summary>
 public sealed class AdapterFolder : IDisposable
 {
@@ -24,20 +25,31 @@ public sealed class AdapterFolder : IDisposable
         Directory = directory;
         using JsonDocument config = AdapterConfigFile.Parse(directory);
         string path = FolderFile.At(directory, WeightsFile);
-        bool isMlx = !File.Exists(path) && MlxFolder.IsOne(directory);
-        _file = SafetensorsFile.Open(isMlx ? MlxFolder.WeightsIn(directory) : Existing(path, directory));
+        bool isPacked = !File.Exists(path) && PackedFolder.IsOne(directory);
+        bool isMlx = !File.Exists(path) && !isPacked && MlxFolder.IsOne(directory);
+        PackedFolder? packed = isPacked ? PackedFolder.Open(directory) : null;
+        _file =
+            packed?.File ?? SafetensorsFile.Open(isMlx ? MlxFolder.WeightsIn(directory) : Existing(path, directory));
         try
         {
-            Tensors = isMlx ? MlxFolder.Tensors(_file) : _file.Tensors.Values.Select(AdapterTensor.Of);
+            Tensors = isMlx
+                ? MlxFolder.Tensors(_file)
+                : (packed?.Plain ?? _file.Tensors.Values).Select(AdapterTensor.Of);
             if (isMlx)
             {
                 Config = MlxFolder.Config(new JsonFields(config.RootElement, AdapterConfigFile.Path(directory)), _file);
                 return;
             }
             Config = AdapterConfigFile.Load(config, directory, _file.Metadata, _warnings);
+            if (packed is not null)
+            {
+                Tensors = Tensors.Concat(packed.Packed.Select(tensor => AdapterTensor.Of(tensor, _file.Path)));
+                Config = Config with { BaseTensorSha256 = packed.Description.BaseTensorSha256 };
+            }
+
             if (
                 Config.Method.StartTensor is { } leaf
-                && !_file.Tensors.Keys.Any(key => key.EndsWith($".{leaf}", StringComparison.Ordinal))
+                && !Tensors.Any(tensor => tensor.Name.EndsWith($".{leaf}", StringComparison.Ordinal))
             )
             {
                 Config = Config with { LacksStart = true };
@@ -85,6 +97,25 @@ public sealed class AdapterFolder : IDisposable
     {
         System.IO.Directory.CreateDirectory(directory);
         SafetensorsWriter.Write(Path.Combine(directory, WeightsFile), tensors, AdapterConfigFile.Metadata(config));
+        AdapterConfigFile.Save(config, directory);
+    }
+
+    /// <summary>Writes an adapter folder with packed tensors, in the order of <see cref="Write"/>.</summary>
+    /// <param name="directory">The folder, which is created if necessary.</param>
+    /// <param name="config">The config to write.</param>
+    /// <param name="description">The origin of the tensors.</param>
+    /// <param name="packed">The packed tensors.</param>
+    /// <param name="plain">Tensors to store as they are.</param>
+    internal static void WritePacked(
+        string directory,
+        AdapterConfig config,
+        PackedDescription description,
+        IReadOnlyList<PackedTensor> packed,
+        IReadOnlyList<TensorToWrite> plain
+    )
+    {
+        System.IO.Directory.CreateDirectory(directory);
+        PackedFolder.Write(directory, description, packed, plain, AdapterConfigFile.Metadata(config));
         AdapterConfigFile.Save(config, directory);
     }
 

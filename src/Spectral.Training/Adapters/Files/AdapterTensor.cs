@@ -1,4 +1,5 @@
 using Spectral.Training.IO;
+using Spectral.Training.Packing;
 
 namespace Spectral.Training.Adapters.Files;
 
@@ -24,4 +25,8 @@ internal sealed record AdapterTensor(
     /// <summary>Returns a tensor as it is stored.</summary>
     public static AdapterTensor Of(SafetensorsTensor stored) =>
         new(stored.Path, stored.Name, stored.Type, stored.Shape, stored.ToFloats, stored);
+
+    /// <summary>Returns a tensor that is stored in packed form.</summary>
+    public static AdapterTensor Of(UnpackedTensor packed, string path) =>
+        new(path, packed.Name, StoredType.F32, packed.Shape, packed.ToFloats);
 }

@@ -1,5 +1,4 @@
 using Spectral.Training.Adapters;
-using Spectral.Training.Adapters.Files;
 using Spectral.Training.IO;
 using Spectral.Training.Numerics;
 
@@ -37,6 +36,7 @@ internal sealed class LoraSqueezeCompression : CompressionMethod
         List<LoraFactors> squeezed = [];
         List<CompressedLayer> layers = [];
         (double dropped, double all) = (0, 0);
+        StoredType type = run.Options.Type ?? StoredType.F32;
         foreach (AdaptedModule module in adapter.Modules)
         {
             run.Cancellation.ThrowIfCancellationRequested();
@@ -48,22 +48,21 @@ internal sealed class LoraSqueezeCompression : CompressionMethod
             squeezed.Add(new LoraFactors(module, rank, kept.BalancedLeft, kept.BalancedRight));
             (double tail, double norm) = (whole.Tail(rank), whole.Tail(0));
             (string name, int outputs, int inputs) = (module.Shape.Name, module.Shape.Out, module.Shape.In);
-            layers.Add(new CompressedLayer(name, outputs, inputs, module.Form.Rank, rank, Share(tail, norm)));
+            double bits = (double)type.Bits() * rank * (outputs + inputs) / ((double)outputs * inputs);
+            layers.Add(
+                new CompressedLayer(name, outputs, inputs, CompressionRun.Share(tail, norm), bits)
+                {
+                    RankBefore = module.Form.Rank,
+                    Rank = rank,
+                }
+            );
             dropped += tail;
             all += norm;
+            run.Progress?.Invoke(new CompressionProgress(layers.Count, adapter.Modules.Count, name));
         }
 
-        int tensors = adapter.Write(run.Output, run.Options.Type, squeezed);
-        double dense = layers.Sum(layer => (double)layer.Outputs * layer.Inputs);
-        double stored = layers.Sum(layer => (double)layer.Rank * (layer.Outputs + layer.Inputs));
-        return new CompressionResult(
-            layers,
-            Share(dropped, all),
-            SizeOf(run.Input),
-            SizeOf(run.Output),
-            stored * run.Options.Type.Bits() / dense,
-            tensors
-        );
+        int tensors = adapter.Write(run.Output, type, squeezed);
+        return run.Result(layers, CompressionRun.Share(dropped, all), tensors, adapter.Warnings);
     }
 
     private static ProductSvd Decompose(CompressionRun run, PlainLoraConversion adapter, AdaptedModule module)
@@ -84,13 +83,5 @@ internal sealed class LoraSqueezeCompression : CompressionMethod
                 );
             }
         }
-    }
-
-    private static double Share(double dropped, double all) => all > 0 ? Math.Sqrt(dropped / all) : 0;
-
-    private static long SizeOf(string directory)
-    {
-        using var folder = AdapterFolder.Open(directory);
-        return new FileInfo(folder.WeightsPath).Length;
     }
 }

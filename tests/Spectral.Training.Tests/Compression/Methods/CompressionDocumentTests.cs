@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using Spectral.Training.Compression;
+using Spectral.Training.Settings;
 using Spectral.Training.Tests.Support;
 
 namespace Spectral.Training.Tests.Compression.Methods;
@@ -20,18 +21,43 @@ public sealed class CompressionDocumentTests
             """
             # Compression methods
 
-            `spectral compress --method NAME --input DIR --out DIR` stores the change that an adapter makes in less
-            space. `spectral compress --list` shows the table below, and `--list --method NAME` everything about one
-            method. A test writes this file from the methods' own descriptions.
+            `spectral compress --method NAME --input DIR --out DIR` stores the change that an adapter or a tuned
+            checkpoint makes in less space. `spectral compress --list` shows the table below, and `--list --method NAME`
+            everything about one method. A test writes this file from the methods' own descriptions.
 
-            It prints, and with `--json` writes, the bytes of the weights' file before and after, the bits that are
-            stored per parameter of the dense change, the rank of each layer, and the errors of each layer and of all:
-            the Frobenius norm of what is dropped, relative to that of the change. Rounding to `--dtype` is not counted.
+            It prints, and with `--json` writes, the bytes of the weights' files before and after, the bits that are
+            stored per parameter of the dense change, and the errors of each layer and of all: the Frobenius norm of
+            what is lost, relative to that of the change. Rounding to `--dtype` is not counted.
 
             `--rank R` keeps at most rank R in each layer. `--energy E` keeps, in each layer, the smallest rank whose
             share of the squared Frobenius norm is at least E. Layers of different ranks are written with PEFT's
             `rank_pattern` and `alpha_pattern`; for programs that do not know these, `spectral export` pads all layers
             to one rank.
+
+            ## Changes of a base
+
+            Methods that need `--model` compress the change of the base's weights. The input is a tuned checkpoint or an
+            adapter of any kind. The change of each linear weight of the blocks is packed. Embedding, head, norms and
+            biases are stored whole where they differ from the base's, as tuned, in the type of the base or in that of
+            `--dtype`; the command lists them.
+
+            The result is an adapter folder. `eval`, `generate`, `merge`, `export`, `analyze` and `finetune
+            --init-adapter` open it like any other, and refuse it on another base, whose tensors have other digests.
+            PEFT cannot read it: `spectral export` writes what it can.
+
+            | file | contents |
+            | --- | --- |
+            | `adapter_config.json` | the adapter that the unpacked tensors form, in PEFT's terms |
+            | `packed_model.safetensors` | the parts of packed tensors, named after them, and tensors stored whole |
+            | `compression.json` | `format_version` 1, `method`, `settings`, `base_tensor_sha256`, and for each of `tensors` its `name`, `codec`, `shape` and what the codec needs |
+
+            Codes of fewer than 8 bits follow each other in U8 tensors, the first in the lowest bits, without gaps.
+
+            | codec | parts | value |
+            | --- | --- | --- |
+            | `bands` | `codes`, `scales` F16 [vectors, groups of 128], `norms` F32 [vectors] | `norm · scale · (code − 2^(bits − 1) + ½)`; `vectors` says whether they are rows or columns, `bands` how many have how many `bits` |
+
+            ## Methods
 
             | method | options | source |
             | --- | --- | --- |
@@ -45,6 +71,13 @@ public sealed class CompressionDocumentTests
             text.Append($"\n## {method.Name}\n\n");
             text.Append(GeneratedDocument.Wrap($"`{method.Formula}`"));
             text.Append('\n').Append(GeneratedDocument.Wrap($"{method.Use} Source: {From(method)}."));
+            if (method.Settings.Count > 0)
+                text.Append('\n');
+            foreach (Setting setting in method.Settings)
+            {
+                string option = $"`--set {setting.Name}={setting.Describe(setting.Default)}`";
+                text.Append(GeneratedDocument.Wrap($"* {option} ({setting.Expected}): {setting.Help}", indent: "  "));
+            }
         }
         return text.ToString();
     }
@@ -55,10 +88,13 @@ public sealed class CompressionDocumentTests
     private static string Options(CompressionMethod method)
     {
         List<string> options = [];
+        if (method.NeedsModel)
+            options.Add("`--model`");
         if (method.Uses.HasFlag(CompressionUses.Rank))
             options.Add("`--rank`");
         if (method.Uses.HasFlag(CompressionUses.Energy))
             options.Add(string.Create(CultureInfo.InvariantCulture, $"`--energy {method.DefaultEnergy}`"));
+        options.AddRange(method.Settings.Select(setting => $"`{setting.Name}`"));
         return string.Join(", ", options);
     }
 }

@@ -74,7 +74,7 @@ public sealed class LoraSqueezeTests(DeviceKind kind) : MergeTest(kind)
         var ranks = made.Layers.ToDictionary(layer => layer.Name, layer => layer.Rank);
         foreach (AdaptedModule module in read.Modules)
             Assert.That((module.Form.Rank, module.Options.Scale), Is.EqualTo((ranks[module.Shape.Name], 1.0)));
-        double bits = made.Layers.Sum(layer => 16.0 * layer.Rank * (layer.Outputs + layer.Inputs));
+        double bits = made.Layers.Sum(layer => 16.0 * layer.Rank!.Value * (layer.Outputs + layer.Inputs));
         Assert.That(
             made.BitsPerParameter,
             Is.EqualTo(bits / made.Layers.Sum(layer => layer.Outputs * layer.Inputs)).Within(1e-12)

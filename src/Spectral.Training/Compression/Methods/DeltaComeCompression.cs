@@ -1,0 +1,137 @@
+using System.Globalization;
+using Spectral.Kernels;
+using Spectral.Kernels.Ops;
+using Spectral.Training.Adapters;
+using Spectral.Training.Adapters.Files;
+using Spectral.Training.IO;
+using Spectral.Training.Models;
+using Spectral.Training.Numerics;
+using Spectral.Training.Packing;
+using Spectral.Training.Settings;
+
+namespace Spectral.Training.Compression.Methods;
+
+/// <summary>Delta-CoMe: the singular triplets of each change in fewer bits the smaller their values are.</summary>
+internal sealed class DeltaComeCompression : CompressionMethod
+{
+    private const string Bits = "bits";
+
+    /// <summary>How many triplets have entries of how many bits; the last band takes what the budget leaves.</summary>
+    private static readonly (int Bits, int Count)[] Bands = [(8, 2), (3, 32), (2, int.MaxValue)];
+
+    public override string Name => "delta-come";
+
+    public override string Formula =>
+        "ΔW = U Σ Vᵀ; u_i √σ_i and v_i √σ_i in 8 bits for i ≤ 2, in 3 for i ≤ 34, then in 2 as far as the budget goes: "
+        + "x = norm · s (code − 2^(b−1) + ½), one s per 128 entries";
+
+    public override string Source =>
+        "Ping et al., \"Delta-CoMe: Training-Free Delta-Compression with Mixed-Precision for Large Language Models\", "
+        + "2024, arXiv 2406.08903";
+
+    public override string Use =>
+        "Stores a whole tuned checkpoint in about a sixteenth of its bits. The change of every linear weight of the "
+        + "blocks is decomposed, which takes hours for a large model. The paper rounds with GPTQ on calibration data; "
+        + "this one rounds to the nearest level, without data, with the scale of a group and the norm of a vector "
+        + "chosen for the least squared error.";
+
+    public override bool IsPublishedForm => false;
+
+    public override bool NeedsModel => true;
+
+    public override IReadOnlyList<Setting> Settings { get; } =
+    [new(Bits, 1, 0.01, 16, "Bits per parameter of each linear weight, scales and norms included.")];
+
+    internal override CompressionResult Write(CompressionRun run)
+    {
+        using ChangeOfBase change = new(run);
+        foreach ((LinearSpec layer, float[] values) in change.Linears())
+        {
+            (int Bits, int Count)[] bands = Within(run.Setting(Bits), layer);
+            using var matrix = Tensor.From(run.Device, values, (layer.Outputs, layer.Inputs));
+            var triplets = Triplets.Leading(run.Device, values, matrix, bands.Sum(band => band.Count));
+            bands = Nonzero(bands, triplets);
+            int rank = bands.Sum(band => band.Count);
+            string right = AdapterFolder.KeyOf(layer.Name, LoraNames.A);
+            string left = AdapterFolder.KeyOf(layer.Name, LoraNames.B);
+            var r = BandMatrix.Of(Scaled(triplets.Right, triplets.Values, rank), bands);
+            var l = BandMatrix.Of(Scaled(triplets.Left, triplets.Values, rank), bands);
+            change.Add(
+                layer,
+                rank,
+                [BandCodec.Pack(right, r, areColumns: false), BandCodec.Pack(left, l, areColumns: true)],
+                values,
+                Lost(matrix, l.ToFloats(), r.ToFloats(), rank)
+            );
+        }
+        return change.Write(AdapterMethods.Find("lora"));
+    }
+
+    /// <summary>Returns how many triplets of each band fit into a number of bits per entry of a weight.</summary>
+    /// <exception cref="InputException">Not even one does.</exception>
+    private static (int Bits, int Count)[] Within(double bits, LinearSpec layer)
+    {
+        double left = bits * layer.Outputs * layer.Inputs;
+        int most = Math.Min(layer.Outputs, layer.Inputs);
+        List<(int Bits, int Count)> bands = [];
+        foreach ((int width, int count) in Bands)
+        {
+            long cost = CostOf(layer, width);
+            int taken = (int)Math.Min(Math.Min(count, most), Math.Floor(left / cost));
+            if (taken > 0)
+                bands.Add((width, taken));
+            left -= (double)taken * cost;
+            most -= taken;
+            if (taken < count)
+                break;
+        }
+        if (bands.Count > 0)
+            return [.. bands];
+        double least = (double)CostOf(layer, Bands[0].Bits) / layer.Outputs / layer.Inputs;
+        throw new InputException(
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"setting {Bits}={bits}: one singular triplet of {layer.Name} [{layer.Outputs}, {layer.Inputs}] takes "
+            ) + string.Create(CultureInfo.InvariantCulture, $"{least:0.###} bits per parameter, expected at least that")
+        );
+    }
+
+    private static long CostOf(LinearSpec layer, int bits) =>
+        BandMatrix.Cost(layer.Outputs, bits) + BandMatrix.Cost(layer.Inputs, bits);
+
+    /// <summary>Cuts bands to the triplets whose values are not 0 up to rounding.</summary>
+    private static (int Bits, int Count)[] Nonzero((int Bits, int Count)[] bands, Triplets triplets)
+    {
+        int left = triplets.Values.Count(value => value > triplets.NumericalZero);
+        List<(int Bits, int Count)> cut = [];
+        foreach ((int bits, int count) in bands)
+        {
+            int kept = Math.Min(count, left);
+            if (kept > 0)
+                cut.Add((bits, kept));
+            left -= kept;
+        }
+        return [.. cut];
+    }
+
+    private static HostMatrix Scaled(HostMatrix vectors, double[] values, int rank)
+    {
+        HostMatrix scaled = new(rank, vectors.Columns);
+        for (int i = 0; i < rank; i++)
+        {
+            double root = Math.Sqrt(values[i]);
+            for (int j = 0; j < vectors.Columns; j++)
+                scaled.Values[(i * vectors.Columns) + j] = root * vectors[i, j];
+        }
+        return scaled;
+    }
+
+    /// <summary>Subtracts the product of the rounded factors from the change and returns the squared norm.</summary>
+    private static double Lost(Tensor change, float[] left, float[] right, int rank)
+    {
+        using var l = Tensor.From(change.Device, left, (rank, change.Dim(0)));
+        using var r = Tensor.From(change.Device, right, (rank, change.Dim(1)));
+        Gemm.Run(Gemm.Transposed(l), r, change, alpha: -1, beta: 1);
+        return ChangeOfBase.SquaresOf(change.ToArray());
+    }
+}
