@@ -18,7 +18,10 @@ void cp_async(void* dst, const void* src, int valid, Where w) {
   if (valid < 0 || valid > 16)
     f->worker->fail(&w, "cp.async: %d bytes of 16", valid);
   TSAN(__tsan_write_range(dst, 16));   // from here until the wait, at any moment
-  f->cp.push_back({dst, src, valid});
+  if (f->worker->late())
+    f->cp.push_back({dst, src, valid});
+  else
+    cp_do({dst, src, valid});
 }
 void cp_async_commit() {
   Fiber* f = self();

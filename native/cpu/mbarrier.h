@@ -7,6 +7,7 @@ namespace spectral::cpu {
 struct Mbar {
   // PTX ISA, "Tracking asynchronous operations by the mbarrier object": the range of tx-count.
   static constexpr int kMostBytes = (1 << 20) - 1;
+  static constexpr uint32_t kMostArrivals = (1 << 20) - 1;
   static constexpr bool counts(int64_t bytes) { return bytes >= -kMostBytes && bytes <= kMostBytes; }
   uint32_t pending, count;
   int tx;

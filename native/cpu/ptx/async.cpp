@@ -34,6 +34,7 @@ void build_wait_group(Builder& b, Run run, uint32_t flags) {
 }
 
 void finish_warp(Warp& w) {
+  finish_arrivals(w);
   finish_all_lane_copies(w);
   finish_all_stores(w);
   w.mask = ~0u;

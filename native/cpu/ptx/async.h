@@ -1,6 +1,6 @@
 // Copies that are under way: cp.async of single lanes, bulk and tensor copies, and which words of shared memory the
 // asynchronous proxy may not see yet. Each is done as late as the program allows, so that a missing wait reads old
-// data.
+// data; in a shuffled schedule at any moment from its issue on, so that data which is still read may be gone.
 #pragma once
 #include "../tensor_map.h"
 #include "program.h"
@@ -81,8 +81,18 @@ struct BulkLoad {
   Reduction reduction = nullptr;   // null: it writes
   uint64_t done = 0;               // for Chain
 };
+// Arrivals at mbarriers that wait for what lanes have copied.
+struct CopyArrival {
+  const Step* step;
+  Warp* warp;
+  uint32_t lanes;
+  uint32_t end[32] = {};   // per lane, the number of its groups that are to be complete
+  uint64_t at[32] = {};    // the mbarrier
+  uint64_t clock = 0;      // for Chain
+};
 struct AsyncCopies {
   std::vector<BulkLoad> soon, late;
+  std::vector<CopyArrival> arrivals;
 };
 
 // Words of shared memory that threads wrote and the asynchronous proxy may not see before a fence.proxy.async.
@@ -100,10 +110,11 @@ struct SharedWrites {
   std::vector<Reader> readers;   // bulk copies that have not read yet
 };
 WarpAsync& async_of(Warp&);
-bool is_late(Cluster&);   // whether a committed copy is left for its wait: always, or at random in a shuffled schedule
+bool is_late(Cluster&);   // whether a copy is left for its wait: always, or at random in a shuffled schedule
 // wait_group: all groups but the newest that the operand counts.
 void build_wait_group(Builder&, Run, uint32_t flags);
 void build_bulk(Builder&, bool reduces);   // what follows cp.async.bulk and cp.reduce.async.bulk
+void build_copy_arrival(Builder&);         // what follows cp.async.mbarrier
 void build_async_store(Builder&);          // what follows st.async
 void build_async_reduction(Builder&);      // what follows red.async
 void build_map_prefetch(Builder&);         // what follows prefetch.tensormap
@@ -119,7 +130,11 @@ void end_reader(Block&, uint32_t begin, const Step&);
 void make_some_copies(Cluster&);   // those that a shuffled schedule does not leave for later
 bool make_late_copy(Cluster&);     // the next that nothing else can go on without; false if there is none
 void finish_warp(Warp&);           // what it left under way
+void finish_lane_copies(Warp&, uint32_t mask, const uint32_t (&end)[32]);   // the first end[k] groups of each lane
 void finish_all_lane_copies(Warp&);
 void finish_all_stores(Warp&);
+void make_some_arrival(Cluster&);
+bool make_late_arrival(Cluster&);
+void finish_arrivals(Warp&);
 void finish_copies(Cluster&);
 }   // namespace spectral::cpu::ptx

@@ -157,9 +157,8 @@ void init(Warp& w, const Step& s) {
   reach_barriers(w, s, at);
   const uint32_t* counts = w.lanes<uint32_t>(s.b);
   each_lane(w.mask, [&](int k) {
-    constexpr uint32_t kMost = (1 << 20) - 1;
-    if (counts[k] == 0 || counts[k] > kMost)
-      fail(w, s, "an mbarrier expects 1 to %u arrivals, not %u", kMost, counts[k]);
+    if (counts[k] == 0 || counts[k] > Mbar::kMostArrivals)
+      fail(w, s, "an mbarrier expects 1 to %u arrivals, not %u", Mbar::kMostArrivals, counts[k]);
     Mbar m(0);
     m.pending = m.count = counts[k];
     *reinterpret_cast<uint64_t*>(at[k]) = m.pack();

@@ -127,6 +127,7 @@ void Cluster::start(uint64_t index) {
   queue_.clear();
   copies.soon.clear();
   copies.late.clear();
+  copies.arrivals.clear();
   if (options.seed)
     rng_ = uint32_t(uint64_t(options.seed) * 2654435761u + index * 40503u) | 1;
   for (unsigned r = 0; r < blocks.size(); ++r) {   // ranks count x first, then y
@@ -176,14 +177,14 @@ void Cluster::run(uint64_t index) {
         deadlock();
       continue;
     }
-    w->queued = false;
     if (!w->registers())
       give_registers(*w);
-    const Turn turn = w->run();
+    const Turn turn = w->run();   // while which it counts as queued: groups that it wakes itself have their turn in it
+    w->queued = false;
     fruitless = turn == Turn::Yields ? fruitless + 1 : 0;
     if (turn == Turn::Ended)
       end(*w);
-    if (turn == Turn::Yields && !w->queued) {
+    if (turn == Turn::Yields) {
       w->queued = true;
       ready(*w);
     }

@@ -149,6 +149,7 @@ void build_bulk_load(Builder& b, size_t rank, bool within_cluster, bool reduces)
 
 // ---- the cluster's part
 void make_some_copies(Cluster& cluster) {
+  make_some_arrival(cluster);
   std::vector<BulkLoad>& soon = cluster.copies.soon;
   if (soon.empty() || !(cluster.random() & 1))
     return;
@@ -165,7 +166,7 @@ bool make_late_copy(Cluster& cluster) {
       do_load(cluster, o);
       return true;
     }
-  return false;
+  return make_late_arrival(cluster);
 }
 void finish_copies(Cluster& cluster) {
   for (const Block& block : cluster.blocks)

@@ -1,7 +1,6 @@
 // Copies of single lanes into shared memory. PTX ISA, "Data Movement and Conversion: cp.async, cp.async.commit_group,
-// cp.async.wait_group, cp.async.wait_all" and "mbarrier: cp.async.mbarrier.arrive".
+// cp.async.wait_group, cp.async.wait_all".
 #include "access.h"
-#include "async.h"
 #include "barriers.h"
 #include "builder.h"
 #include <algorithm>
@@ -66,22 +65,19 @@ void copy_async(Warp& w, const Step& s) {
     c.lanes = 0;
     each_lane(left, [&](int k) { c.lanes |= uint32_t(async.groups[k] == c.group) << k; });
     left &= ~c.lanes;
-    if (options.eager)
-      copy_lanes(w, c, c.lanes);
-    else
+    if (is_late(cluster))
       async.copies.push_back(c);
+    else
+      copy_lanes(w, c, c.lanes);
   }
 }
 // All but the newest `keep` groups of each lane of the mask.
-void finish_lane_copies(Warp& w, uint32_t mask, uint32_t keep) {
-  WarpAsync& async = async_of(w);
-  for (LaneCopy& c : async.copies) {
-    uint32_t due = 0;
-    each_lane(c.lanes & mask, [&](int k) { due |= uint32_t(c.group + keep < async.groups[k]) << k; });
-    copy_lanes(w, c, due);
-    c.lanes &= ~due;
-  }
-  std::erase_if(async.copies, [](const LaneCopy& c) { return !c.lanes; });
+void finish_groups(Warp& w, uint32_t keep) {
+  const WarpAsync& async = async_of(w);
+  uint32_t end[32];
+  for (int k = 0; k < 32; ++k)
+    end[k] = async.groups[k] - std::min(keep, async.groups[k]);
+  finish_lane_copies(w, w.mask, end);
 }
 void commit_lane_copies(Warp& w, const Step&) {
   WarpAsync& async = async_of(w);
@@ -89,7 +85,7 @@ void commit_lane_copies(Warp& w, const Step&) {
     w.chain->copies.commit();
   each_lane(w.mask, [&](int k) { ++async.groups[k]; });
   if (!is_late(*w.block().cluster))
-    finish_lane_copies(w, w.mask, 0);
+    finish_groups(w, 0);
 }
 void wait_lane_copies(Warp& w, const Step& s) {
   WarpAsync& async = async_of(w);
@@ -98,35 +94,10 @@ void wait_lane_copies(Warp& w, const Step& s) {
     if (w.chain)
       w.chain->copies.commit();
   }
-  finish_lane_copies(w, w.mask, uint32_t(s.value));
+  finish_groups(w, uint32_t(s.value));
   if (w.chain)
     w.chain->wait_for(w.chain->copies.wait(uint64_t(s.value)));
 }
-// The mbarrier gets an arrival when the lane's copies so far are done: now, which is early but allowed.
-void arrive_after_copies(Warp& w, const Step& s) {
-  WarpAsync& async = async_of(w);
-  each_lane(w.mask, [&](int k) { ++async.groups[k]; });
-  finish_lane_copies(w, w.mask, 0);
-  uint64_t copied = 0;
-  if (w.chain) {
-    w.chain->copies.commit();
-    copied = w.chain->copies.wait(0);
-  }
-  uint64_t at[32];
-  reach_barriers(w, s, at);
-  each_lane(w.mask, [&](int k) {
-    auto* bits = reinterpret_cast<uint64_t*>(at[k]);
-    Mbar m = valid_barrier(w, s, at[k]);
-    const bool counts = s.c;   // .noinc: the arrival is one of those expected
-    if (counts && !m.pending)
-      fail(w, s, "more arrivals at the mbarrier at shared offset %u than are due", shared_offset_of(w, at[k]));
-    if (w.chain)
-      w.block().cluster->arrive_at_phase(bits, std::max(w.chain->arrival(), copied));
-    m.pending -= counts;
-    store_barrier(*w.block().cluster, bits, m);
-  });
-}
-
 // ---- building
 void build_lane_copy(Builder& b) {
   const bool whole = b.take_one_of({"ca", "cg"}) == 1;
@@ -159,20 +130,6 @@ void build_lane_copy(Builder& b) {
   s.list = list;
   s.flags |= flags;
 }
-void build_copies_arrive(Builder& b) {
-  if (!b.take("arrive"))
-    b.fail("expected .arrive");
-  const bool counts = b.take("noinc");
-  const bool generic = b.take_one_of({"shared", "shared::cta"}) < 0;
-  if (b.take_type() != Type::B64)
-    b.fail("expected .b64");
-  b.expect_operands(1);
-  const MemoryOperand m = b.memory(0);
-  Step& s = b.emit(&arrive_after_copies);
-  set_address(s, m);
-  s.flags |= generic ? kGenericBarrier : 0u;
-  s.c = counts;
-}
 void build_cp(Builder& b) {
   const bool reduces = b.take("reduce");
   if (!b.take("async"))
@@ -194,7 +151,7 @@ void build_cp(Builder& b) {
     return;
   }
   if (b.take("mbarrier"))
-    return build_copies_arrive(b);
+    return build_copy_arrival(b);
   build_lane_copy(b);
 }
 
@@ -203,10 +160,19 @@ constexpr InstructionRow kRows[] = {{"cp", StepClass::AsyncCopy, build_cp}};
 
 InstructionTable async_instructions() { return {kRows, std::size(kRows)}; }
 
-void finish_all_lane_copies(Warp& w) {
+void finish_lane_copies(Warp& w, uint32_t mask, const uint32_t (&end)[32]) {
   WarpAsync& async = async_of(w);
-  for (uint32_t& g : async.groups)
-    ++g;
-  finish_lane_copies(w, ~0u, 0);
+  for (LaneCopy& c : async.copies) {
+    uint32_t due = 0;
+    each_lane(c.lanes & mask, [&](int k) { due |= uint32_t(c.group < end[k]) << k; });
+    copy_lanes(w, c, due);
+    c.lanes &= ~due;
+  }
+  std::erase_if(async.copies, [](const LaneCopy& c) { return !c.lanes; });
+}
+void finish_all_lane_copies(Warp& w) {
+  uint32_t end[32];
+  std::fill(std::begin(end), std::end(end), UINT32_MAX);
+  finish_lane_copies(w, ~0u, end);
 }
 }   // namespace spectral::cpu::ptx

@@ -4,7 +4,8 @@
 
 namespace spectral::cpu::ptx {
 namespace {
-constexpr int kTurn = 4096;   // backward jumps before other warps have theirs: a warp may spin on what they write
+constexpr int kTurn = 4096;         // backward jumps before other warps have theirs: a warp may spin on what they write
+constexpr uint32_t kTogether = 8;   // in a shuffled schedule lanes part once in so many chances
 bool may_meet(const Group& g) { return g.wait == Wait::None || g.wait == Wait::Lanes; }
 }   // namespace
 
@@ -68,6 +69,7 @@ bool Warp::regroup() {
     current_.tired = false;
     current_.woken = false;
     limit_ = current_.lanes ? UINT32_MAX : 0;
+    part_at_random();
     return current_.lanes != 0;
   }
   if (current_.lanes) {
@@ -98,6 +100,9 @@ bool Warp::regroup() {
       best = g;
   if (best == others_.end())
     return false;
+  if (best->tired)   // so are all that could go on: each has another turn
+    for (Group& g : others_)
+      g.tired = false;
   current_ = *best;
   current_.tired = false;
   current_.woken = false;
@@ -107,7 +112,24 @@ bool Warp::regroup() {
   for (const Group& g : others_)
     if (may_meet(g) && g.pc > pc_)
       limit_ = std::min(limit_, g.pc);
+  part_at_random();
   return true;
+}
+
+// Lanes stay together only where an instruction makes them (PTX ISA, "Independent Thread Scheduling"). In a shuffled
+// schedule some stay behind until the others wait for them.
+void Warp::part_at_random() {
+  if (!options.seed || chain || !current_.lanes || program_->steps[pc_].kind == StepClass::Part)
+    return;
+  Cluster& cluster = *block_->cluster;
+  if (cluster.random() % kTogether)
+    return;
+  const uint32_t behind = current_.lanes & cluster.random();
+  if (!behind || behind == current_.lanes)
+    return;
+  current_.lanes &= ~behind;
+  Group& group = others_.emplace_back(pc_, behind);
+  group.tired = true;
 }
 
 void Warp::jump(uint32_t target) {
@@ -148,10 +170,16 @@ void Warp::part(const Group& g) {
   limit_ = 0;
 }
 bool Warp::together(uint32_t wanted) {
-  if (!(wanted & alive_ & ~mask))
-    return true;
-  part_and_repeat(Wait::Lanes, 0, wanted);
-  return false;
+  if (wanted & alive_ & ~mask) {
+    part_and_repeat(Wait::Lanes, 0, wanted);
+    return false;
+  }
+  may_part();
+  return true;
+}
+void Warp::may_part() {
+  if (options.seed)
+    limit_ = 0;
 }
 void Warp::leave_for_later(uint32_t lanes) {
   mask &= ~lanes;

@@ -1,5 +1,6 @@
 // A warp while it runs: 32 lanes with their registers. Lanes that took different ways at a branch are groups, each with
-// its own place in the program; the group furthest behind goes first, so that groups meet again where their ways do.
+// its own place in the program; the group furthest behind goes first, so that groups meet again where their ways do. In
+// a shuffled schedule lanes part without a branch too.
 #pragma once
 #include "program.h"
 #include <bit>
@@ -59,6 +60,7 @@ class Warp {
   // True if all of `wanted` that are alive take this step together; else the group waits for the others and repeats
   // the step.
   bool together(uint32_t wanted);
+  void may_part();                        // behind a step that lanes have taken together
   void leave_for_later(uint32_t lanes);   // of the mask: they repeat the step by themselves
   void wait_after(Wait, uint64_t what);   // goes on behind this step when woken
   void wait_and_repeat(Wait, uint64_t what, uint32_t wanted);
@@ -77,6 +79,7 @@ class Warp {
   template <bool kCounts>
   void take_steps();
   bool regroup();
+  void part_at_random();
   void part(const Group&);   // leaves the current group
   void part_and_repeat(Wait, uint64_t what, uint32_t wanted);
 

@@ -259,6 +259,7 @@ bool meet(Warp& w, const Step& s, uint32_t mask_place, const char* name) {
     return w.together(wanted);   // which it is not yet
   if (complete != w.mask)
     w.leave_for_later(w.mask & ~complete);
+  w.may_part();
   return true;
 }
 
