@@ -78,8 +78,10 @@ __device__ __forceinline__ void load_tile(unsigned char* tile, const TileSource<
 
 // Runs load(0), load(1), ... kStages - 1 ahead of compute(outer, inner), step = outer * kInner + inner, one barrier per
 // step. `inner` is a constant in the unrolled body, so that it may index registers. A stage is free again once every
-// thread has passed the barrier of the step after the one that read it. On return all tiles are free. arrived(step)
-// runs in each thread when the copies that it has made itself for that step are there, before other threads see them.
+// thread has passed the barrier of the step after the one that read it. arrived(step) runs in each thread when the
+// copies that it has made itself for that step are there, before other threads see them. On return no copy is under
+// way, but other warps may still read the last step's stage: what writes there, or into anything else that compute
+// reads across warps, needs a barrier first.
 template <int kStages, int kInner, class Load, class Compute, class Arrived>
 __device__ __forceinline__ void pipeline(int outer_steps, Load load, Compute compute, Arrived arrived) {
   const int steps = outer_steps * kInner;
@@ -103,8 +105,6 @@ __device__ __forceinline__ void pipeline(int outer_steps, Load load, Compute com
       cp_async_commit();
       compute(outer, inner);
     }
-  cp_async_wait<0>();
-  __syncthreads();
 }
 template <int kStages, int kInner, class Load, class Compute>
 __device__ __forceinline__ void pipeline(int outer_steps, Load load, Compute compute) {

@@ -36,13 +36,19 @@ constexpr int kTile = 64 * 64 * 2;
 constexpr int kBarrier = 5 * kTile;
 constexpr int kProbeThreads = 128;
 
+template <int kCluster = 1>
 __device__ __forceinline__ uint64_t* probe_barrier(unsigned char* shared) {
   uint64_t* barrier = reinterpret_cast<uint64_t*>(shared + kBarrier);
   if (threadIdx.x == 0) {
     mbar_init(barrier, 1);
     mbar_init_fence();
   }
-  __syncthreads();
+  if (kCluster > 1) {   // the cluster's barrier is one of its blocks' too
+    cluster_arrive();
+    cluster_wait();
+  } else {
+    __syncthreads();
+  }
   return barrier;
 }
 __device__ __forceinline__ void dump(const unsigned char* shared, void* out, int bytes) {
@@ -126,17 +132,13 @@ SPECTRAL_KERNEL_CLUSTER(hopper_probe_product_depth_rows, HopperProbeArgs, 128, 1
 SPECTRAL_KERNEL_CLUSTER(hopper_probe_multicast, HopperProbeArgs, 128, 2) {
   DYNAMIC_SHARED(shared);
   const int rank = int(cluster_rank());
-  uint64_t* barrier = probe_barrier(shared);
-  cluster_arrive();
-  cluster_wait();
+  uint64_t* barrier = probe_barrier<2>(shared);
   if (threadIdx.x == 0) {
     mbar_arrive_expect_tx(barrier, 2 * kTile);
     tma_load_2d_multicast(shared + rank * kTile, &args.a, barrier, args.x, args.y + 64 * rank, 3);
   }
-  mbar_wait(barrier, 0);
+  mbar_wait(barrier, 0);   // for both halves: no copy into this block is under way when it ends
   dump(shared, static_cast<unsigned char*>(args.out) + rank * 2 * kTile, 2 * kTile);
-  cluster_arrive();   // neither block ends while the other may still copy into it
-  cluster_wait();
 }
 
 SPECTRAL_SHARED(hopper_probe_load, kBarrier + 1024)

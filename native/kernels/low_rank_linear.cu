@@ -105,7 +105,8 @@ struct Copies {
   }
 };
 
-// d = a tile of the product. Fragments are read one k16 step ahead of the products that use them, across stages too.
+// d = a tile of the product. Fragments are read one k16 step ahead of the products that use them, across stages too:
+// the barrier of the last step is behind all reads, so on return the stages are free.
 template <bool kDepthRows>
 __device__ __forceinline__ void multiply(
     float (&d)[kTilesM][kTilesN][4], const LowRankLinearArgs& args, unsigned char* shared, int m0, int n0) {
@@ -157,8 +158,6 @@ __device__ __forceinline__ void multiply(
         fill(step + kStages - 1);   // into the stage that the barrier of the step before has freed
       mma_tile(d, a[k % 2], b[k % 2]);
     }
-  cp_async_wait<0>();
-  __syncthreads();
 }
 
 // y = d + bias + old y through shared memory, 64 rows at a time, so that rows of y are read and written in whole

@@ -9,11 +9,12 @@ public sealed class SketchTests(DeviceKind kind) : DeviceTest(kind)
 {
     private const int Batch = 2;
 
-    // Tails of 128 rows and 32 of depth, each tile of vectors, several groups of them, and depths that are divided into
-    // shares.
+    // Tails of 128 rows and 32 of depth, each tile of vectors with whole 16-byte units and without, several groups of
+    // them, and depths that are divided into shares.
     [TestCase(1, 1, 1)]
     [TestCase(7, 33, 3)]
     [TestCase(33, 7, 32)]
+    [TestCase(136, 264, 24)]
     [TestCase(127, 130, 33)]
     [TestCase(130, 1000, 96)]
     [TestCase(1000, 264, 90)]

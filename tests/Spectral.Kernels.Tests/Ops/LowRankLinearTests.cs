@@ -25,13 +25,13 @@ public sealed class LowRankLinearTests(DeviceKind kind) : DeviceTest(kind)
     ];
 
     /// <summary>
-    /// For hopper, which needs multiples of 8: one tile with everything a tail, several tiles, an odd number of tile
-    /// rows, ranks over one slice.
+    /// For hopper, which needs multiples of 8: one tile with everything a tail, several tiles, more slices of 64 than
+    /// the kernel has stages, an odd number of tile rows, ranks over one slice.
     /// </summary>
     private static readonly (int M, int N, int K, int R)[] HopperShapes =
     [
         (1, 8, 8, 8),
-        (127, 264, 136, 16),
+        (127, 264, 328, 16),
         (130, 72, 320, 40),
         (257, 520, 64, 64),
         (300, 136, 264, 72),
@@ -224,6 +224,45 @@ public sealed class LowRankLinearTests(DeviceKind kind) : DeviceTest(kind)
             return; // the tensor-core sums are ordered unlike the library's
         Gemm.Run(x, Gemm.Transposed(weight), plain);
         Assert.That(withZeroMiddle, Is.EqualTo(plain.ToArray()), "the bits of the plain product");
+    }
+
+    /// <summary>
+    /// The kernels of both directions take a bias and add to their result. Layers add backward alone, and have a bias
+    /// forward alone.
+    /// </summary>
+    [Test]
+    public void KernelsAddToTheirResult(
+        [Values(LowRankVariant.Portable, LowRankVariant.Hopper)] LowRankVariant variant,
+        [Values] bool forward,
+        [Values(127, 130)] int m
+    )
+    {
+        const int n = 264;
+        const int k = 72;
+        const int r = 16;
+        LowRankDirection direction = forward ? LowRankDirection.Forward : LowRankDirection.InputGradient;
+        var call = new LowRankCase(Device, DType.BF16, direction, m, n, k, r);
+        LowRankLinearVariant kernel = LowRankLinear.Variants[variant];
+        if (kernel.Refuses(call) is { } refusal)
+            Assert.Ignore($"{kernel.Name}: {refusal}");
+        (int, int) Right(int depth) => forward ? (n, depth) : (depth, n);
+        ColumnRange x = Input((m, k), DType.BF16, out double[] xs);
+        ColumnRange weight = Input(Right(k), DType.BF16, out double[] weights);
+        ColumnRange z = Input((m, r), DType.BF16, out double[] zs);
+        ColumnRange factor = Input(Right(r), DType.BF16, out double[] factors);
+        Tensor bias = Input(n, DType.BF16, out double[] biases);
+        Tensor y = Input((m, n), DType.BF16, out double[] before);
+        kernel.Run(new LowRankProduct(call, x, weight, z, 1, factor, bias, y, Accumulate: true));
+
+        Reference Product(double[] left, double[] right, int depth) =>
+            Reference.Of(left, m, depth)
+            * (forward ? Reference.Of(right, n, depth).Transposed() : Reference.Of(right, depth, n));
+        Reference expected =
+            Product(xs, weights, k)
+            + Product(zs, factors, r)
+            + Reference.Of(Enumerable.Range(0, m * n).Select(i => biases[i % n]).ToArray(), m, n)
+            + Reference.Of(before, m, n);
+        Verify(y, expected.Value, expected.Magnitude, k + r, "y");
     }
 
     [Test]
