@@ -8,8 +8,8 @@
 #                number, as for it alone
 #   profile GPU  on the PTX that this GPU would load, within its limits (A100, RTX4090, H100, H200, B200)
 #   tsan         on kernels built for ThreadSanitizer, to which every CUDA thread is a thread
-# SPECTRAL_LIBRARY_PATH, where set, is the folder of other native libraries to test. Prints one line, and on failure
-# what failed.
+# SPECTRAL_LIBRARY_PATH, where set, is the folder of other native libraries to test. With SPECTRAL_FIRST_FAILURE set the
+# run ends at the first failure. Prints one line, and on failure what failed.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 setup=${1:?a number, asan, ptx, profile or tsan}; shift
@@ -56,11 +56,14 @@ fi
 # other flags a compiler rounds elsewhere
 filter='FullyQualifiedName!~Cuda&FullyQualifiedName!~Package&FullyQualifiedName!~Ptx&FullyQualifiedName!~CpuKernels'
 [ $# -eq 0 ] || filter="(FullyQualifiedName~.${1//|/|FullyQualifiedName~.})&$filter"
+settings=()
+[ -z "${SPECTRAL_FIRST_FAILURE:-}" ] || settings=(--settings tests/first-failure.runsettings)
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 status=0
 program=tests/Spectral.Kernels.Tests/bin/Release/net10.0/Spectral.Kernels.Tests
-env -u SPECTRAL_FULL LD_PRELOAD="$preload" "${run[@]}" "$program" --filter "$filter" > "$log" 2>&1 || status=$?
+env -u SPECTRAL_FULL LD_PRELOAD="$preload" "${run[@]}" "$program" --filter "$filter" "${settings[@]}" > "$log" 2>&1 ||
+  status=$?
 count() { sed -nE "s/^ *$1: ([0-9]+)$/\1/p" "$log" | tail -1; }
 passed=$(count succeeded) failed=$(count failed)
 if [ "$status" -ne 0 ]; then

@@ -35,8 +35,8 @@ mutant() {
   for o in "${others[@]}"; do [ "$o" = "$objects/native/kernels/$kernel.o" ] || all+=("$o"); done
   c++ -shared -o "$scratch/libspectral_kernels.so" "${all[@]}" "$scratch/mutant.o" artifacts/native/libspectral_cpu.so
 
-  SPECTRAL_TEST_SEED=1 SPECTRAL_LIBRARY_PATH=$scratch timeout 1800 native/tests/kernel-suite.sh 1 "$tests" \
-    > "$scratch/log" 2>&1 || status=$?
+  SPECTRAL_TEST_SEED=1 SPECTRAL_FIRST_FAILURE=1 SPECTRAL_LIBRARY_PATH=$scratch timeout 1800 \
+    native/tests/kernel-suite.sh 1 "$tests" > "$scratch/log" 2>&1 || status=$?
   # 2: tests failed. From 128: a signal, the kernel wrote where nothing is. All else (0: survived, 8: no such test,
   # 124: hung) is a gap in the tests.
   if [ "$kind" = none ]; then
