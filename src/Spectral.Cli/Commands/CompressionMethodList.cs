@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
 using Spectral.Cli.Hosting;
+using Spectral.Cli.Options;
 using Spectral.Cli.Output;
 using Spectral.Training.Compression;
 
@@ -30,7 +31,7 @@ internal static class CompressionMethodList
                     ["name", "options", "source"],
                     [
                         .. CompressionMethods.All.Select(method =>
-                            (string[])[method.Name, Options(method), From(method)]
+                            (string[])[method.Name, Options(method), method.Origin]
                         ),
                     ],
                     textFrom: 1
@@ -46,25 +47,12 @@ internal static class CompressionMethodList
             ("name", method.Name),
             ("formula", method.Formula),
             ("use", method.Use),
-            ("source", From(method)),
+            ("source", method.Origin),
             ("input", method.NeedsModel ? "an adapter or a tuned model, and --model" : "an adapter"),
             ("options", Options(method))
         );
-        if (method.Settings.Count == 0)
-            return;
-        terminal.Table(
-            ["--set", "default", "expected", "meaning"],
-            [
-                .. method.Settings.Select(setting =>
-                    (string[])[setting.Name, setting.Describe(setting.Default), setting.Expected, setting.Help]
-                ),
-            ],
-            textFrom: 1
-        );
+        MethodText.ShowSettings(terminal, method.Settings);
     }
-
-    private static string From(CompressionMethod method) =>
-        method.IsPublishedForm ? method.Source : $"after {method.Source}";
 
     private static string Options(CompressionMethod method)
     {
@@ -90,17 +78,6 @@ internal static class CompressionMethodList
             ["rank"] = method.Uses.HasFlag(CompressionUses.Rank),
             ["energy"] = method.Uses.HasFlag(CompressionUses.Energy) ? JsonOutput.Number(method.DefaultEnergy) : null,
             ["needs_model"] = method.NeedsModel,
-            ["settings"] = new JsonArray([
-                .. method.Settings.Select(setting =>
-                    (JsonNode)
-                        new JsonObject
-                        {
-                            ["name"] = setting.Name,
-                            ["default"] = setting.Describe(setting.Default),
-                            ["expected"] = setting.Expected,
-                            ["help"] = setting.Help,
-                        }
-                ),
-            ]),
+            ["settings"] = MethodText.JsonOf(method.Settings),
         };
 }

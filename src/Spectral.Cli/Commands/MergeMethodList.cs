@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
 using Spectral.Cli.Hosting;
+using Spectral.Cli.Options;
 using Spectral.Cli.Output;
 using Spectral.Training.Merging;
 
@@ -33,12 +34,7 @@ internal static class MergeMethodList
     }
 
     private static string[] Row(MergeMethod method) =>
-        [
-            method.Name,
-            Inputs(method),
-            string.Join(' ', Options(method)),
-            method.IsPublishedForm ? method.Source : $"after {method.Source}",
-        ];
+        [method.Name, Inputs(method), string.Join(' ', Options(method)), method.Origin];
 
     private static string Inputs(MergeMethod method) =>
         method.MostInputs switch
@@ -68,10 +64,7 @@ internal static class MergeMethodList
         terminal.Table(
             ("use", method.Use),
             ("source", method.Source),
-            (
-                "form",
-                method.IsPublishedForm ? "as published" : "reconstructed, as the paper does not give every detail"
-            ),
+            MethodText.Form(method),
             ("inputs", Inputs(method)),
             (
                 "options",
@@ -85,25 +78,7 @@ internal static class MergeMethodList
             );
         }
 
-        if (method.Settings.Count + method.TextSettings.Count == 0)
-        {
-            terminal.Line("no settings of its own");
-            return;
-        }
-
-        terminal.Table(
-            ["--set", "default", "expected", "meaning"],
-            [
-                .. method.Settings.Select(setting =>
-                    (string[])[setting.Name, setting.Describe(setting.Default), setting.Expected, setting.Help]
-                ),
-                .. method.TextSettings.Select(setting =>
-                    (string[])
-                        [setting.Name, setting.IsRequired ? "required" : "none", setting.Placeholder, setting.Help]
-                ),
-            ],
-            textFrom: 1
-        );
+        MethodText.ShowSettings(terminal, method.Settings, method.TextSettings);
     }
 
     private static JsonObject Json(MergeMethod method) =>
@@ -120,27 +95,6 @@ internal static class MergeMethodList
             ["weights"] = method.Uses.HasFlag(MergeUses.Weights),
             ["density"] = method.Uses.HasFlag(MergeUses.Density) ? JsonOutput.Number(method.DefaultDensity) : null,
             ["seed"] = method.Uses.HasFlag(MergeUses.Seed),
-            ["settings"] = new JsonArray([
-                .. method.Settings.Select(setting =>
-                    (JsonNode)
-                        new JsonObject
-                        {
-                            ["name"] = setting.Name,
-                            ["default"] = setting.Describe(setting.Default),
-                            ["expected"] = setting.Expected,
-                            ["help"] = setting.Help,
-                        }
-                ),
-                .. method.TextSettings.Select(setting =>
-                    (JsonNode)
-                        new JsonObject
-                        {
-                            ["name"] = setting.Name,
-                            ["default"] = null,
-                            ["expected"] = setting.Placeholder,
-                            ["help"] = setting.Help,
-                        }
-                ),
-            ]),
+            ["settings"] = MethodText.JsonOf(method.Settings, method.TextSettings),
         };
 }

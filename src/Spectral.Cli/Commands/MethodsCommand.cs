@@ -95,10 +95,7 @@ internal sealed class MethodsCommand : SpectralCommand
         terminal.Table(
             ("use", method.Use),
             ("source", method.Source),
-            (
-                "form",
-                method.IsPublishedForm ? "as published" : "reconstructed, as the paper does not give every detail"
-            ),
+            MethodText.Form(method),
             (
                 "trains",
                 string.Create(CultureInfo.InvariantCulture, $"{described.Facts!.Trainable:N0} parameters on {over}")
@@ -116,22 +113,7 @@ internal sealed class MethodsCommand : SpectralCommand
             ),
             ("PEFT name", method.PeftType)
         );
-        if (method.Settings.Count == 0)
-        {
-            terminal.Line("no settings of its own");
-        }
-        else
-        {
-            terminal.Table(
-                ["--set", "default", "expected", "meaning"],
-                [
-                    .. method.Settings.Select(setting =>
-                        (string[])[setting.Name, setting.Describe(setting.Default), setting.Expected, setting.Help]
-                    ),
-                ],
-                textFrom: 1
-            );
-        }
+        MethodText.ShowSettings(terminal, method.Settings);
     }
 
     private static ModelConfig Load(CommandContext context, string folder)

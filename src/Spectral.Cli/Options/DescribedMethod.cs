@@ -53,12 +53,7 @@ internal sealed record DescribedMethod(AdapterMethod Method, MethodFacts? Facts,
             ExtraForward,
             Facts is null ? "–" : Mergeable(Facts),
             Method.PeftType,
-            this switch
-            {
-                { Refusal: { } refusal } => $"not with these options: {refusal}",
-                { Method.IsPublishedForm: true } => Method.Source,
-                _ => $"after {Method.Source}",
-            },
+            Refusal is { } refusal ? $"not with these options: {refusal}" : Method.Origin,
         ];
 
     public JsonObject ToJson(bool detail)

@@ -2,6 +2,7 @@ using Spectral.Training.Adapters.Expressions;
 using Spectral.Training.Adapters.Files;
 using Spectral.Training.Calibration;
 using Spectral.Training.IO;
+using Spectral.Training.Settings;
 
 namespace Spectral.Training.Adapters;
 
@@ -15,30 +16,8 @@ namespace Spectral.Training.Adapters;
 /// saving, loading, merging, export to plain LoRA, counting, help and docs follow from the form. A source generator
 /// finds the subclasses; there is no list to extend.
 /// </remarks>
-public abstract class AdapterMethod
+public abstract class AdapterMethod : MethodDescription
 {
-    /// <summary>The method's name on the command line, in lower case.</summary>
-    public abstract string Name { get; }
-
-    /// <summary>The formula as implemented, in one line.</summary>
-    public abstract string Formula { get; }
-
-    /// <summary>The paper: authors, title or number, year.</summary>
-    public abstract string Source { get; }
-
-    /// <summary>When to choose the method and what it costs, in a sentence or two.</summary>
-    public abstract string Use { get; }
-
-    /// <summary>
-    /// Whether the form follows the published one. If not, the paper gives the idea but not every detail, and help and
-    /// docs say "after NAME (paper); form as implemented: …".
-    /// </summary>
-    public virtual bool IsPublishedForm => true;
-
-    /// <summary>One line for help and reports: formula and source.</summary>
-    public string Summary =>
-        IsPublishedForm ? $"{Formula} ({Source})" : $"after {Name} ({Source}); form as implemented: {Formula}";
-
     /// <summary>The value of <c>peft_type</c> in <c>adapter_config.json</c>.</summary>
     public virtual string PeftType => Name.ToUpperInvariant().Replace('-', '_');
 
@@ -115,8 +94,8 @@ public abstract class AdapterMethod
     /// </summary>
     public virtual bool AdaptsEmbeddings => false;
 
-    /// <summary>Settings that only this method has.</summary>
-    public virtual IReadOnlyList<AdapterSetting> Settings => [];
+    /// <inheritdoc/>
+    public override IReadOnlyList<AdapterSetting> Settings => [];
 
     /// <summary>
     /// Whether start values depend on data. <see cref="Distribute"/> and <see cref="Initialize"/> are then given a

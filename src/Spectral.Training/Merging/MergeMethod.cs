@@ -11,38 +11,13 @@ namespace Spectral.Training.Merging;
 /// To add a method, add one file with one subclass. A source generator finds the subclasses; the command, its list and
 /// the docs follow. Reading adapters and checkpoints, checks, passes over the tensors and writing are the engine's.
 /// </remarks>
-public abstract class MergeMethod
+public abstract class MergeMethod : MethodDescription
 {
-    /// <summary>The method's name on the command line, in lower case.</summary>
-    public abstract string Name { get; }
-
-    /// <summary>The formula as implemented, in one line.</summary>
-    public abstract string Formula { get; }
-
-    /// <summary>The paper: authors, title or number, year.</summary>
-    public abstract string Source { get; }
-
-    /// <summary>When to choose the method and what it costs, in a sentence or two.</summary>
-    public abstract string Use { get; }
-
-    /// <summary>
-    /// Whether the form follows the published one. If not, the paper gives the idea but not every detail, and help and
-    /// docs say "after NAME (paper); form as implemented: …".
-    /// </summary>
-    public virtual bool IsPublishedForm => true;
-
-    /// <summary>One line for help and reports: formula and source.</summary>
-    public string Summary =>
-        IsPublishedForm ? $"{Formula} ({Source})" : $"after {Name} ({Source}); form as implemented: {Formula}";
-
     /// <summary>The common options that the method reads.</summary>
     public virtual MergeUses Uses => MergeUses.None;
 
     /// <summary>The <see cref="MergeOptions.Density"/> unless one is given.</summary>
     public virtual double DefaultDensity => 1;
-
-    /// <summary>Settings that only this method has.</summary>
-    public virtual IReadOnlyList<Setting> Settings => [];
 
     /// <summary>Settings that only this method has and whose values are text.</summary>
     public virtual IReadOnlyList<TextSetting> TextSettings => [];

@@ -1,4 +1,5 @@
 using Spectral.Training.IO;
+using Spectral.Training.Settings;
 
 namespace Spectral.Training.Merging;
 
@@ -20,7 +21,7 @@ public sealed record MergeOptions
     /// <summary>The type of all floating point tensors in the result; null: each as in the base.</summary>
     public StoredType? Type { get; init; }
 
-    /// <summary>Values of the method's own settings (<see cref="MergeMethod.Settings"/>).</summary>
+    /// <summary>Values of the method's own settings (<see cref="MethodDescription.Settings"/>).</summary>
     public IReadOnlyDictionary<string, double> Settings { get; init; } = new Dictionary<string, double>();
 
     /// <summary>Values of the method's own settings that are text (<see cref="MergeMethod.TextSettings"/>).</summary>
