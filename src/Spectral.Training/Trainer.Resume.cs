@@ -35,7 +35,10 @@ public sealed partial class Trainer
         {
             [ProgressNote] = JsonSerializer.Serialize(run, StateJson.Default.SavedRun),
         };
-        TrainerState.Save(path, Progress.Step, _optimizer, Adapter.Of(_model), all);
+        bool wasShown = HideAverage();
+        TrainerState.Save(path, Progress.Step, _optimizer, Adapter.Of(_model), all, _average);
+        if (wasShown)
+            _shown = UseAverage();
     }
 
     /// <summary>
@@ -59,8 +62,7 @@ public sealed partial class Trainer
         if (was.FirstOrDefault(option => !JsonNode.DeepEquals(option.Value, now[option.Key])) is { Key: { } name })
         {
             throw new InputException(
-                $"{state.Path}: the run had the option {name} {was[name]?.ToJsonString()}, not "
-                    + $"{now[name]?.ToJsonString()}"
+                $"{state.Path}: the run had the option {name} {Text(was[name])}, not {Text(now[name])}"
             );
         }
 
@@ -73,7 +75,8 @@ public sealed partial class Trainer
 
         RequireSameOrder(state, saved);
         RequireLength(state, saved);
-        state.Restore(_optimizer, Adapter.Of(_model));
+        HideAverage();
+        state.Restore(_optimizer, Adapter.Of(_model), _average);
         (Progress, _records, _isRestored) = (saved.Progress, saved.Records, true);
     }
 
@@ -83,6 +86,8 @@ public sealed partial class Trainer
         TrainerOptions counted = options with { LogEvery = 0, MaxSkipped = 0, Steps = null, Epochs = 0 };
         return JsonSerializer.SerializeToNode(counted, StateJson.Default.TrainerOptions)!.AsObject();
     }
+
+    private static string Text(JsonNode? value) => value?.ToJsonString() ?? "none";
 
     /// <summary>
     /// Refuses states of older versions, in which batches crossed the end of an epoch, unless no step of this run would

@@ -41,6 +41,8 @@ public sealed partial class Trainer : IDisposable
     private readonly AdamWOptimizer _optimizer;
     private readonly ParameterSet _parameters;
     private readonly Adapter? _scheduled;
+    private readonly WeightAverage? _average;
+    private IDisposable? _shown;
     private TrainingStep? _step;
     private int? _lossRows;
     private int? _steps;
@@ -53,7 +55,7 @@ public sealed partial class Trainer : IDisposable
     /// <param name="options">The settings of the run.</param>
     /// <param name="logger">Receives log lines; null: none are written.</param>
     /// <exception cref="InputException">
-    /// The options ask for captured steps, but the adapter's method acts between steps.
+    /// The options ask for captured steps or an average, but the adapter's method acts between steps.
     /// </exception>
     /// <exception cref="InvalidOperationException">Nothing in the model is trainable.</exception>
     public Trainer(CausalLanguageModel model, TrainerOptions options, ILogger? logger = null)
@@ -71,6 +73,8 @@ public sealed partial class Trainer : IDisposable
         _steps = options.Steps;
         _optimizer = new AdamWOptimizer(_parameters, options.Optimizer);
         _parameters.StepState.SeedDropout(options.Seed);
+        if (options.EmaDecay is { } decay)
+            _average = new WeightAverage(_parameters, decay);
     }
 
     /// <summary>The progress of the run.</summary>
@@ -161,8 +165,16 @@ public sealed partial class Trainer : IDisposable
                 RequireFinite();
             EndStep(evaluation, callbacks, cancellation);
         }
+        _shown = UseAverage();
         return Result ??= Progress.ToResult(); // a restored run may already be complete
     }
+
+    /// <summary>
+    /// Puts the average of <see cref="TrainerOptions.EmaDecay"/> into the trainable parameters, to evaluate or save it
+    /// between two steps. Disposing the returned value brings back what trains. Returns null, and does nothing, without
+    /// an average, or after <see cref="Run"/>, which ends with the average in the parameters.
+    /// </summary>
+    public IDisposable? UseAverage() => _shown is null ? _average?.Use() : null;
 
     /// <summary>
     /// Runs one optimizer step: forward and backward of each micro-batch, then clipping and the update, which is
@@ -186,6 +198,7 @@ public sealed partial class Trainer : IDisposable
             );
         }
 
+        HideAverage();
         _current = step;
         int lossTokens = batches.Sum(batch => batch.LossTokens);
         _optimizer.Configure(learningRate, lossTokens == 0 ? 0 : 1f / lossTokens);
@@ -219,6 +232,8 @@ public sealed partial class Trainer : IDisposable
             0,
             skipped
         );
+        if (!skipped)
+            _average?.Update();
         Progress = Progress.After(report);
         return report;
     }
@@ -243,11 +258,23 @@ public sealed partial class Trainer : IDisposable
     public void Dispose()
     {
         _step?.Dispose();
+        _average?.Dispose();
         _optimizer.Dispose();
+    }
+
+    /// <summary>Brings back what trains, if a run ended with the average.</summary>
+    /// <returns>Whether it did.</returns>
+    private bool HideAverage()
+    {
+        bool wasShown = _shown is not null;
+        _shown?.Dispose();
+        _shown = null;
+        return wasShown;
     }
 
     private void BeginRun(int records)
     {
+        HideAverage();
         if (_isRestored && records != _records)
             throw new InputException($"{records} training records, expected the {_records} of the run to go on with");
         if (!_isRestored)
@@ -294,6 +321,7 @@ public sealed partial class Trainer : IDisposable
     {
         if (records is null)
             return;
+        using IDisposable? average = UseAverage();
         EvaluationResult result = Evaluator.Evaluate(
             _model,
             records,

@@ -41,6 +41,12 @@ public sealed record TrainerOptions
     /// <summary>The optimizer's own settings.</summary>
     public AdamWOptions Optimizer { get; init; } = new();
 
+    /// <summary>
+    /// The decay of an exponential moving average of what trains (<see cref="WeightAverage"/>), from 0 to below 1. The
+    /// average is then what is evaluated and what the run ends with. Null: no average.
+    /// </summary>
+    public double? EmaDecay { get; init; }
+
     /// <summary>The seed of the data order.</summary>
     public ulong Seed { get; init; }
 
@@ -80,10 +86,18 @@ public sealed record TrainerOptions
 
     /// <summary>Checks that an adapter's method can be trained with these options.</summary>
     /// <exception cref="InputException">
-    /// Steps are to be captured, but the method <see cref="AdapterMethod.ActsBetweenSteps"/>.
+    /// Steps are to be captured, or an average is wanted, but the method <see cref="AdapterMethod.ActsBetweenSteps"/>.
     /// </exception>
     public void RequireSuits(AdapterMethod method)
     {
+        if (EmaDecay is not null && method.ActsBetweenSteps)
+        {
+            throw new InputException(
+                $"{method.Name} changes its factors between steps, which an average over the steps does not follow: "
+                    + "expected no --ema"
+            );
+        }
+
         if (CudaGraph && method.ActsBetweenSteps)
         {
             throw new InputException(

@@ -12,9 +12,9 @@ namespace Spectral.Training;
 
 /// <summary>
 /// Everything that training needs to resume with the same bits, in one safetensors file: masters, AdamW's moments and
-/// count of updates, dropout's position, frozen factors and those that only a schedule needs, all F32, and notes of the
-/// caller. An adapter's own files lack some of these. The file appears complete or not at all, and replaces an older
-/// one by one rename.
+/// count of updates, dropout's position, a moving average of the masters if the run keeps one, frozen factors and those
+/// that only a schedule needs, all F32, and notes of the caller. An adapter's own files lack some of these. The file
+/// appears complete or not at all, and replaces an older one by one rename.
 /// </summary>
 /// <remarks>
 /// While the state is open, the file is mapped and must not be shortened. Replacing it by <see cref="Save"/> is
@@ -39,6 +39,7 @@ public sealed class TrainerState : IDisposable
     private const string First = "first_moment.";
     private const string Second = "second_moment.";
     private const string Frozen = "frozen.";
+    private const string Average = "average.";
 
     private readonly SafetensorsFile _file;
     private readonly Contents _contents;
@@ -96,13 +97,15 @@ public sealed class TrainerState : IDisposable
     /// <param name="optimizer">The optimizer with its parameters.</param>
     /// <param name="adapter">The adapter; null if a model's own weights train.</param>
     /// <param name="notes">Further entries for <see cref="Notes"/>.</param>
+    /// <param name="average">The moving average of the parameters; null: the run keeps none.</param>
     /// <exception cref="ArgumentException">The optimizer does not train the adapter's parameters.</exception>
     public static void Save(
         string path,
         int step,
         AdamWOptimizer optimizer,
         Adapter? adapter = null,
-        IReadOnlyDictionary<string, string>? notes = null
+        IReadOnlyDictionary<string, string>? notes = null,
+        WeightAverage? average = null
     )
     {
         ParameterSet parameters = Checked(optimizer, adapter);
@@ -120,7 +123,7 @@ public sealed class TrainerState : IDisposable
         SafetensorsWriter.Write(
             path,
             [
-                .. Tensors(optimizer, adapter)
+                .. Tensors(optimizer, adapter, average)
                     .Select(tensor =>
                         TensorToWrite.Floats(tensor.Name, StoredType.F32, tensor.Shape.Dimensions(), tensor.Read)
                     ),
@@ -158,14 +161,17 @@ public sealed class TrainerState : IDisposable
     /// <param name="adapter">
     /// The adapter, if the run had one: from <see cref="RestoreAdapter"/>, or loaded from where the run started.
     /// </param>
+    /// <param name="average">The moving average of the same parameters, if the run kept one.</param>
     /// <exception cref="InputException">
     /// A tensor is missing, superfluous, or of another shape, so that the state is that of another run.
     /// </exception>
     /// <exception cref="ArgumentException">The optimizer does not train the adapter's parameters.</exception>
-    public void Restore(AdamWOptimizer optimizer, Adapter? adapter = null)
+    public void Restore(AdamWOptimizer optimizer, Adapter? adapter = null, WeightAverage? average = null)
     {
         ParameterSet parameters = Checked(optimizer, adapter);
-        Fill(Tensors(optimizer, adapter), all: true);
+        Fill(Tensors(optimizer, adapter, average), all: true);
+        if (average is not null)
+            average.Updates = _contents.Updates;
         parameters.StepState.SetSteps(_contents.Updates);
         parameters.StepState.SeedDropout(_contents.DropoutSeed, _contents.DropoutOffset);
         if (adapter is null)
@@ -240,10 +246,17 @@ public sealed class TrainerState : IDisposable
             ? optimizer.Parameters
             : throw new ArgumentException("the optimizer trains something else than the adapter", nameof(adapter));
 
-    private static IEnumerable<Part> Tensors(AdamWOptimizer optimizer, Adapter? adapter)
+    private static IEnumerable<Part> Tensors(AdamWOptimizer optimizer, Adapter? adapter, WeightAverage? average)
     {
         ParameterSet parameters = optimizer.Parameters;
+        IEnumerable<Part> averages = average is null
+            ? []
+            : parameters.Parameters.Select(
+                (parameter, i) =>
+                    new Part(Average + parameter.Name, parameter.Shape, () => parameters.PartOf(average.Values, i))
+            );
         return Factors(parameters, adapter)
+            .Concat(averages)
             .Concat(
                 parameters.Parameters.SelectMany(
                     (parameter, i) =>

@@ -57,6 +57,7 @@ internal sealed class CommandContext(ParseResult arguments, bool json)
             Option<int?> number => Get(number)?.ToString(CultureInfo.InvariantCulture) ?? "",
             Option<ulong> number => Get(number).ToString(CultureInfo.InvariantCulture),
             Option<double> number => Get(number).ToString(CultureInfo.InvariantCulture),
+            Option<double?> number => Get(number)?.ToString(CultureInfo.InvariantCulture) ?? "",
             Option<bool> flag => Get(flag) ? "yes" : "no",
             Option<string> text => Get(text) ?? "",
             Option<string[]> texts => string.Join(' ', Get(texts) ?? []),

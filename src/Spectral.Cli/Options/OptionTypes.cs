@@ -68,20 +68,22 @@ internal static class OptionTypes
             Description = help,
             HelpName = "X",
             DefaultValueFactory = _ => fallback,
-            CustomParser = result =>
-            {
-                if (
-                    double.TryParse(Value(result), NumberStyles.Float, CultureInfo.InvariantCulture, out double number)
-                    && double.IsFinite(number)
-                    && accepts(number)
-                )
-                {
-                    return number;
-                }
+            CustomParser = result => ParseNumber(result, name, accepts, expectation) ?? fallback,
+        };
 
-                result.AddError(Complaint(name, Value(result), expectation));
-                return fallback;
-            },
+    /// <summary>Makes an option for a number that has no default; it is null if not given.</summary>
+    /// <inheritdoc cref="Number"/>
+    public static Option<double?> OptionalNumber(
+        string name,
+        string help,
+        Func<double, bool> accepts,
+        string expectation
+    ) =>
+        new(name)
+        {
+            Description = help,
+            HelpName = "X",
+            CustomParser = result => ParseNumber(result, name, accepts, expectation),
         };
 
     public static Option<string> Choice(string name, string help, string fallback, params string[] choices)
@@ -191,6 +193,26 @@ internal static class OptionTypes
         if (value.Length == 0 || value.Contains('\0'))
             result.AddError(Complaint(name, value, "a path"));
         return value;
+    }
+
+    private static double? ParseNumber(
+        ArgumentResult result,
+        string name,
+        Func<double, bool> accepts,
+        string expectation
+    )
+    {
+        if (
+            double.TryParse(Value(result), NumberStyles.Float, CultureInfo.InvariantCulture, out double number)
+            && double.IsFinite(number)
+            && accepts(number)
+        )
+        {
+            return number;
+        }
+
+        result.AddError(Complaint(name, Value(result), expectation));
+        return null;
     }
 
     private static int? ParseInteger(ArgumentResult result, string name, int minimum, int maximum)

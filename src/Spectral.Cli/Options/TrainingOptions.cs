@@ -112,6 +112,13 @@ internal sealed class TrainingOptions
         x => x >= 0,
         "a number of at least 0"
     );
+    public readonly Option<double?> Ema = OptionTypes.OptionalNumber(
+        "--ema",
+        "Evaluate and save an exponential moving average of what trains: this share of it stays at each step t, "
+            + "or (1 + t) / (10 + t) where that is less, e.g. 0.999.",
+        x => x is >= 0 and < 1,
+        "a number from 0 to below 1"
+    );
     public readonly Option<ulong> Seed = OptionTypes.Seed("Random seed.");
     public readonly Option<bool> NoShuffle = OptionTypes.Flag("--no-shuffle", "Use the records in file order.");
     public readonly Option<bool> Graph = OptionTypes.Flag(
@@ -182,6 +189,7 @@ internal sealed class TrainingOptions
             Beta2,
             Epsilon,
             GradientClip,
+            Ema,
             MaxSkipped,
             Seed,
             NoShuffle,
@@ -230,6 +238,7 @@ internal sealed class TrainingOptions
                 WeightDecay = context.Get(WeightDecay),
                 GradientClip = context.Get(GradientClip),
             },
+            EmaDecay = context.Get(Ema),
             Seed = context.Get(Seed),
             Shuffle = !context.Get(NoShuffle),
             DropLast = context.Get(DropLast),
@@ -291,6 +300,8 @@ internal sealed class TrainingOptions
         ];
         foreach (Option option in shown)
             rows.Add((option.Name.TrimStart('-'), context.Text(option)));
+        if (context.Get(Ema) is not null)
+            rows.Add(("ema", context.Text(Ema)));
         rows.Add(("shuffle", context.Get(NoShuffle) ? "no" : "yes"));
         if (context.Get(DropLast))
             rows.Add(("drop-last", "yes"));

@@ -153,11 +153,11 @@ internal sealed class TrainingRun(
         log.Flush();
         // First, as a run that resumes from this checkpoint does not make it again.
         if (KeepsCheckpoints)
-            _checkpoints.Keep(trainer.Progress.Step, Save);
+            _checkpoints.Keep(trainer.Progress.Step, SaveResult);
         _checkpoints.Write(
             folder =>
             {
-                Save(folder);
+                SaveResult(folder);
                 WriteReport(folder, model.Device, trainer.Result);
             },
             (path, staged) =>
@@ -167,6 +167,12 @@ internal sealed class TrainingRun(
                 )
         );
         _savedStep = trainer.Progress.Step;
+
+        void SaveResult(string folder)
+        {
+            using IDisposable? average = trainer.UseAverage();
+            Save(folder);
+        }
     }
 
     /// <summary>Returns the keys of the JSON object that all training commands have in common.</summary>

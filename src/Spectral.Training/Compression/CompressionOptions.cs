@@ -1,4 +1,5 @@
 using Spectral.Training.IO;
+using Spectral.Training.Settings;
 
 namespace Spectral.Training.Compression;
 
@@ -20,6 +21,6 @@ public sealed record CompressionOptions
     /// </summary>
     public StoredType? Type { get; init; }
 
-    /// <summary>Values of the method's own settings (<see cref="CompressionMethod.Settings"/>).</summary>
+    /// <summary>Values of the method's own settings (<see cref="MethodDescription.Settings"/>).</summary>
     public IReadOnlyDictionary<string, double> Settings { get; init; } = new Dictionary<string, double>();
 }

@@ -101,7 +101,7 @@ public sealed class TrainingCommandTests : WorkFolder
     }
 
     [TestCase("speclora", "--eval", "--dropout", "0.1")]
-    [TestCase("lora", "--graph")]
+    [TestCase("lora", "--graph", "--ema", "0.9")]
     [TestCase("eva")]
     [TestCase("adalora", "--dtype", "bf16", "--set", "interval=2")]
     public void TheSameRunGivesTheSameFilesWhateverTheThreads(string adapter, params string[] more)

@@ -80,9 +80,10 @@ public sealed class BadOptionTests : WorkFolder
         );
 
     [Test]
-    public void AMethodThatActsBetweenStepsRefusesTheGraph()
+    public void AMethodThatActsBetweenStepsRefusesTheGraphAndAnAverage()
     {
         Refused(Finetune("--adapter", "cola", "--graph"), "cola", "expected no --graph");
+        Refused(Finetune("--adapter", "cola", "--ema", "0.9"), "cola", "expected no --ema");
         Refused(
             [
                 "compare",

@@ -68,6 +68,7 @@ public sealed class ResumeTests : WorkFolder
     [TestCase("eva", "--rank", "3", "--graph")]
     [TestCase("adalora", "--set", "interval=2")]
     [TestCase("pissa", "--dtype", "bf16")]
+    [TestCase("dora", "--ema", "0.6")]
     [TestCase("lora", "--init-adapter")]
     [TestCase("o-lora", "--previous-adapter")]
     public void KilledOnceItEndsWithTheSameBits(string adapter, params string[] more)
