@@ -68,6 +68,7 @@ void build_cvta(Builder& b) {
   else if (space == Space::Param)
     run = to ? &convert_address<Space::Param, true> : &convert_address<Space::Param, false>;
   Step& s = b.emit(run);
+  s.computes = run == &keep_address;
   s.a = from;
   s.d = result;
 }

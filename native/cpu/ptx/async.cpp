@@ -34,9 +34,11 @@ void build_wait_group(Builder& b, Run run, uint32_t flags) {
 }
 
 void finish_warp(Warp& w) {
-  finish_arrivals(w);
-  finish_all_lane_copies(w);
-  finish_all_stores(w);
+  if (w.program().uses_copies) {
+    finish_arrivals(w);
+    finish_all_lane_copies(w);
+    finish_all_stores(w);
+  }
   w.mask = ~0u;
   publish_writes(w);
 }

@@ -16,8 +16,8 @@ void Block::start(Cluster& of, uint3 where, unsigned place) {
   cluster = &of;
   index = where;
   rank = place;
-  for (NamedBarrier& b : barriers)
-    b = {};
+  for (; used_barriers_; used_barriers_ &= used_barriers_ - 1)
+    barriers[std::countr_zero(used_barriers_)] = {};
   for (WarpAsync& a : async)
     a.clear();
   for (WarpgroupAsync& g : groups)
@@ -34,6 +34,7 @@ bool Block::arrive(Warp& w, const Step& s, unsigned id, unsigned count) {
     fail(w, s, "barrier %u waits for %u threads: a barrier counts whole warps of 32", id, count);
   if (b.arrived && b.expected != count)
     fail(w, s, "barrier %u: those waiting expect %u threads, here %u", id, b.expected, count);
+  used_barriers_ |= 1u << id;
   b.expected = count;
   b.arrived += 32;
   if (w.chain)
@@ -64,8 +65,9 @@ void Block::release(unsigned id) {
 }
 void Block::warp_ended() {
   --live_warps;
-  for (unsigned id = 0; id < std::size(barriers); ++id)
-    if (barriers[id].arrived && !barriers[id].expected && barriers[id].arrived == 32 * live_warps)
+  for (uint32_t left = used_barriers_; left; left &= left - 1)
+    if (const auto id = unsigned(std::countr_zero(left));
+        barriers[id].arrived && !barriers[id].expected && barriers[id].arrived == 32 * live_warps)
       release(id);
 }
 
@@ -80,22 +82,26 @@ Cluster::Cluster(PtxLaunch& launch) : launch_(launch), program_(*launch.program)
   registers_ = scratch_.registers.take(warp_bytes_ * warps);
   shared_ = scratch_.shared.take(shared_stride_ * size);
   local_ = scratch_.local.take(program_.local_stride * 32 * warps);
+  if (launch.counters)
+    counters_.emplace();
   blocks = std::vector<Block>(size);
   for (Block& block : blocks) {
     block.warps.resize(warps_per_block_);
-    block.async.resize(warps_per_block_);
-    block.groups.resize((warps_per_block_ + 3) / 4);
-    block.counters_ = launch.counters ? &counters_ : nullptr;
+    if (program_.uses_copies)
+      block.async.resize(warps_per_block_);
+    if (program_.uses_warpgroups)
+      block.groups.resize((warps_per_block_ + 3) / 4);
+    block.counters_ = counters_ ? &*counters_ : nullptr;
   }
   if (launch.counters)
     chains_.resize(warps, Chain(program_));
 }
 Cluster::~Cluster() {
   scratch_.end_launch();
-  if (launch_.counters) {
+  if (counters_) {
     static std::mutex mutex;
     std::lock_guard lock(mutex);
-    launch_.counters->add(counters_);
+    launch_.counters->add(*counters_);
   }
 }
 
@@ -111,6 +117,8 @@ void Cluster::give_registers(Warp& warp) {
   }
   if (options.poison)
     std::memset(registers + program_.fixed_bytes, kPoison, warp_bytes_ - program_.fixed_bytes);
+  if (has_invariants_)
+    keep_predicates(registers);
   write_specials(warp, registers);
   warp.use_registers(registers);
 }
@@ -196,7 +204,7 @@ void Cluster::run(uint64_t index) {
   if (!chains_.empty())
     count_chains();
   if (launch_.reuse)
-    launch_.reuse->add(index, counters_.take_runs());
+    launch_.reuse->add(index, counters_->take_runs());
 }
 
 void Cluster::count_chains() {
@@ -204,8 +212,8 @@ void Cluster::count_chains() {
     uint64_t longest = 0;
     for (size_t i = first; i < first + warps_per_block_; ++i)
       longest = std::max(longest, chains_[i].end());
-    counters_.chain_clocks += longest;
-    counters_.longest_chain_clocks = std::max(counters_.longest_chain_clocks, longest);
+    counters_->chain_clocks += longest;
+    counters_->longest_chain_clocks = std::max(counters_->longest_chain_clocks, longest);
   }
 }
 void Cluster::arrive_at_phase(const void* barrier, uint64_t clock) {
@@ -257,7 +265,8 @@ void Cluster::arrive_at_cluster(Warp& w) {
 }
 void Cluster::end_cluster_phase() {
   cluster_arrived_ = 0;
-  counters_.cluster_barriers += blocks.size();
+  if (counters_)
+    counters_->cluster_barriers += blocks.size();
   for (Chain& c : chains_)
     c.wait_for(cluster_clock_);
   wake(Wait::Cluster, cluster_phase_++);

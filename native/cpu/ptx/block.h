@@ -11,6 +11,7 @@
 #include "warp.h"
 #include <atomic>
 #include <deque>
+#include <optional>
 
 namespace spectral::cpu::ptx {
 // What ends a launch.
@@ -23,9 +24,9 @@ struct PtxLaunch {
   const Program* program;
   const unsigned char* parameters;
   LaunchShape shape;
-  DeviceHeap* heap;     // prepared if the program uses it
-  Counters* counters;   // null: not counted
-  ReuseDistances* reuse;
+  DeviceHeap* heap;               // prepared if the program uses it
+  Counters* counters = nullptr;   // null: not counted
+  ReuseDistances* reuse = nullptr;
   std::atomic<uint64_t> next{0};
   std::atomic<int> status{CUDA_SUCCESS};
   std::string reason{};   // of the first fault
@@ -63,8 +64,8 @@ class Block {
   std::vector<Warp> warps;
   NamedBarrier barriers[16];
   unsigned live_warps = 0;
-  std::vector<WarpAsync> async;         // of each warp
-  std::vector<WarpgroupAsync> groups;   // of four warps
+  std::vector<WarpAsync> async;         // of each warp, if the program copies
+  std::vector<WarpgroupAsync> groups;   // of four warps, if it has instructions of warpgroups
   SharedWrites writes;
 
   const PtxLaunch& launch() const;
@@ -76,6 +77,7 @@ class Block {
 
  private:
   void release(unsigned id);
+  uint32_t used_barriers_ = 0;   // since it started, a bit each
   Counters* counters_ = nullptr;
   friend class Cluster;
 };
@@ -91,7 +93,8 @@ class Cluster {
   const PtxLaunch& launch() const { return launch_; }
   std::vector<Block> blocks;
   AsyncCopies copies;
-  size_t shared_bytes = 0;   // of each block
+  size_t shared_bytes = 0;                                  // of each block
+  bool has_invariants() const { return has_invariants_; }   // in the registers of all warps
 
   void wake(Block&, Wait, uint64_t what);
   void wake(Wait, uint64_t what);   // in every block
@@ -136,8 +139,11 @@ class Cluster {
   [[noreturn]] void deadlock();
   void start(uint64_t index);
   void give_registers(Warp&);
-  // cluster_registers.cpp: constants and special registers of any warp; then those that are the warp's own.
-  void write_fixed(unsigned char* registers) const;
+  // cluster_registers.cpp: what any warp has; then the special registers that are the warp's own.
+  void write_fixed(unsigned char* registers);
+  void write_constants(unsigned char* registers) const;
+  void take_invariants(unsigned char* registers);
+  void keep_predicates(unsigned char* registers) const;   // those that are invariants
   void write_specials(Warp&, unsigned char* registers) const;
   uint32_t special_of_launch(Special, unsigned lane) const;
   uint32_t special_of_warp(Warp&, Special) const;
@@ -149,6 +155,8 @@ class Cluster {
   unsigned char* registers_ = nullptr;           // register files, as many as warps at most
   std::vector<unsigned char*> free_registers_;   // of warps that have ended
   size_t register_files_ = 0;                    // in use or free
+  bool has_invariants_ = false;
+  std::vector<uint32_t> predicates_;   // that are invariants
   unsigned char* shared_ = nullptr;
   unsigned char* local_ = nullptr;
   size_t warp_bytes_ = 0;
@@ -170,7 +178,7 @@ class Cluster {
   };
   Range known_[8];   // allocations that were accessed last
   unsigned oldest_ = 0;
-  Counters counters_;
+  std::optional<Counters> counters_;   // in a launch that is counted
 };
 inline const PtxLaunch& Block::launch() const { return cluster->launch(); }
 }   // namespace spectral::cpu::ptx

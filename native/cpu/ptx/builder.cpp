@@ -198,13 +198,27 @@ void Builder::keep(const Operand& o) {
 }
 
 void Builder::use_async_proxy() { program_.use_async_proxy(); }
+void Builder::use_warpgroups() { program_.use_warpgroups(); }
 uint32_t Builder::carry() { return program_.carry(); }
 
 uint32_t Builder::list(const std::vector<uint32_t>& places) { return program_.add_list(places); }
 
+namespace {
+bool is_arithmetic(StepClass c) {
+  switch (c) {
+    case StepClass::Integer:
+    case StepClass::Float:
+    case StepClass::Double:
+    case StepClass::Special:
+    case StepClass::Conversion: return true;
+    default: return false;
+  }
+}
+}   // namespace
 Step& Builder::emit(Run run) {
   Step step{run};
   step.kind = kind_;
+  step.computes = is_arithmetic(kind_);
   if (instruction_.guard) {
     step.guard = program_.read_predicate(instruction_.guard->id);
     step.guard_flip = instruction_.guard->negated ? ~0u : 0;

@@ -56,6 +56,7 @@ class Builder {
   // Registers that hold their values for longer than the program's order shows, as a wgmma's accumulators.
   void keep(const Operand&);
   void use_async_proxy();   // the kernel has copies or products that read shared memory by it
+  void use_warpgroups();    // the kernel has instructions of whole warpgroups
   uint32_t carry();         // the number of the predicate that is the condition code
   // Places of a vector's elements, or of the one operand, as entries of Program::lists; returns the first.
   uint32_t list(const std::vector<uint32_t>& places);

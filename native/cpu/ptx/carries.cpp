@@ -56,6 +56,7 @@ void mad_carry(Warp& w, const Step& s) {
 }
 void set_carry(Builder& b, Step& s, bool in, bool out) {
   s.value = b.carry();
+  s.computes = false;   // it reads or writes the condition code
   s.flags = (in ? kCarryIn : 0u) | (out ? kCarryOut : 0u);
 }
 

@@ -5,33 +5,18 @@
 
 namespace spectral::cpu::ptx {
 namespace {
-// Whether a special register differs from warp to warp or from block to block.
-bool is_of_warp(Special which) {
-  switch (which) {
-    case Special::TidX:
-    case Special::TidY:
-    case Special::TidZ:
-    case Special::CtaidX:
-    case Special::CtaidY:
-    case Special::CtaidZ:
-    case Special::WarpId:
-    case Special::ClusterIdX:
-    case Special::ClusterIdY:
-    case Special::ClusterIdZ:
-    case Special::ClusterCtaidX:
-    case Special::ClusterCtaidY:
-    case Special::ClusterCtaidZ:
-    case Special::ClusterCtarank: return true;
-    default: return false;
-  }
-}
 bool is_thread_index(Special which) {
   return which == Special::TidX || which == Special::TidY || which == Special::TidZ;
 }
 // Of 32 threads from `first` on.
 void write_thread_index(Special which, const dim3& block, unsigned first, uint32_t* lanes) {
   const int axis = int(which) - int(Special::TidX);
-  unsigned index[] = {first % block.x, first / block.x % block.y, first / block.x / block.y};
+  unsigned index[] = {first, 0, 0};
+  if (first + 32 > block.x) {   // not in the first line; divisions cost more than the rest
+    index[0] = first % block.x;
+    index[1] = first / block.x % block.y;
+    index[2] = first / block.x / block.y;
+  }
   if (index[0] + 32 <= block.x) {   // of one line
     for (unsigned k = 0; k < 32; ++k)
       lanes[k] = index[axis] + (axis ? 0 : k);
@@ -99,7 +84,39 @@ uint32_t Cluster::special_of_warp(Warp& warp, Special which) const {
   }
 }
 
-void Cluster::write_fixed(unsigned char* registers) const {
+// The first file is written, the others are copies of it.
+void Cluster::write_fixed(unsigned char* registers) {
+  if (registers != registers_) {
+    std::memcpy(registers, registers_, program_.fixed_bytes);
+    return;
+  }
+  write_constants(registers);
+  if (!launch_.counters)   // else each warp counts them
+    take_invariants(registers);
+}
+// As a warp whose 32 lanes all take them. One that faults, as a load beyond the parameters, is left to the warps that
+// come to it.
+void Cluster::take_invariants(unsigned char* registers) {
+  Warp warp;
+  warp.start(blocks[0], program_, 0, ~0u);
+  warp.use_registers(registers);
+  warp.mask = ~0u;
+  try {
+    for (uint32_t i : program_.invariants)
+      program_.steps[i].run(warp, program_.steps[i]);
+  } catch (const Fault&) {
+    return;
+  }
+  has_invariants_ = true;
+  for (uint32_t p : program_.invariant_predicates)
+    predicates_.push_back(warp.predicate(p));
+}
+void Cluster::keep_predicates(unsigned char* registers) const {
+  auto* predicates = reinterpret_cast<uint32_t*>(registers + program_.register_bytes);
+  for (size_t i = 0; i < predicates_.size(); ++i)
+    predicates[program_.invariant_predicates[i]] = predicates_[i];
+}
+void Cluster::write_constants(unsigned char* registers) const {
   for (const ConstantPlace& c : program_.constants) {
     unsigned char* at = registers + c.place;
     if (c.wide)

@@ -1,31 +1,43 @@
 // Comparison and selection. PTX ISA, "Comparison and Selection".
 #include "dispatch.h"
 #include "half.h"
+#include "vectors.h"
 
 namespace spectral::cpu::ptx {
 namespace {
 enum class Compare { Eq, Ne, Lt, Le, Gt, Ge, Equ, Neu, Ltu, Leu, Gtu, Geu, Num, Nan };
 
-// Unordered comparisons are true, ordered ones false, where an operand is NaN.
+// Unordered comparisons are true, ordered ones false, where an operand is NaN. Of vectors the result is one too.
 template <Compare kCompare, class T>
-bool holds(T a, T b) {
-  switch (kCompare) {
-    case Compare::Eq: return a == b;
-    case Compare::Ne: return a < b || a > b;
-    case Compare::Lt: return a < b;
-    case Compare::Le: return a <= b;
-    case Compare::Gt: return a > b;
-    case Compare::Ge: return a >= b;
-    case Compare::Equ: return !(a < b || a > b);
-    case Compare::Neu: return a != b;
-    case Compare::Ltu: return !(a >= b);
-    case Compare::Leu: return !(a > b);
-    case Compare::Gtu: return !(a <= b);
-    case Compare::Geu: return !(a < b);
-    case Compare::Num: return a == a && b == b;
-    case Compare::Nan: return a != a || b != b;
-  }
-  return false;
+auto holds(T a, T b) {
+  if constexpr (kCompare == Compare::Eq)
+    return a == b;
+  else if constexpr (kCompare == Compare::Ne)
+    return a < b || a > b;
+  else if constexpr (kCompare == Compare::Lt)
+    return a < b;
+  else if constexpr (kCompare == Compare::Le)
+    return a <= b;
+  else if constexpr (kCompare == Compare::Gt)
+    return a > b;
+  else if constexpr (kCompare == Compare::Ge)
+    return a >= b;
+  else if constexpr (kCompare == Compare::Equ)
+    return !(a < b || a > b);
+  else if constexpr (kCompare == Compare::Neu)
+    return a != b;
+  else if constexpr (kCompare == Compare::Ltu)
+    return !(a >= b);
+  else if constexpr (kCompare == Compare::Leu)
+    return !(a > b);
+  else if constexpr (kCompare == Compare::Gtu)
+    return !(a <= b);
+  else if constexpr (kCompare == Compare::Geu)
+    return !(a < b);
+  else if constexpr (kCompare == Compare::Num)
+    return a == a && b == b;
+  else
+    return a != a || b != b;
 }
 
 bool holds(Compare compare, float a, float b) {
@@ -54,15 +66,19 @@ enum class Join { None, And, Or, Xor };
 
 template <Compare kCompare, class T>
 uint32_t compared(Warp& w, const Step& s) {
-  const Lane<T>* a = w.lanes<Lane<T>>(s.a);
-  const Lane<T>* b = w.lanes<Lane<T>>(s.b);
-  Lane<T> held[32];   // a vector comparison first, then its bits
-  for (int k = 0; k < 32; ++k)
-    held[k] = holds<kCompare>(from_lane<T>(a[k]), from_lane<T>(b[k])) ? Lane<T>(1) << k : 0;
-  Lane<T> bits = 0;
-  for (int k = 0; k < 32; ++k)
-    bits |= held[k];
-  return uint32_t(bits);
+  uint32_t bits = 0;
+  if constexpr (sizeof(T) == 2) {
+    const uint32_t* a = w.lanes<uint32_t>(s.a);
+    const uint32_t* b = w.lanes<uint32_t>(s.b);
+    for (int k = 0; k < 32; ++k)
+      bits |= uint32_t(holds<kCompare>(T(a[k]), T(b[k]))) << k;
+  } else {
+    const auto* a = w.lanes<Vector<T>>(s.a);
+    const auto* b = w.lanes<Vector<T>>(s.b);
+    for (unsigned i = 0; i < 32 / kLanesOf<T>; ++i)
+      bits |= bits_of(holds<kCompare>(a[i], b[i])) << (i * kLanesOf<T>);
+  }
+  return bits;
 }
 template <Compare kCompare, class T>
 uint32_t compared_in_mode(Warp& w, const Step& s) {

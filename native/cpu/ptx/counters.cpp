@@ -1,6 +1,5 @@
 #include "counters.h"
 #include <algorithm>
-#include <span>
 
 namespace spectral::cpu::ptx {
 namespace {
@@ -19,15 +18,15 @@ const char* name_of(StepClass c) {
 void ByteSet::add(uint64_t first, uint64_t bytes) {
   while (bytes) {
     const uint64_t number = first / kPage;
-    if (number != last_number_) {
-      last_ = &pages_[number];
-      last_number_ = number;
+    Page& page = recent_.get(number, [&]() -> Page& { return pages_[number]; });
+    const uint64_t end = std::min(first + bytes, (number + 1) * kPage);
+    bytes -= end - first;
+    while (first < end) {
+      const uint64_t at = first % kPage;
+      const uint64_t n = std::min(end - first, 64 - at % 64);
+      page.bits[at / 64] |= (n == 64 ? ~uint64_t(0) : (uint64_t(1) << n) - 1) << at % 64;
+      first += n;
     }
-    const uint64_t at = first % kPage;
-    const uint64_t n = std::min({bytes, kPage - at, 64 - at % 64});
-    last_->bits[at / 64] |= (n == 64 ? ~uint64_t(0) : (uint64_t(1) << n) - 1) << at % 64;
-    first += n;
-    bytes -= n;
   }
 }
 void ByteSet::add_all(const ByteSet& other) {
@@ -73,22 +72,22 @@ void GlobalTraffic::add_run(uint64_t first, uint64_t end) {
   if (first < end)
     runs.push_back({first, uint32_t(end - first), false, slice});
 }
-// Pieces of one instruction are aligned to their size, so they are equal or apart in all that matters here.
 void GlobalTraffic::request(Piece* pieces, size_t n) {
-  std::sort(pieces, pieces + n, [](const Piece& a, const Piece& b) { return a.first < b.first; });
+  const auto is_before = [](const Piece& a, const Piece& b) { return a.first < b.first; };
+  if (!std::is_sorted(pieces, pieces + n, is_before))   // which costs more than all the rest
+    std::sort(pieces, pieces + n, is_before);
   uint64_t next_sector = 0;
   uint64_t run = 0;   // the first of neighbouring sectors up to next_sector
-  uint64_t next_byte = 0;
   uint64_t found = 0;
   uint64_t bytes = 0;
-  for (const Piece& p : std::span(pieces, n)) {
-    const uint64_t end = p.first + p.bytes;
-    if (end <= next_byte)
-      continue;
-    touched.add(p.first, p.bytes);
-    bytes += end - std::max(next_byte, p.first);
-    next_byte = end;
-    const uint64_t first = std::max(p.first / kSector, next_sector);
+  for (size_t i = 0; i < n;) {
+    const uint64_t begin = pieces[i].first;
+    uint64_t end = begin;
+    for (; i < n && pieces[i].first <= end; ++i)   // pieces side by side are one
+      end = std::max(end, pieces[i].first + pieces[i].bytes);
+    touched.add(begin, end - begin);
+    bytes += end - begin;
+    const uint64_t first = std::max(begin / kSector, next_sector);
     if (first > next_sector) {
       add_run(run, next_sector);
       run = first;

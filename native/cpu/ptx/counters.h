@@ -1,6 +1,7 @@
 // What a profiler would say of a launch, exact and repeatable.
 #pragma once
 #include "program.h"
+#include "recent_pages.h"
 #include "reuse.h"
 #include <bit>
 #include <cstdint>
@@ -22,8 +23,7 @@ class ByteSet {
     uint64_t bits[kPage / 64] = {};
   };
   std::map<uint64_t, Page> pages_;
-  Page* last_ = nullptr;
-  uint64_t last_number_ = ~uint64_t(0);
+  RecentPages<Page> recent_;
 };
 
 // What a lane accesses.
@@ -87,7 +87,8 @@ struct Counters {
       return;
     instructions += times;
     by_class[int(s.kind)] += times;
-    operations[int(s.kind)] += times * s.operations * uint64_t(std::popcount(lanes));
+    if (s.operations)
+      operations[int(s.kind)] += times * s.operations * uint64_t(std::popcount(lanes));
   }
 };
 }   // namespace spectral::cpu::ptx

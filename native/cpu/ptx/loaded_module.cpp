@@ -6,7 +6,6 @@
 #include <cstdio>
 #include <cstring>
 #include <mutex>
-#include <optional>
 #include <sys/mman.h>
 
 namespace spectral::cpu::ptx {
@@ -118,37 +117,37 @@ void forget_counted_launches() {
   counted.clear();
 }
 
+namespace {
+CUresult run_counted(PtxLaunch& l) {
+  const Program& program = *l.program;
+  const Resources resources = resources_of(*program.module, program.name);
+  const auto cluster = unsigned(count_of(l.shape.cluster));
+  const int resident = resident_blocks(counted_profile(), int(l.threads()), resources.registers, l.shared_bytes());
+  const uint64_t at_once = uint64_t(options.count) * uint64_t(std::max(1, resident)) / cluster;
+  Counters counters;
+  ReuseDistances reuse(l.clusters(), at_once, l.parameters, program.parameter_bytes);
+  l.counters = &counters;
+  l.reuse = &reuse;
+  const CUresult status = run(l);
+  std::lock_guard lock(counted_mutex);
+  counted.append("kernel ").append(program.name);
+  counted.append("\nblocks ").append(std::to_string(count_of(l.shape.grid)));
+  counted.append("\nthreads ").append(std::to_string(l.threads()));
+  counted.append("\ncluster ").append(std::to_string(cluster));
+  counted.append("\nshared_bytes ").append(std::to_string(l.shared_bytes()));
+  counted.append("\nregisters ").append(std::to_string(resources.registers));
+  counted.append("\n").append(counters.text());
+  counted.append(reuse.text(counters.global_read.touched, counters.global_write.touched));
+  return status;
+}
+}   // namespace
+
 CUresult launch(
     const Program& program, const LaunchShape& shape, DeviceHeap& heap, const unsigned char* parameters,
     std::string* reason) {
-  Counters counters;
-  std::optional<ReuseDistances> reuse;
-  const Resources resources = resources_of(*program.module, program.name);
-  const auto cluster = unsigned(count_of(shape.cluster));
-  if (options.count) {
-    const int resident = resident_blocks(
-        counted_profile(),
-        int(count_of(shape.block)),
-        resources.registers,
-        program.shared_bytes + shape.dynamic_shared);
-    const uint64_t at_once = uint64_t(options.count) * uint64_t(std::max(1, resident)) / cluster;
-    reuse.emplace(count_of(shape.grid) / cluster, at_once, parameters, program.parameter_bytes);
-  }
-  PtxLaunch l{
-      &program, parameters, shape, &heap, options.count ? &counters : nullptr, reuse ? &*reuse : nullptr, {}, {}, {}};
-  const CUresult status = run(l);
-  *reason = l.reason;
-  if (options.count) {
-    std::lock_guard lock(counted_mutex);
-    counted.append("kernel ").append(program.name);
-    counted.append("\nblocks ").append(std::to_string(count_of(shape.grid)));
-    counted.append("\nthreads ").append(std::to_string(l.threads()));
-    counted.append("\ncluster ").append(std::to_string(cluster));
-    counted.append("\nshared_bytes ").append(std::to_string(l.shared_bytes()));
-    counted.append("\nregisters ").append(std::to_string(resources.registers));
-    counted.append("\n").append(counters.text());
-    counted.append(reuse->text(counters.global_read.touched, counters.global_write.touched));
-  }
+  PtxLaunch l{&program, parameters, shape, &heap};
+  const CUresult status = options.count ? run_counted(l) : run(l);
+  *reason = std::move(l.reason);
   return status;
 }
 }   // namespace spectral::cpu::ptx

@@ -21,13 +21,13 @@ struct InMemory {   // at any address: that it is a multiple of the access has b
 template <class D, class T, unsigned kCount>
 void load_together(Warp& w, const uint32_t* places, const WarpAccess& access) {
   if constexpr (kCount == 4 && sizeof(T) == 4 && sizeof(D) == 4)
-    if (access.layout == Layout::Row && w.mask == ~0u) {
+    if (access.layout == Layout::Row && w.is_whole()) {
       uint32_t* const registers[] = {
           w.lanes<uint32_t>(places[0]),
           w.lanes<uint32_t>(places[1]),
           w.lanes<uint32_t>(places[2]),
           w.lanes<uint32_t>(places[3])};
-      return load_quads(access.first, registers);
+      return load_quads(access.first, registers, w.width());
     }
   const auto* from = reinterpret_cast<const InMemory<T>*>(access.first);
   const uint64_t step = access.step / sizeof(T);
@@ -75,16 +75,17 @@ void store_together(Warp& w, const uint32_t* places, const WarpAccess& access) {
   const D* values[kCount];
   for (unsigned i = 0; i < kCount; ++i)
     values[i] = w.lanes<D>(places[i]);
+  const unsigned width = w.width();
   auto store = [&](uint64_t step) __attribute__((always_inline)) {
 #pragma GCC ivdep
-    for (unsigned k = 0; k < 32; ++k)
+    for (unsigned k = 0; k < width; ++k)
       for (unsigned i = 0; i < kCount; ++i)
         to[k * step + i].value = T(values[i][k]);
   };
   if (access.layout != Layout::Row)
     return store(access.step / sizeof(T));
   if constexpr (kCount == 4 && sizeof(T) == 4 && std::is_same_v<D, uint32_t>)
-    store_quads(access.first, values);
+    store_quads(access.first, values, width);
   else
     store(kCount);
 }
@@ -212,6 +213,7 @@ void build_access(Builder& b) {
   Step& s = b.emit(run);
   set_address(s, target.memory);
   s.kind = class_of(target.space, kLoads);
+  s.computes = kLoads && target.space == Space::Param;   // parameters stay as they are
   s.b = uint32_t(n);
   s.list = list;
   s.flags |= wide ? uint32_t(kWideRegister) : 0u;

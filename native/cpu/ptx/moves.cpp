@@ -70,6 +70,7 @@ void build_pack(Builder& b, Type t, bool packs) {
   const uint32_t to = packs ? b.write(0, t) : 0;
   const uint32_t list = b.list(places);
   Step& s = b.emit(packs ? p.pack : p.unpack);
+  s.computes = true;
   s.a = whole;
   s.d = to;
   s.list = list;
@@ -115,6 +116,7 @@ void build_mov(Builder& b) {
   const uint32_t from = b.read(1, t);
   const uint32_t to = b.write(0, t);
   Step& s = b.emit(bytes_of(t) == 8 ? &move<uint64_t> : &move<uint32_t>);
+  s.computes = true;
   s.a = from;
   s.d = to;
 }

@@ -61,7 +61,10 @@ struct Step {
   uint32_t flags = 0;
   uint32_t line = 0;   // of the PTX text
   StepClass kind = StepClass::Integer;
+  bool computes = false;     // its results follow from its operands alone
   uint16_t operations = 0;   // in floating point, of each lane
+  uint32_t next = 1;         // steps to the next that is not an invariant
+  bool is_invariant = false;
 };
 
 enum class Special : uint8_t {
@@ -105,6 +108,7 @@ enum class Special : uint8_t {
   DynamicSmemSize,
   TotalSmemSize
 };
+bool is_of_warp(Special);   // whether it differs from warp to warp or from block to block
 struct SpecialPlace {
   uint32_t place;
   Special which;
@@ -157,11 +161,15 @@ struct Program {
   std::vector<uint32_t> lists;
   std::vector<ConstantPlace> constants;
   std::vector<SpecialPlace> specials;
-  std::vector<SourceLine> sources;    // per step
+  std::vector<SourceLine> sources;   // per step
+  // Steps that give the same in every warp of a launch (invariants.cpp), and the predicates that they write. Their
+  // registers are among the fixed ones.
+  std::vector<uint32_t> invariants;
+  std::vector<uint32_t> invariant_predicates;
   std::vector<StepUse> step_uses;     // of all steps, of each first what it reads
   std::vector<uint32_t> use_starts;   // per step, and the end
   uint32_t chain_slots = 0;
-  uint32_t fixed_bytes = 0;      // constants, special registers and sinks, which come first
+  uint32_t fixed_bytes = 0;      // constants, special registers, sinks and invariants, which come first
   uint32_t register_bytes = 0;   // of a warp
   uint32_t predicates = 1;
   size_t local_bytes = 0;    // of a thread
@@ -181,6 +189,8 @@ struct Program {
   };
   std::unordered_map<uint32_t, AccumulatorUse> accumulator_uses;   // by step
   size_t accumulators = 0;
+  bool uses_copies = false;   // of lanes or in bulk
+  bool uses_warpgroups = false;
   bool uses_heap = false;          // calls malloc or free
   bool uses_async_proxy = false;   // writes to shared memory are followed up to their fence
   unsigned max_threads = 1024;

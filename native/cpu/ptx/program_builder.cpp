@@ -1,4 +1,4 @@
-#include "program_builder.h"
+#include "liveness.h"
 #include "steps.h"
 #include "targets.h"
 #include <algorithm>
@@ -283,6 +283,7 @@ Step& ProgramBuilder::emit_own(Run run) {
   return program_->steps.back();
 }
 Step& ProgramBuilder::emit(Step step, const Instruction& i) {
+  program_->uses_copies |= step.kind == StepClass::AsyncCopy;
   step.line = i.place.line;
   program_->steps.push_back(step);
   program_->sources.push_back(i.source);
@@ -302,7 +303,9 @@ void ProgramBuilder::assign_places() {
   follow_accumulators();
   std::vector<uint32_t> places;
   program_->fixed_bytes = fixed_bytes_;
-  program_->register_bytes = choose_places(*program_, uses_, wide, kept_, &places);
+  const std::vector<BasicBlock> blocks = find_live(*program_, uses_, registers_.size());
+  const std::vector<bool> fixed = find_invariants(blocks);
+  program_->register_bytes = choose_places(*program_, blocks, uses_, wide, kept_, fixed, &places);
   auto resolve = [&](uint32_t& place) {
     if (place & kRegisterMark)
       place = places[place & ~kRegisterMark];
@@ -360,6 +363,7 @@ void ProgramBuilder::follow_accumulators() {
     step.run = &use_accumulators;
   }
   program_->accumulators = numbers.size();
+  program_->uses_warpgroups |= !numbers.empty();
 }
 
 std::unique_ptr<Program> build_program(const Module& module, const Function& entry, const Addresses& addresses) {

@@ -5,15 +5,13 @@
 #include <unordered_map>
 
 namespace spectral::cpu::ptx {
-// register_places.cpp: for each register its place, given where it is read and written; returns the bytes needed.
 struct RegisterUse {
   uint32_t step;
   uint32_t reg;
   bool writes;
 };
-uint32_t choose_places(
-    const Program&, const std::vector<RegisterUse>& uses, const std::vector<bool>& wide, const std::vector<bool>& kept,
-    std::vector<uint32_t>* places);
+
+struct BasicBlock;
 
 class ProgramBuilder {
  public:
@@ -31,6 +29,7 @@ class ProgramBuilder {
   uint32_t write_predicate(uint32_t id) { return use_predicate(id, true); }
   uint32_t new_predicate();
   void use_async_proxy() { program_->uses_async_proxy = true; }
+  void use_warpgroups() { program_->uses_warpgroups = true; }
   uint32_t carry();                              // the predicate that is the condition code
   std::string named(const Instruction&) const;   // the instruction and the function it stands in, for reports
   const Register& register_at(uint32_t id) const { return frame_->function->registers[id]; }
@@ -89,6 +88,8 @@ class ProgramBuilder {
   void assign_places();
   void list_uses(const std::vector<uint32_t>& places);
   void follow_accumulators();
+  // invariants.cpp: marks the steps; returns which registers they write.
+  std::vector<bool> find_invariants(const std::vector<BasicBlock>&);
 
   const Module& module_;
   const Function& entry_;
@@ -101,6 +102,7 @@ class ProgramBuilder {
   std::vector<bool> kept_;
   std::vector<RegisterUse> uses_;
   std::vector<RegisterUse> predicate_uses_;
+  std::vector<uint32_t> warp_reads_;   // steps that read a special register of the warp
   std::map<std::pair<uint64_t, bool>, uint32_t> constants_;
   std::map<Special, uint32_t> specials_;
   std::unordered_map<const Variable*, size_t> shared_;

@@ -78,7 +78,7 @@ void ReuseDistances::take_step(const std::vector<SectorRun>& runs) {
       const uint64_t number = sector / kPageSectors;
       const auto at = unsigned(sector % kPageSectors);
       const auto n = unsigned(std::min(r.first + r.count - sector, kPageSectors - at));
-      Page& page = pages_[number];
+      Page& page = recent_.get(number, [&]() -> Page& { return pages_[number]; });
       if (!(page.reads[0] | page.reads[1] | page.writes[0] | page.writes[1]))
         in_step_.emplace_back(number, &page);
       set(r.writes ? page.writes : page.reads, at, n);
@@ -109,18 +109,30 @@ void ReuseDistances::look_back(uint64_t number, const Page& page) {
 }
 void ReuseDistances::move_up(Page& page) {
   const uint64_t used[2] = {page.reads[0] | page.writes[0], page.reads[1] | page.writes[1]};
+  uint32_t last = 0;   // of the sectors before this one, which mostly were used together
+  uint64_t sectors = 0;
   each_bit(used, [&](unsigned i) {
-    if (page.last[i])
-      change(page.last[i], uint64_t(-1));
-    else
-      ++touched_;
+    if (page.last[i] != last) {
+      leave(last, sectors);
+      last = page.last[i];
+      sectors = 0;
+    }
+    ++sectors;
     page.last[i] = step_;
   });
+  leave(last, sectors);
   change(step_, uint64_t(std::popcount(used[0]) + std::popcount(used[1])));
   for (unsigned word = 0; word < 2; ++word) {
     page.written[word] |= page.writes[word];
     page.reads[word] = page.writes[word] = 0;
   }
+}
+
+void ReuseDistances::leave(uint32_t step, uint64_t sectors) {
+  if (step)
+    change(step, ~sectors + 1);
+  else
+    touched_ += sectors;
 }
 
 uint64_t ReuseDistances::touched_up_to(uint32_t step) const {

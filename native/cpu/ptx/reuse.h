@@ -1,6 +1,7 @@
 // Reuse distances: how many other bytes of global memory a launch touches between two uses of the same sector. A cache
 // that keeps what was used last, as L2 is taken to, has lost what is used again at a distance of its size or more.
 #pragma once
+#include "recent_pages.h"
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -58,6 +59,7 @@ class ReuseDistances {
   void take_step(const std::vector<SectorRun>&);
   void look_back(uint64_t number, const Page&);
   void move_up(Page&);
+  void leave(uint32_t step, uint64_t sectors);   // whose last use that was
   Buffer& buffer_at(uint64_t address);
   uint64_t touched_up_to(uint32_t step) const;   // sectors whose last use that or an earlier one is
   void change(uint32_t step, uint64_t by);
@@ -67,6 +69,7 @@ class ReuseDistances {
   std::map<uint64_t, std::pair<uint64_t, Wave>> waiting_;   // with how many clusters have come
   uint64_t next_wave_ = 0;
   std::unordered_map<uint64_t, Page> pages_;
+  RecentPages<Page> recent_;
   std::vector<std::pair<uint64_t, Page*>> in_step_;
   uint32_t step_ = 0;
   std::vector<uint64_t> tree_;      // Fenwick's, over steps

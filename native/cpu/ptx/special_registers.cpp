@@ -49,6 +49,26 @@ constexpr SpecialName kSpecials[] = {
     {"%total_smem_size", Special::TotalSmemSize}};
 }   // namespace
 
+bool is_of_warp(Special which) {
+  switch (which) {
+    case Special::TidX:
+    case Special::TidY:
+    case Special::TidZ:
+    case Special::CtaidX:
+    case Special::CtaidY:
+    case Special::CtaidZ:
+    case Special::WarpId:
+    case Special::ClusterIdX:
+    case Special::ClusterIdY:
+    case Special::ClusterIdZ:
+    case Special::ClusterCtaidX:
+    case Special::ClusterCtaidY:
+    case Special::ClusterCtaidZ:
+    case Special::ClusterCtarank: return true;
+    default: return false;
+  }
+}
+
 bool ProgramBuilder::is_zero(std::string_view special) {
   return special == "%gridid" || special.starts_with("%pm") || special.starts_with("%envreg") ||
          special.starts_with("%reserved_smem_offset") || special == "%current_graph_exec";
@@ -56,6 +76,8 @@ bool ProgramBuilder::is_zero(std::string_view special) {
 uint32_t ProgramBuilder::special(std::string_view name, const Operand& o) {
   for (const SpecialName& s : kSpecials)
     if (s.name == name) {
+      if (is_of_warp(s.which))
+        warp_reads_.push_back(uint32_t(program_->steps.size()));
       auto [it, added] = specials_.try_emplace(s.which, fixed_bytes_);
       if (added) {
         program_->specials.push_back({fixed_bytes_, s.which});

@@ -14,7 +14,7 @@ void Warp::start(Block& block, const Program& program, unsigned index, uint32_t 
   program_ = &program;
   index_ = index;
   registers_ = nullptr;
-  alive_ = lanes;
+  set_alive(lanes);
   pc_ = program.first_step;
   limit_ = 0;
   current_ = {pc_, lanes};
@@ -33,17 +33,19 @@ void Warp::use_registers(unsigned char* registers) {
   predicates_[0] = ~0u;
 }
 
-template <bool kCounts>
+template <Warp::Way kWay>
 void Warp::take_steps() {
   const Step* steps = program_->steps.data();
   while (pc_ < limit_ || regroup()) {
-    const Step& s = steps[pc_++];
+    step_ = pc_;
+    const Step& s = steps[pc_];
+    pc_ += kWay == Way::Passes ? s.next : 1;
     mask = current_.lanes & (predicates_[s.guard] ^ s.guard_flip);
-    if (kCounts) {
+    if (kWay == Way::Counts) {
       Counters& counters = *block_->counters();
       counters.count(s, mask);
       counters.at_instruction(chain->instructions());
-      chain->take(pc_ - 1, s, mask, current_.lanes);
+      chain->take(step_, s, mask, current_.lanes);
     }
     if (mask)
       s.run(*this, s);
@@ -53,9 +55,11 @@ void Warp::take_steps() {
 Turn Warp::run() {
   turn_ = kTurn;
   if (block_->counters())
-    take_steps<true>();
+    take_steps<Way::Counts>();
+  else if (block_->cluster->has_invariants())
+    take_steps<Way::Passes>();
   else
-    take_steps<false>();
+    take_steps<Way::Takes>();
   if (yields_) {
     yields_ = false;
     return Turn::Yields;
@@ -152,8 +156,12 @@ std::vector<uint64_t>& Warp::calls_of(unsigned lane) {
   return calls_[lane];
 }
 
+void Warp::set_alive(uint32_t lanes) {
+  alive_ = lanes;
+  width_ = lanes >> kNarrow ? 32 : kNarrow;
+}
 void Warp::end_lanes() {
-  alive_ &= ~mask;
+  set_alive(alive_ & ~mask);
   current_.lanes &= ~mask;
   limit_ = 0;
 }
@@ -161,8 +169,8 @@ void Warp::end_lanes() {
 // Leaves the current group, to take the step again when the wait is over.
 void Warp::part_and_repeat(Wait wait, uint64_t what, uint32_t wanted) {
   if (Counters* c = block_->counters())
-    c->take_back(program_->steps[pc_ - 1], mask);
-  part({pc_ - 1, mask, wait, what, wanted});
+    c->take_back(current_step(), mask);
+  part({step_, mask, wait, what, wanted});
 }
 void Warp::part(const Group& g) {
   current_.lanes &= ~g.lanes;
@@ -183,7 +191,7 @@ void Warp::may_part() {
 }
 void Warp::leave_for_later(uint32_t lanes) {
   mask &= ~lanes;
-  part({pc_ - 1, lanes});
+  part({step_, lanes});
 }
 void Warp::wait_after(Wait wait, uint64_t what) { part({pc_, mask, wait, what}); }
 void Warp::wait_and_repeat(Wait wait, uint64_t what, uint32_t wanted) { part_and_repeat(wait, what, wanted); }

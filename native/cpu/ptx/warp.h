@@ -51,9 +51,13 @@ class Warp {
   const Program& program() const { return *program_; }
   unsigned index() const { return index_; }
   uint32_t alive() const { return alive_; }
+  bool is_whole() const { return mask == alive_; }   // every lane that has not ended takes the current step
+  // Lanes from this one on have ended; 32, or kNarrow for a warp of which few are left.
+  static constexpr unsigned kNarrow = 8;
+  unsigned width() const { return width_; }
   uint32_t next_step() const { return pc_; }
   std::vector<uint64_t>& calls_of(unsigned lane);   // what calls keep until they return, the last at the end
-  const Step& current_step() const { return program_->steps[pc_ - 1]; }
+  const Step& current_step() const { return program_->steps[step_]; }
 
   void jump(uint32_t target);   // the lanes of the mask; the others go on
   void end_lanes();             // those of the mask
@@ -76,10 +80,12 @@ class Warp {
   uint64_t cluster_phase = kNoPhase;   // of the cluster's barrier, between arriving and waiting
 
  private:
-  template <bool kCounts>
+  enum class Way : uint8_t { Passes, Takes, Counts };   // over or all invariants; all, which are counted
+  template <Way kWay>
   void take_steps();
   bool regroup();
   void part_at_random();
+  void set_alive(uint32_t lanes);
   void part(const Group&);   // leaves the current group
   void part_and_repeat(Wait, uint64_t what, uint32_t wanted);
 
@@ -87,12 +93,14 @@ class Warp {
   uint32_t* predicates_ = nullptr;
   const Program* program_ = nullptr;
   Block* block_ = nullptr;
+  uint32_t step_ = 0;   // that is taken
   uint32_t pc_ = 0;
   uint32_t limit_ = 0;   // where another group may be met: at or beyond it the groups are looked at
   Group current_{0, 0};
   std::vector<Group> others_;
   std::vector<std::vector<uint64_t>> calls_;   // of each lane, once one has called
   uint32_t alive_ = 0;
+  unsigned width_ = 32;
   unsigned index_ = 0;
   int turn_ = 0;   // backward jumps left in this turn
   bool yields_ = false;

@@ -2,19 +2,31 @@
 // checked and made at once. All others go lane by lane (access.h), and so do those that may fault.
 #pragma once
 #include "access.h"
+#include "vectors.h"
 #include <optional>
 
 namespace spectral::cpu::ptx {
 enum class Layout : uint8_t { Any, Same, Row, Strided };
 
-// How far the address of each lane is from that of the lane before it; nothing where that differs.
-template <class A>
+// How far the address of each lane is from that of the lane before it; nothing where that differs. Vectors as they were
+// stored: a load across two stores would wait for both.
+template <unsigned kWidth, class A>
 inline std::optional<A> step_of(const A* base) {
   const A step = base[1] - base[0];
-  A other = 0;
-  for (int k = 1; k < 32; ++k)
-    other |= (base[k] - base[k - 1]) ^ step;
-  return other ? std::nullopt : std::optional(step);
+  Vector<A> expected;
+  for (unsigned i = 0; i < kLanesOf<A>; ++i)
+    expected[i] = base[0] + i * step;
+  Vector<A> other{};
+  for (unsigned i = 0; i < kWidth / kLanesOf<A>; ++i) {
+    other |= reinterpret_cast<const Vector<A>*>(base)[i] ^ expected;
+    expected += kLanesOf<A> * step;
+  }
+  return is_zero(other) ? std::optional(step) : std::nullopt;
+}
+template <class A>
+inline std::optional<A> step_of(Warp& w, uint32_t place) {
+  const A* base = w.lanes<A>(place);
+  return w.width() == 32 ? step_of<32>(base) : step_of<Warp::kNarrow>(base);
 }
 inline Layout layout_of(uint64_t step, unsigned bytes) {
   constexpr uint64_t kFarthest = uint64_t(1) << 32;   // 31 steps do not wrap around; lanes that go down are rare
@@ -50,26 +62,26 @@ struct WarpAccess {
   uint64_t step = 0;   // from lane to lane
   Layout layout = Layout::Any;
 };
-// Where the lanes access `bytes` each. A load may be made for all lanes, whatever the mask. Stores are of all
-// lanes, none at another's address. Layout::Any: lane by lane, nothing is done yet.
+// Where the lanes access `bytes` each. A load may be made for all lanes below the warp's width, whatever the mask.
+// Stores are of all those, none at another's address. Layout::Any: lane by lane, nothing is done yet.
 template <Space kSpace>
 inline WarpAccess reach_together(Warp& w, const Step& s, unsigned bytes, Effect effect) {
   const bool stores = effect != Effect::Reads;
   const bool is_followed = kSpace == Space::Shared && stores && w.program().uses_async_proxy;
-  if (is_followed || (stores && w.mask != ~0u))
+  if (is_followed || (stores && w.mask != ~0u >> (32 - w.width())))
     return {};
   WarpAccess access;
   uint64_t first;
   if (s.flags & kNarrowAddress) {
     const uint32_t* base = w.lanes<uint32_t>(s.a);
-    const std::optional<uint32_t> step = step_of(base);
+    const std::optional<uint32_t> step = step_of<uint32_t>(w, s.a);
     if (!step)
       return {};
     first = uint32_t(base[0] + uint32_t(s.value));
     access.step = *step;
   } else {
     const uint64_t* base = w.lanes<uint64_t>(s.a);
-    const std::optional<uint64_t> step = step_of(base);
+    const std::optional<uint64_t> step = step_of<uint64_t>(w, s.a);
     if (!step)
       return {};
     first = base[0] + uint64_t(s.value);
@@ -79,7 +91,7 @@ inline WarpAccess reach_together(Warp& w, const Step& s, unsigned bytes, Effect 
   // Of several stores at one address the last lane's is to stay.
   if (access.layout == Layout::Any || (stores && access.layout == Layout::Same) || first & (bytes - 1))
     return {};
-  access.first = host_address<kSpace>(w, first, 31 * access.step + bytes);
+  access.first = host_address<kSpace>(w, first, (w.width() - 1) * access.step + bytes);
   if (!access.first)
     return {};
   if (w.block().counters()) {

@@ -234,6 +234,7 @@ void build_mma_async(Builder& b) {
   set(constant && !scale.value, kConstantClears);
 }
 void build_wgmma(Builder& b) {
+  b.use_warpgroups();
   const int action = b.take_one_of({"fence", "mma_async", "commit_group", "wait_group"});
   if (action == 1 && b.peek() == "sp")
     b.fail("products of sparse matrices are not supported");
@@ -252,6 +253,7 @@ void build_wgmma(Builder& b) {
 }
 
 void build_setmaxnreg(Builder& b) {
+  b.use_warpgroups();
   // PTX ISA, "setmaxnreg": all warps of a warpgroup take the same one.
   const bool known = b.take_one_of({"inc", "dec"}) >= 0 && b.take("sync") && b.take("aligned") && b.take("u32");
   if (!known)

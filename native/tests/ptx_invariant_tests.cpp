@@ -1,0 +1,94 @@
+// What all warps of a launch have in common is computed once (native/cpu/ptx/invariants.cpp), and warps of which few
+// lanes are left compute no more than those: neither may show.
+#include "ptx.h"
+
+namespace {
+constexpr unsigned kThreads = 64;
+constexpr unsigned kBlocks = 3;
+
+// Thread i of the grid stores %ld at out[i].
+void check_grid(const std::string& body, const std::function<uint64_t(unsigned)>& expected) {
+  const std::vector<uint64_t> got = run_ptx(
+      body +
+          "\nmov.u32 %w, %ctaid.x;\nmad.lo.u32 %w, %w, 64, %x;\nmul.wide.u32 %lz, %w, 8;\nadd.u64 %lz, %lz, %out;\n"
+          "st.global.u64 [%lz], %ld;",
+      std::vector<uint64_t>(kThreads * kBlocks),
+      kThreads,
+      kBlocks);
+  unsigned right = 0;
+  while (right < got.size() && got[right] == expected(right))
+    ++right;
+  check(right == kThreads * kBlocks, body + ": thread " + std::to_string(right) + " is wrong");
+}
+// Takes lanes below 5 of each warp on, the others end with their number stored; %w is the thread's in the grid.
+std::string only_five(const std::string& body) {
+  return "mov.u32 %w, %ctaid.x;\nmad.lo.u32 %w, %w, 64, %x;\nmov.u32 %a, %laneid;\nsetp.lt.u32 %p, %a, 5;\n"
+         "cvt.u64.u32 %ld, %x;\n@%p bra FEW;\nmul.wide.u32 %lz, %w, 8;\nadd.u64 %lz, %lz, %out;\n"
+         "st.global.u64 [%lz], %ld;\nexit;\nFEW:\n" +
+         body;
+}
+
+void values_of_the_launch() {
+  const auto threads = [](unsigned) { return uint64_t(kThreads * kBlocks); };
+  check_grid("mov.u32 %a, %ntid.x;\nmov.u32 %b, %nctaid.x;\nmul.wide.u32 %ld, %a, %b;", threads);
+  check_grid(   // on one of two ways
+      "mov.u32 %a, %ntid.x;\nsetp.lt.u32 %p, %x, 7;\n@%p bra FEW;\nadd.u32 %b, %a, 1;\ncvt.u64.u32 %ld, %b;\n"
+      "bra.uni ALL;\nFEW:\nadd.u32 %c, %a, 2;\ncvt.u64.u32 %ld, %c;\nALL:",
+      [](unsigned i) { return uint64_t(kThreads) + (i % kThreads < 7 ? 2 : 1); });
+  check_grid(   // predicates, of which only the first is set before a branch
+      "mov.u32 %a, %ntid.x;\nsetp.eq.u32 %p, %a, 64;\nselp.b64 %ld, 5, 6, %p;\n@!%p bra OTHER;\n"
+      "setp.eq.u32 %q, %a, 63;\nselp.b64 %la, 10, 20, %q;\nadd.u64 %ld, %ld, %la;\nOTHER:",
+      [](unsigned) { return 25; });
+}
+void values_of_warps_and_lanes() {
+  check_grid(
+      "mov.u32 %a, %ctaid.x;\nadd.u32 %a, %a, 3;\ncvt.u64.u32 %ld, %a;", [](unsigned i) { return i / kThreads + 3; });
+  check_grid("mov.u32 %a, %laneid;\nmul.wide.u32 %ld, %a, 3;", [](unsigned i) { return i % 32 * 3; });
+  // a register that is written once, and read before: the loop's second time sees what the first wrote
+  check_grid(
+      "mov.u64 %ld, 0;\nmov.u32 %b, 0;\nAGAIN:\nsetp.eq.u32 %p, %b, 0;\n@%p bra FIRST;\nadd.u64 %ld, %ld, %la;\n"
+      "FIRST:\nmov.u64 %la, 7;\nadd.u32 %b, %b, 1;\nsetp.lt.u32 %q, %b, 4;\n@%q bra AGAIN;",
+      [](unsigned) { return 21; });
+  // written twice, and under a guard
+  check_grid("mov.u64 %ld, 1;\nsetp.lt.u32 %p, %x, 9;\n@%p mov.u64 %ld, 2;", [](unsigned i) {
+    return i % kThreads < 9 ? 2 : 1;
+  });
+  check_grid(
+      "mov.u32 %a, -1;\nadd.cc.u32 %b, %a, 1;\naddc.u32 %c, 0, 0;\ncvt.u64.u32 %ld, %c;", [](unsigned) { return 1; });
+}
+void few_lanes() {
+  const auto expected = [](uint64_t of_few(unsigned)) {
+    return [=](unsigned i) { return i % 32 < 5 ? of_few(i) : i % kThreads; };
+  };
+  check_grid(only_five("mul.lo.u64 %ld, %ld, 3;"), expected([](unsigned i) { return uint64_t(i % kThreads * 3); }));
+  check_grid(   // loads and stores of neighbours
+      only_five("mul.wide.u32 %la, %w, 8;\nadd.u64 %la, %la, %out;\nst.global.u64 [%la], %la;\n"
+                "ld.global.u64 %lb, [%la];\nsub.u64 %ld, %lb, %out;\nbar.warp.sync 31;"),
+      expected([](unsigned i) { return uint64_t(i * 8); }));
+  check_grid(   // a part of them alone
+      only_five("setp.ge.u32 %p, %a, 3;\n@%p add.u64 %ld, %ld, 1000;"),
+      expected([](unsigned i) { return uint64_t(i % kThreads) + (i % 32 >= 3 ? 1000 : 0); }));
+}
+void faults() {
+  check_ptx_fault(
+      {"setp.gt.u32 %p, %x, 3;\n@!%p bra OUT;\nld.param.u64 %la, [p+8];\nOUT:",
+       "ld.param.u64 %la, [p+8];",
+       CUDA_ERROR_ILLEGAL_ADDRESS,
+       {"parameter offset 8"}});
+  // which nobody reaches
+  check_grid("mov.u64 %ld, 3;\nsetp.gt.u32 %p, %x, 100;\n@!%p bra OUT;\nld.param.u64 %la, [p+8];\nOUT:", [](unsigned) {
+    return 3;
+  });
+}
+}   // namespace
+
+TEST_GROUP(ptx_invariants) {
+  for (long poison : {0, 1}) {
+    spectralCpuSetOption("poison", poison);
+    values_of_the_launch();
+    values_of_warps_and_lanes();
+    few_lanes();
+  }
+  spectralCpuSetOption("poison", 0);
+  faults();
+}
