@@ -30,7 +30,9 @@ internal sealed class ChangeOfBase : IDisposable
         _tuned = MergeSource.Open(_model, run.Input, run.Device);
     }
 
-    /// <summary>Returns the changes [out, in] of all linear weights that differ from the base's, in model order.</summary>
+    /// <summary>
+    /// Returns the changes [out, in] of all linear weights that differ from the base's, in model order.
+    /// </summary>
     /// <exception cref="InputException">A value is not finite, or a weight is too large for an array.</exception>
     public IEnumerable<(LinearSpec Layer, float[] Change)> Linears()
     {

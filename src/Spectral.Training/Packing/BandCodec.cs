@@ -5,8 +5,8 @@ using Spectral.Training.Numerics;
 namespace Spectral.Training.Packing;
 
 /// <summary>
-/// Stores the rows or the columns of a matrix as the vectors of a <see cref="BandMatrix"/>: the packed codes, F16 scales
-/// and F32 norms.
+/// Stores the rows or the columns of a matrix as the vectors of a <see cref="BandMatrix"/>: the packed codes, F16
+/// scales and F32 norms.
 /// </summary>
 internal sealed class BandCodec : PackedCodec
 {

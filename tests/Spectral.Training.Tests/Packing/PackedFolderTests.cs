@@ -50,7 +50,7 @@ public sealed class PackedFolderTests : FolderTest
     [TestCase("settings", "{\"bits\":\"x\"}", "settings.bits is the string 'x', expected a number")]
     [TestCase("base_tensor_sha256", "{\"a\":1}", "base_tensor_sha256.a is 1, expected a string")]
     [TestCase("tensors", "{}", "tensors is an object, expected an array")]
-    [TestCase("tensors.codec", "\"zip\"", "tensors[0].codec is the string 'zip', expected bands")]
+    [TestCase("tensors.codec", "\"zip\"", "tensors[0].codec is the string 'zip', expected bands or switch")]
     [TestCase("tensors.name", "\"other\"", "no tensor 'other.codes'")]
     [TestCase("tensors.shape", "[5]", "is [5], expected a matrix")]
     [TestCase("tensors.shape", "[5,0]", "expected a whole number from 1")]
@@ -106,6 +106,47 @@ public sealed class PackedFolderTests : FolderTest
             Throws.InstanceOf<InputException>().With.Message.Contains("packed_model.safetensors: no such file")
         );
     }
+
+    [Test]
+    public void ASwitchComesBack([Values(1, 7, 8, 9, 131)] int length, [Values(0.0, 0.1, 1.0)] double density)
+    {
+        Random random = new(length);
+        float[] values = new float[2 * length];
+        for (int i = 0; i < values.Length; i++)
+        {
+            if (random.NextDouble() < density)
+                values[i] = random.Next(2) == 0 ? 0.3f : -0.3f;
+        }
+        var packed = SwitchCodec.Pack(Name, [2, length], values, 0.3f);
+        int kept = values.Count(value => value != 0);
+        Assert.That(packed.Bits, Is.EqualTo((8 * (((2 * length) + 7) / 8)) + (8 * ((kept + 7) / 8)) + 32));
+        Write(packed);
+        using var read = PackedFolder.Open(folder.Path);
+        Assert.That(read.Packed.Single().ToFloats(), Is.EqualTo(values));
+    }
+
+    [TestCase(0, "has 8 signs, fewer than entries in its mask")]
+    [TestCase(2, "has 3 bytes of signs, expected 2")]
+    public void SignsThatDoNotFitTheMaskAreRefused(int extra, string message)
+    {
+        PackedTensor packed = SwitchCodec.Pack(Name, [9], [1, 1, 1, 1, 1, 1, 1, 1, 1], 1);
+        TensorToWrite signs = PackedTensor.Codes(Name, "signs", new byte[1 + extra]);
+        Write(packed with { Parts = [packed.Parts[0], signs, packed.Parts[2]] });
+        using var read = PackedFolder.Open(folder.Path);
+        Assert.That(
+            () => read.Packed.Single().ToFloats(),
+            Throws.InstanceOf<InputException>().With.Message.Contains(message)
+        );
+    }
+
+    private void Write(PackedTensor packed) =>
+        PackedFolder.Write(
+            folder.Path,
+            new PackedDescription("some-method", new Dictionary<string, double>(), new Dictionary<string, string>()),
+            [packed],
+            [],
+            new Dictionary<string, string>()
+        );
 
     private void Open() => PackedFolder.Open(folder.Path).Dispose();
 

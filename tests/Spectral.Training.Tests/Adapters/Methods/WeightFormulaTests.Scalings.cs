@@ -61,6 +61,7 @@ public sealed partial class WeightFormulaTests
             [],
             layer => Dense.Of(5, 7, (i, j) => layer.W[i, j] + layer.Factors["bitfit_delta"][i]).Values
         );
+        yield return new("delta", 5, 7, 1, [], layer => (layer.W + layer.Matrix("delta", 5, 7)).Values);
         yield return new("ssl", 5, 7, 1, [], layer => (layer.W * Dense.Diagonal(layer.Factors["ssl_input"])).Values);
         yield return new(
             "ssb",

@@ -48,14 +48,17 @@ public sealed class CompressionDocumentTests
             | file | contents |
             | --- | --- |
             | `adapter_config.json` | the adapter that the unpacked tensors form, in PEFT's terms |
-            | `packed_model.safetensors` | the parts of packed tensors, named after them, and tensors stored whole |
-            | `compression.json` | `format_version` 1, `method`, `settings`, `base_tensor_sha256`, and for each of `tensors` its `name`, `codec`, `shape` and what the codec needs |
+            | `packed_model.safetensors` | parts of packed tensors, named after them, and tensors stored whole |
+            | `compression.json` | `format_version` 1, `method`, `settings`, `base_tensor_sha256`, `tensors` |
 
-            Codes of fewer than 8 bits follow each other in U8 tensors, the first in the lowest bits, without gaps.
+            Each of `tensors` has a `name`, a `codec`, a `shape` and what the codec needs. Codes of fewer than 8 bits
+            follow each other in U8 tensors without gaps, the first in the lowest bits.
 
-            | codec | parts | value |
-            | --- | --- | --- |
-            | `bands` | `codes`, `scales` F16 [vectors, groups of 128], `norms` F32 [vectors] | `norm · scale · (code − 2^(bits − 1) + ½)`; `vectors` says whether they are rows or columns, `bands` how many have how many `bits` |
+            * `bands`: the `vectors` of a matrix, `rows` or `columns`, in `bands`, each a `count` of vectors and the
+              `bits` of their entries. Parts: `codes`; `scales` F16 [vectors, groups of 128 entries]; `norms` F32
+              [vectors]. An entry is norm · scale · (code − 2^(bits − 1) + ½).
+            * `switch`: parts `mask`, a bit per entry; `signs`, a bit per entry in the mask, 1 for negative; `size` F32
+              [1]. An entry in the mask is ± size, all others are 0.
 
             ## Methods
 
