@@ -21,10 +21,9 @@ internal sealed class MethodMerge(AdapterConversion conversion)
         "A setting of the merge method; may be given several times. `spectral merge --list --method NAME` lists the "
             + "settings."
     );
-    private readonly Option<double> _density = OptionTypes.Number(
+    private readonly Option<double?> _density = OptionTypes.OptionalNumber(
         "--density",
         "Share of each change's entries to keep, for methods that drop some. [default: the method's]",
-        1,
         density => density is > 0 and <= 1,
         "a number above 0 and at most 1"
     );
@@ -168,7 +167,7 @@ internal sealed class MethodMerge(AdapterConversion conversion)
         bool hasDensity = among.Length == 1 || method.Uses.HasFlag(MergeUses.Density);
         return new MergeOptions
         {
-            Density = context.IsGiven(_density) && hasDensity ? context.Get(_density) : null,
+            Density = hasDensity ? context.Get(_density) : null,
             Layers = _layers.Read(context),
             Seed = context.Get(_seed),
             Settings = numbers,

@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Numerics.Tensors;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
 
@@ -6,12 +8,19 @@ namespace Spectral.Training.Merging;
 /// <summary>A whole checkpoint that was tuned from the base.</summary>
 internal sealed class CheckpointSource : MergeSource
 {
+    /// <summary>
+    /// Tuning leaves the cosine between a weight and what it becomes near 1; of weights trained apart it is near 0.
+    /// </summary>
+    private const double LeastCosine = 0.5;
+
+    private readonly ModelFolder _model;
     private readonly ModelFolder _folder;
 
     /// <summary>Opens the checkpoint and checks that it has the base's tensors and no others.</summary>
     /// <exception cref="InputException">It is malformed, or not of the base's architecture and size.</exception>
     public CheckpointSource(ModelFolder model, string directory)
     {
+        _model = model;
         _folder = ModelFolder.Open(directory);
         try
         {
@@ -28,6 +37,30 @@ internal sealed class CheckpointSource : MergeSource
     public override string Directory => _folder.Directory;
 
     public override IReadOnlyList<string> Warnings => _folder.Warnings;
+
+    /// <remarks>A checkpoint does not say what it was tuned from, so a weight of two layers has to.</remarks>
+    public override string? Doubt
+    {
+        get
+        {
+            LinearSpec[] layers = [.. ModelTensors.Linears(_model.Config)];
+            string[] names = [$"{layers[0].Name}.weight", $"{layers[^1].Name}.weight"];
+            double largest = names.Max(name =>
+                (double)
+                    TensorPrimitives.CosineSimilarity<float>(
+                        _model.Untied(name).ToFloats(),
+                        _folder.Untied(name).ToFloats()
+                    )
+            );
+            return largest >= LeastCosine
+                ? null
+                : string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"{Directory}: was it tuned from {_model.Directory}? the cosine between their weights is at most "
+                        + $"{largest:0.00} in {names[0]} and {names[1]}; of tuned models it is near 1"
+                );
+        }
+    }
 
     public override bool Parts { get; }
 

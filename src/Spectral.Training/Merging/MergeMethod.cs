@@ -31,6 +31,9 @@ public abstract class MergeMethod : MethodDescription
     /// <summary>Whether the order of the inputs changes the result.</summary>
     public virtual bool DependsOnOrder => false;
 
+    /// <summary>Whether the inputs have to be tuned from one base; if not, their weights may be anything.</summary>
+    internal virtual bool NeedsCommonBase => true;
+
     /// <summary>
     /// Whether a tensor that no input changes may become another than the base's. If not, it is copied bit for bit.
     /// </summary>

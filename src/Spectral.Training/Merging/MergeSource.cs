@@ -30,6 +30,9 @@ internal abstract class MergeSource : IDisposable
     /// <summary>The warnings about things that are unusual but harmless, one line each.</summary>
     public abstract IReadOnlyList<string> Warnings { get; }
 
+    /// <summary>What speaks against the input being tuned from the base, in one line; null: nothing.</summary>
+    public virtual string? Doubt => null;
+
     /// <summary>Whether head and embedding, tied in the base, differ with this input.</summary>
     public abstract bool Parts { get; }
 

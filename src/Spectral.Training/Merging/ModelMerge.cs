@@ -63,6 +63,7 @@ public sealed class ModelMerge : IDisposable
     public IReadOnlyList<string> Warnings =>
         [
             .. _sources.SelectMany(source => source.Warnings).Distinct(),
+            .. _method.NeedsCommonBase ? _sources.Select(source => source.Doubt).OfType<string>() : [],
             .. _sources
                 .Where(source => source.Parts)
                 .Select(source =>

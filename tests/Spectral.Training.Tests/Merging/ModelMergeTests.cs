@@ -114,6 +114,20 @@ public sealed class ModelMergeTests(DeviceKind kind) : MergeTest(kind)
         Assert.That(reports.Select(report => report.Total), Is.All.EqualTo(3 * tensors));
     }
 
+    /// <summary>A checkpoint trained apart has the right names and shapes, and nothing else in common.</summary>
+    [TestCase("linear", 0.5, false)]
+    [TestCase("linear", 20, true)]
+    [TestCase("otfusion", 20, false)]
+    public void An_input_far_from_the_base_is_doubted(string method, double distance, bool isDoubted)
+    {
+        using var model = ModelFolder.Open(Base);
+        using ModelMerge merge = Opened(model, method, Tuned(1), Tuned(2, distance));
+        Assert.That(
+            merge.Warnings,
+            isDoubted ? Has.One.Contains($"tuned2-{distance}: was it tuned from {Base}?") : Is.Empty
+        );
+    }
+
     [Test]
     public void A_head_that_an_input_unties_is_stored_in_the_result()
     {

@@ -22,6 +22,8 @@ internal sealed class OtFusionMerge : MergeMethod
 
     public override bool DependsOnOrder => true;
 
+    internal override bool NeedsCommonBase => false;
+
     internal override bool ChangesUntouched => true;
 
     internal override TensorMerge Begin(MergeRun run)

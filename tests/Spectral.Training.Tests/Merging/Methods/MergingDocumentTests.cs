@@ -51,6 +51,11 @@ public sealed class MergingDocumentTests
             what it lacks. Where a paper gives the idea but not every detail, the method is listed as *after* it, and
             the formula here is the one that runs.
 
+            An input of another base is refused where its files tell: adapters of this library's own types hold digests
+            of the base's tensors, and names and shapes of tensors have to agree. A checkpoint does not say what it was
+            tuned from. So a warning comes if its weights point elsewhere than the base's (cosine below 0.5); otfusion,
+            which aligns models first, gives none.
+
             `--eval TASK=FILE`, once for each task, measures the base, each input alone and the merge: the loss and
             exact match of `spectral eval`, and what is kept of the task's gain. The gain is the loss of the base less
             that of the best single input on the task, its expert; what a model keeps is its own gain divided by that:
