@@ -52,6 +52,8 @@ internal static class MergeMethodList
             yield return "--density";
         if (method.Uses.HasFlag(MergeUses.Seed))
             yield return "--seed";
+        if (method.Data != MergeData.None)
+            yield return "--data";
         foreach (string name in method.Settings.Select(setting => setting.Name))
             yield return name;
         foreach (string name in method.TextSettings.Select(setting => setting.Name))
@@ -71,6 +73,8 @@ internal static class MergeMethodList
                 string.Join(", ", Options(method).Where(option => option.StartsWith('-')).DefaultIfEmpty("none"))
             )
         );
+        if (method.Data == MergeData.PerInput)
+            terminal.Line("--data is given once for each input, in their order: records of its task");
         if (method.Uses.HasFlag(MergeUses.Density))
         {
             terminal.Line(
@@ -95,6 +99,12 @@ internal static class MergeMethodList
             ["weights"] = method.Uses.HasFlag(MergeUses.Weights),
             ["density"] = method.Uses.HasFlag(MergeUses.Density) ? JsonOutput.Number(method.DefaultDensity) : null,
             ["seed"] = method.Uses.HasFlag(MergeUses.Seed),
+            ["data"] = method.Data switch
+            {
+                MergeData.None => null,
+                MergeData.Shared => "shared",
+                _ => "per_input",
+            },
             ["settings"] = MethodText.JsonOf(method.Settings, method.TextSettings),
         };
 }

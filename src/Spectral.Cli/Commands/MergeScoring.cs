@@ -25,45 +25,45 @@ internal sealed class MergeScoring(AdapterConversion conversion)
         "HTML page to write with the table of --eval; it is replaced after each merge.",
         "FILE"
     );
-    private readonly EvaluationOptions _evaluation = new();
 
-    public Option[] Options => [_tasks.Option, _page, .. _evaluation.All];
+    public Option[] Options => [_tasks.Option, _page];
 
     public bool IsGiven(CommandContext context) => context.IsGiven(_tasks.Option);
 
     /// <summary>Refuses options that have no effect without --eval.</summary>
     /// <exception cref="InputException">One is given.</exception>
-    public void Refuse(CommandContext context) =>
-        context.RefuseWithout("--eval TASK=FILE", _page, _evaluation.Batch, _evaluation.MaxLength);
+    public void Refuse(CommandContext context) => context.RefuseWithout("--eval TASK=FILE", _page);
 
     /// <summary>
     /// Measures merges. Results that --out does not name are written to a temporary folder and removed.
     /// </summary>
     /// <param name="context">The command line.</param>
-    /// <param name="model">The folder of the base.</param>
+    /// <param name="loaded">The base.</param>
     /// <param name="inputs">The inputs of every merge.</param>
     /// <param name="rank">The rank of --as-adapter; null: checkpoints.</param>
     /// <param name="methods">
     /// The methods and their options. Of several, one that cannot merge the inputs is left out.
     /// </param>
+    /// <param name="read">The folders and files that are read.</param>
+    /// <param name="evaluation">The batch and the longest record.</param>
     /// <exception cref="InputException">An input or an option is not valid, or no method can merge.</exception>
     public void Execute(
         CommandContext context,
-        string model,
+        ModelInputs loaded,
         IReadOnlyList<MergeInput> inputs,
         int? rank,
-        IReadOnlyList<(MergeMethod Method, MergeOptions Options)> methods
+        IReadOnlyList<(MergeMethod Method, MergeOptions Options)> methods,
+        string[] read,
+        EvaluationOptions evaluation
     )
     {
         bool several = methods.Count > 1;
         (string Task, string File)[] files = _tasks.Read(context);
-        string[] read = [model, .. inputs.Select(input => input.Directory), .. files.Select(file => file.File)];
+        read = [.. read, .. files.Select(file => file.File)];
         using OutputFolder? target = Target(context, several, read);
         using OutputFile? page = context.Get(_page) is { } path
             ? new OutputFile("--page", path, context.Get(conversion.Overwrite), read)
             : null;
-        _evaluation.SaveMemory(context);
-        using var loaded = new ModelInputs(context, model);
         using Device device = conversion.Device.Open(context);
         (MergeMethod Method, MergeOptions Options) probed = several
             ? methods.First(one => one.Method.Name == "linear")
@@ -76,14 +76,14 @@ internal sealed class MergeScoring(AdapterConversion conversion)
             .. files.Select(file => new MergeTask(
                 file.Task,
                 file.File,
-                loaded.Encode(context, file.File, context.Get(_evaluation.MaxLength))
+                loaded.Encode(context, file.File, context.Get(evaluation.MaxLength))
             )),
         ];
         target?.Claim();
         page?.Claim();
         long start = Stopwatch.GetTimestamp();
         var scores = new MergeScores(tasks);
-        var scorer = new MergeScorer(loaded, device, tasks, context.Get(_evaluation.Batch), context.Cancellation);
+        var scorer = new MergeScorer(loaded, device, tasks, context.Get(evaluation.Batch), context.Cancellation);
         MadeMerge? made = null;
         context.Terminal.Track(
             "measuring",
@@ -126,7 +126,7 @@ internal sealed class MergeScoring(AdapterConversion conversion)
         void Run(WorkProgress bar)
         {
             int done = 0;
-            scores.Base = scorer.Measure("base", model);
+            scores.Base = scorer.Measure("base", loaded.Folder.Directory);
             Report(scores.Base);
             foreach (MergeInput input in inputs)
             {
@@ -149,7 +149,7 @@ internal sealed class MergeScoring(AdapterConversion conversion)
                     bar.Report(++done, $"{name} is left out: {refusal.Message}", notable: true);
                 }
                 if (page is not null)
-                    WritePage(page, Title(), scores, Settings(context, files, inputs));
+                    WritePage(page, Title(), scores, Settings(context, files, inputs, evaluation));
             }
 
             void Report(MergeScore score) => bar.Report(++done, Line(scores, score), notable: true);
@@ -190,15 +190,16 @@ internal sealed class MergeScoring(AdapterConversion conversion)
             : conversion.Target(context, read);
     }
 
-    private IEnumerable<(string, string)> Settings(
+    private static IEnumerable<(string, string)> Settings(
         CommandContext context,
         (string Task, string File)[] files,
-        IReadOnlyList<MergeInput> inputs
+        IReadOnlyList<MergeInput> inputs,
+        EvaluationOptions evaluation
     ) =>
         [
             .. inputs.Select((input, i) => ($"input {i + 1}", Described(input))),
             .. files.Select(file => ($"task {file.Task}", file.File)),
-            .. _evaluation.All.Select(option => (option.Name[2..], context.Text(option))),
+            .. evaluation.All.Select(option => (option.Name[2..], context.Text(option))),
         ];
 
     private static string Described(MergeInput input) =>

@@ -6,6 +6,7 @@ using Spectral.Cli.Merging;
 using Spectral.Cli.Options;
 using Spectral.Cli.Output;
 using Spectral.Kernels;
+using Spectral.Training.Data;
 using Spectral.Training.IO;
 using Spectral.Training.Merging;
 using Spectral.Training.Models;
@@ -39,6 +40,8 @@ internal sealed class MethodMerge(AdapterConversion conversion)
         1,
         65536
     );
+    private readonly MergeDataOption _data = new();
+    private readonly EvaluationOptions _evaluation = new();
     private readonly MergeScoring _scoring = new(conversion);
 
     /// <summary>The value of --method that tries all methods.</summary>
@@ -65,7 +68,9 @@ internal sealed class MethodMerge(AdapterConversion conversion)
             _seed,
             _asAdapter,
             _rank,
+            _data.Option,
             .. _scoring.Options,
+            .. _evaluation.All,
         ];
 
     /// <summary>Refuses options that have no effect without --method.</summary>
@@ -89,28 +94,62 @@ internal sealed class MethodMerge(AdapterConversion conversion)
         MergeInput[] inputs = _inputs.Read(context);
         (MergeMethod, MergeOptions)[] chosen = [.. methods.Select(method => (method, Read(context, method, methods)))];
         int? rank = Rank(context);
+        string[] files = _data.Files(context);
+        if (files.Length > 0 && Array.TrueForAll(methods, method => method.Data == MergeData.None))
+            throw new InputException($"--data \"{files[0]}\": {methods[0].Name} looks at weights alone");
+        string[] read = [model, .. inputs.Select(input => input.Directory), .. files];
         if (_scoring.IsGiven(context))
         {
-            _scoring.Execute(context, model, inputs, rank, chosen);
+            _evaluation.SaveMemory(context);
+            using var loaded = new ModelInputs(context, model);
+            _scoring.Execute(context, loaded, inputs, rank, Encode(context, loaded, chosen), read, _evaluation);
             return;
         }
 
         _scoring.Refuse(context);
         if (every)
             throw new InputException("--method \"all\": expected --eval TASK=FILE with it");
-        Write(context, model, inputs, rank, chosen[0]);
+        using OutputFolder target = conversion.Target(context, read);
+        if (files.Length > 0)
+        {
+            _evaluation.SaveMemory(context);
+            using var loaded = new ModelInputs(context, model);
+            Write(context, target, loaded.Folder, inputs, rank, Encode(context, loaded, chosen)[0]);
+            return;
+        }
+
+        context.RefuseWithout("--data FILE or --eval TASK=FILE", _evaluation.All);
+        using ModelFolder folder = context.OpenModel(model);
+        Write(context, target, folder, inputs, rank, chosen[0]);
+    }
+
+    /// <summary>Adds the records of --data to the options of those methods that need them.</summary>
+    private (MergeMethod Method, MergeOptions Options)[] Encode(
+        CommandContext context,
+        ModelInputs loaded,
+        (MergeMethod Method, MergeOptions Options)[] chosen
+    )
+    {
+        IReadOnlyList<EncodedRecord>[] data = _data.Encode(context, loaded, context.Get(_evaluation.MaxLength));
+        return
+        [
+            .. chosen.Select(one =>
+                one.Method.Data == MergeData.None
+                    ? one
+                    : (one.Method, one.Options with { Data = data, Batch = context.Get(_evaluation.Batch) })
+            ),
+        ];
     }
 
     private void Write(
         CommandContext context,
-        string model,
+        OutputFolder target,
+        ModelFolder folder,
         MergeInput[] inputs,
         int? rank,
         (MergeMethod Method, MergeOptions Options) chosen
     )
     {
-        using OutputFolder target = conversion.Target(context, [model, .. inputs.Select(input => input.Directory)]);
-        using ModelFolder folder = context.OpenModel(model);
         using Device device = conversion.Device.Open(context);
         using var merge = ModelMerge.Open(folder, chosen.Method, inputs, chosen.Options, device);
         context.Warn(merge.Warnings);

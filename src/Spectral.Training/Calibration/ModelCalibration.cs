@@ -95,6 +95,19 @@ public sealed class ModelCalibration : ICalibration
         );
     }
 
+    /// <summary>
+    /// Computes XᵀX [in, in] F32 of each layer in order, where X [tokens, in] is the layer's input on all records.
+    /// </summary>
+    /// <exception cref="InputException">The model has no such layer.</exception>
+    internal IEnumerable<Tensor> InputProducts(IReadOnlyList<string> modules) =>
+        Sums(
+            Find(modules),
+            linear => linear.Siblings,
+            linear => (linear.In, linear.In),
+            backward: false,
+            (siblings, sums) => new InputProductObserver(sums[siblings], () => _rows!)
+        );
+
     /// <inheritdoc/>
     public IReadOnlyList<InputDirections> InputDirections(
         IReadOnlyList<string> modules,

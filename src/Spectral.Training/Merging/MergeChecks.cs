@@ -18,6 +18,7 @@ internal static class MergeChecks
     )
     {
         RequireCount(method, inputs.Count);
+        RequireData(method, inputs.Count, options);
         RequireUsed(method, MergeUses.Weights, inputs.Any(input => input.Weight is not null), "weights of its inputs");
         RequireUsed(method, MergeUses.Density, options.Density is not null, "density");
         if (options.Density is not (null or (> 0 and <= 1)))
@@ -88,6 +89,35 @@ internal static class MergeChecks
             var (least, most) => $"{least} to {most}",
         };
         throw new InputException($"{method.Name} merges {expected} inputs, {count} are given");
+    }
+
+    private static void RequireData(MergeMethod method, int inputs, MergeOptions options)
+    {
+        int given = options.Data.Count;
+        bool suits = method.Data switch
+        {
+            MergeData.None => given == 0,
+            MergeData.Shared => given > 0,
+            _ => given == inputs,
+        };
+        if (!suits)
+        {
+            throw new InputException(
+                method.Data switch
+                {
+                    MergeData.None => $"{method.Name} looks at weights alone, expected no data",
+                    MergeData.Shared => $"{method.Name} runs models on data, expected a file of records",
+                    _ => $"{method.Name} needs data of each input, expected {inputs} files of records, one for each "
+                        + $"input in their order; {given} are given",
+                }
+            );
+        }
+
+        for (int i = 0; i < given; i++)
+        {
+            if (options.Data[i].Count == 0)
+                throw new InputException($"{method.Name}: data {i + 1} of {given} has no records");
+        }
     }
 
     private static void RequireUsed(MergeMethod method, MergeUses use, bool isGiven, string what)

@@ -16,6 +16,9 @@ public abstract class MergeMethod : MethodDescription
     /// <summary>The common options that the method reads.</summary>
     public virtual MergeUses Uses => MergeUses.None;
 
+    /// <summary>The records that the method needs.</summary>
+    public virtual MergeData Data => MergeData.None;
+
     /// <summary>The <see cref="MergeOptions.Density"/> unless one is given.</summary>
     public virtual double DefaultDensity => 1;
 

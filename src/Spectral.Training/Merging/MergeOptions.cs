@@ -1,3 +1,4 @@
+using Spectral.Training.Data;
 using Spectral.Training.IO;
 using Spectral.Training.Settings;
 
@@ -11,6 +12,14 @@ public sealed record MergeOptions
 
     /// <summary>The seed of random choices.</summary>
     public ulong Seed { get; init; }
+
+    /// <summary>
+    /// Lists of records for methods that run models (<see cref="MergeMethod.Data"/>), encoded for the base.
+    /// </summary>
+    public IReadOnlyList<IReadOnlyList<EncodedRecord>> Data { get; init; } = [];
+
+    /// <summary>The number of records of <see cref="Data"/> in a batch.</summary>
+    public int Batch { get; init; } = 8;
 
     /// <summary>
     /// The numbers of the decoder layers to merge, from 0; all tensors outside of them stay as in the base. Null: the

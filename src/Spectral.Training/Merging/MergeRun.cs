@@ -5,7 +5,7 @@ using Spectral.Training.Models;
 namespace Spectral.Training.Merging;
 
 /// <summary>A merge as its method sees it: the inputs' weights, the options, and passes over the tensors.</summary>
-internal sealed class MergeRun
+internal sealed class MergeRun : IDisposable
 {
     private readonly ModelFolder _model;
     private readonly ModelFolder? _origin;
@@ -17,6 +17,7 @@ internal sealed class MergeRun
     private readonly Dictionary<string, TensorPlace> _places;
     private readonly string[] _merged;
     private readonly int _total;
+    private readonly List<IDisposable> _owned = [];
     private int _done;
 
     /// <summary>Prepares the passes over the tensors, without reading values.</summary>
@@ -44,7 +45,8 @@ internal sealed class MergeRun
         (_model, _method, _sources, Weights, Options, Device) = (model, method, sources, weights, options, device);
         (_origin, _progress, _cancellation) = (origin, progress, cancellation);
         _parts = sources.Any(source => source.Parts);
-        _places = TensorPlace.Of(_parts ? model.Config with { TieWordEmbeddings = false } : model.Config);
+        ResultConfig = _parts ? model.Config with { TieWordEmbeddings = false } : model.Config;
+        _places = TensorPlace.Of(ResultConfig);
         Names =
         [
             .. model.TensorNames.Union(_parts ? [model.Config.Family.HeadWeight] : []).Order(StringComparer.Ordinal),
@@ -73,6 +75,9 @@ internal sealed class MergeRun
 
     /// <summary>The base model's config.</summary>
     public ModelConfig Config => _model.Config;
+
+    /// <summary>The config of the result and of the inputs, whose head and embedding may be untied.</summary>
+    public ModelConfig ResultConfig { get; }
 
     /// <summary>The share of entries to keep.</summary>
     public double Density => Options.Density ?? _method.DefaultDensity;
@@ -110,6 +115,40 @@ internal sealed class MergeRun
     {
         TensorPlace place = Place(name);
         return new MergeTensor(this, place, Stored(place.Name), _origin?.Untied(place.Name), _sources);
+    }
+
+    /// <summary>Reads all values of a tensor in one input, without computing it in the others.</summary>
+    public float[] Values(string name, int input)
+    {
+        TensorPlace place = Place(name);
+        MergeTensor alone = new(this, place, Stored(place.Name), _origin?.Untied(place.Name), [_sources[input]]);
+        return alone.Values(0);
+    }
+
+    /// <summary>Loads an input as a frozen model in F32. The caller disposes it.</summary>
+    public CausalLanguageModel Expert(int input) =>
+        CausalLanguageModel.Of(ResultConfig, Device, trainWeights: false, name => Values(name, input));
+
+    /// <summary>Returns the folder of an input, for messages.</summary>
+    public string DirectoryOf(int input) => _sources[input].Directory;
+
+    /// <summary>Ends a long step of a method early.</summary>
+    /// <exception cref="OperationCanceledException">The merge is to stop.</exception>
+    public void ThrowIfCancelled() => _cancellation.ThrowIfCancellationRequested();
+
+    /// <summary>Disposes something when the merge has ended.</summary>
+    public T Own<T>(T resource)
+        where T : IDisposable
+    {
+        _owned.Add(resource);
+        return resource;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (IDisposable resource in _owned)
+            resource.Dispose();
     }
 
     /// <summary>Returns the base's tensor of a name.</summary>

@@ -105,7 +105,7 @@ public sealed class ModelMerge : IDisposable
     /// <exception cref="InputException">A value is not finite, or too large for the type of the result.</exception>
     public int Write(string directory, Action<MergeProgress>? progress = null, CancellationToken cancellation = default)
     {
-        MergeRun run = Start(progress, cancellation);
+        using MergeRun run = Start(progress, cancellation);
         TensorMerge merge = _method.Begin(run);
         IEnumerable<IGrouping<string, string>> files = run
             .Names.GroupBy(name => run.Stored(name).Path)
@@ -140,7 +140,7 @@ public sealed class ModelMerge : IDisposable
     )
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(rank, 1);
-        MergeRun run = Start(progress, cancellation);
+        using MergeRun run = Start(progress, cancellation);
         StoredType type = _options.Type ?? StoredType.F32;
         return LowRankMerge.Write(run, _method.Begin(run), directory, _model.Directory, rank, type);
     }

@@ -113,6 +113,22 @@ public sealed class CausalLanguageModel : IDisposable
         return new CausalLanguageModel(folder.Config, device, dtype, parameters, folder.Directory);
     }
 
+    /// <summary>Creates a model with F32 weights that are asked for by name, one tensor at a time.</summary>
+    /// <param name="config">The sizes and options of the model.</param>
+    /// <param name="device">The device for the weights and for computing, in F32.</param>
+    /// <param name="trainWeights">Whether all weights train; otherwise they are frozen.</param>
+    /// <param name="values">Returns the values of each tensor of <see cref="ModelTensors.For"/>.</param>
+    internal static CausalLanguageModel Of(
+        ModelConfig config,
+        Device device,
+        bool trainWeights,
+        Func<string, float[]> values
+    )
+    {
+        var parameters = ModelParameters.Of(config, device, DType.F32, trainWeights, values);
+        return new CausalLanguageModel(config, device, DType.F32, parameters, null);
+    }
+
     /// <summary>
     /// Creates a model with random weights: N(0, 0.02²) for matrices, ones for norms, zeros for biases.
     /// </summary>

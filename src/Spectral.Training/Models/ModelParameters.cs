@@ -62,6 +62,30 @@ internal sealed class ModelParameters : IDisposable
         return parameters;
     }
 
+    /// <summary>Creates parameters with F32 values that are asked for by name, one tensor at a time.</summary>
+    public static ModelParameters Of(
+        ModelConfig config,
+        Device device,
+        DType dtype,
+        bool trains,
+        Func<string, float[]> values
+    )
+    {
+        var parameters = new ModelParameters(device, Tensors(config), dtype, trains);
+        try
+        {
+            foreach (Parameter parameter in parameters.All)
+                parameter.Master.CopyFrom(values(parameter.Name));
+        }
+        catch
+        {
+            parameters.Dispose();
+            throw;
+        }
+        parameters.Trained?.NotifyChanged();
+        return parameters;
+    }
+
     public static ModelParameters Initialize(ModelConfig config, Device device, DType dtype, ulong seed, bool trains)
     {
         var parameters = new ModelParameters(device, Tensors(config), dtype, trains);

@@ -31,6 +31,17 @@ public sealed class MergeCommandTests : WorkFolder
     }
 
     [Test]
+    public void AMethodRunsTheInputsOnTheirData()
+    {
+        string[] inputs = [TinyModel.Create(At("one"), seed: 2), TinyModel.Create(At("two"), seed: 3)];
+        string temporary = Directory.CreateDirectory(At("temporary")).FullName;
+        string[] data = ["--data", Data, "--data", TinyModel.WriteData(At("other.jsonl"), 9), "--batch", "4"];
+        CommandLine.RunWith("TMPDIR", temporary, [.. Merge("lot", inputs), .. data]).Succeeded();
+        Assert.That(Directory.GetFileSystemEntries(temporary), Is.Empty, "what it measured is removed");
+        CommandLine.Run("eval", "--model", At("merged"), "--data", Data, "--device", "cpu", "--json").Succeeded();
+    }
+
+    [Test]
     public void TheListNamesEveryMethod()
     {
         JsonElement list = CommandLine.Run("merge", "--list", "--json").Succeeded().Json.GetProperty("methods");
@@ -59,6 +70,10 @@ public sealed class MergeCommandTests : WorkFolder
         RefusedMerge(["--method", "ties", "--input", tuned, "--adapter", tuned], "--adapter", "expected --input");
         RefusedMerge(["--method", "ties", "--input", At("nowhere")], "nowhere: no such folder");
         RefusedMerge(["--method", "ties"], "at least 1 inputs");
+        RefusedMerge(["--method", "ties", "--input", tuned, "--data", Data], "--data", "ties looks at weights alone");
+        RefusedMerge(["--method", "ties", "--input", tuned, "--batch", "4"], "--batch 4", "--data FILE or --eval");
+        RefusedMerge(["--method", "lot", "--input", tuned], "expected 1 files of records", "0 are given");
+        RefusedMerge(["--method", "lot", "--input", tuned, "--data", At("none.jsonl")], "none.jsonl");
         RefusedMerge(["--density", "0.5"], "--density: has no effect without --method");
         RefusedMerge([], "--adapter DIR or --method NAME");
     }

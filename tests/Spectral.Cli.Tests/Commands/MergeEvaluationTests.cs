@@ -35,6 +35,7 @@ public sealed class MergeEvaluationTests : WorkFolder
         Assert.That(measured, Does.Contain("linear").And.Contain("slerp").And.Contain("ties"));
         Assert.That(Reason(found, "wise-ft"), Does.Contain("merges 1 inputs, 2 are given"));
         Assert.That(Reason(found, "diff-transfer"), Does.Contain("from=DIR"));
+        Assert.That(Reason(found, "lot"), Does.Contain("needs data of each input"));
         string page = File.ReadAllText(At("merges.html"));
         Assert.That(page, Does.Contain(">digits: kept<").And.Contain("wise-ft: ").And.Contain("<td>" + Other));
     }

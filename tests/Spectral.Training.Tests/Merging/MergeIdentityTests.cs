@@ -1,6 +1,7 @@
 using System.Globalization;
 using Spectral.Kernels;
 using Spectral.Kernels.Tests.Support;
+using Spectral.Training.Data;
 using Spectral.Training.Merging;
 
 namespace Spectral.Training.Tests.Merging;
@@ -29,6 +30,13 @@ public sealed class MergeIdentityTests(DeviceKind kind) : MergeTest(kind)
             "wise-ft" => (With(("alpha", 1)), null),
             "diff-transfer" => (Given("from", Base), share),
             "assembly-of-experts" => (Given("weights", $".={shares}"), null),
+            "lot" => (
+                With(("delta", 1e-9)) with
+                {
+                    Data = [.. Enumerable.Repeat<IReadOnlyList<EncodedRecord>>(Records(1), inputs)],
+                },
+                null
+            ),
             _ => (new MergeOptions(), null),
         };
     }

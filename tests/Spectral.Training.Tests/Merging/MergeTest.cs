@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Spectral.Kernels;
 using Spectral.Training.Adapters;
+using Spectral.Training.Data;
 using Spectral.Training.IO;
 using Spectral.Training.Merging;
 using Spectral.Training.Models;
@@ -67,6 +68,13 @@ public abstract class MergeTest(DeviceKind kind) : TrainingTest(kind)
 
     private protected static MergeOptions With(params (string Name, double Value)[] settings) =>
         new() { Settings = settings.ToDictionary(setting => setting.Name, setting => setting.Value) };
+
+    /// <summary>Records of random tokens, of unequal length.</summary>
+    private protected EncodedRecord[] Records(int seed, int count = 7)
+    {
+        var config = ModelConfig.Load(Base);
+        return TinyModels.Records(count, config, new Random(seed), longest: 9);
+    }
 
     private protected static Dictionary<string, double[]> Values(string directory)
     {

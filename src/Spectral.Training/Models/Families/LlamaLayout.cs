@@ -37,6 +37,10 @@ internal abstract class LlamaLayout : ModelFamily
         ];
 
     /// <inheritdoc/>
+    public override IReadOnlyList<(string Norm, string Reader)> NormReaders(int layer) =>
+        [(WeightOf(layer, InputNorm), NameOf(layer, Query)), (WeightOf(layer, PostAttentionNorm), NameOf(layer, Gate))];
+
+    /// <inheritdoc/>
     public override IReadOnlyList<LinearSpec> Linears(ModelConfig config, int layer)
     {
         int hidden = config.HiddenSize;

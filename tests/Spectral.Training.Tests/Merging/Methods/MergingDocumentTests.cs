@@ -56,6 +56,10 @@ public sealed class MergingDocumentTests
             tuned from. So a warning comes if its weights point elsewhere than the base's (cosine below 0.5); otfusion,
             which aligns models first, gives none.
 
+            Methods with `--data FILE` run the models on records (`--batch`, `--max-length` as in `spectral eval`), in
+            F32. Some want the records of each input's own task, in one file for each input and in the order of the
+            inputs; the others take the records of all files together.
+
             `--eval TASK=FILE`, once for each task, measures the base, each input alone and the merge: the loss and
             exact match of `spectral eval`, and what is kept of the task's gain. The gain is the loss of the base less
             that of the best single input on the task, its expert; what a model keeps is its own gain divided by that:
@@ -98,6 +102,8 @@ public sealed class MergingDocumentTests
             yield return string.Create(CultureInfo.InvariantCulture, $"`--density {method.DefaultDensity}`");
         if (method.Uses.HasFlag(MergeUses.Seed))
             yield return "`--seed`";
+        if (method.Data != MergeData.None)
+            yield return method.Data == MergeData.PerInput ? "`--data` for each input" : "`--data`";
     }
 
     private static string Paragraph(MergeMethod method)
