@@ -23,7 +23,7 @@ if [ "${1:-}" != --full ]; then
     status=1
   # one fault of each kind
   [ ! -d artifacts/ptx ] || native/tests/mutations/ptx.sh 'none 0 of sm_80/random_combination' \
-    'barrier 0 of sm_80/random_combination' 'wait 0 of sm_80/sketch_product' \
+    'barrier 0 of sm_80/random_combination' 'lanes 0 of sm_80/svd_steps' 'wait 0 of sm_80/sketch_product' \
     'fence 0 of sm_90a/hopper_probe_sm90' 'bytes 0 of sm_90a/hopper_probe_sm90' \
     'fragment 0 of sm_80/low_rank_linear' || status=1
   exit $status

@@ -6,7 +6,7 @@
 #   none       nothing is broken, and the tests must pass
 #   barrier    a bar.sync or barrier.cluster.wait is missing
 #   lanes      a bar.warp.sync is missing
-#   wait       a cp.async.wait_group, cp.async.wait_all or wgmma.wait_group is missing
+#   wait       a cp.async.wait_group, cp.async.wait_all, cp.async.bulk.wait_group or wgmma.wait_group is missing
 #   fence      a wgmma.fence, fence.proxy.async or fence.mbarrier_init is missing
 #   bytes      an mbarrier expects fewer bytes than its copies bring
 #   fragment   two registers of the A fragment of an mma.sync are swapped
@@ -21,7 +21,7 @@ declare -A find=(
   [none]='\.visible \.entry'
   [barrier]='bar\.sync|barrier\.cluster\.wait'
   [lanes]='bar\.warp\.sync'
-  [wait]='cp\.async\.wait_|wgmma\.wait_group'
+  [wait]='cp\.async\.(bulk\.)?wait_|wgmma\.wait_group'
   [fence]='wgmma\.fence|fence\.proxy\.async|fence\.mbarrier_init'
   [bytes]='mbarrier\.arrive\.expect_tx'
   [fragment]='mma\.sync\.'
@@ -48,10 +48,11 @@ fault() {
   sed -E "$line${edit[$kind]}" "$ptx" > "$scratch/$module.ptx"
   [ "$kind" = none ] || ! cmp -s "$ptx" "$scratch/$module.ptx" ||
     die "$what: the edit changes nothing in: $(sed -n "${line}p" "$ptx")"
-  # An order in which the fault does no harm proves nothing: several are tried.
+  # An order in which the fault does no harm proves nothing: several are tried. With one thread the device has one
+  # multiprocessor, so that persistent blocks walk over several tiles.
   for seed in 1 2 3; do
     status=0
-    SPECTRAL_TEST_SEED=1 SPECTRAL_FIRST_FAILURE=1 SPECTRAL_PTX_PATH=$scratch timeout 1800 \
+    SPECTRAL_CPU_THREADS=1 SPECTRAL_TEST_SEED=1 SPECTRAL_FIRST_FAILURE=1 SPECTRAL_PTX_PATH=$scratch timeout 1800 \
       native/tests/kernel-suite.sh ptx "${module%/*}" "$seed" "$tests" > "$scratch/log" 2>&1 || status=$?
     [ "$status" -eq 0 ] || break
   done
