@@ -77,7 +77,9 @@ public sealed class WeightAverageTests(DeviceKind kind) : TrainingTest(kind)
         Assert.That(() => new WeightAverage(parameters, decay), Throws.ArgumentException);
     }
 
-    /// <summary>The losses are those of the run without an average; what is evaluated and left is the average.</summary>
+    /// <summary>
+    /// The losses are those of the run without an average. What is evaluated and left is the average.
+    /// </summary>
     [Test]
     public void ARunTrainsAsBeforeAndEndsWithTheAverage()
     {
