@@ -10,6 +10,7 @@
 using namespace spectral::cpu;
 
 namespace {
+constexpr unsigned kMaxDepth = 64;          // threads of a block along z
 constexpr size_t kArgumentAlignment = 64;   // of tensor maps, which are read where they are
 
 CUresult refuse(CUresult status, const char* format, ...) __attribute__((format(printf, 2, 3)));
@@ -97,7 +98,17 @@ CUresult check_shape(const CUfunc_st& f, const LaunchShape& shape) {
         grid.x,
         grid.y,
         grid.z);
-  if (!threads || block.x > kMaxThreads || block.y > kMaxThreads || block.z > 64 || threads > f.info.max_threads)
+  if (block.x > kMaxThreads || block.y > kMaxThreads || block.z > kMaxDepth)
+    return refuse(
+        CUDA_ERROR_INVALID_VALUE,
+        "a block has up to %u x %u x %u threads, not %u x %u x %u",
+        kMaxThreads,
+        kMaxThreads,
+        kMaxDepth,
+        block.x,
+        block.y,
+        block.z);
+  if (!threads || threads > f.info.max_threads)
     return refuse(
         CUDA_ERROR_INVALID_VALUE,
         "the kernel takes 1 to %u threads per block, not %u x %u x %u",

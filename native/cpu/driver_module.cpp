@@ -236,8 +236,15 @@ CUresult cuFuncSetAttribute(CUfunction f, CUfunction_attribute attribute, int va
     return CUDA_ERROR_INVALID_HANDLE;
   switch (attribute) {
     case CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES:
-      if (value < 0 || value > profile().shared_opt_in - f->info.static_shared)
+      if (const int most = profile().shared_opt_in - f->info.static_shared; value < 0 || value > most) {
+        const int fixed = f->info.static_shared;
+        const std::string used = fixed ? " beside the " + std::to_string(fixed) + " of its variables" : "";
+        set_error(
+            "kernel " + std::string(f->info.name) + ": " + std::to_string(value) +
+            " bytes of dynamic shared memory, where a block on " + profile().shown() + " has 0 to " +
+            std::to_string(most) + used);
         return CUDA_ERROR_INVALID_VALUE;
+      }
       f->max_dynamic_shared = value;
       return CUDA_SUCCESS;
     case CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT:

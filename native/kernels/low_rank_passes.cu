@@ -165,12 +165,13 @@ __device__ __forceinline__ void drop(
     unsigned char* unit = tile + tile_offset<kColumns * 2>(i / kUnits, i % kUnits);
     const uint64_t at = uint64_t(row) * columns + column;
     if (at % 8 == 0) {
-      uint32_t* pairs = reinterpret_cast<uint32_t*>(unit);
       const uint4 bits = mask.bits(at / 8);
-      pairs[0] &= mask.pair(bits.x);
-      pairs[1] &= mask.pair(bits.y);
-      pairs[2] &= mask.pair(bits.z);
-      pairs[3] &= mask.pair(bits.w);
+      uint4 pairs = *reinterpret_cast<uint4*>(unit);   // at once: single words of neighbouring units share banks
+      pairs.x &= mask.pair(bits.x);
+      pairs.y &= mask.pair(bits.y);
+      pairs.z &= mask.pair(bits.z);
+      pairs.w &= mask.pair(bits.w);
+      *reinterpret_cast<uint4*>(unit) = pairs;
     } else {   // odd widths: the unit lies across two of the mask's vectors
 #pragma unroll 1
       for (int e = 0; e < 8; ++e)

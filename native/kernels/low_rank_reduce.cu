@@ -12,8 +12,8 @@
 //                is not stored
 // Types          result, scaled, source, g, z: F32 or BF16; partial, c, dst, dc: F32
 // Accumulation   F32, shares in ascending order
-// Grid/Block     256 threads. reduce rows, reduce gradient: one element a thread; scale columns: one row a thread;
-//                middle gradient: one column of 32 rows a thread, then one warp a column
+// Grid/Block     256 threads. reduce rows, reduce gradient, scale columns: one element a thread; middle gradient: one
+//                column of 32 rows a thread, then one warp a column
 // Bytes          4 shares rows columns + the results once
 // Flops          shares rows columns; middle gradient 2 rows columns
 // Deterministic  yes
@@ -111,13 +111,14 @@ __device__ __forceinline__ void reduce_rows(const LowRankReduceRowsArgs& args) {
 
 template <class T>
 __device__ __forceinline__ void scale_columns(const LowRankScaleColumnsArgs& args) {
-  const long long row = thread_index();
+  const long long i = thread_index();
+  const long long row = i / args.columns;
+  const int column = int(i % args.columns);
   if (row >= args.rows)
     return;
   const T* source = static_cast<const T*>(args.source) + row * args.source_stride;
   T* scaled = static_cast<T*>(args.scaled) + row * args.scaled_stride;
-  for (int i = 0; i < args.columns; ++i)
-    scaled[i] = from_float<T>(to_float(source[i]) * factor_of(args.middle, i, args.scale));
+  scaled[column] = from_float<T>(to_float(source[column]) * factor_of(args.middle, column, args.scale));
 }
 
 template <class T>

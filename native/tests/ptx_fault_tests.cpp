@@ -231,6 +231,10 @@ void launches() {
   CHECK_STATUS(start("shared", 32, 1, 49152 - 40000), CUDA_SUCCESS);
   CHECK_STATUS(start("shared", 32, 1, 49153 - 40000), CUDA_ERROR_INVALID_VALUE);
   CHECK_STATUS(cuFuncSetAttribute(module.get("shared"), kMost, 232449 - 40000), CUDA_ERROR_INVALID_VALUE);
+  CHECK(says(
+      spectralCpuLastError(),
+      "kernel shared: 192449 bytes of dynamic shared memory, where a block on the CPU device has 0 to 192448 beside "
+      "the 40000 of its variables"));
   CHECK_STATUS(cuFuncSetAttribute(module.get("shared"), kMost, 232448 - 40000), CUDA_SUCCESS);
   CHECK_STATUS(start("shared", 32, 1, 232448 - 40000), CUDA_SUCCESS);
 }

@@ -19,6 +19,8 @@ internal static class Sizes
         }
         return isSize
             ? (sizes[0], sizes[1], sizes[2])
-            : throw new UsageException($"{option} \"{text}\": expected X, X,Y or X,Y,Z, each a number from 1");
+            : throw new UsageException(
+                $"{option} \"{text}\": expected X, X,Y or X,Y,Z, each a number from 1 to {int.MaxValue}"
+            );
     }
 }

@@ -19,9 +19,24 @@ template <class T>
 bool overflows(T a, T b) {
   return std::is_signed_v<T> && b == T(-1) && a == std::numeric_limits<T>::min();
 }
+double exact_double(int32_t v) { return v; }
+double exact_double(uint32_t v) { return double(int32_t(v ^ 0x80000000u)) + 0x1p31; }   // vectors have signed ones only
+// Of 32 bits by way of F64, for which the processor has vectors, unlike for integers. The quotient is the right one: of
+// fractions with such a divisor none lies so near to the next integer that F64 rounds it there.
+template <class T>
+T quotient32(T a, T b) {
+  const bool whole = b == 0 || b == 1 || overflows(a, b);   // the quotient is a, if there is one
+  const double d = whole ? 1.0 : exact_double(b);
+  const int32_t q = whole ? 0 : int32_t(exact_double(a) / d);
+  if (b == 0)
+    return T(-1);
+  return whole ? a : T(q);
+}
 struct Div {
   template <class T>
   static T of(T a, T b) {
+    if constexpr (sizeof(T) == 4)
+      return quotient32(a, b);
     if (b == 0)
       return T(-1);
     return overflows(a, b) ? a : T(a / b);
@@ -30,6 +45,8 @@ struct Div {
 struct Rem {
   template <class T>
   static T of(T a, T b) {
+    if constexpr (sizeof(T) == 4)
+      return b == 0 ? a : Sub::of<T>(a, MulLow::of<T>(quotient32(a, b), b));
     if (b == 0)
       return a;
     return overflows(a, b) ? T(0) : T(a % b);

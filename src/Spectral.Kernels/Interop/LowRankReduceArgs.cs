@@ -102,7 +102,7 @@ public struct LowRankScaleColumnsArgs
 {
     /// <summary>
     /// The kernels by element type, <c>low_rank_scale_columns_f32</c> and <c>low_rank_scale_columns_bf16</c>; one
-    /// thread per row.
+    /// thread per element.
     /// </summary>
     public static readonly KernelEntry<LowRankScaleColumnsArgs> Kernel = new(
         "low_rank_reduce",

@@ -92,7 +92,7 @@ internal static class LowRankReduce
             source.Matrix.Device,
             source.Matrix.DType,
             args,
-            Launch.Blocks(source.Rows, LowRankScaleColumnsArgs.Kernel.Threads)
+            Launch.Blocks((long)source.Rows * source.Count, LowRankScaleColumnsArgs.Kernel.Threads)
         );
     }
 

@@ -146,6 +146,7 @@ public sealed class CountTests
 
     [TestCase("--grid", "0")]
     [TestCase("--grid", "1,2,3,4")]
+    [TestCase("--grid", "2147483648")]
     [TestCase("--block", "x")]
     public void WrongSizesAreBadUsage(string option, string size) =>
         Refused(
@@ -165,6 +166,17 @@ public sealed class CountTests
     [TestCase("skewed", "thread 0 at PTX line 46: accesses 4 bytes at address")]
     public void WrongAccessesFail(string entry, string message) =>
         Refused(1, message, "--entry", entry, "--grid", "1", "--block", "32", "--arg", "buf:u32:32:zeros");
+
+    [TestCase(
+        "--grid 1 --block 32 --shared 300000",
+        1,
+        "kernel beyond: 300000 bytes of dynamic shared memory, where a block on the CPU device has 0 to 232448"
+    )]
+    [TestCase("--grid 1,70000 --block 32", 1, "a grid has 1 to 2147483647 x 65535 x 65535 blocks, not 1 x 70000 x 1")]
+    [TestCase("--grid 1 --block 1,1,65", 1, "a block has up to 1024 x 1024 x 64 threads, not 1 x 1 x 65")]
+    [TestCase("--grid 1 --block 64,32", 2, "kernel beyond takes at most 1024 threads per block, found 2048")]
+    public void ALaunchThatTheDeviceRefusesSaysWhy(string sizes, int code, string message) =>
+        Refused(code, message, ["--entry", "beyond", .. sizes.Split(' '), "--arg", "buf:u32:32:zeros"]);
 
     [TestCase("0=nowhere/out.bin", 2, "there is no folder")]
     [TestCase("0=.", 2, "is a folder")]

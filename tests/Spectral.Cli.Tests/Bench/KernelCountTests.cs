@@ -15,10 +15,14 @@ public sealed partial class KernelCountTests(CpuProfile profile)
 {
     private const string Cases = "main-loop y 4096,main-loop dx 256,passes,merge 256,attention,svd 512,kernels";
 
+    // Passes that clear what dropout drops in shared memory, in layers of little depth.
+    private const string DropoutCases = "lorafusion step";
+
     // Instructions one by one, for tests alone.
     private const string Probe = "hopper_probe_sm90";
 
     private readonly List<CountedVariant> _counted = [];
+    private readonly List<CountedVariant> _withDropout = [];
 
     private IEnumerable<CountedLaunch> Launches => _counted.SelectMany(variant => variant.Launches);
 
@@ -32,6 +36,7 @@ public sealed partial class KernelCountTests(CpuProfile profile)
             Extent.Counted
         );
         _counted.AddRange(ScenarioCounter.Count(machine, Cases));
+        _withDropout.AddRange(ScenarioCounter.Count(machine, DropoutCases));
     }
 
     [OneTimeTearDown]
@@ -62,6 +67,18 @@ public sealed partial class KernelCountTests(CpuProfile profile)
             launch => 1000.0 * launch["shared_bank_conflicts"] / Math.Max(1, launch["shared_wavefronts"]),
             launch => KnownCosts.ConflictsPerThousand.GetValueOrDefault(launch.Kernel)
         );
+
+    [TestCase("low_rank_project_32_bf16")]
+    [TestCase("low_rank_input_gradient_32_bf16")]
+    public void APassWithDropoutHasNoBankConflicts(string kernel)
+    {
+        CountedLaunch[] launches =
+        [
+            .. _withDropout.SelectMany(variant => variant.Launches).Where(launch => launch.Kernel == kernel),
+        ];
+        Assert.That(launches, Is.Not.Empty);
+        Assert.That(launches.Select(launch => launch["shared_bank_conflicts"]), Is.All.Zero);
+    }
 
     [Test]
     public void NoMoreLocalMemoryThanKnown() =>

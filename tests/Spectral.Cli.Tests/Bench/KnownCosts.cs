@@ -18,9 +18,6 @@ internal static class KnownCosts
             ["low_rank_output_gradients_64_bf16"] = 35.8,
             // A warp reads one partial sum of each of 32 blocks: a few KB in all.
             ["low_rank_middle_gradient_f32"] = 87.2,
-            // A thread scales a row, element by element: the lanes of a warp are a row apart.
-            ["low_rank_scale_columns_f32"] = 86.2,
-            ["low_rank_scale_columns_bf16"] = 92.4,
             // nvcc writes the pieces' 16 bytes element by element, or in pairs.
             ["swiglu_forward_f32"] = 50,
             ["swiglu_forward_bf16"] = 66.7,
