@@ -50,8 +50,25 @@ internal sealed class PlainLoraConversion : IDisposable
     public IReadOnlyList<string> Warnings => _adapter.Warnings;
 
     /// <summary>Computes L [out, rank] and R [rank, in] of one layer, of the rank of its form.</summary>
-    public (float[] Left, float[] Right) Factors(AdaptedModule module) =>
-        _lora.Factors(module, module.Form.Rank, _device);
+    /// <exception cref="InputException">A value is not finite.</exception>
+    public (float[] Left, float[] Right) Factors(AdaptedModule module)
+    {
+        (float[] left, float[] right) = _lora.Factors(module, module.Form.Rank, _device);
+        RequireFinite(left, [module.Shape.Out, module.Form.Rank]);
+        RequireFinite(right, [module.Form.Rank, module.Shape.In]);
+        return (left, right);
+
+        void RequireFinite(float[] values, long[] shape)
+        {
+            if (FiniteValues.FirstNonFinite(values) is >= 0 and var at)
+            {
+                throw new InputException(
+                    $"{_directory}: a factor of {module.Shape.Name} has "
+                        + $"{FiniteValues.Describe(values[at], at, shape)}, expected finite numbers"
+                );
+            }
+        }
+    }
 
     /// <summary>Returns the layer's own factors for a rank of at least that of its form.</summary>
     public LoraFactors Same(AdaptedModule module, int rank) =>
@@ -76,16 +93,43 @@ internal sealed class PlainLoraConversion : IDisposable
     /// <exception cref="InputException">A value is not finite, or too large for the type.</exception>
     public int Write(string directory, StoredType type, IReadOnlyList<LoraFactors> layers)
     {
+        PlainLora lora = Compose(type, layers);
+        TensorToWrite[] tensors =
+        [
+            .. lora.Factors.Select(factor => TensorToWrite.Floats(factor.Name, type, factor.Shape, factor.Read)),
+            .. lora.Copies,
+            .. lora.Others,
+        ];
+        AdapterFolder.Write(directory, lora.Config, tensors);
+        return tensors.Length;
+    }
+
+    /// <summary>Lists what <see cref="Write"/> writes. Values are computed when they are read or written.</summary>
+    /// <param name="type">The type to store copies and tensors beside the factors in.</param>
+    /// <param name="layers">The factors of all layers.</param>
+    public PlainLora Compose(StoredType type, IReadOnlyList<LoraFactors> layers)
+    {
         int largest = layers.Max(layer => layer.Rank);
         bool keepsTied = _adapter.Options.KeepTied && _model?.Config.TieWordEmbeddings != false;
-        List<TensorToWrite> tensors = [];
+        List<LoraTensor> factors = [];
+        List<TensorToWrite> copies = [];
+        List<TensorToWrite> others = [];
         foreach (LoraFactors layer in layers)
-            tensors.AddRange(Layer(layer, keepsTied && layer.Module.Shape.IsEmbedding ? largest : layer.Rank, type));
+        {
+            factors.AddRange(Layer(layer, keepsTied && layer.Module.Shape.IsEmbedding ? largest : layer.Rank));
+            if (layer.Module is { TrainsBias: true, Shape: var adapted })
+            {
+                string name = AdapterFolder.KeyOf(adapted.Name, AdapterTensors.WrappedBias);
+                Func<float[]> read = () => Evaluate(layer.Module, form => form.Bias!.Value.ToArray());
+                others.Add(TensorToWrite.Floats(name, type, [adapted.Out], read));
+            }
+        }
+
         foreach (LoraFactors layer in layers.Where(layer => keepsTied && layer.Module.Shape.IsEmbedding))
         {
             ModuleShape shape = layer.Module.Shape;
             ModuleShape head = shape with { Name = ModelFamilies.HeadOf(shape.Name) };
-            tensors.AddRange(
+            copies.AddRange(
                 TiedHead.Copies(head, largest, type, () => layer.Right(largest), () => layer.Left(largest))
             );
         }
@@ -93,23 +137,22 @@ internal sealed class PlainLoraConversion : IDisposable
         foreach (SavedTensor saved in _adapter.Saved)
         {
             string name = saved.KeyOf(isAdapted: Modules.Any(module => module.Shape.Name == saved.Module));
-            tensors.Add(TensorToWrite.Floats(name, type, saved.Shape.Dimensions(), _adapter.Stored(saved).ToFloats));
+            others.Add(TensorToWrite.Floats(name, type, saved.Shape.Dimensions(), _adapter.Stored(saved).ToFloats));
             if (keepsTied && _model is not null && saved is { IsEmbedding: true, Tokens: null, Trains: true })
-                tensors.Add(TiedHead.Copy(saved, type, _adapter.Stored(saved).ToFloats));
+                copies.Add(TiedHead.Copy(saved, type, _adapter.Stored(saved).ToFloats));
         }
 
         LoraFactors[] smaller =
         [
             .. layers.Where(layer => layer.Rank < largest && !(keepsTied && layer.Module.Shape.IsEmbedding)),
         ];
-        AdapterFolder.Write(directory, Config(largest, smaller), tensors);
-        return tensors.Count;
+        return new PlainLora(Config(largest, smaller), factors, copies, others);
     }
 
     /// <inheritdoc/>
     public void Dispose() => _adapter.Dispose();
 
-    private IEnumerable<TensorToWrite> Layer(LoraFactors layer, int rank, StoredType type)
+    private static IEnumerable<LoraTensor> Layer(LoraFactors layer, int rank)
     {
         (string name, int outputs, int inputs) = (
             layer.Module.Shape.Name,
@@ -134,17 +177,9 @@ internal sealed class PlainLoraConversion : IDisposable
 
         yield return Tensor(LoraNames.A, [rank, inputs], () => layer.Right(rank));
         yield return Tensor(LoraNames.B, [outputs, rank], () => layer.Left(rank));
-        if (layer.Module.TrainsBias)
-        {
-            yield return Tensor(
-                AdapterTensors.WrappedBias,
-                [outputs],
-                () => Evaluate(layer.Module, form => form.Bias!.Value.ToArray())
-            );
-        }
 
-        TensorToWrite Tensor(string leaf, long[] shape, Func<float[]> read) =>
-            TensorToWrite.Floats(AdapterFolder.KeyOf(name, leaf), type, shape, read);
+        LoraTensor Tensor(string leaf, long[] shape, Func<float[]> read) =>
+            new(AdapterFolder.KeyOf(name, leaf), shape, read);
     }
 
     private AdapterConfig Config(int rank, IReadOnlyList<LoraFactors> smaller)

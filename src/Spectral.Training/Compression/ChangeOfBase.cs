@@ -128,9 +128,7 @@ internal sealed class ChangeOfBase : IDisposable
             TargetModules = ModulePattern.Of([.. adapted]),
             BaseModel = Path.GetFullPath(_model.Directory),
         };
-        PackedDescription description = new(
-            _run.Method.Name,
-            _run.Method.Settings.ToDictionary(setting => setting.Name, setting => _run.Setting(setting.Name)),
+        PackedDescription description = _run.Description(
             _changed.ToDictionary(changed => changed.Layer.Weight, changed => _model.Sha256(changed.Layer.Weight))
         );
         AdapterFolder.WritePacked(_run.Output, adapter, description, _packed, plain);

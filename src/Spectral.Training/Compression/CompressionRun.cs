@@ -33,6 +33,15 @@ internal sealed record CompressionRun(
     /// <summary>Returns the share of a squared norm in another, as a ratio of norms; 0 of nothing.</summary>
     public static double Share(double lost, double all) => all > 0 ? Math.Sqrt(lost / all) : 0;
 
+    /// <summary>Returns what a packed result says of its origin.</summary>
+    /// <param name="digests">The SHA-256 of the base's tensors whose change is packed, by name; null: none.</param>
+    public PackedDescription Description(IReadOnlyDictionary<string, string>? digests = null) =>
+        new(
+            Method.Name,
+            Method.Settings.ToDictionary(setting => setting.Name, setting => Setting(setting.Name)),
+            digests ?? new Dictionary<string, string>()
+        );
+
     /// <summary>Measures the written files and returns the result.</summary>
     public CompressionResult Result(
         IReadOnlyList<CompressedLayer> layers,

@@ -94,6 +94,20 @@ public sealed class CompressCommandTests : WorkFolder
     }
 
     [Test]
+    public void AnAdapterThatTrainedInOneBitIsPackedWithoutLoss()
+    {
+        CommandLine.Run(Finetune("--adapter", "one-bit", "--rank", "8", "--steps", "4", "--lr", "3e-2")).Succeeded();
+        JsonElement made = CommandLine.Run([.. Compress(), "--method", "one-bit", "--json"]).Succeeded().Json;
+        Assert.That(made.GetProperty("error").GetDouble(), Is.LessThan(1e-7));
+        Assert.That(
+            made.GetProperty("bytes_after").GetInt64(),
+            Is.LessThan(made.GetProperty("bytes_before").GetInt64() / 2)
+        );
+        double loss = Loss("--model", Model, "--adapter", Out);
+        Assert.That(Loss("--model", Model, "--adapter", Smaller), Is.EqualTo(loss).Within(1e-5));
+    }
+
+    [Test]
     public void TheListNamesEveryMethod()
     {
         JsonElement list = CommandLine.Run("compress", "--list", "--json").Succeeded().Json.GetProperty("methods");

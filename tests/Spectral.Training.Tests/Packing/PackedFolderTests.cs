@@ -50,7 +50,7 @@ public sealed class PackedFolderTests : FolderTest
     [TestCase("settings", "{\"bits\":\"x\"}", "settings.bits is the string 'x', expected a number")]
     [TestCase("base_tensor_sha256", "{\"a\":1}", "base_tensor_sha256.a is 1, expected a string")]
     [TestCase("tensors", "{}", "tensors is an object, expected an array")]
-    [TestCase("tensors.codec", "\"zip\"", "tensors[0].codec is the string 'zip', expected bands or switch")]
+    [TestCase("tensors.codec", "\"zip\"", "tensors[0].codec is the string 'zip', expected bands or codebook or switch")]
     [TestCase("tensors.name", "\"other\"", "no tensor 'other.codes'")]
     [TestCase("tensors.shape", "[5]", "is [5], expected a matrix")]
     [TestCase("tensors.shape", "[5,0]", "expected a whole number from 1")]
@@ -123,6 +123,33 @@ public sealed class PackedFolderTests : FolderTest
         Write(packed);
         using var read = PackedFolder.Open(folder.Path);
         Assert.That(read.Packed.Single().ToFloats(), Is.EqualTo(values));
+    }
+
+    [Test]
+    public void FewValuesComeBackInAsManyBitsAsTellThemApart(
+        [Values(1, 2, 3, 4, 5, 16, 17, 256)] int different,
+        [Values(1, 8, 131)] int length
+    )
+    {
+        float[] values = [.. Enumerable.Range(0, length).Select(i => (i % different * 0.37f) - 1)];
+        int found = Math.Min(different, length);
+        int bits = Enumerable.Range(1, 8).First(width => 1 << width >= found);
+        var packed = CodebookCodec.Pack(Name, [length], values);
+        Assert.That(packed.Bits, Is.EqualTo((8 * (((bits * length) + 7) / 8)) + (32 << bits)));
+        Write(packed);
+        using var read = PackedFolder.Open(folder.Path);
+        Assert.That(read.Packed.Single().ToFloats(), Is.EqualTo(values));
+    }
+
+    [Test]
+    public void LevelsThatDoNotFitTheBitsAreRefused()
+    {
+        PackedTensor packed = CodebookCodec.Pack(Name, [4], [1, 2, 3, 4]);
+        Write(packed with { Describe = json => json.WriteNumber("bits", 1) });
+        Assert.That(
+            Open,
+            Throws.InstanceOf<InputException>().With.Message.Contains("levels' is F32 [4], expected F32 [2]")
+        );
     }
 
     [TestCase(0, "has 8 signs, fewer than entries in its mask")]

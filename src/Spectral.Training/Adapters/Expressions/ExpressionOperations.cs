@@ -123,6 +123,17 @@ public static class ExpressionOperations
     /// <summary>Returns x² of each element.</summary>
     public static Expression Square(this Expression x) => new Mapped(x, MapFunction.Square, 0);
 
+    /// <summary>Returns the sign of each element: 1, −1, or 0 at 0. Its gradient is 0.</summary>
+    public static Expression Sign(this Expression x) => new Mapped(x, MapFunction.Sign, 0);
+
+    /// <summary>
+    /// Returns x, whose gradient goes to another expression of the same shape, unchanged: for steps that have no useful
+    /// derivative, such as rounding (Bengio, Léonard and Courville, 2013, arXiv 1308.3432).
+    /// </summary>
+    /// <param name="x">The value.</param>
+    /// <param name="through">What receives the gradient.</param>
+    public static Expression StraightThrough(this Expression x, Expression through) => new StraightThrough(x, through);
+
     /// <summary>Stacks matrices [m_i, n] below each other.</summary>
     public static Expression ConcatRows(params Expression[] parts) => new Concatenation(parts, rows: true);
 

@@ -13,8 +13,8 @@ internal sealed class DeltaMethod : AdapterMethod
     public override string Source => "full fine-tuning of the chosen layers, kept apart from the base";
 
     public override string Use =>
-        "Trains every weight of its layers, as full fine-tuning does and at its cost, but keeps the change by itself, so "
-        + "that it can be compressed (spectral compress) or taken off again.";
+        "Trains every weight of its layers, as full fine-tuning does and at its cost, but keeps the change by itself, "
+        + "so that it can be compressed (spectral compress) or taken off again.";
 
     public override AdapterForm Form(AdapterBuilder layer) =>
         new() { Weight = layer.Weight.Add(layer.Trained(Leaf, (layer.Out, layer.In))) };

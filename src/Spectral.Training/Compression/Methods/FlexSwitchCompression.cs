@@ -23,8 +23,9 @@ internal sealed class FlexSwitchCompression : CompressionMethod
 
     public override string Use =>
         "Stores the change of each linear weight of the blocks in a bit per weight and one more per kept weight, "
-        + "without data and without a decomposition. What a model loses by it the t-switch merge shows. A loaded change "
-        + "is dense and takes the memory of its weight in F32. The paper learns densities; here all have the given one.";
+        + "without data and without a decomposition. What a model loses by it the t-switch merge shows. A loaded "
+        + "change is dense and takes the memory of its weight in F32. The paper learns densities; here all have the "
+        + "given one.";
 
     public override bool IsPublishedForm => false;
 

@@ -57,6 +57,7 @@ public sealed class CompressionDocumentTests
             * `bands`: the `vectors` of a matrix, `rows` or `columns`, in `bands`, each a `count` of vectors and the
               `bits` of their entries. Parts: `codes`; `scales` F16 [vectors, groups of 128 entries]; `norms` F32
               [vectors]. An entry is norm · scale · (code − 2^(bits − 1) + ½).
+            * `codebook`: parts `codes`, each of `bits`; `levels` F32 [2^bits]. An entry is the level of its code.
             * `switch`: parts `mask`, a bit per entry; `signs`, a bit per entry in the mask, 1 for negative; `size` F32
               [1]. An entry in the mask is ± size, all others are 0.
 
