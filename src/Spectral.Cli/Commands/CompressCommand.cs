@@ -1,7 +1,8 @@
 using System.CommandLine;
 using System.Diagnostics;
-using System.Globalization;
+using System.Text;
 using System.Text.Json.Nodes;
+using Spectral.Cli.Compression;
 using Spectral.Cli.Hosting;
 using Spectral.Cli.Options;
 using Spectral.Cli.Output;
@@ -57,6 +58,11 @@ internal sealed class CompressCommand : SpectralCommand
         "--overwrite",
         "Replace files in --out if it is not empty."
     );
+    private readonly Option<string?> _page = OptionTypes.Path(
+        "--page",
+        "HTML page to write with sizes and errors of all layers.",
+        "FILE"
+    );
     private readonly ResultTypeOption _type = new(
         "is f32 for factors, and the type in the base for tensors that are kept whole"
     );
@@ -68,7 +74,8 @@ internal sealed class CompressCommand : SpectralCommand
             "Makes an adapter or the change of a tuned model smaller, and says what is lost.",
             "spectral compress --method lora-squeeze --input adapter --energy 0.99 --out smaller",
             "spectral compress --method lora-squeeze --input adapter --rank 8 --dtype bf16 --out smaller",
-            "spectral compress --method delta-come --model base-model --input tuned-model --set bits=1 --out delta",
+            "spectral compress --method delta-come --model base-model --input tuned-model --set bits=1 --out delta "
+                + "--page delta.html",
             "spectral compress --list"
         )
     {
@@ -85,6 +92,7 @@ internal sealed class CompressCommand : SpectralCommand
             _list,
             _out,
             _overwrite,
+            _page,
             _type.Option,
             .. _device.WithoutType,
         ]);
@@ -115,9 +123,13 @@ internal sealed class CompressCommand : SpectralCommand
         };
         string? model = context.Get(_model);
         using OutputFolder target = new(output, context.Get(_overwrite), [input, model]);
+        using OutputFile? page = context.Get(_page) is { } path
+            ? new OutputFile("--page", path, context.Get(_overwrite), [input, model])
+            : null;
         using ModelFolder? folder = model is not null ? context.OpenModel(model) : null;
         using Device device = _device.Open(context);
         target.Claim();
+        page?.Claim();
         long start = Stopwatch.GetTimestamp();
         CompressionResult made = null!;
         context.Terminal.Track(
@@ -141,75 +153,38 @@ internal sealed class CompressCommand : SpectralCommand
             }
         );
         context.Warn(made.Warnings);
-        JsonObject result = Json(made);
+        if (page is not null)
+        {
+            string html = CompressionPage.Render(Path.GetFileName(target.FullPath), made, Settings(context, method));
+            AtomicFile.Write(page.FullPath, stream => stream.Write(Encoding.UTF8.GetBytes(html)));
+        }
+
+        JsonObject result = CompressionReport.Json(made);
         result["out"] = target.FullPath;
+        if (page is not null)
+            result["page"] = page.FullPath;
         result["method"] = method.Name;
         result["seconds"] = JsonOutput.Number(Stopwatch.GetElapsedTime(start).TotalSeconds);
         result["device"] = device.ToString();
-        context.Finish(result, terminal => Print(terminal, made, target.FullPath));
+        context.Finish(result, terminal => CompressionReport.Print(terminal, made, target.FullPath, page));
     }
 
     private static string Required(CommandContext context, Option<string?> option) =>
         context.Get(option) ?? throw new InputException($"Option '{option.Name}' is required.");
 
-    private static JsonObject Json(CompressionResult made) =>
-        new()
-        {
-            ["tensors"] = made.Tensors,
-            ["bytes_before"] = made.BytesBefore,
-            ["bytes_after"] = made.BytesAfter,
-            ["bits_per_parameter"] = JsonOutput.Number(made.BitsPerParameter),
-            ["error"] = JsonOutput.Number(made.Error),
-            ["whole"] = JsonOutput.Array(made.Whole),
-            ["layers"] = new JsonArray([
-                .. made.Layers.Select(layer =>
-                    (JsonNode)
-                        new JsonObject
-                        {
-                            ["name"] = layer.Name,
-                            ["shape"] = new JsonArray(layer.Outputs, layer.Inputs),
-                            ["rank_before"] = layer.RankBefore,
-                            ["rank"] = layer.Rank,
-                            ["bits_per_parameter"] = JsonOutput.Number(layer.Bits),
-                            ["error"] = JsonOutput.Number(layer.Error),
-                        }
-                ),
-            ]),
-        };
-
-    private static void Print(Terminal terminal, CompressionResult made, string folder)
+    /// <summary>Lists the settings of the run for its page.</summary>
+    private IEnumerable<(string, string)> Settings(CommandContext context, CompressionMethod method)
     {
-        bool hasRanks = made.Layers.Any(layer => layer.Rank is not null);
-        bool hadRanks = made.Layers.Any(layer => layer.RankBefore is not null);
-        string[] ranks =
-        [
-            .. hadRanks ? ["rank before"] : Array.Empty<string>(),
-            .. hasRanks ? ["rank"] : Array.Empty<string>(),
-        ];
-        terminal.Table(
-            ["layer", "shape", .. ranks, "bits", "error"],
-            [.. made.Layers.Select(layer => Row(layer, hadRanks, hasRanks))]
-        );
-        string size = string.Create(
-            CultureInfo.InvariantCulture,
-            $"{made.BytesBefore} bytes before, {made.BytesAfter} after, {made.BitsPerParameter:0.###} bits per"
-        );
-        terminal.Line($"{size} parameter; it lacks {Percent(made.Error)} of the change's norm");
-        if (made.Whole is [var first, ..])
-            terminal.Line($"{made.Whole.Count} tensors are stored whole, such as {first}");
-        terminal.Line($"wrote {made.Tensors} tensors to {folder}");
+        yield return ("method", $"{method.Name} ({method.Origin})");
+        yield return ("input", context.Text(_input));
+        if (context.IsGiven(_model))
+            yield return ("model", context.Text(_model));
+        if (context.IsGiven(_rank))
+            yield return ("rank", context.Text(_rank));
+        if (method.Uses.HasFlag(CompressionUses.Energy) && !context.IsGiven(_rank))
+            yield return ("energy", context.Text(_energy));
+        foreach (string given in context.Get(_settings.Option) ?? [])
+            yield return ("set", given);
+        yield return ("dtype", context.Text(_type.Option));
     }
-
-    private static string[] Row(CompressedLayer layer, bool hadRanks, bool hasRanks) =>
-        [
-            layer.Name,
-            $"{layer.Outputs} x {layer.Inputs}",
-            .. hadRanks ? [$"{layer.RankBefore}"] : Array.Empty<string>(),
-            .. hasRanks ? [$"{layer.Rank}"] : Array.Empty<string>(),
-            layer.Bits.ToString("0.###", CultureInfo.InvariantCulture),
-            Percent(layer.Error),
-        ];
-
-    private static string Percent(double error) =>
-        string.Create(CultureInfo.InvariantCulture, $"{100 * error:0.####} %");
 }

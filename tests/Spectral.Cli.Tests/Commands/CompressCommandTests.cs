@@ -75,8 +75,14 @@ public sealed class CompressCommandTests : WorkFolder
         Assert.That(made.GetProperty("error").GetDouble(), Is.InRange(1e-4, 0.99));
         Assert.That(made.GetProperty("whole").GetArrayLength(), Is.Zero);
         Assert.That(made.GetProperty("layers")[0].GetProperty("bits_per_parameter").GetDouble(), Is.InRange(0.1, 3.01));
-        string table = CommandLine.Run([.. compress, "--overwrite"]).Succeeded().Output;
-        Assert.That(table, Does.Contain("bits per parameter").And.Not.Contain("rank before"));
+        string page = At("page.html");
+        string table = CommandLine.Run([.. compress, "--overwrite", "--page", page]).Succeeded().Output;
+        Assert.That(table, Does.Contain("bits per parameter").And.Not.Contain("rank before").And.Contain(page));
+        Assert.That(
+            File.ReadAllText(page),
+            Does.Contain("model.layers.0.self_attn.q_proj").And.Contain("bits per parameter").And.Contain(settings[^1])
+        );
+        Refused([.. compress, "--out", At("again"), "--page", page], "--page", "--overwrite replaces it");
         CommandLine
             .Run("merge", "--model", Model, "--adapter", Smaller, "--out", At("one"), "--device", "cpu")
             .Succeeded();

@@ -27,7 +27,8 @@ public sealed class CompressionDocumentTests
 
             It prints, and with `--json` writes, the bytes of the weights' files before and after, the bits that are
             stored per parameter of the dense change, and the errors of each layer and of all: the Frobenius norm of
-            what is lost, relative to that of the change. Rounding to `--dtype` is not counted.
+            what is lost, relative to that of the change. Rounding to `--dtype` is not counted. `--page FILE` writes the
+            same as a page.
 
             `--rank R` keeps at most rank R in each layer. `--energy E` keeps, in each layer, the smallest rank whose
             share of the squared Frobenius norm is at least E. Layers of different ranks are written with PEFT's

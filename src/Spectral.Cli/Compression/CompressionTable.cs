@@ -1,0 +1,34 @@
+using System.Globalization;
+using Spectral.Cli.Reports;
+using Spectral.Training.Compression;
+
+namespace Spectral.Cli.Compression;
+
+/// <summary>The table of a compression's layers, with columns for ranks only where there are ranks.</summary>
+internal sealed class CompressionTable
+{
+    public CompressionTable(CompressionResult made)
+    {
+        (string Head, Func<CompressedLayer, PageCell> Cell)[] columns =
+        [
+            ("layer", layer => new PageCell(layer.Name)),
+            ("shape", layer => new PageCell($"{layer.Outputs} x {layer.Inputs}", (double)layer.Outputs * layer.Inputs)),
+            ("rank before", layer => new PageCell($"{layer.RankBefore}", layer.RankBefore)),
+            ("rank", layer => new PageCell($"{layer.Rank}", layer.Rank)),
+            ("bits", layer => new PageCell(layer.Bits.ToString("0.###", CultureInfo.InvariantCulture), layer.Bits)),
+            ("error", layer => new PageCell(Percent(layer.Error), layer.Error)),
+        ];
+        columns = [.. columns.Where(column => made.Layers.Any(layer => column.Cell(layer).Text != ""))];
+        Columns = [.. columns.Select(column => column.Head)];
+        Rows = [.. made.Layers.Select(layer => (PageCell[])[.. columns.Select(column => column.Cell(layer))])];
+    }
+
+    /// <summary>The column heads.</summary>
+    public IReadOnlyList<string> Columns { get; }
+
+    /// <summary>One row for each layer.</summary>
+    public IReadOnlyList<PageCell[]> Rows { get; }
+
+    public static string Percent(double error) =>
+        string.Create(CultureInfo.InvariantCulture, $"{100 * error:0.####} %");
+}
