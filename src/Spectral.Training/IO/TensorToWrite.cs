@@ -88,6 +88,17 @@ public sealed record TensorToWrite(string Name, StoredType Type, IReadOnlyList<l
             }
         );
 
+    /// <summary>Returns the tensor with a check for cancellation before it is written.</summary>
+    internal TensorToWrite StoppedBy(CancellationToken cancellation) =>
+        this with
+        {
+            Write = stream =>
+            {
+                cancellation.ThrowIfCancellationRequested();
+                Write(stream);
+            },
+        };
+
     /// <summary>Returns the upper half of an F32 after rounding to nearest, ties to even. NaN stays NaN.</summary>
     public static ushort ToBFloat16(float value)
     {

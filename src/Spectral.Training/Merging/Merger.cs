@@ -19,9 +19,9 @@ public static class Merger
     /// <summary>Writes the merged model folder, tensor by tensor.</summary>
     /// <remarks>
     /// W + ΔW is accumulated in F32 and rounded once to the type of the result. All other tensors are copied bit for
-    /// bit, unless <paramref name="type"/> differs from theirs. Only one tensor is in memory at a time; a sharded base
-    /// becomes one file. Modules that the adapter saved whole replace those of the base. If head and embedding, tied in
-    /// the base, differ in the result, it has both, and its config says so.
+    /// bit, unless <paramref name="type"/> differs from theirs. Only one tensor is in memory at a time, and the result
+    /// has as many files of weights as the base. Modules that the adapter saved whole replace those of the base. If head
+    /// and embedding, tied in the base, differ in the result, it has both, and its config says so.
     /// </remarks>
     /// <param name="model">The base model's folder.</param>
     /// <param name="adapterDirectory">The adapter's folder.</param>
@@ -74,29 +74,11 @@ public static class Merger
         var used = (parts ? ModelTensors.Untied(model.Config) : ModelTensors.For(model.Config))
             .Select(tensor => tensor.Name)
             .ToHashSet();
-        var tensors = new List<TensorToWrite>();
-        foreach (string name in model.TensorNames.Union(parts ? [family.HeadWeight] : []).Order(StringComparer.Ordinal))
-        {
-            TensorToWrite tensor = Merged(name);
-            tensors.Add(
-                tensor with
-                {
-                    Write = stream =>
-                    {
-                        cancellation.ThrowIfCancellationRequested();
-                        tensor.Write(stream);
-                    },
-                }
-            );
-        }
-        SafetensorsWriter.Write(
-            Path.Combine(directory, "model.safetensors"),
-            tensors,
-            new Dictionary<string, string> { ["format"] = "pt" }
-        );
+        string[] names = [.. model.TensorNames.Union(parts ? [family.HeadWeight] : []).Order(StringComparer.Ordinal)];
+        WeightShards.Write(directory, names.Select(name => (Merged(name).StoppedBy(cancellation), Source(name).Path)));
         ConfigCopy.Write(model.Directory, directory, type, isUntied: parts || model.IsUntied);
         ModelCompanions.Copy(model.Directory, directory);
-        return tensors.Count;
+        return names.Length;
 
         TensorToWrite Merged(string name)
         {

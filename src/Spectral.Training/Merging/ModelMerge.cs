@@ -107,13 +107,7 @@ public sealed class ModelMerge : IDisposable
     {
         using MergeRun run = Start(progress, cancellation);
         TensorMerge merge = _method.Begin(run);
-        IEnumerable<IGrouping<string, string>> files = run
-            .Names.GroupBy(name => run.Stored(name).Path)
-            .OrderBy(file => file.Key, StringComparer.Ordinal);
-        WeightShards.Write(
-            directory,
-            [.. files.Select(file => file.Select(name => Merged(run, merge, name)).ToList())]
-        );
+        WeightShards.Write(directory, run.Names.Select(name => (Merged(run, merge, name), run.Stored(name).Path)));
         bool parts = _sources.Exists(source => source.Parts);
         ConfigCopy.Write(_model.Directory, directory, _options.Type, isUntied: parts || _model.IsUntied);
         ModelCompanions.Copy(_model.Directory, directory);

@@ -10,18 +10,27 @@ internal static class WeightShards
 {
     /// <summary>Writes the weights, and an index if they are in several files.</summary>
     /// <param name="directory">An existing folder.</param>
-    /// <param name="shards">The tensors of each file.</param>
-    public static void Write(string directory, IReadOnlyList<IReadOnlyList<TensorToWrite>> shards)
+    /// <param name="tensors">
+    /// The tensors, each with the file that it has in another model: those of one file stay together.
+    /// </param>
+    public static void Write(string directory, IEnumerable<(TensorToWrite Tensor, string Path)> tensors)
     {
+        List<TensorToWrite>[] shards =
+        [
+            .. tensors
+                .GroupBy(entry => entry.Path, entry => entry.Tensor)
+                .OrderBy(file => file.Key, StringComparer.Ordinal)
+                .Select(file => file.ToList()),
+        ];
         var metadata = new Dictionary<string, string> { ["format"] = "pt" };
-        if (shards.Count == 1)
+        if (shards.Length == 1)
         {
             SafetensorsWriter.Write(Path.Combine(directory, ModelFolder.SingleFile), shards[0], metadata);
             return;
         }
 
-        for (int i = 0; i < shards.Count; i++)
-            SafetensorsWriter.Write(Path.Combine(directory, NameOf(i, shards.Count)), shards[i], metadata);
+        for (int i = 0; i < shards.Length; i++)
+            SafetensorsWriter.Write(Path.Combine(directory, NameOf(i, shards.Length)), shards[i], metadata);
         AtomicFile.Write(
             Path.Combine(directory, ModelFolder.IndexFile),
             stream =>

@@ -126,7 +126,7 @@ public sealed class SpectraAnalysis : IDisposable
     /// <summary>
     /// Writes the tuned model, with the adapter merged if there is one, after <see cref="Run"/> found its intruder
     /// dimensions: their singular values are multiplied by the factor of the options, everything else stays. Tensors
-    /// keep their types; a sharded model becomes one file.
+    /// keep their types, and there are as many files of weights as the tuned model has.
     /// </summary>
     /// <param name="directory">An existing folder for the result.</param>
     /// <param name="device">The device to merge the adapter on.</param>
@@ -148,8 +148,8 @@ public sealed class SpectraAnalysis : IDisposable
 
     /// <summary>
     /// Writes the tuned model, with the adapter merged if there is one, after <see cref="Run"/>, with the principal
-    /// part of each update alone: the base weight plus the leading triplets of Δ. Tensors keep their types; a sharded
-    /// model becomes one file.
+    /// part of each update alone: the base weight plus the leading triplets of Δ. Tensors keep their types, and there are
+    /// as many files of weights as the tuned model has.
     /// </summary>
     /// <param name="directory">An existing folder for the result.</param>
     /// <param name="device">The device to merge the adapter on.</param>

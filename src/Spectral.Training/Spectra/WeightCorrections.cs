@@ -31,7 +31,7 @@ internal sealed class WeightCorrections
 
     /// <summary>
     /// Writes the tuned model with its corrections. All other tensors are those of the tuned model, or of the merged
-    /// adapter, and all tensors keep their types; a sharded model becomes one file.
+    /// adapter. All tensors keep their types, and there are as many files of weights as the tuned model has.
     /// </summary>
     /// <exception cref="InputException">A value is too large for the stored type.</exception>
     public void Write(
@@ -47,32 +47,20 @@ internal sealed class WeightCorrections
             Merger.Merge(tuned, adapterDirectory, directory, device, cancellation, type: null, _corrections);
             return;
         }
-        var tensors = new List<TensorToWrite>();
-        foreach (string name in tuned.TensorNames.Order(StringComparer.Ordinal))
-        {
-            SafetensorsTensor source = tuned[name];
-            TensorToWrite tensor = _corrections.TryGetValue(name, out Action<float[]>? correct)
-                ? TensorToWrite.Floats(name, source.Type, source.Shape, () => Corrected(source.ToFloats(), correct))
-                : TensorToWrite.Copy(source, name);
-            tensors.Add(
-                tensor with
-                {
-                    Write = stream =>
-                    {
-                        cancellation.ThrowIfCancellationRequested();
-                        tensor.Write(stream);
-                    },
-                }
-            );
-        }
-        SafetensorsWriter.Write(
-            Path.Combine(directory, "model.safetensors"),
-            tensors,
-            new Dictionary<string, string> { ["format"] = "pt" }
+        WeightShards.Write(
+            directory,
+            tuned
+                .TensorNames.Order(StringComparer.Ordinal)
+                .Select(name => (ToWrite(tuned[name]).StoppedBy(cancellation), tuned[name].Path))
         );
         ConfigCopy.Write(tuned.Directory, directory, type: null, isUntied: tuned.IsUntied);
         ModelCompanions.Copy(tuned.Directory, directory);
     }
+
+    private TensorToWrite ToWrite(SafetensorsTensor source) =>
+        _corrections.TryGetValue(source.Name, out Action<float[]>? correct)
+            ? TensorToWrite.Floats(source.Name, source.Type, source.Shape, () => Corrected(source.ToFloats(), correct))
+            : TensorToWrite.Copy(source);
 
     private static float[] Corrected(float[] weight, Action<float[]> correct)
     {

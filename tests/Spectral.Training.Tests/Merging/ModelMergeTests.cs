@@ -4,6 +4,7 @@ using Spectral.Kernels.Tests.Support;
 using Spectral.Training.IO;
 using Spectral.Training.Merging;
 using Spectral.Training.Models;
+using Spectral.Training.Spectra;
 
 namespace Spectral.Training.Tests.Merging;
 
@@ -90,6 +91,33 @@ public sealed class ModelMergeTests(DeviceKind kind) : MergeTest(kind)
         using var after = SafetensorsFile.Open(Path.Combine(Out, "model-00002-of-00002.safetensors"));
         Assert.That(after.Tensors.Keys, Is.EquivalentTo(before.Tensors.Keys));
         Compare(Values(Out)[Query], Values(input.Directory)[Query], 1.0 / 256, Query);
+    }
+
+    [Test]
+    public void A_folded_adapter_leaves_the_files_of_the_base()
+    {
+        string adapter = AdapterOf("lora", 2, 7, Folder.File("adapter"));
+        string[] before = Shards(Sharded(StoredType.F32));
+        Directory.CreateDirectory(Out);
+        using (var model = ModelFolder.Open(Folder.File("sharded")))
+            Merger.Merge(model, adapter, Out, Device);
+        Assert.That(Shards(Out), Is.EqualTo(before));
+        Assert.That(Values(Out)[Query], Is.EqualTo(Folded(adapter)[Query]));
+    }
+
+    [Test]
+    public void A_corrected_model_has_the_files_it_had()
+    {
+        string[] before = Shards(Sharded(StoredType.BF16));
+        Directory.CreateDirectory(Out);
+        WeightCorrections corrections = new();
+        corrections.Add(Query, values => values.AsSpan().Fill(0.5f));
+        using (var model = ModelFolder.Open(Folder.File("sharded")))
+            corrections.Write(model, null, Out, Device, CancellationToken.None);
+        Dictionary<string, double[]> expected = Values(Folder.File("sharded"));
+        Array.Fill(expected[Query], 0.5);
+        Assert.That(Shards(Out), Is.EqualTo(before));
+        Assert.That(Values(Out), Is.EqualTo(expected));
     }
 
     [Test]
@@ -214,6 +242,19 @@ public sealed class ModelMergeTests(DeviceKind kind) : MergeTest(kind)
         using var model = ModelFolder.Open(Base);
         Merger.Merge(model, adapter, directory, Device);
         return Values(directory);
+    }
+
+    /// <summary>Returns the names of the tensors in each file of weights, in the files' order.</summary>
+    private static string[] Shards(string directory)
+    {
+        List<string> shards = [];
+        foreach (string path in Directory.GetFiles(directory, "*.safetensors").Order(StringComparer.Ordinal))
+        {
+            using var file = SafetensorsFile.Open(path);
+            shards.Add(string.Join(' ', file.Tensors.Keys.Order(StringComparer.Ordinal)));
+        }
+
+        return [.. shards];
     }
 
     private string Sharded(StoredType type)
