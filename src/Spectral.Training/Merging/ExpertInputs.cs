@@ -48,7 +48,8 @@ internal sealed class ExpertInputs : IDisposable
     public bool Has(string tensor) => _readers.ContainsKey(tensor);
 
     /// <summary>
-    /// Reads A_i [in, in] of the layer whose weight a tensor is, or of the layers that read the norm whose weight it is.
+    /// Reads A_i [in, in] of the layer whose weight a tensor is, or of the layers that read the norm whose weight it
+    /// is.
     /// </summary>
     public HostMatrix Product(string tensor, int input)
     {

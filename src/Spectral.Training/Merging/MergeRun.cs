@@ -15,7 +15,6 @@ internal sealed class MergeRun : IDisposable
     private readonly CancellationToken _cancellation;
     private readonly bool _parts;
     private readonly Dictionary<string, TensorPlace> _places;
-    private readonly string[] _merged;
     private readonly int _total;
     private readonly List<IDisposable> _owned = [];
     private int _done;
@@ -51,12 +50,15 @@ internal sealed class MergeRun : IDisposable
         [
             .. model.TensorNames.Union(_parts ? [model.Config.Family.HeadWeight] : []).Order(StringComparer.Ordinal),
         ];
-        _merged = [.. Names.Where(name => name == Original(name) && IsMerged(name))];
-        _total = Names.Count + (method.Scans(this) * _merged.Length);
+        Merged = [.. Names.Where(name => name == Original(name) && IsMerged(name))];
+        _total = Names.Count + (method.Scans(this) * Merged.Count);
     }
 
     /// <summary>The names of all tensors of the result.</summary>
     public IReadOnlyList<string> Names { get; }
+
+    /// <summary>The names of the tensors that go through the method.</summary>
+    public IReadOnlyList<string> Merged { get; }
 
     /// <summary>The options as given.</summary>
     public MergeOptions Options { get; }
@@ -71,7 +73,7 @@ internal sealed class MergeRun : IDisposable
     public int Inputs => _sources.Count;
 
     /// <summary>The number of values in all tensors that are merged.</summary>
-    public long Count => _merged.Sum(name => Stored(name).Count);
+    public long Count => Merged.Sum(name => Stored(name).Count);
 
     /// <summary>The base model's config.</summary>
     public ModelConfig Config => _model.Config;
@@ -125,6 +127,9 @@ internal sealed class MergeRun : IDisposable
         return alone.Values(0);
     }
 
+    /// <summary>Reads all values of a tensor in the base.</summary>
+    public float[] BaseValues(string name) => Stored(Place(name).Name).ToFloats();
+
     /// <summary>Loads an input as a frozen model in F32. The caller disposes it.</summary>
     public CausalLanguageModel Expert(int input) =>
         CausalLanguageModel.Of(ResultConfig, Device, trainWeights: false, name => Values(name, input));
@@ -157,7 +162,7 @@ internal sealed class MergeRun : IDisposable
     /// <summary>Reads all tensors that are merged, one after the other.</summary>
     public void Scan(Action<MergeTensor> measure)
     {
-        foreach (string name in _merged)
+        foreach (string name in Merged)
         {
             measure(Open(name));
             Report(name);

@@ -261,12 +261,26 @@ public sealed class CausalLanguageModel : IDisposable
         Tensor? lossScale = null
     )
     {
-        using Variable hidden = Hidden(tape, batch, checkpoint);
-        using Variable picked = GatherRowsNode.Apply(tape, hidden, batch.LossRows);
-        using Variable normed = RmsNormNode.Apply(tape, picked, _finalNorm, (float)Config.RmsNormEpsilon);
+        using Variable normed = Final(tape, batch, batch.LossRows, checkpoint);
         var losses = Tensor.Empty(Device, batch.LossRows.Dim(0));
         LossHead.Run(tape, normed, Head, batch.LossTargets, losses, gradientScale, predictions, lossScale);
         return losses;
+    }
+
+    /// <summary>
+    /// Computes the entropy of the prediction of each token that carries loss, [K] F32, without reading the token. The
+    /// caller disposes the result.
+    /// </summary>
+    /// <param name="tape">The tape that records the operations.</param>
+    /// <param name="batch">The tokens; which of them carry loss counts, their targets do not.</param>
+    /// <param name="gradientScale">The factor on the gradients.</param>
+    /// <param name="checkpoint">Whether to recompute each layer's activations during backward.</param>
+    internal Tensor TokenEntropies(Tape tape, BatchTensors batch, float gradientScale = 1, bool checkpoint = false)
+    {
+        using Variable normed = Final(tape, batch, batch.LossRows, checkpoint);
+        var entropies = Tensor.Empty(Device, batch.LossRows.Dim(0));
+        LossHead.RunEntropy(tape, normed, Head, entropies, gradientScale);
+        return entropies;
     }
 
     /// <summary>
@@ -278,9 +292,7 @@ public sealed class CausalLanguageModel : IDisposable
     public Tensor Logits(BatchTensors batch, Tensor rows, KeyValueCache? cache = null)
     {
         using var tape = new Tape(Device, records: false);
-        using Variable hidden = Hidden(tape, batch, cache: cache);
-        using Variable picked = GatherRowsNode.Apply(tape, hidden, rows);
-        using Variable normed = RmsNormNode.Apply(tape, picked, _finalNorm, (float)Config.RmsNormEpsilon);
+        using Variable normed = Final(tape, batch, rows, cache: cache);
         return LossHead.Logits(normed.Value, Head);
     }
 
@@ -301,6 +313,20 @@ public sealed class CausalLanguageModel : IDisposable
         if (_head != _embedding)
             _head.Dispose();
         _parameters.Dispose();
+    }
+
+    /// <summary>Computes the normalised final hidden states of some rows of a batch, [K, D].</summary>
+    private Variable Final(
+        Tape tape,
+        BatchTensors batch,
+        Tensor rows,
+        bool checkpoint = false,
+        KeyValueCache? cache = null
+    )
+    {
+        using Variable hidden = Hidden(tape, batch, checkpoint, cache);
+        using Variable picked = GatherRowsNode.Apply(tape, hidden, rows);
+        return RmsNormNode.Apply(tape, picked, _finalNorm, (float)Config.RmsNormEpsilon);
     }
 
     /// <summary>

@@ -53,7 +53,48 @@ public static class LossHead
         float gradientScale = 1,
         Tensor? predictions = null,
         Tensor? lossScale = null
-    )
+    ) =>
+        RunChunks(
+            tape,
+            hidden,
+            head,
+            (logits, dLogits, start) =>
+            {
+                int count = logits.Dim(0);
+                using Tensor target = targets.Rows(start, count);
+                using Tensor loss = losses.Rows(start, count);
+                if (predictions is not null)
+                {
+                    using Tensor prediction = predictions.Rows(start, count);
+                    ArgMax.Run(logits, prediction);
+                }
+                CrossEntropy.Run(logits, target, loss, dLogits, gradientScale, lossScale);
+            }
+        );
+
+    /// <summary>
+    /// Computes the entropies of the predictions from <paramref name="hidden"/> [K, D] under a head [V, D], with
+    /// gradients as <see cref="Run"/> takes them.
+    /// </summary>
+    /// <param name="tape">The tape. One that does not record computes entropies only.</param>
+    /// <param name="hidden">The normalised final hidden states.</param>
+    /// <param name="head">The output head.</param>
+    /// <param name="entropies">Receives −Σ p log p of each row, [K] F32.</param>
+    /// <param name="gradientScale">The factor on the gradient.</param>
+    internal static void RunEntropy(Tape tape, Variable hidden, Linear head, Tensor entropies, float gradientScale) =>
+        RunChunks(
+            tape,
+            hidden,
+            head,
+            (logits, dLogits, start) =>
+            {
+                using Tensor own = entropies.Rows(start, logits.Dim(0));
+                Entropy.Run(logits, own, dLogits, gradientScale);
+            }
+        );
+
+    /// <summary>Computes the logits of some rows after the others, and hands each chunk to a loss.</summary>
+    private static void RunChunks(Tape tape, Variable hidden, Linear head, ChunkLoss lossOf)
     {
         (int rows, int vocabulary) = (hidden.Value.Dim(0), head.Out);
         bool differentiates = tape.Records && (hidden.Node is not null || head.Trains);
@@ -67,24 +108,10 @@ public static class LossHead
             for (int start = 0; start < rows; start += chunk)
             {
                 int count = Math.Min(chunk, rows - start);
+                int first = start;
                 using Tensor x = hidden.Value.Rows(start, count);
-                using Tensor target = targets.Rows(start, count);
-                using Tensor loss = losses.Rows(start, count);
-                using Tensor? prediction = predictions?.Rows(start, count);
                 using Tensor? dx = dHidden?.Rows(start, count);
-                RunChunk(
-                    tape,
-                    x,
-                    head,
-                    differentiates,
-                    dx,
-                    (logits, dLogits) =>
-                    {
-                        if (prediction is not null)
-                            ArgMax.Run(logits, prediction);
-                        CrossEntropy.Run(logits, target, loss, dLogits, gradientScale, lossScale);
-                    }
-                );
+                RunChunk(tape, x, head, differentiates, dx, (logits, dLogits) => lossOf(logits, dLogits, first));
             }
         }
         catch
@@ -210,4 +237,9 @@ public static class LossHead
         Cast.Run(values, copy);
         return copy;
     }
+
+    /// <summary>
+    /// Computes the losses of a chunk, and the gradient of its logits, which may be their own memory; null: none.
+    /// </summary>
+    private delegate void ChunkLoss(Tensor logits, Tensor? dLogits, int start);
 }

@@ -30,13 +30,9 @@ public sealed class MergeIdentityTests(DeviceKind kind) : MergeTest(kind)
             "wise-ft" => (With(("alpha", 1)), null),
             "diff-transfer" => (Given("from", Base), share),
             "assembly-of-experts" => (Given("weights", $".={shares}"), null),
-            "lot" => (
-                With(("delta", 1e-9)) with
-                {
-                    Data = [.. Enumerable.Repeat<IReadOnlyList<EncodedRecord>>(Records(1), inputs)],
-                },
-                null
-            ),
+            "lot" => (WithData(With(("delta", 1e-9)), inputs), null),
+            "atlas" => (WithData(With(("steps", 2)), 1), null),
+            "concrete" => (WithData(With(("steps", 1)), 1), null),
             _ => (new MergeOptions(), null),
         };
     }
@@ -44,8 +40,14 @@ public sealed class MergeIdentityTests(DeviceKind kind) : MergeTest(kind)
     private static MergeOptions Given(string setting, string value) =>
         new() { Texts = new Dictionary<string, string> { [setting] = value } };
 
-    // Of one change, pcb keeps the entries that win, and t-switch the signs.
-    private static bool IsLossy(string method) => method is "pcb" or "t-switch";
+    private MergeOptions WithData(MergeOptions options, int files) =>
+        options with
+        {
+            Data = [.. Enumerable.Repeat<IReadOnlyList<EncodedRecord>>(Records(1), files)],
+        };
+
+    // Of one change, pcb keeps the entries that win, t-switch the signs, and the others what the records ask for.
+    private static bool IsLossy(string method) => method is "pcb" or "t-switch" or "atlas" or "concrete";
 
     // Of equal inputs these keep a part of the directions, add each once more, or push them apart.
     private static bool IsLossyOfEqual(string method) => method is "dc-merge" or "opcm" or "do-merging";
