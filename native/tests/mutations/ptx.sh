@@ -11,7 +11,7 @@
 #   bytes      an mbarrier expects fewer bytes than its copies bring
 #   fragment   two registers of the A fragment of an mma.sync are swapped
 # Every barrier, wait, fence and count is broken once; of the fragments, which unrolling repeats, three in each module.
-# Those that match a pattern of ptx-exempt.txt show in no test, for the reason given there, and are only listed.
+# Those that match a pattern of ptx-exempt.txt show in no test, for the reason given there, and are only counted.
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
 folder=native/tests/mutations
@@ -73,12 +73,18 @@ tests_of() { # of a kernel file without its suffix
 }
 is_exempt() { # the line of a fault
   local pattern
-  for pattern in "${exempt[@]}"; do [[ $1 != $pattern ]] || return 0; done
+  for pattern in "${exempt[@]}"; do
+    if [[ $1 == $pattern ]]; then
+      used[$pattern]=1
+      return
+    fi
+  done
   return 1
 }
 [ -d artifacts/ptx ] || die "no PTX in artifacts/ptx; ./build.sh test builds it"
 mapfile -t exempt < <(grep -vE '^(#|$)' "$folder/ptx-exempt.txt")
-entries=()
+declare -A used=()
+entries=() exempted=0
 for ptx in artifacts/ptx/*/*.ptx; do
   module=${ptx#artifacts/ptx/} module=${module%.ptx}
   # What a target shares with another is broken in the first alone.
@@ -95,7 +101,7 @@ for ptx in artifacts/ptx/*/*.ptx; do
       for pattern in "$@" ""; do
         if [[ $line == *"$pattern"* ]] && { [ -n "$pattern" ] || [ $# -eq 0 ]; }; then
           if is_exempt "$line"; then
-            printf 'exempt    %s\n' "$line"
+            exempted=$((exempted + 1))
           else
             entries+=("$kind" "$module" "$nth" "$(tests_of "${module#*/}")")
           fi
@@ -105,10 +111,11 @@ for ptx in artifacts/ptx/*/*.ptx; do
     done
   done
 done
+[ $# -gt 0 ] || [ ${#used[@]} -eq ${#exempt[@]} ] || die "a pattern of ptx-exempt.txt matches no fault"
 [ ${#entries[@]} -gt 0 ] || die "no fault with $*"
 status=0
 printf '%s\0' "${entries[@]}" | nice xargs -0 -n 4 -P "$(nproc)" "$0" --one || status=1
 verdict="all caught in $SECONDS s"
 [ $status = 0 ] || verdict="NOT all caught"
-printf '== faults in PTX: %d, %s\n' $((${#entries[@]} / 4)) "$verdict"
+printf '== faults in PTX: %d, %s; %d more are exempt (ptx-exempt.txt)\n' $((${#entries[@]} / 4)) "$verdict" "$exempted"
 exit $status
