@@ -10,15 +10,16 @@ namespace {
 //     figures of arithmetic again.
 // [A] Abdelkhalik et al., Demystifying the Nvidia Ampere Architecture through Microbenchmarking and Instruction-level
 //     Analysis, arXiv:2208.11174 (A100).
+// [H] Huerta et al., Dissecting and Modeling the Architecture of Modern GPU Cores, arXiv:2503.20481 (RTX 3080 to A6000).
 // [L] Luo et al., Benchmarking and Dissecting the Nvidia Hopper GPU Architecture, arXiv:2402.13499 (A100, RTX 4090,
 //     H100).
 // [S] Sun et al., Dissecting Tensor Cores via Microbenchmarks, arXiv:2206.02874 (A100).
 uint64_t latency_of(const Step& s) {
-  constexpr uint64_t kArithmetic = 4;   // [J], [A]
+  constexpr uint64_t kArithmetic = 4;   // [J], [A], [H]
   constexpr uint64_t kDouble = 8;       // [J]
   constexpr uint64_t kSpecial = 14;     // [J]
-  constexpr uint64_t kShared = 23;      // [A]; [L] has 29
-  constexpr uint64_t kLocal = 33;       // L1 [A]
+  constexpr uint64_t kShared = 23;      // [A], [H]; [L] has 29
+  constexpr uint64_t kLocal = 33;       // L1 [A]; [L] has 37 and more
   constexpr uint64_t kGlobal = 200;     // L2 [A]; [L] has 261 and more
   constexpr uint64_t kMma = 17;         // m16n8k8 [S]; larger ones take longer
   switch (s.kind) {

@@ -18,13 +18,13 @@ const char* name_of(StepClass c) {
 void ByteSet::add(uint64_t first, uint64_t bytes) {
   while (bytes) {
     const uint64_t number = first / kPage;
-    Page& page = recent_.get(number, [&]() -> Page& { return pages_[number]; });
+    Page& page = this->page(number);
     const uint64_t end = std::min(first + bytes, (number + 1) * kPage);
     bytes -= end - first;
     while (first < end) {
       const uint64_t at = first % kPage;
       const uint64_t n = std::min(end - first, 64 - at % 64);
-      page.bits[at / 64] |= (n == 64 ? ~uint64_t(0) : (uint64_t(1) << n) - 1) << at % 64;
+      page.bits[at / 64] |= ones(n) << at % 64;
       first += n;
     }
   }
@@ -80,12 +80,13 @@ void GlobalTraffic::request(Piece* pieces, size_t n) {
   uint64_t run = 0;   // the first of neighbouring sectors up to next_sector
   uint64_t found = 0;
   uint64_t bytes = 0;
+  ByteSet::Adder adder(touched);
   for (size_t i = 0; i < n;) {
     const uint64_t begin = pieces[i].first;
     uint64_t end = begin;
     for (; i < n && pieces[i].first <= end; ++i)   // pieces side by side are one
       end = std::max(end, pieces[i].first + pieces[i].bytes);
-    touched.add(begin, end - begin);
+    adder.add(begin, end - begin);
     bytes += end - begin;
     const uint64_t first = std::max(begin / kSector, next_sector);
     if (first > next_sector) {
@@ -135,6 +136,7 @@ void Counters::add(const Counters& o) {
 std::vector<SectorRun> Counters::take_runs() {
   std::vector<SectorRun> runs;
   std::swap(runs, global_read.runs);
+  global_read.runs.reserve(runs.size());   // of one cluster there are as many as of the next
   for (SectorRun& r : global_write.runs)
     r.writes = true;
   runs.insert(runs.end(), global_write.runs.begin(), global_write.runs.end());

@@ -12,6 +12,28 @@ namespace spectral::cpu::ptx {
 // Which bytes of memory were touched: a bit each, by pages.
 class ByteSet {
  public:
+  // Adds short pieces one after the other, of which most share a word of bits with the one before.
+  class Adder {
+   public:
+    explicit Adder(ByteSet& set) : set_(set) {}
+    ~Adder() { set_.add_bits(word_, bits_); }
+    Adder(const Adder&) = delete;
+    void add(uint64_t first, uint64_t bytes) {
+      if (first % 64 + bytes > 64)
+        return set_.add(first, bytes);
+      if (first / 64 != word_) {
+        set_.add_bits(word_, bits_);
+        word_ = first / 64;
+        bits_ = 0;
+      }
+      bits_ |= ones(bytes) << first % 64;
+    }
+
+   private:
+    ByteSet& set_;
+    uint64_t word_ = 0;
+    uint64_t bits_ = 0;
+  };
   void add(uint64_t first, uint64_t bytes);
   void add_all(const ByteSet&);
   uint64_t count() const;
@@ -22,6 +44,15 @@ class ByteSet {
   struct Page {
     uint64_t bits[kPage / 64] = {};
   };
+  static uint64_t ones(uint64_t n) { return n == 64 ? ~uint64_t(0) : (uint64_t(1) << n) - 1; }
+  Page& page(uint64_t number) {
+    return recent_.get(number, [&]() -> Page& { return pages_[number]; });
+  }
+  void add_bits(uint64_t word, uint64_t bits) {
+    if (bits)
+      page(word / (kPage / 64)).bits[word % (kPage / 64)] |= bits;
+  }
+
   std::map<uint64_t, Page> pages_;
   RecentPages<Page> recent_;
 };

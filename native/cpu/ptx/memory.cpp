@@ -21,13 +21,13 @@ struct InMemory {   // at any address: that it is a multiple of the access has b
 template <class D, class T, unsigned kCount>
 void load_together(Warp& w, const uint32_t* places, const WarpAccess& access) {
   if constexpr (kCount == 4 && sizeof(T) == 4 && sizeof(D) == 4)
-    if (access.layout == Layout::Row && w.is_whole()) {
+    if (access.layout != Layout::Same && w.is_whole()) {
       uint32_t* const registers[] = {
           w.lanes<uint32_t>(places[0]),
           w.lanes<uint32_t>(places[1]),
           w.lanes<uint32_t>(places[2]),
           w.lanes<uint32_t>(places[3])};
-      return load_quads(access.first, registers, w.width());
+      return load_quads(access.first, access.step, registers, w.width());
     }
   const auto* from = reinterpret_cast<const InMemory<T>*>(access.first);
   const uint64_t step = access.step / sizeof(T);
@@ -82,12 +82,12 @@ void store_together(Warp& w, const uint32_t* places, const WarpAccess& access) {
       for (unsigned i = 0; i < kCount; ++i)
         to[k * step + i].value = T(values[i][k]);
   };
-  if (access.layout != Layout::Row)
-    return store(access.step / sizeof(T));
   if constexpr (kCount == 4 && sizeof(T) == 4 && std::is_same_v<D, uint32_t>)
-    store_quads(access.first, values, width);
-  else
+    store_quads(access.first, access.step, values, width);
+  else if (access.layout == Layout::Row)
     store(kCount);
+  else
+    store(access.step / sizeof(T));
 }
 template <class D, class T>
 void store_some(Warp& w, const Step& s, const WarpAccess& access) {

@@ -58,16 +58,17 @@ void ReuseDistances::add(uint64_t cluster, std::vector<SectorRun>&& runs) {
 }
 
 void ReuseDistances::take_wave(const Wave& wave) {
-  std::vector<std::vector<SectorRun>> steps;
   for (const std::vector<SectorRun>& cluster : wave)
     for (const SectorRun& r : cluster) {
-      if (steps.size() <= r.slice)
-        steps.resize(r.slice + 1);
-      steps[r.slice].push_back(r);
+      if (by_slice_.size() <= r.slice)
+        by_slice_.resize(r.slice + 1);
+      by_slice_[r.slice].push_back(r);
     }
-  for (const std::vector<SectorRun>& step : steps)
+  for (std::vector<SectorRun>& step : by_slice_) {
     if (!step.empty())
       take_step(step);
+    step.clear();
+  }
 }
 
 void ReuseDistances::take_step(const std::vector<SectorRun>& runs) {

@@ -67,6 +67,7 @@ class ReuseDistances {
   std::mutex mutex_;
   const uint64_t clusters_, at_once_;
   std::map<uint64_t, std::pair<uint64_t, Wave>> waiting_;   // with how many clusters have come
+  std::vector<std::vector<SectorRun>> by_slice_;            // of the wave that is taken; kept for its memory
   uint64_t next_wave_ = 0;
   std::unordered_map<uint64_t, Page> pages_;
   RecentPages<Page> recent_;

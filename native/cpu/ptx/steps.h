@@ -27,23 +27,27 @@ inline Lane<T> to_lane(T value) {
 // d[k] = f(k) for the lanes of the mask; f is called for all below the warp's width, so that the loop is a vector
 // operation. Registers of lanes that have ended may become anything.
 template <class D, unsigned kWidth, class F>
-inline __attribute__((always_inline)) void write_masked(Lane<D>* d, uint32_t mask, F f) {
+inline __attribute__((always_inline)) void write_first(Warp& w, Lane<D>* d, F f) {
+  if (w.is_whole()) {
+#pragma GCC ivdep   // what f reads is d itself or lies apart from it
+    for (unsigned k = 0; k < kWidth; ++k)
+      d[k] = to_lane<D>(f(int(k)));
+    return;
+  }
   Lane<D> made[kWidth];
   for (unsigned k = 0; k < kWidth; ++k)
     made[k] = to_lane<D>(f(int(k)));
+  const uint32_t mask = w.mask;
   for (unsigned k = 0; k < kWidth; ++k)
     d[k] = mask >> k & 1 ? made[k] : d[k];
 }
 template <class D, class F>
 inline __attribute__((always_inline)) void write_lanes(Warp& w, uint32_t place, F f) {
   Lane<D>* d = w.lanes<Lane<D>>(place);
-  if (w.width() != 32)
-    return write_masked<D, Warp::kNarrow>(d, w.mask, f);
-  if (!w.is_whole())
-    return write_masked<D, 32>(d, w.mask, f);
-#pragma GCC ivdep   // what f reads is d itself or lies apart from it
-  for (int k = 0; k < 32; ++k)
-    d[k] = to_lane<D>(f(k));
+  if (w.width() == 32)
+    write_first<D, 32>(w, d, f);
+  else
+    write_first<D, Warp::kNarrow>(w, d, f);
 }
 
 template <class D, class A, class F>
