@@ -3,9 +3,9 @@
 //
 //   dotnet run samples/merge-study.cs                    about a quarter of an hour on two cores
 //
-// The records of the two further tasks are made from the words of samples/train.jsonl and samples/eval.jsonl. Everything
-// is kept in artifacts/merge-study; a second call makes only what is missing. The last lines printed are the table of
-// docs/study.md.
+// The records of the two further tasks are made from the words of samples/train.jsonl and samples/eval.jsonl.
+// Everything is kept in artifacts/merge-study; a second call makes only what is missing. The last lines printed are the
+// table of docs/study.md.
 
 #:property PublishAot=false
 

@@ -1,6 +1,6 @@
 // What a GPU may do in any order, and the shuffled schedules do: lanes of a warp part, cp.async writes at any moment
-// between its issue and its wait, and arrivals that are left to copies come at any moment after them. What relies on one
-// order shows in some schedule; what does not is right in all.
+// between its issue and its wait, and arrivals that are left to copies come at any moment after them. What relies on
+// one order shows in some schedule; what does not is right in all.
 #include "ptx.h"
 #include <algorithm>
 #include <numeric>

@@ -10,7 +10,8 @@ namespace {
 //     figures of arithmetic again.
 // [A] Abdelkhalik et al., Demystifying the Nvidia Ampere Architecture through Microbenchmarking and Instruction-level
 //     Analysis, arXiv:2208.11174 (A100).
-// [H] Huerta et al., Dissecting and Modeling the Architecture of Modern GPU Cores, arXiv:2503.20481 (RTX 3080 to A6000).
+// [H] Huerta et al., Dissecting and Modeling the Architecture of Modern GPU Cores, arXiv:2503.20481 (RTX 3080 to
+//     A6000).
 // [L] Luo et al., Benchmarking and Dissecting the Nvidia Hopper GPU Architecture, arXiv:2402.13499 (A100, RTX 4090,
 //     H100).
 // [S] Sun et al., Dissecting Tensor Cores via Microbenchmarks, arXiv:2206.02874 (A100).

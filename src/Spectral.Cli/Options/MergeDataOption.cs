@@ -13,8 +13,8 @@ internal sealed class MergeDataOption
         new(Name)
         {
             Description =
-                "Records, one JSON object per line, for methods that run the models; for some of them one file for each "
-                + "input, in their order.",
+                "Records, one JSON object per line, for methods that run the models; for some of them one file for "
+                + "each input, in their order.",
             HelpName = "FILE",
             CustomParser = result =>
             {

@@ -148,8 +148,8 @@ public sealed class SpectraAnalysis : IDisposable
 
     /// <summary>
     /// Writes the tuned model, with the adapter merged if there is one, after <see cref="Run"/>, with the principal
-    /// part of each update alone: the base weight plus the leading triplets of Δ. Tensors keep their types, and there are
-    /// as many files of weights as the tuned model has.
+    /// part of each update alone: the base weight plus the leading triplets of Δ. Tensors keep their types, and there
+    /// are as many files of weights as the tuned model has.
     /// </summary>
     /// <param name="directory">An existing folder for the result.</param>
     /// <param name="device">The device to merge the adapter on.</param>
