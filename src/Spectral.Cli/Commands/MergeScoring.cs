@@ -52,7 +52,7 @@ internal sealed class MergeScoring(AdapterConversion conversion)
         ModelInputs loaded,
         IReadOnlyList<MergeInput> inputs,
         int? rank,
-        IReadOnlyList<(MergeMethod Method, MergeOptions Options)> methods,
+        IReadOnlyList<ChosenMethod> methods,
         string[] read,
         EvaluationOptions evaluation
     )
@@ -65,12 +65,16 @@ internal sealed class MergeScoring(AdapterConversion conversion)
             ? new OutputFile("--page", path, context.Get(conversion.Overwrite), read)
             : null;
         using Device device = conversion.Device.Open(context);
-        (MergeMethod Method, MergeOptions Options) probed = several
-            ? methods.First(one => one.Method.Name == "linear")
-            : methods[0];
-        // Inputs that no method can merge are refused before anything is measured.
-        using (ModelMerge probe = Open(probed))
-            context.Warn(probe.Warnings);
+        MergeTrials trials = new()
+        {
+            Base = loaded,
+            Inputs = inputs,
+            Methods = methods,
+            Rank = rank,
+            Device = device,
+            Target = target,
+        };
+        context.Warn(trials.Probe());
         MergeTask[] tasks =
         [
             .. files.Select(file => new MergeTask(
@@ -84,13 +88,12 @@ internal sealed class MergeScoring(AdapterConversion conversion)
         long start = Stopwatch.GetTimestamp();
         var scores = new MergeScores(tasks);
         var scorer = new MergeScorer(loaded, device, tasks, context.Get(evaluation.Batch), context.Cancellation);
-        MadeMerge? made = null;
         context.Terminal.Track(
             "measuring",
-            1 + inputs.Count + methods.Count,
-            bar =>
+            trials.Count,
+            progress =>
             {
-                Run(bar);
+                trials.Run(scorer, scores, progress, WritePage, context.Cancellation);
                 return true;
             }
         );
@@ -105,77 +108,31 @@ internal sealed class MergeScoring(AdapterConversion conversion)
             ["device"] = device.ToString(),
             ["evaluation"] = scores.ToJson(),
         };
-        if (target is not null)
-            made!.Describe(result, rank);
-        context.Finish(result, terminal => Print(terminal, scores, page, target, made));
-        if (target is not null)
-            made!.Warn(context.Terminal);
-
-        ModelMerge Open((MergeMethod Method, MergeOptions Options) one) =>
-            ModelMerge.Open(
-                loaded.Folder,
-                one.Method,
-                // Of several methods, those without weights merge the inputs as they are.
-                several && !one.Method.Uses.HasFlag(MergeUses.Weights)
-                    ? [.. inputs.Select(input => input with { Weight = null })]
-                    : inputs,
-                one.Options,
-                device
-            );
-
-        void Run(WorkProgress bar)
-        {
-            int done = 0;
-            scores.Base = scorer.Measure("base", loaded.Folder.Directory);
-            Report(scores.Base);
-            foreach (MergeInput input in inputs)
+        trials.Made?.Describe(result, rank);
+        context.Finish(
+            result,
+            terminal =>
             {
-                MergeScore score = scorer.Measure(input.Directory, input.Directory);
-                scores.AddInput(score);
-                Report(score);
-            }
-            foreach ((MergeMethod Method, MergeOptions Options) one in methods)
-            {
-                string name = one.Method.Name;
-                try
-                {
-                    MergeScore score = Made(one, progress => bar.Report(done, $"{name}: {progress.Tensor}"));
-                    scores.AddMerge(score);
-                    Report(score);
-                }
-                catch (InputException refusal) when (several)
-                {
-                    scores.LeaveOut(name, refusal.Message);
-                    bar.Report(++done, $"{name} is left out: {refusal.Message}", notable: true);
-                }
+                Print(terminal, scores);
+                if (target is not null)
+                    trials.Made?.Print(terminal, target.FullPath);
                 if (page is not null)
-                    WritePage(page, Title(), scores, Settings(context, files, inputs, evaluation));
+                    terminal.Line($"written to {page.FullPath}");
             }
+        );
+        trials.Made?.Warn(context.Terminal);
 
-            void Report(MergeScore score) => bar.Report(++done, Line(scores, score), notable: true);
-        }
-
-        MergeScore Made((MergeMethod Method, MergeOptions Options) one, Action<MergeProgress> progress)
+        void WritePage()
         {
-            using ModelMerge merge = Open(one);
-            if (target is not null)
-            {
-                target.Fill(folder => made = MadeMerge.Write(merge, rank, folder, progress, context.Cancellation));
-                return scorer.Measure(one.Method.Name, target.FullPath);
-            }
-            string folder = Directory.CreateTempSubdirectory("spectral-merge-").FullName;
-            try
-            {
-                MadeMerge.Write(merge, rank, folder, progress, context.Cancellation);
-                return scorer.Measure(one.Method.Name, folder);
-            }
-            finally
-            {
-                Directory.Delete(folder, recursive: true);
-            }
+            if (page is null)
+                return;
+            string html = MergeScorePage.Render(
+                $"Merges on {Path.GetFileName(loaded.Folder.Directory)}",
+                scores,
+                Settings(context, files, inputs, evaluation)
+            );
+            AtomicFile.Write(page.FullPath, stream => stream.Write(Encoding.UTF8.GetBytes(html)));
         }
-
-        string Title() => $"Merges on {Path.GetFileName(loaded.Folder.Directory)}";
     }
 
     private OutputFolder? Target(CommandContext context, bool several, string[] read)
@@ -207,35 +164,7 @@ internal sealed class MergeScoring(AdapterConversion conversion)
             ? string.Create(CultureInfo.InvariantCulture, $"{input.Directory}, weight {weight}")
             : input.Directory;
 
-    private static string Line(MergeScores scores, MergeScore score) =>
-        score.Name
-        + ": "
-        + string.Join(
-            ", ",
-            score.Results.Select(
-                (result, task) =>
-                    string.Create(CultureInfo.InvariantCulture, $"{scores.Tasks[task].Name} {result.Loss:0.0000}")
-            )
-        );
-
-    private static void WritePage(
-        OutputFile page,
-        string title,
-        MergeScores scores,
-        IEnumerable<(string, string)> settings
-    ) =>
-        AtomicFile.Write(
-            page.FullPath,
-            stream => stream.Write(Encoding.UTF8.GetBytes(MergeScorePage.Render(title, scores, settings)))
-        );
-
-    private static void Print(
-        Terminal terminal,
-        MergeScores scores,
-        OutputFile? page,
-        OutputFolder? target,
-        MadeMerge? made
-    )
+    private static void Print(Terminal terminal, MergeScores scores)
     {
         terminal.Table(
             MergeScoreTable.Columns(scores),
@@ -243,9 +172,5 @@ internal sealed class MergeScoring(AdapterConversion conversion)
         );
         foreach ((string method, string reason) in scores.LeftOut)
             terminal.Line($"{method} is left out: {reason}");
-        if (target is not null)
-            made!.Print(terminal, target.FullPath);
-        if (page is not null)
-            terminal.Line($"written to {page.FullPath}");
     }
 }

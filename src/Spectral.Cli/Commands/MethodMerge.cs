@@ -92,7 +92,7 @@ internal sealed class MethodMerge(AdapterConversion conversion)
         bool every = context.Get(Method) == Every;
         MergeMethod[] methods = every ? [.. MergeMethods.All] : [MergeMethods.Find(context.Get(Method)!)];
         MergeInput[] inputs = _inputs.Read(context);
-        (MergeMethod, MergeOptions)[] chosen = [.. methods.Select(method => (method, Read(context, method, methods)))];
+        ChosenMethod[] chosen = [.. methods.Select(method => new ChosenMethod(method, Read(context, method, methods)))];
         int? rank = Rank(context);
         string[] files = _data.Files(context);
         if (files.Length > 0 && Array.TrueForAll(methods, method => method.Data == MergeData.None))
@@ -124,11 +124,7 @@ internal sealed class MethodMerge(AdapterConversion conversion)
     }
 
     /// <summary>Adds the records of --data to the options of those methods that need them.</summary>
-    private (MergeMethod Method, MergeOptions Options)[] Encode(
-        CommandContext context,
-        ModelInputs loaded,
-        (MergeMethod Method, MergeOptions Options)[] chosen
-    )
+    private ChosenMethod[] Encode(CommandContext context, ModelInputs loaded, ChosenMethod[] chosen)
     {
         IReadOnlyList<EncodedRecord>[] data = _data.Encode(context, loaded, context.Get(_evaluation.MaxLength));
         return
@@ -136,7 +132,10 @@ internal sealed class MethodMerge(AdapterConversion conversion)
             .. chosen.Select(one =>
                 one.Method.Data == MergeData.None
                     ? one
-                    : (one.Method, one.Options with { Data = data, Batch = context.Get(_evaluation.Batch) })
+                    : one with
+                    {
+                        Options = one.Options with { Data = data, Batch = context.Get(_evaluation.Batch) },
+                    }
             ),
         ];
     }
@@ -147,7 +146,7 @@ internal sealed class MethodMerge(AdapterConversion conversion)
         ModelFolder folder,
         MergeInput[] inputs,
         int? rank,
-        (MergeMethod Method, MergeOptions Options) chosen
+        ChosenMethod chosen
     )
     {
         using Device device = conversion.Device.Open(context);
