@@ -38,7 +38,7 @@ public sealed class PackedFolderTests : FolderTest
     public void TheBitsAreThoseOfTheParts()
     {
         BandMatrix matrix = Matrix();
-        var packed = BandCodec.Pack(Name, matrix, areColumns: false);
+        PackedTensor packed = BandCodec.Pack(Name, matrix, areColumns: false);
         long codes = 8 * (((131L * ((8 * 2) + (3 * 3))) + 7) / 8);
         Assert.That(packed.Bits, Is.EqualTo(codes + (5 * ((2 * 16) + 32))));
         Assert.That(BandMatrix.Cost(131, 3), Is.EqualTo((131 * 3) + (2 * 16) + 32));
@@ -117,7 +117,7 @@ public sealed class PackedFolderTests : FolderTest
             if (random.NextDouble() < density)
                 values[i] = random.Next(2) == 0 ? 0.3f : -0.3f;
         }
-        var packed = SwitchCodec.Pack(Name, [2, length], values, 0.3f);
+        PackedTensor packed = SwitchCodec.Pack(Name, [2, length], values, 0.3f);
         int kept = values.Count(value => value != 0);
         Assert.That(packed.Bits, Is.EqualTo((8 * (((2 * length) + 7) / 8)) + (8 * ((kept + 7) / 8)) + 32));
         Write(packed);
@@ -134,7 +134,7 @@ public sealed class PackedFolderTests : FolderTest
         float[] values = [.. Enumerable.Range(0, length).Select(i => (i % different * 0.37f) - 1)];
         int found = Math.Min(different, length);
         int bits = Enumerable.Range(1, 8).First(width => 1 << width >= found);
-        var packed = CodebookCodec.Pack(Name, [length], values);
+        PackedTensor packed = CodebookCodec.Pack(Name, [length], values);
         Assert.That(packed.Bits, Is.EqualTo((8 * (((bits * length) + 7) / 8)) + (32 << bits)));
         Write(packed);
         using var read = PackedFolder.Open(folder.Path);

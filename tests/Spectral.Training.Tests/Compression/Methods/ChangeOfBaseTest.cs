@@ -5,7 +5,6 @@ using Spectral.Training.IO;
 using Spectral.Training.Merging;
 using Spectral.Training.Models;
 using Spectral.Training.Tests.Merging;
-using Spectral.Training.Tests.Support;
 
 namespace Spectral.Training.Tests.Compression.Methods;
 

@@ -2,7 +2,6 @@ using System.Text.Json.Nodes;
 using Spectral.Kernels;
 using Spectral.Kernels.Tests.Support;
 using Spectral.Training.Compression;
-using Spectral.Training.IO;
 using Spectral.Training.Merging;
 using Spectral.Training.Models;
 using Spectral.Training.Tests.Support;
