@@ -35,6 +35,7 @@ internal sealed class RunIdentity
         "generation_config.json",
         "tokenizer.json",
         "adapter_config.json",
+        "compression.json",
         "*.safetensors",
         "*.safetensors.index.json",
     ];

@@ -30,10 +30,10 @@ internal sealed class DeltaComeCompression : CompressionMethod
         + "2024, arXiv 2406.08903";
 
     public override string Use =>
-        "Stores a whole tuned checkpoint in about a sixteenth of its bits. The change of every linear weight of the "
-        + "blocks is decomposed, which takes hours for a large model. The paper rounds with GPTQ on calibration data; "
-        + "this one rounds to the nearest level, without data, with the scale of a group and the norm of a vector "
-        + "chosen for the least squared error.";
+        "Stores the change of a whole tuned checkpoint in a bit per weight, or as many as are given. The change of "
+        + "every linear weight of the blocks is decomposed, which takes most of the time. The paper rounds with GPTQ "
+        + "on calibration data; this one rounds to the nearest level, without data, with the scale of a group and the "
+        + "norm of a vector chosen for the least squared error.";
 
     public override bool IsPublishedForm => false;
 

@@ -42,9 +42,13 @@ public sealed class CompressionDocumentTests
             biases are stored whole where they differ from the base's, as tuned, in the type of the base or in that of
             `--dtype`; the command lists them.
 
-            The result is an adapter folder. `eval`, `generate`, `merge`, `export`, `analyze` and `finetune
-            --init-adapter` open it like any other, and refuse it on another base, whose tensors have other digests.
-            PEFT cannot read it: `spectral export` writes what it can.
+            The result has the digests of the base's weights, and is refused on another base.
+
+            ## Packed folders
+
+            All methods but `lora-squeeze` write an adapter folder whose tensors are packed. `eval`, `generate`,
+            `merge`, `export`, `analyze` and `finetune --init-adapter` open it like any other. PEFT cannot read it:
+            `spectral export` writes what it can.
 
             | file | contents |
             | --- | --- |
