@@ -26,7 +26,9 @@ internal sealed class MergeTrials
 
     public required Device Device { get; init; }
 
-    /// <summary>The folder of the result of a single method; null: results are removed once they are measured.</summary>
+    /// <summary>
+    /// The folder of the result of a single method; null: results are removed once they are measured.
+    /// </summary>
     public OutputFolder? Target { get; init; }
 
     /// <summary>What was written to <see cref="Target"/>; null: nothing yet.</summary>

@@ -5,7 +5,9 @@ using Spectral.Training.Adapters.Expressions;
 
 namespace Spectral.Training.Tests.Adapters.Expressions;
 
-/// <summary>Operations of single methods: random combinations and mixtures of a bank.</summary>
+/// <summary>
+/// Operations of single methods: random combinations, mixtures of a bank, gradients straight through.
+/// </summary>
 internal static class SpecialCases
 {
     public static IEnumerable<ExpressionCase> All()
@@ -42,6 +44,9 @@ internal static class SpecialCases
                 return y;
             }
         );
+
+        // The one form in which the gradient that is passed on is that of the value.
+        yield return new("straight through", [(4, 5)], x => x[0].Detach().StraightThrough(x[0]), x => x[0]);
 
         static double[] Random(double[] alpha)
         {
