@@ -136,7 +136,7 @@ void wide_atomics(UserModule& module) {
     in.push_back(int64_t(v) * v - (int64_t(1) << 59));
   std::vector<int64_t> wanted(6);
   for (int64_t v : in) {
-    wanted[0] += v;
+    wanted[0] = int64_t(uint64_t(wanted[0]) + uint64_t(v));   // wraps, as the device's sum does
     wanted[1] = std::max(wanted[1], v);
     wanted[2] = std::min(wanted[2], v);
     wanted[3] ^= v;
