@@ -4,6 +4,7 @@
 #include <cctype>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 
 namespace spectral::cpu {
 Options options;
@@ -23,7 +24,7 @@ constexpr Entry kEntries[] = {
     {"count", &Options::count},
     {"check", &Options::check}};
 // Of each thread, so that the calls of others do not take it away.
-thread_local std::string* reason = nullptr;   // a pointer: thread-locals of this library must stay small
+thread_local std::unique_ptr<std::string> reason;   // a pointer: thread-locals of this library must stay small
 }   // namespace
 
 bool read_environment() {
@@ -61,7 +62,7 @@ long get_option(const char* name) {
 
 void set_error(const std::string& text) {
   if (!reason)
-    reason = new std::string;
+    reason = std::make_unique<std::string>();
   *reason = text;
 }
 void clear_error() {
