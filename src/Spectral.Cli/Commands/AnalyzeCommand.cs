@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Globalization;
-using System.Text;
 using Spectral.Cli.Hosting;
 using Spectral.Cli.Options;
 using Spectral.Cli.Output;
@@ -236,7 +235,7 @@ internal sealed class AnalyzeCommand : SpectralCommand
             Trace = traces,
             Forgetting = forgotten,
         };
-        AtomicFile.Write(page.FullPath, stream => stream.Write(Encoding.UTF8.GetBytes(SpectraPage.Render(report))));
+        page.Write(SpectraPage.Render(report));
         if (table is not null)
             AtomicFile.Write(table.FullPath, stream => SpectraTable.Write(spectra, stream));
         context.Finish(

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Diagnostics;
-using System.Text;
 using System.Text.Json.Nodes;
 using Spectral.Cli.Compression;
 using Spectral.Cli.Hosting;
@@ -156,7 +155,7 @@ internal sealed class CompressCommand : SpectralCommand
         if (page is not null)
         {
             string html = CompressionPage.Render(Path.GetFileName(target.FullPath), made, Settings(context, method));
-            AtomicFile.Write(page.FullPath, stream => stream.Write(Encoding.UTF8.GetBytes(html)));
+            page.Write(html);
         }
 
         JsonObject result = CompressionReport.Json(made);

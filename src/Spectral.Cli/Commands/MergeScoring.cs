@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
-using System.Text;
 using System.Text.Json.Nodes;
 using Spectral.Cli.Hosting;
 using Spectral.Cli.Merging;
@@ -131,7 +130,7 @@ internal sealed class MergeScoring(AdapterConversion conversion)
                 scores,
                 Settings(context, files, inputs, evaluation)
             );
-            AtomicFile.Write(page.FullPath, stream => stream.Write(Encoding.UTF8.GetBytes(html)));
+            page.Write(html);
         }
     }
 

@@ -1,3 +1,4 @@
+using System.Text;
 using Spectral.Training.IO;
 
 namespace Spectral.Cli.Output;
@@ -41,6 +42,9 @@ internal sealed class OutputFile : IDisposable
             _given,
             Path.Combine(Path.GetDirectoryName(FullPath)!, $".{Path.GetFileName(FullPath)}.lock")
         );
+
+    /// <summary>Writes a text as UTF-8, whole or not at all.</summary>
+    public void Write(string text) => AtomicFile.Write(FullPath, stream => stream.Write(Encoding.UTF8.GetBytes(text)));
 
     public void Dispose() => _claim?.Dispose();
 }

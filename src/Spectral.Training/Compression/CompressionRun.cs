@@ -25,10 +25,7 @@ internal sealed record CompressionRun(
 )
 {
     /// <summary>Returns the value of one of the method's settings.</summary>
-    public double Setting(string name) =>
-        Options.Settings.TryGetValue(name, out double given)
-            ? given
-            : Method.Settings.First(setting => setting.Name == name).Default;
+    public double Setting(string name) => Method.ValueOf(name, Options.Settings);
 
     /// <summary>Returns the share of a squared norm in another, as a ratio of norms; 0 of nothing.</summary>
     public static double Share(double lost, double all) => all > 0 ? Math.Sqrt(lost / all) : 0;

@@ -44,7 +44,7 @@ internal sealed class CheckpointSource : MergeSource
         get
         {
             LinearSpec[] layers = [.. ModelTensors.Linears(_model.Config)];
-            string[] names = [$"{layers[0].Name}.weight", $"{layers[^1].Name}.weight"];
+            string[] names = [layers[0].Weight, layers[^1].Weight];
             double largest = names.Max(name =>
                 (double)
                     TensorPrimitives.CosineSimilarity<float>(

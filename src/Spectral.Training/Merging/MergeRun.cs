@@ -85,10 +85,7 @@ internal sealed class MergeRun : IDisposable
     public double Density => Options.Density ?? _method.DefaultDensity;
 
     /// <summary>Returns the value of one of the method's settings.</summary>
-    public double Setting(string name) =>
-        Options.Settings.TryGetValue(name, out double given)
-            ? given
-            : _method.Settings.First(setting => setting.Name == name).Default;
+    public double Setting(string name) => _method.ValueOf(name, Options.Settings);
 
     /// <summary>Returns whether a choice among the method's settings has a value.</summary>
     public bool Chose(string name, string value) =>

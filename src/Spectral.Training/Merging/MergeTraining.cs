@@ -23,7 +23,7 @@ internal sealed class MergeTraining : IDisposable
     private readonly Dictionary<string, Parameter> _byName;
     private readonly BatchSampler[] _samplers;
 
-    /// <summary>Loads the base.</summary>
+    /// <summary>Loads the base onto the device, to start from.</summary>
     public MergeTraining(MergeRun run)
     {
         _run = run;

@@ -12,7 +12,6 @@ internal sealed class NormalLevels
     public const int MostBits = 4;
 
     private const int Rounds = 500; // far more than the levels need to settle
-    private const double Widest = 8; // no cell's median is further out
 
     private static readonly ConcurrentDictionary<int, NormalLevels> Known = new();
 
@@ -26,9 +25,9 @@ internal sealed class NormalLevels
                 Bounds[i] = (Centres[i] + Centres[i + 1]) / 2;
             for (int i = 0; i < Centres.Length; i++)
             {
-                double below = i == 0 ? 0 : Share(Bounds[i - 1]);
-                double above = i == Bounds.Length ? 1 : Share(Bounds[i]);
-                Centres[i] = Quantile((below + above) / 2);
+                double below = i == 0 ? 0 : NormalDistribution.Cumulative(Bounds[i - 1]);
+                double above = i == Bounds.Length ? 1 : NormalDistribution.Cumulative(Bounds[i]);
+                Centres[i] = NormalDistribution.Quantile((below + above) / 2);
             }
         }
     }
@@ -49,33 +48,5 @@ internal sealed class NormalLevels
         while (cell < Bounds.Length && value > Bounds[cell])
             cell++;
         return cell;
-    }
-
-    // Marsaglia's series ("Evaluating the normal distribution", 2004), exact to rounding for the numbers met here.
-    private static double Share(double value)
-    {
-        double term = value;
-        double sum = value;
-        for (int i = 3; sum + term != sum; i += 2)
-        {
-            term *= value * value / i;
-            sum += term;
-        }
-        return 0.5 + (sum * Math.Exp(-value * value / 2) / Math.Sqrt(2 * Math.PI));
-    }
-
-    private static double Quantile(double share)
-    {
-        (double low, double high) = (-Widest, Widest);
-        while (true)
-        {
-            double middle = (low + high) / 2;
-            if (middle <= low || middle >= high)
-                return middle;
-            if (Share(middle) < share)
-                low = middle;
-            else
-                high = middle;
-        }
     }
 }

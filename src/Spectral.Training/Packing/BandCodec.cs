@@ -22,7 +22,7 @@ internal sealed class BandCodec : PackedCodec
 
     public override string Name => Codec;
 
-    /// <summary>Packs a matrix.</summary>
+    /// <summary>Packs a matrix whose vectors are already rounded.</summary>
     /// <param name="name">The name of the tensor.</param>
     /// <param name="matrix">The vectors, already rounded.</param>
     /// <param name="areColumns">Whether the vectors are the columns of the tensor; otherwise its rows.</param>

@@ -69,7 +69,7 @@ internal sealed partial class PackedFolder : IDisposable
     /// <summary>What the folder says of its origin.</summary>
     public PackedDescription Description { get; }
 
-    /// <summary>The packed tensors.</summary>
+    /// <summary>The tensors that are packed, unpacked when they are read.</summary>
     public IReadOnlyList<UnpackedTensor> Packed { get; }
 
     /// <summary>The tensors that are stored as they are.</summary>

@@ -32,4 +32,8 @@ public abstract class MethodDescription
 
     /// <summary>Settings that only this method has.</summary>
     public virtual IReadOnlyList<Setting> Settings => [];
+
+    /// <summary>Returns the value of a setting: the one that is given, or the default.</summary>
+    internal double ValueOf(string name, IReadOnlyDictionary<string, double> given) =>
+        given.TryGetValue(name, out double value) ? value : Settings.First(setting => setting.Name == name).Default;
 }

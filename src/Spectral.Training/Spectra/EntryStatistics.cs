@@ -76,28 +76,13 @@ public sealed record EntryStatistics(
         double largest = 0;
         for (int i = 0; i < sorted.Length; i++)
         {
-            double expected = NormalDistribution((sorted[i] - mean) / sigma);
+            double expected = NormalDistribution.Cumulative((sorted[i] - mean) / sigma);
             largest = Math.Max(
                 largest,
                 Math.Max(expected - ((double)i / sorted.Length), ((i + 1.0) / sorted.Length) - expected)
             );
         }
         return largest;
-    }
-
-    /// <summary>Computes Φ(x) = ½ + φ(x) (x + x³/3 + x⁵/(3·5) + …) (Marsaglia 2004), up to double rounding.</summary>
-    internal static double NormalDistribution(double x)
-    {
-        if (Math.Abs(x) > 8)
-            return x > 0 ? 1 : 0;
-        double sum = x;
-        double term = x;
-        for (int i = 3; Math.Abs(term) > 1e-17 * Math.Abs(sum); i += 2)
-        {
-            term *= x * x / i;
-            sum += term;
-        }
-        return 0.5 + (sum * Math.Exp(-0.5 * x * x) / Math.Sqrt(2 * Math.PI));
     }
 
     // Kolmogorov's limit 2 Σ (−1)^{j−1} exp(−2 j² λ²), with Stephens' correction of λ for finite samples.

@@ -41,14 +41,11 @@ public sealed class SpectraStatisticsTests
     [Test]
     public void NormalDistributionFunction()
     {
-        Assert.That(EntryStatistics.NormalDistribution(0), Is.EqualTo(0.5));
-        Assert.That(EntryStatistics.NormalDistribution(1), Is.EqualTo(0.841344746068543).Within(1e-14));
-        Assert.That(EntryStatistics.NormalDistribution(-1.959963984540054), Is.EqualTo(0.025).Within(1e-14));
-        Assert.That(EntryStatistics.NormalDistribution(-6), Is.EqualTo(9.865876450377e-10).Within(1e-15));
-        Assert.That(
-            (EntryStatistics.NormalDistribution(40), EntryStatistics.NormalDistribution(-40)),
-            Is.EqualTo((1.0, 0.0))
-        );
+        Assert.That(NormalDistribution.Cumulative(0), Is.EqualTo(0.5));
+        Assert.That(NormalDistribution.Cumulative(1), Is.EqualTo(0.841344746068543).Within(1e-14));
+        Assert.That(NormalDistribution.Cumulative(-1.959963984540054), Is.EqualTo(0.025).Within(1e-14));
+        Assert.That(NormalDistribution.Cumulative(-6), Is.EqualTo(9.865876450377e-10).Within(1e-15));
+        Assert.That((NormalDistribution.Cumulative(40), NormalDistribution.Cumulative(-40)), Is.EqualTo((1.0, 0.0)));
     }
 
     [Test]
