@@ -15,7 +15,7 @@ public sealed class TrainingLogTests : FolderTest
     }
 
     [Test]
-    public void What_stands_behind_the_checkpoint_is_cut_off()
+    public void WhatStandsBehindTheCheckpointIsCutOff()
     {
         (long length, string hash) checkpoint;
         using (TrainingLog log = new(Path))
@@ -34,7 +34,7 @@ public sealed class TrainingLogTests : FolderTest
     }
 
     [Test]
-    public void A_log_of_another_run_is_left_as_it_is()
+    public void ALogOfAnotherRunIsLeftAsItIs()
     {
         string hash;
         using (TrainingLog log = new(Path))

@@ -6,7 +6,7 @@ namespace Spectral.Training.Tests.Data;
 public sealed class BatchTests
 {
     [Test]
-    public void Rows_are_padded_on_the_right_and_targets_shifted()
+    public void RowsArePaddedOnTheRightAndTargetsShifted()
     {
         var batch = Batch.Create(
             [new EncodedRecord([5, 6, 7, 8], 2, 2, false), new EncodedRecord([9, 3], 0, 1, false)],
@@ -20,7 +20,7 @@ public sealed class BatchTests
 
     [TestCase(9, false)]
     [TestCase(10, true)]
-    public void Ids_beyond_the_vocabulary_are_refused(int vocabulary, bool fits)
+    public void IdsBeyondTheVocabularyAreRefused(int vocabulary, bool fits)
     {
         var batch = Batch.Create([new EncodedRecord([5, 9], 1, 1, false)]);
         Assert.That(
@@ -33,7 +33,7 @@ public sealed class BatchTests
 
     // What torch.utils.data.DataLoader(range(n), batch_size, drop_last=…) hands out, epoch after epoch.
     [Test]
-    public void Each_epoch_has_every_record_once_and_ends_with_what_is_left()
+    public void EachEpochHasEveryRecordOnceAndEndsWithWhatIsLeft()
     {
         BatchSampler sampler = new(3, 2, seed: 0, shuffle: false);
         Assert.That(
@@ -58,7 +58,7 @@ public sealed class BatchTests
     }
 
     [Test]
-    public void Every_epoch_is_another_permutation()
+    public void EveryEpochIsAnotherPermutation()
     {
         BatchSampler sampler = new(10, 4, seed: 3, shuffle: true);
         int[][] epochs =
@@ -72,7 +72,7 @@ public sealed class BatchTests
     }
 
     [Test]
-    public void Any_step_can_be_gone_to()
+    public void AnyStepCanBeGoneTo()
     {
         BatchSampler all = new(7, 3, seed: 9, shuffle: true);
         for (int i = 0; i < 5; i++)
@@ -85,11 +85,11 @@ public sealed class BatchTests
     // Worked out with Python integers from the description in the sampler's remarks.
     [TestCase(0UL, 0L, new[] { 7, 1, 0, 6, 3, 2, 4, 5 })]
     [TestCase(42UL, 3L, new[] { 7, 5, 4, 2, 6, 0, 3, 1 })]
-    public void The_shuffle_is_the_documented_one(ulong seed, long epoch, int[] expected) =>
+    public void TheShuffleIsTheDocumentedOne(ulong seed, long epoch, int[] expected) =>
         Assert.That(new BatchSampler(8, 8, seed, shuffle: true) { Position = epoch }.Next(), Is.EqualTo(expected));
 
     [Test]
-    public void Shuffles_are_even()
+    public void ShufflesAreEven()
     {
         int[,] counts = new int[4, 4];
         BatchSampler sampler = new(4, 4, seed: 1, shuffle: true);

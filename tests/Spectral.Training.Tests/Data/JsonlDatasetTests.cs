@@ -8,7 +8,7 @@ namespace Spectral.Training.Tests.Data;
 public sealed class JsonlDatasetTests : FolderTest
 {
     [Test]
-    public void Records_come_in_order_with_their_lines()
+    public void RecordsComeInOrderWithTheirLines()
     {
         string path = folder.Write(
             "d.jsonl",
@@ -32,7 +32,7 @@ public sealed class JsonlDatasetTests : FolderTest
     }
 
     [Test]
-    public void Lines_longer_than_the_buffer_are_read_whole()
+    public void LinesLongerThanTheBufferAreReadWhole()
     {
         string[] texts = [new string('a', 200_000), "b", new string('c', 65_536 - 12), new string('d', 70_000)];
         string path = folder.Write("d.jsonl", string.Concat(texts.Select(text => $"{{\"text\":\"{text}\"}}\n")));
@@ -54,7 +54,7 @@ public sealed class JsonlDatasetTests : FolderTest
     [TestCase("{\"messages\":[]}", "chat records")]
     [TestCase("{\"text\":\"\\ud800\"}", "surrogate")]
     [TestCase("{\"text\":\"a\",\"text\":\"b\"}", "line 1: not valid JSON")]
-    public void Faulty_files_name_the_line(string text, string says)
+    public void FaultyFilesNameTheLine(string text, string says)
     {
         string path = folder.Write("d.jsonl", text);
         Assert.That(
@@ -64,7 +64,7 @@ public sealed class JsonlDatasetTests : FolderTest
     }
 
     [Test]
-    public void Invalid_utf8_names_line_and_byte()
+    public void InvalidUtf8NamesLineAndByte()
     {
         string path = folder.Write(
             "d.jsonl",
@@ -77,7 +77,7 @@ public sealed class JsonlDatasetTests : FolderTest
     }
 
     [Test]
-    public void A_missing_file_is_named() =>
+    public void AMissingFileIsNamed() =>
         Assert.That(
             () => JsonlDataset.Load(folder.File("none")),
             Throws.TypeOf<InputException>().With.Message.Contains("no such file")

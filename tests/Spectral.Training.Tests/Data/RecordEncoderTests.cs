@@ -37,7 +37,7 @@ public sealed class RecordEncoderTests : FolderTest
     }
 
     [Test]
-    public void Prompt_and_completion_are_encoded_apart() =>
+    public void PromptAndCompletionAreEncodedApart() =>
         Check(
             RecordEncoder.Encode(TrainingRecord.Of("xa", "bab"), Tokenizer(begin: false), [End], 9),
             ['x', 'a', 'b', 256, End],
@@ -47,7 +47,7 @@ public sealed class RecordEncoderTests : FolderTest
         );
 
     [Test]
-    public void The_begin_token_comes_from_the_post_processor()
+    public void TheBeginTokenComesFromThePostProcessor()
     {
         Check(
             RecordEncoder.Encode(TrainingRecord.Of("x", "y"), Tokenizer(begin: true), [End], 9),
@@ -66,7 +66,7 @@ public sealed class RecordEncoderTests : FolderTest
     }
 
     [Test]
-    public void Every_token_of_a_text_but_the_first_carries_loss() =>
+    public void EveryTokenOfATextButTheFirstCarriesLoss() =>
         Check(
             RecordEncoder.Encode(TrainingRecord.Of("xyz"), Tokenizer(begin: false), [End], 9),
             ['x', 'y', 'z', End],
@@ -76,7 +76,7 @@ public sealed class RecordEncoderTests : FolderTest
         );
 
     [Test]
-    public void Without_prompt_the_first_token_of_the_completion_carries_none() =>
+    public void WithoutPromptTheFirstTokenOfTheCompletionCarriesNone() =>
         Check(
             RecordEncoder.Encode(TrainingRecord.Of("", "yz"), Tokenizer(begin: false), [End], 9),
             ['y', 'z', End],
@@ -86,7 +86,7 @@ public sealed class RecordEncoderTests : FolderTest
         );
 
     [Test]
-    public void Long_records_are_cut_from_the_left()
+    public void LongRecordsAreCutFromTheLeft()
     {
         Check(
             RecordEncoder.Encode(TrainingRecord.Of("12345", "yz"), Tokenizer(begin: false), [End], 8),
@@ -133,7 +133,7 @@ public sealed class RecordEncoderTests : FolderTest
     }
 
     [Test]
-    public void Records_that_teach_nothing_name_their_line()
+    public void RecordsThatTeachNothingNameTheirLine()
     {
         TrainingRecord[] records =
         [
@@ -178,7 +178,7 @@ public sealed class RecordEncoderTests : FolderTest
     [TestCase("<begin>x")]
     [TestCase("x<end>")]
     [TestCase("<begin>x<end>")]
-    public void Begin_and_end_stand_once_whether_template_or_text_has_them(string text)
+    public void BeginAndEndStandOnceWhetherTemplateOrTextHasThem(string text)
     {
         BpeTokenizer tokenizer = Template();
         Check(
@@ -249,7 +249,7 @@ public sealed class RecordEncoderTests : FolderTest
     [TestCase("first", "<s>", "<s>a", new int[0], new[] { 1, A })]
     [TestCase("first", "b=", "</s>a", new[] { Space, B, Equal }, new[] { 2, A })]
     [TestCase("Prepend", "<s></s>", "a", new[] { 2 }, new[] { SpaceA })]
-    public void No_space_is_put_between_prompt_and_completion(
+    public void NoSpaceIsPutBetweenPromptAndCompletion(
         string kind,
         string prompt,
         string completion,
@@ -263,7 +263,7 @@ public sealed class RecordEncoderTests : FolderTest
     }
 
     [Test]
-    public void Byte_level_tokenizers_put_no_space_there_either()
+    public void ByteLevelTokenizersPutNoSpaceThereEither()
     {
         JsonObject json = TokenizerFiles.ByteLevel(null, []);
         json["pre_tokenizer"]!["add_prefix_space"] = true;
@@ -278,7 +278,7 @@ public sealed class RecordEncoderTests : FolderTest
 
     // As in "xy z": the first piece goes on with the prompt's, the next one begins as pieces do.
     [Test]
-    public void Pieces_behind_the_first_have_what_they_have_in_the_joined_text()
+    public void PiecesBehindTheFirstHaveWhatTheyHaveInTheJoinedText()
     {
         JsonObject json = TokenizerFiles.ByteLevel(null, []);
         json["pre_tokenizer"] = JsonNode.Parse(

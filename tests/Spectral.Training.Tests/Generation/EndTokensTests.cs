@@ -60,7 +60,7 @@ public sealed class EndTokensTests : FolderTest
     [TestCase("null", "6", "<b>", new[] { 6 })]
     [TestCase(null, null, "<b>", new[] { 6 })]
     [TestCase("null", null, null, new int[0])]
-    public void Files_that_agree_say_nothing(string? own, string? generation, string? tokenizer, int[] expected)
+    public void FilesThatAgreeSayNothing(string? own, string? generation, string? tokenizer, int[] expected)
     {
         EndTokens ends = Of(own, generation, tokenizer);
         Assert.That(ends.Ids, Is.EqualTo(expected));
@@ -72,7 +72,7 @@ public sealed class EndTokensTests : FolderTest
     [TestCase("null", "[6,5]", "<a>", null, new[] { 6, 5 }, "'<b>' (6) of generation_config.json", "'<a>' (5)")]
     [TestCase("5", null, null, 6, new[] { 5 }, "post_processor of tokenizer.json puts '<b>' (6)")]
     [TestCase(null, null, null, null, new[] { 2 }, "no file names an end token", "default of llama")]
-    public void Files_that_differ_are_named_with_their_tokens(
+    public void FilesThatDifferAreNamedWithTheirTokens(
         string? own,
         string? generation,
         string? tokenizer,

@@ -184,7 +184,7 @@ public sealed class SafetensorsFileTests : FolderTest
     }
 
     [TestCaseSource(nameof(Broken))]
-    public void A_broken_rule_is_named(SafetensorsRule rule, byte[] bytes, string says)
+    public void ABrokenRuleIsNamed(SafetensorsRule rule, byte[] bytes, string says)
     {
         string path = folder.Write("bad.safetensors", bytes);
 
@@ -195,14 +195,14 @@ public sealed class SafetensorsFileTests : FolderTest
     }
 
     [Test]
-    public void Every_rule_has_a_broken_file() =>
+    public void EveryRuleHasABrokenFile() =>
         Assert.That(
             Broken().Select(test => (SafetensorsRule)test.Arguments[0]!).Distinct(),
             Is.EquivalentTo(Enum.GetValues<SafetensorsRule>())
         );
 
     [Test]
-    public void A_lying_header_takes_no_memory()
+    public void ALyingHeaderTakesNoMemory()
     {
         string path = folder.Write(
             "lie.safetensors",
@@ -216,7 +216,7 @@ public sealed class SafetensorsFileTests : FolderTest
     }
 
     [Test]
-    public void Types_scalars_empty_tensors_metadata_and_padding_are_read()
+    public void TypesScalarsEmptyTensorsMetadataAndPaddingAreRead()
     {
         string header =
             $$"""
@@ -262,7 +262,7 @@ public sealed class SafetensorsFileTests : FolderTest
     }
 
     [Test]
-    public void Pieces_are_read_and_ranges_are_checked()
+    public void PiecesAreReadAndRangesAreChecked()
     {
         string path = folder.File("t.safetensors");
         float[] values = [1, 2, 3, 4, 5];
@@ -281,7 +281,7 @@ public sealed class SafetensorsFileTests : FolderTest
     }
 
     [Test]
-    public void No_file_and_a_folder_are_named()
+    public void NoFileAndAFolderAreNamed()
     {
         Assert.That(
             () => SafetensorsFile.Open(folder.File("no.safetensors")),

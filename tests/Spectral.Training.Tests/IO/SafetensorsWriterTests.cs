@@ -8,7 +8,7 @@ namespace Spectral.Training.Tests.IO;
 public sealed class SafetensorsWriterTests : FolderTest
 {
     [Test]
-    public void Bytes_are_as_the_format_says()
+    public void BytesAreAsTheFormatSays()
     {
         string path = folder.File("t.safetensors");
 
@@ -46,18 +46,18 @@ public sealed class SafetensorsWriterTests : FolderTest
     [TestCase(1.00391f, (ushort)0x3F81)]
     [TestCase(3.4e38f, (ushort)0x7F80)]
     [TestCase(float.NegativeInfinity, (ushort)0xFF80)]
-    public void Bf16_rounds_to_nearest_even(float value, ushort bits) =>
+    public void Bf16RoundsToNearestEven(float value, ushort bits) =>
         Assert.That(TensorToWrite.ToBFloat16(value), Is.EqualTo(bits));
 
     [Test]
-    public void Bf16_keeps_nan()
+    public void Bf16KeepsNan()
     {
         float nan = BitConverter.UInt32BitsToSingle(0x7F800001);
         Assert.That(BitConverter.UInt32BitsToSingle((uint)TensorToWrite.ToBFloat16(nan) << 16), Is.NaN);
     }
 
     [Test]
-    public void Random_tensors_come_back_bit_for_bit(
+    public void RandomTensorsComeBackBitForBit(
         [Values(StoredType.F32, StoredType.BF16, StoredType.F16)] StoredType type
     )
     {
@@ -99,7 +99,7 @@ public sealed class SafetensorsWriterTests : FolderTest
     }
 
     [Test]
-    public void A_failure_keeps_the_old_file_and_leaves_no_other()
+    public void AFailureKeepsTheOldFileAndLeavesNoOther()
     {
         string path = folder.Write("t.safetensors", "old");
 
@@ -112,7 +112,7 @@ public sealed class SafetensorsWriterTests : FolderTest
     }
 
     [Test]
-    public void Impossible_tensors_are_refused()
+    public void ImpossibleTensorsAreRefused()
     {
         string path = folder.File("t.safetensors");
         TensorToWrite tensor = TinyModel.Numbered("t", [1]);

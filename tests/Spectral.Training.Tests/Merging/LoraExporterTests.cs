@@ -91,7 +91,7 @@ public sealed class LoraExporterTests
     }
 
     [Test]
-    public void Speclora_becomes_a_lora_of_rank_k_plus_r()
+    public void SpecloraBecomesALoraOfRankKPlusR()
     {
         AdapterFolder.Write(
             _source.Path,
@@ -107,7 +107,7 @@ public sealed class LoraExporterTests
     }
 
     [Test]
-    public void Speclora_without_low_rank_part()
+    public void SpecloraWithoutLowRankPart()
     {
         AdapterFolder.Write(
             _source.Path,
@@ -118,7 +118,7 @@ public sealed class LoraExporterTests
     }
 
     [Test]
-    public void Different_ranks_scales_and_types_become_one()
+    public void DifferentRanksScalesAndTypesBecomeOne()
     {
         AdapterConfig config = AdapterFiles.Config(
             "lora",
@@ -143,7 +143,7 @@ public sealed class LoraExporterTests
     }
 
     [Test]
-    public void What_no_lora_equals_is_refused_with_the_reason()
+    public void WhatNoLoraEqualsIsRefusedWithTheReason()
     {
         AdapterFolder.Write(
             _source.Path,

@@ -12,7 +12,7 @@ namespace Spectral.Training.Tests.Merging;
 public sealed class LowRankMergeTests(DeviceKind kind) : MergeTest(kind)
 {
     [Test]
-    public void A_tuned_model_becomes_the_best_lora_of_a_rank()
+    public void ATunedModelBecomesTheBestLoraOfARank()
     {
         MergeInput input = Tuned(1);
         LowRankResult made = Written(4, input);
@@ -41,7 +41,7 @@ public sealed class LowRankMergeTests(DeviceKind kind) : MergeTest(kind)
     }
 
     [Test]
-    public void The_lora_merges_to_what_the_method_gives()
+    public void TheLoraMergesToWhatTheMethodGives()
     {
         string first = Lora("first", 2, 1);
         string second = Lora("second", 3, 2);
@@ -58,7 +58,7 @@ public sealed class LowRankMergeTests(DeviceKind kind) : MergeTest(kind)
     }
 
     [Test]
-    public void Without_a_changed_layer_there_is_nothing_to_write() =>
+    public void WithoutAChangedLayerThereIsNothingToWrite() =>
         Assert.That(
             () => Written(2, new MergeInput(Base)),
             Throws.TypeOf<InputException>().With.Message.Contains("change no linear layer")

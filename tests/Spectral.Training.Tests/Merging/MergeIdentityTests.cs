@@ -64,7 +64,7 @@ public sealed class MergeIdentityTests(DeviceKind kind) : MergeTest(kind)
         OfThree.Where(name => !IsLossy(name) && !IsLossyOfEqual(name));
 
     [TestCaseSource(nameof(Lossless))]
-    public void One_input_gives_itself_back(string method)
+    public void OneInputGivesItselfBack(string method)
     {
         MergeInput input = Tuned(1);
         (MergeOptions options, double? weight) = Neutral(method, 1);
@@ -72,7 +72,7 @@ public sealed class MergeIdentityTests(DeviceKind kind) : MergeTest(kind)
     }
 
     [TestCaseSource(nameof(LosslessOfThree))]
-    public void Equal_inputs_give_themselves(string method)
+    public void EqualInputsGiveThemselves(string method)
     {
         MergeInput input = Tuned(1);
         (MergeOptions options, double? weight) = Neutral(method, 3);
@@ -81,7 +81,7 @@ public sealed class MergeIdentityTests(DeviceKind kind) : MergeTest(kind)
     }
 
     [TestCaseSource(nameof(OfOne))]
-    public void Inputs_like_the_base_give_the_base(string method)
+    public void InputsLikeTheBaseGiveTheBase(string method)
     {
         MergeInput same = new(Base);
         MergeInput[] inputs = MergeMethods.Find(method).MostInputs >= 2 ? [same, same] : [same];
@@ -89,7 +89,7 @@ public sealed class MergeIdentityTests(DeviceKind kind) : MergeTest(kind)
     }
 
     [TestCaseSource(nameof(Orderless))]
-    public void The_order_of_the_inputs_does_not_matter(string method)
+    public void TheOrderOfTheInputsDoesNotMatter(string method)
     {
         (MergeInput a, MergeInput b, MergeInput c) = (Tuned(1), Tuned(2), Tuned(3));
         MergeOptions options = Neutral(method, 3).Options with { Density = Density(method) };
@@ -99,7 +99,7 @@ public sealed class MergeIdentityTests(DeviceKind kind) : MergeTest(kind)
     [TestCase("linear")]
     [TestCase("magnitude")]
     [TestCase("dare-linear")]
-    public void Weights_of_zero_give_the_base(string method) =>
+    public void WeightsOfZeroGiveTheBase(string method) =>
         Same(Merge(method, null, Tuned(1, weight: 0), Tuned(2, weight: 0)), Values(Base), 0);
 
     // The method's own density, so that what it drops is the same in any order.

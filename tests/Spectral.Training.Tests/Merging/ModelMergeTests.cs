@@ -18,7 +18,7 @@ public sealed class ModelMergeTests(DeviceKind kind) : MergeTest(kind)
     [TestCase("dora", 3)]
     [TestCase("oft", 1)]
     [TestCase("speclora", 2)]
-    public void An_adapter_counts_as_its_dense_change(string method, int rank)
+    public void AnAdapterCountsAsItsDenseChange(string method, int rank)
     {
         string adapter = AdapterOf(method, rank, 7, Folder.File("adapter"));
         MergeInput tuned = Tuned(1, weight: 0.5);
@@ -42,7 +42,7 @@ public sealed class ModelMergeTests(DeviceKind kind) : MergeTest(kind)
     }
 
     [Test]
-    public void Tensors_that_no_adapter_changes_are_copied()
+    public void TensorsThatNoAdapterChangesAreCopied()
     {
         Dictionary<string, double[]> result = Merge(
             "ties",
@@ -54,7 +54,7 @@ public sealed class ModelMergeTests(DeviceKind kind) : MergeTest(kind)
     }
 
     [Test]
-    public void Only_the_chosen_layers_are_merged()
+    public void OnlyTheChosenLayersAreMerged()
     {
         MergeInput input = Tuned(1);
         Dictionary<string, double[]> result = Merge("linear", new MergeOptions { Layers = [1] }, input);
@@ -64,7 +64,7 @@ public sealed class ModelMergeTests(DeviceKind kind) : MergeTest(kind)
     }
 
     [Test]
-    public void The_result_has_the_types_and_the_files_of_the_base()
+    public void TheResultHasTheTypesAndTheFilesOfTheBase()
     {
         string sharded = Sharded(StoredType.BF16);
         Directory.CreateDirectory(Out);
@@ -94,7 +94,7 @@ public sealed class ModelMergeTests(DeviceKind kind) : MergeTest(kind)
     }
 
     [Test]
-    public void A_folded_adapter_leaves_the_files_of_the_base()
+    public void AFoldedAdapterLeavesTheFilesOfTheBase()
     {
         string adapter = AdapterOf("lora", 2, 7, Folder.File("adapter"));
         string[] before = Shards(Sharded(StoredType.F32));
@@ -106,7 +106,7 @@ public sealed class ModelMergeTests(DeviceKind kind) : MergeTest(kind)
     }
 
     [Test]
-    public void A_corrected_model_has_the_files_it_had()
+    public void ACorrectedModelHasTheFilesItHad()
     {
         string[] before = Shards(Sharded(StoredType.BF16));
         Directory.CreateDirectory(Out);
@@ -121,7 +121,7 @@ public sealed class ModelMergeTests(DeviceKind kind) : MergeTest(kind)
     }
 
     [Test]
-    public void Another_type_can_be_asked_for()
+    public void AnotherTypeCanBeAskedFor()
     {
         Merge("linear", new MergeOptions { Type = StoredType.F16 }, Tuned(1));
         using var result = ModelFolder.Open(Out);
@@ -129,7 +129,7 @@ public sealed class ModelMergeTests(DeviceKind kind) : MergeTest(kind)
     }
 
     [Test]
-    public void Progress_counts_every_tensor_of_every_pass()
+    public void ProgressCountsEveryTensorOfEveryPass()
     {
         List<MergeProgress> reports = [];
         Directory.CreateDirectory(Out);
@@ -146,7 +146,7 @@ public sealed class ModelMergeTests(DeviceKind kind) : MergeTest(kind)
     [TestCase("linear", 0.5, false)]
     [TestCase("linear", 20, true)]
     [TestCase("otfusion", 20, false)]
-    public void An_input_far_from_the_base_is_doubted(string method, double distance, bool isDoubted)
+    public void AnInputFarFromTheBaseIsDoubted(string method, double distance, bool isDoubted)
     {
         using var model = ModelFolder.Open(Base);
         using ModelMerge merge = Opened(model, method, Tuned(1), Tuned(2, distance));
@@ -157,7 +157,7 @@ public sealed class ModelMergeTests(DeviceKind kind) : MergeTest(kind)
     }
 
     [Test]
-    public void A_head_that_an_input_unties_is_stored_in_the_result()
+    public void AHeadThatAnInputUntiesIsStoredInTheResult()
     {
         JsonObject tied = Config();
         tied["tie_word_embeddings"] = true;
@@ -177,7 +177,7 @@ public sealed class ModelMergeTests(DeviceKind kind) : MergeTest(kind)
     [TestCase("vocab_size", 5502, "model.embed_tokens.weight is [5502, 13], expected [5501, 13]")]
     [TestCase("num_hidden_layers", 4, "has a tensor model.layers.3")]
     [TestCase("num_hidden_layers", 2, "no tensor model.layers.2")]
-    public void A_checkpoint_of_another_base_is_refused(string key, int value, string message)
+    public void ACheckpointOfAnotherBaseIsRefused(string key, int value, string message)
     {
         JsonObject json = Config();
         json[key] = value;
@@ -186,7 +186,7 @@ public sealed class ModelMergeTests(DeviceKind kind) : MergeTest(kind)
     }
 
     [Test]
-    public void An_adapter_of_another_base_is_refused()
+    public void AnAdapterOfAnotherBaseIsRefused()
     {
         string adapter = AdapterOf("speclora", 2, 7, Folder.File("adapter"));
         Edit(Base, Query, (i, value) => i == 3 ? value + 1 : value);
@@ -194,7 +194,7 @@ public sealed class ModelMergeTests(DeviceKind kind) : MergeTest(kind)
     }
 
     [Test]
-    public void Values_that_are_not_finite_are_refused_with_their_place()
+    public void ValuesThatAreNotFiniteAreRefusedWithTheirPlace()
     {
         MergeInput input = Tuned(1);
         Poison(input.Directory);
@@ -202,14 +202,14 @@ public sealed class ModelMergeTests(DeviceKind kind) : MergeTest(kind)
     }
 
     [Test]
-    public void Sums_beyond_the_type_are_refused()
+    public void SumsBeyondTheTypeAreRefused()
     {
         MergeInput input = Tuned(1, weight: 1e38);
         Assert.That(() => Merge("linear", null, input with { Weight = 1e39 }), Refuses("expected finite numbers"));
     }
 
     [Test]
-    public void Options_that_a_method_does_not_have_are_refused()
+    public void OptionsThatAMethodDoesNotHaveAreRefused()
     {
         MergeInput input = Tuned(1);
         MergeOptions none = new();

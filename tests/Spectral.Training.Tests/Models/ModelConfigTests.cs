@@ -19,7 +19,7 @@ public sealed class ModelConfigTests : FolderTest
     }
 
     [Test]
-    public void Absent_keys_get_the_usual_defaults()
+    public void AbsentKeysGetTheUsualDefaults()
     {
         ModelConfig config = Load(("num_key_value_heads", "null"), ("rms_norm_eps", "null"));
 
@@ -48,7 +48,7 @@ public sealed class ModelConfigTests : FolderTest
     [TestCase("llama", "false", false, false, false)]
     [TestCase("qwen2", "false", true, false, false)]
     [TestCase("mistral", "true", false, false, false)]
-    public void Biases_follow_the_architecture(string type, string flag, bool queryKeyValue, bool output, bool mlp)
+    public void BiasesFollowTheArchitecture(string type, string flag, bool queryKeyValue, bool output, bool mlp)
     {
         ModelConfig config = Load(("model_type", $"\"{type}\""), ("attention_bias", flag), ("mlp_bias", flag));
         Assert.That(
@@ -72,7 +72,7 @@ public sealed class ModelConfigTests : FolderTest
         """{"sliding_window":7,"use_sliding_window":true,"layer_types":["full_attention","sliding_attention"]}""",
         "07"
     )]
-    public void Windows_follow_the_architecture(string type, string keys, string windows)
+    public void WindowsFollowTheArchitecture(string type, string keys, string windows)
     {
         JsonObject json = Json(("model_type", $"\"{type}\""));
         foreach ((string key, JsonNode? value) in JsonNode.Parse(keys)!.AsObject())
@@ -99,7 +99,7 @@ public sealed class ModelConfigTests : FolderTest
         );
 
     [Test]
-    public void Rope_is_read_in_both_styles()
+    public void RopeIsReadInBothStyles()
     {
         string llama3 =
             """{"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":"""
@@ -133,7 +133,7 @@ public sealed class ModelConfigTests : FolderTest
     [TestCase("""{"rope_scaling":{"rope_theta":500},"rope_parameters":{"rope_theta":600}}""", 500, 1)]
     [TestCase("""{"rope_scaling":{"rope_theta":500},"rope_parameters":{"rope_theta":500},"rope_theta":500}""", 500, 0)]
     [TestCase("""{"rope_theta":null}""", 10000, 0)]
-    public void Theta_is_found_where_it_is(string keys, double theta, int warnings)
+    public void ThetaIsFoundWhereItIs(string keys, double theta, int warnings)
     {
         ModelConfig config = Load([
             .. JsonNode.Parse(keys)!.AsObject().Select(pair => (pair.Key, pair.Value?.ToJsonString() ?? "null")),
@@ -145,7 +145,7 @@ public sealed class ModelConfigTests : FolderTest
     }
 
     [Test]
-    public void The_original_positions_may_stand_beside_the_scaling()
+    public void TheOriginalPositionsMayStandBesideTheScaling()
     {
         const string Scaling = """{"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":4}""";
         ModelConfig config = Load(("rope_scaling", Scaling), ("original_max_position_embeddings", "64"));
@@ -160,7 +160,7 @@ public sealed class ModelConfigTests : FolderTest
     [TestCase("llama", true, 64)]
     [TestCase("mistral", true, 64)]
     [TestCase("qwen2", true, 64)]
-    public void Key_and_value_heads_have_the_familys_default(string type, bool isNull, int expected)
+    public void KeyAndValueHeadsHaveTheFamilysDefault(string type, bool isNull, int expected)
     {
         string heads = type == "llama" && !isNull ? "8" : "64";
         JsonObject json = Json(("model_type", $"\"{type}\""), ("num_attention_heads", heads), ("head_dim", "2"));
@@ -181,7 +181,7 @@ public sealed class ModelConfigTests : FolderTest
     [TestCase("pretraining_tp", "2", 0)]
     [TestCase("pad_token_id", "-1", 0)]
     [TestCase("use_cache", "false", 0)]
-    public void Keys_that_are_not_heeded_are_mentioned_if_they_matter(string key, string json, int warnings)
+    public void KeysThatAreNotHeededAreMentionedIfTheyMatter(string key, string json, int warnings)
     {
         ModelConfig config = Load((key, json));
         Assert.That(config.Warnings, Has.Count.EqualTo(warnings));
@@ -189,7 +189,7 @@ public sealed class ModelConfigTests : FolderTest
     }
 
     [Test]
-    public void Rotary_frequencies_follow_the_formulas()
+    public void RotaryFrequenciesFollowTheFormulas()
     {
         ModelConfig plain = Load(("head_dim", "8"));
         float[] expected = [1, 0.1f, 0.01f, 0.001f];
@@ -213,7 +213,7 @@ public sealed class ModelConfigTests : FolderTest
     }
 
     [Test]
-    public void End_tokens_come_from_both_files()
+    public void EndTokensComeFromBothFiles()
     {
         folder.Write("generation_config.json", """{"eos_token_id":[5,2,7]}""");
         Assert.That(Load(("eos_token_id", "[2,3]")).EosTokenIds, Is.EqualTo(new[] { 2, 3, 5, 7 }));
@@ -260,7 +260,7 @@ public sealed class ModelConfigTests : FolderTest
     [TestCase("rope_scaling", """{"type":"linear","rope_type":"default","factor":2}""", "as type says")]
     [TestCase("rope_scaling", """{"factor":2}""", "rope_scaling.rope_type is missing")]
     [TestCase("quantization", """{"bits":4}""", "quantised")]
-    public void A_wrong_key_is_named(string key, string json, string says) =>
+    public void AWrongKeyIsNamed(string key, string json, string says) =>
         Assert.That(
             () => Load((key, json)),
             Throws
@@ -270,7 +270,7 @@ public sealed class ModelConfigTests : FolderTest
         );
 
     [Test]
-    public void Sizes_that_are_huge_together_are_refused() =>
+    public void SizesThatAreHugeTogetherAreRefused() =>
         Assert.That(
             () => Load(("hidden_size", "262144"), ("intermediate_size", "1048576"), ("num_hidden_layers", "1024")),
             Throws.TypeOf<InputException>().With.Message.Contains("parameters")
@@ -281,7 +281,7 @@ public sealed class ModelConfigTests : FolderTest
     [TestCase("{\n\"a\":1,}", "JSON line 2")]
     [TestCase("""{"a":1,"a":2}""", "not valid JSON")]
     [TestCase("""{"model_type":"\ud800"}""", "surrogate")]
-    public void What_is_not_a_json_object_is_refused(string text, string says)
+    public void WhatIsNotAJsonObjectIsRefused(string text, string says)
     {
         folder.Write("config.json", text);
         Assert.That(
@@ -291,7 +291,7 @@ public sealed class ModelConfigTests : FolderTest
     }
 
     [Test]
-    public void Invalid_utf8_and_missing_files_are_refused()
+    public void InvalidUtf8AndMissingFilesAreRefused()
     {
         Assert.That(
             () => ModelConfig.Load(folder.Path),
@@ -309,7 +309,7 @@ public sealed class ModelConfigTests : FolderTest
     }
 
     [Test]
-    public void Saving_and_loading_gives_the_same_config()
+    public void SavingAndLoadingGivesTheSameConfig()
     {
         ModelConfig config = Load(
             ("head_dim", "6"),
@@ -339,7 +339,7 @@ public sealed class ModelConfigTests : FolderTest
     }
 
     [Test]
-    public void Tensors_of_a_config()
+    public void TensorsOfAConfig()
     {
         ModelConfig config = Load(
             ("model_type", "\"qwen2\""),

@@ -40,7 +40,7 @@ public sealed class ModelFolderTests : FolderTest
     private void WriteIndex(JsonObject index) => folder.Write("model.safetensors.index.json", index.ToJsonString());
 
     [Test]
-    public void Single_and_sharded_folders_hold_the_same()
+    public void SingleAndShardedFoldersHoldTheSame()
     {
         WriteIndex(WriteShards());
         Dictionary<string, float[]> sharded = [];
@@ -67,7 +67,7 @@ public sealed class ModelFolderTests : FolderTest
     [TestCase("a\\x.safetensors")]
     [TestCase("..")]
     [TestCase("")]
-    public void Names_that_leave_the_folder_are_refused(string name)
+    public void NamesThatLeaveTheFolderAreRefused(string name)
     {
         JsonObject index = WriteShards();
         index["weight_map"]!["model.norm.weight"] = name;
@@ -76,7 +76,7 @@ public sealed class ModelFolderTests : FolderTest
     }
 
     [Test]
-    public void Missing_shards_tensors_and_maps_are_named()
+    public void MissingShardsTensorsAndMapsAreNamed()
     {
         JsonObject index = WriteShards();
         index["weight_map"]!["model.norm.weight"] = "none.safetensors";
@@ -94,7 +94,7 @@ public sealed class ModelFolderTests : FolderTest
     }
 
     [Test]
-    public void Oddities_of_an_index_are_warnings()
+    public void OdditiesOfAnIndexAreWarnings()
     {
         JsonObject index = WriteShards();
         index["metadata"]!["total_size"] = 5;
@@ -113,7 +113,7 @@ public sealed class ModelFolderTests : FolderTest
     }
 
     [Test]
-    public void Tensors_must_fit_the_config()
+    public void TensorsMustFitTheConfig()
     {
         ModelConfig config = TinyModel.WriteConfig(folder);
         List<TensorToWrite> tensors = TinyModel.Tensors(config);
@@ -131,7 +131,7 @@ public sealed class ModelFolderTests : FolderTest
     }
 
     [Test]
-    public void Tied_models_need_no_head_and_ignore_one_that_repeats_the_embedding()
+    public void TiedModelsNeedNoHeadAndIgnoreOneThatRepeatsTheEmbedding()
     {
         JsonObject json = TinyModel.ConfigJson();
         json["tie_word_embeddings"] = true;
@@ -152,11 +152,7 @@ public sealed class ModelFolderTests : FolderTest
     [TestCase(StoredType.F32, 99, true)]
     [TestCase(StoredType.F16, 99, true)]
     [TestCase(StoredType.F32, 0, false)]
-    public void A_head_that_is_not_the_embedding_is_used_though_the_config_ties_it(
-        StoredType type,
-        int seed,
-        bool differs
-    )
+    public void AHeadThatIsNotTheEmbeddingIsUsedThoughTheConfigTiesIt(StoredType type, int seed, bool differs)
     {
         JsonObject json = TinyModel.ConfigJson();
         json["tie_word_embeddings"] = true;
@@ -169,7 +165,7 @@ public sealed class ModelFolderTests : FolderTest
     }
 
     [Test]
-    public void A_head_of_another_size_is_refused_though_the_config_ties_it()
+    public void AHeadOfAnotherSizeIsRefusedThoughTheConfigTiesIt()
     {
         JsonObject json = TinyModel.ConfigJson();
         json["tie_word_embeddings"] = true;
@@ -181,7 +177,7 @@ public sealed class ModelFolderTests : FolderTest
 
     [TestCase("org/name", "models are not downloaded", "download it first")]
     [TestCase("none", "models are not downloaded", "local model folder")]
-    public void A_name_that_is_no_folder_is_said_to_be_none(string name, params string[] says)
+    public void ANameThatIsNoFolderIsSaidToBeNone(string name, params string[] says)
     {
         foreach (Action read in new Action[] { () => ModelFolder.Open(name).Dispose(), () => BpeTokenizer.Load(name) })
         {
@@ -192,7 +188,7 @@ public sealed class ModelFolderTests : FolderTest
     }
 
     [Test]
-    public void A_file_in_place_of_a_folder_is_said_to_be_one()
+    public void AFileInPlaceOfAFolderIsSaidToBeOne()
     {
         string file = folder.File("adapter_model.safetensors");
         folder.Write("adapter_model.safetensors", "x");
@@ -213,7 +209,7 @@ public sealed class ModelFolderTests : FolderTest
     }
 
     [Test]
-    public void Folders_without_weights()
+    public void FoldersWithoutWeights()
     {
         TinyModel.WriteConfig(folder);
         using (var model = ModelFolder.Open(folder.Path, weightsOptional: true))

@@ -15,7 +15,7 @@ public sealed class BpeModelTests : FolderTest
     private static readonly string[] Drawn = ["▁", "▁", "a", "a", "b", "c", ",", ">", "é", "€", "😀"];
 
     [Test]
-    public void Long_pieces_of_a_tokenizer_that_splits_nothing([Values] bool byteFallback, [Values] bool spacesInside)
+    public void LongPiecesOfATokenizerThatSplitsNothing([Values] bool byteFallback, [Values] bool spacesInside)
     {
         Random random = new(11);
         List<(string Left, string Right)> merges = Merges(random, spacesInside);

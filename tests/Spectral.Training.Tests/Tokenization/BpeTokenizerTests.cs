@@ -44,7 +44,7 @@ public sealed class BpeTokenizerTests : FolderTest
     private BpeTokenizer Load(JsonObject json) => TokenizerFiles.Load(folder, json);
 
     [Test]
-    public void Byte_level_merges_by_rank()
+    public void ByteLevelMergesByRank()
     {
         BpeTokenizer tokenizer = Load(TokenizerFiles.ByteLevel(null, Merges));
 
@@ -64,14 +64,14 @@ public sealed class BpeTokenizerTests : FolderTest
     }
 
     [Test]
-    public void Equal_pairs_merge_from_the_left()
+    public void EqualPairsMergeFromTheLeft()
     {
         BpeTokenizer tokenizer = Load(TokenizerFiles.ByteLevel(null, [("a", "a"), ("aa", "a")]));
         Assert.That(tokenizer.Encode("aaaaa"), Is.EqualTo(new[] { 256, 257 }));
     }
 
     [Test]
-    public void Ignore_merges_takes_whole_pieces()
+    public void IgnoreMergesTakesWholePieces()
     {
         JsonObject json = TokenizerFiles.ByteLevel(null, [("l", "l")]);
         json["model"]!["vocab"]!["hello"] = 300;
@@ -81,7 +81,7 @@ public sealed class BpeTokenizerTests : FolderTest
     }
 
     [Test]
-    public void Merges_agree_with_a_naive_implementation()
+    public void MergesAgreeWithANaiveImplementation()
     {
         Random random = new(5);
         List<(string Left, string Right)> merges = [];
@@ -118,7 +118,7 @@ public sealed class BpeTokenizerTests : FolderTest
     }
 
     [Test]
-    public void A_long_piece_is_not_quadratic()
+    public void ALongPieceIsNotQuadratic()
     {
         BpeTokenizer tokenizer = Load(TokenizerFiles.ByteLevel(null, [("a", "b"), ("ab", "ab"), ("abab", "abab")]));
         var watch = Stopwatch.StartNew();
@@ -132,7 +132,7 @@ public sealed class BpeTokenizerTests : FolderTest
     }
 
     [Test]
-    public void Byte_level_round_trips([Values(null, TokenizerFiles.Llama3, TokenizerFiles.Qwen2)] string? pattern)
+    public void ByteLevelRoundTrips([Values(null, TokenizerFiles.Llama3, TokenizerFiles.Qwen2)] string? pattern)
     {
         BpeTokenizer tokenizer = Load(TokenizerFiles.ByteLevel(pattern, Merges));
         Check.One(
@@ -142,7 +142,7 @@ public sealed class BpeTokenizerTests : FolderTest
     }
 
     [Test]
-    public void Byte_fallback_round_trips()
+    public void ByteFallbackRoundTrips()
     {
         BpeTokenizer tokenizer = Load(TokenizerFiles.ByteFallback("abde", ("▁", "a"), ("b", "d")));
         // The replacement character itself is turned into a space by the decoder.
@@ -158,7 +158,7 @@ public sealed class BpeTokenizerTests : FolderTest
     }
 
     [Test]
-    public void Byte_fallback_as_llama_2()
+    public void ByteFallbackAsLlama2()
     {
         BpeTokenizer tokenizer = Load(
             TokenizerFiles.ByteFallback("helo wrd", ("l", "l"), ("h", "e"), ("▁", "he"), ("▁he", "ll"), ("▁hell", "o"))
@@ -179,7 +179,7 @@ public sealed class BpeTokenizerTests : FolderTest
 
     [TestCase(true, new[] { 260, 0, 261 })]
     [TestCase(false, new[] { 260, 0, 0, 261 })]
-    public void Unknown_characters_without_byte_fallback(bool fuse, int[] ids)
+    public void UnknownCharactersWithoutByteFallback(bool fuse, int[] ids)
     {
         JsonObject json = TokenizerFiles.ByteFallback("ab");
         json["model"]!["byte_fallback"] = false;
@@ -191,7 +191,7 @@ public sealed class BpeTokenizerTests : FolderTest
     }
 
     [Test]
-    public void Metaspace_with_scheme_first_knows_the_start()
+    public void MetaspaceWithSchemeFirstKnowsTheStart()
     {
         JsonObject json = TokenizerFiles.ByteFallback("ab", ("▁", "a"));
         json["normalizer"] = null;
@@ -208,7 +208,7 @@ public sealed class BpeTokenizerTests : FolderTest
     }
 
     [Test]
-    public void Added_tokens_longest_first_and_stripped()
+    public void AddedTokensLongestFirstAndStripped()
     {
         BpeTokenizer tokenizer = Load(
             TokenizerFiles.ByteLevel(
@@ -236,7 +236,7 @@ public sealed class BpeTokenizerTests : FolderTest
     }
 
     [Test]
-    public void Normalized_added_tokens_are_found_in_normalized_text()
+    public void NormalizedAddedTokensAreFoundInNormalizedText()
     {
         JsonObject json = TokenizerFiles.ByteLevel(
             null,
@@ -251,7 +251,7 @@ public sealed class BpeTokenizerTests : FolderTest
     }
 
     [Test]
-    public void Nfc_comes_before_the_merges()
+    public void NfcComesBeforeTheMerges()
     {
         JsonObject json = TokenizerFiles.ByteLevel(TokenizerFiles.Qwen2, Merges);
         json["normalizer"] = new JsonObject { ["type"] = "NFC" };
@@ -259,7 +259,7 @@ public sealed class BpeTokenizerTests : FolderTest
     }
 
     [Test]
-    public void Templates_in_sequences_put_ids_around()
+    public void TemplatesInSequencesPutIdsAround()
     {
         JsonObject json = TokenizerFiles.ByteLevel(
             TokenizerFiles.Llama3,
@@ -284,7 +284,7 @@ public sealed class BpeTokenizerTests : FolderTest
     }
 
     [Test]
-    public void Prefixes_and_suffixes_of_words()
+    public void PrefixesAndSuffixesOfWords()
     {
         JsonObject json = JsonNode
             .Parse(
@@ -304,7 +304,7 @@ public sealed class BpeTokenizerTests : FolderTest
     }
 
     [Test]
-    public void Half_surrogates_count_as_replacement_characters() =>
+    public void HalfSurrogatesCountAsReplacementCharacters() =>
         Assert.That(
             Load(TokenizerFiles.ByteLevel(null, [])).Encode("\uD800x"),
             Is.EqualTo(new[] { 0xEF, 0xBF, 0xBD, 'x' })
@@ -353,7 +353,7 @@ public sealed class BpeTokenizerTests : FolderTest
     [TestCase("normalizer", """{"type":"Replace","pattern":{"Regex":"a*"},"content":"b"}""", "the empty text")]
     [TestCase("model.continuing_subword_prefix", "\"##\"", "merges[0] joins 'e', which does not begin with '##'")]
     [TestCase("added_tokens", """[{"id":500}]""", "added_tokens[0].content is missing")]
-    public void What_is_not_supported_is_refused_by_name(string path, string value, string says)
+    public void WhatIsNotSupportedIsRefusedByName(string path, string value, string says)
     {
         JsonObject json = TokenizerFiles.ByteLevel(null, Merges);
         string[] keys = path.Split('.');
@@ -369,7 +369,7 @@ public sealed class BpeTokenizerTests : FolderTest
     }
 
     [Test]
-    public void Added_tokens_do_not_take_ids_beyond_a_gap_of_the_vocabulary()
+    public void AddedTokensDoNotTakeIdsBeyondAGapOfTheVocabulary()
     {
         JsonObject json = TokenizerFiles.ByteLevel(null, [], TokenizerFiles.Added("<x>"));
         json["model"]!["vocab"]!["h"] = 256;
@@ -382,7 +382,7 @@ public sealed class BpeTokenizerTests : FolderTest
     [TestCase("""{"type":"Strip","strip_left":true,"strip_right":false}""")]
     [TestCase("""{"type":"Replace","pattern":{"String":"ab"},"content":"c"}""")]
     [TestCase("""{"type":"Sequence","normalizers":[{"type":"NFC"},{"type":"StripAccents"}]}""")]
-    public void A_text_whose_beginning_may_be_taken_away_has_no_beginning_to_ask_for(string normalizer)
+    public void ATextWhoseBeginningMayBeTakenAwayHasNoBeginningToAskFor(string normalizer)
     {
         JsonObject json = TokenizerFiles.ByteFallback("ab");
         json["normalizer"] = JsonNode.Parse(normalizer);
@@ -391,7 +391,7 @@ public sealed class BpeTokenizerTests : FolderTest
     }
 
     [Test]
-    public void Folders_without_a_tokenizer_say_so()
+    public void FoldersWithoutATokenizerSaySo()
     {
         Assert.That(
             () => BpeTokenizer.Load(folder.Path),
@@ -405,7 +405,7 @@ public sealed class BpeTokenizerTests : FolderTest
     }
 
     [Test]
-    public void A_normalizer_that_grows_text_without_end_is_stopped()
+    public void ANormalizerThatGrowsTextWithoutEndIsStopped()
     {
         JsonObject json = TokenizerFiles.ByteLevel(null, []);
         JsonArray steps = [];
@@ -419,7 +419,7 @@ public sealed class BpeTokenizerTests : FolderTest
     }
 
     [Test]
-    public void Letters_of_the_byte_alphabet_in_a_text_are_not_taken_for_the_bytes_they_stand_for()
+    public void LettersOfTheByteAlphabetInATextAreNotTakenForTheBytesTheyStandFor()
     {
         BpeTokenizer tokenizer = Load(TokenizerFiles.ByteLevel(null, [("Ġ", "a")]));
         // 256 is a with a space before it; U+0120 stands for the space, and is two bytes itself.
@@ -429,7 +429,7 @@ public sealed class BpeTokenizerTests : FolderTest
     }
 
     [Test]
-    public void Several_threads_encode_alike()
+    public void SeveralThreadsEncodeAlike()
     {
         BpeTokenizer tokenizer = Load(TokenizerFiles.ByteLevel(TokenizerFiles.Llama3, Merges));
         string text = new StringBuilder().Insert(0, "hello world 1234 é! ", 50).ToString();

@@ -18,22 +18,22 @@ public sealed class CanonicalFormTests
     [TestCase("\u0958", "\u0915\u093C")]
     [TestCase("\U00011099\U000110BA", "\U0001109A", TestName = "beyond U+FFFF")]
     [TestCase("\u0301a", "\u0301a")]
-    public void Form_c(string text, string composed) => Assert.That(CanonicalForm.Compose(text), Is.EqualTo(composed));
+    public void FormC(string text, string composed) => Assert.That(CanonicalForm.Compose(text), Is.EqualTo(composed));
 
     [TestCase("\u1EAD", "a\u0323\u0302")]
     [TestCase("\uD55C", "\u1112\u1161\u11AB")]
-    public void Form_d(string text, string decomposed) =>
+    public void FormD(string text, string decomposed) =>
         Assert.That(CanonicalForm.Decompose(text), Is.EqualTo(decomposed));
 
     [TestCase("\uFB01\u00B2\u2460", "fi21")]
     [TestCase("\u1E9B\u0323", "\u1E69", TestName = "decomposed all the way, then composed")]
     [TestCase("\uFF76\uFF9E", "\u30AC", TestName = "half width")]
-    public void Form_kc(string text, string composed) =>
+    public void FormKc(string text, string composed) =>
         Assert.That(CanonicalForm.Compose(text, compatible: true), Is.EqualTo(composed));
 
     [TestCase("\u32FF", TestName = "a compatible character of Unicode 12.1")]
     [TestCase("\U000105C9", TestName = "a letter with a mark of Unicode 16")]
-    public void What_is_newer_than_Unicode_9_stays(string text) =>
+    public void WhatIsNewerThanUnicode9Stays(string text) =>
         Assert.That(CanonicalForm.Decompose(text, compatible: true), Is.EqualTo(text));
 
     // The digests are of what the Rust core (npm package tokenizers 0.23.2) makes of the same texts: every code point
@@ -62,7 +62,7 @@ public sealed class CanonicalFormTests
         "a6a64ea7820b845bb1623c0b47baf0f4fcc4bfb8084dc1f26332e6ea54d547ec",
         TestName = "Form KD of all"
     )]
-    public void Every_code_point_agrees_with_an_independent_implementation(bool compose, bool compatible, string digest)
+    public void EveryCodePointAgreesWithAnIndependentImplementation(bool compose, bool compatible, string digest)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         for (int code = 0; code < 0x30000; code++)
@@ -78,7 +78,7 @@ public sealed class CanonicalFormTests
     }
 
     [Test]
-    public void Texts_taken_for_composed_already_are()
+    public void TextsTakenForComposedAlreadyAre()
     {
         // A character beyond U+FFFF at the end makes the whole text be composed, and does not take part in it itself.
         const string Beyond = "\U0001F600";
@@ -95,7 +95,7 @@ public sealed class CanonicalFormTests
     }
 
     [Test]
-    public void A_long_run_of_marks_is_not_quadratic()
+    public void ALongRunOfMarksIsNotQuadratic()
     {
         string marks = string.Concat(Enumerable.Repeat("\u0301\u0323", 200_000));
         string composed = CanonicalForm.Compose(marks);

@@ -21,7 +21,7 @@ public sealed class CoreIdsTests : FolderTest
     private static IEnumerable<string> Names => Cases.Value.Keys;
 
     [TestCaseSource(nameof(Names))]
-    public void Ids_are_those_of_the_Rust_core(string name)
+    public void IdsAreThoseOfTheRustCore(string name)
     {
         JsonObject entry = Cases.Value[name];
         JsonObject json = entry["parts"]!.DeepClone().AsObject();

@@ -5,7 +5,7 @@ namespace Spectral.Training.Tests.Tokenization;
 public sealed class PairTableTests
 {
     [Test]
-    public void Finds_what_a_dictionary_finds()
+    public void FindsWhatADictionaryFinds()
     {
         Random random = new(3);
         PairTable table = new();
@@ -30,7 +30,7 @@ public sealed class PairTableTests
     }
 
     [Test]
-    public void A_merge_keeps_its_rank_and_its_id()
+    public void AMergeKeepsItsRankAndItsId()
     {
         ulong merge = PairTable.Merge(int.MaxValue, BpeModel.LargestId);
         Assert.That((PairTable.Rank(merge), PairTable.Id(merge)), Is.EqualTo(((uint)int.MaxValue, BpeModel.LargestId)));

@@ -51,21 +51,21 @@ public sealed class PatternTests
     [TestCase(@"\x{61 62}", "a sequence of code points")]
     [TestCase(@"\cA", "the control character")]
     [TestCase("a\\", "a backslash at the end")]
-    public void Refused_by_name(string expression, string says) =>
+    public void RefusedByName(string expression, string says) =>
         Assert.That(
             () => SplitPattern.FromExpression(expression, "t"),
             Throws.TypeOf<InputException>().With.Message.StartsWith("t: the pattern ").And.Message.Contains(says)
         );
 
     [Test]
-    public void Half_a_surrogate_pair_is_refused() =>
+    public void HalfASurrogatePairIsRefused() =>
         Assert.That(
             () => SplitPattern.FromExpression("a\uD800", "t"),
             Throws.TypeOf<InputException>().With.Message.Contains("half of a surrogate pair")
         );
 
     [Test]
-    public void Too_deep_or_too_long_is_refused()
+    public void TooDeepOrTooLongIsRefused()
     {
         Refused(new string('(', 5000), "levels");
         Refused(new string('[', 5000), "levels");
@@ -80,7 +80,7 @@ public sealed class PatternTests
     }
 
     [Test]
-    public void Characters_beyond_FFFF_that_no_class_tells_apart_share_a_stand_in()
+    public void CharactersBeyondFFFFThatNoClassTellsApartShareAStandIn()
     {
         TranslatedPattern translated = PatternTranslator.Translate(@"\p{L}|[😀-🙏]");
         string folded = translated.StandIns.Fold("a𝒳𐐀😀🙏\U0001F64F\U000E0100", out int[]? positions).ToString();
@@ -93,7 +93,7 @@ public sealed class PatternTests
     }
 
     [Test]
-    public void Sets_agree_with_sets_of_single_code_points()
+    public void SetsAgreeWithSetsOfSingleCodePoints()
     {
         Random random = new(3);
         for (int trial = 0; trial < 200; trial++)

@@ -6,7 +6,7 @@ namespace Spectral.Training.Tests.Tokenization;
 public sealed class PieceCacheTests
 {
     [Test]
-    public void More_pieces_than_slots_from_several_threads_give_the_right_ids_or_none()
+    public void MorePiecesThanSlotsFromSeveralThreadsGiveTheRightIdsOrNone()
     {
         const int Pieces = 200_000;
         PieceCache cache = new();
@@ -37,7 +37,7 @@ public sealed class PieceCacheTests
     }
 
     [Test]
-    public void Pieces_of_many_ids_are_not_kept()
+    public void PiecesOfManyIdsAreNotKept()
     {
         PieceCache cache = new();
         List<int> ids = [];

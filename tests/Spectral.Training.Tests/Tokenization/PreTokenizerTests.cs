@@ -48,7 +48,7 @@ public sealed class PreTokenizerTests
         "\U0001D4B3\U0001D4B4| \U00010400a| \U0001F600\U0001F601| \U0001D7CE\U0001D7CF",
         TestName = "letters, symbols and digits beyond U+FFFF"
     )]
-    public void Usual_patterns(string pattern, string text, string expected) =>
+    public void UsualPatterns(string pattern, string text, string expected) =>
         Assert.That(Pieces(Split(pattern), text), Is.EqualTo(expected.Split('|')));
 
     [TestCase("Isolated", false, "a|-|-|b|-|c")]
@@ -58,7 +58,7 @@ public sealed class PreTokenizerTests
     [TestCase("MergedWithNext", false, "a|-|-b|-c")]
     [TestCase("Removed", true, "-|-|-")]
     [TestCase("MergedWithNext", true, "a-|-|b-|c")]
-    public void Split_behaviors(string behavior, bool invert, string expected) =>
+    public void SplitBehaviors(string behavior, bool invert, string expected) =>
         Assert.That(Pieces(Split("-", behavior, invert), "a--b-c"), Is.EqualTo(expected.Split('|')));
 
     [TestCase("""{"type":"Metaspace","replacement":"▁","add_prefix_space":true}""", "a  b", true, "▁a|▁|▁b")]
@@ -103,11 +103,11 @@ public sealed class PreTokenizerTests
         "▁a|1",
         TestName = "only the first piece is at the start"
     )]
-    public void Other_kinds(string json, string text, bool atStart, string expected) =>
+    public void OtherKinds(string json, string text, bool atStart, string expected) =>
         Assert.That(Pieces(json, text, atStart), Is.EqualTo(expected.Split('|')));
 
     [Test]
-    public void Patterns_agree_with_scanners_written_by_hand()
+    public void PatternsAgreeWithScannersWrittenByHand()
     {
         Config config = Config.QuickThrowOnFailure.WithMaxTest(2000);
         Check.One(
@@ -139,11 +139,11 @@ public sealed class PreTokenizerTests
     [TestCase("""{"type":"CharDelimiterSplit","delimiter":"ab"}""", "one character")]
     [TestCase("""{"type":"Split","pattern":{"Regex":"a"},"behavior":"Sideways"}""", "'Sideways'")]
     [TestCase("""{"type":"Metaspace","replacement":"ab"}""", "one character")]
-    public void Others_are_refused_by_name(string json, string says) =>
+    public void OthersAreRefusedByName(string json, string says) =>
         Assert.That(() => Pieces(json, "x"), Throws.TypeOf<InputException>().With.Message.Contains(says));
 
     [Test]
-    public void A_pattern_of_exponential_time_is_stopped() =>
+    public void APatternOfExponentialTimeIsStopped() =>
         Assert.That(
             () => Pieces(Split("(a|aa)+$b"), new string('a', 60)),
             Throws.TypeOf<InputException>().With.Message.Contains("takes more than")

@@ -12,7 +12,7 @@ public sealed class SplitPatternTests
     private const int Much = 1 << 18;
 
     [Test]
-    public void Matches_are_the_same_before_and_after_compiling(
+    public void MatchesAreTheSameBeforeAndAfterCompiling(
         [Values(TokenizerFiles.Gpt2, TokenizerFiles.Llama3, TokenizerFiles.Qwen2)] string expression
     )
     {
@@ -26,7 +26,7 @@ public sealed class SplitPatternTests
     }
 
     [Test]
-    public void A_compiled_pattern_that_takes_exponential_time_is_stopped()
+    public void ACompiledPatternThatTakesExponentialTimeIsStopped()
     {
         var pattern = SplitPattern.FromExpression("(?:a|aa)+b|c", "t");
         pattern.Matches(new string('c', Much));
@@ -39,7 +39,7 @@ public sealed class SplitPatternTests
     [TestCase("ab", "abcabab", "0-2 3-5 5-7")]
     [TestCase("aa", "aaaaa", "0-2 2-4")]
     [TestCase("x", "abc", "")]
-    public void Fixed_texts_are_found_from_the_left(string literal, string text, string expected)
+    public void FixedTextsAreFoundFromTheLeft(string literal, string text, string expected)
     {
         List<(int Start, int End)> matches = SplitPattern.FromLiteral(literal, "t").Matches(text);
         Assert.That(string.Join(' ', matches.Select(match => $"{match.Start}-{match.End}")), Is.EqualTo(expected));

@@ -68,7 +68,7 @@ public sealed class TokenizerCompanionsTests : FolderTest
     }
 
     [Test]
-    public void Tokens_that_only_the_config_has_are_added_with_their_flags()
+    public void TokensThatOnlyTheConfigHasAreAddedWithTheirFlags()
     {
         BpeTokenizer tokenizer = Load(
             """
@@ -85,7 +85,7 @@ public sealed class TokenizerCompanionsTests : FolderTest
     }
 
     [Test]
-    public void Flags_of_the_config_count()
+    public void FlagsOfTheConfigCount()
     {
         BpeTokenizer tokenizer = Load(
             """{"added_tokens_decoder":{"256":{"content":"<end>","lstrip":true,"special":true}}}"""
@@ -95,7 +95,7 @@ public sealed class TokenizerCompanionsTests : FolderTest
     }
 
     [Test]
-    public void Tokens_of_added_tokens_json_are_special_if_the_map_names_them()
+    public void TokensOfAddedTokensJsonAreSpecialIfTheMapNamesThem()
     {
         BpeTokenizer tokenizer = Load(
             added: """{"<x>":258,"<y>":259}""",
@@ -110,7 +110,7 @@ public sealed class TokenizerCompanionsTests : FolderTest
     }
 
     [Test]
-    public void Beside_added_tokens_decoder_the_older_files_add_nothing()
+    public void BesideAddedTokensDecoderTheOlderFilesAddNothing()
     {
         BpeTokenizer tokenizer = Load(
             """{"added_tokens_decoder":{},"eos_token":"<end>"}""",
@@ -130,7 +130,7 @@ public sealed class TokenizerCompanionsTests : FolderTest
         new[] { 258, 259, 260 }
     )]
     [TestCase("""{"pad_token":"a","extra_special_tokens":["<q>","<r>","<p>"]}""", new[] { 260, 258, 259 })]
-    public void Special_tokens_that_no_list_has_take_the_next_ids(string config, int[] expected)
+    public void SpecialTokensThatNoListHasTakeTheNextIds(string config, int[] expected)
     {
         BpeTokenizer tokenizer = Load(config);
         Assert.That(tokenizer.Encode("<p><q><r>"), Is.EqualTo(expected));
@@ -162,12 +162,7 @@ public sealed class TokenizerCompanionsTests : FolderTest
         "has the id 299, but 258 counts",
         "1 more"
     )]
-    public void Ids_other_than_those_the_core_gives_are_mentioned(
-        string config,
-        int id,
-        string token,
-        params string[] says
-    )
+    public void IdsOtherThanThoseTheCoreGivesAreMentioned(string config, int id, string token, params string[] says)
     {
         BpeTokenizer tokenizer = Load(config);
         Assert.That(tokenizer.Encode(token), Is.EqualTo(new[] { id }));
@@ -178,7 +173,7 @@ public sealed class TokenizerCompanionsTests : FolderTest
     [TestCase("<x>", 5, 256)]
     [TestCase("<x>", 500, 256)]
     [TestCase("a", 500, 'a')]
-    public void Ids_in_tokenizer_json_do_not_count_either(string content, int written, int expected)
+    public void IdsInTokenizerJsonDoNotCountEither(string content, int written, int expected)
     {
         folder.Write(
             "tokenizer_config.json",
@@ -200,7 +195,7 @@ public sealed class TokenizerCompanionsTests : FolderTest
     [TestCase("PreTrainedTokenizerFast", "true", "null", "", new[] { (int)'x' }, "add_bos_token is true")]
     [TestCase("Qwen2Tokenizer", "false", "false", "BAE", new[] { Begin, 'x', End }, null)]
     [TestCase("Qwen2Tokenizer", "false", "null", "", new[] { (int)'x' }, null)]
-    public void Begin_and_end_follow_the_keys_for_the_classes_that_heed_them(
+    public void BeginAndEndFollowTheKeysForTheClassesThatHeedThem(
         string kind,
         string begin,
         string end,
@@ -224,7 +219,7 @@ public sealed class TokenizerCompanionsTests : FolderTest
     }
 
     [Test]
-    public void Without_a_class_the_models_family_says_which_it_is()
+    public void WithoutAClassTheModelsFamilySaysWhichItIs()
     {
         folder.Write("config.json", """{"model_type":"mistral"}""");
         Assert.That(
@@ -237,11 +232,11 @@ public sealed class TokenizerCompanionsTests : FolderTest
     [TestCase("""{"add_prefix_space":false}""", null)]
     [TestCase("""{"split_special_tokens":true}""", "split_special_tokens")]
     [TestCase("""{"add_bos_token":true,"tokenizer_class":"LlamaTokenizer"}""", "no file names the token")]
-    public void What_is_not_heeded_is_mentioned(string config, string? says) =>
+    public void WhatIsNotHeededIsMentioned(string config, string? says) =>
         Warns(Load(config), says is null ? [] : [says]);
 
     [Test]
-    public void Files_that_name_different_end_tokens_are_mentioned()
+    public void FilesThatNameDifferentEndTokensAreMentioned()
     {
         BpeTokenizer tokenizer = Load("""{"eos_token":"<end>"}""", """{"eos_token":{"content":"<begin>"}}""");
         Assert.That(tokenizer.EndToken, Is.EqualTo((Begin, "special_tokens_map.json")));
@@ -252,7 +247,7 @@ public sealed class TokenizerCompanionsTests : FolderTest
     [TestCase("special_tokens_map.json", """{"additional_special_tokens":["LONG"]}""")]
     [TestCase("tokenizer_config.json", """{"added_tokens_decoder":{"258":{"content":"LONG"}}}""")]
     [TestCase("added_tokens.json", """{"LONG":258}""")]
-    public void Tokens_too_long_to_look_for_are_refused(string file, string text)
+    public void TokensTooLongToLookForAreRefused(string file, string text)
     {
         folder.Write(file, text.Replace("LONG", new string('a', 1025)));
         Assert.That(
@@ -274,7 +269,7 @@ public sealed class TokenizerCompanionsTests : FolderTest
     [TestCase("special_tokens_map.json", """{"additional_special_tokens":[5]}""", "additional_special_tokens[0] is 5")]
     [TestCase("added_tokens.json", """{"<x>":-1}""", "<x> is -1")]
     [TestCase("added_tokens.json", "[]", "an array, expected an object")]
-    public void What_is_malformed_is_named(string file, string text, string says)
+    public void WhatIsMalformedIsNamed(string file, string text, string says)
     {
         folder.Write(file, text);
         Assert.That(

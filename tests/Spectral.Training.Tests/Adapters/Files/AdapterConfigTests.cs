@@ -19,7 +19,7 @@ public sealed class AdapterConfigTests
     [TestCase("proj", false)]
     [TestCase("Q_PROJ", false)]
     [TestCase("q_pro.", false)]
-    public void Lists_match_names_and_ends_of_names(string item, bool matches) =>
+    public void ListsMatchNamesAndEndsOfNames(string item, bool matches) =>
         Assert.That(Config("x", item).Matches(Q0), Is.EqualTo(matches));
 
     [TestCase(@".*\.(q|v)_proj", true)]
@@ -32,21 +32,21 @@ public sealed class AdapterConfigTests
     [TestCase(@"(?P<all>(?P<one>m)odel.*)(?P=one)?[(?P<]?\.self_at{,2}n\.[qkv]_proj", true)]
     [TestCase(@"model[]{,3}.]+layers\.\d{,2}\..*q_proj", true)]
     [TestCase(@".*\.q_pro\\Z", false)]
-    public void Expressions_match_the_full_name(string text, bool matches) =>
+    public void ExpressionsMatchTheFullName(string text, bool matches) =>
         Assert.That(
             (Config() with { TargetModules = ModulePattern.Parse(text, "t") }).Matches(Q0),
             Is.EqualTo(matches)
         );
 
     [Test]
-    public void All_linear_leaves_out_the_head() =>
+    public void AllLinearLeavesOutTheHead() =>
         Assert.That(
             (Config() with { TargetModules = ModulePattern.Parse("all-linear", "t") }).Matches("lm_head"),
             Is.False
         );
 
     [Test]
-    public void Exclusions_come_first()
+    public void ExclusionsComeFirst()
     {
         AdapterConfig config = Config("q_proj");
         Assert.That(
@@ -61,7 +61,7 @@ public sealed class AdapterConfigTests
     }
 
     [Test]
-    public void Layers_are_counted_for_names_found_by_their_end()
+    public void LayersAreCountedForNamesFoundByTheirEnd()
     {
         AdapterConfig config = Config("q_proj") with { LayersToTransform = [11] };
         Assert.That((config.Matches(Q0), config.Matches(Q11)), Is.EqualTo((false, true)));
@@ -78,7 +78,7 @@ public sealed class AdapterConfigTests
     }
 
     [Test]
-    public void Ranks_alphas_and_scales_of_single_modules()
+    public void RanksAlphasAndScalesOfSingleModules()
     {
         AdapterOptions options = new()
         {
@@ -100,7 +100,7 @@ public sealed class AdapterConfigTests
     }
 
     [Test]
-    public void An_expression_of_exponential_time_is_stopped() =>
+    public void AnExpressionOfExponentialTimeIsStopped() =>
         Assert.That(
             () => ModulePattern.Parse("(?!b)(a|aa)+$b", "t").Matches(new string('a', 80)),
             Throws.TypeOf<InputException>().With.Message.Contains("takes more than")

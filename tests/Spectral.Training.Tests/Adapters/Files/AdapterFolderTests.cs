@@ -23,7 +23,7 @@ public sealed class AdapterFolderTests : FolderTest
     }
 
     [Test]
-    public void Peft_folders_are_read(
+    public void PeftFoldersAreRead(
         [Values(
             "base_model.model.{0}.{1}.weight",
             "{0}.{1}.weight",
@@ -57,7 +57,7 @@ public sealed class AdapterFolderTests : FolderTest
     }
 
     [Test]
-    public void What_is_written_is_read_back()
+    public void WhatIsWrittenIsReadBack()
     {
         AdapterConfig config = AdapterFiles.SpecLora(rank: 2, topK: 3) with
         {
@@ -129,7 +129,7 @@ public sealed class AdapterFolderTests : FolderTest
     ];
 
     [Test]
-    public void A_lora_config_has_only_keys_that_peft_knows_and_the_values_it_wants()
+    public void ALoraConfigHasOnlyKeysThatPeftKnowsAndTheValuesItWants()
     {
         AdapterFolder.Write(
             folder.Path,
@@ -194,7 +194,7 @@ public sealed class AdapterFolderTests : FolderTest
     [TestCase("alpha_pattern", """{"q_proj":null}""")]
     [TestCase("layers_pattern", "[\"[\"]")]
     [TestCase("layers_to_transform", "[-1]")]
-    public void Unsupported_features_and_wrong_values_are_refused_by_name(string key, string value)
+    public void UnsupportedFeaturesAndWrongValuesAreRefusedByName(string key, string value)
     {
         JsonObject config = AdapterFiles.PeftConfig();
         config[key] = JsonNode.Parse(value);
@@ -204,7 +204,7 @@ public sealed class AdapterFolderTests : FolderTest
     [TestCase("init_lora_weights", "\"gaussian\"")]
     [TestCase("init_lora_weights", "false")]
     [TestCase("modules_to_save", "[]")]
-    public void Harmless_values_pass(string key, string value)
+    public void HarmlessValuesPass(string key, string value)
     {
         JsonObject config = AdapterFiles.PeftConfig();
         config[key] = JsonNode.Parse(value);
@@ -214,7 +214,7 @@ public sealed class AdapterFolderTests : FolderTest
     }
 
     [Test]
-    public void Unknown_keys_ranks_and_modules_give_warnings()
+    public void UnknownKeysRanksAndModulesGiveWarnings()
     {
         JsonObject config = AdapterFiles.PeftConfig();
         config["new_feature"] = true;
@@ -240,7 +240,7 @@ public sealed class AdapterFolderTests : FolderTest
     }
 
     [Test]
-    public void Tensors_that_do_not_fit_are_named()
+    public void TensorsThatDoNotFitAreNamed()
     {
         JsonObject peft = AdapterFiles.PeftConfig();
         peft["target_modules"] = new JsonArray("q_proj");
@@ -310,7 +310,7 @@ public sealed class AdapterFolderTests : FolderTest
     }
 
     [Test]
-    public void The_method_in_the_weights_must_be_known_and_of_the_type()
+    public void TheMethodInTheWeightsMustBeKnownAndOfTheType()
     {
         AdapterFiles.Write(folder, AdapterFiles.PeftConfig());
         void Name(string method) =>
@@ -328,7 +328,7 @@ public sealed class AdapterFolderTests : FolderTest
     }
 
     [Test]
-    public void Missing_files_are_named()
+    public void MissingFilesAreNamed()
     {
         Assert.That(
             () => AdapterFolder.Open(folder.File("none")),
@@ -342,7 +342,7 @@ public sealed class AdapterFolderTests : FolderTest
     }
 
     [Test]
-    public void The_adapter_of_another_model_is_refused()
+    public void TheAdapterOfAnotherModelIsRefused()
     {
         TinyModel.Write(folder);
         using var model = ModelFolder.Open(folder.Path);

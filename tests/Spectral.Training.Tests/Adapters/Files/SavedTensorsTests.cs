@@ -39,7 +39,7 @@ public sealed class SavedTensorsTests
     [TestCase("lm_head.weight")]
     [TestCase("base_model.model._orig_mod.lm_head.modules_to_save.default.weight")]
     [TestCase("_fsdp_wrapped_module.base_model.model.lm_head._fsdp_wrapped_module.modules_to_save.weight")]
-    public void Every_spelling_of_a_saved_head_is_read(string name)
+    public void EverySpellingOfASavedHeadIsRead(string name)
     {
         TensorToWrite original = TinyModel.Numbered("base_model.model.lm_head.original_module.weight", [11, 8], 8);
         Write(["lm_head"], TinyModel.Numbered(name, [11, 8], 7), original);
@@ -54,7 +54,7 @@ public sealed class SavedTensorsTests
     }
 
     [Test]
-    public void An_entry_is_the_end_of_a_name_and_means_all_that_is_in_the_module()
+    public void AnEntryIsTheEndOfANameAndMeansAllThatIsInTheModule()
     {
         string[] norms =
         [
@@ -92,7 +92,7 @@ public sealed class SavedTensorsTests
     /// PEFT stores embeddings beside factors when it takes them for resized; equal to the base's they say nothing.
     /// </summary>
     [Test]
-    public void Embeddings_that_nobody_trained_stand_in_for_the_bases_where_they_differ()
+    public void EmbeddingsThatNobodyTrainedStandInForTheBasesWhereTheyDiffer()
     {
         using var opened = ModelFolder.Open(_model.Path);
         float[] embedding = opened["model.embed_tokens.weight"].ToFloats();
@@ -107,7 +107,7 @@ public sealed class SavedTensorsTests
     }
 
     [Test]
-    public void A_missing_tensor_another_shape_and_a_resized_vocabulary_are_refused_by_name()
+    public void AMissingTensorAnotherShapeAndAResizedVocabularyAreRefusedByName()
     {
         MustSay(["lm_head"], "lacks a tensor of modules_to_save, expected lm_head.weight [11, 8]");
         MustSay(
@@ -134,7 +134,7 @@ public sealed class SavedTensorsTests
     }
 
     [Test]
-    public void An_entry_that_means_nothing_gives_a_warning()
+    public void AnEntryThatMeansNothingGivesAWarning()
     {
         Write(["classifier"]);
         using AdapterReader adapter = new(_folder.Path, ModelConfig.Load(_model.Path));
@@ -143,7 +143,7 @@ public sealed class SavedTensorsTests
     }
 
     [Test]
-    public void Export_keeps_them_without_a_model()
+    public void ExportKeepsThemWithoutAModel()
     {
         Write(
             ["lm_head", "down_proj"],

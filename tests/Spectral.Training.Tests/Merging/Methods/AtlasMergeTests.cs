@@ -33,7 +33,7 @@ public sealed class AtlasMergeTests(DeviceKind kind) : MergeTest(kind)
 
     [TestCase(false, 1, false)]
     [TestCase(true, 6, true)]
-    public void Three_steps_follow_the_gradients_of_every_coefficient(bool tied, double distance, bool clips)
+    public void ThreeStepsFollowTheGradientsOfEveryCoefficient(bool tied, double distance, bool clips)
     {
         Write("base", 0, 0, Small(tied));
         MergeInput[] inputs =
@@ -93,7 +93,7 @@ public sealed class AtlasMergeTests(DeviceKind kind) : MergeTest(kind)
     }
 
     [Test]
-    public void Of_one_expert_on_what_it_says_itself_the_coefficients_approach_one()
+    public void OfOneExpertOnWhatItSaysItselfTheCoefficientsApproachOne()
     {
         Write("base", 0, 0, Small(tied: false));
         MergeInput input = new(Write("tuned", 3, 2, Small(tied: false)));
@@ -113,7 +113,7 @@ public sealed class AtlasMergeTests(DeviceKind kind) : MergeTest(kind)
     }
 
     [Test]
-    public void Without_steps_the_base_stays_and_adapters_and_layers_take_part()
+    public void WithoutStepsTheBaseStaysAndAdaptersAndLayersTakePart()
     {
         MergeInput[] inputs = [new(AdapterOf("lora", 3, 1, Folder.File("lora"))), Tuned(2)];
         Dictionary<string, double[]> theta = Values(Base);
@@ -127,7 +127,7 @@ public sealed class AtlasMergeTests(DeviceKind kind) : MergeTest(kind)
     }
 
     [Test]
-    public void Missing_data_and_a_loss_that_overflows_are_named()
+    public void MissingDataAndALossThatOverflowsAreNamed()
     {
         MergeInput input = Tuned(1);
         Assert.That(

@@ -11,7 +11,7 @@ public sealed class CoefficientMergeTests(DeviceKind kind) : MergeTest(kind)
 {
     [TestCase(false)]
     [TestCase(true)]
-    public void Nan_weighs_by_inverse_norms_of_the_whole_model(bool ofChanges)
+    public void NanWeighsByInverseNormsOfTheWholeModel(bool ofChanges)
     {
         MergeInput[] inputs = [Tuned(1), Tuned(2, 0.4), Tuned(3, 1)];
         double[] norms = [.. inputs.Select((_, j) => Math.Sqrt(Total(inputs, j, ofChanges)))];
@@ -25,7 +25,7 @@ public sealed class CoefficientMergeTests(DeviceKind kind) : MergeTest(kind)
     }
 
     [Test]
-    public void Nan_can_weigh_each_tensor()
+    public void NanCanWeighEachTensor()
     {
         MergeInput[] inputs = [Tuned(1), Tuned(2, 0.4)];
         Verify(
@@ -42,7 +42,7 @@ public sealed class CoefficientMergeTests(DeviceKind kind) : MergeTest(kind)
     [TestCase(0)]
     [TestCase(0.3)]
     [TestCase(1)]
-    public void Wise_ft_goes_part_of_the_way(double alpha)
+    public void WiseFtGoesPartOfTheWay(double alpha)
     {
         MergeInput[] inputs = [Tuned(1)];
         Verify(
@@ -54,7 +54,7 @@ public sealed class CoefficientMergeTests(DeviceKind kind) : MergeTest(kind)
     }
 
     [Test]
-    public void Lo_fi_is_the_mean()
+    public void LoFiIsTheMean()
     {
         MergeInput[] inputs = [Tuned(1), Tuned(2), Tuned(3)];
         Verify(
@@ -66,7 +66,7 @@ public sealed class CoefficientMergeTests(DeviceKind kind) : MergeTest(kind)
     }
 
     [Test]
-    public void Model_stock_follows_the_mean_angle()
+    public void ModelStockFollowsTheMeanAngle()
     {
         MergeInput[] inputs = [Tuned(1), new(Between(1, 2)), Tuned(3)];
         Verify(
@@ -87,7 +87,7 @@ public sealed class CoefficientMergeTests(DeviceKind kind) : MergeTest(kind)
     }
 
     [Test]
-    public void Model_stock_of_orthogonal_changes_is_the_base()
+    public void ModelStockOfOrthogonalChangesIsTheBase()
     {
         MergeInput[] inputs = [new(Write("left", 0, 0)), new(Write("right", 0, 0))];
         Edit(inputs[0].Directory, Query, (i, value) => i % 2 == 0 ? value + 0.1f : value);
@@ -96,7 +96,7 @@ public sealed class CoefficientMergeTests(DeviceKind kind) : MergeTest(kind)
     }
 
     [Test]
-    public void Lines_scales_with_depth()
+    public void LinesScalesWithDepth()
     {
         MergeInput[] inputs = [Tuned(1, weight: 0.7), Tuned(2, weight: 0.4)];
         Verify(
@@ -112,7 +112,7 @@ public sealed class CoefficientMergeTests(DeviceKind kind) : MergeTest(kind)
     }
 
     [Test]
-    public void Ema_lets_later_checkpoints_count_more()
+    public void EmaLetsLaterCheckpointsCountMore()
     {
         MergeInput[] inputs = [Tuned(1), Tuned(2), Tuned(3)];
         Verify(
@@ -124,7 +124,7 @@ public sealed class CoefficientMergeTests(DeviceKind kind) : MergeTest(kind)
     }
 
     [Test]
-    public void Capvector_adds_a_difference()
+    public void CapvectorAddsADifference()
     {
         MergeInput[] inputs = [Tuned(1), Tuned(2)];
         Verify(
@@ -135,7 +135,7 @@ public sealed class CoefficientMergeTests(DeviceKind kind) : MergeTest(kind)
     }
 
     [Test]
-    public void Diff_transfer_carries_a_change_to_another_base()
+    public void DiffTransferCarriesAChangeToAnotherBase()
     {
         string older = Tuned(4, 0.5).Directory;
         MergeInput tuned = Tuned(5, 0.5);
@@ -148,7 +148,7 @@ public sealed class CoefficientMergeTests(DeviceKind kind) : MergeTest(kind)
     }
 
     [Test]
-    public void Assembly_takes_each_tensor_in_its_own_proportions()
+    public void AssemblyTakesEachTensorInItsOwnProportions()
     {
         MergeInput[] inputs = [Tuned(1), Tuned(2)];
         string rules = @"layers\.1\.=0.25,0.75;self_attn=1,0;mlp=0, 1";
@@ -184,7 +184,7 @@ public sealed class CoefficientMergeTests(DeviceKind kind) : MergeTest(kind)
     [TestCase("mlp=1,x", "expected REGEX= and 2 numbers")]
     [TestCase("mlp", "expected REGEX= and 2 numbers")]
     [TestCase("m(lp=1,2", "Not enough )")]
-    public void Assembly_refuses_rules_that_do_not_parse(string rules, string message) =>
+    public void AssemblyRefusesRulesThatDoNotParse(string rules, string message) =>
         Assert.That(
             () => Merge("assembly-of-experts", Rules(rules), Tuned(1), Tuned(2)),
             Throws.Exception.With.Message.Contains(message).And.Message.Contains("setting weights")

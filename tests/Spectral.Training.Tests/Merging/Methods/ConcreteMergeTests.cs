@@ -23,7 +23,7 @@ public sealed class ConcreteMergeTests(DeviceKind kind) : MergeTest(kind)
         };
 
     [Test]
-    public void A_mask_has_mean_one_and_its_gradient_is_that_of_differences()
+    public void AMaskHasMeanOneAndItsGradientIsThatOfDifferences()
     {
         const double Temperature = 0.5;
         const int Count = 131; // not a multiple of anything
@@ -43,7 +43,7 @@ public sealed class ConcreteMergeTests(DeviceKind kind) : MergeTest(kind)
     }
 
     [Test]
-    public void Near_temperature_zero_a_mask_is_zero_or_one_and_logits_are_its_odds()
+    public void NearTemperatureZeroAMaskIsZeroOrOneAndLogitsAreItsOdds()
     {
         const int Count = 20_000;
         ConcreteMask mask = new(Count, stream: 7, temperature: 1e-6);
@@ -57,7 +57,7 @@ public sealed class ConcreteMergeTests(DeviceKind kind) : MergeTest(kind)
     }
 
     [Test]
-    public void Entropies_and_their_gradients_are_those_of_the_model_in_double()
+    public void EntropiesAndTheirGradientsAreThoseOfTheModelInDouble()
     {
         CausalLanguageModel model = Keep(TinyModels.Trainable(TinyModels.Llama, Device));
         EncodedRecord[] records = TinyModels.Records(3, TinyModels.Llama, new Random(4));
@@ -84,7 +84,7 @@ public sealed class ConcreteMergeTests(DeviceKind kind) : MergeTest(kind)
     }
 
     [Test]
-    public void Without_steps_a_drawn_mask_is_on_the_weighted_sum()
+    public void WithoutStepsADrawnMaskIsOnTheWeightedSum()
     {
         MergeInput[] inputs = [Tuned(1, weight: 0.5), Tuned(2, 0.4)];
         MergeOptions options = Options(0, 1e-3, Records(1)) with { Seed = 5 };
@@ -106,7 +106,7 @@ public sealed class ConcreteMergeTests(DeviceKind kind) : MergeTest(kind)
     }
 
     [Test]
-    public void Learning_lowers_the_entropy_of_the_predictions()
+    public void LearningLowersTheEntropyOfThePredictions()
     {
         JsonObject small = Config();
         (small["vocab_size"], small["num_hidden_layers"]) = (11, 1);
@@ -124,7 +124,7 @@ public sealed class ConcreteMergeTests(DeviceKind kind) : MergeTest(kind)
     }
 
     [Test]
-    public void Missing_data_is_named() =>
+    public void MissingDataIsNamed() =>
         Assert.That(
             () => Merge("concrete", new MergeOptions(), Tuned(1)),
             Throws.TypeOf<InputException>().With.Message.Contains("concrete runs models on data")

@@ -9,7 +9,7 @@ namespace Spectral.Training.Tests.Merging.Methods;
 public sealed class ElementwiseMergeTests(DeviceKind kind) : MergeTest(kind)
 {
     [Test]
-    public void Linear_adds_weighted_changes()
+    public void LinearAddsWeightedChanges()
     {
         MergeInput[] inputs = [Tuned(1, weight: 0.5), Tuned(2, weight: -0.25), Tuned(3)];
         double[] weights = [0.5, -0.25, 1];
@@ -22,7 +22,7 @@ public sealed class ElementwiseMergeTests(DeviceKind kind) : MergeTest(kind)
 
     [TestCase(0, 0.37)]
     [TestCase(1, 0.37)]
-    public void Slerp_goes_along_the_arc_between_whole_weights(int second, double t)
+    public void SlerpGoesAlongTheArcBetweenWholeWeights(int second, double t)
     {
         MergeInput[] inputs = [Tuned(1, 2), Tuned(2, 2)];
         Verify(
@@ -42,7 +42,7 @@ public sealed class ElementwiseMergeTests(DeviceKind kind) : MergeTest(kind)
     }
 
     [Test]
-    public void Slerp_of_the_same_weights_is_a_line()
+    public void SlerpOfTheSameWeightsIsALine()
     {
         MergeInput input = Tuned(1);
         Verify(

@@ -24,7 +24,7 @@ public sealed class LotMergeTests(DeviceKind kind) : MergeTest(kind)
         };
 
     [Test]
-    public void Every_linear_weight_solves_the_normal_equations()
+    public void EveryLinearWeightSolvesTheNormalEquations()
     {
         MergeInput[] inputs = [Tuned(1), Tuned(2, 0.4)];
         EncodedRecord[][] data = [Records(1), Records(2, count: 5)];
@@ -59,7 +59,7 @@ public sealed class LotMergeTests(DeviceKind kind) : MergeTest(kind)
     }
 
     [Test]
-    public void Norms_weigh_by_what_they_multiply_and_the_rest_is_the_mean()
+    public void NormsWeighByWhatTheyMultiplyAndTheRestIsTheMean()
     {
         MergeInput[] inputs = [Tuned(1), Tuned(2, 0.4)];
         EncodedRecord[][] data = [Records(1), Records(2, count: 5)];
@@ -103,7 +103,7 @@ public sealed class LotMergeTests(DeviceKind kind) : MergeTest(kind)
     }
 
     [Test]
-    public void Equal_products_give_the_mean()
+    public void EqualProductsGiveTheMean()
     {
         MergeInput[] inputs = [new(Write("one", 0, 0)), new(Write("two", 0, 0))];
         Edit(inputs[0].Directory, First, (i, value) => value + (0.01f * (i % 7)));
@@ -120,7 +120,7 @@ public sealed class LotMergeTests(DeviceKind kind) : MergeTest(kind)
     }
 
     [Test]
-    public void An_adapter_is_an_expert_too_and_other_layers_stay()
+    public void AnAdapterIsAnExpertTooAndOtherLayersStay()
     {
         MergeInput[] inputs = [new(AdapterOf("lora", 3, 1, Folder.File("lora"))), Tuned(2)];
         MergeOptions options = Options(Delta, Records(1), Records(2)) with { Layers = [1] };
@@ -130,7 +130,7 @@ public sealed class LotMergeTests(DeviceKind kind) : MergeTest(kind)
     }
 
     [Test]
-    public void Missing_or_wrong_data_is_named()
+    public void MissingOrWrongDataIsNamed()
     {
         MergeInput[] inputs = [Tuned(1), Tuned(2)];
         Assert.Multiple(() =>
@@ -149,7 +149,7 @@ public sealed class LotMergeTests(DeviceKind kind) : MergeTest(kind)
     }
 
     [Test]
-    public void An_expert_whose_activations_overflow_is_named()
+    public void AnExpertWhoseActivationsOverflowIsNamed()
     {
         MergeInput input = Tuned(1);
         Edit(input.Directory, "model.layers.0.mlp.up_proj.weight", (_, value) => value * 1e30f);

@@ -18,7 +18,7 @@ public sealed class MatrixMergeTests(DeviceKind kind) : MergeTest(kind)
 
     [TestCase(Up, 17, 13)]
     [TestCase(Query, 18, 13)]
-    public void Orthomerge_merges_rotations_and_residuals(string tensor, int rows, int columns)
+    public void OrthomergeMergesRotationsAndResiduals(string tensor, int rows, int columns)
     {
         MergeInput[] inputs = [Tuned(1, 0.3), Tuned(2, 0.2)];
         Dense origin = Matrix(Base, tensor, rows, columns);
@@ -47,7 +47,7 @@ public sealed class MatrixMergeTests(DeviceKind kind) : MergeTest(kind)
 
     [TestCase(7)]
     [TestCase(40)]
-    public void Rotations_are_orthogonal(int size)
+    public void RotationsAreOrthogonal(int size)
     {
         Random random = new(size);
         HostMatrix a = new(size, size, [.. Enumerable.Range(0, size * size).Select(_ => random.NextDouble() - 0.5)]);
@@ -64,7 +64,7 @@ public sealed class MatrixMergeTests(DeviceKind kind) : MergeTest(kind)
     }
 
     [Test]
-    public void Nearest_to_a_matrix_that_lacks_rank_is_nearest_to_the_identity()
+    public void NearestToAMatrixThatLacksRankIsNearestToTheIdentity()
     {
         HostMatrix a = new(3, 3, [2, 0, 0, 0, 0, 0, 0, 0, 0]);
         Compare(Rotations.Nearest(Device, a).Values, Dense.Identity(3).Values, 1e-12, "identity");
@@ -72,11 +72,11 @@ public sealed class MatrixMergeTests(DeviceKind kind) : MergeTest(kind)
     }
 
     [Test]
-    public void A_direction_turned_round_has_no_skew() =>
+    public void ADirectionTurnedRoundHasNoSkew() =>
         Assert.That(Rotations.ToSkew(new HostMatrix(2, 2, [1, 0, 0, -1])), Is.Null);
 
     [Test]
-    public void Opcm_adds_what_lies_across()
+    public void OpcmAddsWhatLiesAcross()
     {
         MergeInput[] inputs = [Tuned(1), Tuned(2), Tuned(3)];
         Dictionary<string, double[]> sums = [];
@@ -109,7 +109,7 @@ public sealed class MatrixMergeTests(DeviceKind kind) : MergeTest(kind)
     }
 
     [Test]
-    public void Dc_merge_votes_in_a_common_basis()
+    public void DcMergeVotesInACommonBasis()
     {
         MergeInput[] inputs = [Tuned(1), Tuned(2)];
         (int rows, int columns, int k) = (13, 17, 6);
@@ -154,7 +154,7 @@ public sealed class MatrixMergeTests(DeviceKind kind) : MergeTest(kind)
     }
 
     [Test]
-    public void Do_merging_leaves_orthogonal_directions_alone()
+    public void DoMergingLeavesOrthogonalDirectionsAlone()
     {
         (int rows, int columns) = (18, 13);
         MergeInput[] inputs = [new(Write("upper", 0, 0)), new(Write("lower", 0, 0))];
@@ -180,7 +180,7 @@ public sealed class MatrixMergeTests(DeviceKind kind) : MergeTest(kind)
     }
 
     [Test]
-    public void Do_merging_lowers_its_objective_to_where_the_gradient_vanishes()
+    public void DoMergingLowersItsObjectiveToWhereTheGradientVanishes()
     {
         Random random = new(3);
         (int rows, int columns, double gamma) = (9, 4, 0.5);
@@ -218,7 +218,7 @@ public sealed class MatrixMergeTests(DeviceKind kind) : MergeTest(kind)
     }
 
     [Test]
-    public void Otfusion_of_a_permuted_copy_is_the_model()
+    public void OtfusionOfAPermutedCopyIsTheModel()
     {
         int[] neurons = [.. Enumerable.Range(0, 17).Select(i => (i * 5 + 3) % 17)];
         int[] heads = [2, 0, 1];
@@ -243,7 +243,7 @@ public sealed class MatrixMergeTests(DeviceKind kind) : MergeTest(kind)
     [TestCase(2)]
     [TestCase(5)]
     [TestCase(7)]
-    public void The_best_assignment_is_the_best_of_all(int size)
+    public void TheBestAssignmentIsTheBestOfAll(int size)
     {
         Random random = new(size);
         float[] scores = [.. Enumerable.Range(0, size * size).Select(_ => random.NextSingle())];

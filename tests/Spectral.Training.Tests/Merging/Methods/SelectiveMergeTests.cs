@@ -10,7 +10,7 @@ namespace Spectral.Training.Tests.Merging.Methods;
 public sealed class SelectiveMergeTests(DeviceKind kind) : MergeTest(kind)
 {
     [Test]
-    public void Breadcrumbs_drops_outliers_and_small_changes()
+    public void BreadcrumbsDropsOutliersAndSmallChanges()
     {
         MergeInput[] inputs = [Tuned(1, weight: 0.5), Tuned(2)];
         double[] weights = [0.5, 1];
@@ -34,7 +34,7 @@ public sealed class SelectiveMergeTests(DeviceKind kind) : MergeTest(kind)
     }
 
     [Test]
-    public void Tswitch_keeps_signs_and_one_number()
+    public void TswitchKeepsSignsAndOneNumber()
     {
         MergeInput[] inputs = [Tuned(1), Tuned(2, weight: 0.5)];
         double[] weights = [1, 0.5];
@@ -59,7 +59,7 @@ public sealed class SelectiveMergeTests(DeviceKind kind) : MergeTest(kind)
 
     [TestCase(1)]
     [TestCase(0.35)]
-    public void Sce_selects_calculates_and_erases(double density)
+    public void SceSelectsCalculatesAndErases(double density)
     {
         MergeInput[] inputs = [Tuned(1), Tuned(2, 0.3), Tuned(3)];
         Verify(
@@ -99,7 +99,7 @@ public sealed class SelectiveMergeTests(DeviceKind kind) : MergeTest(kind)
     }
 
     [Test]
-    public void Della_keeps_larger_changes_more_often_and_rescales()
+    public void DellaKeepsLargerChangesMoreOftenAndRescales()
     {
         MergeInput input = Tuned(1);
         double[] origin = Values(Base)[Embedding];
@@ -130,14 +130,14 @@ public sealed class SelectiveMergeTests(DeviceKind kind) : MergeTest(kind)
     }
 
     [Test]
-    public void Della_refuses_probabilities_beyond_0_and_1() =>
+    public void DellaRefusesProbabilitiesBeyond0And1() =>
         Assert.That(
             () => Merge("della", With(("epsilon", 0.3)) with { Density = 0.2 }, Tuned(1)),
             Throws.Exception.With.Message.Contains("density 0.2 and epsilon 0.3")
         );
 
     [Test]
-    public void Pcb_balances_the_competition_over_the_whole_model()
+    public void PcbBalancesTheCompetitionOverTheWholeModel()
     {
         MergeInput[] inputs = [Tuned(1), Tuned(2, 0.3)];
         string[] names = [.. Values(Base).Keys];

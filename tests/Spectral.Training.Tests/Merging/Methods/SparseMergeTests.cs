@@ -12,7 +12,7 @@ public sealed class SparseMergeTests(DeviceKind kind) : MergeTest(kind)
     [TestCase(0.2)]
     [TestCase(0.73)]
     [TestCase(1)]
-    public void Magnitude_adds_the_largest_changes(double density)
+    public void MagnitudeAddsTheLargestChanges(double density)
     {
         MergeInput[] inputs = [Tuned(1, weight: 0.5), Tuned(2, weight: -2)];
         double[] weights = [0.5, -2];
@@ -29,7 +29,7 @@ public sealed class SparseMergeTests(DeviceKind kind) : MergeTest(kind)
 
     [TestCase(0.2)]
     [TestCase(0.9)]
-    public void Ties_trims_elects_and_averages(double density)
+    public void TiesTrimsElectsAndAverages(double density)
     {
         MergeInput[] inputs = [Tuned(1), Tuned(2), Tuned(3)];
         Verify(
@@ -40,7 +40,7 @@ public sealed class SparseMergeTests(DeviceKind kind) : MergeTest(kind)
     }
 
     [Test]
-    public void Ties_votes_before_it_weighs()
+    public void TiesVotesBeforeItWeighs()
     {
         MergeInput[] inputs = [Tuned(1, weight: 0.3), Tuned(2, weight: 2), Tuned(3, weight: 0.01)];
         Verify(
@@ -51,7 +51,7 @@ public sealed class SparseMergeTests(DeviceKind kind) : MergeTest(kind)
     }
 
     [Test]
-    public void Ties_can_give_each_input_one_vote_and_scale_the_result()
+    public void TiesCanGiveEachInputOneVoteAndScaleTheResult()
     {
         MergeInput[] inputs = [Tuned(1), Tuned(2, 0.5), Tuned(3, 0.01)];
         Verify(
@@ -63,7 +63,7 @@ public sealed class SparseMergeTests(DeviceKind kind) : MergeTest(kind)
     }
 
     [Test]
-    public void Ties_can_trim_over_the_whole_model()
+    public void TiesCanTrimOverTheWholeModel()
     {
         MergeInput[] inputs = [Tuned(1), Tuned(2)];
         string[] names = [.. Values(Base).Keys];
@@ -96,7 +96,7 @@ public sealed class SparseMergeTests(DeviceKind kind) : MergeTest(kind)
     }
 
     [Test]
-    public void Of_equal_magnitudes_the_first_are_kept()
+    public void OfEqualMagnitudesTheFirstAreKept()
     {
         MergeInput input = new(Write("even", 0, 0));
         Edit(Base, Embedding, (_, value) => MathF.Round(value * 64) / 64); // so that changes are exact
@@ -110,7 +110,7 @@ public sealed class SparseMergeTests(DeviceKind kind) : MergeTest(kind)
     }
 
     [Test]
-    public void Dare_drops_at_random_and_rescales()
+    public void DareDropsAtRandomAndRescales()
     {
         MergeInput[] inputs = [Tuned(1), Tuned(2)];
         double[][] changes = Changes(Embedding, inputs);
@@ -139,7 +139,7 @@ public sealed class SparseMergeTests(DeviceKind kind) : MergeTest(kind)
     }
 
     [Test]
-    public void Dare_ties_votes_among_what_dare_keeps()
+    public void DareTiesVotesAmongWhatDareKeeps()
     {
         MergeInput[] inputs = [Tuned(1), Tuned(2)];
         MergeOptions options = new() { Density = 0.4, Seed = 3 };
