@@ -52,6 +52,7 @@ internal static class Program
             new InfoCommand(),
             new FinetuneCommand(),
             new CompareCommand(),
+            new ContinualCommand(),
             new MethodsCommand(),
             new PretrainCommand(),
             new EvalCommand(),

@@ -83,10 +83,4 @@ internal sealed class EvalCommand : SpectralCommand
             }
         );
     }
-
-    /// <summary>Reports on the caller's thread, unlike <see cref="Progress{T}"/>, so that no line comes late.</summary>
-    private sealed class RecordsDone(WorkProgress progress) : IProgress<int>
-    {
-        public void Report(int value) => progress.Report(value);
-    }
 }

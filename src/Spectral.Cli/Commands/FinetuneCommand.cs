@@ -4,8 +4,6 @@ using Spectral.Cli.Output;
 using Spectral.Cli.Runs;
 using Spectral.Training;
 using Spectral.Training.Adapters;
-using Spectral.Training.Calibration;
-using Spectral.Training.Data;
 using Spectral.Training.Models;
 
 namespace Spectral.Cli.Commands;
@@ -73,56 +71,30 @@ internal sealed class FinetuneCommand : SpectralCommand
             Seed = settings.Seed,
             TrainableTokens = _adapter.TrainTokens.Read(context, inputs.Tokenizer),
         };
-        using Adapter attached = (start, started.Saved) switch
-        {
-            ({ } folder, _) => _adapter.Load(context, model, folder),
-            (null, { } earlier) => earlier.State.RestoreAdapter(model, method, options),
-            _ => Attach(context, model, method, options, records.Training, settings),
-        };
+        var run = new AdapterRun(context, _training, _adapter);
+        using Adapter attached = run.Attach(model, method, options, start, records.Training, settings, started.Saved);
         if (start is not null)
             InitAdapterConflicts.Refuse(context, _adapter, model.Config, attached, inputs.Tokenizer);
-        if (attached.PartsTiedHead)
-        {
-            context.Terminal.Warn(
-                "the model ties its output head to the embedding, and this adapter unties them "
-                    + "(with --keep-tied, the head stays equal to an embedding that is adapted or trained)"
-            );
-        }
-
-        attached.RequireSavable();
-        long total = model.ParameterCount + attached.TrainableCount;
-        var run = new TrainingRun(context, settings, output, started.Identity)
-        {
-            Title = $"{attached.Method.Name} on {Path.GetFileName(inputs.Folder.Directory)}",
-            Settings =
-            [
-                .. AdapterDescription.Of(attached),
-                .. _training.Describe(context, model, records.Training.Length),
-            ],
-            SaveEvery = context.Get(_training.SaveEvery),
-            KeepsCheckpoints = context.Get(_training.KeepCheckpoints),
-            Save = attached.Save,
-            Json = result => TrainingRun.JsonOf(result, model, attached.TrainableCount, total),
-        };
-        TrainingResult result = run.Train(model, records, started.Saved);
-        context.Finish(
-            run.Json(result),
-            terminal => TrainingRun.Print(terminal, result, attached.TrainableCount, total, output.FullPath)
+        TrainingRun training = run.Of(
+            model,
+            attached,
+            settings,
+            output,
+            started.Identity,
+            $"{attached.Method.Name} on {Path.GetFileName(inputs.Folder.Directory)}",
+            [_training.DescribeData(context, records.Training.Length)]
         );
-    }
-
-    private Adapter Attach(
-        CommandContext context,
-        CausalLanguageModel model,
-        AdapterMethod method,
-        AdapterOptions options,
-        EncodedRecord[] data,
-        TrainerOptions settings
-    )
-    {
-        ModelCalibration? calibration = method.StartsFromData
-            ? ModelCalibration.OfTraining(model, data, settings, context.Get(_adapter.CalibrationRecords))
-            : null;
-        return Adapter.Attach(model, method, options, calibration);
+        TrainingResult result = training.Train(model, records, started.Saved);
+        context.Finish(
+            training.Json(result),
+            terminal =>
+                TrainingRun.Print(
+                    terminal,
+                    result,
+                    attached.TrainableCount,
+                    AdapterRun.Total(model, attached),
+                    output.FullPath
+                )
+        );
     }
 }

@@ -18,7 +18,12 @@ namespace Spectral.Cli.Commands;
 /// <param name="conversion">The options that it shares with folding one adapter.</param>
 internal sealed class MergeScoring(AdapterConversion conversion)
 {
-    private readonly TaskFilesOption _tasks = new();
+    private readonly TaskFilesOption _tasks = new(
+        "--eval",
+        "Measure base, inputs and result on the records of a task; may be given several times. The gain of a task is "
+            + "that of the best single input on it.",
+        "FILE"
+    );
     private readonly Option<string?> _page = OptionTypes.Path(
         "--page",
         "HTML page to write with the table of --eval; it is replaced after each merge.",
@@ -57,8 +62,8 @@ internal sealed class MergeScoring(AdapterConversion conversion)
     )
     {
         bool several = methods.Count > 1;
-        (string Task, string File)[] files = _tasks.Read(context);
-        read = [.. read, .. files.Select(file => file.File)];
+        (string Task, string Path)[] files = _tasks.Read(context);
+        read = [.. read, .. files.Select(file => file.Path)];
         using OutputFolder? target = Target(context, several, read);
         using OutputFile? page = context.Get(_page) is { } path
             ? new OutputFile("--page", path, context.Get(conversion.Overwrite), read)
@@ -78,8 +83,8 @@ internal sealed class MergeScoring(AdapterConversion conversion)
         [
             .. files.Select(file => new MergeTask(
                 file.Task,
-                file.File,
-                loaded.Encode(context, file.File, context.Get(evaluation.MaxLength))
+                file.Path,
+                loaded.Encode(context, file.Path, context.Get(evaluation.MaxLength))
             )),
         ];
         target?.Claim();
@@ -148,13 +153,13 @@ internal sealed class MergeScoring(AdapterConversion conversion)
 
     private static IEnumerable<(string, string)> Settings(
         CommandContext context,
-        (string Task, string File)[] files,
+        (string Task, string Path)[] files,
         IReadOnlyList<MergeInput> inputs,
         EvaluationOptions evaluation
     ) =>
         [
             .. inputs.Select((input, i) => ($"input {i + 1}", Described(input))),
-            .. files.Select(file => ($"task {file.Task}", file.File)),
+            .. files.Select(file => ($"task {file.Task}", file.Path)),
             .. evaluation.All.Select(option => (option.Name[2..], context.Text(option))),
         ];
 

@@ -269,6 +269,17 @@ internal sealed class TrainingOptions
         CommandContext context,
         CausalLanguageModel model,
         int records
+    ) => Describe(context, model, [DescribeData(context, records)]);
+
+    /// <summary>Returns the row on the records of --data.</summary>
+    public (string Name, string Value) DescribeData(CommandContext context, int records) =>
+        ("data", $"{context.Get(Data)} ({records} records)");
+
+    /// <summary>Returns the rows of a report's table of settings, with given rows for the data.</summary>
+    public IReadOnlyList<(string Name, string Value)> Describe(
+        CommandContext context,
+        CausalLanguageModel model,
+        IEnumerable<(string Name, string Value)> data
     )
     {
         var rows = new List<(string, string)>
@@ -278,9 +289,9 @@ internal sealed class TrainingOptions
                 $"{context.Get(Model)} ({model.Config.ModelType}, "
                     + $"{model.ParameterCount.ToString("N0", CultureInfo.InvariantCulture)} parameters)"
             ),
-            ("data", $"{context.Get(Data)} ({records} records)"),
-            ("device", $"{model.Device}, {model.DType}"),
         };
+        rows.AddRange(data);
+        rows.Add(("device", $"{model.Device}, {model.DType}"));
         Option length = context.Get(Steps) is null ? Epochs : Steps;
         Option[] shown =
         [

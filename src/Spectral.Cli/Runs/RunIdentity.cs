@@ -60,8 +60,31 @@ internal sealed class RunIdentity
     /// <param name="inputs">The options that name a file or folder to read; they are compared by contents, not by
     /// path.</param>
     public RunIdentity(CommandContext context, Command command, params ReadOnlySpan<Option> inputs)
+        : this(
+            context,
+            command,
+            [.. inputs.ToArray()],
+            [
+                .. inputs
+                    .ToArray()
+                    .Select(option => (option.Name, Path: context.Text(option)))
+                    .Where(input => input.Path.Length > 0),
+            ]
+        ) { }
+
+    /// <summary>Reads the options, and starts to hash files that do not follow from single options.</summary>
+    /// <param name="context">The command line.</param>
+    /// <param name="command">The command.</param>
+    /// <param name="inputs">The options that name what is read.</param>
+    /// <param name="files">The files and folders to read, each with a name for messages.</param>
+    public RunIdentity(
+        CommandContext context,
+        Command command,
+        IReadOnlyList<Option> inputs,
+        IReadOnlyList<(string Name, string Path)> files
+    )
     {
-        string[] names = [.. inputs.ToArray().Select(option => option.Name)];
+        string[] names = [.. inputs.Select(option => option.Name)];
         Options = command
             .Options.Where(option => !Free.Contains(option.Name) && !names.Contains(option.Name))
             .ToDictionary(option => option.Name, context.Text);
@@ -70,15 +93,8 @@ internal sealed class RunIdentity
             option is Option<bool> { Name: "--overwrite" } flag && context.Get(flag)
         );
         Variables = Forcing.ToDictionary(name => name, name => Environment.GetEnvironmentVariable(name) ?? "");
-        (string Name, string Path)[] read =
-        [
-            .. inputs
-                .ToArray()
-                .Select(option => (option.Name, Path: context.Text(option)))
-                .Where(input => input.Path.Length > 0),
-        ];
         // The files may have gigabytes, so they are hashed in the background. Files waits for the digests.
-        _files = Task.Run(() => Digests(read));
+        _files = Task.Run(() => Digests(files));
     }
 
     /// <summary>The values of the options, by name.</summary>
@@ -100,22 +116,22 @@ internal sealed class RunIdentity
     /// <summary>The SHA-256 digests of the files, by option and file name; empty for a file that is absent.</summary>
     public IReadOnlyDictionary<string, string> Files => _files.GetAwaiter().GetResult();
 
-    private static IReadOnlyDictionary<string, string> Digests((string Option, string Path)[] inputs)
+    private static IReadOnlyDictionary<string, string> Digests(IReadOnlyList<(string Name, string Path)> inputs)
     {
         var digests = new SortedDictionary<string, string>(StringComparer.Ordinal);
-        // Two options may name one file or folder, which is read once.
+        // Two of them may name one file or folder, which is read once.
         Dictionary<string, string> read = [];
-        foreach ((string option, string path) in inputs)
+        foreach ((string name, string path) in inputs)
         {
             if (File.Exists(path))
             {
-                digests[option] = Once(path);
+                digests[name] = Once(path);
                 continue;
             }
             foreach (string file in ModelFiles.SelectMany(pattern => Directory.GetFiles(path, pattern)))
-                digests[$"{option} {Path.GetFileName(file)}"] = Once(file);
+                digests[$"{name} {Path.GetFileName(file)}"] = Once(file);
             foreach (string file in TokenFiles.Select(name => Path.Combine(path, name)))
-                digests[$"{option} {Path.GetFileName(file)}"] = File.Exists(file) ? Once(file) : "";
+                digests[$"{name} {Path.GetFileName(file)}"] = File.Exists(file) ? Once(file) : "";
         }
         return digests;
 

@@ -119,8 +119,9 @@ internal sealed class SavedRun : IDisposable
     /// <param name="context">The command line.</param>
     /// <param name="now">The run that the command line describes.</param>
     /// <param name="steps">The number of steps of that run.</param>
+    /// <param name="mayBeLonger">Whether the command line may give the run another length.</param>
     /// <exception cref="InputException">The run is another one; the message names the differences.</exception>
-    public void Require(CommandContext context, RunIdentity now, int steps)
+    public void Require(CommandContext context, RunIdentity now, int steps, bool mayBeLonger = true)
     {
         // An option that did not exist when the run was started only differs if it is given.
         (string Name, string? Was, string? Here)[] options =
@@ -131,7 +132,7 @@ internal sealed class SavedRun : IDisposable
         (string Name, string? Was, string? Here)[] lengths = options
             .Where(option => RunIdentity.Lengths.Contains(option.Name))
             .ToArray();
-        if (lengths.Length > 0 && RunIdentity.Lengths.Any(now.Given.Contains))
+        if (mayBeLonger && lengths.Length > 0 && RunIdentity.Lengths.Any(now.Given.Contains))
             options = [.. options.Except(lengths)];
         else
             lengths = [];

@@ -32,6 +32,9 @@ internal sealed class TrainingRun(
     /// <summary>The heading of the report.</summary>
     public required string Title { get; init; }
 
+    /// <summary>What the progress bar calls the work.</summary>
+    public string Work { get; init; } = "training";
+
     /// <summary>The rows of the report's table of settings.</summary>
     public required IReadOnlyList<(string Name, string Value)> Settings { get; init; }
 
@@ -84,7 +87,7 @@ internal sealed class TrainingRun(
             );
             var saving = new Checkpoints(SaveEvery, () => WriteCheckpoint(trainer, writer, model));
             return context.Terminal.Track(
-                "training",
+                Work,
                 records.Steps,
                 progress =>
                     trainer.Run(

@@ -159,6 +159,9 @@ public abstract class AdapterMethod : MethodDescription
     /// </summary>
     public virtual void Initialize(IReadOnlyList<AdapterStart> starts) { }
 
+    /// <summary>How the adapter of a further task builds on that of the tasks before it.</summary>
+    public virtual TaskSequence Sequence => TaskSequence.OneAdapter;
+
     /// <summary>Returns the settings for training on a further task (<see cref="AdapterOptions.After"/>).</summary>
     /// <param name="options">The options of the further training.</param>
     /// <param name="directory">The folder of the adapter of the earlier tasks.</param>

@@ -11,6 +11,7 @@ public sealed class HelpTests
         "info",
         "finetune",
         "compare",
+        "continual",
         "methods",
         "pretrain",
         "eval",

@@ -33,6 +33,8 @@ internal sealed class OrthogonalTasksMethod : AdapterMethod
         AdapterSetting.Whole(PreviousRank, 0, 0, 1 << 16, "Rank of the earlier tasks; --previous-adapter sets it."),
     ];
 
+    public override TaskSequence Sequence => TaskSequence.KeptAdapters;
+
     public override AdapterForm Form(AdapterBuilder layer)
     {
         (LowRankTerm term, int p) = (LoraMethod.Term(layer, layer.Rank), (int)layer.Setting(PreviousRank));

@@ -1,0 +1,245 @@
+using System.Text.Json.Nodes;
+using Spectral.Cli.Continual;
+using Spectral.Cli.Hosting;
+using Spectral.Cli.Options;
+using Spectral.Cli.Output;
+using Spectral.Cli.Reports;
+using Spectral.Cli.Runs;
+using Spectral.Kernels;
+using Spectral.Training;
+using Spectral.Training.Adapters;
+using Spectral.Training.Data;
+using Spectral.Training.IO;
+using Spectral.Training.Models;
+
+namespace Spectral.Cli.Commands;
+
+internal sealed class ContinualCommand : SpectralCommand
+{
+    private readonly TrainingOptions _training = new(
+        "Model folder in Hugging Face layout.",
+        "Folder for continual.json, continual.html and a folder for each task."
+    );
+    private readonly AdapterCommandOptions _adapter = new();
+    private readonly TaskOptions _tasks = new();
+
+    public ContinualCommand()
+        : base(
+            "continual",
+            "Trains tasks one after another, and measures what is left of the earlier ones.",
+            "spectral continual --model base-model --task a=tasks/a --task b=tasks/b --out tasks-ab --adapter o-lora",
+            "spectral continual --model base-model --task first.jsonl --eval first=held-out.jsonl --task second=tasks/b "
+                + "--out both --adapter lora --rank 16 --lr 1e-3 --json"
+        )
+    {
+        Details =
+            "All tasks are evaluated before the first and after each. A table task x after-task is written, with the "
+            + "average, backward transfer and forgetting, as JSON and as a page. The method says how a task builds on "
+            + "those before: one adapter is trained on, or each task gets its own, which contains the earlier ones "
+            + "(o-lora). --steps or --epochs hold for each task; the i-th adds i-1 to --seed. "
+            + TrainingOptions.ResumeDetails;
+        AddOptions([
+            _training.Model,
+            _tasks.Tasks,
+            _tasks.Evaluation,
+            _training.Out,
+            _adapter.Name,
+            .. _adapter.Shared,
+            _adapter.TrainAlso,
+            _adapter.TrainTokens.Option,
+            _adapter.KeepTied,
+            .. _training.Settings.Where(option => option != _training.EvalEvery),
+        ]);
+    }
+
+    public override void Execute(CommandContext context)
+    {
+        TrainerOptions settings = _training.Read(context);
+        TaskFiles[] files = _tasks.Read(context);
+        using OutputFolder output = _training.Output(
+            context,
+            [
+                context.Get(_training.Model),
+                .. files.Select(task => Path.GetDirectoryName(Path.GetFullPath(task.Training))),
+            ]
+        );
+        AdapterMethod method = _adapter.Method(context);
+        AdapterOptions options = _adapter.Read(context);
+        settings.RequireSuits(method);
+        using var inputs = new ModelInputs(context, context.Get(_training.Model));
+        UnusedAdapterOptions.Refuse(
+            context,
+            _adapter,
+            MethodFacts.Of(method, AdapterTargets.Of(inputs.Folder.Config, options), options)
+        );
+        ContinualTask[] tasks = [.. files.Select((task, i) => Encode(context, inputs, settings, task, i + 1))];
+
+        output.Claim();
+        var folder = new ContinualFolder(output);
+        RunIdentity identity = Identity(context, tasks);
+        var scores = new ContinualScores([.. tasks.Select(task => task.Name)]);
+        using SavedTasks saved = Resume(context, folder, tasks, identity, scores);
+        if (scores.IsComplete)
+        {
+            Finish(context, folder.ReadSummary()!, scores, output.FullPath);
+            return;
+        }
+
+        using Device device = _training.Device.Open(context);
+        DType type = _training.Device.TypeOn(device, context);
+        saved.Prepare(context, device, type);
+        using CausalLanguageModel model = inputs.Load(device, type);
+        string title = $"Tasks one after another: {method.Name} on {Path.GetFileName(inputs.Folder.Directory)}";
+        (string, string)[] rows =
+        [
+            ("adapter", $"{method.Name}: {method.Summary}"),
+            .. AdapterDescription.Of(_adapter, context),
+            .. _training.Describe(context, model, tasks.SelectMany(Rows)),
+        ];
+        var run = new ContinualRun(context, tasks, folder)
+        {
+            Method = method,
+            Options = options with { TrainableTokens = _adapter.TrainTokens.Read(context, inputs.Tokenizer) },
+            Settings = settings,
+            Training = new AdapterRun(context, _training, _adapter),
+            Identity = identity,
+            Measured = measured =>
+                folder.Write(Json(context, tasks, model, measured), ContinualPage.Render(title, measured, rows)),
+        };
+        run.Train(model, saved, scores);
+        Finish(context, Json(context, tasks, model, scores), scores, output.FullPath);
+    }
+
+    private ContinualTask Encode(
+        CommandContext context,
+        ModelInputs inputs,
+        TrainerOptions settings,
+        TaskFiles files,
+        int number
+    )
+    {
+        int length = context.Get(_training.MaxLength);
+        EncodedRecord[] training = inputs.Encode(context, files.Training, length);
+        EncodedRecord[] evaluation = inputs.Encode(context, files.Evaluation, length);
+        try
+        {
+            return new ContinualTask(
+                number,
+                files,
+                new RunRecords(training, evaluation, settings.StepsFor(training.Length))
+            );
+        }
+        catch (InputException error)
+        {
+            throw new InputException($"task {files.Name}: {error.Message}", error);
+        }
+    }
+
+    private RunIdentity Identity(CommandContext context, ContinualTask[] tasks) =>
+        new(
+            context,
+            this,
+            [_training.Model, _tasks.Tasks, _tasks.Evaluation],
+            [
+                (_training.Model.Name, context.Get(_training.Model)),
+                .. tasks.SelectMany(task =>
+                    new[]
+                    {
+                        ($"{_tasks.Tasks.Name} {task.Folder}", task.Files.Training),
+                        ($"{_tasks.Evaluation.Name} {task.Folder}", task.Files.Evaluation),
+                    }
+                ),
+            ]
+        );
+
+    /// <summary>
+    /// Opens what an earlier process left, with --resume; without, or if there is nothing, a new run begins.
+    /// </summary>
+    private SavedTasks Resume(
+        CommandContext context,
+        ContinualFolder folder,
+        ContinualTask[] tasks,
+        RunIdentity identity,
+        ContinualScores scores
+    )
+    {
+        if (!context.Get(_training.Resume))
+        {
+            folder.Clear(tasks);
+            return new SavedTasks();
+        }
+
+        folder.RequireNothingElse(tasks);
+        var saved = SavedTasks.Open(context, folder, tasks, identity);
+        try
+        {
+            // Only a checkpoint tells that the scores are those of this run.
+            if (saved.IsEmpty)
+                folder.Clear(tasks);
+            else
+                scores.Restore(folder.ReadSummary(), saved.Done + 1);
+            return saved;
+        }
+        catch
+        {
+            saved.Dispose();
+            throw;
+        }
+    }
+
+    private static IEnumerable<(string, string)> Rows(ContinualTask task) =>
+        [
+            ($"task {task.Name}", $"{task.Files.Training} ({task.Records.Training.Length} records)"),
+            ($"held out, {task.Name}", $"{task.Files.Evaluation} ({task.Records.Evaluation!.Length} records)"),
+        ];
+
+    private JsonObject Json(
+        CommandContext context,
+        ContinualTask[] tasks,
+        CausalLanguageModel model,
+        ContinualScores scores
+    )
+    {
+        var json = new JsonObject
+        {
+            ["model"] = context.Get(_training.Model),
+            ["adapter"] = context.Get(_adapter.Name),
+            ["out"] = context.Get(_training.Out),
+            ["device"] = model.Device.ToString(),
+            ["dtype"] = model.DType.ToString(),
+            ["data"] = new JsonArray([
+                .. tasks.Select(task =>
+                    (JsonNode)
+                        new JsonObject
+                        {
+                            ["task"] = task.Name,
+                            ["train"] = task.Files.Training,
+                            ["eval"] = task.Files.Evaluation,
+                            ["steps"] = task.Records.Steps,
+                            ["folder"] = task.Folder,
+                        }
+                ),
+            ]),
+        };
+        foreach ((string key, JsonNode? value) in scores.ToJson())
+            json[key] = value?.DeepClone();
+        return json;
+    }
+
+    private static void Finish(CommandContext context, JsonObject json, ContinualScores scores, string output) =>
+        context.Finish(
+            json,
+            terminal =>
+            {
+                Print(terminal, ContinualTable.Columns(scores, "loss"), ContinualTable.Losses(scores));
+                if (ContinualTable.HasExactMatch(scores))
+                    Print(terminal, ContinualTable.Columns(scores, "exact match"), ContinualTable.ExactMatches(scores));
+                terminal.Line("");
+                Print(terminal, ContinualTable.MeasureColumns, ContinualTable.Measures(scores));
+                terminal.Line($"written to {output}");
+            }
+        );
+
+    private static void Print(Terminal terminal, IReadOnlyList<string> columns, IReadOnlyList<PageCell[]> rows) =>
+        terminal.Table(columns, [.. rows.Select(row => (string[])[.. row.Select(cell => cell.Text)])]);
+}
