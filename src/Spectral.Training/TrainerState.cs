@@ -13,8 +13,8 @@ namespace Spectral.Training;
 /// <summary>
 /// Everything that training needs to resume with the same bits, in one safetensors file: masters, AdamW's moments and
 /// count of updates, dropout's position, a moving average of the masters if the run keeps one, frozen factors and those
-/// that only a schedule needs, all F32, and notes of the caller. An adapter's own files lack some of these. The file
-/// appears complete or not at all, and replaces an older one by one rename.
+/// that only a schedule needs, all F32 but the places of entries, which are I32, and notes of the caller. An adapter's
+/// own files lack some of these. The file appears complete or not at all, and replaces an older one by one rename.
 /// </summary>
 /// <remarks>
 /// While the state is open, the file is mapped and must not be shortened. Replacing it by <see cref="Save"/> is
@@ -122,12 +122,7 @@ public sealed class TrainerState : IDisposable
         );
         SafetensorsWriter.Write(
             path,
-            [
-                .. Tensors(optimizer, adapter, average)
-                    .Select(tensor =>
-                        TensorToWrite.Floats(tensor.Name, StoredType.F32, tensor.Shape.Dimensions(), tensor.Read)
-                    ),
-            ],
+            [.. Tensors(optimizer, adapter, average).Select(tensor => tensor.ToWrite())],
             new Dictionary<string, string>
             {
                 ["format"] = Format,
@@ -203,12 +198,12 @@ public sealed class TrainerState : IDisposable
         {
             if (
                 _file[part.Name] is var tensor
-                && (tensor.Type != StoredType.F32 || !tensor.Shape.SequenceEqual(part.Shape.Dimensions()))
+                && (tensor.Type != part.Stored || !tensor.Shape.SequenceEqual(part.Shape.Dimensions()))
             )
             {
                 throw new InputException(
                     $"{Path}: {InputText.Quote(part.Name)} is {tensor.Type.HeaderName()} "
-                        + $"{InputText.Shape([.. tensor.Shape])}, expected F32 "
+                        + $"{InputText.Shape([.. tensor.Shape])}, expected {part.Stored.HeaderName()} "
                         + $"{InputText.Shape(part.Shape.Dimensions())}"
                 );
             }
@@ -223,7 +218,7 @@ public sealed class TrainerState : IDisposable
         }
 
         foreach (Part part in wanted)
-            part.Write(_file[part.Name].ToFloats());
+            part.Write(_file[part.Name]);
     }
 
     private T Parse<T>(string json, JsonTypeInfo<T> type, JsonObject? defaults = null)
@@ -284,23 +279,39 @@ public sealed class TrainerState : IDisposable
                 (adapter?.Frozen ?? []).Select(parameter => new Part(
                     Frozen + parameter.Name,
                     parameter.Shape,
-                    parameter.Master.Share
+                    parameter.Master.Share,
+                    parameter.Master.DType
                 ))
             );
 
     /// <summary>A tensor of the state, accessed by a handle that is disposed after each use.</summary>
-    private sealed record Part(string Name, Shape Shape, Func<Tensor> Open)
+    private sealed record Part(string Name, Shape Shape, Func<Tensor> Open, DType Type = DType.F32)
     {
-        public float[] Read()
+        public StoredType Stored => Type == DType.I32 ? StoredType.I32 : StoredType.F32;
+
+        public TensorToWrite ToWrite() =>
+            Type == DType.I32
+                ? TensorToWrite.Integers(Name, Shape.Dimensions(), () => Read(tensor => tensor.ToInt32Array()))
+                : TensorToWrite.Floats(
+                    Name,
+                    StoredType.F32,
+                    Shape.Dimensions(),
+                    () => Read(tensor => tensor.ToArray())
+                );
+
+        public void Write(SafetensorsTensor values)
         {
             using Tensor tensor = Open();
-            return tensor.ToArray();
+            if (Type == DType.I32)
+                tensor.CopyFrom(Array.ConvertAll(values.ToIntegers(), value => (int)value));
+            else
+                tensor.CopyFrom(values.ToFloats());
         }
 
-        public void Write(float[] values)
+        private T[] Read<T>(Func<Tensor, T[]> read)
         {
             using Tensor tensor = Open();
-            tensor.CopyFrom(values);
+            return read(tensor);
         }
     }
 

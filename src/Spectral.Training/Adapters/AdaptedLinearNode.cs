@@ -6,8 +6,8 @@ using Spectral.Training.Models;
 namespace Spectral.Training.Adapters;
 
 /// <summary>
-/// The layers of a <see cref="SiblingLinears"/> with their adapters: <c>y = ρ ∘ (u W'ᵀ + Σ s·((u Rᵀ)∘c) Lᵀ) + b</c>
-/// with <c>u = x ∘ a</c> (<see cref="AdapterForm"/>). Layers without an adapter are computed as they are.
+/// The layers of a <see cref="SiblingLinears"/> with their adapters: <c>y = ρ ∘ (u (W' + S)ᵀ + Σ s·((u Rᵀ)∘c) Lᵀ) +
+/// b</c> with <c>u = x ∘ a</c> (<see cref="AdapterForm"/>). Layers without an adapter are computed as they are.
 /// </summary>
 internal sealed class AdaptedLinearNode : Node
 {

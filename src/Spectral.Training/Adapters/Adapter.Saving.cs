@@ -16,7 +16,8 @@ public sealed partial class Adapter
     public void RequireSavable() => Describe();
 
     /// <summary>
-    /// Writes <c>adapter_config.json</c> and <c>adapter_model.safetensors</c> (F32) into a folder, each atomically.
+    /// Writes <c>adapter_config.json</c> and <c>adapter_model.safetensors</c> (F32, places of entries I32) into a
+    /// folder, each atomically.
     /// </summary>
     /// <exception cref="InputException">A setting would be lost, or a value is not finite.</exception>
     public void Save(string directory)
@@ -36,10 +37,7 @@ public sealed partial class Adapter
                 string name = stored.IsShared
                     ? AdapterFolder.SharedKeyOf(stored.Name)
                     : AdapterFolder.KeyOf(module.Shape.Name, stored.Name);
-                tensors.TryAdd(
-                    name,
-                    TensorToWrite.Floats(name, StoredType.F32, stored.Shape.Dimensions(), stored.Read)
-                );
+                tensors.TryAdd(name, stored.ToWrite(name));
             }
         }
 

@@ -107,6 +107,20 @@ public sealed class AdapterBuilder
         Add(new Factor(name, shape, false, start ?? Start.Zeros));
 
     /// <summary>
+    /// Declares the places of the entries of a sparse change, I32, which <see cref="AdapterMethod.Initialize"/> writes:
+    /// row · in + column, ascending and distinct. Files hold the rows, then the columns, [2, count].
+    /// </summary>
+    /// <param name="name">The name in the file, after the module's path.</param>
+    /// <param name="count">The number of entries.</param>
+    /// <exception cref="InputException">The weight has fewer entries.</exception>
+    public Factor Places(string name, long count) =>
+        count >= 1 && count <= (long)Out * In
+            ? Add(new Factor(name, checked((int)count), false, Start.Zeros) { PlacesIn = (Out, In) })
+            : throw new InputException(
+                $"{count} entries of {Module.Name}, which is [{Out}, {In}]: {Method.Name} needs 1 to {(long)Out * In}"
+            );
+
+    /// <summary>
     /// Declares a frozen tensor that <see cref="AdapterMethod.Initialize"/> computes from the base weight alone. Files
     /// may omit it (<see cref="AdapterMethod.StartTensor"/>).
     /// </summary>

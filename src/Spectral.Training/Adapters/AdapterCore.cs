@@ -79,7 +79,10 @@ public sealed class AdapterCore : ILayerAdapter, IDisposable
 
     /// <inheritdoc/>
     bool ILayerAdapter.NeedsInput =>
-        _rightFrom < Rank || _form.Weight is { Trains: true } || _form.InputScale is { Trains: true };
+        _rightFrom < Rank
+        || _form.Weight is { Trains: true }
+        || _form.Entries.Any(change => change.Values.Trains)
+        || _form.InputScale is { Trains: true };
 
     /// <summary>Whether any column of L or row of R trains.</summary>
     internal bool TrainsFactors => _leftFrom < Rank || _rightFrom < Rank;
@@ -171,7 +174,20 @@ public sealed class AdapterCore : ILayerAdapter, IDisposable
     /// Copies the weight that the layer computes with. With an adapter attached, the weight itself may be part of a
     /// wider buffer.
     /// </summary>
-    public Tensor CopyWeight() => WeightColumns.Copy();
+    public Tensor CopyWeight() => WithEntries() ?? WeightColumns.Copy();
+
+    /// <summary>
+    /// Computes the sum of the base weight and the form's entries, in the compute type; null where the form has none.
+    /// The caller disposes it.
+    /// </summary>
+    internal Tensor? WithEntries()
+    {
+        if (_form.Entries.Count == 0)
+            return null;
+        Tensor sum = WeightColumns.Copy();
+        AddEntries(sum);
+        return sum;
+    }
 
     /// <summary>
     /// Computes the plain weight with the same effect, diag(ρ) (W' + Σ s L diag(c) R) diag(a), [out, in] F32. Sums are
@@ -184,9 +200,10 @@ public sealed class AdapterCore : ILayerAdapter, IDisposable
     {
         if (!_form.IsMergeable)
             throw new InvalidOperationException($"{_module.Shape.Name}: its form is not a change of the weight");
-        using Tensor weight = CopyWeight();
+        using Tensor weight = WeightColumns.Copy();
         using var merged = Tensor.Empty(weight.Device, weight.Shape);
         Cast.Run(weight, merged);
+        AddEntries(merged);
         if (Factors is { } factors)
             LowRank.Merge(merged, factors, merged);
         if (InputScale is { } inputs)
@@ -201,11 +218,15 @@ public sealed class AdapterCore : ILayerAdapter, IDisposable
         return values;
     }
 
-    /// <summary>Computes Σ s L diag(c) R, [out, in] F32: the low-rank terms without the base weight.</summary>
-    internal float[] TermsAlone()
+    /// <summary>
+    /// Computes Σ s L diag(c) R + S, [out, in] F32: the low-rank terms and the entries without the base weight.
+    /// </summary>
+    internal float[] ChangeAlone()
     {
         using var sum = Tensor.Zeros(_layer.Weight.Value.Device, (_module.Shape.Out, _module.Shape.In));
-        LowRank.Merge(sum, Factors!, sum);
+        if (Factors is { } factors)
+            LowRank.Merge(sum, factors, sum);
+        AddEntries(sum);
         return sum.ToArray();
     }
 
@@ -216,6 +237,12 @@ public sealed class AdapterCore : ILayerAdapter, IDisposable
         _penalty?.Clear();
         _weight?.Dispose();
         _bias?.Dispose();
+    }
+
+    private void AddEntries(Tensor weight)
+    {
+        foreach (SparseChange change in _form.Entries)
+            Entries.Add(change.Values.Value, change.Index, weight);
     }
 
     private Tensor? DirectLeft => Direct(_leftFrom, _terms[^1].Left);

@@ -3,7 +3,7 @@ using Spectral.Training.Adapters.Expressions;
 namespace Spectral.Training.Adapters;
 
 /// <summary>
-/// What a method makes of one linear layer: <c>y = ρ ∘ (u W'ᵀ + Σ s·((u Rᵀ)∘c) Lᵀ) + b</c> with <c>u = x ∘ a</c>.
+/// What a method makes of one linear layer: <c>y = ρ ∘ (u (W' + S)ᵀ + Σ s·((u Rᵀ)∘c) Lᵀ) + b</c>, <c>u = x ∘ a</c>.
 /// Forward, backward, merging, export and counting all follow from it. Members left null cost nothing.
 /// </summary>
 public sealed record AdapterForm
@@ -17,6 +17,13 @@ public sealed record AdapterForm
     /// much as in full fine-tuning.
     /// </summary>
     public Expression? Weight { get; init; }
+
+    /// <summary>
+    /// The sparse changes of the base weight, whose sum is S. Nothing of the weight's size is kept: W + S exists while
+    /// the layer is computed, which costs one pass over W each way, and the gradient has the entries of S alone. They
+    /// stand beside no terms and no <see cref="Weight"/>.
+    /// </summary>
+    public IReadOnlyList<SparseChange> Entries { get; init; } = [];
 
     /// <summary>The factors a [in] on the inputs; null: all ones.</summary>
     public Expression? InputScale { get; init; }
@@ -46,8 +53,18 @@ public sealed record AdapterForm
     public bool IsLowRank => AddsTermsOnly && Bias is null;
 
     /// <summary>Whether the weight's change is low-rank terms and nothing else. A bias may change beside it.</summary>
-    internal bool AddsTermsOnly =>
-        Terms.Count > 0 && Weight is null && InputScale is null && OutputScale is null && !Rectified;
+    internal bool AddsTermsOnly => Terms.Count > 0 && IsSum;
+
+    /// <summary>
+    /// Whether the weight's change is a sum of low-rank terms and entries, which does not depend on the weight. A bias
+    /// may change beside it.
+    /// </summary>
+    internal bool IsSum =>
+        (Terms.Count > 0 || Entries.Count > 0)
+        && Weight is null
+        && InputScale is null
+        && OutputScale is null
+        && !Rectified;
 
     /// <summary>The sum of the terms' ranks.</summary>
     public int Rank => Terms.Sum(term => term.Rank);
@@ -68,6 +85,7 @@ public sealed record AdapterForm
         Terms
             .SelectMany(term => new[] { term.Left, term.Middle, term.Right })
             .Concat([Weight, InputScale, OutputScale, Bias])
+            .Concat(Entries.Select(change => change.Values))
             .OfType<Expression>();
 
     internal void Check(ModuleShape module)
@@ -84,6 +102,10 @@ public sealed record AdapterForm
         RequireCount(OutputScale, module.Out);
         RequireCount(Bias, module.Out);
         RequireCount(Penalty, 1);
+        foreach (SparseChange change in Entries)
+            RequireCount(change.Values, checked((int)change.Places.Shape.Count));
+        if (Entries.Count > 0 && (Terms.Count > 0 || Weight is not null))
+            throw new InvalidOperationException($"{module.Name}: entries stand beside no terms and no weight");
         if (Rectified && Terms.Any(term => term.Middle is not null))
             throw new InvalidOperationException($"{module.Name}: a rectified form takes no middle diagonal");
 

@@ -98,7 +98,8 @@ internal sealed class AdapterPart : IDisposable
             return;
         }
         (AdapterCore core, Tensor value) = (_cores[0], values[_places[0]]);
-        Gemm.Run(x, Gemm.Transposed(core.Weight), value);
+        using Tensor? sum = core.WithEntries();
+        Gemm.Run(x, Gemm.Transposed(sum ?? core.Weight), value);
         if (core.OutputScale is null && core.Bias is not null)
             AddBias.Run(value, core.Bias);
     }
@@ -125,12 +126,19 @@ internal sealed class AdapterPart : IDisposable
         {
             if (_cores[i].Form.Weight?.GradientBuffer(out bool adds) is { } dWeight)
                 Gemm.Run(Gemm.Transposed(gradients[_places[i]]!), x!, dWeight, 1, adds ? 1 : 0);
+            foreach (SparseChange change in _cores[i].Form.Entries)
+            {
+                if (change.Values.GradientBuffer(out adds) is { } dValues)
+                    SampledProduct.Run(gradients[_places[i]]!, x!, change.Index, dValues, 1, adds);
+            }
         }
 
         if (_factors is null)
         {
-            if (dx is not null)
-                Gemm.Run(gradients[_places[0]]!, _cores[0].Weight, dx, 1, accumulate ? 1 : 0);
+            if (dx is null)
+                return;
+            using Tensor? sum = _cores[0].WithEntries();
+            Gemm.Run(gradients[_places[0]]!, sum ?? _cores[0].Weight, dx, 1, accumulate ? 1 : 0);
             return;
         }
         WithGradients(wanted =>

@@ -81,10 +81,10 @@ public sealed partial class AdapterReader : IDisposable
             }
 
             adapted = adapted?.FindAll(module => !Options.IsPruned(module.Name));
-            (HashSet<string> leaves, HashSet<string> shared) = Names(adapted ?? ModuleSizes.Probes(Method));
+            LeafNames leaves = Names(adapted ?? ModuleSizes.Probes(Method));
             _savedTensors = new SavedTensors(_folder, model is null ? null : [.. ModelTensors.Untied(model)]);
             var names = layers?.Select(layer => layer.Name).ToHashSet();
-            _tensors = new AdapterTensors(_folder, leaves, shared, _savedTensors, names);
+            _tensors = new AdapterTensors(_folder, leaves, _savedTensors, names);
             _saved = [.. _savedTensors.Check(_warnings).Where(tensor => !IsCopy(model, tensor.Module))];
             if (LacksStart && _saved.Find(tensor => !tensor.Trains && config.Matches(tensor.Module)) is { } residual)
             {
@@ -158,7 +158,7 @@ public sealed partial class AdapterReader : IDisposable
             foreach (StoredTensor stored in declared.Where(stored => !stored.IsShared || filled.Add(stored.Name)))
             {
                 if (!IsAbsent(module, stored))
-                    stored.Write(_tensors.Find(module, stored).ToFloats());
+                    stored.Write(_tensors.Find(module, stored));
                 else
                     stored.Begin(module);
             }
@@ -225,19 +225,22 @@ public sealed partial class AdapterReader : IDisposable
     }
 
     /// <summary>Collects the tensor names that the method declares for some modules.</summary>
-    private (HashSet<string> Leaves, HashSet<string> Shared) Names(IReadOnlyList<ModuleShape> modules)
+    private LeafNames Names(IReadOnlyList<ModuleShape> modules)
     {
-        HashSet<string> leaves = [];
-        HashSet<string> shared = [];
+        var names = new LeafNames([], [], []);
         foreach (AdaptedModule module in AdaptedModule.Describe(Method, Options, modules))
         {
             foreach (StoredTensor stored in module.Stored(LacksStart))
-                (stored.IsShared ? shared : leaves).Add(stored.Name);
+            {
+                (stored.IsShared ? names.Shared : names.Own).Add(stored.Name);
+                if (stored.HoldsPlaces)
+                    names.Places.Add(stored.Name);
+            }
         }
 
         if (Options.Bias != AdapterBias.None)
-            leaves.Add(AdapterTensors.WrappedBias);
-        return (leaves, shared);
+            names.Own.Add(AdapterTensors.WrappedBias);
+        return names;
     }
 
     /// <summary>

@@ -50,7 +50,11 @@ internal sealed class BoundFactors : IDisposable
         foreach (SavedTensor tensor in (saved ?? []).Where(tensor => !tensor.Trains))
             _saved.Add(tensor, new Parameter(tensor.Name, Tensor.Zeros(device, tensor.Shape, type)));
         foreach ((AdaptedModule module, Expressions.Factor factor) in factors.Where(pair => !pair.factor.Trains))
-            _frozen.Add(factor.Parameter = new Parameter(module.FullName(factor), Tensor.Zeros(device, factor.Shape)));
+        {
+            DType stored = factor.PlacesIn is null ? DType.F32 : DType.I32;
+            var values = Tensor.Zeros(device, factor.Shape, stored);
+            _frozen.Add(factor.Parameter = new Parameter(module.FullName(factor), values));
+        }
     }
 
     /// <summary>The factors that do not train.</summary>

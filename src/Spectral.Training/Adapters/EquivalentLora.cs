@@ -129,6 +129,7 @@ internal sealed class EquivalentLora(AdapterReader adapter, string directory, Mo
         {
             { Rectified: true } => "there is a rectifier between its factors",
             { Weight: not null } => "it replaces the weight instead of adding low-rank terms",
+            { Entries.Count: > 0 } => "it changes single entries of the weight",
             { OutputScale: not null } => "it scales outputs",
             { InputScale: not null } => "it scales inputs",
             { Bias: not null } => "it changes biases",

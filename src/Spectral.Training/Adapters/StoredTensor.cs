@@ -1,5 +1,7 @@
 using Spectral.Kernels;
 using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.Adapters.Files;
+using Spectral.Training.IO;
 using Spectral.Training.Numerics;
 
 namespace Spectral.Training.Adapters;
@@ -16,7 +18,8 @@ internal sealed class StoredTensor
     private readonly bool _isLeft;
 
     /// <summary>Creates a tensor that is one factor.</summary>
-    public StoredTensor(Factor factor) => (_factor, Shape) = (factor, factor.Shape);
+    public StoredTensor(Factor factor) =>
+        (_factor, Shape) = (factor, factor.PlacesIn is null ? factor.Shape : (2, factor.Shape[0]));
 
     /// <summary>Creates a tensor of a factor and its start values.</summary>
     public StoredTensor(Factor factor, Factor start, bool isLeft)
@@ -37,8 +40,21 @@ internal sealed class StoredTensor
     /// <summary>Whether a file may omit the tensor because its values follow from the settings.</summary>
     public bool MayBeAbsent => _factor.Start.FollowsFromSettings;
 
-    /// <summary>Reads the values to be stored.</summary>
-    public float[] Read()
+    /// <summary>Whether the tensor holds places of the weight, and not numbers.</summary>
+    public bool HoldsPlaces => _factor.PlacesIn is not null;
+
+    /// <summary>Returns the tensor for a file. The values are read when it is written.</summary>
+    /// <param name="name">The name in the file.</param>
+    public TensorToWrite ToWrite(string name) =>
+        _factor.PlacesIn is { } matrix
+            ? TensorToWrite.Integers(
+                name,
+                Shape.Dimensions(),
+                () => EntryPlaces.Split(_factor.Parameter.Master.ToInt32Array(), matrix)
+            )
+            : TensorToWrite.Floats(name, StoredType.F32, Shape.Dimensions(), Read);
+
+    private float[] Read()
     {
         float[] values = _factor.Parameter.Master.ToArray();
         if (_start is null)
@@ -65,7 +81,16 @@ internal sealed class StoredTensor
         _factor.Start.Fill(_factor.Parameter.Master, module.Options.Seed, RandomStream.For(module.FullName(_factor)));
 
     /// <summary>Writes values from a file to the factors.</summary>
-    public void Write(float[] values)
+    /// <exception cref="InputException">Places are outside the weight, or two of them are the same.</exception>
+    public void Write(AdapterTensor tensor)
+    {
+        if (_factor.PlacesIn is { } matrix)
+            _factor.Parameter.Master.CopyFrom(EntryPlaces.Read(tensor, matrix));
+        else
+            Write(tensor.ToFloats());
+    }
+
+    private void Write(float[] values)
     {
         if (_start is null)
         {

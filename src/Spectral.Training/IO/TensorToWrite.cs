@@ -72,6 +72,24 @@ public sealed record TensorToWrite(string Name, StoredType Type, IReadOnlyList<l
         );
     }
 
+    /// <summary>Creates a tensor of I32 that are fetched when they are written.</summary>
+    /// <param name="name">The name in the file.</param>
+    /// <param name="shape">The dimensions, outermost first.</param>
+    /// <param name="values">Returns the values, row by row. It is called when the tensor is written.</param>
+    internal static TensorToWrite Integers(string name, IReadOnlyList<long> shape, Func<int[]> values) =>
+        new(
+            name,
+            StoredType.I32,
+            shape,
+            stream =>
+            {
+                int[] all = values();
+                if (!BitConverter.IsLittleEndian)
+                    BinaryPrimitives.ReverseEndianness(all, all);
+                stream.Write(MemoryMarshal.AsBytes(all.AsSpan()));
+            }
+        );
+
     /// <summary>Creates a tensor with the bytes of a tensor in an open file, optionally under another name.</summary>
     /// <param name="source">The tensor to copy. Its file has to stay open until the copy is written.</param>
     /// <param name="name">The name in the new file; null: the same.</param>

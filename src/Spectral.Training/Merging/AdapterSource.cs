@@ -125,8 +125,8 @@ internal sealed class AdapterSource : MergeSource
     // The sum W + ΔW is rounded to W's precision, so that ΔW alone is more exact where the form has it.
     private float[] ChangeOf(AdaptedModule module)
     {
-        if (module.Form.AddsTermsOnly)
-            return Compute(_model, _adapter, module, _device, core => core.TermsAlone());
+        if (module.Form.IsSum)
+            return Compute(_model, _adapter, module, _device, core => core.ChangeAlone());
         float[] change = Values($"{module.Shape.Name}.weight");
         TensorPrimitives.Subtract(change, _model.Untied($"{module.Shape.Name}.weight").ToFloats(), change);
         return change;

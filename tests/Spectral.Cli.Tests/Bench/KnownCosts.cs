@@ -58,6 +58,15 @@ internal static class KnownCosts
             ["permute"] = 77.8,
             ["rearrange_forward"] = 70,
             ["rearrange_backward"] = 59.2,
+            // Entries of a sparse mask, a hundred elements apart.
+            ["entries_gather_f32"] = 70,
+            ["entries_gather_bf16"] = 75,
+            ["entries_add_f32"] = 77.8,
+            ["entries_add_bf16"] = 83.4,
+            // A thread walks along its own 256 elements, whose lines stay in L1; the histogram adds to single bins.
+            ["largest_entries_count"] = 87.5,
+            ["largest_entries_write"] = 86.9,
+            ["largest_entries_histogram"] = 1.6,
             // Columns of row-major matrices that are narrow or small, in L2 as a rule.
             ["matrix_transpose_f32"] = 77.8,
             ["matrix_transpose_bf16"] = 83.4,
@@ -86,6 +95,8 @@ internal static class KnownCosts
             ["matrix_inverse"] = 1,
             // Its first operand is stored transposed.
             ["sketch_product_tn"] = 104,
+            // Lanes count different bins of one bank.
+            ["largest_entries_histogram"] = 471,
         };
 
     /// <summary>

@@ -67,7 +67,7 @@ internal sealed class SingleLayer : IDisposable
     public Dictionary<string, double[]> Values() =>
         Module.Factors.ToDictionary(
             factor => factor.Key,
-            factor => Array.ConvertAll(factor.Value.Master.ToArray(), value => (double)value)
+            factor => Array.ConvertAll(TestAdapters.Numbers(factor.Value), value => (double)value)
         );
 
     /// <summary>Adds random numbers in ∓<paramref name="size"/>/2 to everything that trains.</summary>

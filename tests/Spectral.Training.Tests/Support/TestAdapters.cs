@@ -1,3 +1,4 @@
+using Spectral.Kernels;
 using Spectral.Training.Adapters;
 using Spectral.Training.Adapters.Expressions;
 using Spectral.Training.Calibration;
@@ -44,6 +45,12 @@ internal static class TestAdapters
 
         adapter.Parameters.NotifyChanged();
     }
+
+    /// <summary>The values of a factor; places of entries as numbers, exact below 2²⁴.</summary>
+    public static float[] Numbers(Parameter factor) =>
+        factor.Master.DType == DType.I32
+            ? Array.ConvertAll(factor.Master.ToInt32Array(), place => (float)place)
+            : factor.Master.ToArray();
 
     /// <summary>All tensors of a checkpoint.</summary>
     public static Dictionary<string, double[]> Weights(string directory)

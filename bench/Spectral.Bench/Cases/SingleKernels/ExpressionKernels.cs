@@ -20,6 +20,8 @@ internal static class ExpressionKernels
             KernelSet.Plan(machine, "mixture 64 of 32 x 1024 k=2", Mixtures),
             KernelSet.Plan(machine, "inverse 8 x 32 x 32", Inverses),
             KernelSet.Plan(machine, "rescale 1024", Rescaling),
+            .. KernelSet.Plans(machine, "entries 2048 of 256 x 1024", SingleEntries),
+            KernelSet.Plan(machine, "choice 2048 of 256 x 1024", Choices),
         ];
 
     private static void Maps(KernelSet set)
@@ -186,5 +188,33 @@ internal static class ExpressionKernels
             () => SpectralRescale.Middle(sigma, delta, 1, middle)
         );
         set.Add("gradient", 3 * vector, directions, () => SpectralRescale.DeltaGradient(dMiddle, sigma, dDelta));
+    }
+
+    private static void SingleEntries(KernelSet set, DType type)
+    {
+        const int tokens = 64;
+        const int count = 2048;
+        double each = 2 * sizeof(float) + type.Size();
+        Tensor x = set.Normal((Rows, Columns), type);
+        Tensor values = set.Zeros(count);
+        Tensor index = set.Indices(count, k => k * (Rows * Columns / count) + k * 37 % 128);
+        Tensor dy = set.Normal((tokens, Rows), type);
+        Tensor inputs = set.Normal((tokens, Columns), type);
+        set.Add("gather", each * count, 0, () => Entries.Gather(x, index, values));
+        set.Add("add", (each + type.Size()) * count, 2 * count, () => Entries.Add(values, index, x));
+        set.Add(
+            "sampled-product",
+            type.Size() * (double)tokens * (Rows + Columns) + 2 * sizeof(float) * count,
+            2.0 * count * tokens,
+            () => SampledProduct.Run(dy, inputs, index, values)
+        );
+    }
+
+    private static void Choices(KernelSet set)
+    {
+        const int count = 2048;
+        Tensor x = set.Normal((Rows, Columns));
+        Tensor index = set.Indices(count, k => k);
+        set.Add("largest", Bytes + sizeof(int) * count, 0, () => LargestEntries.Find(x, index));
     }
 }

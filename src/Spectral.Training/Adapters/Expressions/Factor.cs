@@ -3,7 +3,10 @@ using Spectral.Training.Optim;
 
 namespace Spectral.Training.Adapters.Expressions;
 
-/// <summary>A tensor that an adapter stores. Factors are the leaves of all expressions.</summary>
+/// <summary>
+/// A tensor that an adapter stores. Factors are the leaves of all expressions, except those that hold places of a
+/// matrix (<see cref="AdapterBuilder.Places"/>).
+/// </summary>
 public sealed class Factor : Expression
 {
     /// <summary>The suffix of the name of a frozen copy of start values.</summary>
@@ -28,6 +31,9 @@ public sealed class Factor : Expression
 
     /// <summary>Whether the tensor is stored with the adapter. State of a schedule is not.</summary>
     internal bool IsSaved { get; init; } = true;
+
+    /// <summary>The matrix [out, in] of which the tensor holds places, I32; null: it holds numbers, F32.</summary>
+    internal Shape? PlacesIn { get; init; }
 
     /// <summary>The parameter that holds the values.</summary>
     /// <exception cref="InvalidOperationException">

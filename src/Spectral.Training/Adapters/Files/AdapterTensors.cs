@@ -26,18 +26,13 @@ internal sealed class AdapterTensors
     /// them.
     /// </summary>
     /// <param name="folder">The adapter's folder.</param>
-    /// <param name="leaves">The leaf names that the method declares, after a module's path.</param>
-    /// <param name="shared">The names of shared tensors. Some versions of PEFT repeat them in each module.</param>
+    /// <param name="leaves">
+    /// The names that the method declares. Some versions of PEFT repeat shared tensors in each module.
+    /// </param>
     /// <param name="saved">Receives the tensors of modules that are saved whole.</param>
     /// <param name="layers">The names of the model's layers; null if they are unknown.</param>
-    /// <exception cref="InputException">A tensor is none of these, is not of a float type, or exists twice.</exception>
-    public AdapterTensors(
-        AdapterFolder folder,
-        IReadOnlySet<string> leaves,
-        IReadOnlySet<string> shared,
-        SavedTensors saved,
-        IReadOnlySet<string>? layers
-    )
+    /// <exception cref="InputException">A tensor is none of these, is of the wrong type, or exists twice.</exception>
+    public AdapterTensors(AdapterFolder folder, LeafNames leaves, SavedTensors saved, IReadOnlySet<string>? layers)
     {
         _path = folder.WeightsPath;
         AdapterMethod method = folder.Config.Method;
@@ -47,12 +42,12 @@ internal sealed class AdapterTensors
         [
             .. method.FormerLeaves.Select(former => (former.Value, Key(Module, former.Key))),
             .. leaves
-                .Concat(shared)
+                .Own.Concat(leaves.Shared)
                 .Distinct()
                 .OrderByDescending(leaf => leaf.Length)
                 .Select(leaf => (leaf, Key(Module, leaf))),
         ];
-        (string? Leaf, Regex Key)[] common = [.. shared.Select(name => (name, Key("", name)))];
+        (string? Leaf, Regex Key)[] common = [.. leaves.Shared.Select(name => (name, Key("", name)))];
         foreach (AdapterTensor tensor in method.Unfold([.. folder.Tensors], folder.Config.Options))
         {
             string name = AdapterFolder.WithoutPrefix(tensor.Key, out bool isModule);
@@ -64,7 +59,9 @@ internal sealed class AdapterTensors
                 );
             }
 
-            if (!tensor.Type.IsFloat())
+            bool isFactor = isModule && Find(modular, name) is not null;
+            bool holdsPlaces = isFactor && leaves.Places.Contains(Find(modular, name)!.Value.Leaf!);
+            if (!tensor.Type.IsFloat() && !holdsPlaces)
             {
                 throw new InputException(
                     $"{_path}: tensor {InputText.Quote(tensor.Name)} is {tensor.Type.HeaderName()}, "
@@ -74,9 +71,9 @@ internal sealed class AdapterTensors
 
             if (folder.Config.IgnoredTensors.Any(part => $"{name}.".Contains($".{part}.", StringComparison.Ordinal)))
                 continue;
-            if (saved.Take(tensor, name, isFactor: isModule && Find(modular, name) is not null))
+            if (saved.Take(tensor, name, isFactor))
                 continue;
-            if (leaves.Contains(WrappedBias) && Find(modular, name) is null)
+            if (leaves.Own.Contains(WrappedBias) && Find(modular, name) is null)
                 name = OfWrapped(name, folder.Config);
             if (Find(common, name) is { Leaf: { } whole })
             {
@@ -85,13 +82,13 @@ internal sealed class AdapterTensors
             else if (isModule && Find(modular, name) is { } found)
             {
                 string module = layers is null ? found.Module : WrappedNames.Resolve(found.Module, layers);
-                AddToModule(module, found.Leaf, tensor, shared);
+                AddToModule(module, found.Leaf, tensor, leaves.Shared);
             }
             else
             {
                 throw new InputException(
                     $"{_path}: tensor {InputText.Quote(tensor.Name)} is not part of a {method.Name} adapter, expected "
-                        + $"{string.Join(", ", leaves.Concat(shared).Order(StringComparer.Ordinal))} of its "
+                        + $"{string.Join(", ", leaves.Own.Concat(leaves.Shared).Order(StringComparer.Ordinal))} of its "
                         + "modules, or tensors of modules_to_save"
                 );
             }

@@ -155,6 +155,15 @@ public sealed class PeftLayoutTests : FolderTest
             "fourierft_spectrum 5"
         );
         yield return Case(
+            "shira",
+            """
+            "peft_type":"SHIRA","r":2,"mask_type":"random","random_seed":null,"fan_in_fan_out":false,
+            "init_weights":true
+            """,
+            "shira_indices 2,32; shira_weight 32",
+            "shira_indices 2,40; shira_weight 40"
+        );
+        yield return Case(
             "vb-lora",
             Layers
                 + """

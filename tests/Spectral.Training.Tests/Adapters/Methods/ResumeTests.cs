@@ -334,7 +334,13 @@ public sealed class ResumeTests(DeviceKind kind) : TrainingTest(kind)
     {
         trainer.Save(path);
         using var file = SafetensorsFile.Open(path);
-        return file.Tensors.ToDictionary(pair => pair.Key, pair => pair.Value.ToFloats());
+        return file.Tensors.ToDictionary(
+            pair => pair.Key,
+            pair =>
+                pair.Value.Type == StoredType.I32
+                    ? Array.ConvertAll(pair.Value.ToIntegers(), place => (float)place)
+                    : pair.Value.ToFloats()
+        );
     }
 
     private sealed class Recorder : ITrainerCallback

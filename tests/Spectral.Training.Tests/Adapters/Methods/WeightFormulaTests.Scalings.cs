@@ -61,6 +61,7 @@ public sealed partial class WeightFormulaTests
             [],
             layer => Dense.Of(5, 7, (i, j) => layer.W[i, j] + layer.Factors["bitfit_delta"][i]).Values
         );
+        yield return Masked("shira", 5, 7, 2, "shira_indices", "shira_weight");
         yield return new("delta", 5, 7, 1, [], layer => (layer.W + layer.Matrix("delta", 5, 7)).Values);
         yield return new("ssl", 5, 7, 1, [], layer => (layer.W * Dense.Diagonal(layer.Factors["ssl_input"])).Values);
         yield return new(
@@ -125,4 +126,29 @@ public sealed partial class WeightFormulaTests
 
     private static double[] Entrywise(Layer layer, Dense change, Func<double, double> factor) =>
         Dense.Of(layer.Rows, layer.Columns, (i, j) => layer.W[i, j] * factor(change[i, j])).Values;
+
+    /// <summary>A method whose weight is W with the values added at the places.</summary>
+    private static Case Masked(
+        string method,
+        int rows,
+        int columns,
+        int rank,
+        string places = "mask_indices",
+        string values = "mask_values",
+        Dictionary<string, double>? settings = null
+    ) =>
+        new(
+            method,
+            rows,
+            columns,
+            rank,
+            settings ?? [],
+            layer =>
+            {
+                double[] sum = [.. layer.BaseWeight];
+                foreach ((double place, double value) in layer.Factors[places].Zip(layer.Factors[values]))
+                    sum[(int)place] += value;
+                return sum;
+            }
+        );
 }
