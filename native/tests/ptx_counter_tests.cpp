@@ -89,6 +89,13 @@ TEST_GROUP(ptx_counters) {
   // Every 32 bytes: a sector for each thread, where their bytes would fill 4 for each warp.
   c = copy.run(1, 256, 8);
   CHECK(c["global_read_sectors"] == 256 && c["global_read_bytes"] == 1024 && c["global_read_excess_sectors"] == 224);
+  // Every 8 and every 12 bytes: what the lanes span, of which they touch a part.
+  c = copy.run(1, 32, 2, 4);
+  CHECK(c["global_read_sectors"] == 8 && c["global_read_bytes"] == 128 && c["global_read_excess_sectors"] == 4);
+  c = copy.run(1, 32, 3, 28);
+  CHECK(c["global_read_sectors"] == 13 && c["global_read_bytes"] == 128 && c["global_read_excess_sectors"] == 9);
+  c = copy.run(2, 32, 9);   // more than a sector apart
+  CHECK(c["global_read_sectors"] == 64 && c["global_read_bytes"] == 128 && c["global_read_excess_sectors"] == 56);
   c = copy.run(1, 256, 0);   // one word for all
   CHECK(c["global_read_sectors"] == 8 && c["global_read_bytes"] == 4 && c["global_read_excess_sectors"] == 0);
   c = copy.run(1, 256, 1, 4);   // each warp begins a word into a sector

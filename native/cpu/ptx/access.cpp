@@ -1,4 +1,4 @@
-#include "access.h"
+#include "warp_access.h"
 #include <algorithm>
 
 namespace spectral::cpu::ptx {
@@ -164,5 +164,18 @@ void count_access(Warp& w, const uint64_t* at, const SpaceMasks& in, unsigned by
   if (effect != Effect::Reads)
     c.global_access(at, in.global, bytes, true);
   c.local_bytes += uint64_t(std::popcount(in.local)) * bytes;
+}
+void count_together(Warp& w, WarpAccess access, Space space, unsigned bytes, Effect effect) {
+  if (space == Space::Global && w.mask == ~0u && access.step <= kSector) {
+    const Piece first{reinterpret_cast<uint64_t>(access.first), bytes};
+    w.block().counters()->traffic(effect == Effect::Writes).request_row(first, access.step, 32);
+    return;
+  }
+  uint64_t at[32];
+  for (unsigned k = 0; k < 32; ++k)
+    at[k] = reinterpret_cast<uint64_t>(access.first) + k * access.step;
+  const uint32_t global = space == Space::Global ? w.mask : 0;
+  const uint32_t shared = space == Space::Shared ? w.mask : 0;
+  count_access(w, at, {global, shared, 0}, bytes, effect);
 }
 }   // namespace spectral::cpu::ptx

@@ -300,7 +300,11 @@ void select(Warp& w, const Step& s) {
   const uint32_t p = w.predicate(s.c) ^ (s.flags & kFlipC ? ~0u : 0u);
   const L* a = w.lanes<L>(s.a);
   const L* b = w.lanes<L>(s.b);
-  write_lanes<L>(w, s.d, [&](int k) { return p >> k & 1 ? a[k] : b[k]; });
+  write_lanes<L>(w, s.d, [&](int k) {
+    const L yes = a[k];   // both are loaded: of one of them the load would be masked, which takes longer
+    const L no = b[k];
+    return p >> k & 1 ? yes : no;
+  });
 }
 void build_selp(Builder& b) {
   const Type t = b.take_type();

@@ -2,10 +2,6 @@
 #include <algorithm>
 
 namespace spectral::cpu::ptx {
-namespace {
-constexpr uint64_t kSector = 32;   // bytes
-}   // namespace
-
 const char* name_of(StepClass c) {
   constexpr const char* kNames[] = {"integer",    "float",       "double",       "special",       "conversion",
                                     "move",       "global_load", "global_store", "shared_load",   "shared_store",
@@ -97,6 +93,24 @@ void GlobalTraffic::request(Piece* pieces, size_t n) {
     found += next_sector - std::min(first, next_sector);
   }
   add_run(run, next_sector);
+  count_request(found, bytes);
+}
+void GlobalTraffic::request_row(Piece piece, uint64_t step, size_t n) {
+  const uint64_t end = piece.first + (n - 1) * step + piece.bytes;
+  const uint64_t first_sector = piece.first / kSector;
+  const uint64_t end_sector = (end - 1) / kSector + 1;
+  const bool is_dense = step <= piece.bytes;
+  if (is_dense) {
+    touched.add(piece.first, end - piece.first);
+  } else {
+    ByteSet::Adder adder(touched);
+    for (size_t i = 0; i < n; ++i)
+      adder.add(piece.first + i * step, piece.bytes);
+  }
+  add_run(first_sector, end_sector);
+  count_request(end_sector - first_sector, is_dense ? end - piece.first : n * piece.bytes);
+}
+void GlobalTraffic::count_request(uint64_t found, uint64_t bytes) {
   sectors += found;
   excess_sectors += found - (bytes + kSector - 1) / kSector;
   ++requests;
@@ -182,7 +196,7 @@ void Counters::global_access(const uint64_t* addresses, uint32_t mask, unsigned 
   size_t n = 0;
   for (; mask; mask &= mask - 1)
     pieces[n++] = {addresses[std::countr_zero(mask)], bytes};
-  (writes ? global_write : global_read).request(pieces, n);
+  traffic(writes).request(pieces, n);
 }
 
 // 32 banks of 4 bytes in each block's memory; lanes that want the same word share it. 8-byte accesses go by 16 lanes,

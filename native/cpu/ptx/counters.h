@@ -77,10 +77,14 @@ struct GlobalTraffic {
 
   void add(const GlobalTraffic&);
   void request(Piece* pieces, size_t n);   // of a warp instruction; sorts them
+  // The same of n aligned pieces, of which the next begins `step` bytes behind the one before: at most a sector, so
+  // that none is left out.
+  void request_row(Piece, uint64_t step, size_t n);
   void bulk(uint64_t first, uint64_t bytes, uint64_t rows, int64_t stride);
 
  private:
   void add_run(uint64_t first, uint64_t end);
+  void count_request(uint64_t found, uint64_t bytes);   // sectors, and the bytes that are asked for
 };
 
 struct Counters {
@@ -107,6 +111,7 @@ struct Counters {
   void take_back(const Step& s, uint32_t lanes) { count(s, lanes, ~uint64_t(0)); }   // the lanes come again
   void add(const Counters&);
   std::string text() const;   // "name value" lines
+  GlobalTraffic& traffic(bool writes) { return writes ? global_write : global_read; }
   // Lanes of a mask access `bytes` bytes each at the addresses.
   void global_access(const uint64_t* addresses, uint32_t mask, unsigned bytes, bool writes);
   // The same in shared memory, of a cluster whose blocks have theirs `stride` bytes apart.

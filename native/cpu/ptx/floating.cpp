@@ -2,6 +2,7 @@
 #include "floating.h"
 #include "dispatch.h"
 #include "float_mode.h"
+#include "vectors.h"
 #include <cmath>
 
 namespace spectral::cpu::ptx {
@@ -79,15 +80,32 @@ struct Rsqrt {
   }
 };
 
+// Results are hardly ever NaN: looking for some behind the loop keeps that out of the way of what waits for them.
+inline __attribute__((always_inline)) void make_one_nan(Warp& w, const Step& s) {
+  const auto* d = w.lanes<Vector<float>>(s.d);
+  auto nans = d[0] != d[0];
+  for (unsigned i = 1; i < 32 / kLanesOf<float>; ++i)
+    nans |= d[i] != d[i];
+  if (is_zero(nans)) [[likely]]
+    return;
+  float* lanes = w.lanes<float>(s.d);
+  each_lane(w.mask, [&](int k) { lanes[k] = with_one_nan(lanes[k]); });
+}
 template <class Op, class T, int kSources>
 inline __attribute__((always_inline)) void arithmetic(Warp& w, const Step& s, bool saturates) {
-  auto finish = [&](T v) { return saturates ? saturated(v) : with_one_nan(v); };
-  if constexpr (kSources == 1)
-    map1<T, T>(w, s, [&](T a) { return finish(Op::of(a)); });
-  else if constexpr (kSources == 2)
-    map2<T, T, T>(w, s, [&](T a, T b) { return finish(Op::of(a, b)); });
-  else
-    map3<T, T, T, T>(w, s, [&](T a, T b, T c) { return finish(Op::of(a, b, c)); });
+  auto map = [&](auto finish) __attribute__((always_inline)) {
+    if constexpr (kSources == 1)
+      map1<T, T>(w, s, [&](T a) { return finish(Op::of(a)); });
+    else if constexpr (kSources == 2)
+      map2<T, T, T>(w, s, [&](T a, T b) { return finish(Op::of(a, b)); });
+    else
+      map3<T, T, T, T>(w, s, [&](T a, T b, T c) { return finish(Op::of(a, b, c)); });
+  };
+  if (saturates)
+    return map([](T v) { return saturated(v); });
+  map([](T v) { return v; });
+  if constexpr (sizeof(T) == 4)
+    make_one_nan(w, s);
 }
 template <class Op, class T, int kSources>
 void nearest(Warp& w, const Step& s) {
@@ -127,27 +145,28 @@ void approximate(Warp& w, const Step& s) {
   const FloatMode mode(Rounding::Nearest, kFlushesToo);
   arithmetic<Op, float, 1>(w, s, false);
 }
+// 2^x = 2^n 2^f, f in [-1/2, 1/2], by a polynomial in f64: exact to 1 ulp of f32, where 2 ulp are documented. A
+// subnormal x gives 1 with and without .ftz, so only the result may have to be flushed.
+template <bool kFlushesToo>
 struct Ex2 {
-  // 2^x = 2^n 2^f, f in [-1/2, 1/2], by a polynomial in f64: exact to 1 ulp of f32, where 2 ulp are documented.
   static float of(float x) {
-    const double bounded = x < -200.0f ? -200.0 : (x > 200.0f ? 200.0 : double(x));
-    const double n = std::nearbyint(bounded);
-    const double f = bounded - n;
-    constexpr double kC[] = {
-        1.0,
-        0.69314718055994531,
-        0.24022650695910072,
-        0.055504108664821580,
-        0.0096181291076284772,
-        0.0013333558146428443,
-        0.00015403530393381609,
-        1.5252733804059840e-05};
-    double p = kC[7];
-    for (int i = 6; i >= 0; --i)
-      p = p * f + kC[i];
-    // The sum has n in its lowest bits: a conversion to 64-bit integers would not be one of vectors.
-    const double scale = std::bit_cast<double>((std::bit_cast<uint64_t>(n + 0x1.8p52) + 1023) << 52);
-    return x != x ? x : float(p * scale);
+    const float above = x > -200.0f ? x : -200.0f;
+    const float bounded = above < 200.0f ? above : 200.0f;
+    const float n = std::nearbyint(bounded);
+    const double f = bounded - n;   // exact
+    double p = 1.5252733804059840e-05;
+    p = std::fma(p, f, 0.00015403530393381609);
+    p = std::fma(p, f, 0.0013333558146428443);
+    p = std::fma(p, f, 0.0096181291076284772);
+    p = std::fma(p, f, 0.055504108664821580);
+    p = std::fma(p, f, 0.24022650695910072);
+    p = std::fma(p, f, 0.69314718055994531);
+    p = std::fma(p, f, 1.0);
+    const uint32_t upper = uint32_t(int32_t(n) + 1023) << 20;   // half of 2^n, whose other half is 0
+    const double power = p * std::bit_cast<double>(uint64_t(upper) << 32);
+    constexpr double kLeastNormal = 0x1.ffffffp-127;   // is rounded to 2^-126
+    const double kept = kFlushesToo && power < kLeastNormal ? 0.0 : power;
+    return x != x ? x : float(kept);
   }
 };
 struct Lg2 {
@@ -163,22 +182,32 @@ struct Tanh {
   static float of(float x) { return float(std::tanh(double(x))); }
 };
 
-template <class Op>
-void build_approximate(Builder& b) {
+void take_approx(Builder& b) {
   if (!b.take("approx"))
     b.fail(".approx is missing");
-  if (std::is_same_v<Op, Ex2> && names_half_form(b))
-    return build_half_ex2(b);
-  if (std::is_same_v<Op, Tanh> && names_half_form(b))
-    return build_half_tanh(b);
-  const bool flushes = b.take("ftz");
-  const Type t = b.take_type();
-  Run run = nullptr;
-  if (t == Type::F32)
-    run = flushes ? &approximate<Op, true> : &approximate<Op, false>;
-  emit_plain(b, t, 1, run);
 }
-void build_tanh(Builder& b) { build_approximate<Tanh>(b); }
+void emit_approximate(Builder& b, Run keeping, Run flushing) {
+  const Run run = b.take("ftz") ? flushing : keeping;
+  const Type t = b.take_type();
+  emit_plain(b, t, 1, t == Type::F32 ? run : nullptr);
+}
+template <class Op>
+void build_approximate(Builder& b) {
+  take_approx(b);
+  emit_approximate(b, &approximate<Op, false>, &approximate<Op, true>);
+}
+void build_ex2(Builder& b) {
+  take_approx(b);
+  if (names_half_form(b))
+    return build_half_ex2(b);
+  emit_approximate(b, &nearest<Ex2<false>, float, 1>, &nearest<Ex2<true>, float, 1>);
+}
+void build_tanh(Builder& b) {
+  take_approx(b);
+  if (names_half_form(b))
+    return build_half_tanh(b);
+  emit_approximate(b, &approximate<Tanh, false>, &approximate<Tanh, true>);
+}
 
 // 1 / a of the upper 32 bits of a, to as many bits: the start of a Newton iteration.
 template <class Op>
@@ -345,7 +374,7 @@ constexpr InstructionRow kRows[] = {
     {"sin", StepClass::Special, build_approximate<Sin>},
     {"cos", StepClass::Special, build_approximate<Cos>},
     {"lg2", StepClass::Special, build_approximate<Lg2>},
-    {"ex2", StepClass::Special, build_approximate<Ex2>},
+    {"ex2", StepClass::Special, build_ex2},
     {"tanh", StepClass::Special, build_tanh}};
 }   // namespace
 

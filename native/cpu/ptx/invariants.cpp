@@ -59,8 +59,10 @@ std::vector<bool> ProgramBuilder::find_invariants(const std::vector<BasicBlock>&
     }
   }
   for (size_t i = steps.size(); i-- > 1;)
-    if (steps[i].is_invariant)
+    if (steps[i].is_invariant) {
       steps[i - 1].next = steps[i].next + 1;
+      steps[i - 1].passes_over = true;
+    }
   return registers;
 }
 }   // namespace spectral::cpu::ptx

@@ -122,16 +122,41 @@ void shift_right(Warp& w, const Step& s) {
     return n > kMost ? T(0) : T(a >> n);
   });
 }
+// The same by one number, as most shifts are.
+template <class T>
+void shift_left_by(Warp& w, const Step& s) {
+  const auto n = uint32_t(s.value);
+  map1<T, T>(w, s, [n](T a) { return T(a << n); });
+}
+template <class T>
+void shift_right_by(Warp& w, const Step& s) {
+  const auto n = uint32_t(s.value);
+  map1<T, T>(w, s, [n](T a) { return T(a >> n); });
+}
+bool shifts_by_number(const Builder& b, Type t) {
+  const Operand& n = b.operand(2);
+  return n.kind == OperandKind::Immediate && !n.is_float && !n.is_float32 && n.value < 8 * uint64_t(bytes_of(t));
+}
+void emit_shift(Builder& b, Type t, Run by_lane, Run by_number) {
+  b.expect_operands(3);
+  if (!by_lane || !shifts_by_number(b, t)) {
+    emit_typed(b, by_lane, t, {t, Type::U32});
+    return;
+  }
+  emit_typed(b, by_number, t, {t}, 1).value = int64_t(b.operand(2).value);
+}
 void build_shl(Builder& b) {
   const Type t = b.take_type();
-  emit_typed(b, for_bits(t, []<class T>() -> Run { return &shift_left<T>; }), t, {t, Type::U32});
+  const Run by_lane = for_bits(t, []<class T>() -> Run { return &shift_left<T>; });
+  emit_shift(b, t, by_lane, for_bits(t, []<class T>() -> Run { return &shift_left_by<T>; }));
 }
 void build_shr(Builder& b) {
   const Type t = b.take_type();
-  Run run = for_bits(t, []<class T>() -> Run { return &shift_right<T>; });
-  if (!run)
-    run = for_integer(t, []<class T>() -> Run { return &shift_right<T>; });
-  emit_typed(b, run, t, {t, Type::U32});
+  const auto by_lane = []<class T>() -> Run { return &shift_right<T>; };
+  const auto by_number = []<class T>() -> Run { return &shift_right_by<T>; };
+  if (Run run = for_bits(t, by_lane))
+    return emit_shift(b, t, run, for_bits(t, by_number));
+  emit_shift(b, t, for_integer(t, by_lane), for_integer(t, by_number));
 }
 // The upper (left) or lower (right) half of b:a shifted.
 template <bool kLeft, bool kClamps>

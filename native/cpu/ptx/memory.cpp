@@ -18,17 +18,21 @@ struct InMemory {   // at any address: that it is a multiple of the access has b
   T value;
 } __attribute__((packed, may_alias));
 
+// Four values of 32 bits of each lane, whose address is at(k).
+template <class At>
+void load_four(Warp& w, const uint32_t* places, At at) {
+  uint32_t* const registers[] = {
+      w.lanes<uint32_t>(places[0]),
+      w.lanes<uint32_t>(places[1]),
+      w.lanes<uint32_t>(places[2]),
+      w.lanes<uint32_t>(places[3])};
+  load_quads(at, registers, w.width());
+}
 template <class D, class T, unsigned kCount>
 void load_together(Warp& w, const uint32_t* places, const WarpAccess& access) {
   if constexpr (kCount == 4 && sizeof(T) == 4 && sizeof(D) == 4)
-    if (access.layout != Layout::Same && w.is_whole()) {
-      uint32_t* const registers[] = {
-          w.lanes<uint32_t>(places[0]),
-          w.lanes<uint32_t>(places[1]),
-          w.lanes<uint32_t>(places[2]),
-          w.lanes<uint32_t>(places[3])};
-      return load_quads(access.first, access.step, registers, w.width());
-    }
+    if (access.layout != Layout::Same && w.is_whole())
+      return load_four(w, places, [&](unsigned k) { return access.first + k * access.step; });
   const auto* from = reinterpret_cast<const InMemory<T>*>(access.first);
   const uint64_t step = access.step / sizeof(T);
   for (unsigned i = 0; i < kCount; ++i)
@@ -54,6 +58,9 @@ void load_some(Warp& w, const Step& s, const WarpAccess& access) {
 }
 template <class D, class T>
 void load_each(Warp& w, const Step& s, const uint64_t* at) {
+  if constexpr (sizeof(T) == 4 && sizeof(D) == 4)
+    if (s.b == 4 && w.is_whole())
+      return load_four(w, w.list(s), [&](unsigned k) { return at[k]; });
   for (uint32_t i = 0; i < s.b; ++i)
     write_lanes<D>(w, w.list(s)[i], [&](int k) { return D(reinterpret_cast<const InMemory<T>*>(at[k])[i].value); });
 }
@@ -83,7 +90,7 @@ void store_together(Warp& w, const uint32_t* places, const WarpAccess& access) {
         to[k * step + i].value = T(values[i][k]);
   };
   if constexpr (kCount == 4 && sizeof(T) == 4 && std::is_same_v<D, uint32_t>)
-    store_quads(access.first, access.step, values, width);
+    store_quads([&](unsigned k) { return access.first + k * access.step; }, values, width);
   else if (access.layout == Layout::Row)
     store(kCount);
   else
@@ -99,8 +106,18 @@ void store_some(Warp& w, const Step& s, const WarpAccess& access) {
 }
 template <class D, class T>
 void store_each(Warp& w, const Step& s, const uint64_t* at) {
+  const uint32_t* places = w.list(s);
+  if constexpr (sizeof(T) == 4 && std::is_same_v<D, uint32_t>)
+    if (s.b == 4 && w.mask == ~0u) {
+      const uint32_t* const values[] = {
+          w.lanes<uint32_t>(places[0]),
+          w.lanes<uint32_t>(places[1]),
+          w.lanes<uint32_t>(places[2]),
+          w.lanes<uint32_t>(places[3])};
+      return store_quads([&](unsigned k) { return at[k]; }, values, 32);
+    }
   for (uint32_t i = 0; i < s.b; ++i) {
-    const D* values = w.lanes<D>(w.list(s)[i]);
+    const D* values = w.lanes<D>(places[i]);
     each_lane(w.mask, [&](int k) { reinterpret_cast<InMemory<T>*>(at[k])[i].value = T(values[k]); });
   }
 }

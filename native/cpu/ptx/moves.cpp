@@ -1,7 +1,6 @@
 // Moves between registers. PTX ISA, "Data Movement and Conversion: mov, createpolicy".
 #include "dispatch.h"
 #include <chrono>
-#include <cstring>
 
 namespace spectral::cpu::ptx {
 namespace {
@@ -28,21 +27,23 @@ void read_clock(Warp& w, const Step& s) {
 // Parts of `bits` bits, the lowest first; s.b of them.
 template <class Part, class Whole>
 void pack(Warp& w, const Step& s) {
-  const uint32_t* places = w.list(s);
+  constexpr size_t kParts = sizeof(Whole) / sizeof(Part);
+  const Lane<Part>* parts[kParts];
+  for (size_t i = 0; i < kParts; ++i)
+    parts[i] = w.lanes<Lane<Part>>(w.list(s)[i]);
   write_lanes<Whole>(w, s.d, [&](int k) {
     Whole whole = 0;
-    for (size_t i = 0; i < sizeof(Whole) / sizeof(Part); ++i)
-      whole |= Whole(Part(w.lanes<Lane<Part>>(places[i])[k])) << (8 * sizeof(Part) * i);
+    for (size_t i = 0; i < kParts; ++i)
+      whole |= Whole(Part(parts[i][k])) << (8 * sizeof(Part) * i);
     return whole;
   });
 }
 template <class Part, class Whole>
-void unpack(Warp& w, const Step& s) {
+void unpack(Warp& w, const Step& s) {   // no part is the whole itself: they have other sizes
   const uint32_t* places = w.list(s);
-  Lane<Whole> whole[32];
-  std::memcpy(whole, w.lanes<Lane<Whole>>(s.a), sizeof whole);
+  const Lane<Whole>* whole = w.lanes<Lane<Whole>>(s.a);
   for (size_t i = 0; i < sizeof(Whole) / sizeof(Part); ++i)
-    write_lanes<Part>(w, places[i], [&](int k) { return Part(whole[k] >> (8 * sizeof(Part) * i)); });
+    write_lanes<Lane<Part>>(w, places[i], [&](int k) { return Lane<Part>(Part(whole[k] >> (8 * sizeof(Part) * i))); });
 }
 struct Parts {
   Run pack, unpack;

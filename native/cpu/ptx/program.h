@@ -61,9 +61,10 @@ struct Step {
   uint32_t flags = 0;
   uint32_t line = 0;   // of the PTX text
   StepClass kind = StepClass::Integer;
-  bool computes = false;     // its results follow from its operands alone
-  uint16_t operations = 0;   // in floating point, of each lane
-  uint32_t next = 1;         // steps to the next that is not an invariant
+  bool computes = false;      // its results follow from its operands alone
+  uint16_t operations = 0;    // in floating point, of each lane
+  uint32_t next = 1;          // steps to the next that is not an invariant
+  bool passes_over = false;   // next is not 1
   bool is_invariant = false;
 };
 

@@ -7,7 +7,6 @@
 
 namespace spectral::cpu::ptx {
 namespace {
-constexpr uint64_t kSector = 32;   // bytes
 constexpr uint64_t kMebibyte = uint64_t(1) << 20;
 
 template <class F>

@@ -13,6 +13,8 @@
 namespace spectral::cpu::ptx {
 class ByteSet;
 
+constexpr uint64_t kSector = 32;   // bytes
+
 // Neighbouring sectors that a warp instruction or a bulk copy touches.
 struct SectorRun {
   uint64_t first;

@@ -24,16 +24,17 @@ inline Lane<T> to_lane(T value) {
     return Lane<T>(std::make_unsigned_t<T>(value));
 }
 
-// d[k] = f(k) for the lanes of the mask; f is called for all below the warp's width, so that the loop is a vector
-// operation. Registers of lanes that have ended may become anything.
+// d[k] = f(k) for the first lanes, in vectors.
 template <class D, unsigned kWidth, class F>
-inline __attribute__((always_inline)) void write_first(Warp& w, Lane<D>* d, F f) {
-  if (w.is_whole()) {
+inline __attribute__((always_inline)) void write_all(Lane<D>* d, F f) {
 #pragma GCC ivdep   // what f reads is d itself or lies apart from it
-    for (unsigned k = 0; k < kWidth; ++k)
-      d[k] = to_lane<D>(f(int(k)));
-    return;
-  }
+  for (unsigned k = 0; k < kWidth; ++k)
+    d[k] = to_lane<D>(f(int(k)));
+}
+template <class D, unsigned kWidth, class F>
+inline __attribute__((always_inline)) void write_some(Warp& w, Lane<D>* d, F f) {
+  if (w.is_whole())
+    return write_all<D, kWidth>(d, f);
   Lane<D> made[kWidth];
   for (unsigned k = 0; k < kWidth; ++k)
     made[k] = to_lane<D>(f(int(k)));
@@ -41,13 +42,18 @@ inline __attribute__((always_inline)) void write_first(Warp& w, Lane<D>* d, F f)
   for (unsigned k = 0; k < kWidth; ++k)
     d[k] = mask >> k & 1 ? made[k] : d[k];
 }
+// d[k] = f(k) for the lanes of the mask; f is called for all below the warp's width, so that the loop is a vector
+// operation. Registers of lanes that have ended may become anything. That all 32 take the step is the usual case, and
+// costs one comparison.
 template <class D, class F>
 inline __attribute__((always_inline)) void write_lanes(Warp& w, uint32_t place, F f) {
   Lane<D>* d = w.lanes<Lane<D>>(place);
-  if (w.width() == 32)
-    write_first<D, 32>(w, d, f);
+  if (w.mask == ~0u) [[likely]]
+    write_all<D, 32>(d, f);
+  else if (w.width() == 32)
+    write_some<D, 32>(w, d, f);
   else
-    write_first<D, Warp::kNarrow>(w, d, f);
+    write_some<D, Warp::kNarrow>(w, d, f);
 }
 
 template <class D, class A, class F>

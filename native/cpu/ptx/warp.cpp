@@ -1,6 +1,7 @@
 #include "warp.h"
 #include "block.h"
 #include <algorithm>
+#include <immintrin.h>
 
 namespace spectral::cpu::ptx {
 namespace {
@@ -15,9 +16,10 @@ void Warp::start(Block& block, const Program& program, unsigned index, uint32_t 
   index_ = index;
   registers_ = nullptr;
   set_alive(lanes);
-  pc_ = program.first_step;
-  limit_ = 0;
-  current_ = {pc_, lanes};
+  next_ = first_step() + program.first_step;
+  look_around();
+  has_jumped_ = false;
+  current_ = {program.first_step, lanes};
   others_.clear();
   calls_.clear();
   yields_ = false;
@@ -33,22 +35,36 @@ void Warp::use_registers(unsigned char* registers) {
   predicates_[0] = ~0u;
 }
 
+// Where the next step lies must not wait for memory, so that the processor runs ahead of the steps: it is not read back
+// from next_, and from Step::next only where steps are passed over.
 template <Warp::Way kWay>
 void Warp::take_steps() {
-  const Step* steps = program_->steps.data();
-  while (pc_ < limit_ || regroup()) {
-    step_ = pc_;
-    const Step& s = steps[pc_];
-    pc_ += kWay == Way::Passes ? s.next : 1;
-    mask = current_.lanes & (predicates_[s.guard] ^ s.guard_flip);
+  for (const Step* s = next_;;) {
+    if (s >= limit_) {
+      next_ = s;
+      if (!regroup())
+        return;
+      s = next_;
+    }
+    const Step* follower = s + 1;
+    if (kWay == Way::Passes && s->passes_over) [[unlikely]]
+      follower = s + s->next;
+    step_ = s;
+    next_ = follower;
+    mask = current_.lanes & (predicates_[s->guard] ^ s->guard_flip);
     if (kWay == Way::Counts) {
       Counters& counters = *block_->counters();
-      counters.count(s, mask);
+      counters.count(*s, mask);
       counters.at_instruction(chain->instructions());
-      chain->take(step_, s, mask, current_.lanes);
+      chain->take(index_of(s), *s, mask, current_.lanes);
     }
     if (mask)
-      s.run(*this, s);
+      s->run(*this, *s);
+    s = follower;
+    if (has_jumped_) [[unlikely]] {
+      has_jumped_ = false;
+      s = next_;
+    }
   }
 }
 
@@ -60,6 +76,7 @@ Turn Warp::run() {
     take_steps<Way::Passes>();
   else
     take_steps<Way::Takes>();
+  _mm256_zeroupper();   // for all steps of the turn
   if (yields_) {
     yields_ = false;
     return Turn::Yields;
@@ -72,12 +89,12 @@ bool Warp::regroup() {
   if (others_.empty() && !yields_) {   // no group to meet
     current_.tired = false;
     current_.woken = false;
-    limit_ = current_.lanes ? UINT32_MAX : 0;
+    limit_ = first_step() + (current_.lanes ? program_->steps.size() : 0);
     part_at_random();
     return current_.lanes != 0;
   }
   if (current_.lanes) {
-    current_.pc = pc_;
+    current_.pc = index_of(next_);
     current_.tired = yields_;
     others_.push_back(current_);
     current_.lanes = 0;
@@ -94,7 +111,7 @@ bool Warp::regroup() {
   for (Group& g : others_)
     if (g.wait == Wait::Lanes && !(g.wanted & alive_ & ~g.lanes))
       g.wait = Wait::None;
-  limit_ = 0;
+  look_around();
   if (yields_)
     return false;
   auto better = [](const Group& a, const Group& b) { return a.tired != b.tired ? b.tired : a.pc < b.pc; };
@@ -110,12 +127,12 @@ bool Warp::regroup() {
   current_ = *best;
   current_.tired = false;
   current_.woken = false;
-  pc_ = current_.pc;
+  next_ = first_step() + current_.pc;
   others_.erase(best);
-  limit_ = UINT32_MAX;
+  limit_ = first_step() + program_->steps.size();
   for (const Group& g : others_)
-    if (may_meet(g) && g.pc > pc_)
-      limit_ = std::min(limit_, g.pc);
+    if (may_meet(g) && g.pc > current_.pc)
+      limit_ = std::min(limit_, first_step() + g.pc);
   part_at_random();
   return true;
 }
@@ -123,7 +140,7 @@ bool Warp::regroup() {
 // Lanes stay together only where an instruction makes them (PTX ISA, "Independent Thread Scheduling"). In a shuffled
 // schedule some stay behind until the others wait for them.
 void Warp::part_at_random() {
-  if (!options.seed || chain || !current_.lanes || program_->steps[pc_].kind == StepClass::Part)
+  if (!options.seed || chain || !current_.lanes || next_->kind == StepClass::Part)
     return;
   Cluster& cluster = *block_->cluster;
   if (cluster.random() % kTogether)
@@ -132,22 +149,24 @@ void Warp::part_at_random() {
   if (!behind || behind == current_.lanes)
     return;
   current_.lanes &= ~behind;
-  Group& group = others_.emplace_back(pc_, behind);
+  Group& group = others_.emplace_back(index_of(next_), behind);
   group.tired = true;
 }
 
 void Warp::jump(uint32_t target) {
-  if (target < pc_ && --turn_ < 0)
+  const Step* const to = first_step() + target;
+  if (to < next_ && --turn_ < 0)
     yield();
   if (mask == current_.lanes) {
-    pc_ = target;
+    next_ = to;
+    has_jumped_ = true;
     return;
   }
   if (Counters* c = block_->counters())
     ++c->divergent_branches;
   current_.lanes &= ~mask;
   others_.push_back({target, mask});
-  limit_ = 0;
+  look_around();
 }
 
 std::vector<uint64_t>& Warp::calls_of(unsigned lane) {
@@ -163,19 +182,19 @@ void Warp::set_alive(uint32_t lanes) {
 void Warp::end_lanes() {
   set_alive(alive_ & ~mask);
   current_.lanes &= ~mask;
-  limit_ = 0;
+  look_around();
 }
 
 // Leaves the current group, to take the step again when the wait is over.
 void Warp::part_and_repeat(Wait wait, uint64_t what, uint32_t wanted) {
   if (Counters* c = block_->counters())
     c->take_back(current_step(), mask);
-  part({step_, mask, wait, what, wanted});
+  part({index_of(step_), mask, wait, what, wanted});
 }
 void Warp::part(const Group& g) {
   current_.lanes &= ~g.lanes;
   others_.push_back(g);
-  limit_ = 0;
+  look_around();
 }
 bool Warp::together(uint32_t wanted) {
   if (wanted & alive_ & ~mask) {
@@ -187,13 +206,13 @@ bool Warp::together(uint32_t wanted) {
 }
 void Warp::may_part() {
   if (options.seed)
-    limit_ = 0;
+    look_around();
 }
 void Warp::leave_for_later(uint32_t lanes) {
   mask &= ~lanes;
-  part({step_, lanes});
+  part({index_of(step_), lanes});
 }
-void Warp::wait_after(Wait wait, uint64_t what) { part({pc_, mask, wait, what}); }
+void Warp::wait_after(Wait wait, uint64_t what) { part({index_of(next_), mask, wait, what}); }
 void Warp::wait_and_repeat(Wait wait, uint64_t what, uint32_t wanted) { part_and_repeat(wait, what, wanted); }
 
 bool Warp::wake(Wait wait, uint64_t what) {

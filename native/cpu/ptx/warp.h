@@ -55,9 +55,9 @@ class Warp {
   // Lanes from this one on have ended; 32, or kNarrow for a warp of which few are left.
   static constexpr unsigned kNarrow = 8;
   unsigned width() const { return width_; }
-  uint32_t next_step() const { return pc_; }
+  uint32_t next_step() const { return index_of(next_); }
   std::vector<uint64_t>& calls_of(unsigned lane);   // what calls keep until they return, the last at the end
-  const Step& current_step() const { return program_->steps[step_]; }
+  const Step& current_step() const { return *step_; }
 
   void jump(uint32_t target);   // the lanes of the mask; the others go on
   void end_lanes();             // those of the mask
@@ -68,7 +68,10 @@ class Warp {
   void leave_for_later(uint32_t lanes);   // of the mask: they repeat the step by themselves
   void wait_after(Wait, uint64_t what);   // goes on behind this step when woken
   void wait_and_repeat(Wait, uint64_t what, uint32_t wanted);
-  void yield() { limit_ = 0, yields_ = true; }
+  void yield() {
+    look_around();
+    yields_ = true;
+  }
   // Every group that waits for it; whether there was one. A fault if one has not yet seen the phase before this one.
   bool wake(Wait, uint64_t what);
   const std::vector<Group>& waiting() const { return others_; }
@@ -83,6 +86,9 @@ class Warp {
   enum class Way : uint8_t { Passes, Takes, Counts };   // over or all invariants; all, which are counted
   template <Way kWay>
   void take_steps();
+  const Step* first_step() const { return program_->steps.data(); }
+  uint32_t index_of(const Step* s) const { return uint32_t(s - first_step()); }
+  void look_around() { limit_ = first_step(); }   // before the next step
   bool regroup();
   void part_at_random();
   void set_alive(uint32_t lanes);
@@ -93,9 +99,10 @@ class Warp {
   uint32_t* predicates_ = nullptr;
   const Program* program_ = nullptr;
   Block* block_ = nullptr;
-  uint32_t step_ = 0;   // that is taken
-  uint32_t pc_ = 0;
-  uint32_t limit_ = 0;   // where another group may be met: at or beyond it the groups are looked at
+  const Step* step_ = nullptr;    // that is taken
+  const Step* next_ = nullptr;    // that comes next
+  const Step* limit_ = nullptr;   // where another group may be met: at or beyond it the groups are looked at
+  bool has_jumped_ = false;       // next_ is not what follows the step
   Group current_{0, 0};
   std::vector<Group> others_;
   std::vector<std::vector<uint64_t>> calls_;   // of each lane, once one has called

@@ -34,7 +34,7 @@ inline Layout layout_of(uint64_t step, unsigned bytes) {
     return Layout::Same;
   if (step == bytes)
     return Layout::Row;
-  return step % bytes || step > kFarthest ? Layout::Any : Layout::Strided;
+  return step & (bytes - 1) || step > kFarthest ? Layout::Any : Layout::Strided;
 }
 
 inline bool is_within(uint64_t first, uint64_t bytes, uint64_t limit) {
@@ -62,6 +62,8 @@ struct WarpAccess {
   uint64_t step = 0;   // from lane to lane
   Layout layout = Layout::Any;
 };
+void count_together(Warp&, WarpAccess, Space, unsigned bytes, Effect);
+
 // Where the lanes access `bytes` each. A load may be made for all lanes below the warp's width, whatever the mask.
 // Stores are of all those, none at another's address. Layout::Any: lane by lane, nothing is done yet.
 template <Space kSpace>
@@ -94,13 +96,8 @@ inline WarpAccess reach_together(Warp& w, const Step& s, unsigned bytes, Effect 
   access.first = host_address<kSpace>(w, first, (w.width() - 1) * access.step + bytes);
   if (!access.first)
     return {};
-  if (w.block().counters()) {
-    constexpr SpaceMasks kAll{kSpace == Space::Global ? ~0u : 0, kSpace == Space::Shared ? ~0u : 0, 0};
-    uint64_t at[32];
-    for (unsigned k = 0; k < 32; ++k)
-      at[k] = reinterpret_cast<uint64_t>(access.first) + k * access.step;
-    count_access(w, at, {kAll.global & w.mask, kAll.shared & w.mask, 0}, bytes, effect);
-  }
+  if (w.block().counters())
+    count_together(w, access, kSpace, bytes, effect);
   return access;
 }
 }   // namespace spectral::cpu::ptx
