@@ -8,6 +8,7 @@ using Spectral.Cli.Output;
 using Spectral.Kernels;
 using Spectral.Training;
 using Spectral.Training.Adapters;
+using Spectral.Training.Data;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
 
@@ -74,6 +75,9 @@ internal sealed class CompareCommand : SpectralCommand
             context.Get(_training.Model)
         );
         using var inputs = new ModelInputs(context, context.Get(_training.Model));
+        EncodedRecord[]? calibration = context.Get(_adapter.CalibrationData) is { } file
+            ? inputs.Encode(context, file, context.Get(_training.MaxLength))
+            : null;
         ComparedMethod[] compared = Choose(context, inputs.Folder.Config, settings);
         RunRecords records = _training.Encode(context, inputs, settings);
 
@@ -108,6 +112,7 @@ internal sealed class CompareCommand : SpectralCommand
         using var folder = new ComparisonFolder(output);
         var run = new ComparisonRun(context, settings, compared, context.Get(_seeds))
         {
+            Calibration = calibration,
             CalibrationRecords = context.Get(_adapter.CalibrationRecords),
             Finished = finished =>
             {
@@ -148,6 +153,7 @@ internal sealed class CompareCommand : SpectralCommand
             try
             {
                 settings.RequireSuits(method);
+                _adapter.RequireCalibration(context, method);
                 if (compared.Count > 0 && context.Get(_budget) == SameParameters)
                     options = AdapterSize.WithTrainable(method, layers, options, compared[0].Facts.Trainable);
                 options = options.KeptBy(

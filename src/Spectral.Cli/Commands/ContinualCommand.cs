@@ -28,7 +28,7 @@ internal sealed class ContinualCommand : SpectralCommand
             "continual",
             "Trains tasks one after another, and measures what is left of the earlier ones.",
             "spectral continual --model base-model --task a=tasks/a --task b=tasks/b --out tasks-ab --adapter o-lora",
-            "spectral continual --model base-model --task first.jsonl --eval first=held-out.jsonl --task second=tasks/b "
+            "spectral continual --model base-model --task first.jsonl --eval first=held-out.jsonl --task second=b "
                 + "--out both --adapter lora --rank 16 --lr 1e-3 --json"
         )
     {
@@ -73,6 +73,7 @@ internal sealed class ContinualCommand : SpectralCommand
             MethodFacts.Of(method, AdapterTargets.Of(inputs.Folder.Config, options), options)
         );
         ContinualTask[] tasks = [.. files.Select((task, i) => Encode(context, inputs, settings, task, i + 1))];
+        EncodedRecord[]? calibration = _adapter.Calibration(context, inputs, method, context.Get(_training.MaxLength));
 
         output.Claim();
         var folder = new ContinualFolder(output);
@@ -88,13 +89,13 @@ internal sealed class ContinualCommand : SpectralCommand
         using Device device = _training.Device.Open(context);
         DType type = _training.Device.TypeOn(device, context);
         saved.Prepare(context, device, type);
-        using CausalLanguageModel model = inputs.Load(device, type);
+        using var bases = new ContinualBase(context, inputs, device, type);
         string title = $"Tasks one after another: {method.Name} on {Path.GetFileName(inputs.Folder.Directory)}";
         (string, string)[] rows =
         [
             ("adapter", $"{method.Name}: {method.Summary}"),
             .. AdapterDescription.Of(_adapter, context),
-            .. _training.Describe(context, model, tasks.SelectMany(Rows)),
+            .. _training.Describe(context, bases.Model, tasks.SelectMany(Rows)),
         ];
         var run = new ContinualRun(context, tasks, folder)
         {
@@ -103,11 +104,12 @@ internal sealed class ContinualCommand : SpectralCommand
             Settings = settings,
             Training = new AdapterRun(context, _training, _adapter),
             Identity = identity,
+            Calibration = calibration,
             Measured = measured =>
-                folder.Write(Json(context, tasks, model, measured), ContinualPage.Render(title, measured, rows)),
+                folder.Write(Json(context, tasks, device, type, measured), ContinualPage.Render(title, measured, rows)),
         };
-        run.Train(model, saved, scores);
-        Finish(context, Json(context, tasks, model, scores), scores, output.FullPath);
+        run.Train(bases, saved, scores);
+        Finish(context, Json(context, tasks, device, type, scores), scores, output.FullPath);
     }
 
     private ContinualTask Encode(
@@ -139,9 +141,12 @@ internal sealed class ContinualCommand : SpectralCommand
         new(
             context,
             this,
-            [_training.Model, _tasks.Tasks, _tasks.Evaluation],
+            [_training.Model, _tasks.Tasks, _tasks.Evaluation, _adapter.CalibrationData],
             [
                 (_training.Model.Name, context.Get(_training.Model)),
+                .. context.Get(_adapter.CalibrationData) is { } kept
+                    ? [(_adapter.CalibrationData.Name, kept)]
+                    : Array.Empty<(string, string)>(),
                 .. tasks.SelectMany(task =>
                     new[]
                     {
@@ -196,7 +201,8 @@ internal sealed class ContinualCommand : SpectralCommand
     private JsonObject Json(
         CommandContext context,
         ContinualTask[] tasks,
-        CausalLanguageModel model,
+        Device device,
+        DType type,
         ContinualScores scores
     )
     {
@@ -205,8 +211,8 @@ internal sealed class ContinualCommand : SpectralCommand
             ["model"] = context.Get(_training.Model),
             ["adapter"] = context.Get(_adapter.Name),
             ["out"] = context.Get(_training.Out),
-            ["device"] = model.Device.ToString(),
-            ["dtype"] = model.DType.ToString(),
+            ["device"] = device.ToString(),
+            ["dtype"] = type.ToString(),
             ["data"] = new JsonArray([
                 .. tasks.Select(task =>
                     (JsonNode)

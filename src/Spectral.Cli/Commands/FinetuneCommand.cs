@@ -4,6 +4,7 @@ using Spectral.Cli.Output;
 using Spectral.Cli.Runs;
 using Spectral.Training;
 using Spectral.Training.Adapters;
+using Spectral.Training.Data;
 using Spectral.Training.Models;
 
 namespace Spectral.Cli.Commands;
@@ -50,6 +51,9 @@ internal sealed class FinetuneCommand : SpectralCommand
         }
 
         RunRecords records = _training.Encode(context, inputs, settings);
+        EncodedRecord[]? calibration = start is null
+            ? _adapter.Calibration(context, inputs, method, context.Get(_training.MaxLength))
+            : null;
 
         using var started = StartedRun.Begin(
             context,
@@ -61,7 +65,8 @@ internal sealed class FinetuneCommand : SpectralCommand
             _training.Data,
             _training.Eval,
             _adapter.InitAdapter,
-            _adapter.Previous
+            _adapter.Previous,
+            _adapter.CalibrationData
         );
         if (started is null)
             return;
@@ -72,7 +77,15 @@ internal sealed class FinetuneCommand : SpectralCommand
             TrainableTokens = _adapter.TrainTokens.Read(context, inputs.Tokenizer),
         };
         var run = new AdapterRun(context, _training, _adapter);
-        using Adapter attached = run.Attach(model, method, options, start, records.Training, settings, started.Saved);
+        using Adapter attached = run.Attach(
+            model,
+            method,
+            options,
+            start,
+            calibration ?? records.Training,
+            settings,
+            started.Saved
+        );
         if (start is not null)
             InitAdapterConflicts.Refuse(context, _adapter, model.Config, attached, inputs.Tokenizer);
         TrainingRun training = run.Of(

@@ -6,6 +6,7 @@ using Spectral.Cli.Reports;
 using Spectral.Training;
 using Spectral.Training.Adapters;
 using Spectral.Training.Calibration;
+using Spectral.Training.Data;
 using Spectral.Training.Models;
 
 namespace Spectral.Cli.Comparisons;
@@ -24,6 +25,9 @@ internal sealed class ComparisonRun(
 {
     /// <summary>Called with each run as soon as it has ended.</summary>
     public required Action<FinishedRun> Finished { get; init; }
+
+    /// <summary>The records of --calibration-data; null: those of the run calibrate.</summary>
+    public required EncodedRecord[]? Calibration { get; init; }
 
     /// <summary>How many records calibrate a method that starts from data.</summary>
     public required int CalibrationRecords { get; init; }
@@ -72,7 +76,15 @@ internal sealed class ComparisonRun(
         model.Device.Memory.ResetPeak();
         long started = Stopwatch.GetTimestamp();
         ModelCalibration? calibration = compared.Method.StartsFromData
-            ? ModelCalibration.OfTraining(model, records.Training, settings with { Seed = seed }, CalibrationRecords)
+            ? ModelCalibration.OfTraining(
+                model,
+                Calibration ?? records.Training,
+                settings with
+                {
+                    Seed = seed,
+                },
+                CalibrationRecords
+            )
             : null;
         using var adapter = Adapter.Attach(model, compared.Method, compared.Options with { Seed = seed }, calibration);
         model.Device.Synchronize();

@@ -25,9 +25,9 @@ internal static class ContinualPage
         );
         page.Paragraph(
             "Average is over the tasks trained so far. Backward transfer is the mean change of the earlier tasks since "
-                + "each was trained (Lopez-Paz and Ranzato, 2017): below 0, they were forgotten. Forgetting is the mean "
-                + "distance from the best that each of them had after any task (Chaudhry et al., 2018). In loss, a "
-                + "lower loss counts as better, so that the signs mean the same."
+                + "each was trained (Lopez-Paz and Ranzato, 2017): below 0, they were forgotten. Forgetting is the "
+                + "mean distance from the best that each of them had after any task (Chaudhry et al., 2018). In loss, "
+                + "a lower loss counts as better, so that the signs mean the same."
         );
         page.Chooser(scores.Tasks);
         page.Chart(Chart(scores, "loss", "Loss on held-out records", "loss", score => score.Loss));
@@ -55,7 +55,7 @@ internal static class ContinualPage
     {
         string all = string.Create(
             CultureInfo.InvariantCulture,
-            $"{scores.Tasks.Count} tasks, trained one after another, each evaluated before the first and after every one."
+            $"{scores.Tasks.Count} tasks, trained one after another; all are evaluated before the first and after each."
         );
         return scores.IsComplete
             ? all

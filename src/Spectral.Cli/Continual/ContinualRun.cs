@@ -4,6 +4,7 @@ using Spectral.Cli.Output;
 using Spectral.Cli.Runs;
 using Spectral.Training;
 using Spectral.Training.Adapters;
+using Spectral.Training.Data;
 using Spectral.Training.Models;
 
 namespace Spectral.Cli.Continual;
@@ -32,34 +33,46 @@ internal sealed class ContinualRun(CommandContext context, IReadOnlyList<Continu
     /// <summary>The options and files of the whole run.</summary>
     public required RunIdentity Identity { get; init; }
 
+    /// <summary>The records of --calibration-data; null without it.</summary>
+    public required EncodedRecord[]? Calibration { get; init; }
+
     /// <summary>Called with the scores after each evaluation.</summary>
     public required Action<ContinualScores> Measured { get; init; }
 
     /// <summary>Trains and evaluates what is missing.</summary>
-    /// <param name="model">The base.</param>
+    /// <param name="bases">The base, and what becomes of it.</param>
     /// <param name="saved">What an earlier process trained.</param>
     /// <param name="scores">What is measured; the missing stages are added.</param>
     /// <exception cref="RunStoppedException">A signal stopped a task, and its checkpoint was written.</exception>
     /// <exception cref="OperationCanceledException">A signal stopped an evaluation.</exception>
-    public void Train(CausalLanguageModel model, SavedTasks saved, ContinualScores scores)
+    public void Train(ContinualBase bases, SavedTasks saved, ContinualScores scores)
     {
         while (!scores.IsComplete)
         {
             int stage = scores.Count;
             if (stage > saved.Done)
-                TrainOne(model, tasks[stage - 1], stage == saved.Done + 1 ? saved.Running : null);
-            scores.Add(Measure(model, stage, scores.NameOf(stage)));
+                TrainOne(bases, tasks[stage - 1], stage == saved.Done + 1 ? saved.Running : null);
+            scores.Add(Measure(BaseOf(bases, stage), stage, scores.NameOf(stage)));
             Measured(scores);
         }
     }
 
-    private void TrainOne(CausalLanguageModel model, ContinualTask task, SavedRun? checkpoint)
+    /// <summary>Returns the model that the adapter of a task changes; that of task 0 is the base.</summary>
+    private CausalLanguageModel BaseOf(ContinualBase bases, int task) =>
+        Method.Sequence == TaskSequence.FoldedBase && task > 1
+            ? bases.After(folder.PathOf(tasks[task - 2]))
+            : bases.Model;
+
+    private void TrainOne(ContinualBase bases, ContinualTask task, SavedRun? checkpoint)
     {
         TrainerOptions settings = Settings with { Seed = Settings.Seed + (ulong)(task.Number - 1) };
         AdapterOptions options = Options with { Seed = settings.Seed };
         string? previous = task.Number == 1 ? null : folder.PathOf(tasks[task.Number - 2]);
         if (previous is not null && Method.Sequence == TaskSequence.KeptAdapters)
             options = options.After(Method, previous);
+        if (previous is not null && Method.Sequence == TaskSequence.FoldedBase)
+            bases.Fold(previous, task.Number == 2 ? null : folder.PathOf(tasks[task.Number - 3]));
+        CausalLanguageModel model = BaseOf(bases, task.Number);
         using OutputFolder output = folder.Of(task);
         output.Claim();
         using Adapter attached = Training.Attach(
@@ -67,7 +80,7 @@ internal sealed class ContinualRun(CommandContext context, IReadOnlyList<Continu
             Method,
             options,
             Method.Sequence == TaskSequence.OneAdapter ? previous : null,
-            task.Records.Training,
+            CalibrationOf(task),
             settings,
             checkpoint
         );
@@ -85,6 +98,15 @@ internal sealed class ContinualRun(CommandContext context, IReadOnlyList<Continu
             )
             .Train(model, task.Records with { Evaluation = null }, checkpoint);
     }
+
+    /// <summary>
+    /// Returns the records that calibrate the adapter of a task: of what is to be kept, those of --calibration-data and
+    /// of all earlier tasks; or else those that it trains on.
+    /// </summary>
+    private EncodedRecord[] CalibrationOf(ContinualTask task) =>
+        Method.CalibratesOnKept
+            ? [.. Calibration!, .. tasks.Take(task.Number - 1).SelectMany(earlier => earlier.Records.Training)]
+            : Calibration ?? task.Records.Training;
 
     private TaskScore[] Measure(CausalLanguageModel model, int stage, string name)
     {

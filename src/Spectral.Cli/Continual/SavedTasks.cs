@@ -5,7 +5,9 @@ using Spectral.Training.IO;
 
 namespace Spectral.Cli.Continual;
 
-/// <summary>How far an earlier process came with the tasks: those that are done, and the checkpoint of the next.</summary>
+/// <summary>
+/// How far an earlier process came with the tasks: those that are done, and the checkpoint of the next.
+/// </summary>
 internal sealed class SavedTasks : IDisposable
 {
     private SavedRun? _last;

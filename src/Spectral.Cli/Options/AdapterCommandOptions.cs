@@ -2,6 +2,7 @@ using System.CommandLine;
 using Spectral.Cli.Hosting;
 using Spectral.Kernels.Linalg;
 using Spectral.Training.Adapters;
+using Spectral.Training.Data;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
 
@@ -133,6 +134,15 @@ internal sealed class AdapterCommandOptions
             1
         );
 
+    /// <summary>The records that calibrate a method that starts from data, if not those of the run.</summary>
+    public Option<string?> CalibrationData { get; } =
+        OptionTypes.Path(
+            "--calibration-data",
+            "Records that calibrate a method that starts from data, in place of those of the run. For a method that "
+                + "keeps what the model does on them (kore), records of that.",
+            "FILE"
+        );
+
     /// <summary>The folder of a trained adapter to start from.</summary>
     public Option<string?> InitAdapter { get; } =
         OptionTypes.Path(
@@ -165,6 +175,7 @@ internal sealed class AdapterCommandOptions
             LearningRateRatio,
             Svd,
             CalibrationRecords,
+            CalibrationData,
         ];
 
     /// <summary>All options, for a command that trains one adapter.</summary>
@@ -218,6 +229,28 @@ internal sealed class AdapterCommandOptions
             LearningRateRatio = context.Get(LearningRateRatio),
             Svd = Enum.Parse<SvdMethod>(context.Get(Svd), ignoreCase: true),
         };
+
+    /// <summary>Reads and encodes the records of --calibration-data.</summary>
+    /// <returns>The records; null without the option.</returns>
+    /// <exception cref="InputException">
+    /// The file is not valid, or it is not given although the method cannot do without it.
+    /// </exception>
+    public EncodedRecord[]? Calibration(CommandContext context, ModelInputs inputs, AdapterMethod method, int maxLength)
+    {
+        RequireCalibration(context, method);
+        return context.Get(CalibrationData) is { } file ? inputs.Encode(context, file, maxLength) : null;
+    }
+
+    /// <summary>Checks that a method which keeps what the model does on some records is given these.</summary>
+    /// <exception cref="InputException">It is not.</exception>
+    public void RequireCalibration(CommandContext context, AdapterMethod method)
+    {
+        if (!method.CalibratesOnKept || context.Get(CalibrationData) is not null)
+            return;
+        throw new InputException(
+            $"{method.Name} keeps what the model does on some records: expected {CalibrationData.Name} FILE with them"
+        );
+    }
 
     /// <summary>Returns the modules of --train-also.</summary>
     public string[] ModulesToSave(CommandContext context) =>

@@ -31,8 +31,11 @@ internal static class UnusedAdapterOptions
         Require(adapter.Svd, nameof(AdapterOptions.Svd), "offers no choice of SVD");
         if (context.Get(adapter.Bias) != BiasNames.None)
             Require(adapter.Bias, nameof(AdapterOptions.Bias), "has no layer with a bias in this model");
-        if (context.IsGiven(adapter.CalibrationRecords) && !methods.Any(facts => facts.Method.StartsFromData))
-            throw Unused(adapter.CalibrationRecords, "does not start from data");
+        foreach (Option option in new Option[] { adapter.CalibrationRecords, adapter.CalibrationData })
+        {
+            if (context.IsGiven(option) && !methods.Any(facts => facts.Method.StartsFromData))
+                throw Unused(option, "does not start from data");
+        }
 
         void Require(Option option, string name, string reason)
         {

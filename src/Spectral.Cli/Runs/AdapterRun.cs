@@ -28,7 +28,7 @@ internal sealed class AdapterRun(CommandContext context, TrainingOptions trainin
     /// <param name="method">The method of a new adapter.</param>
     /// <param name="options">The options of a new adapter.</param>
     /// <param name="start">The folder of the adapter to start from; null: a new one.</param>
-    /// <param name="data">The records of the run, for a method that starts from data.</param>
+    /// <param name="calibration">The records that calibrate a method that starts from data.</param>
     /// <param name="settings">How the run trains.</param>
     /// <param name="saved">The checkpoint to resume from; null for a new run.</param>
     /// <exception cref="Training.IO.InputException">
@@ -39,7 +39,7 @@ internal sealed class AdapterRun(CommandContext context, TrainingOptions trainin
         AdapterMethod method,
         AdapterOptions options,
         string? start,
-        EncodedRecord[] data,
+        EncodedRecord[] calibration,
         TrainerOptions settings,
         SavedRun? saved
     )
@@ -48,7 +48,7 @@ internal sealed class AdapterRun(CommandContext context, TrainingOptions trainin
         {
             ({ } folder, _) => adapter.Load(context, model, folder),
             (null, { } earlier) => earlier.State.RestoreAdapter(model, method, options),
-            _ => Adapter.Attach(model, method, options, Calibration(model, method, data, settings)),
+            _ => Adapter.Attach(model, method, options, Calibration(model, method, calibration, settings)),
         };
         try
         {

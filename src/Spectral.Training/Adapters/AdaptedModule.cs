@@ -152,6 +152,9 @@ public sealed class AdaptedModule
             );
     }
 
+    /// <summary>Returns whether a factor is computed again from the base where a file omits it.</summary>
+    internal bool IsRecomputed(Factor factor) => _builder.IsRecomputed(factor);
+
     /// <summary>The factors that are stored in files; those that only a schedule needs are not.</summary>
     private IEnumerable<Factor> Saved => AllFactors.Where(factor => factor.IsSaved);
 

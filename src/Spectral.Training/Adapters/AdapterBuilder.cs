@@ -134,6 +134,20 @@ public sealed class AdapterBuilder
     }
 
     /// <summary>
+    /// Declares a frozen tensor that <see cref="AdapterMethod.Initialize"/> computes from the base weight alone, and
+    /// that no file holds. <see cref="AdapterMethod.StartTensor"/> is then the name of one of these tensors, so that
+    /// they are computed again whenever a folder is read.
+    /// </summary>
+    /// <param name="name">The name among the layer's factors.</param>
+    /// <param name="shape">The shape of the tensor.</param>
+    internal Factor RecomputedState(string name, Shape shape)
+    {
+        Factor factor = State(name, shape);
+        _recomputed.Add(factor);
+        return factor;
+    }
+
+    /// <summary>
     /// Declares a tensor that is not stored in files: state of a schedule
     /// (<see cref="AdapterMethod.ActsBetweenSteps"/>), or a constant. It has its start values again in a loaded
     /// adapter.

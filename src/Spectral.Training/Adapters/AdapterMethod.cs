@@ -103,6 +103,11 @@ public abstract class AdapterMethod : MethodDescription
     /// </summary>
     public virtual bool StartsFromData => false;
 
+    /// <summary>
+    /// Whether the data of the calibration stands for what the model is to keep, as opposed to what it is to learn.
+    /// </summary>
+    public virtual bool CalibratesOnKept => false;
+
     /// <summary>Whether the model with a fresh adapter computes the same as without it.</summary>
     public virtual bool StartsAtBase => true;
 

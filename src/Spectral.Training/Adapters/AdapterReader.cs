@@ -163,7 +163,11 @@ public sealed partial class AdapterReader : IDisposable
                     stored.Begin(module);
             }
 
-            foreach (Factor factor in module.AllFactors.Where(factor => !factor.IsSaved))
+            foreach (
+                Factor factor in module.AllFactors.Where(factor =>
+                    !factor.IsSaved && !(LacksStart && module.IsRecomputed(factor))
+                )
+            )
             {
                 factor.Start.Fill(
                     factor.Parameter.Master,

@@ -11,4 +11,9 @@ public enum TaskSequence
     /// (<see cref="AdapterOptions.After"/>).
     /// </summary>
     KeptAdapters,
+
+    /// <summary>
+    /// The earlier adapter is folded into the weights of its base, and a new adapter is made for the result.
+    /// </summary>
+    FoldedBase,
 }

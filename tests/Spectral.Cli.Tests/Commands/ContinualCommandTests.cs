@@ -38,7 +38,7 @@ public sealed class ContinualCommandTests : WorkFolder
             .. more,
         ];
 
-    private static string[] Training => ["--batch", "2", "--lr", "1e-2", "--rank", "2", "--device", "cpu"];
+    private static string[] Training => ["--batch", "2", "--lr", "1e-2", "--device", "cpu"];
 
     [TestCase("lora", "--init-adapter")]
     [TestCase("o-lora", "--previous-adapter")]
@@ -114,13 +114,61 @@ public sealed class ContinualCommandTests : WorkFolder
         );
     }
 
-    [TestCase("lora", "1-a")]
-    [TestCase("lora", "2-b")]
-    [TestCase("o-lora", "2-b")]
-    public void KilledInATaskItEndsWithTheSameBits(string adapter, string task)
+    /// <summary>Each adapter changes the model into which the one before is folded.</summary>
+    [Test]
+    public void WithAFoldedBaseEachTaskIsAMergeAndARunOfFinetune()
     {
-        string[] run = Continual("--adapter", adapter, "--steps", "12", "--save-every", "4", "--dropout", "0.1");
-        CommandLine.Run([.. run, "--out", At("whole")]).Succeeded();
+        CommandLine.Run(Continual("--adapter", "osf", "--seed", "7")).Succeeded();
+        string[] train = ["finetune", .. Training, "--adapter", "osf", "--steps", "4"];
+        CommandLine
+            .Run([.. train, "--model", Model, "--data", Records("a"), "--seed", "7", "--out", At("alone-1")])
+            .Succeeded();
+        CommandLine
+            .Run("merge", "--model", Model, "--adapter", At("alone-1"), "--out", At("merged"), "--device", "cpu")
+            .Succeeded();
+        CommandLine
+            .Run([.. train, "--model", At("merged"), "--data", Records("b"), "--seed", "8", "--out", At("alone-2")])
+            .Succeeded();
+        foreach (
+            (string made, string alone) in new[]
+            {
+                ("1-a/adapter_model.safetensors", "alone-1/adapter_model.safetensors"),
+                ("1-a/model/model.safetensors", "merged/model.safetensors"),
+                ("2-b/adapter_model.safetensors", "alone-2/adapter_model.safetensors"),
+            }
+        )
+        {
+            Assert.That(File.ReadAllBytes(Path.Combine(Out, made)), Is.EqualTo(File.ReadAllBytes(At(alone))), made);
+        }
+    }
+
+    [Test]
+    public void WhatKoreKeepsIsGivenAndThenTheEarlierTasks()
+    {
+        string[] run = Continual("--adapter", "kore", "--rank", "2");
+        Refused(run, "kore", "--calibration-data FILE");
+        Refused(Finetune("--adapter", "kore"), "kore", "--calibration-data FILE");
+        Refused(
+            Finetune("--adapter", "lora", "--calibration-data", Data),
+            "--calibration-data",
+            "does not start from data"
+        );
+        CommandLine.Run([.. run, "--calibration-data", Data]).Succeeded();
+        Assert.That(Directory.Exists(At("out/1-a/model")));
+        Assert.That(Directory.Exists(At("out/2-b/model")), Is.False, "nothing comes after it");
+    }
+
+    [TestCase("1-a", "--adapter", "lora", "--dropout", "0.1")]
+    [TestCase("2-b", "--adapter", "lora", "--dropout", "0.1")]
+    [TestCase("2-b", "--adapter", "o-lora")]
+    [TestCase("2-b", "--adapter", "coso", "--set", "period=3")]
+    [TestCase("2-b", "--adapter", "osf")]
+    public void KilledInATaskItEndsWithTheSameBits(string task, params string[] more)
+    {
+        string[] run = Continual(["--steps", "12", "--save-every", "4", .. more]);
+        CommandLine.Run(run).Succeeded();
+        // A config has the full path of its base, which may be in the folder.
+        Directory.Move(Out, At("whole"));
         using Process process = CommandLine.Start(run);
         for (
             var waited = Stopwatch.StartNew();
@@ -185,7 +233,7 @@ public sealed class ContinualCommandTests : WorkFolder
         Refused([.. run, "--task", At("a"), "--task", At("a")], "two tasks are called \"a\"");
         Refused([.. run, "--task", At("a"), "--eval", $"c={Data}"], "--eval", "no task \"c\"");
         Refused([.. run, "--task", At("a"), "--warmup", "100"], "task a", "--warmup 100");
-        Refused([.. run, "--task", At("a"), "--adapter", "bitfit"], "--rank \"2\"");
+        Refused([.. run, "--task", At("a"), "--adapter", "bitfit", "--top-k", "3"], "--top-k \"3\"");
         File.Delete(At("b/eval.jsonl"));
         Refused([.. run, "--task", At("b")], "eval.jsonl");
     }

@@ -15,7 +15,8 @@ public static class RunFiles
         foreach (
             string name in Names(expected)
                 .Where(name =>
-                    name is not ("report.html" or "train_log.jsonl")
+                    File.Exists(Path.Combine(expected, name))
+                    && name is not ("report.html" or "train_log.jsonl")
                     && !name.StartsWith("trainer_state", StringComparison.Ordinal)
                 )
         )

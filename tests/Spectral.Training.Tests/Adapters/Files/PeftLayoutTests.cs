@@ -145,6 +145,15 @@ public sealed class PeftLayoutTests : FolderTest
             "hra_u 12,2"
         );
         yield return Case(
+            "osf",
+            Layers
+                + """
+                ,"peft_type":"OSF","effective_rank":0.5,"rank_pattern":null,"target_svd_config":null
+                """,
+            "osf_svd_params.U_low 8,4; osf_svd_params.S_low 4; osf_svd_params.V_low 4,8",
+            "osf_svd_params.U_low 8,4; osf_svd_params.S_low 4; osf_svd_params.V_low 4,12"
+        );
+        yield return Case(
             "fourierft",
             Layers
                 + """

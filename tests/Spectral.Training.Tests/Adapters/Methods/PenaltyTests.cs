@@ -68,6 +68,18 @@ public sealed class PenaltyTests(DeviceKind kind) : TrainingTest(kind)
         );
 
     [Test]
+    public void LambdaOrthogonal() =>
+        Verify(
+            "lambda-orthogonal",
+            [("lambda", 0.5), ("weight", 0.7)],
+            (module, factors) =>
+            {
+                double[] q = [.. factors("orthogonal_K").Select((k, i) => k + (i % (module.Out + 1) == 0 ? 1 : 0))];
+                return 0.7 * Math.Max(0, Orthonormality(Transposed(q, module.Out), module.Out) - 0.5);
+            }
+        );
+
+    [Test]
     public void Pego() =>
         Verify(
             "pego",

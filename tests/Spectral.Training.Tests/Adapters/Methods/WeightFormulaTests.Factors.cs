@@ -79,6 +79,14 @@ public sealed partial class WeightFormulaTests
             }
         );
         yield return new(
+            "lambda-orthogonal",
+            5,
+            7,
+            1,
+            [],
+            layer => ((Dense.Identity(5) + layer.Matrix("orthogonal_K", 5, 5)) * layer.W).Values
+        );
+        yield return new(
             "lora-xs",
             6,
             7,
