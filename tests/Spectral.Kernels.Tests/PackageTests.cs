@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.IO.Compression;
 using Spectral.Kernels.Driver;
+using Spectral.Tests.Support;
 
 namespace Spectral.Kernels.Tests;
 
@@ -40,7 +41,7 @@ public sealed class PackageTests
             Assert.Ignore("the CPU device in the package runs on Linux only");
         if (KernelLibrary.Architectures.Count == 0)
             Assert.Ignore("built without nvcc: no PTX to pack");
-        string source = Path.Combine(Repository(), "src", "Spectral.Kernels");
+        string source = Path.Combine(Repository.Root, "src", "Spectral.Kernels");
         string folder = Directory.CreateTempSubdirectory("spectral-package").FullName;
         try
         {
@@ -79,7 +80,7 @@ public sealed class PackageTests
     [TestCase("NativeRoot", "no native libraries")]
     public void AnIncompletePackageIsRefused(string property, string reason)
     {
-        string source = Path.Combine(Repository(), "src", "Spectral.Kernels");
+        string source = Path.Combine(Repository.Root, "src", "Spectral.Kernels");
         string folder = Directory.CreateTempSubdirectory("spectral-package").FullName;
         try
         {
@@ -100,17 +101,5 @@ public sealed class PackageTests
         {
             Directory.Delete(folder, recursive: true);
         }
-    }
-
-    internal static string Repository()
-    {
-        for (DirectoryInfo? folder = new(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
-        {
-            if (File.Exists(Path.Combine(folder.FullName, "Kernels.sln")))
-                return folder.FullName;
-        }
-
-        Assert.Ignore("no sources here: this test program runs apart from its repository");
-        return "";
     }
 }

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Spectral.Tests.Support;
 
 namespace Spectral.Kernels.Tests;
 
@@ -104,7 +105,7 @@ public sealed class PtxReportTests
                 $"-DPTX={ptx}",
                 $"-DREPORT={_folder}/k.resources",
                 "-P",
-                Path.Combine(PackageTests.Repository(), "native", "ptx-report.cmake"),
+                Path.Combine(Repository.Root, "native", "ptx-report.cmake"),
             },
         };
         using Process process = Start(start);

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json.Nodes;
+using Spectral.Cli.Evaluation;
 using Spectral.Cli.Hosting;
 using Spectral.Cli.Options;
 using Spectral.Cli.Output;
@@ -9,6 +10,7 @@ using Spectral.Training;
 using Spectral.Training.Adapters;
 using Spectral.Training.Data;
 using Spectral.Training.Models;
+using Spectral.Training.Routing;
 
 namespace Spectral.Cli.Commands;
 
@@ -19,7 +21,11 @@ internal sealed class EvalCommand : SpectralCommand
         "Model folder in Hugging Face layout.",
         "DIR"
     );
-    private readonly Option<string?> _adapter = OptionTypes.Path("--adapter", "Adapter to attach.", "DIR");
+    private readonly Option<string?> _adapter = OptionTypes.Path(
+        "--adapter",
+        "Adapter to attach, or a folder of experts (spectral merge --method auto-flexswitch).",
+        "DIR"
+    );
     private readonly Option<string> _data = OptionTypes.RequiredPath(
         "--data",
         "Records, one JSON object per line.",
@@ -39,24 +45,18 @@ internal sealed class EvalCommand : SpectralCommand
     {
         _evaluation.SaveMemory(context);
         using var inputs = new ModelInputs(context, context.Get(_model));
-        inputs.CheckAdapter(context, context.Get(_adapter));
+        ExpertFolder? experts = inputs.CheckExperts(context, context.Get(_adapter));
         EncodedRecord[] records = inputs.Encode(context, context.Get(_data), context.Get(_evaluation.MaxLength));
         using Device computing = _device.Open(context);
         using CausalLanguageModel loaded = inputs.Load(computing, _device.TypeOn(computing, context));
-        using Adapter? attached = context.Get(_adapter) is { } folder ? Adapter.Load(loaded, folder) : null;
-        EvaluationResult measured = context.Terminal.Track(
+        using Adapter? attached =
+            experts is null && context.Get(_adapter) is { } folder ? Adapter.Load(loaded, folder) : null;
+        RoutedEvaluation scores = context.Terminal.Track(
             "evaluating",
             records.Length,
-            progress =>
-                Evaluator.Evaluate(
-                    loaded,
-                    records,
-                    context.Get(_evaluation.Batch),
-                    exactMatch: true,
-                    new RecordsDone(progress),
-                    context.Cancellation
-                )
+            progress => Measure(context, loaded, experts, records, new RecordsDone(progress))
         );
+        EvaluationResult measured = scores.Result;
         var result = new JsonObject
         {
             ["loss"] = JsonOutput.Number(measured.Loss),
@@ -66,6 +66,8 @@ internal sealed class EvalCommand : SpectralCommand
             ["records"] = measured.Records,
             ["variants"] = JsonOutput.Array(computing.Variants.All.Select(use => use.ToString())),
         };
+        if (experts is not null)
+            result["experts"] = ExpertScores.Json(scores);
         context.Finish(
             result,
             terminal =>
@@ -80,7 +82,24 @@ internal sealed class EvalCommand : SpectralCommand
                 if (measured.ExactMatch is { } match)
                     rows.Add(("exact match", (100 * match).ToString("0.0", CultureInfo.InvariantCulture) + " %"));
                 terminal.Table([.. rows]);
+                if (experts is not null)
+                    ExpertScores.Print(terminal, scores);
             }
         );
+    }
+
+    private RoutedEvaluation Measure(
+        CommandContext context,
+        CausalLanguageModel model,
+        ExpertFolder? experts,
+        EncodedRecord[] records,
+        RecordsDone progress
+    )
+    {
+        int batch = context.Get(_evaluation.Batch);
+        CancellationToken cancellation = context.Cancellation;
+        return experts is null
+            ? new RoutedEvaluation(Evaluator.Evaluate(model, records, batch, true, progress, cancellation), [])
+            : RoutedEvaluator.Evaluate(model, experts, records, batch, true, progress, cancellation);
     }
 }

@@ -8,6 +8,7 @@ using Spectral.Training.Adapters;
 using Spectral.Training.Generation;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
+using Spectral.Training.Routing;
 
 namespace Spectral.Cli.Commands;
 
@@ -18,7 +19,12 @@ internal sealed class GenerateCommand : SpectralCommand
         "Model folder in Hugging Face layout.",
         "DIR"
     );
-    private readonly Option<string?> _adapter = OptionTypes.Path("--adapter", "Adapter to attach.", "DIR");
+    private readonly Option<string?> _adapter = OptionTypes.Path(
+        "--adapter",
+        "Adapter to attach, or a folder of experts (spectral merge --method auto-flexswitch), one of which the prompt "
+            + "chooses.",
+        "DIR"
+    );
     private readonly Option<string> _prompt = OptionTypes.RequiredText("--prompt", "Text to continue.");
     private readonly Option<int> _maxTokens = OptionTypes.Integer(
         "--max-tokens",
@@ -69,10 +75,12 @@ internal sealed class GenerateCommand : SpectralCommand
         }
 
         using var inputs = new ModelInputs(context, context.Get(_model));
-        inputs.CheckAdapter(context, context.Get(_adapter));
+        ExpertFolder? experts = inputs.CheckExperts(context, context.Get(_adapter));
         using Device computing = _device.Open(context);
         using CausalLanguageModel loaded = inputs.Load(computing, _device.TypeOn(computing, context));
-        using Adapter? attached = context.Get(_adapter) is { } folder ? Adapter.Load(loaded, folder) : null;
+        Expert? expert = experts?.Choose(loaded, inputs.Tokenizer.EncodePrompt(context.Get(_prompt)));
+        string? adapter = expert?.Directory ?? context.Get(_adapter);
+        using Adapter? attached = adapter is not null ? Adapter.Load(loaded, adapter) : null;
         GeneratedText generated = TextGenerator.Generate(
             loaded,
             inputs.Tokenizer,
@@ -87,9 +95,9 @@ internal sealed class GenerateCommand : SpectralCommand
             },
             context.Cancellation
         );
-        context.Finish(
-            new JsonObject { ["text"] = generated.Text, ["tokens"] = JsonOutput.Array(generated.Tokens) },
-            terminal => terminal.Line(generated.Text)
-        );
+        var result = new JsonObject { ["text"] = generated.Text, ["tokens"] = JsonOutput.Array(generated.Tokens) };
+        if (expert is not null)
+            result["expert"] = expert.Name;
+        context.Finish(result, terminal => terminal.Line(generated.Text));
     }
 }

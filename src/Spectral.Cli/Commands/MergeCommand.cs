@@ -40,6 +40,8 @@ internal sealed class MergeCommand : SpectralCommand
                 + "--out merged-adapter",
             "spectral merge --model base-model --method all --input one --input two --eval one=one.jsonl "
                 + "--eval two=two.jsonl --page merges.html",
+            "spectral merge --model base-model --method auto-flexswitch --input one --data one.jsonl --input two "
+                + "--data two.jsonl --out experts",
             "spectral merge --list"
         )
     {

@@ -2,7 +2,9 @@ using Spectral.Cli.Options;
 using Spectral.Kernels;
 using Spectral.Training;
 using Spectral.Training.Adapters;
+using Spectral.Training.Data;
 using Spectral.Training.Models;
+using Spectral.Training.Routing;
 
 namespace Spectral.Cli.Merging;
 
@@ -22,23 +24,36 @@ internal sealed class MergeScorer(
     CancellationToken cancellation
 )
 {
-    /// <summary>Measures the model in a folder, or the base with the adapter in it.</summary>
+    private readonly DType _type = DeviceOptions.UsualType(device);
+
+    /// <summary>Measures the model in a folder, or the base with the adapter or the experts in it.</summary>
     public MergeScore Measure(string name, string directory)
     {
+        if (ExpertFolder.IsOne(directory))
+        {
+            var experts = ExpertFolder.Open(directory);
+            using CausalLanguageModel routed = inputs.Load(device, _type);
+            return Measure(
+                name,
+                records =>
+                    RoutedEvaluator
+                        .Evaluate(routed, experts, records, batch, exactMatch: true, cancellation: cancellation)
+                        .Result
+            );
+        }
+
         bool isAdapter = File.Exists(Path.Combine(directory, "adapter_config.json"));
-        DType type = DeviceOptions.UsualType(device);
         using ModelFolder? folder = isAdapter ? null : ModelFolder.Open(directory);
         using CausalLanguageModel model = folder is null
-            ? inputs.Load(device, type)
-            : CausalLanguageModel.Load(folder, device, type);
+            ? inputs.Load(device, _type)
+            : CausalLanguageModel.Load(folder, device, _type);
         using Adapter? adapter = isAdapter ? Adapter.Load(model, directory) : null;
-        return new MergeScore(
+        return Measure(
             name,
-            [
-                .. tasks.Select(task =>
-                    Evaluator.Evaluate(model, task.Records, batch, exactMatch: true, cancellation: cancellation)
-                ),
-            ]
+            records => Evaluator.Evaluate(model, records, batch, exactMatch: true, cancellation: cancellation)
         );
     }
+
+    private MergeScore Measure(string name, Func<IReadOnlyList<EncodedRecord>, EvaluationResult> measure) =>
+        new(name, [.. tasks.Select(task => measure(task.Records))]);
 }

@@ -4,6 +4,7 @@ using Spectral.Training.Adapters;
 using Spectral.Training.Data;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
+using Spectral.Training.Routing;
 using Spectral.Training.Tokenization;
 
 namespace Spectral.Cli.Options;
@@ -37,6 +38,25 @@ internal sealed class ModelInputs : IDisposable
             return;
         using var adapter = new AdapterReader(directory, Folder.Config);
         context.Warn(adapter.Warnings);
+    }
+
+    /// <summary>
+    /// Checks that an adapter, or several experts of a folder, fit this model, and prints their warnings.
+    /// </summary>
+    /// <returns>The experts; null: the folder is one adapter, or there is none.</returns>
+    /// <exception cref="InputException">An adapter is not valid, or was made for another model.</exception>
+    public ExpertFolder? CheckExperts(CommandContext context, string? directory)
+    {
+        if (directory is null || !ExpertFolder.IsOne(directory))
+        {
+            CheckAdapter(context, directory);
+            return null;
+        }
+
+        var experts = ExpertFolder.Open(directory);
+        foreach (Expert expert in experts.Experts)
+            CheckAdapter(context, expert.Directory);
+        return experts;
     }
 
     /// <summary>Reads and encodes a data file, and warns if records had to be cut.</summary>

@@ -142,11 +142,18 @@ internal sealed class OutputFolder : IDisposable
     }
 
     /// <summary>
-    /// Replaces old files by new ones of the same name. Old weights without a new file, such as shards where the result
-    /// is a single file, would contradict the result and are removed; all other files stay.
+    /// Replaces old files and folders by new ones of the same name. Old weights without a new file, such as shards if
+    /// the result is one file, would contradict the result and are removed; all other files stay.
     /// </summary>
     private void ReplaceFiles(string staging)
     {
+        foreach (string folder in Directory.GetDirectories(staging))
+        {
+            string place = Path.Combine(FullPath, Path.GetFileName(folder));
+            if (Directory.Exists(place))
+                Directory.Delete(place, recursive: true);
+            Directory.Move(folder, place);
+        }
         var written = new HashSet<string>();
         foreach (string file in Directory.GetFiles(staging))
         {

@@ -32,7 +32,7 @@ internal sealed class ExpertInputs : IDisposable
                 if (input == 0)
                     FindReaders(run, expert);
                 Measure(run, expert, input);
-                run.ThrowIfCancelled();
+                run.Cancellation.ThrowIfCancellationRequested();
             }
         }
         catch

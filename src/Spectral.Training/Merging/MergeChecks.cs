@@ -30,6 +30,8 @@ internal static class MergeChecks
 
         if (inputs.FirstOrDefault(input => input.Weight is { } weight && !double.IsFinite(weight)) is { } odd)
             throw new InputException($"{odd.Directory}: weight {odd.Weight}, expected a finite number");
+        if (options.Layers is not null && method is not OneModelMerge)
+            throw new InputException($"{method.Name} keeps whole inputs, expected no list of layers");
         foreach (int layer in options.Layers ?? [])
         {
             if (layer < 0 || layer >= model.Layers)

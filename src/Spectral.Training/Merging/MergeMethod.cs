@@ -3,13 +3,11 @@ using Spectral.Training.Settings;
 
 namespace Spectral.Training.Merging;
 
-/// <summary>
-/// Describes one way to merge several tuned models of one base θ0: with the change τ_i = θ_i − θ0 of each, what becomes
-/// of a tensor.
-/// </summary>
+/// <summary>Describes one way to merge several tuned models of one base.</summary>
 /// <remarks>
-/// To add a method, add one file with one subclass. A source generator finds the subclasses; the command, its list and
-/// the docs follow. Reading adapters and checkpoints, checks, passes over the tensors and writing are the engine's.
+/// To add a method, add one file with one subclass, as a rule of <see cref="OneModelMerge"/>. A source generator finds
+/// the subclasses; the command, its list and the docs follow. Reading adapters and checkpoints, checks and passes over
+/// the tensors are the engine's.
 /// </remarks>
 public abstract class MergeMethod : MethodDescription
 {
@@ -48,10 +46,14 @@ public abstract class MergeMethod : MethodDescription
     /// </summary>
     internal virtual string? OriginSetting => null;
 
-    /// <summary>Returns how often <see cref="Begin"/> reads the whole model (<see cref="MergeRun.Scan"/>).</summary>
+    /// <summary>
+    /// Returns how often the method reads the whole model (<see cref="MergeRun.Scan"/>) beside writing it.
+    /// </summary>
     internal virtual int Scans(MergeRun run) => 0;
 
-    /// <summary>Measures what concerns the whole model and returns what to do with a tensor.</summary>
-    /// <exception cref="InputException">A setting does not suit the inputs.</exception>
-    internal abstract TensorMerge Begin(MergeRun run);
+    /// <summary>Writes the result into an existing folder and returns the number of tensors written.</summary>
+    /// <exception cref="InputException">
+    /// A setting does not suit the inputs, or a value is not finite or too large for the type of the result.
+    /// </exception>
+    internal abstract int Write(MergeRun run, string directory);
 }

@@ -7,13 +7,10 @@ namespace Spectral.Training.Merging;
 /// <summary>A merge as its method sees it: the inputs' weights, the options, and passes over the tensors.</summary>
 internal sealed class MergeRun : IDisposable
 {
-    private readonly ModelFolder _model;
     private readonly ModelFolder? _origin;
     private readonly MergeMethod _method;
     private readonly IReadOnlyList<MergeSource> _sources;
     private readonly Action<MergeProgress>? _progress;
-    private readonly CancellationToken _cancellation;
-    private readonly bool _parts;
     private readonly Dictionary<string, TensorPlace> _places;
     private readonly int _total;
     private readonly List<IDisposable> _owned = [];
@@ -41,18 +38,24 @@ internal sealed class MergeRun : IDisposable
         CancellationToken cancellation
     )
     {
-        (_model, _method, _sources, Weights, Options, Device) = (model, method, sources, weights, options, device);
-        (_origin, _progress, _cancellation) = (origin, progress, cancellation);
-        _parts = sources.Any(source => source.Parts);
-        ResultConfig = _parts ? model.Config with { TieWordEmbeddings = false } : model.Config;
+        (Model, _method, _sources, Weights, Options, Device) = (model, method, sources, weights, options, device);
+        (_origin, _progress, Cancellation) = (origin, progress, cancellation);
+        Parts = sources.Any(source => source.Parts);
+        ResultConfig = Parts ? model.Config with { TieWordEmbeddings = false } : model.Config;
         _places = TensorPlace.Of(ResultConfig);
         Names =
         [
-            .. model.TensorNames.Union(_parts ? [model.Config.Family.HeadWeight] : []).Order(StringComparer.Ordinal),
+            .. model.TensorNames.Union(Parts ? [model.Config.Family.HeadWeight] : []).Order(StringComparer.Ordinal),
         ];
         Merged = [.. Names.Where(name => name == Original(name) && IsMerged(name))];
         _total = Names.Count + (method.Scans(this) * Merged.Count);
     }
+
+    /// <summary>The base.</summary>
+    public ModelFolder Model { get; }
+
+    /// <summary>Whether head and embedding, tied in the base, differ with an input.</summary>
+    public bool Parts { get; }
 
     /// <summary>The names of all tensors of the result.</summary>
     public IReadOnlyList<string> Names { get; }
@@ -62,6 +65,9 @@ internal sealed class MergeRun : IDisposable
 
     /// <summary>The options as given.</summary>
     public MergeOptions Options { get; }
+
+    /// <summary>Checked between the steps of a method.</summary>
+    public CancellationToken Cancellation { get; }
 
     /// <summary>The device for products and decompositions of matrices.</summary>
     public Device Device { get; }
@@ -76,7 +82,7 @@ internal sealed class MergeRun : IDisposable
     public long Count => Merged.Sum(name => Stored(name).Count);
 
     /// <summary>The base model's config.</summary>
-    public ModelConfig Config => _model.Config;
+    public ModelConfig Config => Model.Config;
 
     /// <summary>The config of the result and of the inputs, whose head and embedding may be untied.</summary>
     public ModelConfig ResultConfig { get; }
@@ -134,10 +140,6 @@ internal sealed class MergeRun : IDisposable
     /// <summary>Returns the folder of an input, for messages.</summary>
     public string DirectoryOf(int input) => _sources[input].Directory;
 
-    /// <summary>Ends a long step of a method early.</summary>
-    /// <exception cref="OperationCanceledException">The merge is to stop.</exception>
-    public void ThrowIfCancelled() => _cancellation.ThrowIfCancellationRequested();
-
     /// <summary>Disposes something when the merge has ended.</summary>
     public T Own<T>(T resource)
         where T : IDisposable
@@ -154,7 +156,7 @@ internal sealed class MergeRun : IDisposable
     }
 
     /// <summary>Returns the base's tensor of a name.</summary>
-    public SafetensorsTensor Stored(string name) => _parts ? _model.Untied(name) : _model[name];
+    public SafetensorsTensor Stored(string name) => Parts ? Model.Untied(name) : Model[name];
 
     /// <summary>Reads all tensors that are merged, one after the other.</summary>
     public void Scan(Action<MergeTensor> measure)
@@ -182,13 +184,17 @@ internal sealed class MergeRun : IDisposable
 
     /// <summary>Counts a tensor as done.</summary>
     /// <exception cref="OperationCanceledException">The merge is to stop.</exception>
-    public void Report(string name)
+    public void Report(string name) => Report(new MergeProgress(++_done, _total, name));
+
+    /// <summary>Tells how far a step of a method's own is.</summary>
+    /// <exception cref="OperationCanceledException">The merge is to stop.</exception>
+    public void Report(MergeProgress progress)
     {
-        _cancellation.ThrowIfCancellationRequested();
-        _progress?.Invoke(new MergeProgress(++_done, _total, name));
+        Cancellation.ThrowIfCancellationRequested();
+        _progress?.Invoke(progress);
     }
 
     /// <summary>Returns the tensor that a tensor is a copy of: the embedding for a head that is tied to it.</summary>
     private string Original(string name) =>
-        name == Config.Family.HeadWeight && Config.TieWordEmbeddings && !_parts ? Config.Family.EmbeddingWeight : name;
+        name == Config.Family.HeadWeight && Config.TieWordEmbeddings && !Parts ? Config.Family.EmbeddingWeight : name;
 }

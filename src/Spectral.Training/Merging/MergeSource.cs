@@ -1,6 +1,7 @@
 using Spectral.Kernels;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
+using Spectral.Training.Routing;
 
 namespace Spectral.Training.Merging;
 
@@ -15,7 +16,7 @@ internal abstract class MergeSource : IDisposable
     public static MergeSource Open(ModelFolder model, string directory, Device device)
     {
         FolderFile.RequireFolder(directory, "folder of an adapter or of a tuned model");
-        if (File.Exists(Path.Combine(directory, "adapter_config.json")))
+        if (File.Exists(Path.Combine(directory, "adapter_config.json")) || ExpertFolder.IsOne(directory))
             return new AdapterSource(model, directory, device);
         if (File.Exists(Path.Combine(directory, "config.json")))
             return new CheckpointSource(model, directory);

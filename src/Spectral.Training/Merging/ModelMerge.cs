@@ -95,8 +95,9 @@ public sealed class ModelMerge : IDisposable
     }
 
     /// <summary>
-    /// Writes the merged model folder, with as many files of weights as the base has. Tensors that no input changes are
-    /// copied bit for bit, and so are the base's tokenizer and generation settings.
+    /// Writes the result: the merged model folder, with as many files of weights as the base has, or what else the
+    /// method makes of the inputs. In a model, tensors that no input changes are copied bit for bit, and so are the
+    /// base's tokenizer and generation settings.
     /// </summary>
     /// <param name="directory">An existing folder for the result.</param>
     /// <param name="progress">Told of each tensor that is done; null: nobody.</param>
@@ -106,12 +107,7 @@ public sealed class ModelMerge : IDisposable
     public int Write(string directory, Action<MergeProgress>? progress = null, CancellationToken cancellation = default)
     {
         using MergeRun run = Start(progress, cancellation);
-        TensorMerge merge = _method.Begin(run);
-        WeightShards.Write(directory, run.Names.Select(name => (Merged(run, merge, name), run.Stored(name).Path)));
-        bool parts = _sources.Exists(source => source.Parts);
-        ConfigCopy.Write(_model.Directory, directory, _options.Type, isUntied: parts || _model.IsUntied);
-        ModelCompanions.Copy(_model.Directory, directory);
-        return run.Names.Count;
+        return _method.Write(run, directory);
     }
 
     /// <summary>
@@ -124,7 +120,8 @@ public sealed class ModelMerge : IDisposable
     /// <param name="cancellation">Checked between tensors.</param>
     /// <returns>What the LoRA lacks of the merge, per layer and in all.</returns>
     /// <exception cref="InputException">
-    /// No linear layer is changed, or a value is not finite, or too large for the type of the result.
+    /// The method keeps the inputs apart, no linear layer is changed, or a value is not finite or too large for the
+    /// type of the result.
     /// </exception>
     public LowRankResult WriteAdapter(
         string directory,
@@ -134,9 +131,11 @@ public sealed class ModelMerge : IDisposable
     )
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(rank, 1);
+        if (_method is not OneModelMerge method)
+            throw new InputException($"{_method.Name} keeps the inputs apart; there is no one adapter of them");
         using MergeRun run = Start(progress, cancellation);
         StoredType type = _options.Type ?? StoredType.F32;
-        return LowRankMerge.Write(run, _method.Begin(run), directory, _model.Directory, rank, type);
+        return LowRankMerge.Write(run, method.Begin(run), directory, _model.Directory, rank, type);
     }
 
     /// <inheritdoc/>
@@ -149,26 +148,4 @@ public sealed class ModelMerge : IDisposable
 
     private MergeRun Start(Action<MergeProgress>? progress, CancellationToken cancellation) =>
         new(_model, _origin, _method, _sources, _weights, _options, _device, progress, cancellation);
-
-    private TensorToWrite Merged(MergeRun run, TensorMerge merge, string name)
-    {
-        SafetensorsTensor stored = run.Stored(name);
-        TensorToWrite tensor = run.IsMerged(name)
-            ? TensorToWrite.FloatPieces(name, _options.Type ?? stored.Type, stored.Shape, Pieces)
-            : Merger.Unchanged(stored, name, _options.Type, isUsed: run.IsUsed(name));
-        return tensor with
-        {
-            Write = stream =>
-            {
-                tensor.Write(stream);
-                run.Report(name);
-            },
-        };
-
-        IEnumerable<ReadOnlyMemory<float>> Pieces()
-        {
-            MergeTensor opened = run.Open(name);
-            return opened.InOrder(merge(opened));
-        }
-    }
 }

@@ -297,6 +297,21 @@ public sealed class CausalLanguageModel : IDisposable
     }
 
     /// <summary>
+    /// Computes the last hidden states of some rows of a batch, after the final norm, without recording, and copies
+    /// them to the host, [K, D].
+    /// </summary>
+    /// <param name="batch">The tokens, padded on the right.</param>
+    /// <param name="rows">The positions in B·S, [K] I32.</param>
+    internal float[] States(BatchTensors batch, Tensor rows)
+    {
+        using var tape = new Tape(Device, records: false);
+        using Variable normed = Final(tape, batch, rows);
+        using var wide = Tensor.Empty(Device, normed.Value.Shape);
+        Cast.Run(normed.Value, wide);
+        return wide.ToArray();
+    }
+
+    /// <summary>
     /// Writes a model folder: <c>config.json</c>, <c>model.safetensors</c> in the compute type, and the tokenizer's
     /// files.
     /// </summary>

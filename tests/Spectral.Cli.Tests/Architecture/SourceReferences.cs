@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.CSharp;
 using Microsoft.CodeAnalysis.CSharp.Syntax;
+using Spectral.Tests.Support;
 
 namespace Spectral.Cli.Tests.Architecture;
 
@@ -72,16 +73,7 @@ internal sealed class SourceReferences
     /// <summary>
     /// Reads the repository that this test program was built in; the test is ignored where there is none.
     /// </summary>
-    public static SourceReferences OfRepository()
-    {
-        DirectoryInfo? folder = new(AppContext.BaseDirectory);
-        while (folder is not null && !File.Exists(Path.Combine(folder.FullName, "Kernels.sln")))
-            folder = folder.Parent;
-        if (folder is not null)
-            return new SourceReferences(FilesIn(Path.Combine(folder.FullName, "src")));
-        Assert.Ignore("no sources here: this test program runs apart from its repository");
-        return null!;
-    }
+    public static SourceReferences OfRepository() => new(FilesIn(Path.Combine(Repository.Root, "src")));
 
     private static IEnumerable<string> FilesIn(string folder) =>
         Directory

@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.RegularExpressions;
+using Spectral.Tests.Support;
 
 namespace Spectral.Training.Tests.Support;
 
@@ -14,7 +15,7 @@ internal static partial class GeneratedDocument
     {
         if (Environment.GetEnvironmentVariable(Update) == "1")
         {
-            File.WriteAllText(Path.Combine(Root(), "docs", name), wanted);
+            File.WriteAllText(Path.Combine(Repository.Root, "docs", name), wanted);
             return;
         }
         Assert.That(
@@ -45,12 +46,4 @@ internal static partial class GeneratedDocument
     /// </summary>
     [GeneratedRegex("[^ ]+(?: [-+*=#>](?= ))*")]
     private static partial Regex Words();
-
-    private static string Root()
-    {
-        string? folder = AppContext.BaseDirectory;
-        while (folder is not null && !File.Exists(Path.Combine(folder, "Kernels.sln")))
-            folder = Path.GetDirectoryName(folder);
-        return folder ?? throw new InvalidOperationException("the tests run outside of the repository");
-    }
 }

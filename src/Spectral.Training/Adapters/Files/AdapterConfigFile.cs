@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Spectral.Training.IO;
+using Spectral.Training.Routing;
 
 namespace Spectral.Training.Adapters.Files;
 
@@ -43,6 +44,14 @@ internal static partial class AdapterConfigFile
     public static JsonDocument Parse(string directory)
     {
         FolderFile.RequireFolder(directory, $"adapter folder with {FileName}");
+        if (ExpertFolder.IsOne(directory))
+        {
+            throw new InputException(
+                $"{directory}: holds several experts, of which eval and generate choose by the prompt; expected one "
+                    + "adapter, such as the folder expert-1 in it"
+            );
+        }
+
         return StrictJson.ParseFile(FolderFile.At(directory, FileName), MaximumBytes);
     }
 

@@ -11,7 +11,8 @@ namespace Spectral.Training.Compression.Methods;
 /// <summary>T-Switch's codec: of each change a mask, signs and one number.</summary>
 internal sealed class FlexSwitchCompression : CompressionMethod
 {
-    private const string Density = "density";
+    /// <summary>The setting with the share of entries to keep.</summary>
+    public const string Density = "density";
 
     public override string Name => "flex-switch";
 

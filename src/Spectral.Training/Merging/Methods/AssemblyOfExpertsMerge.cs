@@ -6,7 +6,7 @@ using Spectral.Training.Settings;
 
 namespace Spectral.Training.Merging.Methods;
 
-internal sealed class AssemblyOfExpertsMerge : MergeMethod
+internal sealed class AssemblyOfExpertsMerge : OneModelMerge
 {
     private const string WeightsName = "weights";
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);

@@ -3,7 +3,7 @@ using Spectral.Training.Settings;
 
 namespace Spectral.Training.Merging.Methods;
 
-internal sealed class AtlasMerge : MergeMethod
+internal sealed class AtlasMerge : OneModelMerge
 {
     private const string Steps = "steps";
     private const string Rate = "lr";

@@ -2,7 +2,7 @@ using Spectral.Training.Settings;
 
 namespace Spectral.Training.Merging.Methods;
 
-internal sealed class BreadcrumbsMerge : MergeMethod
+internal sealed class BreadcrumbsMerge : OneModelMerge
 {
     private const string Gamma = "gamma";
 

@@ -2,7 +2,7 @@ using Spectral.Training.Settings;
 
 namespace Spectral.Training.Merging.Methods;
 
-internal sealed class CapVectorMerge : MergeMethod
+internal sealed class CapVectorMerge : OneModelMerge
 {
     private const string Alpha = "alpha";
 

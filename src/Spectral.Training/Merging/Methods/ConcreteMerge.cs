@@ -4,7 +4,7 @@ using Spectral.Training.Settings;
 
 namespace Spectral.Training.Merging.Methods;
 
-internal sealed class ConcreteMerge : MergeMethod
+internal sealed class ConcreteMerge : OneModelMerge
 {
     private const string Steps = "steps";
     private const string Rate = "lr";

@@ -1,6 +1,6 @@
 namespace Spectral.Training.Merging.Methods;
 
-internal sealed class DareLinearMerge : MergeMethod
+internal sealed class DareLinearMerge : OneModelMerge
 {
     public override string Name => "dare-linear";
 

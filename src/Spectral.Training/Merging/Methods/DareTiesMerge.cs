@@ -2,7 +2,7 @@ using Spectral.Training.Settings;
 
 namespace Spectral.Training.Merging.Methods;
 
-internal sealed class DareTiesMerge : MergeMethod
+internal sealed class DareTiesMerge : OneModelMerge
 {
     public override string Name => "dare-ties";
 

@@ -5,7 +5,7 @@ using Spectral.Training.Settings;
 
 namespace Spectral.Training.Merging.Methods;
 
-internal sealed class DcMerge : MergeMethod
+internal sealed class DcMerge : OneModelMerge
 {
     private const string Rank = "rank";
     private const string Smoothing = "smoothing";

@@ -5,7 +5,7 @@ using Spectral.Training.Settings;
 
 namespace Spectral.Training.Merging.Methods;
 
-internal sealed class DellaMerge : MergeMethod
+internal sealed class DellaMerge : OneModelMerge
 {
     private const string Epsilon = "epsilon";
     private const string Lambda = "lambda";

@@ -2,7 +2,7 @@ using Spectral.Training.Settings;
 
 namespace Spectral.Training.Merging.Methods;
 
-internal sealed class DiffTransferMerge : MergeMethod
+internal sealed class DiffTransferMerge : OneModelMerge
 {
     private const string From = "from";
 

@@ -6,7 +6,7 @@ using Tensor = Spectral.Kernels.Tensor;
 
 namespace Spectral.Training.Merging.Methods;
 
-internal sealed class DoMerge : MergeMethod
+internal sealed class DoMerge : OneModelMerge
 {
     private const string Gamma = "gamma";
     private const string Steps = "steps";

@@ -3,7 +3,7 @@ using Spectral.Training.Settings;
 
 namespace Spectral.Training.Merging.Methods;
 
-internal sealed class EmaMerge : MergeMethod
+internal sealed class EmaMerge : OneModelMerge
 {
     private const string Alpha = "alpha";
 

@@ -1,6 +1,6 @@
 namespace Spectral.Training.Merging.Methods;
 
-internal sealed class LinearMerge : MergeMethod
+internal sealed class LinearMerge : OneModelMerge
 {
     public override string Name => "linear";
 

@@ -2,7 +2,7 @@ using Spectral.Training.Settings;
 
 namespace Spectral.Training.Merging.Methods;
 
-internal sealed class LinesMerge : MergeMethod
+internal sealed class LinesMerge : OneModelMerge
 {
     private const string Alpha = "alpha";
     private const string Beta = "beta";

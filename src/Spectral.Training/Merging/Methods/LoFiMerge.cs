@@ -1,6 +1,6 @@
 namespace Spectral.Training.Merging.Methods;
 
-internal sealed class LoFiMerge : MergeMethod
+internal sealed class LoFiMerge : OneModelMerge
 {
     public override string Name => "lo-fi";
 

@@ -4,7 +4,7 @@ using Spectral.Training.Settings;
 
 namespace Spectral.Training.Merging.Methods;
 
-internal sealed class LotMerge : MergeMethod
+internal sealed class LotMerge : OneModelMerge
 {
     private const string Delta = "delta";
 

@@ -1,6 +1,6 @@
 namespace Spectral.Training.Merging.Methods;
 
-internal sealed class MagnitudeMerge : MergeMethod
+internal sealed class MagnitudeMerge : OneModelMerge
 {
     public override string Name => "magnitude";
 

@@ -1,6 +1,6 @@
 namespace Spectral.Training.Merging.Methods;
 
-internal sealed class ModelStockMerge : MergeMethod
+internal sealed class ModelStockMerge : OneModelMerge
 {
     private const double LeastDivisor = 1e-9;
 

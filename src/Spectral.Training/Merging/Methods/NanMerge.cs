@@ -2,7 +2,7 @@ using Spectral.Training.Settings;
 
 namespace Spectral.Training.Merging.Methods;
 
-internal sealed class NanMerge : MergeMethod
+internal sealed class NanMerge : OneModelMerge
 {
     private const string Norm = "norm";
     private const string Scope = "scope";

@@ -4,7 +4,7 @@ using Spectral.Training.Settings;
 
 namespace Spectral.Training.Merging.Methods;
 
-internal sealed class OpcmMerge : MergeMethod
+internal sealed class OpcmMerge : OneModelMerge
 {
     private const string Alpha = "alpha";
 

@@ -4,7 +4,7 @@ using Spectral.Training.Numerics;
 
 namespace Spectral.Training.Merging.Methods;
 
-internal sealed class OrthoMerge : MergeMethod
+internal sealed class OrthoMerge : OneModelMerge
 {
     private const int RowsAtOnce = 512;
 

@@ -2,7 +2,7 @@ using System.Numerics.Tensors;
 
 namespace Spectral.Training.Merging.Methods;
 
-internal sealed class OtFusionMerge : MergeMethod
+internal sealed class OtFusionMerge : OneModelMerge
 {
     public override string Name => "otfusion";
 

@@ -3,7 +3,7 @@ using Spectral.Training.Settings;
 
 namespace Spectral.Training.Merging.Methods;
 
-internal sealed class PcbMerge : MergeMethod
+internal sealed class PcbMerge : OneModelMerge
 {
     private const string Ratio = "ratio";
     private const string Lambda = "lambda";

@@ -1,6 +1,6 @@
 namespace Spectral.Training.Merging.Methods;
 
-internal sealed class SceMerge : MergeMethod
+internal sealed class SceMerge : OneModelMerge
 {
     public override string Name => "sce";
 

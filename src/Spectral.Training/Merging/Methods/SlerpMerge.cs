@@ -3,7 +3,7 @@ using Spectral.Training.Settings;
 
 namespace Spectral.Training.Merging.Methods;
 
-internal sealed class SlerpMerge : MergeMethod
+internal sealed class SlerpMerge : OneModelMerge
 {
     private const string At = "t";
 

@@ -1,6 +1,6 @@
 namespace Spectral.Training.Merging.Methods;
 
-internal sealed class TSwitchMerge : MergeMethod
+internal sealed class TSwitchMerge : OneModelMerge
 {
     public override string Name => "t-switch";
 

@@ -3,7 +3,7 @@ using Spectral.Training.Settings;
 
 namespace Spectral.Training.Merging.Methods;
 
-internal sealed class TiesMerge : MergeMethod
+internal sealed class TiesMerge : OneModelMerge
 {
     private const string Scope = "scope";
     private const string Model = "model";

@@ -3,7 +3,7 @@ using Spectral.Training.Settings;
 
 namespace Spectral.Training.Merging.Methods;
 
-internal sealed class WiseFtMerge : MergeMethod
+internal sealed class WiseFtMerge : OneModelMerge
 {
     private const string Alpha = "alpha";
 

@@ -66,6 +66,21 @@ public sealed class CompressionDocumentTests
             * `switch`: parts `mask`, a bit per entry; `signs`, a bit per entry in the mask, 1 for negative; `size` F32
               [1]. An entry in the mask is ± size, all others are 0.
 
+            ## Folders of experts
+
+            `spectral merge --method auto-flexswitch` packs several inputs into one folder, of which each prompt uses
+            one ([merging.md](merging.md#auto-flexswitch)).
+
+            | file | contents |
+            | --- | --- |
+            | `experts.json` | `format_version` 1, `method`, `neighbours`, `experts`, each with `name` and `folder` |
+            | `queries.safetensors` | F32 [queries, hidden size] for each folder: features of prompts for it |
+            | `expert-1/`, `expert-2/`, … | packed folders, adapters of their own |
+
+            The feature of a prompt is the mean over its tokens of the base's last hidden states, after the final norm.
+            Of the `neighbours` queries nearest to it, in the Euclidean distance, most belong to the expert that is
+            taken; of experts with equally many, the one with the nearest query is.
+
             ## Methods
 
             | method | options | source |

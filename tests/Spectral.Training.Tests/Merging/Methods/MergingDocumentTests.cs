@@ -60,6 +60,12 @@ public sealed class MergingDocumentTests
             F32. Some want the records of each input's own task, in one file for each input and in the order of the
             inputs; the others take the records of all files together.
 
+            auto-flexswitch makes no model: it writes a folder of experts, the packed inputs, of which each prompt
+            chooses one. `spectral eval --adapter DIR` loads each of them once, with the records that chose it, and
+            prints how many it took; `spectral generate --adapter DIR` loads the one for its prompt. A record with
+            `prompt` and `completion` chooses by its prompt, a plain text by all of itself. The folder of each expert is
+            an adapter of its own, and [compression.md](compression.md#folders-of-experts) describes the files.
+
             `--eval TASK=FILE`, once for each task, measures the base, each input alone and the merge: the loss and
             exact match of `spectral eval`, and what is kept of the task's gain. The gain is the loss of the base less
             that of the best single input on the task, its expert; what a model keeps is its own gain divided by that:

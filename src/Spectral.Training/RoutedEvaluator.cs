@@ -1,0 +1,82 @@
+using Spectral.Training.Adapters;
+using Spectral.Training.Data;
+using Spectral.Training.IO;
+using Spectral.Training.Models;
+using Spectral.Training.Routing;
+
+namespace Spectral.Training;
+
+/// <summary>Measures several experts of a base on records, each with the expert that its prompt chooses.</summary>
+public static class RoutedEvaluator
+{
+    /// <summary>Scores all records, those of one expert together, so that each is loaded once at most.</summary>
+    /// <param name="model">The base, without an adapter. An expert at a time is attached to it.</param>
+    /// <param name="experts">The experts.</param>
+    /// <param name="records">The records to score.</param>
+    /// <param name="batch">The number of records per forward pass. It affects results only by rounding.</param>
+    /// <param name="exactMatch">Whether to measure exact match.</param>
+    /// <param name="progress">Receives the number of records done.</param>
+    /// <param name="cancellation">Checked between batches.</param>
+    /// <exception cref="InputException">An expert is malformed or of another base.</exception>
+    public static RoutedEvaluation Evaluate(
+        CausalLanguageModel model,
+        ExpertFolder experts,
+        IReadOnlyList<EncodedRecord> records,
+        int batch = 8,
+        bool exactMatch = true,
+        IProgress<int>? progress = null,
+        CancellationToken cancellation = default
+    )
+    {
+        int[] chosen = experts.Choose(model, records, batch, cancellation);
+        List<(Expert, EvaluationResult?)> results = [];
+        Total total = new();
+        for (int i = 0; i < experts.Experts.Count; i++)
+        {
+            EncodedRecord[] own = [.. records.Where((_, record) => chosen[record] == i)];
+            if (own.Length == 0)
+            {
+                results.Add((experts.Experts[i], null));
+                continue;
+            }
+
+            using var adapter = Adapter.Load(model, experts.Experts[i].Directory);
+            Behind? behind = progress is null ? null : new Behind(progress, total.Records);
+            EvaluationResult result = Evaluator.Evaluate(model, own, batch, exactMatch, behind, cancellation);
+            total.Add(result, own.Count(record => record.HasCompletion));
+            results.Add((experts.Experts[i], result));
+        }
+        return new RoutedEvaluation(total.Result, results);
+    }
+
+    /// <summary>Adds the records of earlier experts to those that are done.</summary>
+    private sealed class Behind(IProgress<int> progress, int before) : IProgress<int>
+    {
+        public void Report(int value) => progress.Report(before + value);
+    }
+
+    /// <summary>The scores of several sets of records, from their means.</summary>
+    private sealed class Total
+    {
+        private double _loss;
+        private long _tokens;
+        private double _matches;
+        private int _candidates;
+
+        public int Records { get; private set; }
+
+        public EvaluationResult Result =>
+            new(_tokens == 0 ? 0 : _loss / _tokens, _tokens, _candidates == 0 ? null : _matches / _candidates, Records);
+
+        public void Add(EvaluationResult part, int candidates)
+        {
+            _loss += part.Loss * part.Tokens;
+            _tokens += part.Tokens;
+            Records += part.Records;
+            if (part.ExactMatch is not { } match)
+                return;
+            _matches += match * candidates;
+            _candidates += candidates;
+        }
+    }
+}
