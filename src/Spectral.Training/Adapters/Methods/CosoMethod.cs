@@ -182,7 +182,7 @@ internal sealed class CosoMethod : AdapterMethod
         float[] history = reader.Options.Setting(this, History) > 0 ? reader.Stored(module, M) : [];
         var sketch = HostMatrix.From(sketched, sketched.Length / outputs, outputs);
         var basis = new OrthonormalBasis(outputs);
-        var before = HostMatrix.From(history, outputs, history.Length / outputs).Transposed();
+        HostMatrix before = HostMatrix.From(history, outputs, history.Length / outputs).Transposed();
         for (int i = 0; i < before.Rows; i++)
             basis.Append(before.Row(i));
         int count = FrequentDirections.CountFor(sketch, start.Options.Setting(this, Energy));

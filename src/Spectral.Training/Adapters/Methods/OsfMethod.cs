@@ -1,5 +1,4 @@
 using Spectral.Kernels.Linalg;
-using Spectral.Kernels.Ops;
 using Spectral.Training.Adapters.Building;
 using Spectral.Training.Adapters.Expressions;
 using Spectral.Training.Adapters.Files;
