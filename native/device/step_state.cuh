@@ -23,3 +23,13 @@ struct StepState {
   DropoutState dropout;
 };
 static_assert(sizeof(StepState) == 128, "the C# side allocates 128 bytes");
+
+// The learning rate of parameters that have a factor of their own on it (Hayou, Ghosh, Yu: "LoRA+", 2024).
+__device__ __forceinline__ float learning_rate_of(const StepState& state, float rate) {
+  return float(rate * state.learning_rate);
+}
+
+// What decoupled weight decay leaves of such parameters: 1 minus a number of about 1e-6, formed in F64 and rounded once.
+__device__ __forceinline__ float decay_of(const StepState& state, float rate) {
+  return rate == 1 ? state.decay : float(1 - rate * state.learning_rate * state.weight_decay);
+}

@@ -33,8 +33,7 @@ SPECTRAL_KERNEL_PLAIN(adamw_f32, AdamWArgs, kFlatThreads) {
   const StepState& state = *args.state;
   if (state.skip)
     return;
-  // 1 minus a number of about 1e-6: formed in F64 and rounded once.
-  const float decay = args.rate == 1 ? state.decay : float(1 - args.rate * state.learning_rate * state.weight_decay);
+  const float decay = decay_of(state, args.rate);
   const float step_size = args.rate * state.step_size;
   by_piece<float>(args.count, is_aligned16(args.parameter, args.gradient, args.m, args.v), [&](auto width, int64_t at) {
     constexpr int kWidth = decltype(width)::value;

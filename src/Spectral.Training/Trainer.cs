@@ -18,8 +18,8 @@ namespace Spectral.Training;
 /// </summary>
 /// <remarks>
 /// <see cref="Run"/> is a loop over <see cref="Step"/>, which in turn uses only public methods:
-/// <see cref="CausalLanguageModel.Loss"/>, <see cref="Tape.Backward"/>, <see cref="AdamWOptimizer.Configure"/>,
-/// <see cref="AdamWOptimizer.Update"/>. A custom loop may start at any of these levels. The same seed, data and device
+/// <see cref="CausalLanguageModel.Loss"/>, <see cref="Tape.Backward"/>, <see cref="Optimizer.Configure"/>,
+/// <see cref="Optimizer.Update"/>. A custom loop may start at any of these levels. The same seed, data and device
 /// give bit-identical losses and weights.
 /// </remarks>
 /// <example>
@@ -38,7 +38,7 @@ public sealed partial class Trainer : IDisposable
     private readonly CausalLanguageModel _model;
     private readonly TrainerOptions _options;
     private readonly ILogger _logger;
-    private readonly AdamWOptimizer _optimizer;
+    private readonly Optimizer _optimizer;
     private readonly ParameterSet _parameters;
     private readonly Adapter? _scheduled;
     private readonly WeightAverage? _average;
@@ -55,7 +55,7 @@ public sealed partial class Trainer : IDisposable
     /// <param name="options">The settings of the run.</param>
     /// <param name="logger">Receives log lines; null: none are written.</param>
     /// <exception cref="InputException">
-    /// The options ask for captured steps or an average, but the adapter's method acts between steps.
+    /// The options do not suit the optimizer or the adapter's method (<see cref="TrainerOptions.RequireSuits"/>).
     /// </exception>
     /// <exception cref="InvalidOperationException">Nothing in the model is trainable.</exception>
     public Trainer(CausalLanguageModel model, TrainerOptions options, ILogger? logger = null)
@@ -67,11 +67,12 @@ public sealed partial class Trainer : IDisposable
                 "nothing to train: attach an adapter, or load the model with trainWeights"
             );
         var adapter = Adapter.Of(model);
-        if (adapter is not null)
-            options.RequireSuits(adapter.Method);
+        options.RequireSuits(adapter?.Method);
         _scheduled = adapter is { Method.ActsBetweenSteps: true } ? adapter : null;
         _steps = options.Steps;
-        _optimizer = new AdamWOptimizer(_parameters, options.Optimizer);
+        _optimizer = OptimizerMethods
+            .Find(options.OptimizerChoice.Name)
+            .Create(_parameters, options.Optimizer, options.OptimizerChoice.Settings);
         _parameters.StepState.SeedDropout(options.Seed);
         if (options.EmaDecay is { } decay)
             _average = new WeightAverage(_parameters, decay);
@@ -170,11 +171,12 @@ public sealed partial class Trainer : IDisposable
     }
 
     /// <summary>
-    /// Puts the average of <see cref="TrainerOptions.EmaDecay"/> into the trainable parameters, to evaluate or save it
-    /// between two steps. Disposing the returned value brings back what trains. Returns null, and does nothing, without
-    /// an average, or after <see cref="Run"/>, which ends with the average in the parameters.
+    /// Puts the average of <see cref="TrainerOptions.EmaDecay"/>, or the one that the optimizer keeps
+    /// (<see cref="OptimizerMethod.KeepsAverage"/>), into the trainable parameters, to evaluate or save it between two
+    /// steps. Disposing the returned value brings back what trains. Returns null, and does nothing, without an average,
+    /// or after <see cref="Run"/>, which ends with the average in the parameters.
     /// </summary>
-    public IDisposable? UseAverage() => _shown is null ? _average?.Use() : null;
+    public IDisposable? UseAverage() => _shown is null ? _average?.Use() ?? _optimizer.UseAverage() : null;
 
     /// <summary>
     /// Runs one optimizer step: forward and backward of each micro-batch, then clipping and the update, which is

@@ -38,8 +38,14 @@ public sealed record TrainerOptions
     /// <summary>The number of steps of linear warm-up.</summary>
     public int Warmup { get; init; }
 
-    /// <summary>The optimizer's own settings.</summary>
+    /// <summary>
+    /// The settings that optimizers have in common: decays, ε, weight decay, clipping. Those that the chosen optimizer
+    /// does not read must keep their defaults.
+    /// </summary>
     public AdamWOptions Optimizer { get; init; } = new();
+
+    /// <summary>The optimizer and its own settings; AdamW unless another is chosen.</summary>
+    public OptimizerChoice OptimizerChoice { get; init; } = new();
 
     /// <summary>
     /// The decay of an exponential moving average of what trains (<see cref="WeightAverage"/>), from 0 to below 1. The
@@ -84,13 +90,31 @@ public sealed record TrainerOptions
     /// </summary>
     public bool CudaGraph { get; init; }
 
-    /// <summary>Checks that an adapter's method can be trained with these options.</summary>
+    /// <summary>Checks that the optimizer, and an adapter's method, can train with these options.</summary>
+    /// <param name="method">The adapter's method; null: a model's own weights train.</param>
     /// <exception cref="InputException">
-    /// Steps are to be captured, or an average is wanted, but the method <see cref="AdapterMethod.ActsBetweenSteps"/>.
+    /// A setting of the optimizer is unknown or out of range. Or steps are to be captured, or an average is wanted, but
+    /// the optimizer has a reason against it or the method <see cref="AdapterMethod.ActsBetweenSteps"/>.
     /// </exception>
-    public void RequireSuits(AdapterMethod method)
+    public void RequireSuits(AdapterMethod? method)
     {
-        if (EmaDecay is not null && method.ActsBetweenSteps)
+        OptimizerMethod optimizer = OptimizerMethods.Find(OptimizerChoice.Name);
+        optimizer.Check(Optimizer, OptimizerChoice.Settings);
+        if (CudaGraph && optimizer.GraphRefusal is { } refusal)
+            throw new InputException($"{optimizer.Name} {refusal}: expected no --graph");
+        if (EmaDecay is not null && optimizer.KeepsAverage)
+            throw new InputException($"{optimizer.Name} keeps an average itself: expected no --ema");
+        if (method is not { ActsBetweenSteps: true })
+            return;
+        if (optimizer.KeepsAverage || !optimizer.NeedsGradients)
+        {
+            throw new InputException(
+                $"{method.Name} changes its factors between steps, which {optimizer.Name} does not follow: expected "
+                    + "another --optimizer"
+            );
+        }
+
+        if (EmaDecay is not null)
         {
             throw new InputException(
                 $"{method.Name} changes its factors between steps, which an average over the steps does not follow: "
@@ -98,7 +122,7 @@ public sealed record TrainerOptions
             );
         }
 
-        if (CudaGraph && method.ActsBetweenSteps)
+        if (CudaGraph)
         {
             throw new InputException(
                 $"{method.Name} changes its factors between steps, which a replayed step leaves no room "

@@ -11,10 +11,11 @@ using Spectral.Training.Optim;
 namespace Spectral.Training;
 
 /// <summary>
-/// Everything that training needs to resume with the same bits, in one safetensors file: masters, AdamW's moments and
-/// count of updates, dropout's position, a moving average of the masters if the run keeps one, frozen factors and those
-/// that only a schedule needs, all F32 but the places of entries, which are I32, and notes of the caller. An adapter's
-/// own files lack some of these. The file appears complete or not at all, and replaces an older one by one rename.
+/// Everything that training needs to resume with the same bits, in one safetensors file: masters, the optimizer's state
+/// (such as AdamW's moments) and count of updates, dropout's position, a moving average of the masters if the run keeps
+/// one, frozen factors and those that only a schedule needs, and notes of the caller. All are F32 but the places of
+/// entries and packed state, which are I32. An adapter's own files lack some of these. The file appears complete or not
+/// at all, and replaces an older one by one rename.
 /// </summary>
 /// <remarks>
 /// While the state is open, the file is mapped and must not be shortened. Replacing it by <see cref="Save"/> is
@@ -36,8 +37,6 @@ public sealed class TrainerState : IDisposable
     private const string Format = "spectral trainer state";
     private const string Version = "1";
     private const string Master = "master.";
-    private const string First = "first_moment.";
-    private const string Second = "second_moment.";
     private const string Frozen = "frozen.";
     private const string Average = "average.";
 
@@ -102,7 +101,7 @@ public sealed class TrainerState : IDisposable
     public static void Save(
         string path,
         int step,
-        AdamWOptimizer optimizer,
+        Optimizer optimizer,
         Adapter? adapter = null,
         IReadOnlyDictionary<string, string>? notes = null,
         WeightAverage? average = null
@@ -118,11 +117,12 @@ public sealed class TrainerState : IDisposable
             adapter
                 ?.Modules.Select(module => new SavedLayer(module.Shape.Name, module.Options.Rank, module.Options.Alpha))
                 .ToList(),
-            notes ?? new Dictionary<string, string>()
+            notes ?? new Dictionary<string, string>(),
+            optimizer.Method.Name
         );
         SafetensorsWriter.Write(
             path,
-            [.. Tensors(optimizer, adapter, average).Select(tensor => tensor.ToWrite())],
+            [.. Tensors(optimizer, adapter, average).Select(part => part.ToWrite())],
             new Dictionary<string, string>
             {
                 ["format"] = Format,
@@ -158,12 +158,21 @@ public sealed class TrainerState : IDisposable
     /// </param>
     /// <param name="average">The moving average of the same parameters, if the run kept one.</param>
     /// <exception cref="InputException">
-    /// A tensor is missing, superfluous, or of another shape, so that the state is that of another run.
+    /// The state is of another optimizer, or a tensor is missing, superfluous, or of another shape, so that the state
+    /// is that of another run.
     /// </exception>
     /// <exception cref="ArgumentException">The optimizer does not train the adapter's parameters.</exception>
-    public void Restore(AdamWOptimizer optimizer, Adapter? adapter = null, WeightAverage? average = null)
+    public void Restore(Optimizer optimizer, Adapter? adapter = null, WeightAverage? average = null)
     {
         ParameterSet parameters = Checked(optimizer, adapter);
+        if (_contents.Optimizer != optimizer.Method.Name)
+        {
+            throw new InputException(
+                $"{Path}: the state of the optimizer {InputText.Quote(_contents.Optimizer)}, expected that of "
+                    + optimizer.Method.Name
+            );
+        }
+
         Fill(Tensors(optimizer, adapter, average), all: true);
         if (average is not null)
             average.Updates = _contents.Updates;
@@ -218,7 +227,7 @@ public sealed class TrainerState : IDisposable
         }
 
         foreach (Part part in wanted)
-            part.Write(_file[part.Name]);
+            part.Read(_file[part.Name]);
     }
 
     private T Parse<T>(string json, JsonTypeInfo<T> type, JsonObject? defaults = null)
@@ -236,12 +245,12 @@ public sealed class TrainerState : IDisposable
         }
     }
 
-    private static ParameterSet Checked(AdamWOptimizer optimizer, Adapter? adapter) =>
+    private static ParameterSet Checked(Optimizer optimizer, Adapter? adapter) =>
         adapter is null || adapter.Parameters == optimizer.Parameters
             ? optimizer.Parameters
             : throw new ArgumentException("the optimizer trains something else than the adapter", nameof(adapter));
 
-    private static IEnumerable<Part> Tensors(AdamWOptimizer optimizer, Adapter? adapter, WeightAverage? average)
+    private static IEnumerable<Part> Tensors(Optimizer optimizer, Adapter? adapter, WeightAverage? average)
     {
         ParameterSet parameters = optimizer.Parameters;
         IEnumerable<Part> averages = average is null
@@ -252,24 +261,7 @@ public sealed class TrainerState : IDisposable
             );
         return Factors(parameters, adapter)
             .Concat(averages)
-            .Concat(
-                parameters.Parameters.SelectMany(
-                    (parameter, i) =>
-                        new[]
-                        {
-                            new Part(
-                                First + parameter.Name,
-                                parameter.Shape,
-                                () => parameters.PartOf(optimizer.FirstMoments, i)
-                            ),
-                            new Part(
-                                Second + parameter.Name,
-                                parameter.Shape,
-                                () => parameters.PartOf(optimizer.SecondMoments, i)
-                            ),
-                        }
-                )
-            );
+            .Concat(optimizer.States.Select(state => new Part(state.Name, state.Shape, state.Open, state.Type)));
     }
 
     private static IEnumerable<Part> Factors(ParameterSet parameters, Adapter? adapter) =>
@@ -287,31 +279,42 @@ public sealed class TrainerState : IDisposable
     /// <summary>A tensor of the state, accessed by a handle that is disposed after each use.</summary>
     private sealed record Part(string Name, Shape Shape, Func<Tensor> Open, DType Type = DType.F32)
     {
-        public StoredType Stored => Type == DType.I32 ? StoredType.I32 : StoredType.F32;
+        public StoredType Stored { get; } =
+            Type switch
+            {
+                DType.F32 => StoredType.F32,
+                DType.BF16 => StoredType.BF16,
+                DType.F64 => StoredType.F64,
+                _ => StoredType.I32,
+            };
 
+        // Floats are checked: a state with a NaN could not be trained on.
         public TensorToWrite ToWrite() =>
-            Type == DType.I32
-                ? TensorToWrite.Integers(Name, Shape.Dimensions(), () => Read(tensor => tensor.ToInt32Array()))
-                : TensorToWrite.Floats(
-                    Name,
-                    StoredType.F32,
-                    Shape.Dimensions(),
-                    () => Read(tensor => tensor.ToArray())
-                );
+            Type == DType.F32
+                ? TensorToWrite.Floats(Name, Stored, Shape.Dimensions(), Floats)
+                : new TensorToWrite(Name, Stored, Shape.Dimensions(), stream => stream.Write(Bytes()));
 
-        public void Write(SafetensorsTensor values)
+        public void Read(SafetensorsTensor saved)
         {
             using Tensor tensor = Open();
-            if (Type == DType.I32)
-                tensor.CopyFrom(Array.ConvertAll(values.ToIntegers(), value => (int)value));
+            if (Type == DType.F32)
+                tensor.CopyFrom(saved.ToFloats());
             else
-                tensor.CopyFrom(values.ToFloats());
+                tensor.CopyFrom(saved.Slice(0, checked((int)saved.Bytes)));
         }
 
-        private T[] Read<T>(Func<Tensor, T[]> read)
+        private float[] Floats()
         {
             using Tensor tensor = Open();
-            return read(tensor);
+            return tensor.ToArray();
+        }
+
+        private byte[] Bytes()
+        {
+            using Tensor tensor = Open();
+            byte[] bytes = new byte[tensor.Bytes];
+            tensor.CopyTo(bytes);
+            return bytes;
         }
     }
 
@@ -322,6 +325,7 @@ public sealed class TrainerState : IDisposable
         ulong DropoutSeed,
         ulong DropoutOffset,
         IReadOnlyList<SavedLayer>? Layers,
-        IReadOnlyDictionary<string, string> Notes
+        IReadOnlyDictionary<string, string> Notes,
+        string Optimizer = OptimizerChoice.Default
     );
 }

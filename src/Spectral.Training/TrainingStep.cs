@@ -8,7 +8,8 @@ namespace Spectral.Training;
 
 /// <summary>
 /// Runs the device's share of an optimizer step: forward and backward of its micro-batches and the update, without
-/// reading results in between.
+/// reading results in between. An optimizer that measures losses instead of gradients gets forward passes at each of
+/// its probes.
 /// </summary>
 /// <remarks>
 /// The first step of a captured run is launched kernel by kernel, which loads kernels and libraries and lets caches
@@ -18,7 +19,7 @@ namespace Spectral.Training;
 internal sealed class TrainingStep(
     CausalLanguageModel model,
     ParameterSet parameters,
-    AdamWOptimizer optimizer,
+    Optimizer optimizer,
     StepKind kind,
     bool checkpointing,
     int? lossRows,
@@ -30,11 +31,13 @@ internal sealed class TrainingStep(
     private Graph? _graph;
 
     /// <summary>
-    /// Runs the step and returns the sum of the token losses of each micro-batch. Waits for the device.
+    /// Runs the step and returns the sum of the token losses of each micro-batch, their mean over the probes if the
+    /// optimizer has some. Waits for the device.
     /// </summary>
     public float[] Run(IReadOnlyList<Batch> batches)
     {
-        if (_losses?.Dim(0) != batches.Count)
+        int probes = optimizer.Probes?.Count ?? 1;
+        if (_losses?.Dim(1) != batches.Count)
         {
             if (_fixed is not null)
             {
@@ -45,22 +48,32 @@ internal sealed class TrainingStep(
             }
 
             _losses?.Dispose();
-            _losses = Tensor.Empty(model.Device, batches.Count);
+            _losses = Tensor.Empty(model.Device, (probes, batches.Count));
         }
         if (kind == StepKind.AsGiven)
         {
-            for (int i = 0; i < batches.Count; i++)
+            Launch(run =>
             {
-                using var tensors = new BatchTensors(model.Device, batches[i]);
-                Accumulate(i, tensors);
-            }
-            Update();
+                for (int i = 0; i < batches.Count; i++)
+                {
+                    using var tensors = new BatchTensors(model.Device, batches[i]);
+                    run(i, tensors);
+                }
+            });
         }
         else
         {
             RunFixed(batches);
         }
-        return _losses.ToArray();
+        float[] sums = _losses.ToArray();
+        return probes == 1
+            ? sums
+            :
+            [
+                .. Enumerable
+                    .Range(0, batches.Count)
+                    .Select(i => Enumerable.Range(0, probes).Average(probe => sums[probe * batches.Count + i])),
+            ];
     }
 
     /// <inheritdoc/>
@@ -87,24 +100,48 @@ internal sealed class TrainingStep(
                     Math.Min(lossRows ?? int.MaxValue, first.Tokens.Length)
                 )),
             ];
-            Launch();
+            LaunchFixed();
             return;
         }
         for (int i = 0; i < _fixed.Length; i++)
             _fixed[i].Update(batches[i]);
         if (kind == StepKind.FixedShapes)
         {
-            Launch();
+            LaunchFixed();
             return;
         }
-        _graph ??= Graph.Capture(model.Device, Launch);
+        _graph ??= Graph.Capture(model.Device, LaunchFixed);
         _graph.Launch();
     }
 
-    private void Launch()
+    private void LaunchFixed() =>
+        Launch(run =>
+        {
+            for (int i = 0; i < _fixed!.Length; i++)
+                run(i, _fixed[i]);
+        });
+
+    /// <summary>Runs the passes over the micro-batches, then the update.</summary>
+    /// <param name="forEachBatch">Calls a function with each micro-batch and its number.</param>
+    private void Launch(Action<Action<int, BatchTensors>> forEachBatch)
     {
-        for (int i = 0; i < _fixed!.Length; i++)
-            Accumulate(i, _fixed[i]);
+        if (optimizer.Probes is { } probes)
+        {
+            for (int probe = 0; probe < probes.Count; probe++)
+            {
+                probes.Begin(probe);
+                parameters.NotifyChanged();
+                int row = probe;
+                forEachBatch((index, batch) => Measure(row, index, batch));
+            }
+
+            probes.End();
+        }
+        else
+        {
+            forEachBatch(Accumulate);
+        }
+
         Update();
     }
 
@@ -130,7 +167,20 @@ internal sealed class TrainingStep(
         using var tape = new Tape(model.Device, dropout: parameters.StepState);
         using Tensor loss = model.Loss(tape, batch, 1, checkpointing, parameters.StepState.LossScale);
         tape.Backward();
-        using Tensor slot = _losses!.Rows(index, 1);
+        Keep(loss, 0, index);
+    }
+
+    private void Measure(int probe, int index, BatchTensors batch)
+    {
+        using var tape = new Tape(model.Device, records: false);
+        using Tensor loss = model.Loss(tape, batch, 1);
+        Keep(loss, probe, index);
+    }
+
+    private void Keep(Tensor loss, int probe, int index)
+    {
+        using Tensor all = _losses!.View(checked((int)_losses.Count));
+        using Tensor slot = all.Rows(probe * _losses.Dim(1) + index, 1);
         slot.CopyFrom(loss);
     }
 }

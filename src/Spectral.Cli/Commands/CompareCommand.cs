@@ -19,11 +19,8 @@ internal sealed class CompareCommand : SpectralCommand
     private const string SameParameters = "params";
     private const string SameSteps = "steps";
 
-    private readonly TrainingOptions _training = new(
-        "Model folder in Hugging Face layout.",
-        "Folder for runs.jsonl, compare.json and compare.html."
-    );
-    private readonly AdapterCommandOptions _adapter = new();
+    private readonly AdapterCommandOptions _adapter = new(trains: true);
+    private readonly TrainingOptions _training;
     private readonly Option<string> _methods = new("--methods")
     {
         Description =
@@ -59,6 +56,11 @@ internal sealed class CompareCommand : SpectralCommand
                 + "--methods all --budget steps --steps 200 --eval-every 50 --json"
         )
     {
+        _training = new(
+            "Model folder in Hugging Face layout.",
+            "Folder for runs.jsonl, compare.json and compare.html.",
+            _adapter.Settings.All
+        );
         Details =
             "The model is loaded once. After each run, the results so far are written: a table, and an HTML page with "
             + "the curves. They are kept if the command is stopped.";

@@ -16,11 +16,8 @@ namespace Spectral.Cli.Commands;
 
 internal sealed class ContinualCommand : SpectralCommand
 {
-    private readonly TrainingOptions _training = new(
-        "Model folder in Hugging Face layout.",
-        "Folder for continual.json, continual.html and a folder for each task."
-    );
-    private readonly AdapterCommandOptions _adapter = new();
+    private readonly AdapterCommandOptions _adapter = new(trains: true);
+    private readonly TrainingOptions _training;
     private readonly TaskOptions _tasks = new();
 
     public ContinualCommand()
@@ -32,6 +29,11 @@ internal sealed class ContinualCommand : SpectralCommand
                 + "--out both --adapter lora --rank 16 --lr 1e-3 --json"
         )
     {
+        _training = new(
+            "Model folder in Hugging Face layout.",
+            "Folder for continual.json, continual.html and a folder for each task.",
+            _adapter.Settings.All
+        );
         Details =
             "All tasks are evaluated before the first and after each. A table task x after-task is written, with the "
             + "average, backward transfer and forgetting, as JSON and as a page. The method says how a task builds on "

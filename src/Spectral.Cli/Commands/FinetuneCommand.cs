@@ -11,11 +11,8 @@ namespace Spectral.Cli.Commands;
 
 internal sealed class FinetuneCommand : SpectralCommand
 {
-    private readonly TrainingOptions _training = new(
-        "Model folder in Hugging Face layout.",
-        "Folder for the adapter, its log and report."
-    );
-    private readonly AdapterCommandOptions _adapter = new();
+    private readonly AdapterCommandOptions _adapter = new(trains: true);
+    private readonly TrainingOptions _training;
 
     public FinetuneCommand()
         : base(
@@ -26,6 +23,11 @@ internal sealed class FinetuneCommand : SpectralCommand
                 + "16 --alpha 32 --epochs 1 --lr 1e-3"
         )
     {
+        _training = new(
+            "Model folder in Hugging Face layout.",
+            "Folder for the adapter, its log and report.",
+            _adapter.Settings.All
+        );
         Details = TrainingOptions.ResumeDetails;
         AddOptions([.. _training.Inputs, .. _adapter.All, .. _training.Settings]);
     }

@@ -22,26 +22,41 @@ internal sealed class MethodsCommand : SpectralCommand
         HelpName = "NAME",
         CustomParser = MethodNames.One,
     };
-    private readonly AdapterCommandOptions _adapter = new();
+    private readonly Option<string?> _optimizers = new("--optimizers")
+    {
+        Description = "List the optimizers instead, or show the one that is named in detail.",
+        HelpName = "NAME",
+        Arity = ArgumentArity.ZeroOrOne,
+        CustomParser = result => result.Tokens.Count == 0 ? null : OptimizerNames.One(result),
+    };
+    private readonly AdapterCommandOptions _adapter = new(trains: false);
 
     public MethodsCommand()
         : base(
             "methods",
-            "Lists the adapter methods and what each costs on a model or on one layer.",
+            "Lists adapter methods and what each costs on a model or one layer, or the optimizers.",
             "spectral methods --model base-model --rank 16",
             "spectral methods --adapter lora",
-            "spectral methods --rank 4 --json"
+            "spectral methods --rank 4 --json",
+            "spectral methods --optimizers"
         )
     {
         Details =
             "The columns, for the options given: trainable parameters; operations of the adapter's forward pass, "
             + "relative to those of the layers, and whether each step computes the weights W' anew; whether it can be "
             + "merged; its name in adapter files; its source.";
-        AddOptions([_model, _one, .. _adapter.Shared]);
+        AddOptions([_model, _one, _optimizers, .. _adapter.Shared]);
     }
 
     public override void Execute(CommandContext context)
     {
+        if (context.IsGiven(_optimizers))
+        {
+            RefuseAllBut(context, _optimizers, _adapter.Rank);
+            OptimizerList.Print(context, context.Get(_optimizers), context.Get(_adapter.Rank));
+            return;
+        }
+
         AdapterMethod[] chosen = context.Get(_one) is { } name ? [AdapterMethods.Find(name)] : [.. AdapterMethods.All];
         AdapterOptions[] options = [.. chosen.Select(method => _adapter.Read(context, method, chosen))];
         IReadOnlyList<ModuleShape> layers = context.Get(_model) is { } folder
@@ -81,6 +96,20 @@ internal sealed class MethodsCommand : SpectralCommand
                 );
             }
         );
+    }
+
+    /// <summary>Refuses options that say nothing about optimizers.</summary>
+    private void RefuseAllBut(CommandContext context, params ReadOnlySpan<Option> kept)
+    {
+        foreach (Option option in (Option[])[_model, _one, .. _adapter.Shared])
+        {
+            if (context.IsGiven(option) && !kept.Contains(option))
+            {
+                throw new InputException(
+                    $"{option.Name} \"{context.Text(option)}\": --optimizers does not read it, so it would change nothing"
+                );
+            }
+        }
     }
 
     private string Over(CommandContext context, IReadOnlyList<ModuleShape> layers) =>

@@ -55,7 +55,13 @@ internal sealed class PretrainCommand : SpectralCommand
             Save = folder => model.Save(folder, inputs.Folder.Directory),
             Json = result =>
             {
-                JsonObject json = TrainingRun.JsonOf(result, model, model.ParameterCount, model.ParameterCount);
+                JsonObject json = TrainingRun.JsonOf(
+                    settings,
+                    result,
+                    model,
+                    model.ParameterCount,
+                    model.ParameterCount
+                );
                 json["out"] = output.FullPath;
                 json["tensors"] = ModelTensors.For(model.Config).Count();
                 return json;

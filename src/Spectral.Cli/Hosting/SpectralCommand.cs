@@ -31,8 +31,8 @@ internal abstract class SpectralCommand : Command
         foreach (Option option in options)
         {
             // An option may be given twice and the last value counts, so that a script's caller can override its
-            // values.
-            if (option is not Option<bool>)
+            // values. One with an optional value would take the argument after it as a second one.
+            if (option is not Option<bool> && !option.Arity.Equals(ArgumentArity.ZeroOrOne))
                 option.Arity = ArgumentArity.OneOrMore;
             Add(option);
         }

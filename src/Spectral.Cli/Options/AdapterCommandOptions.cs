@@ -9,7 +9,8 @@ using Spectral.Training.Models;
 namespace Spectral.Cli.Options;
 
 /// <summary>The options that describe an adapter, for one method or for several.</summary>
-internal sealed class AdapterCommandOptions
+/// <param name="trains">Whether the command trains, so that --set takes settings of an optimizer too.</param>
+internal sealed class AdapterCommandOptions(bool trains)
 {
     public Option<string> Name { get; } =
         new("--adapter")
@@ -20,7 +21,7 @@ internal sealed class AdapterCommandOptions
             CustomParser = MethodNames.One,
         };
 
-    public MethodSettingsOption Settings { get; } = new();
+    public MethodSettingsOption Settings { get; } = new(trains);
 
     public Option<int> Rank { get; } =
         OptionTypes.Integer(

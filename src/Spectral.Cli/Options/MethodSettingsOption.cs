@@ -5,15 +5,23 @@ using Spectral.Training.IO;
 
 namespace Spectral.Cli.Options;
 
-/// <summary>--set: the settings that an adapter method has of its own.</summary>
+/// <summary>--set: settings that an adapter method has of its own, and in training those of the optimizer.</summary>
 internal sealed class MethodSettingsOption
 {
-    private readonly SettingsOption _settings = new(
-        "A setting of the adapter method; may be given several times. `spectral methods --adapter NAME` lists "
-            + "the settings."
-    );
+    /// <param name="trains">Whether the command trains, so that settings of an optimizer may be given too.</param>
+    public MethodSettingsOption(bool trains) =>
+        All = trains
+            ? new SettingsOption($"{Help} {OptimizerOption.SettingsHelp}", OptimizerOption.Group)
+            : new SettingsOption(Help);
 
-    public Option<string[]> Option => _settings.Option;
+    private const string Help =
+        "A setting of the adapter method; may be given several times. `spectral methods --adapter NAME` lists "
+        + "the settings.";
+
+    /// <summary>The option with all its values.</summary>
+    public SettingsOption All { get; }
+
+    public Option<string[]> Option => All.Option;
 
     /// <summary>Returns the settings that are given and that a method has.</summary>
     /// <param name="context">The command line.</param>
@@ -31,7 +39,7 @@ internal sealed class MethodSettingsOption
         string[] known = [.. among.SelectMany(other => other.Settings).Select(setting => setting.Name).Distinct()];
         string owner =
             among.Count == 1 || known.Length == 0 ? string.Join(", ", among.Select(one => one.Name)) : "these methods";
-        foreach ((string name, string value) in _settings.Read(context, owner, known))
+        foreach ((string name, string value) in All.Read(context, owner, known))
         {
             if (method.Settings.FirstOrDefault(setting => setting.Name == name) is { } found)
                 values[name] = found.Parse(value);

@@ -9,8 +9,13 @@ internal sealed class SettingsOption
 {
     private const string Name = "--set";
 
+    private readonly string[] _groups;
+
     /// <param name="help">Whose settings they are, and what lists them.</param>
-    public SettingsOption(string help) =>
+    /// <param name="groups">The words that a name may have before a point, for settings of something else.</param>
+    public SettingsOption(string help, params string[] groups)
+    {
+        _groups = groups;
         Option = new(Name)
         {
             Description = help,
@@ -24,24 +29,30 @@ internal sealed class SettingsOption
                 return values;
             },
         };
+    }
 
     public Option<string[]> Option { get; }
 
-    /// <summary>Returns the names and values that are given.</summary>
+    /// <summary>Returns the names and values that are given, without those of other groups.</summary>
     /// <param name="context">The command line.</param>
     /// <param name="owner">Who has the settings, for messages.</param>
     /// <param name="known">The names that may be given.</param>
+    /// <param name="group">The word before the point of the settings wanted; null: those without one.</param>
     /// <exception cref="InputException">Another name is given.</exception>
     public IEnumerable<(string Name, string Value)> Read(
         CommandContext context,
         string owner,
-        IReadOnlyCollection<string> known
+        IReadOnlyCollection<string> known,
+        string? group = null
     )
     {
         foreach (string given in context.Get(Option) ?? [])
         {
             int equals = given.IndexOf('=');
             string name = given[..equals];
+            if (_groups.FirstOrDefault(word => name.StartsWith(word + ".", StringComparison.Ordinal)) != group)
+                continue;
+            name = name[(group is null ? 0 : group.Length + 1)..];
             if (!known.Contains(name))
             {
                 throw new InputException(

@@ -79,28 +79,28 @@ internal sealed class TrainingOptions
     );
     public readonly Option<double> WeightDecay = OptionTypes.Number(
         "--weight-decay",
-        "AdamW's decoupled weight decay.",
+        "Decoupled weight decay.",
         0.01,
         x => x >= 0,
         "a number of at least 0"
     );
     public readonly Option<double> Beta1 = OptionTypes.Number(
         "--beta1",
-        "AdamW's decay rate for the first moment.",
+        "Decay rate of the optimizer's first moment.",
         0.9,
         x => x is >= 0 and < 1,
         "a number from 0 to below 1"
     );
     public readonly Option<double> Beta2 = OptionTypes.Number(
         "--beta2",
-        "AdamW's decay rate for the second moment.",
+        "Decay rate of the optimizer's second moment.",
         0.999,
         x => x is >= 0 and < 1,
         "a number from 0 to below 1"
     );
     public readonly Option<double> Epsilon = OptionTypes.Number(
         "--eps",
-        "AdamW's epsilon.",
+        "Epsilon of the optimizer's division.",
         1e-8,
         x => x > 0,
         "a number above 0"
@@ -160,9 +160,21 @@ internal sealed class TrainingOptions
         "Write into --out even if it is not empty."
     );
     public readonly DeviceOptions Device = new();
+    public readonly OptimizerOption Optimizer;
+    private readonly Option? _ownSettings;
 
-    public TrainingOptions(string modelHelp, string outHelp)
+    /// <param name="modelHelp">The help of --model.</param>
+    /// <param name="outHelp">The help of --out.</param>
+    /// <param name="settings">The command's --set; null: it has none for anything else than an optimizer.</param>
+    public TrainingOptions(string modelHelp, string outHelp, SettingsOption? settings = null)
     {
+        if (settings is null)
+        {
+            settings = new SettingsOption(OptimizerOption.SettingsHelp, OptimizerOption.Group);
+            _ownSettings = settings.Option;
+        }
+
+        Optimizer = new OptimizerOption(settings);
         Model = OptionTypes.RequiredPath("--model", modelHelp, "DIR");
         Data = OptionTypes.RequiredPath("--data", "Training records, one JSON object per line.", "FILE");
         Out = OptionTypes.RequiredPath("--out", outHelp, "DIR");
@@ -171,7 +183,16 @@ internal sealed class TrainingOptions
     public Option[] Inputs => [Model, Data, Eval, Out];
 
     /// <summary>The settings of a single run, which writes checkpoints and reports its steps.</summary>
-    public Option[] Settings => [.. Common, SaveEvery, KeepCheckpoints, LogEvery, Resume];
+    public Option[] Settings =>
+        [
+            Optimizer.Name,
+            .. _ownSettings is null ? (Option[])[] : [_ownSettings],
+            .. Common,
+            SaveEvery,
+            KeepCheckpoints,
+            LogEvery,
+            Resume,
+        ];
 
     /// <summary>The settings of one run or several.</summary>
     public Option[] Common =>
@@ -221,7 +242,9 @@ internal sealed class TrainingOptions
             context.SavesMemory.Add($"--batch {batch - batch / 2} --accumulate {2 * context.Get(Accumulate)}");
         if (context.Get(MaxLength) > 2)
             context.SavesMemory.Add($"--max-length {context.Get(MaxLength) / 2}");
-        return new TrainerOptions
+        OptimizerChoice optimizer = Optimizer.Read(context);
+        OptimizerOption.RefuseUnused(context, Common, OptimizerMethods.Find(optimizer.Name));
+        TrainerOptions options = new()
         {
             Steps = context.Get(Steps),
             Epochs = context.Get(Epochs),
@@ -238,6 +261,7 @@ internal sealed class TrainingOptions
                 WeightDecay = context.Get(WeightDecay),
                 GradientClip = context.Get(GradientClip),
             },
+            OptimizerChoice = optimizer,
             EmaDecay = context.Get(Ema),
             Seed = context.Get(Seed),
             Shuffle = !context.Get(NoShuffle),
@@ -247,6 +271,8 @@ internal sealed class TrainingOptions
             LogEvery = context.Get(LogEvery),
             MaxSkipped = context.Get(MaxSkipped),
         };
+        options.RequireSuits(method: null);
+        return options;
     }
 
     /// <summary>Reads and encodes the records of --data and --eval.</summary>
@@ -292,6 +318,9 @@ internal sealed class TrainingOptions
         };
         rows.AddRange(data);
         rows.Add(("device", $"{model.Device}, {model.DType}"));
+        OptimizerChoice optimizer = Optimizer.Read(context);
+        rows.AddRange(OptimizerOption.Describe(optimizer));
+        OptimizerMethod method = OptimizerMethods.Find(optimizer.Name);
         Option length = context.Get(Steps) is null ? Epochs : Steps;
         Option[] shown =
         [
@@ -309,7 +338,7 @@ internal sealed class TrainingOptions
             GradientClip,
             Seed,
         ];
-        foreach (Option option in shown)
+        foreach (Option option in shown.Where(option => OptimizerOption.IsRead(option, method)))
             rows.Add((option.Name.TrimStart('-'), context.Text(option)));
         if (context.Get(Ema) is not null)
             rows.Add(("ema", context.Text(Ema)));

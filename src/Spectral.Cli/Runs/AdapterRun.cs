@@ -97,7 +97,8 @@ internal sealed class AdapterRun(CommandContext context, TrainingOptions trainin
             SaveEvery = context.Get(training.SaveEvery),
             KeepsCheckpoints = context.Get(training.KeepCheckpoints),
             Save = attached.Save,
-            Json = result => TrainingRun.JsonOf(result, model, attached.TrainableCount, Total(model, attached)),
+            Json = result =>
+                TrainingRun.JsonOf(settings, result, model, attached.TrainableCount, Total(model, attached)),
         };
 
     /// <summary>The number of scalars of the model and its adapter.</summary>

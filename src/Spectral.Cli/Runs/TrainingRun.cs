@@ -179,9 +179,17 @@ internal sealed class TrainingRun(
     }
 
     /// <summary>Returns the keys of the JSON object that all training commands have in common.</summary>
-    public static JsonObject JsonOf(TrainingResult result, CausalLanguageModel model, long trainable, long total) =>
+    public static JsonObject JsonOf(
+        TrainerOptions settings,
+        TrainingResult result,
+        CausalLanguageModel model,
+        long trainable,
+        long total
+    ) =>
         new()
         {
+            ["optimizer"] = settings.OptimizerChoice.Name,
+            ["optimizer_settings"] = OptimizerOption.Json(settings.OptimizerChoice),
             ["steps"] = result.Steps,
             ["skipped_steps"] = result.Skipped,
             ["final_loss"] = JsonOutput.Number(result.FinalLoss),

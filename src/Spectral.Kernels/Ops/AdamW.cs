@@ -36,8 +36,7 @@ public static class AdamW
     /// above 0.</exception>
     public static void Step(Tensor parameter, Tensor gradient, Tensor m, Tensor v, StepState state, float rate = 1)
     {
-        if (!(rate > 0 && float.IsFinite(rate)))
-            throw new ArgumentException($"rate is {rate}, expected a finite number above 0", nameof(rate));
+        Check.Rate(rate);
         Check.Operand(parameter, DType.F32);
         Check.SameAs(gradient, parameter);
         Check.SameAs(m, parameter);

@@ -10,6 +10,13 @@ namespace Spectral.Kernels.Ops;
 /// </summary>
 internal static class Check
 {
+    /// <summary>Checks a parameter's factor of the learning rate.</summary>
+    public static void Rate(float rate)
+    {
+        if (!(rate > 0 && float.IsFinite(rate)))
+            throw new ArgumentException($"rate is {rate}, expected a finite number above 0", nameof(rate));
+    }
+
     /// <summary>Checks an operand's type and shape.</summary>
     public static void Operand(
         Tensor tensor,

@@ -86,7 +86,7 @@ public sealed partial class Adapter : IModelAdapter, IDisposable
 
     /// <summary>
     /// Runs the method's work before an update. A caller's own training loop calls it once the gradients of a step are
-    /// complete (<see cref="AdamWOptimizer.CompleteGradients"/>), if the method
+    /// complete (<see cref="Optimizer.CompleteGradients"/>), if the method
     /// <see cref="AdapterMethod.ActsBetweenSteps"/>. <see cref="Trainer"/> does so by itself.
     /// </summary>
     /// <param name="step">The number of the step, 1 to <paramref name="steps"/>.</param>

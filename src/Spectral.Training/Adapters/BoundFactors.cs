@@ -45,6 +45,23 @@ internal sealed class BoundFactors : IDisposable
         );
         foreach (((AdaptedModule _, Expressions.Factor factor), Parameter parameter) in trained.Zip(Trained.Parameters))
             factor.Parameter = parameter;
+        Trained.Pairs =
+        [
+            .. modules
+                .SelectMany(module => module.Form.Terms)
+                .Select(term =>
+                    term switch
+                    {
+                        {
+                            Left: Expressions.Factor { Trains: true } left,
+                            Middle: null,
+                            Right: Expressions.Factor { Trains: true } right,
+                        } => new FactorPair(left.Parameter, right.Parameter, term.Scale),
+                        _ => null,
+                    }
+                )
+                .OfType<FactorPair>(),
+        ];
         foreach ((SavedTensor tensor, Parameter parameter) in whole.Zip(Trained.Parameters.Skip(trained.Count)))
             _saved.Add(tensor, parameter);
         foreach (SavedTensor tensor in (saved ?? []).Where(tensor => !tensor.Trains))

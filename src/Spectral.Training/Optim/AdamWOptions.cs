@@ -1,6 +1,9 @@
 namespace Spectral.Training.Optim;
 
-/// <summary>The settings of <see cref="AdamWOptimizer"/>. The defaults are those of the command.</summary>
+/// <summary>
+/// The settings of AdamW, which other optimizers share as far as they have them (<see cref="OptimizerMethod.Uses"/>).
+/// The defaults are those of the command.
+/// </summary>
 public sealed record AdamWOptions
 {
     /// <summary>The decay β₁ of the first moment.</summary>

@@ -134,6 +134,12 @@ public sealed class ParameterSet : IDisposable
     public IReadOnlyList<double> Rates => _rates;
 
     /// <summary>
+    /// The factors that make low-rank terms of an adapter, where both of a term train as they are and nothing is
+    /// between them.
+    /// </summary>
+    public IReadOnlyList<FactorPair> Pairs { get; internal set; } = [];
+
+    /// <summary>
     /// Allocates gradients, filled with zeros, which backward then adds to. Without this call nothing trains.
     /// </summary>
     public void EnableGradients()
@@ -186,6 +192,9 @@ public sealed class ParameterSet : IDisposable
     /// </summary>
     internal Tensor PartOf(IReadOnlyList<Tensor> buffers, int parameter) =>
         Part(buffers, _places[parameter], _parameters[parameter].Shape);
+
+    /// <summary>Returns a parameter's factor on the learning rate.</summary>
+    internal double RateOf(int parameter) => _rates[_places[parameter].Buffer];
 
     private static Tensor Part(IReadOnlyList<Tensor> buffers, (int Buffer, int Offset) place, Shape shape)
     {

@@ -1,6 +1,6 @@
 namespace Spectral.Training.Optim;
 
-/// <summary>The outcome of <see cref="AdamWOptimizer.Step"/>.</summary>
+/// <summary>The outcome of <see cref="Optimizer.Step"/>.</summary>
 /// <param name="GradientNorm">
 /// The global L2 norm of the gradients before clipping; not finite if a gradient was not.
 /// </param>

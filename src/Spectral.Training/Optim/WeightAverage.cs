@@ -28,7 +28,7 @@ public sealed class WeightAverage : IDisposable
     private readonly ParameterSet _parameters;
     private readonly double _decay;
     private readonly List<Tensor> _values = [];
-    private readonly List<Tensor> _held = []; // the masters while the average is in their place
+    private readonly MasterExchange _exchange;
 
     /// <summary>Begins an average with the current masters.</summary>
     /// <param name="parameters">The parameters to average, which the caller keeps ownership of.</param>
@@ -38,9 +38,8 @@ public sealed class WeightAverage : IDisposable
     {
         if (decay is not (>= 0 and < 1))
             throw new ArgumentException($"a decay of {decay}, expected a number from 0 to below 1", nameof(decay));
-        (_parameters, _decay) = (parameters, decay);
-        foreach (Tensor master in parameters.Masters)
-            _values.Add(Copy(master));
+        (_parameters, _decay, _exchange) = (parameters, decay, new MasterExchange(parameters));
+        _values.AddRange(parameters.Masters.Select(MasterExchange.Copy));
     }
 
     /// <summary>The averages, F32, parallel to <see cref="ParameterSet.Masters"/>.</summary>
@@ -53,7 +52,7 @@ public sealed class WeightAverage : IDisposable
     /// <exception cref="InvalidOperationException">The masters hold the average itself.</exception>
     public void Update()
     {
-        RequireUnused();
+        _exchange.RequireUnused();
         Updates++;
         double decay = Math.Min(_decay, (1.0 + Updates) / (10.0 + Updates));
         foreach ((Tensor value, Tensor master) in _values.Zip(_parameters.Masters))
@@ -65,53 +64,18 @@ public sealed class WeightAverage : IDisposable
     /// held before; without that they keep the average.
     /// </summary>
     /// <exception cref="InvalidOperationException">The masters hold the average already.</exception>
-    public IDisposable Use()
-    {
-        RequireUnused();
-        _held.AddRange(_parameters.Masters.Select(Copy));
-        Write(_values);
-        return new Exchange(this);
-    }
+    public IDisposable Use() =>
+        _exchange.Use(() =>
+        {
+            foreach ((Tensor master, Tensor value) in _parameters.Masters.Zip(_values))
+                master.CopyFrom(value);
+        });
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (Tensor tensor in _values.Concat(_held))
+        foreach (Tensor tensor in _values)
             tensor.Dispose();
-    }
-
-    private void RequireUnused()
-    {
-        if (_held.Count > 0)
-            throw new InvalidOperationException("the masters hold the average: dispose what Use returned first");
-    }
-
-    private void BringBack()
-    {
-        if (_held.Count == 0)
-            return;
-        Write(_held);
-        foreach (Tensor master in _held)
-            master.Dispose();
-        _held.Clear();
-    }
-
-    private void Write(IReadOnlyList<Tensor> values)
-    {
-        foreach ((Tensor master, Tensor value) in _parameters.Masters.Zip(values))
-            master.CopyFrom(value);
-        _parameters.NotifyChanged();
-    }
-
-    private static Tensor Copy(Tensor master)
-    {
-        var copy = Tensor.Empty(master.Device, master.Shape);
-        copy.CopyFrom(master);
-        return copy;
-    }
-
-    private sealed class Exchange(WeightAverage average) : IDisposable
-    {
-        public void Dispose() => average.BringBack();
+        _exchange.Dispose();
     }
 }

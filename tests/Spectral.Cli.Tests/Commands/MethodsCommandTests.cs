@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Spectral.Cli.Tests.Support;
 using Spectral.Training.Adapters;
+using Spectral.Training.Optim;
 
 namespace Spectral.Cli.Tests.Commands;
 
@@ -74,6 +75,34 @@ public sealed class MethodsCommandTests : WorkFolder
         );
         foreach (string field in new[] { "use ", "source ", "trains ", "extra forward ", "mergeable ", "PEFT name " })
             Assert.That(sheet, Does.Contain("\n" + field));
+    }
+
+    [Test]
+    public void OptimizersAreListedWithTheirMemory()
+    {
+        JsonElement[] listed =
+        [
+            .. CommandLine
+                .Run("methods", "--optimizers", "--json")
+                .Succeeded()
+                .Json.GetProperty("optimizers")
+                .EnumerateArray(),
+        ];
+        Assert.That(listed.Select(Name), Is.EqualTo(OptimizerMethods.All.Select(method => method.Name)));
+        JsonElement adamW = listed.Single(optimizer => Name(optimizer) == "adamw");
+        Assert.That(adamW.GetProperty("bytes_per_parameter").GetDouble(), Is.EqualTo(8));
+        string table = CommandLine.Run("methods", "--optimizers").Succeeded().Output;
+        Assert.That(
+            table,
+            Does.StartWith("name ").And.Match(@"\nsgd +4 +--weight-decay --grad-clip optimizer.momentum")
+        );
+        string sheet = CommandLine.Run("methods", "--optimizers", "sgd").Succeeded().Output;
+        Assert.That(
+            sheet,
+            Does.StartWith("sgd: m ← μm + g").And.Match(@"\nmomentum +0\.9 +a number from 0 to 0\.9999")
+        );
+        Refused(["methods", "--optimizers", "--alpha", "3"], "--alpha \"3\": --optimizers does not read it");
+        Refused(["methods", "--optimizers", "sdg"], "--optimizers \"sdg\": expected one of adamw");
     }
 
     [Test]

@@ -14,6 +14,8 @@ public sealed class TrainingCommandTests : WorkFolder
         "exact_match",
         "exact_match_before",
         "final_loss",
+        "optimizer",
+        "optimizer_settings",
         "peak_memory_bytes",
         "seconds",
         "skipped_steps",
@@ -23,6 +25,39 @@ public sealed class TrainingCommandTests : WorkFolder
         "trainable_parameters",
         "variants",
     ];
+
+    [Test]
+    public void TheOptimizerIsRecordedAndARunKeepsIt()
+    {
+        string output = At("sgd");
+        string[] run =
+        [
+            "finetune",
+            "--model",
+            Model,
+            "--data",
+            Data,
+            "--device",
+            "cpu",
+            "--target",
+            "q_proj",
+            "--out",
+            output,
+            "--resume",
+        ];
+        string[] chosen = ["--optimizer", "sgd", "--set", "optimizer.momentum=0.5"];
+        JsonElement json = CommandLine.Run([.. run, .. chosen, "--steps", "2", "--json"]).Succeeded().Json;
+        Assert.That(json.GetProperty("optimizer").GetString(), Is.EqualTo("sgd"));
+        Assert.That(json.GetProperty("optimizer_settings").GetProperty("momentum").GetDouble(), Is.EqualTo(0.5));
+        string report = File.ReadAllText(Path.Combine(output, "report.html"));
+        Assert.That(report, Does.Contain("sgd: m ← μm + g").And.Not.Contain("beta2"));
+        CommandLine.Run([.. run, .. chosen, "--steps", "3"]).Succeeded();
+        Refused([.. run, "--optimizer", "lion", "--steps", "3"], "--optimizer sgd, not lion");
+        Refused([.. run, .. chosen, "--beta2", "0.9"], "--beta2 \"0.9\": sgd does not read it");
+        Refused([.. run, "--optimizer", "sgd", "--set", "optimizer.rate=1"], "expected one of the settings of sgd");
+        Refused([.. run, "--optimizer", "sdg"], "--optimizer \"sdg\": expected one of adamw, ");
+        Refused([.. run, "--set", "optimizer.momentum=1"], "adamw has no settings of its own");
+    }
 
     [Test]
     public void ATaskAfterAnotherTakesItsAdapterAlong()

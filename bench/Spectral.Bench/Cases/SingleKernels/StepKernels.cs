@@ -55,6 +55,8 @@ internal static class StepKernels
             13.0 * Parameters,
             () => AdamW.Step(parameter, gradient, mean, squares, state)
         );
+        set.Add("sgd", 20.0 * Parameters, 6.0 * Parameters, () => Sgd.Step(parameter, gradient, mean, 0.9f, state));
+        set.Add("lion", 20.0 * Parameters, 11.0 * Parameters, () => Lion.Step(parameter, gradient, mean, state));
     }
 
     private static void Random(KernelSet set)

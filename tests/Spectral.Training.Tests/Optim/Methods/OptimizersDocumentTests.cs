@@ -1,0 +1,124 @@
+using System.Globalization;
+using System.Text;
+using Spectral.Kernels;
+using Spectral.Training.Optim;
+using Spectral.Training.Settings;
+using Spectral.Training.Tests.Support;
+
+namespace Spectral.Training.Tests.Optim.Methods;
+
+/// <summary>
+/// <c>docs/optimizers.md</c> is generated from the optimizers' own descriptions. After a change of one, run this test
+/// with SPECTRAL_UPDATE_DOCS=1, which writes the file.
+/// </summary>
+public sealed class OptimizersDocumentTests
+{
+    private static readonly Shape Factor = (4096, 8);
+    private static readonly Dictionary<string, double> NoSettings = [];
+
+    [Test]
+    public void TheDocumentIsWhatTheOptimizersSay() => GeneratedDocument.Verify("optimizers.md", Document());
+
+    [Test]
+    public void EveryOptimizerSaysWhatItIsForAndWhereItIsFrom() =>
+        Assert.Multiple(() =>
+        {
+            foreach (OptimizerMethod method in OptimizerMethods.All)
+            {
+                Assert.That(method.Use, Does.EndWith("."), method.Name);
+                Assert.That(method.Source, Is.Not.Empty.And.Not.Contain("|"), method.Name);
+                Assert.That(method.Formula, Is.Not.Empty.And.Not.Contain("\n").And.Not.Contain("`"), method.Name);
+            }
+        });
+
+    private static string Document()
+    {
+        var text = new StringBuilder(
+            """
+            # Optimizers
+
+            `spectral finetune` and `spectral pretrain` train with `--optimizer NAME`; `adamw` is the default.
+            `spectral methods --optimizers` shows the table below, and `--optimizers NAME` everything about one. An
+            optimizer's own settings are given as `--set optimizer.NAME=VALUE`. A test writes this file from the
+            optimizers' own descriptions.
+
+            θ is a parameter, g its gradient, η the learning rate of the step (`--lr`, `--schedule`, `--warmup`, times
+            the parameter's factor with `--lr-ratio`), ω the weight decay (`--weight-decay`), t the number of the step.
+            Weight decay is decoupled in all of them: it shrinks θ by ηω and never enters g. `--beta1`, `--beta2` and
+            `--eps` go to the optimizers that have them; an option that the chosen one does not read is refused.
+
+            What they have in common:
+
+            * **Precision.** Masters, gradients and state are F32 unless stated otherwise, also where the model computes
+              in BF16.
+            * **Clipping.** With `--grad-clip c`, g is scaled by min(1, c / (‖g‖ + 1e-6)), where ‖g‖ is the norm over
+              all that trains. The norm that is logged is that before clipping.
+            * **Skipped steps.** If a loss or the norm is not finite, nothing changes: neither parameters nor state nor
+              the number of steps that bias corrections count.
+            * **Resuming.** Checkpoints hold the whole state under its own names, so that `--resume` ends with the same
+              bits. The state of another optimizer is refused.
+            * **Captured steps.** `--graph` works unless the table says otherwise, and changes no bit.
+
+            The memory is that of the state for a factor of 4096 x 8, in bytes for each parameter. Master and gradient
+            take 8 more.
+
+            | optimizer | bytes/parameter | options | `--graph` | source |
+            | --- | --- | --- | --- | --- |
+
+            """
+        );
+        foreach (OptimizerMethod method in OptimizerMethods.All)
+            text.Append(Row(method));
+        foreach (OptimizerMethod method in OptimizerMethods.All)
+            text.Append(Paragraph(method));
+        return text.ToString();
+    }
+
+    private static string Row(OptimizerMethod method)
+    {
+        string bytes = ((double)method.StateBytes(Factor, NoSettings) / Factor.Count).ToString(
+            "0.##",
+            CultureInfo.InvariantCulture
+        );
+        return $"| [{method.Name}](#{method.Name}) | {bytes} | {string.Join(", ", Options(method))} | "
+            + $"{(method.GraphRefusal is null ? "yes" : "no")} | {method.Origin} |\n";
+    }
+
+    private static IEnumerable<string> Options(OptimizerMethod method)
+    {
+        if (method.Uses.HasFlag(OptimizerUses.Beta1))
+            yield return "`--beta1`";
+        if (method.Uses.HasFlag(OptimizerUses.Beta2))
+            yield return "`--beta2`";
+        if (method.Uses.HasFlag(OptimizerUses.Epsilon))
+            yield return "`--eps`";
+        if (method.Uses.HasFlag(OptimizerUses.WeightDecay))
+            yield return "`--weight-decay`";
+        if (method.Uses.HasFlag(OptimizerUses.GradientClip))
+            yield return "`--grad-clip`";
+    }
+
+    private static string Paragraph(OptimizerMethod method)
+    {
+        var text = new StringBuilder($"\n## {method.Name}\n\n");
+        text.Append(
+            GeneratedDocument.Wrap(
+                method.IsPublishedForm
+                    ? $"`{method.Formula}`"
+                    : $"After {method.Name} ({method.Source}); form as implemented: `{method.Formula}`"
+            )
+        );
+        string source = method.IsPublishedForm ? $" Source: {method.Source}." : "";
+        string graph = method.GraphRefusal is { } refusal ? $" No `--graph`: it {refusal}." : "";
+        text.Append('\n').Append(GeneratedDocument.Wrap(method.Use + graph + source));
+        if (method.Settings.Count > 0)
+            text.Append('\n');
+        foreach (Setting setting in method.Settings)
+        {
+            string option = $"`--set optimizer.{setting.Name}={setting.Describe(setting.Default)}`";
+            text.Append(GeneratedDocument.Wrap($"* {option} ({setting.Expected}): {setting.Help}", indent: "  "));
+        }
+
+        return text.ToString();
+    }
+}
