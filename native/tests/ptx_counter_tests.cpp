@@ -90,12 +90,12 @@ TEST_GROUP(ptx_counters) {
   c = copy.run(1, 256, 8);
   CHECK(c["global_read_sectors"] == 256 && c["global_read_bytes"] == 1024 && c["global_read_excess_sectors"] == 224);
   // Every 8 and every 12 bytes: what the lanes span, of which they touch a part.
-  c = copy.run(1, 32, 2, 4);
-  CHECK(c["global_read_sectors"] == 8 && c["global_read_bytes"] == 128 && c["global_read_excess_sectors"] == 4);
-  c = copy.run(1, 32, 3, 28);
-  CHECK(c["global_read_sectors"] == 13 && c["global_read_bytes"] == 128 && c["global_read_excess_sectors"] == 9);
-  c = copy.run(2, 32, 9);   // more than a sector apart
-  CHECK(c["global_read_sectors"] == 64 && c["global_read_bytes"] == 128 && c["global_read_excess_sectors"] == 56);
+  c = copy.run(1, 256, 2, 4);
+  CHECK(c["global_read_sectors"] == 64 && c["global_read_bytes"] == 1024 && c["global_read_excess_sectors"] == 32);
+  c = copy.run(1, 256, 3, 28);
+  CHECK(c["global_read_sectors"] == 104 && c["global_read_bytes"] == 1024 && c["global_read_excess_sectors"] == 72);
+  c = copy.run(1, 256, 9);   // more than a sector apart
+  CHECK(c["global_read_sectors"] == 256 && c["global_read_bytes"] == 1024 && c["global_read_excess_sectors"] == 224);
   c = copy.run(1, 256, 0);   // one word for all
   CHECK(c["global_read_sectors"] == 8 && c["global_read_bytes"] == 4 && c["global_read_excess_sectors"] == 0);
   c = copy.run(1, 256, 1, 4);   // each warp begins a word into a sector

@@ -1,6 +1,8 @@
-// What all warps of a launch have in common is computed once (native/cpu/ptx/invariants.cpp), and warps of which few
-// lanes are left compute no more than those: neither may show.
+// What all warps of a launch have in common is computed once (native/cpu/ptx/invariants.cpp), warps of which few lanes
+// are left compute no more than those, and accesses by sums and multiples of the thread's number do not look at each
+// lane's address (lines.cpp): none of it may show.
 #include "ptx.h"
+#include <algorithm>
 
 namespace {
 constexpr unsigned kThreads = 64;
@@ -69,6 +71,60 @@ void few_lanes() {
       only_five("setp.ge.u32 %p, %a, 3;\n@%p add.u64 %ld, %ld, 1000;"),
       expected([](unsigned i) { return uint64_t(i % kThreads) + (i % 32 >= 3 ? 1000 : 0); }));
 }
+// Each thread of a block of so many columns loads the word of a table that `code` says by an offset of bytes in %la;
+// word j is 100 + j.
+void check_loads(
+    const std::string& code, const std::function<uint64_t(unsigned)>& expected, unsigned width = kThreads) {
+  const PtxModule module(ptx_kernel(
+      "mov.u32 %y, %ntid.x;\nmov.u32 %z, %tid.y;\nmad.lo.u32 %z, %z, %y, %x;\nmul.wide.u32 %lz, %z, 8;\n"
+      "add.u64 %lz, %lz, %out;\ncvt.u64.u32 %ld, %z;\nadd.u64 %ld, %ld, 100;\nst.global.u64 [%lz], %ld;\n"
+      "bar.sync 0;\n" +
+      code +
+      "\nld.param.u64 %lf, [p];\nadd.u64 %la, %la, %lf;\nld.global.u64 %ld, [%la];\nbar.sync 0;\n"
+      "st.global.u64 [%lz], %ld;"));
+  Buffer<uint64_t> words(std::vector<uint64_t>(kThreads, 0));
+  void* parameters[] = {&words.p};
+  CU(cuLaunchKernel(module.get("k"), 1, 1, 1, width, kThreads / width, 1, 0, nullptr, parameters, nullptr));
+  const std::vector<uint64_t> got = words.get();
+  unsigned right = 0;
+  while (right < got.size() && got[right] == 100 + expected(right))
+    ++right;
+  check(right == kThreads, code + ": thread " + std::to_string(right) + " is wrong");
+}
+void addresses() {
+  check_loads("mul.wide.u32 %la, %x, 8;", [](unsigned i) { return i; });
+  check_loads("shl.b32 %a, %x, 3;\ncvt.u64.u32 %la, %a;", [](unsigned i) { return i; });
+  check_loads("mul.wide.u32 %lb, %x, 8;\nmov.u64 %lc, 504;\nsub.u64 %la, %lc, %lb;", [](unsigned i) { return 63 - i; });
+  check_loads("mov.u32 %a, %warpid;\nmul.wide.u32 %la, %a, 16;", [](unsigned i) { return i / 32 * 2; });
+  // written again on a way that these lanes do not take
+  check_loads(
+      "mul.wide.u32 %la, %x, 8;\nsetp.lt.u32 %p, %x, 64;\n@%p bra ALL;\nAGAIN:\nadd.u64 %la, %la, 8;\n"
+      "setp.lt.u64 %q, %la, 999;\n@%q bra AGAIN;\nret;\nALL:",
+      [](unsigned i) { return i; });
+  // of which the first two lanes are as in a row, and the others not
+  check_loads("and.b32 %a, %x, 1;\nmul.wide.u32 %la, %a, 8;", [](unsigned i) { return i & 1; });
+  check_loads("mov.u32 %a, %laneid;\nsetp.lt.u32 %p, %a, 2;\nselp.b64 %la, 8, 64, %p;", [](unsigned i) {
+    return i % 32 < 2 ? 1 : 8;
+  });
+  for (const char* code :
+       {"mov.u64 %la, 8;\n@!%p mov.u64 %la, 64;",
+        "mov.u64 %la, 64;\n@!%p bra OTHERS;\nmov.u64 %la, 8;\nOTHERS:",
+        "@%p bra FIRST;\nmov.u64 %la, 64;\nbra.uni ALL;\nFIRST:\nmov.u64 %la, 8;\nALL:"})
+    check_loads(std::string("mov.u32 %a, %laneid;\nsetp.lt.u32 %p, %a, 2;\n") + code, [](unsigned i) {
+      return i % 32 < 2 ? 1 : 8;
+    });
+  check_loads(   // a pointer that goes on in a loop, in each lane as often as it says
+      "mov.u32 %a, %laneid;\nshr.u32 %a, %a, 1;\nmov.u64 %la, 0;\nmov.u32 %b, 0;\nAGAIN:\nadd.u64 %la, %la, 8;\n"
+      "add.u32 %b, %b, 1;\nsetp.lt.u32 %p, %b, %a;\n@%p bra AGAIN;",
+      [](unsigned i) { return std::max(1u, i % 32 / 2); });
+  // a warp in several rows of threads
+  check_loads(
+      "mul.wide.u32 %la, %x, 8;", [](unsigned i) { return i % 16; }, 16);
+  check_loads(
+      "mov.u32 %a, %tid.y;\nmul.wide.u32 %la, %a, 8;", [](unsigned i) { return i / 16; }, 16);
+  check_loads(
+      "mov.u32 %a, %tid.y;\nmul.wide.u32 %la, %a, 8;", [](unsigned i) { return i / 32; }, 32);
+}
 void faults() {
   check_ptx_fault(
       {"setp.gt.u32 %p, %x, 3;\n@!%p bra OUT;\nld.param.u64 %la, [p+8];\nOUT:",
@@ -88,6 +144,7 @@ TEST_GROUP(ptx_invariants) {
     values_of_the_launch();
     values_of_warps_and_lanes();
     few_lanes();
+    addresses();
   }
   spectralCpuSetOption("poison", 0);
   faults();

@@ -69,6 +69,7 @@ void build_cvta(Builder& b) {
     run = to ? &convert_address<Space::Param, true> : &convert_address<Space::Param, false>;
   Step& s = b.emit(run);
   s.computes = run == &keep_address;
+  s.linear = s.computes ? Linear::Copy : Linear::None;
   s.a = from;
   s.d = result;
 }

@@ -76,6 +76,8 @@ Cluster::Cluster(PtxLaunch& launch) : launch_(launch), program_(*launch.program)
   const auto size = unsigned(count_of(launch.shape.cluster));
   warps_per_block_ = (launch.threads() + 31) / 32;
   const unsigned warps = warps_per_block_ * size;
+  const dim3 b = launch.shape.block;
+  has_rows_ = b.x % 32 == 0 || count_of(b) == b.x;
   shared_bytes = launch.shared_bytes();
   shared_stride_ = round_up(shared_bytes, 1024) + 1024;
   warp_bytes_ = round_up(program_.register_bytes + program_.predicates * sizeof(uint32_t), kUnit);

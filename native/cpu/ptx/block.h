@@ -95,6 +95,8 @@ class Cluster {
   AsyncCopies copies;
   size_t shared_bytes = 0;                                  // of each block
   bool has_invariants() const { return has_invariants_; }   // in the registers of all warps
+  // Whether the threads of each warp lie in one row of the block, so that their numbers are equally far apart.
+  bool has_rows() const { return has_rows_; }
 
   void wake(Block&, Wait, uint64_t what);
   void wake(Wait, uint64_t what);   // in every block
@@ -156,6 +158,7 @@ class Cluster {
   std::vector<unsigned char*> free_registers_;   // of warps that have ended
   size_t register_files_ = 0;                    // in use or free
   bool has_invariants_ = false;
+  bool has_rows_ = false;
   std::vector<uint32_t> predicates_;   // that are invariants
   unsigned char* shared_ = nullptr;
   unsigned char* local_ = nullptr;

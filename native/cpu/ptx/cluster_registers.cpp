@@ -131,10 +131,15 @@ void Cluster::write_constants(unsigned char* registers) const {
 void Cluster::write_specials(Warp& warp, unsigned char* registers) const {
   for (const SpecialPlace& place : program_.specials) {
     auto* lanes = reinterpret_cast<uint32_t*>(registers + place.place);
-    if (is_thread_index(place.which))
+    if (is_thread_index(place.which)) {
       write_thread_index(place.which, launch_.shape.block, warp.index() * 32, lanes);
-    else if (is_of_warp(place.which))
-      std::fill_n(lanes, 32, special_of_warp(warp, place.which));
+      continue;
+    }
+    if (!is_of_warp(place.which))
+      continue;
+    const uint32_t value = special_of_warp(warp, place.which);
+    if (lanes[0] != value)   // of the warp before, which mostly was of the same block
+      std::fill_n(lanes, 32, value);
   }
 }
 }   // namespace spectral::cpu::ptx

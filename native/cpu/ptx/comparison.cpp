@@ -65,7 +65,7 @@ constexpr int kCompareShift = 8;   // of the flags: which, for 16-bit floats
 enum class Join { None, And, Or, Xor };
 
 template <Compare kCompare, class T>
-uint32_t compared(Warp& w, const Step& s) {
+inline __attribute__((always_inline)) uint32_t compared(Warp& w, const Step& s) {
   uint32_t bits = 0;
   if constexpr (sizeof(T) == 2) {
     const uint32_t* a = w.lanes<uint32_t>(s.a);
@@ -99,6 +99,8 @@ uint32_t joined(Warp& w, const Step& s, uint32_t result) {
 }
 template <Compare kCompare, class T>
 void set_predicate(Warp& w, const Step& s) {
+  if (!s.flags) [[likely]]
+    return write_predicate(w, s.d, compared<kCompare, T>(w, s));
   const uint32_t result = compared_in_mode<kCompare, T>(w, s);
   const uint32_t first = joined(w, s, result);
   const uint32_t second = s.flags & kSecond ? joined(w, s, ~result) : 0;

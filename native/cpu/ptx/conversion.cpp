@@ -140,6 +140,13 @@ Run choose(const ConversionForm& f) {
   });
 }
 
+bool is_whole(Type t) { return !is_float(t) && bytes_of(t) >= 4; }
+Linear linear_of(const ConversionForm& f) {
+  if (!is_whole(f.from) || !is_whole(f.to) || f.saturates)
+    return Linear::None;
+  return bytes_of(f.to) > bytes_of(f.from) ? Linear::Widened : Linear::Multiple;
+}
+
 // The type as which an operand's register is checked: its own, where it is an integer's and wide enough.
 Type as_written(Builder& b, const Operand& o, Type t) {
   const Type own = b.register_type(o);
@@ -165,6 +172,7 @@ void build_cvt(Builder& b) {
   s.a = from;
   s.d = to;
   s.flags = f.flags();
+  s.linear = linear_of(f);
   if (pair) {
     s.b = second;
   } else {

@@ -73,7 +73,9 @@ inline Step& emit_typed(Builder& b, Run run, Type to, std::initializer_list<Type
   if (!run)
     b.fail(std::string(".") + name_of(*from.begin()) + " is not a type of this instruction here");
   b.expect_operands(from.size() + 1 + more);
-  return emit_to(b, run, b.operand(0), to, from);
+  Step& s = emit_to(b, run, b.operand(0), to, from);
+  s.linear = more ? Linear::None : Linear::Same;
+  return s;
 }
 // d, then `sources` operands, all of one type.
 inline Step& emit_plain(Builder& b, Type type, int sources, Run run) {

@@ -123,7 +123,9 @@ void build_sum(Builder& b) {
   const Type t = b.take_type();
   if (saturates && t != Type::S32)
     b.fail(".sat is for .s32");
-  emit_plain(b, t, 2, saturates ? &step2<Saturated, int32_t> : of_integer2<Op>(t));
+  Step& s = emit_plain(b, t, 2, saturates ? &step2<Saturated, int32_t> : of_integer2<Op>(t));
+  if (!saturates && bytes_of(t) >= 4)
+    s.linear = Linear::Sum;
 }
 template <bool kSubtracts>
 void build_with_carry(Builder& b) {
@@ -141,11 +143,11 @@ void build_div(Builder& b) {
   if (names_float_form(b))
     return build_float_div(b);
   const Type t = b.take_type();
-  emit_plain(b, t, 2, of_integer2<Div>(t));
+  emit_plain(b, t, 2, of_slow_integer2<Div>(t));
 }
 void build_rem(Builder& b) {
   const Type t = b.take_type();
-  emit_plain(b, t, 2, of_integer2<Rem>(t));
+  emit_plain(b, t, 2, of_slow_integer2<Rem>(t));
 }
 void build_abs(Builder& b) {
   if (names_float_form(b))

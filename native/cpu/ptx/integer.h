@@ -1,5 +1,6 @@
 // Integer arithmetic that several families of instructions share.
 #pragma once
+#include "block.h"
 #include "dispatch.h"
 #include <algorithm>
 
@@ -70,6 +71,18 @@ struct MulHigh {
     return T(Wider<T>(a) * Wider<T>(b) >> (8 * sizeof(T)));
   }
 };
+// For what takes long: once, where all lanes have the same operands.
+template <class Op, class T>
+void slow_step2(Warp& w, const Step& s) {
+  if (s.alike != Alike::Same || w.mask != ~0u || !w.block().cluster->has_rows())
+    return step2<Op, T>(w, s);
+  const T result = Op::of(from_lane<T>(w.lanes<Lane<T>>(s.a)[0]), from_lane<T>(w.lanes<Lane<T>>(s.b)[0]));
+  write_lanes<T>(w, s.d, [&](int) { return result; });
+}
+template <class Op>
+Run of_slow_integer2(Type t) {
+  return for_integer(t, []<class T>() -> Run { return &slow_step2<Op, T>; });
+}
 template <class Op>
 Run of_integer2(Type t) {
   return for_integer(t, []<class T>() -> Run { return &step2<Op, T>; });

@@ -137,26 +137,29 @@ bool shifts_by_number(const Builder& b, Type t) {
   const Operand& n = b.operand(2);
   return n.kind == OperandKind::Immediate && !n.is_float && !n.is_float32 && n.value < 8 * uint64_t(bytes_of(t));
 }
-void emit_shift(Builder& b, Type t, Run by_lane, Run by_number) {
+void emit_shift(Builder& b, Type t, Run by_lane, Run by_number, Linear linear) {
   b.expect_operands(3);
   if (!by_lane || !shifts_by_number(b, t)) {
     emit_typed(b, by_lane, t, {t, Type::U32});
     return;
   }
-  emit_typed(b, by_number, t, {t}, 1).value = int64_t(b.operand(2).value);
+  Step& s = emit_typed(b, by_number, t, {t}, 1);
+  s.value = int64_t(b.operand(2).value);
+  if (bytes_of(t) >= 4)
+    s.linear = linear;
 }
 void build_shl(Builder& b) {
   const Type t = b.take_type();
   const Run by_lane = for_bits(t, []<class T>() -> Run { return &shift_left<T>; });
-  emit_shift(b, t, by_lane, for_bits(t, []<class T>() -> Run { return &shift_left_by<T>; }));
+  emit_shift(b, t, by_lane, for_bits(t, []<class T>() -> Run { return &shift_left_by<T>; }), Linear::Multiple);
 }
 void build_shr(Builder& b) {
   const Type t = b.take_type();
   const auto by_lane = []<class T>() -> Run { return &shift_right<T>; };
   const auto by_number = []<class T>() -> Run { return &shift_right_by<T>; };
   if (Run run = for_bits(t, by_lane))
-    return emit_shift(b, t, run, for_bits(t, by_number));
-  emit_shift(b, t, for_integer(t, by_lane), for_integer(t, by_number));
+    return emit_shift(b, t, run, for_bits(t, by_number), Linear::None);
+  emit_shift(b, t, for_integer(t, by_lane), for_integer(t, by_number), Linear::None);
 }
 // The upper (left) or lower (right) half of b:a shifted.
 template <bool kLeft, bool kClamps>

@@ -29,27 +29,24 @@ void load_four(Warp& w, const uint32_t* places, At at) {
   load_quads(at, registers, w.width());
 }
 template <class D, class T, unsigned kCount>
-void load_together(Warp& w, const uint32_t* places, const WarpAccess& access) {
+void load_together(Warp& w, const uint32_t* places, WarpAccess access) {
   if constexpr (kCount == 4 && sizeof(T) == 4 && sizeof(D) == 4)
-    if (access.layout != Layout::Same && w.is_whole())
+    if (access.step && w.is_whole())
       return load_four(w, places, [&](unsigned k) { return access.first + k * access.step; });
   const auto* from = reinterpret_cast<const InMemory<T>*>(access.first);
   const uint64_t step = access.step / sizeof(T);
   for (unsigned i = 0; i < kCount; ++i)
-    switch (access.layout) {
-      case Layout::Same: {
-        const D value = D(from[i].value);
-        write_lanes<D>(w, places[i], [&](int) { return value; });
-        break;
-      }
-      case Layout::Row:
-        write_lanes<D>(w, places[i], [&](int k) { return D(from[unsigned(k) * kCount + i].value); });
-        break;
-      default: write_lanes<D>(w, places[i], [&](int k) { return D(from[unsigned(k) * step + i].value); });
+    if (!step) {
+      const D value = D(from[i].value);
+      write_lanes<D>(w, places[i], [&](int) { return value; });
+    } else if (step == kCount) {
+      write_lanes<D>(w, places[i], [&](int k) { return D(from[unsigned(k) * kCount + i].value); });
+    } else {
+      write_lanes<D>(w, places[i], [&](int k) { return D(from[unsigned(k) * step + i].value); });
     }
 }
 template <class D, class T>
-void load_some(Warp& w, const Step& s, const WarpAccess& access) {
+void load_some(Warp& w, const Step& s, WarpAccess access) {
   switch (s.b) {
     case 1: return load_together<D, T, 1>(w, w.list(s), access);
     case 2: return load_together<D, T, 2>(w, w.list(s), access);
@@ -69,7 +66,7 @@ void load(Warp& w, const Step& s) {
   const auto bytes = unsigned(s.b * sizeof(T));
   const bool wide = s.flags & kWideRegister;
   const WarpAccess together = reach_together<kSpace>(w, s, bytes, Effect::Reads);
-  if (together.layout != Layout::Any)
+  if (together.first)
     return wide ? load_some<Extended<T, true>, T>(w, s, together) : load_some<Extended<T, false>, T>(w, s, together);
   uint64_t at[32];
   reach<kSpace>(w, s, at, bytes, Effect::Reads);
@@ -77,7 +74,7 @@ void load(Warp& w, const Step& s) {
 }
 
 template <class D, class T, unsigned kCount>
-void store_together(Warp& w, const uint32_t* places, const WarpAccess& access) {
+void store_together(Warp& w, const uint32_t* places, WarpAccess access) {
   auto* to = reinterpret_cast<InMemory<T>*>(access.first);
   const D* values[kCount];
   for (unsigned i = 0; i < kCount; ++i)
@@ -91,13 +88,13 @@ void store_together(Warp& w, const uint32_t* places, const WarpAccess& access) {
   };
   if constexpr (kCount == 4 && sizeof(T) == 4 && std::is_same_v<D, uint32_t>)
     store_quads([&](unsigned k) { return access.first + k * access.step; }, values, width);
-  else if (access.layout == Layout::Row)
+  else if (access.step == kCount * sizeof(T))
     store(kCount);
   else
     store(access.step / sizeof(T));
 }
 template <class D, class T>
-void store_some(Warp& w, const Step& s, const WarpAccess& access) {
+void store_some(Warp& w, const Step& s, WarpAccess access) {
   switch (s.b) {
     case 1: return store_together<D, T, 1>(w, w.list(s), access);
     case 2: return store_together<D, T, 2>(w, w.list(s), access);
@@ -126,7 +123,7 @@ void store(Warp& w, const Step& s) {
   const auto bytes = unsigned(s.b * sizeof(T));
   const bool wide = s.flags & kWideRegister;
   const WarpAccess together = reach_together<kSpace>(w, s, bytes, Effect::Writes);
-  if (together.layout != Layout::Any)
+  if (together.first)
     return wide ? store_some<uint64_t, T>(w, s, together) : store_some<Lane<T>, T>(w, s, together);
   uint64_t at[32];
   reach<kSpace>(w, s, at, bytes, Effect::Writes);

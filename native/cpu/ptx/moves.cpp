@@ -118,6 +118,7 @@ void build_mov(Builder& b) {
   const uint32_t to = b.write(0, t);
   Step& s = b.emit(bytes_of(t) == 8 ? &move<uint64_t> : &move<uint32_t>);
   s.computes = true;
+  s.linear = bytes_of(t) >= 4 ? Linear::Copy : Linear::None;
   s.a = from;
   s.d = to;
 }

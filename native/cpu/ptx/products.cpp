@@ -94,7 +94,9 @@ void build_mul(Builder& b) {
     return build_float_mul(b);
   const Type t = b.take_type();
   if (half < 2) {
-    emit_plain(b, t, 2, half ? of_integer2<MulHigh>(t) : of_integer2<MulLow>(t));
+    Step& s = emit_plain(b, t, 2, half ? of_integer2<MulHigh>(t) : of_slow_integer2<MulLow>(t));
+    if (!half && bytes_of(t) >= 4)
+      s.linear = Linear::Product;
     return;
   }
   const Run run = for_integer(t, []<class T>() -> Run {
@@ -103,7 +105,9 @@ void build_mul(Builder& b) {
     else
       return &mul_wide<T>;
   });
-  emit_typed(b, run, twice(t), {t, t});
+  Step& s = emit_typed(b, run, twice(t), {t, t});
+  if (bytes_of(t) == 4)
+    s.linear = Linear::WideProduct;
 }
 
 void build_mad(Builder& b) {

@@ -47,6 +47,25 @@ inline size_t round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
 constexpr uint32_t kUnit = 128;                         // bytes of 32 lanes of 32 bits; 64-bit registers take two
 constexpr uint32_t kRegisterMark = uint32_t(1) << 31;   // while a program is built: a register's number, no place yet
 
+// How a result follows from the operands in arithmetic that wraps around: what keeps lanes equally far apart.
+enum class Linear : uint8_t {
+  None,
+  Same,   // nothing is known but that lanes with the same operands, a to c, have the same result
+  Sum,    // or difference
+  Product,
+  WideProduct,   // of twice the operands' size
+  Multiple,      // of a, by a number
+  Copy,
+  Widened
+};
+
+// What is known of the lanes of a warp, if they lie in one row of threads.
+enum class Alike : uint8_t {
+  No,
+  InLine,   // in operand a they are equally far apart
+  Same      // they have the same result
+};
+
 // Operands are places: byte offsets into a warp's registers. Predicates are one word each, a bit per lane.
 struct Step {
   Run run;
@@ -66,6 +85,8 @@ struct Step {
   uint32_t next = 1;          // steps to the next that is not an invariant
   bool passes_over = false;   // next is not 1
   bool is_invariant = false;
+  Linear linear = Linear::None;
+  Alike alike = Alike::No;
 };
 
 enum class Special : uint8_t {

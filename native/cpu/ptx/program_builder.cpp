@@ -305,6 +305,7 @@ void ProgramBuilder::assign_places() {
   program_->fixed_bytes = fixed_bytes_;
   const std::vector<BasicBlock> blocks = find_live(*program_, uses_, registers_.size());
   const std::vector<bool> fixed = find_invariants(blocks);
+  find_lines(blocks, fixed);
   program_->register_bytes = choose_places(*program_, blocks, uses_, wide, kept_, fixed, &places);
   auto resolve = [&](uint32_t& place) {
     if (place & kRegisterMark)

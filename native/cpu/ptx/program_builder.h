@@ -90,6 +90,7 @@ class ProgramBuilder {
   void follow_accumulators();
   // invariants.cpp: marks the steps; returns which registers they write.
   std::vector<bool> find_invariants(const std::vector<BasicBlock>&);
+  void find_lines(const std::vector<BasicBlock>&, const std::vector<bool>& invariants);   // lines.cpp
 
   const Module& module_;
   const Function& entry_;

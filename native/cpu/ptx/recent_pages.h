@@ -16,7 +16,7 @@ class RecentPages {
   }
 
  private:
-  static constexpr unsigned kBits = 6;
+  static constexpr unsigned kBits = 9;
   struct Entry {
     uint64_t number = ~uint64_t(0);   // no page's
     Page* page = nullptr;

@@ -39,12 +39,19 @@ void Warp::use_registers(unsigned char* registers) {
 // from next_, and from Step::next only where steps are passed over.
 template <Warp::Way kWay>
 void Warp::take_steps() {
+  const auto past_invariants = [](const Step* s) { return kWay == Way::Passes && s->is_invariant ? s + s->next : s; };
   for (const Step* s = next_;;) {
     if (s >= limit_) {
-      next_ = s;
-      if (!regroup())
-        return;
-      s = next_;
+      if (has_jumped_) {
+        has_jumped_ = false;
+        limit_ = until_;
+      } else {
+        next_ = s;
+        if (!regroup())
+          return;
+      }
+      s = past_invariants(next_);
+      continue;   // other groups may stand before it
     }
     const Step* follower = s + 1;
     if (kWay == Way::Passes && s->passes_over) [[unlikely]]
@@ -61,10 +68,6 @@ void Warp::take_steps() {
     if (mask)
       s->run(*this, *s);
     s = follower;
-    if (has_jumped_) [[unlikely]] {
-      has_jumped_ = false;
-      s = next_;
-    }
   }
 }
 
@@ -89,7 +92,7 @@ bool Warp::regroup() {
   if (others_.empty() && !yields_) {   // no group to meet
     current_.tired = false;
     current_.woken = false;
-    limit_ = first_step() + (current_.lanes ? program_->steps.size() : 0);
+    limit_ = until_ = first_step() + (current_.lanes ? program_->steps.size() : 0);
     part_at_random();
     return current_.lanes != 0;
   }
@@ -129,10 +132,11 @@ bool Warp::regroup() {
   current_.woken = false;
   next_ = first_step() + current_.pc;
   others_.erase(best);
-  limit_ = first_step() + program_->steps.size();
+  until_ = first_step() + program_->steps.size();
   for (const Group& g : others_)
     if (may_meet(g) && g.pc > current_.pc)
-      limit_ = std::min(limit_, first_step() + g.pc);
+      until_ = std::min(until_, first_step() + g.pc);
+  limit_ = until_;
   part_at_random();
   return true;
 }
@@ -160,6 +164,7 @@ void Warp::jump(uint32_t target) {
   if (mask == current_.lanes) {
     next_ = to;
     has_jumped_ = true;
+    limit_ = first_step();
     return;
   }
   if (Counters* c = block_->counters())

@@ -88,7 +88,7 @@ class Warp {
   void take_steps();
   const Step* first_step() const { return program_->steps.data(); }
   uint32_t index_of(const Step* s) const { return uint32_t(s - first_step()); }
-  void look_around() { limit_ = first_step(); }   // before the next step
+  void look_around() { limit_ = until_ = first_step(); }   // before the next step
   bool regroup();
   void part_at_random();
   void set_alive(uint32_t lanes);
@@ -101,7 +101,8 @@ class Warp {
   Block* block_ = nullptr;
   const Step* step_ = nullptr;    // that is taken
   const Step* next_ = nullptr;    // that comes next
-  const Step* limit_ = nullptr;   // where another group may be met: at or beyond it the groups are looked at
+  const Step* until_ = nullptr;   // where another group may be met: at or beyond it the groups are looked at
+  const Step* limit_ = nullptr;   // the same, or the first step where there has been a jump: one comparison for both
   bool has_jumped_ = false;       // next_ is not what follows the step
   Group current_{0, 0};
   std::vector<Group> others_;

@@ -1,17 +1,16 @@
-// Accesses of a warp whose lanes name one address, or addresses equally far apart. These are the usual ones; they are
-// checked and made at once. All others go lane by lane (access.h), and so do those that may fault.
+// Accesses of a warp whose lanes name one address, or addresses equally far apart: as is known beforehand (lines.cpp),
+// or found by comparing them. These are the usual ones; they are checked and made at once. All others go lane by lane
+// (access.h), and so do those that may fault.
 #pragma once
 #include "access.h"
 #include "vectors.h"
-#include <optional>
 
 namespace spectral::cpu::ptx {
-enum class Layout : uint8_t { Any, Same, Row, Strided };
-
-// How far the address of each lane is from that of the lane before it; nothing where that differs. Vectors as they were
-// stored: a load across two stores would wait for both.
+// How far the address of each lane is from that of the lane before it, where that is the same for all. Vectors are read
+// as they were stored: a load across two stores would wait for both.
+constexpr uint64_t kIrregular = ~uint64_t(0);
 template <unsigned kWidth, class A>
-inline std::optional<A> step_of(const A* base) {
+inline uint64_t step_of(const A* base) {
   const A step = base[1] - base[0];
   Vector<A> expected;
   for (unsigned i = 0; i < kLanesOf<A>; ++i)
@@ -21,20 +20,19 @@ inline std::optional<A> step_of(const A* base) {
     other |= reinterpret_cast<const Vector<A>*>(base)[i] ^ expected;
     expected += kLanesOf<A> * step;
   }
-  return is_zero(other) ? std::optional(step) : std::nullopt;
+  return is_zero(other) ? step : kIrregular;
 }
 template <class A>
-inline std::optional<A> step_of(Warp& w, uint32_t place) {
-  const A* base = w.lanes<A>(place);
+inline __attribute__((always_inline)) uint64_t step_of(Warp& w, const Step& s) {
+  const A* base = w.lanes<A>(s.a);
+  if (w.mask == ~0u) [[likely]]   // all lanes have the address that they compute
+    return s.alike == Alike::InLine && w.block().cluster->has_rows() ? A(base[1] - base[0]) : step_of<32>(base);
   return w.width() == 32 ? step_of<32>(base) : step_of<Warp::kNarrow>(base);
 }
-inline Layout layout_of(uint64_t step, unsigned bytes) {
+inline bool is_usual(uint64_t step, unsigned bytes) {
   constexpr uint64_t kFarthest = uint64_t(1) << 32;   // 31 steps do not wrap around; lanes that go down are rare
-  if (!step)
-    return Layout::Same;
-  if (step == bytes)
-    return Layout::Row;
-  return step & (bytes - 1) || step > kFarthest ? Layout::Any : Layout::Strided;
+  static_assert(kIrregular > kFarthest);
+  return !(step & (bytes - 1)) && step <= kFarthest;
 }
 
 inline bool is_within(uint64_t first, uint64_t bytes, uint64_t limit) {
@@ -57,17 +55,16 @@ inline unsigned char* host_address(Warp& w, uint64_t first, uint64_t bytes) {
   }
 }
 
-struct WarpAccess {
+struct WarpAccess {   // in registers: copied in memory it would cost more than the access
   unsigned char* first = nullptr;
-  uint64_t step = 0;   // from lane to lane
-  Layout layout = Layout::Any;
+  uint64_t step = 0;   // bytes from lane to lane
 };
 void count_together(Warp&, WarpAccess, Space, unsigned bytes, Effect);
 
 // Where the lanes access `bytes` each. A load may be made for all lanes below the warp's width, whatever the mask.
-// Stores are of all those, none at another's address. Layout::Any: lane by lane, nothing is done yet.
+// Stores are of all those, none at another's address. Null: lane by lane, nothing is done yet.
 template <Space kSpace>
-inline WarpAccess reach_together(Warp& w, const Step& s, unsigned bytes, Effect effect) {
+inline __attribute__((always_inline)) WarpAccess reach_together(Warp& w, const Step& s, unsigned bytes, Effect effect) {
   const bool stores = effect != Effect::Reads;
   const bool is_followed = kSpace == Space::Shared && stores && w.program().uses_async_proxy;
   if (is_followed || (stores && w.mask != ~0u >> (32 - w.width())))
@@ -76,22 +73,15 @@ inline WarpAccess reach_together(Warp& w, const Step& s, unsigned bytes, Effect 
   uint64_t first;
   if (s.flags & kNarrowAddress) {
     const uint32_t* base = w.lanes<uint32_t>(s.a);
-    const std::optional<uint32_t> step = step_of<uint32_t>(w, s.a);
-    if (!step)
-      return {};
     first = uint32_t(base[0] + uint32_t(s.value));
-    access.step = *step;
+    access.step = step_of<uint32_t>(w, s);
   } else {
     const uint64_t* base = w.lanes<uint64_t>(s.a);
-    const std::optional<uint64_t> step = step_of<uint64_t>(w, s.a);
-    if (!step)
-      return {};
     first = base[0] + uint64_t(s.value);
-    access.step = *step;
+    access.step = step_of<uint64_t>(w, s);
   }
-  access.layout = layout_of(access.step, bytes);
   // Of several stores at one address the last lane's is to stay.
-  if (access.layout == Layout::Any || (stores && access.layout == Layout::Same) || first & (bytes - 1))
+  if (!is_usual(access.step, bytes) || (stores && !access.step) || first & (bytes - 1))
     return {};
   access.first = host_address<kSpace>(w, first, (w.width() - 1) * access.step + bytes);
   if (!access.first)
