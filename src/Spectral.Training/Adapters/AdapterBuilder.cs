@@ -108,14 +108,14 @@ public sealed class AdapterBuilder
 
     /// <summary>
     /// Declares the places of the entries of a sparse change, I32, which <see cref="AdapterMethod.Initialize"/> writes:
-    /// row · in + column, ascending and distinct. Files hold the rows, then the columns, [2, count].
+    /// row · in + column, ascending and distinct, or −1 for none. Files hold the rows, then the columns, [2, count].
     /// </summary>
     /// <param name="name">The name in the file, after the module's path.</param>
     /// <param name="count">The number of entries.</param>
     /// <exception cref="InputException">The weight has fewer entries.</exception>
     public Factor Places(string name, long count) =>
         count >= 1 && count <= (long)Out * In
-            ? Add(new Factor(name, checked((int)count), false, Start.Zeros) { PlacesIn = (Out, In) })
+            ? Add(new Factor(name, checked((int)count), false, Start.Unused) { PlacesIn = (Out, In) })
             : throw new InputException(
                 $"{count} entries of {Module.Name}, which is [{Out}, {In}]: {Method.Name} needs 1 to {(long)Out * In}"
             );

@@ -51,6 +51,7 @@ public class Optimizer : IDisposable
         parameters.StepState.SetSteps(0);
         _norm = Tensor.Zeros(parameters.Device, 1);
         parameters.Restarted += Restart;
+        parameters.Moved += Run.Move;
     }
 
     /// <summary>The parameters that the optimizer updates.</summary>
@@ -177,6 +178,7 @@ public class Optimizer : IDisposable
     public void Dispose()
     {
         Parameters.Restarted -= Restart;
+        Parameters.Moved -= Run.Move;
         Run.Dispose();
         _exchange.Dispose();
         _norm.Dispose();

@@ -108,6 +108,19 @@ internal sealed class OptimizerRun : IDisposable
         return tensor;
     }
 
+    /// <summary>
+    /// Moves the state of elements that have moved within a parameter: all that has one F32 per value. Other state,
+    /// such as sums over rows, stays as it is.
+    /// </summary>
+    public void Move(MovedElements moved)
+    {
+        foreach (StateTensor state in _states.Where(state => state.IsPerValueOf(moved.Parameter)))
+        {
+            using Tensor values = state.Open();
+            moved.Apply(values);
+        }
+    }
+
     /// <summary>Sets all state to zero.</summary>
     public void Clear()
     {

@@ -104,6 +104,11 @@ public sealed class ParameterSet : IDisposable
     /// </summary>
     public event Action? Restarted;
 
+    /// <summary>
+    /// Raised when elements of a parameter have moved within it. Handlers move their state along with the elements.
+    /// </summary>
+    internal event Action<MovedElements>? Moved;
+
     /// <summary>Raised after the masters have changed. Handlers recompute what they derive from them.</summary>
     public event Action? Changed;
 
@@ -173,6 +178,14 @@ public sealed class ParameterSet : IDisposable
     /// Raises <see cref="Restarted"/>. Call it after setting masters to values that did not come from a step.
     /// </summary>
     public void NotifyRestarted() => Restarted?.Invoke();
+
+    /// <summary>
+    /// Raises <see cref="Moved"/>. Call it after writing a master whose elements have other places than before.
+    /// </summary>
+    /// <param name="parameter">A parameter of this set.</param>
+    /// <param name="from">For each element its former index in the parameter, or −1 if it is new.</param>
+    internal void NotifyMoved(Parameter parameter, IReadOnlyList<int> from) =>
+        Moved?.Invoke(new MovedElements(parameter, _parameters.IndexOf(parameter), from));
 
     /// <summary>Raises <see cref="Accumulated"/>. Call it once the gradients of a step are in.</summary>
     internal void NotifyAccumulated() => Accumulated?.Invoke();

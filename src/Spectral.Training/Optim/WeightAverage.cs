@@ -40,6 +40,7 @@ public sealed class WeightAverage : IDisposable
             throw new ArgumentException($"a decay of {decay}, expected a number from 0 to below 1", nameof(decay));
         (_parameters, _decay, _exchange) = (parameters, decay, new MasterExchange(parameters));
         _values.AddRange(parameters.Masters.Select(MasterExchange.Copy));
+        parameters.Moved += Move;
     }
 
     /// <summary>The averages, F32, parallel to <see cref="ParameterSet.Masters"/>.</summary>
@@ -74,8 +75,17 @@ public sealed class WeightAverage : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
+        _parameters.Moved -= Move;
         foreach (Tensor tensor in _values)
             tensor.Dispose();
         _exchange.Dispose();
+    }
+
+    /// <summary>A new element's average begins with its value.</summary>
+    private void Move(MovedElements moved)
+    {
+        float[] current = moved.Parameter.Master.ToArray();
+        using Tensor values = _parameters.PartOf(_values, moved.Index);
+        moved.Apply(values, k => current[k]);
     }
 }

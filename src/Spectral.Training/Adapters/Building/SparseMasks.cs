@@ -1,4 +1,5 @@
 using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.Optim;
 
 namespace Spectral.Training.Adapters.Building;
 
@@ -12,6 +13,9 @@ internal static class SparseMasks
     /// <summary>The names of the places and of the values in files.</summary>
     public const string Places = "mask_indices";
     public const string Values = "mask_values";
+
+    private const string KeptPlaces = "kept_indices";
+    private const string KeptValues = "kept_values";
 
     /// <summary>
     /// Returns the form of a sparse change with values that begin at zero. The method writes the places when it
@@ -27,6 +31,81 @@ internal static class SparseMasks
         return new AdapterForm { Entries = [new SparseChange(index, layer.Trained(values, index.Shape))] };
     }
 
+    /// <summary>
+    /// Returns a form of trained entries with room for frozen ones, which have left the mask and keep their change.
+    /// </summary>
+    /// <param name="layer">The layer.</param>
+    /// <param name="form">The form of the trained entries.</param>
+    /// <param name="room">The number of frozen entries, 8 bytes each.</param>
+    public static AdapterForm WithKept(AdapterBuilder layer, AdapterForm form, long room)
+    {
+        Factor index = layer.Places(KeptPlaces, Math.Min(room, (long)layer.Out * layer.In));
+        return form with
+        {
+            Entries = [form.Entries[0], new SparseChange(index, layer.Frozen(KeptValues, index.Shape))],
+        };
+    }
+
+    /// <summary>Returns whether the mask of a layer has room to change.</summary>
+    public static bool CanMove(AdaptedModule module) => module.Form.Entries.Count > 1;
+
+    /// <summary>
+    /// Moves the mask of a layer towards other places. An entry that leaves is frozen with its change, one that comes
+    /// back takes its change along, and those that stay keep their state in the optimizer. Entries are exchanged in
+    /// ascending order until there is no room left for those that leave. Waits for the device.
+    /// </summary>
+    /// <param name="step">The step after whose update the mask changes.</param>
+    /// <param name="module">The layer, which <see cref="CanMove"/>.</param>
+    /// <param name="wanted">The places to train, ascending, as many as the mask has.</param>
+    public static void Move(AdapterStep step, AdaptedModule module, int[] wanted)
+    {
+        (Mask trained, Mask kept) = (new Mask(module.Form.Entries[0]), new Mask(module.Form.Entries[1]));
+        HashSet<int> stay = [.. wanted.Intersect(trained.Places)];
+        Queue<int> entering = new(wanted.Where(place => !stay.Contains(place)));
+        Dictionary<int, int> slots = kept.Slots();
+        Stack<int> free = new(Enumerable.Range(0, kept.Places.Length).Where(slot => kept.Places[slot] < 0).Reverse());
+        (int[] places, float[] values, int[] from) = ([.. trained.Places], [.. trained.Values], Identity(trained));
+        for (int k = 0; k < places.Length && entering.Count > 0; k++)
+        {
+            if (stay.Contains(places[k]))
+                continue;
+            bool returns = slots.TryGetValue(entering.Peek(), out int slot);
+            if (!returns && !free.TryPop(out slot))
+                break;
+            float value = returns ? kept.Values[slot] : 0;
+            (kept.Places[slot], kept.Values[slot]) = (places[k], values[k]);
+            (places[k], values[k], from[k]) = (entering.Dequeue(), value, -1);
+        }
+
+        // Ascending, which the kernels' caches like best.
+        int[] order = [.. Enumerable.Range(0, places.Length).OrderBy(k => places[k])];
+        trained.Write([.. order.Select(k => places[k])], [.. order.Select(k => values[k])]);
+        kept.Write(kept.Places, kept.Values);
+        step.Parameters.NotifyMoved(trained.Parameter, [.. order.Select(k => from[k])]);
+    }
+
+    private static int[] Identity(Mask mask) => [.. Enumerable.Range(0, mask.Places.Length)];
+
     /// <summary>Returns the number of scalars of a LoRA of the layer's rank, r (out + in).</summary>
     public static long LoraBudget(AdapterBuilder layer) => layer.Rank * ((long)layer.Out + layer.In);
+
+    /// <summary>The host's copy of a sparse change whose values are a factor.</summary>
+    private sealed class Mask(SparseChange change)
+    {
+        public Parameter Parameter { get; } = ((Factor)change.Values).Parameter;
+
+        public int[] Places { get; } = change.Index.ToInt32Array();
+
+        public float[] Values { get; } = ((Factor)change.Values).Parameter.Master.ToArray();
+
+        /// <summary>Returns the index of each place that is in use.</summary>
+        public Dictionary<int, int> Slots() =>
+            Enumerable.Range(0, Places.Length).Where(k => Places[k] >= 0).ToDictionary(k => Places[k]);
+
+        public void Write(int[] places, float[] values)
+        {
+            change.Index.CopyFrom(places);
+            Parameter.Master.CopyFrom(values);
+        }
+    }
 }

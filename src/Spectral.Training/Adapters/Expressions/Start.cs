@@ -21,6 +21,9 @@ public abstract record Start
     /// </summary>
     public static Start KaimingUniform { get; } = new KaimingUniformStart();
 
+    /// <summary>The start of places none of which is in use, −1 everywhere.</summary>
+    internal static Start Unused { get; } = new UnusedStart();
+
     /// <summary>Returns a start with the same value everywhere.</summary>
     public static Start Of(double value) => new Constant(value);
 
@@ -68,6 +71,12 @@ public abstract record Start
             else
                 values.CopyFrom(Enumerable.Repeat((float)Value, checked((int)values.Count)).ToArray());
         }
+    }
+
+    private sealed record UnusedStart : Start
+    {
+        internal override void Fill(Tensor values, ulong seed, ulong stream) =>
+            values.CopyFrom(Enumerable.Repeat(-1, checked((int)values.Count)).ToArray());
     }
 
     private sealed record ValuesStart(float[] All) : Start

@@ -4,8 +4,8 @@ using Spectral.Training.IO;
 namespace Spectral.Training.Adapters.Files;
 
 /// <summary>
-/// The places of the entries of a sparse change as files hold them, [2, n]: the rows, then the columns. PEFT writes
-/// them so for SHiRA, I32, or F32 on Windows.
+/// The places of the entries of a sparse change as files hold them, [2, n]: the rows, then the columns, both −1 for a
+/// place that is not in use. PEFT writes them so for SHiRA, I32, or F32 on Windows.
 /// </summary>
 internal static class EntryPlaces
 {
@@ -16,8 +16,9 @@ internal static class EntryPlaces
         int[] split = new int[2 * places.Length];
         for (int k = 0; k < places.Length; k++)
         {
-            split[k] = places[k] / columns;
-            split[places.Length + k] = places[k] % columns;
+            bool used = places[k] >= 0;
+            split[k] = used ? places[k] / columns : -1;
+            split[places.Length + k] = used ? places[k] % columns : -1;
         }
 
         return split;
@@ -35,12 +36,19 @@ internal static class EntryPlaces
         for (int k = 0; k < count; k++)
         {
             (long row, long column) = (split[k], split[count + k]);
+            if (row == -1 && column == -1)
+            {
+                places[k] = -1;
+                continue;
+            }
+
             if (row < 0 || row >= matrix[0] || column < 0 || column >= matrix[1])
                 throw Wrong(tensor, $"has the place ({row}, {column}), expected one within {matrix}");
             places[k] = checked((int)(row * matrix[1] + column));
         }
 
-        if (places.GroupBy(place => place).FirstOrDefault(same => same.Skip(1).Any()) is { Key: var twice })
+        IEnumerable<IGrouping<int, int>> used = places.Where(place => place >= 0).GroupBy(place => place);
+        if (used.FirstOrDefault(same => same.Skip(1).Any()) is { Key: var twice })
             throw Wrong(tensor, $"has the place ({twice / matrix[1]}, {twice % matrix[1]}) twice, expected it once");
         return places;
     }

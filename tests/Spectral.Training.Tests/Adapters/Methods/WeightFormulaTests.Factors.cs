@@ -30,6 +30,22 @@ public sealed partial class WeightFormulaTests
         }
 
         yield return new("mica", 7, 5, 2, [], layer => Change(layer, Lora(layer)));
+        yield return new("s2ft", 7, 5, 2, [], layer => Change(layer, Lora(layer)));
+        yield return new("s2ft", 5, 7, 3, new() { ["side"] = 1 }, layer => Change(layer, Lora(layer)));
+        yield return new(
+            "mosa",
+            5,
+            7,
+            3,
+            [],
+            layer =>
+                Change(
+                    layer,
+                    layer.Matrix("lora_B.weight", 5, 3)
+                        * Dense.Diagonal(layer.Factors["mosa_active"])
+                        * layer.Matrix("lora_A.weight", 3, 7)
+                )
+        );
         yield return new(
             "speclora",
             6,

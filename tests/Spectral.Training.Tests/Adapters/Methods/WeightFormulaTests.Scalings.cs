@@ -62,6 +62,9 @@ public sealed partial class WeightFormulaTests
             layer => Dense.Of(5, 7, (i, j) => layer.W[i, j] + layer.Factors["bitfit_delta"][i]).Values
         );
         yield return Masked("shira", 5, 7, 2, "shira_indices", "shira_weight");
+        yield return Masked("lift", 5, 7, 2);
+        yield return Masked("lift", 7, 5, 1, settings: new() { ["filter-rank"] = 2, ["interval"] = 0 });
+        yield return new("prolip", 5, 7, 1, [], layer => (layer.W + layer.Matrix("delta", 5, 7)).Values);
         yield return new("delta", 5, 7, 1, [], layer => (layer.W + layer.Matrix("delta", 5, 7)).Values);
         yield return new("ssl", 5, 7, 1, [], layer => (layer.W * Dense.Diagonal(layer.Factors["ssl_input"])).Values);
         yield return new(
