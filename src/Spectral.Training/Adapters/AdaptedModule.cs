@@ -98,7 +98,10 @@ public sealed class AdaptedModule
     /// </summary>
     internal AdaptedModule For(string layer) => new(this, layer);
 
-    /// <summary>Describes all adapted layers. Nothing is allocated on a device.</summary>
+    /// <summary>
+    /// Describes all adapted layers. Nothing is allocated on a device. A method that distributes its rank by data is
+    /// described as if every layer got the given one.
+    /// </summary>
     /// <param name="method">The method that adapts the layers.</param>
     /// <param name="options">The settings of the adapter.</param>
     /// <param name="modules">The layers to adapt.</param>
@@ -107,11 +110,16 @@ public sealed class AdaptedModule
         AdapterMethod method,
         AdapterOptions options,
         IReadOnlyList<ModuleShape> modules
-    ) =>
-        Describe(
+    )
+    {
+        IReadOnlyList<AdapterOptions?> settings = method.StartsFromData
+            ? [.. modules.Select(module => method.Fit(options.For(module.Name), module, modules))]
+            : method.Distribute(modules, options, null);
+        return Describe(
             method,
-            [.. modules.Select(module => (module, method.Fit(options.For(module.Name), module, modules)))]
+            [.. modules.Zip(settings).Where(pair => pair.Second is not null).Select(pair => (pair.First, pair.Second!))]
         );
+    }
 
     internal static IReadOnlyList<AdaptedModule> Describe(
         AdapterMethod method,

@@ -11,7 +11,5 @@ internal sealed record StateTensor(string Name, Shape Shape, DType Type, Func<Te
 {
     /// <summary>Returns whether the state has one F32 for each value of a parameter.</summary>
     public bool IsPerValueOf(Parameter parameter) =>
-        Type == DType.F32
-        && Shape == parameter.Shape
-        && Name.EndsWith($".{parameter.Name}", StringComparison.Ordinal);
+        Type == DType.F32 && Shape == parameter.Shape && Name.EndsWith($".{parameter.Name}", StringComparison.Ordinal);
 }

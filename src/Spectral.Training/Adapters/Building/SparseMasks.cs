@@ -63,7 +63,7 @@ internal static class SparseMasks
         HashSet<int> stay = [.. wanted.Intersect(trained.Places)];
         Queue<int> entering = new(wanted.Where(place => !stay.Contains(place)));
         Dictionary<int, int> slots = kept.Slots();
-        Stack<int> free = new(Enumerable.Range(0, kept.Places.Length).Where(slot => kept.Places[slot] < 0).Reverse());
+        Stack<int> free = kept.Free();
         (int[] places, float[] values, int[] from) = ([.. trained.Places], [.. trained.Values], Identity(trained));
         for (int k = 0; k < places.Length && entering.Count > 0; k++)
         {
@@ -77,7 +77,37 @@ internal static class SparseMasks
             (places[k], values[k], from[k]) = (entering.Dequeue(), value, -1);
         }
 
-        // Ascending, which the kernels' caches like best.
+        Write(step, trained, kept, places, values, from);
+    }
+
+    /// <summary>
+    /// Freezes entries of a layer with the change that they have, as long as there is room. Their places in the mask
+    /// are not in use afterwards. Waits for the device.
+    /// </summary>
+    /// <param name="step">The step after whose update the mask changes.</param>
+    /// <param name="module">The layer, which <see cref="CanMove"/>.</param>
+    /// <param name="leaves">Returns whether an entry leaves, by its index in the mask.</param>
+    public static void Retire(AdapterStep step, AdaptedModule module, Func<int, bool> leaves)
+    {
+        (Mask trained, Mask kept) = (new Mask(module.Form.Entries[0]), new Mask(module.Form.Entries[1]));
+        (int[] places, float[] values, int[] from) = ([.. trained.Places], [.. trained.Values], Identity(trained));
+        Stack<int> free = kept.Free();
+        for (int k = 0; k < places.Length; k++)
+        {
+            if (places[k] < 0 || !leaves(k))
+                continue;
+            if (!free.TryPop(out int slot))
+                break;
+            (kept.Places[slot], kept.Values[slot]) = (places[k], values[k]);
+            (places[k], values[k], from[k]) = (-1, 0, -1);
+        }
+
+        Write(step, trained, kept, places, values, from);
+    }
+
+    /// <summary>Writes both parts of a mask, ascending, which the kernels' caches like best.</summary>
+    private static void Write(AdapterStep step, Mask trained, Mask kept, int[] places, float[] values, int[] from)
+    {
         int[] order = [.. Enumerable.Range(0, places.Length).OrderBy(k => places[k])];
         trained.Write([.. order.Select(k => places[k])], [.. order.Select(k => values[k])]);
         kept.Write(kept.Places, kept.Values);
@@ -86,8 +116,8 @@ internal static class SparseMasks
 
     private static int[] Identity(Mask mask) => [.. Enumerable.Range(0, mask.Places.Length)];
 
-    /// <summary>Returns the number of scalars of a LoRA of the layer's rank, r (out + in).</summary>
-    public static long LoraBudget(AdapterBuilder layer) => layer.Rank * ((long)layer.Out + layer.In);
+    /// <summary>Returns the number of scalars of a LoRA on a layer, r (out + in).</summary>
+    public static long LoraBudget(ModuleShape module, int rank) => rank * ((long)module.Out + module.In);
 
     /// <summary>The host's copy of a sparse change whose values are a factor.</summary>
     private sealed class Mask(SparseChange change)
@@ -101,6 +131,9 @@ internal static class SparseMasks
         /// <summary>Returns the index of each place that is in use.</summary>
         public Dictionary<int, int> Slots() =>
             Enumerable.Range(0, Places.Length).Where(k => Places[k] >= 0).ToDictionary(k => Places[k]);
+
+        /// <summary>Returns the indices that are not in use, the first on top.</summary>
+        public Stack<int> Free() => new(Enumerable.Range(0, Places.Length).Where(k => Places[k] < 0).Reverse());
 
         public void Write(int[] places, float[] values)
         {

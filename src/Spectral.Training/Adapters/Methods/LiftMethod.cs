@@ -46,7 +46,7 @@ internal sealed class LiftMethod : AdapterMethod
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        long count = SparseMasks.LoraBudget(layer);
+        long count = SparseMasks.LoraBudget(layer.Module, layer.Rank);
         AdapterForm form = SparseMasks.Form(layer, count);
         return layer.Setting(Interval) == 0 || layer.Setting(Spare) == 0
             ? form

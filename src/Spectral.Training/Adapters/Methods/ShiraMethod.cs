@@ -30,7 +30,7 @@ internal sealed class ShiraMethod : AdapterMethod
     ];
 
     public override AdapterForm Form(AdapterBuilder layer) =>
-        SparseMasks.Form(layer, SparseMasks.LoraBudget(layer), Places, Values);
+        SparseMasks.Form(layer, SparseMasks.LoraBudget(layer.Module, layer.Rank), Places, Values);
 
     public override void Initialize(IReadOnlyList<AdapterStart> starts)
     {

@@ -272,6 +272,7 @@ public sealed class EveryMethodTests(DeviceKind kind) : TrainingTest(kind)
             ["num-vectors"] = 4,
             ["top-vectors"] = 4,
             ["bits"] = 0, // a straight-through gradient is not that of the differences
+            ["soft"] = 1,
         };
         return Options with
         {
