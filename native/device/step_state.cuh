@@ -29,7 +29,7 @@ __device__ __forceinline__ float learning_rate_of(const StepState& state, float 
   return float(rate * state.learning_rate);
 }
 
-// What decoupled weight decay leaves of such parameters: 1 minus a number of about 1e-6, formed in F64 and rounded once.
+// What decoupled weight decay leaves of such parameters: 1 minus a number of about 1e-6, formed in F64, rounded once.
 __device__ __forceinline__ float decay_of(const StepState& state, float rate) {
   return rate == 1 ? state.decay : float(1 - rate * state.learning_rate * state.weight_decay);
 }

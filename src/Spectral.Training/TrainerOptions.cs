@@ -90,6 +90,17 @@ public sealed record TrainerOptions
     /// </summary>
     public bool CudaGraph { get; init; }
 
+    /// <summary>
+    /// Returns the options with another optimizer, and with the defaults of the common settings that it does not read.
+    /// </summary>
+    /// <exception cref="InputException">There is no such optimizer.</exception>
+    public TrainerOptions With(OptimizerChoice optimizer) =>
+        this with
+        {
+            OptimizerChoice = optimizer,
+            Optimizer = OptimizerMethods.Find(optimizer.Name).Read(Optimizer),
+        };
+
     /// <summary>Checks that the optimizer, and an adapter's method, can train with these options.</summary>
     /// <param name="method">The adapter's method; null: a model's own weights train.</param>
     /// <exception cref="InputException">

@@ -11,6 +11,7 @@ using Spectral.Training.Adapters;
 using Spectral.Training.Data;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
+using Spectral.Training.Optim;
 
 namespace Spectral.Cli.Commands;
 
@@ -59,7 +60,8 @@ internal sealed class CompareCommand : SpectralCommand
         _training = new(
             "Model folder in Hugging Face layout.",
             "Folder for runs.jsonl, compare.json and compare.html.",
-            _adapter.Settings.All
+            _adapter.Settings.All,
+            compares: true
         );
         Details =
             "The model is loaded once. After each run, the results so far are written: a table, and an HTML page with "
@@ -149,33 +151,39 @@ internal sealed class CompareCommand : SpectralCommand
         AdapterMethod[] chosen = [.. MethodNames.Entries(context.Get(_methods)).Select(AdapterMethods.Find)];
         IReadOnlyList<ModuleShape> layers = AdapterTargets.Of(model, _adapter.Read(context, chosen[0], chosen));
         var compared = new List<ComparedMethod>();
-        foreach (AdapterMethod method in chosen)
+        OptimizerChoice[] optimizers = _training.Optimizer.Read(context);
+        foreach (
+            (AdapterMethod method, OptimizerChoice optimizer) in chosen.SelectMany(_ => optimizers, ValueTuple.Create)
+        )
         {
+            string name = optimizers.Length > 1 ? $"{method.Name} {optimizer.Name}" : method.Name;
             AdapterOptions options = _adapter.Read(context, method, chosen);
             try
             {
-                settings.RequireSuits(method);
+                settings.With(optimizer).RequireSuits(method);
                 _adapter.RequireCalibration(context, method);
                 if (compared.Count > 0 && context.Get(_budget) == SameParameters)
                     options = AdapterSize.WithTrainable(method, layers, options, compared[0].Facts.Trainable);
                 options = options.KeptBy(
                     method,
                     layers,
-                    line => context.Terminal.Warn($"{method.Name} is trained without {line}")
+                    line => context.Terminal.Warn($"{name} is trained without {line}")
                 );
                 compared.Add(
                     new ComparedMethod(
                         MethodFacts.Of(method, layers, options),
                         options,
-                        AdapterSize.DependsOnRank(method, layers, options)
+                        AdapterSize.DependsOnRank(method, layers, options),
+                        optimizer,
+                        name
                     )
                 );
             }
             catch (InputException refusal)
             {
                 if (context.Get(_methods) != MethodNames.Every)
-                    throw new InputException($"{method.Name}: {refusal.Message}", refusal);
-                context.Terminal.Warn($"{method.Name} is left out: {refusal.Message}");
+                    throw new InputException($"{name}: {refusal.Message}", refusal);
+                context.Terminal.Warn($"{name} is left out: {refusal.Message}");
             }
         }
         UnusedAdapterOptions.Refuse(context, _adapter, [.. compared.Select(method => method.Facts)]);

@@ -106,7 +106,8 @@ internal sealed class MethodsCommand : SpectralCommand
             if (context.IsGiven(option) && !kept.Contains(option))
             {
                 throw new InputException(
-                    $"{option.Name} \"{context.Text(option)}\": --optimizers does not read it, so it would change nothing"
+                    $"{option.Name} \"{context.Text(option)}\": --optimizers does not read it, "
+                        + "so it would change nothing"
                 );
             }
         }

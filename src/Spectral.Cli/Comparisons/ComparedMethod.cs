@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Spectral.Cli.Output;
 using Spectral.Training.Adapters;
+using Spectral.Training.Optim;
 
 namespace Spectral.Cli.Comparisons;
 
@@ -8,11 +9,17 @@ namespace Spectral.Cli.Comparisons;
 /// <param name="Facts">The method and what it costs on the model.</param>
 /// <param name="Options">Its settings, with the rank that the budget gave it.</param>
 /// <param name="HasRank">Whether the number of scalars it trains depends on the rank.</param>
-internal sealed record ComparedMethod(MethodFacts Facts, AdapterOptions Options, bool HasRank)
+/// <param name="Optimizer">The optimizer that trains it.</param>
+/// <param name="Name">The name in tables: that of the method, and of the optimizer if there are several.</param>
+internal sealed record ComparedMethod(
+    MethodFacts Facts,
+    AdapterOptions Options,
+    bool HasRank,
+    OptimizerChoice Optimizer,
+    string Name
+)
 {
     public AdapterMethod Method => Facts.Method;
-
-    public string Name => Method.Name;
 }
 
 /// <summary>A method and the results of its finished runs.</summary>
@@ -40,7 +47,8 @@ internal sealed record MethodSummary(ComparedMethod Compared, IReadOnlyList<Fini
     public JsonObject ToJson() =>
         new()
         {
-            ["method"] = Compared.Name,
+            ["method"] = Compared.Method.Name,
+            ["optimizer"] = Compared.Optimizer.Name,
             ["rank"] = Compared.HasRank ? Compared.Options.Rank : null,
             ["alpha"] = Compared.Options.Alpha,
             ["trainable_parameters"] = Trainable,

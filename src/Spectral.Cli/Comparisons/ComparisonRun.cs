@@ -93,7 +93,7 @@ internal sealed class ComparisonRun(
         string? divergence = null;
         try
         {
-            using var trainer = new Trainer(model, settings with { Seed = seed });
+            using var trainer = new Trainer(model, settings.With(compared.Optimizer) with { Seed = seed });
             trainer.Run(records.Training, records.Evaluation, [recorder], context.Cancellation);
         }
         catch (TrainingDivergedException error)

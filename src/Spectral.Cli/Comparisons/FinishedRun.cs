@@ -49,7 +49,8 @@ internal sealed record FinishedRun
     public JsonObject ToJson() =>
         new()
         {
-            ["method"] = Compared.Name,
+            ["method"] = Compared.Method.Name,
+            ["optimizer"] = Compared.Optimizer.Name,
             ["seed"] = Seed,
             ["rank"] = Compared.HasRank ? Compared.Options.Rank : null,
             ["alpha"] = Compared.Options.Alpha,

@@ -22,4 +22,16 @@ internal static class OptimizerNames
             );
         return value;
     }
+
+    /// <summary>Parses a list of optimizers, the value of --optimizers.</summary>
+    public static string Several(ArgumentResult result)
+    {
+        string value = OptionTypes.Value(result);
+        string[] names = OptionTypes.Entries(value);
+        if (names.Any(name => !Known.Contains(name)))
+            result.AddError(OptionTypes.Complaint("--optimizers", value, "names among " + string.Join(", ", Known)));
+        else if (names.Distinct().Count() < names.Length)
+            result.AddError(OptionTypes.Complaint("--optimizers", value, "each name once"));
+        return value;
+    }
 }

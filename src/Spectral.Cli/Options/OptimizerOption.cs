@@ -7,8 +7,12 @@ using Spectral.Training.Settings;
 
 namespace Spectral.Cli.Options;
 
-/// <summary>--optimizer, and the optimizer's own settings among the values of --set.</summary>
-internal sealed class OptimizerOption(SettingsOption settings)
+/// <summary>
+/// --optimizer, or --optimizers in a comparison, and the optimizers' own settings among the values of --set.
+/// </summary>
+/// <param name="settings">The option --set.</param>
+/// <param name="several">Whether several may be named.</param>
+internal sealed class OptimizerOption(SettingsOption settings, bool several)
 {
     /// <summary>The word before the point in names of an optimizer's settings.</summary>
     public const string Group = "optimizer";
@@ -31,42 +35,40 @@ internal sealed class OptimizerOption(SettingsOption settings)
     public static bool IsRead(Option option, params IReadOnlyList<OptimizerMethod> among) =>
         Names.All(common => common.Name != option.Name || among.Any(method => method.Uses.HasFlag(common.Use)));
 
+    /// <summary>The option that names one optimizer or several.</summary>
     public Option<string> Name { get; } =
-        new("--optimizer")
+        new(several ? "--optimizers" : "--optimizer")
         {
-            Description = "Optimizer; `spectral methods --optimizers` lists them.",
-            HelpName = "NAME",
+            Description = several
+                ? "Optimizers, separated by commas: each method is trained with each of them."
+                : "Optimizer; `spectral methods --optimizers` lists them.",
+            HelpName = several ? "NAMES" : "NAME",
             DefaultValueFactory = _ => OptimizerChoice.Default,
-            CustomParser = OptimizerNames.One,
+            CustomParser = several ? OptimizerNames.Several : OptimizerNames.One,
         };
 
-    /// <summary>Returns the optimizer of --optimizer with the settings that are given.</summary>
-    /// <exception cref="InputException">It has no such setting, or the value is out of range.</exception>
-    public OptimizerChoice Read(CommandContext context)
-    {
-        OptimizerMethod method = OptimizerMethods.Find(context.Get(Name) ?? OptimizerChoice.Default);
-        return Read(context, method, [method]);
-    }
-
-    /// <summary>Returns an optimizer with the settings that are given and that it has.</summary>
-    /// <param name="context">The command line.</param>
-    /// <param name="method">The optimizer.</param>
-    /// <param name="among">All optimizers that the settings are given for.</param>
+    /// <summary>Returns the optimizers that are named, each with the settings that are given and that it has.</summary>
     /// <exception cref="InputException">
-    /// None of these has a setting of that name, or its value is out of range.
+    /// None of them has a setting of that name, or its value is out of range.
     /// </exception>
-    public OptimizerChoice Read(CommandContext context, OptimizerMethod method, IReadOnlyList<OptimizerMethod> among)
+    public OptimizerChoice[] Read(CommandContext context)
     {
-        var values = new Dictionary<string, double>();
-        string[] known = [.. among.SelectMany(other => other.Settings).Select(setting => setting.Name).Distinct()];
-        string owner = string.Join(", ", among.Select(one => one.Name));
-        foreach ((string name, string value) in settings.Read(context, owner, known, Group))
-        {
-            if (method.Settings.FirstOrDefault(setting => setting.Name == name) is { } found)
-                values[name] = found.Parse(value);
-        }
-
-        return new OptimizerChoice(method.Name) { Settings = values };
+        OptimizerMethod[] among = [.. OptionTypes.Entries(context.Get(Name)).Select(OptimizerMethods.Find)];
+        string[] known = [.. among.SelectMany(method => method.Settings).Select(setting => setting.Name).Distinct()];
+        string owner = string.Join(", ", among.Select(method => method.Name));
+        (string Name, string Value)[] given = [.. settings.Read(context, owner, known, Group)];
+        return
+        [
+            .. among.Select(method => new OptimizerChoice(method.Name)
+            {
+                Settings = given
+                    .Where(pair => method.Settings.Any(setting => setting.Name == pair.Name))
+                    .ToDictionary(
+                        pair => pair.Name,
+                        pair => method.Settings.First(setting => setting.Name == pair.Name).Parse(pair.Value)
+                    ),
+            }),
+        ];
     }
 
     /// <summary>Refuses an option that none of the optimizers reads.</summary>

@@ -166,7 +166,8 @@ internal sealed class TrainingOptions
     /// <param name="modelHelp">The help of --model.</param>
     /// <param name="outHelp">The help of --out.</param>
     /// <param name="settings">The command's --set; null: it has none for anything else than an optimizer.</param>
-    public TrainingOptions(string modelHelp, string outHelp, SettingsOption? settings = null)
+    /// <param name="compares">Whether several optimizers may be named.</param>
+    public TrainingOptions(string modelHelp, string outHelp, SettingsOption? settings = null, bool compares = false)
     {
         if (settings is null)
         {
@@ -174,7 +175,7 @@ internal sealed class TrainingOptions
             _ownSettings = settings.Option;
         }
 
-        Optimizer = new OptimizerOption(settings);
+        Optimizer = new OptimizerOption(settings, compares);
         Model = OptionTypes.RequiredPath("--model", modelHelp, "DIR");
         Data = OptionTypes.RequiredPath("--data", "Training records, one JSON object per line.", "FILE");
         Out = OptionTypes.RequiredPath("--out", outHelp, "DIR");
@@ -185,7 +186,6 @@ internal sealed class TrainingOptions
     /// <summary>The settings of a single run, which writes checkpoints and reports its steps.</summary>
     public Option[] Settings =>
         [
-            Optimizer.Name,
             .. _ownSettings is null ? (Option[])[] : [_ownSettings],
             .. Common,
             SaveEvery,
@@ -197,6 +197,7 @@ internal sealed class TrainingOptions
     /// <summary>The settings of one run or several.</summary>
     public Option[] Common =>
         [
+            Optimizer.Name,
             Steps,
             Epochs,
             Batch,
@@ -221,7 +222,7 @@ internal sealed class TrainingOptions
             .. Device.WithTuning,
         ];
 
-    /// <summary>Reads the options of the trainer.</summary>
+    /// <summary>Reads the options of the trainer, with the first optimizer if several are named.</summary>
     /// <exception cref="InputException">Options that exclude each other are given.</exception>
     public TrainerOptions Read(CommandContext context)
     {
@@ -242,8 +243,12 @@ internal sealed class TrainingOptions
             context.SavesMemory.Add($"--batch {batch - batch / 2} --accumulate {2 * context.Get(Accumulate)}");
         if (context.Get(MaxLength) > 2)
             context.SavesMemory.Add($"--max-length {context.Get(MaxLength) / 2}");
-        OptimizerChoice optimizer = Optimizer.Read(context);
-        OptimizerOption.RefuseUnused(context, Common, OptimizerMethods.Find(optimizer.Name));
+        OptimizerChoice[] optimizers = Optimizer.Read(context);
+        OptimizerOption.RefuseUnused(
+            context,
+            Common,
+            [.. optimizers.Select(optimizer => OptimizerMethods.Find(optimizer.Name))]
+        );
         TrainerOptions options = new()
         {
             Steps = context.Get(Steps),
@@ -261,7 +266,6 @@ internal sealed class TrainingOptions
                 WeightDecay = context.Get(WeightDecay),
                 GradientClip = context.Get(GradientClip),
             },
-            OptimizerChoice = optimizer,
             EmaDecay = context.Get(Ema),
             Seed = context.Get(Seed),
             Shuffle = !context.Get(NoShuffle),
@@ -271,6 +275,7 @@ internal sealed class TrainingOptions
             LogEvery = context.Get(LogEvery),
             MaxSkipped = context.Get(MaxSkipped),
         };
+        options = options.With(optimizers[0]);
         options.RequireSuits(method: null);
         return options;
     }
@@ -318,9 +323,9 @@ internal sealed class TrainingOptions
         };
         rows.AddRange(data);
         rows.Add(("device", $"{model.Device}, {model.DType}"));
-        OptimizerChoice optimizer = Optimizer.Read(context);
-        rows.AddRange(OptimizerOption.Describe(optimizer));
-        OptimizerMethod method = OptimizerMethods.Find(optimizer.Name);
+        OptimizerChoice[] optimizers = Optimizer.Read(context);
+        rows.AddRange(optimizers.SelectMany(OptimizerOption.Describe));
+        OptimizerMethod[] methods = [.. optimizers.Select(optimizer => OptimizerMethods.Find(optimizer.Name))];
         Option length = context.Get(Steps) is null ? Epochs : Steps;
         Option[] shown =
         [
@@ -338,7 +343,7 @@ internal sealed class TrainingOptions
             GradientClip,
             Seed,
         ];
-        foreach (Option option in shown.Where(option => OptimizerOption.IsRead(option, method)))
+        foreach (Option option in shown.Where(option => OptimizerOption.IsRead(option, methods)))
             rows.Add((option.Name.TrimStart('-'), context.Text(option)));
         if (context.Get(Ema) is not null)
             rows.Add(("ema", context.Text(Ema)));

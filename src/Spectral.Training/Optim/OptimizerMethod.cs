@@ -86,6 +86,20 @@ public abstract class OptimizerMethod : MethodDescription
         CheckValues(options, name => ValueOf(name, settings));
     }
 
+    /// <summary>Returns settings with the defaults of those that the optimizer does not read.</summary>
+    internal AdamWOptions Read(AdamWOptions options)
+    {
+        AdamWOptions initial = new();
+        return options with
+        {
+            Beta1 = Uses.HasFlag(OptimizerUses.Beta1) ? options.Beta1 : initial.Beta1,
+            Beta2 = Uses.HasFlag(OptimizerUses.Beta2) ? options.Beta2 : initial.Beta2,
+            Epsilon = Uses.HasFlag(OptimizerUses.Epsilon) ? options.Epsilon : initial.Epsilon,
+            WeightDecay = Uses.HasFlag(OptimizerUses.WeightDecay) ? options.WeightDecay : initial.WeightDecay,
+            GradientClip = Uses.HasFlag(OptimizerUses.GradientClip) ? options.GradientClip : initial.GradientClip,
+        };
+    }
+
     /// <summary>Checks settings that depend on one another.</summary>
     /// <param name="options">The common settings.</param>
     /// <param name="setting">Returns the value of one of the optimizer's own settings.</param>

@@ -31,6 +31,7 @@ public sealed class CompareCommandTests : WorkFolder
         "exact_match",
         "mergeable",
         "method",
+        "optimizer",
         "peak_memory_bytes",
         "rank",
         "runs",
@@ -61,6 +62,48 @@ public sealed class CompareCommandTests : WorkFolder
             .. more.Contains("--seeds") ? Array.Empty<string>() : ["--seeds", "2"],
             .. more,
         ];
+
+    [Test]
+    public void EachMethodIsTrainedWithEachOptimizer()
+    {
+        string[] optimizers = ["--optimizers", "adamw,sgd", "--beta2", "0.9", "--set", "optimizer.momentum=0.5"];
+        JsonElement result = CommandLine.Run(Compare([.. optimizers, "--seeds", "1", "--json"])).Succeeded().Json;
+        JsonElement[] methods = [.. result.GetProperty("methods").EnumerateArray()];
+        Assert.That(
+            methods.Select(row =>
+                $"{row.GetProperty("method").GetString()} {row.GetProperty("optimizer").GetString()}"
+            ),
+            Is.EqualTo(new[] { "lora adamw", "lora sgd", "speclora adamw", "speclora sgd" })
+        );
+        double[] losses = [.. methods.Select(row => row.GetProperty("eval_loss").GetProperty("mean").GetDouble())];
+        Assert.That(losses, Is.Unique);
+        JsonElement alone = CommandLine
+            .Run(
+                Finetune(
+                    "--adapter",
+                    "lora",
+                    "--optimizer",
+                    "sgd",
+                    "--set",
+                    "optimizer.momentum=0.5",
+                    "--steps",
+                    "4",
+                    "--batch",
+                    "2",
+                    "--lr",
+                    "1e-2",
+                    "--eval",
+                    Data,
+                    "--overwrite",
+                    "--json"
+                )
+            )
+            .Succeeded()
+            .Json;
+        Assert.That(losses[1], Is.EqualTo(alone.GetProperty("eval_loss").GetDouble()), "as finetune trains it");
+        Refused(Compare("--optimizers", "adamw,adamw"), "--optimizers \"adamw,adamw\": expected each name once");
+        Refused(Compare("--optimizers", "sgd,lion", "--eps", "1"), "each of these optimizers does not read it");
+    }
 
     [Test]
     public void OneTableOnePageAndALinePerRun()

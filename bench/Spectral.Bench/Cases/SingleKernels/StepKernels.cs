@@ -42,6 +42,7 @@ internal static class StepKernels
         Tensor mean = set.Zeros(Parameters);
         Tensor squares = set.Zeros(Parameters);
         Tensor norm = set.Zeros(1);
+        Tensor weights = set.Own(Tensor.Zeros(set.Device, ScheduleFree.Weights, DType.F64));
         StepState state = set.Own(new StepState(set.Device));
         state.Configure(new AdamWSettings(LearningRate: 1e-3));
         double read = sizeof(float) * (double)Parameters;
@@ -56,6 +57,12 @@ internal static class StepKernels
             () => AdamW.Step(parameter, gradient, mean, squares, state)
         );
         set.Add("sgd", 20.0 * Parameters, 6.0 * Parameters, () => Sgd.Step(parameter, gradient, mean, 0.9f, state));
+        set.Add(
+            "schedule-free",
+            28.0 * Parameters,
+            19.0 * Parameters,
+            () => ScheduleFree.Step(parameter, gradient, mean, squares, weights, state)
+        );
         set.Add("lion", 20.0 * Parameters, 11.0 * Parameters, () => Lion.Step(parameter, gradient, mean, state));
     }
 

@@ -13,7 +13,7 @@ public abstract class ReferenceTest(DeviceKind kind) : TrainingTest(kind)
     /// <param name="gradient">Its gradient after clipping.</param>
     /// <param name="step">The number of the step, from 1.</param>
     /// <param name="rate">The learning rate of this parameter.</param>
-    protected delegate void Formula(double[] values, double[] gradient, int step, double rate);
+    internal delegate void Formula(double[] values, double[] gradient, int step, double rate);
 
     protected const double Decay = 0.1;
 
@@ -33,7 +33,7 @@ public abstract class ReferenceTest(DeviceKind kind) : TrainingTest(kind)
     /// <param name="formula">Returns the formula for a parameter, with its own state.</param>
     /// <param name="within">The largest difference allowed.</param>
     /// <param name="look">Looks at the optimizer after each step.</param>
-    protected void Follow(
+    private protected void Follow(
         string name,
         AdamWOptions options,
         IReadOnlyDictionary<string, double>? settings,

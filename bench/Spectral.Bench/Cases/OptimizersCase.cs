@@ -1,0 +1,79 @@
+using Spectral.Kernels;
+using Spectral.Training.Optim;
+
+namespace Spectral.Bench.Cases;
+
+/// <summary>
+/// A step of each optimizer beside AdamW's, on the factors of a LoRA: norm, clipping, update, clearing of the gradients.
+/// Each step first gets the same gradients again, as zeros would let the state sink into numbers that are slow.
+/// </summary>
+internal sealed class OptimizersCase : BenchCase
+{
+    private const int Rank = 16;
+    private const int Layers = 4;
+
+    public override string Name => "optimizers";
+    public override int Target => 0;
+    public override string Description =>
+        "A step of each optimizer beside AdamW's, and its bytes of state a parameter.";
+
+    public override IEnumerable<Plan> Plans(Machine machine) =>
+        [new Plan($"{Layers} layers 2048 x 2048 rank {Rank}", () => Prepare(machine, 2048))];
+
+    private static Scenario Prepare(Machine machine, int size)
+    {
+        var scenario = new Scenario();
+        foreach (OptimizerMethod method in OptimizerMethods.All.Where(method => method.NeedsGradients))
+        {
+            ParameterSet parameters = scenario.Own(new ParameterSet(machine.Device, Factors(size)));
+            Optimizer optimizer = scenario.Own(method.Create(parameters, new AdamWOptions()));
+            Tensor[] gradients =
+            [
+                .. parameters.Gradients.Select(gradient => scenario.Own(machine.Normal(gradient.Shape, DType.F32))),
+            ];
+            optimizer.Configure(1e-3);
+            scenario.Variants.Add(
+                new Variant(method.Name, _ => Step(optimizer, gradients))
+                {
+                    Role = method.Name == OptimizerChoice.Default ? Role.Plain : Role.Ours,
+                    Bytes = sizeof(float) * 3.0 * parameters.Count + optimizer.StateBytes,
+                    Figures = _ => new Dictionary<string, double>
+                    {
+                        ["state_bytes_per_parameter"] = (double)optimizer.StateBytes / parameters.Count,
+                    },
+                    Check = () => Moves(optimizer, gradients),
+                }
+            );
+        }
+
+        return scenario;
+    }
+
+    private static IEnumerable<(string, Shape)> Factors(int size)
+    {
+        for (int layer = 0; layer < Layers; layer++)
+        {
+            yield return ($"{layer}.left", (size, Rank));
+            yield return ($"{layer}.right", (Rank, size));
+        }
+    }
+
+    private static void Step(Optimizer optimizer, Tensor[] gradients)
+    {
+        foreach ((Tensor gradient, Tensor values) in optimizer.Parameters.Gradients.Zip(gradients))
+            gradient.CopyFrom(values);
+        optimizer.Update();
+    }
+
+    /// <summary>Tests compare with formulas; here a step has to be made, downhill, with finite values.</summary>
+    private static string? Moves(Optimizer optimizer, Tensor[] gradients)
+    {
+        foreach (Tensor master in optimizer.Parameters.Masters)
+            master.Clear();
+        Step(optimizer, gradients);
+        double slope = optimizer
+            .Parameters.Masters.Zip(gradients)
+            .Sum(pair => pair.First.ToArray().Zip(pair.Second.ToArray(), (moved, g) => (double)moved * g).Sum());
+        return slope < 0 ? null : $"a step from 0 has the product {slope} with the gradient, expected less than 0";
+    }
+}

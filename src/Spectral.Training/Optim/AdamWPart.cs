@@ -1,0 +1,47 @@
+using Spectral.Kernels;
+using Spectral.Kernels.Ops;
+
+namespace Spectral.Training.Optim;
+
+/// <summary>AdamW on some of the parameters, for optimizers that suit only the others.</summary>
+internal sealed class AdamWPart
+{
+    private readonly OptimizerRun _run;
+    private readonly List<(int Index, Tensor First, Tensor Second)> _parts = [];
+
+    /// <summary>Declares the moments.</summary>
+    /// <param name="run">What the optimizer works with.</param>
+    /// <param name="indices">The numbers of the parameters.</param>
+    public AdamWPart(OptimizerRun run, IEnumerable<int> indices)
+    {
+        _run = run;
+        foreach (int index in indices)
+        {
+            Parameter parameter = run.Parameters.Parameters[index];
+            _parts.Add(
+                (
+                    index,
+                    run.PerParameter(AdamWOptimizer.First, parameter),
+                    run.PerParameter(AdamWOptimizer.Second, parameter)
+                )
+            );
+        }
+    }
+
+    /// <summary>Launches the update of these parameters.</summary>
+    public void Update()
+    {
+        foreach ((int index, Tensor first, Tensor second) in _parts)
+        {
+            Parameter parameter = _run.Parameters.Parameters[index];
+            AdamW.Step(
+                parameter.Master,
+                parameter.Gradient!,
+                first,
+                second,
+                _run.StepState,
+                (float)_run.Parameters.RateOf(index)
+            );
+        }
+    }
+}
