@@ -1,3 +1,4 @@
+using System.CommandLine;
 using System.Text.Json.Nodes;
 using Spectral.Cli.Continual;
 using Spectral.Cli.Hosting;
@@ -19,6 +20,13 @@ internal sealed class ContinualCommand : SpectralCommand
     private readonly AdapterCommandOptions _adapter = new(trains: true);
     private readonly TrainingOptions _training;
     private readonly TaskOptions _tasks = new();
+    private readonly Option<double?> _interpolate = OptionTypes.OptionalNumber(
+        "--interpolate",
+        "Evaluate, and write to average in each task's folder, a running mean of the adapter over the tasks: this "
+            + "share of it stays at each task, e.g. 0.5. Training goes on from what a task trained.",
+        x => x is >= 0 and < 1,
+        "a number from 0 to below 1"
+    );
 
     public ContinualCommand()
         : base(
@@ -50,6 +58,7 @@ internal sealed class ContinualCommand : SpectralCommand
             _adapter.TrainAlso,
             _adapter.TrainTokens.Option,
             _adapter.KeepTied,
+            _interpolate,
             .. _training.Settings.Where(option => option != _training.EvalEvery),
         ]);
     }
@@ -68,6 +77,17 @@ internal sealed class ContinualCommand : SpectralCommand
         AdapterMethod method = _adapter.Method(context);
         AdapterOptions options = _adapter.Read(context);
         settings.RequireSuits(method);
+        if (context.Get(_interpolate) is not null && method.Sequence != TaskSequence.OneAdapter)
+        {
+            throw new InputException(
+                OptionTypes.Complaint(
+                    _interpolate.Name,
+                    context.Text(_interpolate),
+                    $"a method that trains one adapter through all tasks; {method.Name} makes one for each"
+                )
+            );
+        }
+
         using var inputs = new ModelInputs(context, context.Get(_training.Model));
         UnusedAdapterOptions.Refuse(
             context,
@@ -105,6 +125,7 @@ internal sealed class ContinualCommand : SpectralCommand
             Options = options with { TrainableTokens = _adapter.TrainTokens.Read(context, inputs.Tokenizer) },
             Settings = settings,
             Training = new AdapterRun(context, _training, _adapter),
+            Interpolate = context.Get(_interpolate),
             Identity = identity,
             Calibration = calibration,
             Measured = measured =>
@@ -212,6 +233,7 @@ internal sealed class ContinualCommand : SpectralCommand
         {
             ["model"] = context.Get(_training.Model),
             ["adapter"] = context.Get(_adapter.Name),
+            ["interpolate"] = JsonOutput.Number(context.Get(_interpolate)),
             ["out"] = context.Get(_training.Out),
             ["device"] = device.ToString(),
             ["dtype"] = type.ToString(),

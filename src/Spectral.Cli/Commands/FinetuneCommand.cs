@@ -1,3 +1,4 @@
+using System.CommandLine;
 using Spectral.Cli.Hosting;
 using Spectral.Cli.Options;
 using Spectral.Cli.Output;
@@ -13,6 +14,13 @@ internal sealed class FinetuneCommand : SpectralCommand
 {
     private readonly AdapterCommandOptions _adapter = new(trains: true);
     private readonly TrainingOptions _training;
+    private readonly Option<string?> _ablate = OptionTypes.Path(
+        "--ablate",
+        "Directions that training takes out of the hidden states after blocks, so that nothing is learned through them "
+            + "(CAFT): a safetensors file with a tensor [k, hidden] for each block, named like the block, such as "
+            + "model.layers.3. The trained model keeps these directions.",
+        "FILE"
+    );
 
     public FinetuneCommand()
         : base(
@@ -29,7 +37,7 @@ internal sealed class FinetuneCommand : SpectralCommand
             _adapter.Settings.All
         );
         Details = TrainingOptions.ResumeDetails;
-        AddOptions([.. _training.Inputs, .. _adapter.All, .. _training.Settings]);
+        AddOptions([.. _training.Inputs, .. _adapter.All, _ablate, .. _training.Settings]);
     }
 
     public override void Execute(CommandContext context)
@@ -68,7 +76,8 @@ internal sealed class FinetuneCommand : SpectralCommand
             _training.Eval,
             _adapter.InitAdapter,
             _adapter.Previous,
-            _adapter.CalibrationData
+            _adapter.CalibrationData,
+            _ablate
         );
         if (started is null)
             return;
@@ -78,6 +87,9 @@ internal sealed class FinetuneCommand : SpectralCommand
             Seed = settings.Seed,
             TrainableTokens = _adapter.TrainTokens.Read(context, inputs.Tokenizer),
         };
+        using DirectionAblation? ablation = context.Get(_ablate) is { } directions
+            ? DirectionAblation.Load(directions, model)
+            : null;
         var run = new AdapterRun(context, _training, _adapter);
         using Adapter attached = run.Attach(
             model,
@@ -90,6 +102,7 @@ internal sealed class FinetuneCommand : SpectralCommand
         );
         if (start is not null)
             InitAdapterConflicts.Refuse(context, _adapter, model.Config, attached, inputs.Tokenizer);
+        model.Ablation = ablation;
         TrainingRun training = run.Of(
             model,
             attached,
@@ -97,7 +110,10 @@ internal sealed class FinetuneCommand : SpectralCommand
             output,
             started.Identity,
             $"{attached.Method.Name} on {Path.GetFileName(inputs.Folder.Directory)}",
-            [_training.DescribeData(context, records.Training.Length)]
+            [
+                _training.DescribeData(context, records.Training.Length),
+                .. ablation is null ? [] : new[] { ("ablate", context.Get(_ablate)!) },
+            ]
         );
         TrainingResult result = training.Train(model, records, started.Saved);
         context.Finish(

@@ -30,6 +30,9 @@ internal sealed class ContinualRun(CommandContext context, IReadOnlyList<Continu
     /// <summary>Trains one adapter.</summary>
     public required AdapterRun Training { get; init; }
 
+    /// <summary>The share of --interpolate; null: what is evaluated is what a task trained.</summary>
+    public required double? Interpolate { get; init; }
+
     /// <summary>The options and files of the whole run.</summary>
     public required RunIdentity Identity { get; init; }
 
@@ -108,9 +111,19 @@ internal sealed class ContinualRun(CommandContext context, IReadOnlyList<Continu
             ? [.. Calibration!, .. tasks.Take(task.Number - 1).SelectMany(earlier => earlier.Records.Training)]
             : Calibration ?? task.Records.Training;
 
+    /// <summary>Returns the folder of the adapter that is evaluated after a task.</summary>
+    private string Evaluated(CausalLanguageModel model, int task)
+    {
+        string trained = folder.PathOf(tasks[task - 1]);
+        if (Interpolate is not { } share || task == 1)
+            return trained;
+        TaskAverage.Write(model, Evaluated(model, task - 1), trained, share);
+        return TaskAverage.PathOf(trained);
+    }
+
     private TaskScore[] Measure(CausalLanguageModel model, int stage, string name)
     {
-        using Adapter? adapter = stage == 0 ? null : Adapter.Load(model, folder.PathOf(tasks[stage - 1]));
+        using Adapter? adapter = stage == 0 ? null : Adapter.Load(model, Evaluated(model, stage));
         TaskScore[] scores = context.Terminal.Track(
             $"evaluating {name}",
             tasks.Sum(task => (long)task.Records.Evaluation!.Length),

@@ -102,6 +102,11 @@ public sealed class CausalLanguageModel : IDisposable
     /// </summary>
     public ParameterSet? Trainable => Adapter?.Parameters ?? _parameters.Trained;
 
+    /// <summary>
+    /// The directions that are taken out of hidden states whenever a tape records; null: none. The caller disposes it.
+    /// </summary>
+    public DirectionAblation? Ablation { get; set; }
+
     /// <summary>Loads a model from a checkpoint.</summary>
     /// <param name="folder">An open and validated model folder. It is only read, during the call.</param>
     /// <param name="device">The device for the weights.</param>
@@ -188,6 +193,7 @@ public sealed class CausalLanguageModel : IDisposable
         for (int i = 0; i < _layers.Length; i++)
         {
             (DecoderLayer layer, LayerCache? layerCache) = (_layers[i], cache?[i]);
+            Tensor? ablated = tape.Records ? Ablation?.Of(i) : null;
             var settings = new AttentionSettings(
                 rows,
                 length,
@@ -205,9 +211,9 @@ public sealed class CausalLanguageModel : IDisposable
                         tape,
                         input,
                         layer.NeedsBackward,
-                        (inner, value) => layer.Forward(inner, value, settings)
+                        (inner, value) => Without(ablated, inner, layer.Forward(inner, value, settings))
                     )
-                    : layer.Forward(tape, input, settings, layerCache);
+                    : Without(ablated, tape, layer.Forward(tape, input, settings, layerCache));
         }
         cache?.Advance(length);
         return x;
@@ -328,6 +334,17 @@ public sealed class CausalLanguageModel : IDisposable
         if (_head != _embedding)
             _head.Dispose();
         _parameters.Dispose();
+    }
+
+    /// <summary>
+    /// Takes directions out of hidden states, which are disposed then, or returns them where there are none.
+    /// </summary>
+    private static Variable Without(Tensor? directions, Tape tape, Variable hidden)
+    {
+        if (directions is null)
+            return hidden;
+        using (hidden)
+            return AblationNode.Apply(tape, hidden, directions);
     }
 
     /// <summary>Computes the normalised final hidden states of some rows of a batch, [K, D].</summary>

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Text.Json;
 using Spectral.Cli.Tests.Support;
+using Spectral.Training.IO;
 
 namespace Spectral.Cli.Tests.Commands;
 
@@ -142,6 +143,39 @@ public sealed class ContinualCommandTests : WorkFolder
         }
     }
 
+    /// <summary>θ̄ = 0.25·θ₁ + 0.75·θ₂ is evaluated, and θ₂ is what would have been trained without it.</summary>
+    [Test]
+    public void InterpolatedTheAverageIsEvaluatedAndTrainingDoesNotSeeIt()
+    {
+        CommandLine.Run(Continual("--adapter", "lora", "--out", At("plain"))).Succeeded();
+        JsonElement result = CommandLine
+            .Run(Continual("--adapter", "lora", "--interpolate", "0.25", "--json"))
+            .Succeeded()
+            .Json;
+        Dictionary<string, float[]>[] factors =
+        [
+            .. new[] { "out/1-a", "plain/2-b", "out/2-b", "out/2-b/average" }.Select(Factors),
+        ];
+        foreach ((string name, float[] average) in factors[3])
+        {
+            Assert.That(factors[2][name], Is.EqualTo(factors[1][name]), name);
+            Assert.That(
+                average,
+                Is.EqualTo(factors[0][name].Zip(factors[1][name], (a, b) => (float)(0.25 * a + 0.75 * b))).Within(1e-7f)
+            );
+        }
+
+        string[] eval = ["eval", "--model", Model, "--data", At("a/eval.jsonl"), "--batch", "2", "--device", "cpu"];
+        JsonElement alone = CommandLine.Run([.. eval, "--adapter", At("out/2-b/average"), "--json"]).Succeeded().Json;
+        Assert.That(Losses(result, "a")[2], Is.EqualTo(alone.GetProperty("loss").GetDouble()));
+        Refused(
+            Continual("--adapter", "o-lora", "--interpolate", "0.5", "--out", At("other")),
+            "--interpolate \"0.5\"",
+            "o-lora makes one for each"
+        );
+        Refused(Continual("--interpolate", "1", "--out", At("other")), "--interpolate \"1\"");
+    }
+
     [Test]
     public void WhatKoreKeepsIsGivenAndThenTheEarlierTasks()
     {
@@ -247,6 +281,12 @@ public sealed class ContinualCommandTests : WorkFolder
                 .EnumerateArray()
                 .Select(stage => stage.GetProperty("scores").GetProperty(task).GetProperty("loss").GetDouble()),
         ];
+
+    private Dictionary<string, float[]> Factors(string folder)
+    {
+        using var file = SafetensorsFile.Open(Path.Combine(At(folder), Weights));
+        return file.Tensors.Values.ToDictionary(tensor => tensor.Name, tensor => tensor.ToFloats());
+    }
 
     private void AssertSameAs(string whole)
     {
