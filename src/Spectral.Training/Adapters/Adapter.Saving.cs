@@ -13,7 +13,7 @@ public sealed partial class Adapter
     /// learn of a problem early.
     /// </summary>
     /// <exception cref="InputException">A setting would be lost; the message names the option.</exception>
-    public void RequireSavable() => Describe();
+    public void RequireSavable() => Describe(Open());
 
     /// <summary>
     /// Writes <c>adapter_config.json</c> and <c>adapter_model.safetensors</c> (F32, places of entries I32) into a
@@ -22,15 +22,16 @@ public sealed partial class Adapter
     /// <exception cref="InputException">A setting would be lost, or a value is not finite.</exception>
     public void Save(string directory)
     {
+        AdaptedModule[] modules = Open();
         // PEFT's types carry no digests: its older versions refuse a config with keys they do not know.
-        AdapterConfig config = Describe() with
+        AdapterConfig config = Describe(modules) with
         {
             BaseTensorSha256 = Method.PeftFields is null
                 ? _baseDigests ??= BaseDigests()
                 : new Dictionary<string, string>(),
         };
         var tensors = new Dictionary<string, TensorToWrite>();
-        foreach (AdaptedModule module in _modules)
+        foreach (AdaptedModule module in modules)
         {
             foreach (StoredTensor stored in module.Stored(lacksStart: false))
             {
@@ -70,12 +71,29 @@ public sealed partial class Adapter
     }
 
     /// <summary>
+    /// Returns the modules that files hold: all but those that the method has closed. A closed one is kept for its
+    /// trained bias, or because no other is left and files without modules are refused.
+    /// </summary>
+    private AdaptedModule[] Open()
+    {
+        AdaptedModule[] open = [.. _modules.Where(module => module.TrainsBias || !Method.IsClosed(module))];
+        return open.Length > 0 ? open : _modules[..1];
+    }
+
+    /// <summary>
     /// Creates the config for the files, without digests of the base, and checks that it keeps every setting.
     /// </summary>
-    private AdapterConfig Describe()
+    private AdapterConfig Describe(AdaptedModule[] modules)
     {
-        AdapterConfig config = AdapterConfig.Of(Method, Options, _modules) with { BaseModel = _baseModel };
-        KeptOptions.Require(config, _modules, _model.Adaptable.Select(linear => linear.Name));
+        AdapterOptions options =
+            modules.Length == _modules.Length
+                ? Options
+                : Options with
+                {
+                    TargetModules = [.. modules.Select(module => module.Shape.Name)],
+                };
+        AdapterConfig config = AdapterConfig.Of(Method, options, modules) with { BaseModel = _baseModel };
+        KeptOptions.Require(config, modules, _model.Adaptable.Select(linear => linear.Name));
         return config;
     }
 

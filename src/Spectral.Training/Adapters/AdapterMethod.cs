@@ -175,6 +175,11 @@ public abstract class AdapterMethod : MethodDescription
         throw new InputException($"{directory}: {Name} takes no adapter of the tasks before; o-lora does");
 
     /// <summary>
+    /// Returns whether training has closed a module, whose factors then change nothing. Files leave it out.
+    /// </summary>
+    internal virtual bool IsClosed(AdaptedModule module) => false;
+
+    /// <summary>
     /// Whether <see cref="BeforeUpdate"/> or <see cref="AfterUpdate"/> does anything. If so, steps cannot be captured
     /// in one graph, and the number of steps has to be known. Each call costs host time, and a wait for the device
     /// where it reads values.

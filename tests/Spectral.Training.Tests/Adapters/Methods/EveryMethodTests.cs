@@ -271,8 +271,10 @@ public sealed class EveryMethodTests(DeviceKind kind) : TrainingTest(kind)
             ["scale"] = 1,
             ["num-vectors"] = 4,
             ["top-vectors"] = 4,
-            ["bits"] = 0, // a straight-through gradient is not that of the differences
+            // A straight-through gradient is not that of the differences.
+            ["bits"] = 0,
             ["soft"] = 1,
+            ["gate-threshold"] = 0,
         };
         return Options with
         {

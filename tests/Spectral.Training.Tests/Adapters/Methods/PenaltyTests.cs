@@ -80,6 +80,9 @@ public sealed class PenaltyTests(DeviceKind kind) : TrainingTest(kind)
         );
 
     [Test]
+    public void Taps() => Verify("taps", [("lambda", 0.3)], (_, factors) => 0.3 * factors("taps_p").Sum(Math.Abs));
+
+    [Test]
     public void Pego() =>
         Verify(
             "pego",

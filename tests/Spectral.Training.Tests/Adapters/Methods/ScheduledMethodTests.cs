@@ -279,10 +279,90 @@ public sealed class ScheduledMethodTests(DeviceKind kind) : TrainingTest(kind)
         static float[] Weights(Adapter adapter) => adapter.Modules[0].Factors["dylora_weights"].Master.ToArray();
     }
 
+    [Test]
+    public void TriadaptGrowsWhereGradientsExceedTheThreshold()
+    {
+        Adapter adapter = Attach("triadapt", ("begin-rank", 1), ("interval", 4), ("growing", 0.8), ("low", 0.2));
+        TestAdapters.Randomize(adapter, 3);
+        adapter.Parameters.EnableGradients();
+        Random random = new(4);
+        int[] ranks = [.. adapter.Modules.Select(_ => 1)];
+        bool grewAll = true;
+        for (int step = 1; step <= 20; step++)
+        {
+            double[] importance = new double[ranks.Length];
+            for (int m = 0; m < ranks.Length; m++)
+            {
+                AdaptedModule module = adapter.Modules[m];
+                double squares = 0;
+                foreach (string name in (string[])[LoraNames.A, LoraNames.B])
+                {
+                    Parameter parameter = module.Factors[name];
+                    float[] gradient =
+                    [
+                        .. parameter.Master.ToArray().Select(_ => (float)random.NextDouble() * (m + 1)),
+                    ];
+                    parameter.Gradient!.CopyFrom(gradient);
+                    squares += gradient.Sum(value => (double)value * value);
+                }
+                importance[m] = Math.Sqrt(squares / (ranks[m] * (module.Shape.Out + module.Shape.In)));
+            }
+            // The line from 0.2 at the beginning to 1.5 at step 16.
+            double threshold = (0.2 + (1.3 * step / 16)) * importance.Average();
+            adapter.BeforeUpdate(step, 20);
+            // A column of B that is not active has not moved from zero.
+            foreach ((AdaptedModule module, int rank) in adapter.Modules.Zip(ranks))
+                ClearInactive(module.Factors[LoraNames.B], rank);
+            adapter.Parameters.NotifyChanged();
+            float[] before = Logits();
+            adapter.AfterUpdate(step, 20);
+            if (step % 4 == 0 && step <= 16)
+            {
+                for (int m = 0; m < ranks.Length; m++)
+                {
+                    bool grows = importance[m] > threshold && ranks[m] < 3;
+                    ranks[m] += grows ? 1 : 0;
+                    grewAll &= grows;
+                }
+            }
+            Assert.That(Active(), Is.EqualTo(ranks), $"step {step}");
+            Assert.That(Logits(), Is.EqualTo(before).Within(1e-6f), "growing keeps the model");
+        }
+        Assert.That(ranks.Max(), Is.GreaterThan(1));
+        Assert.That(grewAll, Is.False, "some stay where they are");
+
+        int[] Active() =>
+            [.. adapter.Modules.Select(module => (int)module.Factors["triadapt_active"].Master.ToArray().Sum())];
+
+        static void ClearInactive(Parameter left, int rank)
+        {
+            float[] values = left.Master.ToArray();
+            left.Master.CopyFrom([.. values.Select((value, i) => i % 3 < rank ? value : 0)]);
+        }
+    }
+
+    [Test]
+    public void TriadaptTrainsActiveDirectionsAlone()
+    {
+        Adapter adapter = Attach("triadapt", ("begin-rank", 2), ("growing", 0));
+        Train(_ => { });
+        foreach (AdaptedModule module in adapter.Modules)
+        {
+            float[] left = module.Factors[LoraNames.B].Master.ToArray();
+            for (int i = 0; i < left.Length; i++)
+            {
+                (int row, int column) = (i / 3, i % 3);
+                bool trains = column < 2 && row >= column;
+                Assert.That(left[i] != 0, Is.EqualTo(trains), $"{module.Shape.Name} {row}, {column}");
+            }
+        }
+    }
+
     [TestCase("adalora")]
     [TestCase("cola")]
     [TestCase("lora-dash")]
     [TestCase("dylora")]
+    [TestCase("triadapt")]
     public void TheSameRunGivesTheSameBits(string method)
     {
         float[] Run()

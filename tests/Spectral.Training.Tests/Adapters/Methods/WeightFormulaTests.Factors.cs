@@ -208,6 +208,35 @@ public sealed partial class WeightFormulaTests
                 )
         );
         yield return new(
+            "taps",
+            5,
+            7,
+            3,
+            // Without gates, as a straight-through gradient is not that of the differences.
+            new() { ["gate-threshold"] = 0 },
+            layer => Change(layer, layer.Factors["taps_p"][0] * Lora(layer))
+        );
+        yield return new(
+            "triadapt",
+            6,
+            7,
+            4,
+            new() { ["begin-rank"] = 3 },
+            layer =>
+            {
+                Dense left = layer.Matrix("lora_B.weight", 6, 4);
+                Dense right = layer.Matrix("lora_A.weight", 4, 7);
+                return Change(
+                    layer,
+                    layer.Scale
+                        * (
+                            Dense.Of(6, 4, (i, j) => i >= j && j < 3 ? left[i, j] : 0)
+                            * Dense.Of(4, 7, (i, j) => j >= i ? right[i, j] : 0)
+                        )
+                );
+            }
+        );
+        yield return new(
             "vera",
             6,
             7,
