@@ -54,6 +54,7 @@ internal static class Program
             new CompareCommand(),
             new ContinualCommand(),
             new MethodsCommand(),
+            new PlaceCommand(),
             new PretrainCommand(),
             new EvalCommand(),
             new GenerateCommand(),

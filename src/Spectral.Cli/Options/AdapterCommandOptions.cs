@@ -44,7 +44,8 @@ internal sealed class AdapterCommandOptions(bool trains)
     public PatternOption RankPattern { get; } =
         PatternOption.Ranks(
             "--rank-pattern",
-            "Ranks for single layers: regular expressions that match the ends of their names; the first match counts."
+            "Ranks for single layers: regular expressions that match the ends of their names; the first match counts, "
+                + "and a layer of rank 0 gets no adapter. `spectral place` writes such a file."
         );
 
     public PatternOption AlphaPattern { get; } =

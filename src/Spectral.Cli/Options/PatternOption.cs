@@ -1,41 +1,55 @@
 using System.CommandLine;
 using System.Globalization;
+using System.Text;
 using Spectral.Cli.Hosting;
+using Spectral.Training.IO;
 
 namespace Spectral.Cli.Options;
 
 /// <summary>
 /// An option that gives single layers a number: regular expressions that match the ends of their names, each with its
-/// number.
+/// number. They are in the option or, as <c>@FILE</c>, in a file with one or more on each line, where lines that begin
+/// with <c>#</c> are comments. Its value is the entries themselves, so that a run knows them again when it resumes.
 /// </summary>
 internal sealed class PatternOption
 {
+    private const long LargestFile = 1 << 20;
+
     private PatternOption(string name, string help, string shape, Func<string, double?> number) =>
         Option = new Option<string>(name)
         {
             Description = help,
-            HelpName = shape,
+            HelpName = $"{shape},…|@FILE",
             DefaultValueFactory = _ => "",
             CustomParser = result =>
             {
-                string value = OptionTypes.Value(result);
-                if (Complaint(value, shape, number) is { } expectation)
-                    result.AddError(OptionTypes.Complaint(name, value, expectation));
-                return value;
+                string given = OptionTypes.Value(result);
+                try
+                {
+                    string[] entries = given.StartsWith('@') ? FromFile(given[1..]) : given.Split(',');
+                    if (Complaint(entries, shape, number) is { } expectation)
+                        result.AddError(OptionTypes.Complaint(name, given, expectation));
+                    return string.Join(',', entries);
+                }
+                catch (InputException error)
+                {
+                    result.AddError($"{name} \"{given}\": {error.Message}");
+                    return "";
+                }
             },
         };
 
     public Option<string> Option { get; }
 
-    /// <summary>Makes an option whose values are ranks.</summary>
+    /// <summary>Makes an option whose values are ranks; 0 leaves a layer out.</summary>
     public static PatternOption Ranks(string name, string help) =>
         new(
             name,
             help,
-            "REGEX=R,…",
+            "REGEX=R",
             text =>
                 int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int value)
-                && value is >= 1 and <= 65536
+                && value is >= 0 and <= 65536
                     ? value
                     : null
         );
@@ -45,7 +59,7 @@ internal sealed class PatternOption
         new(
             name,
             help,
-            "REGEX=X,…",
+            "REGEX=X",
             text =>
                 double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double value)
                 && double.IsFinite(value)
@@ -63,12 +77,22 @@ internal sealed class PatternOption
                 KeyValuePair.Create(Expression(entry), double.Parse(Number(entry), CultureInfo.InvariantCulture))
             );
 
-    /// <summary>Returns what was expected instead of a list that is not valid; null for a valid one.</summary>
-    private static string? Complaint(string list, string shape, Func<string, double?> number)
+    private static string[] FromFile(string path) =>
+        [
+            .. Encoding
+                .UTF8.GetString(StrictJson.ReadFile(path, LargestFile))
+                .Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
+                .Where(line => !line.StartsWith('#'))
+                .SelectMany(line => line.Split(',')),
+        ];
+
+    /// <summary>Returns what was expected instead of entries that are not valid; null for valid ones.</summary>
+    private static string? Complaint(string[] entries, string shape, Func<string, double?> number)
     {
-        string[] entries = list.Split(',');
-        if (entries.Any(entry => entry.LastIndexOf('=') < 1 || number(Number(entry)) is null))
-            return shape.Replace(",…", " entries, separated by commas");
+        if (entries.Length == 0)
+            return $"{shape} entries in the file";
+        if (Array.Find(entries, entry => entry.LastIndexOf('=') < 1 || number(Number(entry)) is null) is { } odd)
+            return $"{shape} entries, separated by commas" + (entries.Length > 1 ? $", not \"{odd}\"" : "");
         return entries.Select(Expression).Distinct().Count() < entries.Length
             ? "every expression once, as its first entry counts"
             : null;

@@ -13,7 +13,7 @@ public sealed partial class Adapter
     /// learn of a problem early.
     /// </summary>
     /// <exception cref="InputException">A setting would be lost; the message names the option.</exception>
-    public void RequireSavable() => Describe(Open());
+    public void RequireSavable() => Describe(OpenModules());
 
     /// <summary>
     /// Writes <c>adapter_config.json</c> and <c>adapter_model.safetensors</c> (F32, places of entries I32) into a
@@ -22,7 +22,7 @@ public sealed partial class Adapter
     /// <exception cref="InputException">A setting would be lost, or a value is not finite.</exception>
     public void Save(string directory)
     {
-        AdaptedModule[] modules = Open();
+        AdaptedModule[] modules = OpenModules();
         // PEFT's types carry no digests: its older versions refuse a config with keys they do not know.
         AdapterConfig config = Describe(modules) with
         {
@@ -74,7 +74,7 @@ public sealed partial class Adapter
     /// Returns the modules that files hold: all but those that the method has closed. A closed one is kept for its
     /// trained bias, or because no other is left and files without modules are refused.
     /// </summary>
-    private AdaptedModule[] Open()
+    private AdaptedModule[] OpenModules()
     {
         AdaptedModule[] open = [.. _modules.Where(module => module.TrainsBias || !Method.IsClosed(module))];
         return open.Length > 0 ? open : _modules[..1];

@@ -76,7 +76,7 @@ public sealed record AdapterOptions
 
     /// <summary>
     /// The ranks of single modules, by expressions on the end of their names (PEFT's rank_pattern). The first match
-    /// wins.
+    /// wins. Rank 0 leaves a module out, unless <see cref="Rank"/> is 0 too.
     /// </summary>
     public IReadOnlyList<KeyValuePair<string, int>> RankPattern { get; init; } = [];
 
@@ -169,8 +169,8 @@ public sealed record AdapterOptions
     }
 
     /// <summary>
-    /// Returns whether training reduced a module's rank to 0. It has no factors then, and its weight is that of the
-    /// base.
+    /// Returns whether a module's rank is 0 while others have one: training reduced it, or the pattern leaves it out.
+    /// It has no factors then, and its weight is that of the base.
     /// </summary>
     internal bool IsPruned(string module) => Rank != 0 && For(module).Rank == 0;
 

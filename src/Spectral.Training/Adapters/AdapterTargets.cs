@@ -70,26 +70,37 @@ public static class AdapterTargets
             throw new InputException($"rank pattern '{rank}' matches no adapted layer; there are: {Ends(chosen)}");
         if (ModulePattern.Unmatched(options.AlphaPattern, chosen.Select(name)) is { } alpha)
             throw new InputException($"alpha pattern '{alpha}' matches no adapted layer; there are: {Ends(chosen)}");
-        return chosen.Length > 0 || options.ModulesToSave.Count == 0
-            ? chosen
-            : throw new InputException(
+        if (chosen.Length == 0 && options.ModulesToSave.Count > 0)
+        {
+            throw new InputException(
                 $"targets {string.Join(", ", options.TargetModules)}: all of them are trained whole "
                     + $"({string.Join(", ", options.ModulesToSave)})"
             );
+        }
+
+        T[] adapted = [.. chosen.Where(layer => !options.IsPruned(name(layer)))];
+        return adapted.Length > 0 || chosen.Length == 0
+            ? adapted
+            : throw new InputException("rank pattern: rank 0 for every target, expected one that is adapted");
 
         string Ends(IEnumerable<T> some) => string.Join(", ", some.Select(name).Select(ModelTensors.EndOf).Distinct());
     }
 
     /// <summary>
-    /// Returns the options with the layers' names in place of an expression, so that every reader selects the same
-    /// layers, and with those of the model's family in place of <see cref="AdapterOptions.AllProjections"/>.
+    /// Returns the options with the layers' names in place of an expression or a pattern that leaves layers out, so
+    /// that every reader selects the same layers, and with those of the model's family in place of
+    /// <see cref="AdapterOptions.AllProjections"/>.
     /// </summary>
     /// <inheritdoc cref="Of"/>
     internal static AdapterOptions Resolved(ModelConfig model, AdapterOptions options) =>
-        PatternOf(options.TargetModules).Names is null
+        PatternOf(options.TargetModules).Names is null || LeavesOut(options)
             ? options with
             {
                 TargetModules = [.. Of(model, options).Select(layer => layer.Name)],
+                // The layers that are left match none of the entries that leave layers out.
+                RankPattern = LeavesOut(options)
+                    ? [.. options.RankPattern.Where(entry => entry.Value > 0)]
+                    : options.RankPattern,
             }
             : InFamily(model, options);
 
@@ -109,6 +120,10 @@ public static class AdapterTargets
     /// <exception cref="InputException">A target is not a regular expression.</exception>
     public static ModulePattern PatternOf(IReadOnlyList<string> targets) =>
         targets is [var one] && IsPattern(one) ? ModulePattern.Parse(one, "target") : ModulePattern.Of(targets);
+
+    /// <summary>Returns whether the pattern of ranks has a rank of 0, with which a layer gets no adapter.</summary>
+    private static bool LeavesOut(AdapterOptions options) =>
+        options.Rank != 0 && options.RankPattern.Any(entry => entry.Value == 0);
 
     private static bool IsPattern(string text) =>
         string.Equals(text, ModulePattern.AllLinear, StringComparison.OrdinalIgnoreCase)

@@ -1,4 +1,5 @@
 using Spectral.Kernels;
+using Spectral.Kernels.Ops;
 using Spectral.Training.Autograd;
 using Spectral.Training.Data;
 using Spectral.Training.IO;
@@ -81,6 +82,50 @@ public sealed class ModelCalibration : ICalibration
             (siblings, sums) =>
                 new GradientObserver([.. siblings.Layers.Select(layer => sums.GetValueOrDefault(layer))])
         );
+
+    /// <summary>
+    /// Computes Σ G∘G [out, in] F32 of each layer in order, where G is the gradient of one batch's mean loss, divided
+    /// by the number of batches, and the sum is over batches.
+    /// </summary>
+    /// <exception cref="InputException">The model has no such layer, or its loss is not finite.</exception>
+    internal IEnumerable<Tensor> SquaredGradients(IReadOnlyList<string> modules) =>
+        Sums(
+            Find(modules),
+            linear => linear,
+            linear => (linear.Out, linear.In),
+            backward: true,
+            (siblings, sums) =>
+                new SquaredGradientObserver([.. siblings.Layers.Select(layer => sums.GetValueOrDefault(layer))])
+        );
+
+    /// <summary>
+    /// Computes the mean over all tokens of the hidden state after each decoder layer, [hidden size] per layer, summed
+    /// in F64 on the host.
+    /// </summary>
+    internal double[][] HiddenMeans()
+    {
+        int size = _model.Config.HiddenSize;
+        double[][] means = [.. Enumerable.Range(0, _model.Config.Layers).Select(_ => new double[size])];
+        long tokens = 0;
+        _model.AfterLayer = (layer, hidden) =>
+        {
+            tokens += layer == 0 ? _rows!.Count : 0;
+            using var rows = Tensor.Empty(hidden.Device, (_rows!.Count, size), hidden.DType);
+            Rows.Gather(hidden, _rows.Index, rows);
+            float[] values = rows.ToArray();
+            for (int i = 0; i < values.Length; i++)
+                means[layer][i % size] += values[i];
+        };
+        try
+        {
+            Run([], [], backward: false);
+        }
+        finally
+        {
+            _model.AfterLayer = null;
+        }
+        return [.. means.Select(sums => Array.ConvertAll(sums, sum => sum / tokens))];
+    }
 
     /// <inheritdoc/>
     public IEnumerable<Tensor> InputSecondMoments(IReadOnlyList<string> modules)

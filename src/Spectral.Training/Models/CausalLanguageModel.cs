@@ -97,6 +97,12 @@ public sealed class CausalLanguageModel : IDisposable
     internal IModelAdapter? Adapter { get; set; }
 
     /// <summary>
+    /// Receives the hidden states [B·S, D] after each decoder layer, with its number; usually null. Recomputation of
+    /// activations does not call it again.
+    /// </summary>
+    internal Action<int, Tensor>? AfterLayer { get; set; }
+
+    /// <summary>
     /// The parameters that an optimizer updates: those of the attached adapter, or all weights if they were loaded for
     /// training; otherwise null.
     /// </summary>
@@ -214,6 +220,7 @@ public sealed class CausalLanguageModel : IDisposable
                         (inner, value) => Without(ablated, inner, layer.Forward(inner, value, settings))
                     )
                     : Without(ablated, tape, layer.Forward(tape, input, settings, layerCache));
+            AfterLayer?.Invoke(i, x.Value);
         }
         cache?.Advance(length);
         return x;

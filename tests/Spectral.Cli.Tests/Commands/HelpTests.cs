@@ -13,6 +13,7 @@ public sealed class HelpTests
         "compare",
         "continual",
         "methods",
+        "place",
         "pretrain",
         "eval",
         "generate",

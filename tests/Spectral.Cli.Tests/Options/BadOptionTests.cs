@@ -9,7 +9,8 @@ namespace Spectral.Cli.Tests.Options;
 public sealed class BadOptionTests : WorkFolder
 {
     [TestCase("--rank-pattern", "q_proj")]
-    [TestCase("--rank-pattern", "q_proj=0")]
+    [TestCase("--rank-pattern", "q_proj=-1")]
+    [TestCase("--rank-pattern", "@no-such-file")]
     [TestCase("--rank-pattern", "q_proj=2,=3")]
     [TestCase("--alpha-pattern", "q_proj=x")]
     [TestCase("--bias", "some")]

@@ -52,6 +52,40 @@ public sealed class AdapterTargetsTests(DeviceKind kind) : AdapterFileTest(kind)
         Assert.That(reader.Modules.Select(module => module.Shape.Name), Is.EqualTo(expected));
     }
 
+    [Test]
+    public void ARankOfZeroLeavesALayerOut()
+    {
+        AdapterOptions options = new()
+        {
+            Rank = 2,
+            // The first entry that matches counts, so k_proj of the second layer has a rank.
+            RankPattern =
+            [
+                new("layers.1.self_attn.k_proj", 3),
+                new("(q|k)_proj", 0),
+                new("layers.1.mlp.down_proj", 0),
+                new("down_proj", 4),
+            ],
+            TargetModules = ["q_proj", "k_proj", "down_proj"],
+        };
+        (string, int)[] expected = [("model.layers.0.mlp.down_proj", 4), ("model.layers.1.self_attn.k_proj", 3)];
+        using (var adapter = Adapter.Attach(Loaded, AdapterMethods.Find("lora"), options))
+        {
+            Assert.That(
+                adapter.Modules.Select(module => (module.Shape.Name, module.Options.Rank)),
+                Is.EqualTo(expected)
+            );
+            adapter.Save(Saved);
+        }
+        using AdapterReader reader = new(Saved, Model);
+        Assert.That(reader.Warnings, Is.Empty);
+        Assert.That(reader.Modules.Select(module => (module.Shape.Name, module.Options.Rank)), Is.EqualTo(expected));
+        Assert.That(
+            () => AdapterTargets.Of(Model, options with { RankPattern = [new(".*", 0)] }),
+            Throws.TypeOf<InputException>().With.Message.Contains("rank 0 for every target")
+        );
+    }
+
     [TestCase("q_porj", "'q_porj' matches no layer", "q_proj")]
     [TestCase("(q|v)_proj", "full names", "model.layers.0.self_attn.q_proj")]
     [TestCase("((q", "regular expression", "((q")]

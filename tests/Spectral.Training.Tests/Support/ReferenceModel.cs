@@ -19,6 +19,9 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
     /// <summary>Told the name and the input of every linear layer that is applied to a token.</summary>
     public Action<string, double[]>? Observe { get; init; }
 
+    /// <summary>Told the hidden states of a row's tokens after each decoder layer, with its number.</summary>
+    public Action<int, double[][]>? AfterLayer { get; init; }
+
     /// <summary>Sum over the rows' targets that are not −1 of −log p(target).</summary>
     public double LossSum(Batch batch)
     {
@@ -61,6 +64,7 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
                     row => Mlp(row, prefix + "mlp.")
                 )
             );
+            AfterLayer?.Invoke(layer, x);
         }
         double[] head = weights[config.TieWordEmbeddings ? "model.embed_tokens.weight" : "lm_head.weight"];
         return Each(x, row => Head(Norm(row, "model.norm.weight"), head));
