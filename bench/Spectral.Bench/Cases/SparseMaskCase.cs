@@ -5,7 +5,7 @@ using Spectral.Training.Optim;
 namespace Spectral.Bench.Cases;
 
 /// <summary>
-/// The gradient of 1 % of a weight's entries beside that of the whole weight, and the memory that a trained entry takes.
+/// The gradient of 1 % of a weight's entries beside that of the whole weight, and the memory of each trained entry.
 /// </summary>
 internal sealed class SparseMaskCase : BenchCase
 {

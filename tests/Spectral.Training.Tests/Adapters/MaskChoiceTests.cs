@@ -128,7 +128,9 @@ public sealed class MaskChoiceTests(DeviceKind kind) : DataMethodTest(kind)
         );
     }
 
-    /// <summary>Entries leave and come back; what the layer computes stays, and so do the moments of those that stay.</summary>
+    /// <summary>
+    /// Entries leave and come back; what the layer computes stays, and so do the moments of those that stay.
+    /// </summary>
     [Test]
     public void AMaskMovesWithItsMomentsAndKeepsWhatLeft()
     {

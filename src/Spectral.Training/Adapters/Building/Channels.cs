@@ -22,7 +22,9 @@ internal static class Channels
         return chosen.ToInt32Array();
     }
 
-    /// <summary>Writes a selector: element (i, channels[i]) is 1, or (channels[i], i) in columns; others are 0.</summary>
+    /// <summary>
+    /// Writes a selector: element (i, channels[i]) is 1, or (channels[i], i) in columns; all others are 0.
+    /// </summary>
     /// <param name="channels">The channels.</param>
     /// <param name="selector">[channels, n] as rows, [n, channels] as columns; F32.</param>
     /// <param name="asRows">Whether each channel has a row.</param>

@@ -55,7 +55,7 @@ internal sealed class ComposableSftMethod : AdapterMethod
             long budget = SparseMasks.LoraBudget(module.Shape, module.Options.Rank);
             int count = checked((int)Math.Min(budget, change.Count));
             using var places = Tensor.Empty(change.Device, count, DType.I32);
-            using Tensor ones = Tensor.From(change.Device, Enumerable.Repeat(1f, count).ToArray(), count);
+            using var ones = Tensor.From(change.Device, Enumerable.Repeat(1f, count).ToArray(), count);
             LargestEntries.Find(change, places);
             open.Clear();
             Entries.Add(ones, places, open);

@@ -14,8 +14,8 @@ internal sealed class HftMethod : AdapterMethod
     public override string Formula => "W + D for half of the matrices of each block, D of the size of W";
     public override string Source => "Hui et al., 2024, arXiv 2404.18466";
     public override string Use =>
-        "Full fine-tuning that forgets less, since half of the weights stay. Give every round its own --seed. Of an odd "
-        + "number of matrices one more or one fewer is drawn.";
+        "Full fine-tuning that forgets less, since half of the weights stay. Give every round its own --seed. Of an "
+        + "odd number of matrices one more or one fewer is drawn.";
 
     public override IReadOnlyList<AdapterOptions?> Distribute(
         IReadOnlyList<ModuleShape> modules,

@@ -37,7 +37,9 @@ internal sealed class Id3Method : AdapterMethod
         return new AdapterForm { Weight = layer.Weight.Add(layer.Trained(DeltaMethod.Leaf, (layer.Out, layer.In))) };
     }
 
-    /// <summary>Opens the entries of this step and clears the gradients of the others, which therefore stay zero.</summary>
+    /// <summary>
+    /// Opens the entries of this step and clears the gradients of those still closed, which therefore stay zero.
+    /// </summary>
     public override void BeforeUpdate(AdapterStep step)
     {
         foreach (AdaptedModule module in step.Modules)
@@ -50,7 +52,7 @@ internal sealed class Id3Method : AdapterMethod
             {
                 using Tensor scores = Scores(module, gradient, open);
                 using var places = Tensor.Empty(open.Device, checked((int)count), DType.I32);
-                using Tensor ones = Tensor.From(open.Device, Enumerable.Repeat(1f, (int)count).ToArray(), (int)count);
+                using var ones = Tensor.From(open.Device, Enumerable.Repeat(1f, (int)count).ToArray(), (int)count);
                 LargestEntries.Find(scores, places);
                 Entries.Add(ones, places, open);
             }

@@ -3,7 +3,9 @@ using Spectral.Training.Adapters.Expressions;
 
 namespace Spectral.Training.Adapters.Methods;
 
-/// <summary>ProLIP: one projection trains whole, held back by the squared distance from its pretrained weight.</summary>
+/// <summary>
+/// ProLIP: one projection trains whole, held back by the squared distance from its pretrained weight.
+/// </summary>
 internal sealed class ProLipMethod : AdapterMethod
 {
     private const string Lambda = "lambda";
