@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Spectral.Kernels;
 using Spectral.Training.Adapters;
+using Spectral.Training.Compression;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
 using Spectral.Training.Tests.Support;
@@ -8,8 +9,8 @@ using Spectral.Training.Tests.Support;
 namespace Spectral.Training.Tests.IO.Fuzzing;
 
 /// <summary>
-/// The folders of every adapter method, and PEFT's own, damaged in thousands of ways; what is accepted is attached to a
-/// model.
+/// The folders of every adapter method, PEFT's own and packed ones, damaged in thousands of ways; what is accepted is
+/// attached to a model.
 /// </summary>
 public sealed class AdapterFuzzTests() : TrainingTest(DeviceKind.Cpu)
 {
@@ -23,6 +24,12 @@ public sealed class AdapterFuzzTests() : TrainingTest(DeviceKind.Cpu)
         TargetModules = ["q_proj", "down_proj"],
     };
 
+    private static readonly (string File, Func<byte[], Random, byte[]> Damage)[] Plain =
+    [
+        ("adapter_config.json", Damage.Json),
+        ("adapter_model.safetensors", Damage.Safetensors),
+    ];
+
     [Test]
     public void EveryMethod()
     {
@@ -33,7 +40,7 @@ public sealed class AdapterFuzzTests() : TrainingTest(DeviceKind.Cpu)
             using var folder = TemporaryFolder.InMemory();
             using (Adapter adapter = TestAdapters.Attach(model, method, Options))
                 adapter.Save(folder.Path);
-            Fuzz(method.Name, model, folder, rounds);
+            Fuzz(method.Name, model, folder, rounds, Plain);
         }
     }
 
@@ -62,17 +69,52 @@ public sealed class AdapterFuzzTests() : TrainingTest(DeviceKind.Cpu)
         json["layers_pattern"] = "layers";
         json["target_modules"] = "model\\.layers\\.(?!1)\\d+\\.self_attn\\.q_proj";
         AdapterFiles.Write(folder, json, AdapterFiles.LowRank(AdapterFiles.Module, 2));
-        Fuzz("peft", model, folder, 350);
+        Fuzz("peft", model, folder, 350, Plain);
     }
 
-    private void Fuzz(string name, CausalLanguageModel model, TemporaryFolder folder, int rounds)
+    [TestCase("delta-come")]
+    [TestCase("flex-switch")]
+    [TestCase("one-bit")]
+    public void PackedFolders(string method)
+    {
+        CausalLanguageModel model = Keep(TinyModels.Frozen(Config, Device, Folder));
+        using var lora = TemporaryFolder.InMemory();
+        using (Adapter adapter = TestAdapters.Attach(model, AdapterMethods.Find("lora"), Options))
+        {
+            TestAdapters.Perturb(adapter, seed: 7);
+            adapter.Save(lora.Path);
+        }
+        using var folder = TemporaryFolder.InMemory();
+        using (var opened = ModelFolder.Open(Folder.Path))
+        {
+            CompressionOptions options = new()
+            {
+                Settings = method == "delta-come" ? new Dictionary<string, double> { ["bits"] = 16 } : [],
+            };
+            Compressor.Compress(CompressionMethods.Find(method), lora.Path, folder.Path, options, Device, opened);
+        }
+        Fuzz(
+            method,
+            model,
+            folder,
+            150,
+            [.. Plain[..1], ("compression.json", Damage.Json), ("packed_model.safetensors", Damage.Safetensors)],
+            mostRefused: method == "flex-switch" ? 1 : 0.99 // a damaged mask has another number of signs
+        );
+    }
+
+    private void Fuzz(
+        string name,
+        CausalLanguageModel model,
+        TemporaryFolder folder,
+        int rounds,
+        (string File, Func<byte[], Random, byte[]> Damage)[] files,
+        double mostRefused = 0.99
+    )
     {
         long before = Device.Memory.InUse;
         bool alone = AdapterReads(folder.Path);
-        foreach (
-            (string file, Func<byte[], Random, byte[]> damage) in ((string, Func<byte[], Random, byte[]>)[])
-                [("adapter_config.json", Damage.Json), ("adapter_model.safetensors", Damage.Safetensors)]
-        )
+        foreach ((string file, Func<byte[], Random, byte[]> damage) in files)
         {
             new FuzzRun(
                 folder.File(file),
@@ -99,6 +141,7 @@ public sealed class AdapterFuzzTests() : TrainingTest(DeviceKind.Cpu)
             )
             {
                 DeviceBytes = () => Device.Memory.Peak - before,
+                MostRefused = mostRefused,
             }.Run($"{name}-{file}", rounds);
         }
     }

@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using Spectral.Training.Data;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
+using Spectral.Training.Routing;
 using Spectral.Training.Tests.Support;
 using Spectral.Training.Tokenization;
 
@@ -95,6 +96,44 @@ public sealed class FuzzTests
             Damage.Json,
             () => ModelFolder.Open(_folder.Path).Dispose()
         ).Run("index", 1000);
+    }
+
+    [Test]
+    public void FoldersOfExperts()
+    {
+        ExpertFolder.Write(
+            _folder.Path,
+            "auto-flexswitch",
+            3,
+            [
+                (
+                    "a/one",
+                    "expert-1",
+                    [
+                        [1, 2, 3],
+                        [4, 5, 6],
+                    ]
+                ),
+                (
+                    "b/two",
+                    "expert-2",
+                    [
+                        [7, 8, 9],
+                    ]
+                ),
+            ]
+        );
+        foreach (
+            (string name, Func<byte[], Random, byte[]> damage) in ((string, Func<byte[], Random, byte[]>)[])
+                [("experts.json", Damage.Json), ("queries.safetensors", Damage.Safetensors)]
+        )
+        {
+            new FuzzRun(
+                _folder.File(name),
+                damage,
+                () => Assert.That(ExpertFolder.Open(_folder.Path).Experts, Is.Not.Empty)
+            ).Run(name, 500);
+        }
     }
 
     [Test]
