@@ -25,10 +25,7 @@ internal sealed class ComparisonFolder(OutputFolder output) : IDisposable
         _runs.Write(Encoding.UTF8.GetBytes(run.ToJson().ToJsonString() + "\n"));
         _runs.Flush(flushToDisk: true);
         AtomicFile.Write(Path.Combine(output.FullPath, "compare.json"), stream => JsonOutput.Write(summary, stream));
-        AtomicFile.Write(
-            Path.Combine(output.FullPath, "compare.html"),
-            stream => stream.Write(Encoding.UTF8.GetBytes(page))
-        );
+        AtomicFile.Write(Path.Combine(output.FullPath, "compare.html"), page);
     }
 
     public void Dispose() => _runs?.Dispose();

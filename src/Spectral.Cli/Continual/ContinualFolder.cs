@@ -1,4 +1,3 @@
-using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Spectral.Cli.Output;
@@ -27,7 +26,7 @@ internal sealed class ContinualFolder(OutputFolder output)
     public void Write(JsonObject summary, string page)
     {
         AtomicFile.Write(SummaryPath, stream => JsonOutput.Write(summary, stream));
-        AtomicFile.Write(Path.Combine(output.FullPath, Page), stream => stream.Write(Encoding.UTF8.GetBytes(page)));
+        AtomicFile.Write(Path.Combine(output.FullPath, Page), page);
     }
 
     /// <summary>Reads what an earlier process measured; null if there is nothing.</summary>

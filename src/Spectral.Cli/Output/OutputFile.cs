@@ -1,4 +1,3 @@
-using System.Text;
 using Spectral.Training.IO;
 
 namespace Spectral.Cli.Output;
@@ -44,7 +43,7 @@ internal sealed class OutputFile : IDisposable
         );
 
     /// <summary>Writes a text as UTF-8, whole or not at all.</summary>
-    public void Write(string text) => AtomicFile.Write(FullPath, stream => stream.Write(Encoding.UTF8.GetBytes(text)));
+    public void Write(string text) => AtomicFile.Write(FullPath, text);
 
     public void Dispose() => _claim?.Dispose();
 }

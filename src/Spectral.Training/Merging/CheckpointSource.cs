@@ -15,6 +15,7 @@ internal sealed class CheckpointSource : MergeSource
 
     private readonly ModelFolder _model;
     private readonly ModelFolder _folder;
+    private readonly Lazy<string?> _doubt;
 
     /// <summary>Opens the checkpoint and checks that it has the base's tensors and no others.</summary>
     /// <exception cref="InputException">It is malformed, or not of the base's architecture and size.</exception>
@@ -22,6 +23,7 @@ internal sealed class CheckpointSource : MergeSource
     {
         _model = model;
         _folder = ModelFolder.Open(directory);
+        _doubt = new Lazy<string?>(FindDoubt);
         try
         {
             RequireTensorsOf(model, _folder);
@@ -38,29 +40,7 @@ internal sealed class CheckpointSource : MergeSource
 
     public override IReadOnlyList<string> Warnings => _folder.Warnings;
 
-    /// <remarks>A checkpoint does not say what it was tuned from, so a weight of two layers has to.</remarks>
-    public override string? Doubt
-    {
-        get
-        {
-            LinearSpec[] layers = [.. ModelTensors.Linears(_model.Config)];
-            string[] names = [layers[0].Weight, layers[^1].Weight];
-            double largest = names.Max(name =>
-                (double)
-                    TensorPrimitives.CosineSimilarity<float>(
-                        _model.Untied(name).ToFloats(),
-                        _folder.Untied(name).ToFloats()
-                    )
-            );
-            return largest >= LeastCosine
-                ? null
-                : string.Create(
-                    CultureInfo.InvariantCulture,
-                    $"{Directory}: was it tuned from {_model.Directory}? the cosine between their weights is at most "
-                        + $"{largest:0.00} in {names[0]} and {names[1]}; of tuned models it is near 1"
-                );
-        }
-    }
+    public override string? Doubt => _doubt.Value;
 
     public override bool Parts { get; }
 
@@ -109,5 +89,26 @@ internal sealed class CheckpointSource : MergeSource
                     + "another base?"
             );
         }
+    }
+
+    /// <summary>Compares a weight of two layers: a checkpoint does not say what it was tuned from.</summary>
+    private string? FindDoubt()
+    {
+        LinearSpec[] layers = [.. ModelTensors.Linears(_model.Config)];
+        string[] names = [layers[0].Weight, layers[^1].Weight];
+        double largest = names.Max(name =>
+            (double)
+                TensorPrimitives.CosineSimilarity<float>(
+                    _model.Untied(name).ToFloats(),
+                    _folder.Untied(name).ToFloats()
+                )
+        );
+        return largest >= LeastCosine
+            ? null
+            : string.Create(
+                CultureInfo.InvariantCulture,
+                $"{Directory}: was it tuned from {_model.Directory}? the cosine between their weights is at most "
+                    + $"{largest:0.00} in {names[0]} and {names[1]}; of tuned models it is near 1"
+            );
     }
 }

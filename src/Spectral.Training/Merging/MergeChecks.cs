@@ -38,24 +38,10 @@ internal static class MergeChecks
                 throw new InputException($"layer {layer}: the model has layers 0 to {model.Layers - 1}");
         }
 
-        foreach ((string name, double value) in options.Settings)
-        {
-            Setting setting =
-                method.Settings.FirstOrDefault(setting => setting.Name == name) ?? throw Unknown(method, name);
-            if (!setting.Allows(value))
-            {
-                throw new InputException(
-                    string.Create(CultureInfo.InvariantCulture, $"setting {name}={value}: expected {setting.Expected}")
-                );
-            }
-        }
-
-        foreach (string name in options.Texts.Keys)
-        {
-            if (method.TextSettings.All(setting => setting.Name != name))
-                throw Unknown(method, name);
-        }
-
+        string[] texts = [.. method.TextSettings.Select(setting => setting.Name)];
+        GivenSettings.Require(method, options.Settings, texts);
+        if (options.Texts.Keys.FirstOrDefault(name => !texts.Contains(name)) is { } unknown)
+            throw GivenSettings.Unknown(method, unknown, texts);
         if (method.TextSettings.FirstOrDefault(IsMissing) is { } missing)
         {
             throw new InputException(
@@ -64,20 +50,6 @@ internal static class MergeChecks
         }
 
         bool IsMissing(TextSetting setting) => setting.IsRequired && !options.Texts.ContainsKey(setting.Name);
-    }
-
-    private static InputException Unknown(MergeMethod method, string name)
-    {
-        string[] known =
-        [
-            .. method.Settings.Select(setting => setting.Name),
-            .. method.TextSettings.Select(setting => setting.Name),
-        ];
-        return new InputException(
-            known.Length == 0
-                ? $"setting {name}: {method.Name} has no settings of its own"
-                : $"setting {name}: expected one of the settings of {method.Name}: {string.Join(", ", known)}"
-        );
     }
 
     private static void RequireCount(MergeMethod method, int count)
