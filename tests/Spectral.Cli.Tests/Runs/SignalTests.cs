@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Text.Json;
 using Spectral.Cli.Tests.Support;
+using Spectral.Tests.Support;
 
 namespace Spectral.Cli.Tests.Runs;
 
@@ -53,6 +54,32 @@ public sealed class SignalTests : WorkFolder
         CommandLine.Signal(process, Interrupt);
         CommandLine.Finish(process).Stopped(130);
         Assert.That(Entries(), Is.EqualTo(new[] { "data.jsonl", "model", "much.jsonl" }));
+    }
+
+    [TestCase(Interrupt, 130)]
+    [TestCase(Terminate, 143)]
+    public void AStoppedCompressionLeavesNothing(int signal, int exitCode)
+    {
+        CommandLine.Run(Finetune("--model", Sample)).Succeeded();
+        string[] before = Entries();
+        using Process process = CommandLine.Start(Compress());
+        WaitFor(IsWriting, process);
+        CommandLine.Signal(process, signal);
+        CommandLine.Finish(process).Stopped(exitCode);
+        Assert.That(Entries(), Is.EqualTo(before));
+    }
+
+    [Test]
+    public void AKilledCompressionLeavesNoResult()
+    {
+        CommandLine.Run(Finetune("--model", Sample)).Succeeded();
+        using Process process = CommandLine.Start(Compress());
+        WaitFor(IsWriting, process);
+        process.Kill();
+        CommandLine.Finish(process);
+        Assert.That(Directory.GetFiles(Smaller, "*.json"), Is.Empty, "what is half written has another name");
+        CommandLine.Run(Compress()).Succeeded();
+        CommandLine.Run("eval", "--model", Sample, "--adapter", Smaller, "--data", Data, "--device", "cpu").Succeeded();
     }
 
     [Test]
@@ -116,6 +143,19 @@ public sealed class SignalTests : WorkFolder
             Is.EquivalentTo(new[] { "compare.html", "compare.json", "runs.jsonl" })
         );
     }
+
+    private static string Sample => Path.Combine(Repository.Root, "samples", "base-model");
+
+    private string Smaller => At("smaller");
+
+    /// <summary>Whether the folder beside the result is there that is renamed to it in the end.</summary>
+    private bool IsWriting() => Entries().Any(name => name.StartsWith(".smaller.", StringComparison.Ordinal));
+
+    private string[] Compress() =>
+        [
+            .. (string[])["compress", "--method", "delta-come", "--set", "bits=16", "--model", Sample],
+            .. (string[])["--input", Out, "--out", Smaller, "--device", "cpu"],
+        ];
 
     private string Log => Path.Combine(Out, "train_log.jsonl");
 
