@@ -48,6 +48,12 @@ internal sealed class CompressCommand : SpectralCommand
         "A setting of the method; may be given several times. `spectral compress --list --method NAME` lists the "
             + "settings."
     );
+    private readonly Option<string?> _data = OptionTypes.Path(
+        "--data",
+        "Records, one JSON object per line, for methods that can calibrate on them.",
+        "FILE"
+    );
+    private readonly EvaluationOptions _evaluation = new();
     private readonly Option<bool> _list = OptionTypes.Flag(
         "--list",
         "List the compression methods; with --method, show that one in detail."
@@ -75,6 +81,8 @@ internal sealed class CompressCommand : SpectralCommand
             "spectral compress --method lora-squeeze --input adapter --rank 8 --dtype bf16 --out smaller",
             "spectral compress --method delta-come --model base-model --input tuned-model --set bits=1 --out delta "
                 + "--page delta.html",
+            "spectral compress --method delta-come --model base-model --input tuned-model --data train.jsonl "
+                + "--out delta",
             "spectral compress --list"
         )
     {
@@ -88,6 +96,8 @@ internal sealed class CompressCommand : SpectralCommand
             _rank,
             _energy,
             _settings.Option,
+            _data,
+            .. _evaluation.All,
             _list,
             _out,
             _overwrite,
@@ -121,11 +131,30 @@ internal sealed class CompressCommand : SpectralCommand
                 ),
         };
         string? model = context.Get(_model);
-        using OutputFolder target = new(output, context.Get(_overwrite), [input, model]);
+        string? data = context.Get(_data);
+        if (data is not null && !method.Uses.HasFlag(CompressionUses.Data))
+            throw new InputException($"--data \"{data}\": {method.Name} looks at weights alone");
+        if (data is null)
+            context.RefuseWithout("--data FILE", _evaluation.All);
+        else if (model is null)
+            throw new InputException($"--data \"{data}\": expected --model DIR with it");
+        using OutputFolder target = new(output, context.Get(_overwrite), [input, model, data]);
         using OutputFile? page = context.Get(_page) is { } path
-            ? new OutputFile("--page", path, context.Get(_overwrite), [input, model])
+            ? new OutputFile("--page", path, context.Get(_overwrite), [input, model, data])
             : null;
-        using ModelFolder? folder = model is not null ? context.OpenModel(model) : null;
+        using ModelInputs? calibration = data is not null ? new ModelInputs(context, model!) : null;
+        if (calibration is not null)
+        {
+            _evaluation.SaveMemory(context);
+            options = options with
+            {
+                Data = calibration.Encode(context, data!, context.Get(_evaluation.MaxLength)),
+                Batch = context.Get(_evaluation.Batch),
+            };
+        }
+
+        using ModelFolder? opened = model is not null && calibration is null ? context.OpenModel(model) : null;
+        ModelFolder? folder = calibration?.Folder ?? opened;
         using Device device = _device.Open(context);
         target.Claim();
         page?.Claim();
@@ -184,6 +213,13 @@ internal sealed class CompressCommand : SpectralCommand
             yield return ("energy", context.Text(_energy));
         foreach (string given in context.Get(_settings.Option) ?? [])
             yield return ("set", given);
+        if (context.IsGiven(_data))
+        {
+            yield return ("data", context.Text(_data));
+            foreach (Option option in _evaluation.All)
+                yield return (option.Name[2..], context.Text(option));
+        }
+
         yield return ("dtype", context.Text(_type.Option));
     }
 }

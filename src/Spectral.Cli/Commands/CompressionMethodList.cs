@@ -61,6 +61,8 @@ internal static class CompressionMethodList
             options.Add("--rank");
         if (method.Uses.HasFlag(CompressionUses.Energy))
             options.Add(string.Create(CultureInfo.InvariantCulture, $"--energy {method.DefaultEnergy}"));
+        if (method.Uses.HasFlag(CompressionUses.Data))
+            options.Add("--data");
         options.AddRange(
             method.Settings.Select(setting => $"--set {setting.Name}={setting.Describe(setting.Default)}")
         );
@@ -77,6 +79,7 @@ internal static class CompressionMethodList
             ["use"] = method.Use,
             ["rank"] = method.Uses.HasFlag(CompressionUses.Rank),
             ["energy"] = method.Uses.HasFlag(CompressionUses.Energy) ? JsonOutput.Number(method.DefaultEnergy) : null,
+            ["data"] = method.Uses.HasFlag(CompressionUses.Data),
             ["needs_model"] = method.NeedsModel,
             ["settings"] = MethodText.JsonOf(method.Settings),
         };

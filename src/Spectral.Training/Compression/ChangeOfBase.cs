@@ -46,6 +46,15 @@ internal sealed class ChangeOfBase : IDisposable
         }
     }
 
+    /// <summary>Loads the tuned model, frozen and in F32. The caller disposes it.</summary>
+    public CausalLanguageModel Tuned() =>
+        CausalLanguageModel.Of(
+            _tuned.Parts ? _model.Config with { TieWordEmbeddings = false } : _model.Config,
+            _run.Device,
+            trainWeights: false,
+            TunedValues
+        );
+
     /// <summary>Adds the packed change of a layer.</summary>
     /// <param name="layer">The layer.</param>
     /// <param name="rank">The rank of its factors; 0: it is not stored as factors.</param>
@@ -174,17 +183,14 @@ internal sealed class ChangeOfBase : IDisposable
     private TensorToWrite Whole(string name, string key)
     {
         SafetensorsTensor stored = _model.Untied(name);
-        return TensorToWrite.Floats(
-            key,
-            _run.Options.Type ?? stored.Type,
-            stored.Shape,
-            () =>
-            {
-                float[] values = stored.ToFloats();
-                if (_tuned.Changes(name))
-                    _tuned.Open(name).ReadValues(0, [.. values], values);
-                return values;
-            }
-        );
+        return TensorToWrite.Floats(key, _run.Options.Type ?? stored.Type, stored.Shape, () => TunedValues(name));
+    }
+
+    private float[] TunedValues(string name)
+    {
+        float[] values = _model.Untied(name).ToFloats();
+        if (_tuned.Changes(name))
+            _tuned.Open(name).ReadValues(0, [.. values], values);
+        return values;
     }
 }

@@ -1,3 +1,4 @@
+using Spectral.Training.Data;
 using Spectral.Training.IO;
 using Spectral.Training.Settings;
 
@@ -20,6 +21,12 @@ public sealed record CompressionOptions
     /// stored whole the type of the base.
     /// </summary>
     public StoredType? Type { get; init; }
+
+    /// <summary>Records to calibrate on, encoded for the base; empty: none.</summary>
+    public IReadOnlyList<EncodedRecord> Data { get; init; } = [];
+
+    /// <summary>The number of records of <see cref="Data"/> in a batch.</summary>
+    public int Batch { get; init; } = 8;
 
     /// <summary>Values of the method's own settings (<see cref="MethodDescription.Settings"/>).</summary>
     public IReadOnlyDictionary<string, double> Settings { get; init; } = new Dictionary<string, double>();

@@ -12,4 +12,7 @@ public enum CompressionUses
 
     /// <summary>The share of the change to keep (<see cref="CompressionOptions.Energy"/>).</summary>
     Energy = 2,
+
+    /// <summary>Records to calibrate on (<see cref="CompressionOptions.Data"/>).</summary>
+    Data = 4,
 }

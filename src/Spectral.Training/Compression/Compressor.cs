@@ -61,14 +61,9 @@ public static class Compressor
             throw new InputException($"rank {options.Rank}: expected at least 1");
         if (options.Energy is not (null or (> 0 and <= 1)))
             throw new InputException($"energy {Text(options.Energy.Value)}: expected above 0, at most 1");
-        foreach ((string name, double value) in options.Settings)
-        {
-            Setting setting =
-                method.Settings.FirstOrDefault(setting => setting.Name == name)
-                ?? throw new InputException($"setting {name}: {method.Name} has no such setting");
-            if (!setting.Allows(value))
-                throw new InputException($"setting {name}={Text(value)}: expected {setting.Expected}");
-        }
+        GivenSettings.Require(method, options.Settings);
+        if (options.Data.Count > 0 && !method.Uses.HasFlag(CompressionUses.Data))
+            throw new InputException($"{method.Name} looks at weights alone, expected no data");
     }
 
     private static string Text(double value) => value.ToString(CultureInfo.InvariantCulture);

@@ -113,6 +113,35 @@ internal sealed class HostMatrix
     /// <summary>Returns the matrix product this · other.</summary>
     public HostMatrix Times(HostMatrix other) => TimesTransposed(other.Transposed());
 
+    /// <summary>Returns the upper triangular M with M Mᵀ this matrix, which is symmetric and positive.</summary>
+    public HostMatrix UpperRoot()
+    {
+        var root = new HostMatrix(Rows, Columns);
+        for (int j = Rows - 1; j >= 0; j--)
+        {
+            int column = j;
+            int tail = Columns - j - 1;
+            double pivot = Math.Sqrt(this[j, j] - Dot(Tail(j), Tail(j)));
+            root.Values[(j * Columns) + j] = pivot;
+            if ((long)j * tail < ParallelFlops / 64)
+            {
+                for (int i = 0; i < j; i++)
+                    Fill(i);
+            }
+            else
+            {
+                Parallel.For(0, j, Fill);
+            }
+
+            void Fill(int i) =>
+                root.Values[(i * Columns) + column] = (this[i, column] - Dot(Tail(i), Tail(column))) / pivot;
+
+            ReadOnlySpan<double> Tail(int row) => root.Values.AsSpan((row * Columns) + column + 1, tail);
+        }
+
+        return root;
+    }
+
     /// <summary>
     /// Solves this · X = b for a square matrix by Gaussian elimination with partial pivoting; null if the matrix is
     /// singular to rounding.

@@ -47,6 +47,7 @@ public sealed class CompressCommandTests : WorkFolder
     private static readonly string[][] OfBase =
     [
         ["delta-come", "--set", "bits=3"],
+        ["flex-switch", "--set", "density=0.5"],
     ];
 
     [TestCaseSource(nameof(OfBase))]
@@ -95,8 +96,21 @@ public sealed class CompressCommandTests : WorkFolder
         CommandLine
             .Run("generate", "--model", Model, "--adapter", Smaller, "--prompt", "a", "--max-tokens", "2")
             .Succeeded();
+        if (method == "delta-come")
+            CalibratesOnRecords(compress);
         File.WriteAllText(Path.Combine(Smaller, "compression.json"), "{");
         Refused(["eval", "--model", Model, "--adapter", Smaller, "--data", Data], "compression.json: not valid JSON");
+    }
+
+    private void CalibratesOnRecords(string[] compress)
+    {
+        string calibrated = At("calibrated");
+        CommandLine.Run([.. compress, "--out", calibrated, "--data", Data, "--batch", "3"]).Succeeded();
+        Assert.That(
+            File.ReadAllBytes(Path.Combine(calibrated, "packed_model.safetensors")),
+            Is.Not.EqualTo(File.ReadAllBytes(Path.Combine(Smaller, "packed_model.safetensors")))
+        );
+        Loss("--model", Model, "--adapter", calibrated);
     }
 
     [Test]
@@ -144,6 +158,9 @@ public sealed class CompressCommandTests : WorkFolder
         Refused([.. Compress(), "--method", "delta-come", "--set", "bits=x"], "setting bits=x", "0.01 to 16");
         Refused([.. Compress(), "--method", "delta-come", "--energy", "0.5"], "keeps no share of energy");
         Refused([.. Compress(), "--method", "delta-come", "--model", Model, "--set", "bits=0.1"], "expected at least");
+        Refused([.. Compress(), "--data", Data], "--data", "lora-squeeze looks at weights alone");
+        Refused([.. Compress(), "--batch", "2"], "--batch", "--data FILE");
+        Refused([.. Compress(), "--method", "delta-come", "--data", Data], "--data", "expected --model");
         Refused([.. Compress(), "--out", Out], "--out", Out);
         Refused(["compress", "--input", Out, "--out", Smaller], "'--method' is required");
         Refused(["compress", "--method", "lora-squeeze", "--out", Smaller], "'--input' is required");

@@ -15,6 +15,7 @@ namespace Spectral.Training.Compression.Methods;
 internal sealed class DeltaComeCompression : CompressionMethod
 {
     private const string Bits = "bits";
+    private const string Damping = "damping";
 
     /// <summary>How many triplets have entries of how many bits; the last band takes what the budget leaves.</summary>
     private static readonly (int Bits, int Count)[] Bands = [(8, 2), (3, 32), (2, int.MaxValue)];
@@ -31,20 +32,34 @@ internal sealed class DeltaComeCompression : CompressionMethod
 
     public override string Use =>
         "Stores the change of a whole tuned checkpoint in a bit per weight, or as many as are given. The change of "
-        + "every linear weight of the blocks is decomposed, which takes most of the time. The paper rounds with GPTQ "
-        + "on calibration data; this one rounds to the nearest level, without data, with the scale of a group and the "
-        + "norm of a vector chosen for the least squared error.";
+        + "every linear weight of the blocks is decomposed, which takes most of the time. With --data, GPTQ rounds so "
+        + "that the outputs of each layer change least on the inputs that it has in the tuned model, as in the paper; "
+        + "a few dozen records do, the error of the weights grows, and the model is on the device in F32. Without, "
+        + "each entry goes to the nearest level. The scale of a group and the norm of a vector are chosen for the "
+        + "least squared error.";
 
     public override bool IsPublishedForm => false;
 
     public override bool NeedsModel => true;
 
+    public override CompressionUses Uses => CompressionUses.Data;
+
     public override IReadOnlyList<Setting> Settings { get; } =
-    [new(Bits, 1, 0.01, 16, "Bits per parameter of each linear weight, scales and norms included.")];
+    [
+        new(Bits, 1, 0.01, 16, "Bits per parameter of each linear weight, scales and norms included."),
+        new(
+            Damping,
+            0.01,
+            1e-6,
+            1,
+            "With --data, what is added to the diagonal of Σ x xᵀ of the inputs x, as a share of the diagonal's mean."
+        ),
+    ];
 
     internal override CompressionResult Write(CompressionRun run)
     {
         using ChangeOfBase change = new(run);
+        using LayerInputs? inputs = run.Options.Data.Count > 0 ? new LayerInputs(run, change) : null;
         foreach ((LinearSpec layer, float[] values) in change.Linears())
         {
             (int Bits, int Count)[] bands = Within(run.Setting(Bits), layer);
@@ -54,8 +69,13 @@ internal sealed class DeltaComeCompression : CompressionMethod
             int rank = bands.Sum(band => band.Count);
             string right = AdapterFolder.KeyOf(layer.Name, LoraNames.A);
             string left = AdapterFolder.KeyOf(layer.Name, LoraNames.B);
-            var r = BandMatrix.Of(Scaled(triplets.Right, triplets.Values, rank), bands);
-            var l = BandMatrix.Of(Scaled(triplets.Left, triplets.Values, rank), bands);
+            (BandMatrix r, BandMatrix l) = Rounded(
+                Scaled(triplets.Right, triplets.Values, rank),
+                Scaled(triplets.Left, triplets.Values, rank),
+                bands,
+                inputs?.ProductOf(layer),
+                run.Setting(Damping)
+            );
             change.Add(
                 layer,
                 rank,
@@ -65,6 +85,29 @@ internal sealed class DeltaComeCompression : CompressionMethod
             );
         }
         return change.Write(AdapterMethods.Find("lora"));
+    }
+
+    /// <summary>Rounds both factors to levels.</summary>
+    /// <param name="right">√Σ Vᵀ [rank, in].</param>
+    /// <param name="left">√Σ Uᵀ [rank, out].</param>
+    /// <param name="bands">How many triplets have entries of how many bits.</param>
+    /// <param name="products">Σ x xᵀ [in, in] over the inputs x of the layer; null: to the nearest levels.</param>
+    /// <param name="damping">The damping of the products.</param>
+    private static (BandMatrix Right, BandMatrix Left) Rounded(
+        HostMatrix right,
+        HostMatrix left,
+        (int Bits, int Count)[] bands,
+        HostMatrix? products,
+        double damping
+    )
+    {
+        if (products is null)
+            return (BandMatrix.Of(right, bands), BandMatrix.Of(left, bands));
+        BandMatrix r = CalibratedRounding.Rows(right, bands, products, damping);
+        // The left factor multiplies what the rounded right one makes of the inputs.
+        var rounded = HostMatrix.From(r.ToFloats(), right.Rows, right.Columns);
+        HostMatrix projected = rounded.TimesTransposed(products).TimesTransposed(rounded);
+        return (r, CalibratedRounding.Columns(left, bands, projected, damping));
     }
 
     /// <summary>Returns how many triplets of each band fit into a number of bits per entry of a weight.</summary>

@@ -42,6 +42,9 @@ public sealed class CompressionDocumentTests
             biases are stored whole where they differ from the base's, as tuned, in the type of the base or in that of
             `--dtype`; the command lists them.
 
+            Methods with `--data FILE` can calibrate on records (`--batch`, `--max-length` as in `spectral eval`): the
+            tuned model runs on them, and the inputs of its layers decide what may be lost.
+
             The result has the digests of the base's weights, and is refused on another base.
 
             ## Packed folders
@@ -118,6 +121,8 @@ public sealed class CompressionDocumentTests
             options.Add("`--rank`");
         if (method.Uses.HasFlag(CompressionUses.Energy))
             options.Add(string.Create(CultureInfo.InvariantCulture, $"`--energy {method.DefaultEnergy}`"));
+        if (method.Uses.HasFlag(CompressionUses.Data))
+            options.Add("`--data`");
         options.AddRange(method.Settings.Select(setting => $"`{setting.Name}`"));
         return string.Join(", ", options);
     }

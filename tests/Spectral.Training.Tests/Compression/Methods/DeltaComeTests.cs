@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using Spectral.Kernels;
 using Spectral.Kernels.Tests.Support;
 using Spectral.Training.Compression;
+using Spectral.Training.Data;
 using Spectral.Training.Merging;
 using Spectral.Training.Models;
 using Spectral.Training.Tests.Support;
@@ -57,6 +58,30 @@ public sealed class DeltaComeTests(DeviceKind kind) : ChangeOfBaseTest(kind)
         Assert.That(errors[0] - errors[3], Is.GreaterThan(0.1));
     }
 
+    [Test]
+    public void WithDataTheOutputsOfEachLayerChangeLess()
+    {
+        string tuned = WiderModels().Tuned;
+        EncodedRecord[] records = TinyModels.Records(5, ModelConfig.Load(Base), new Random(1), longest: 9);
+        double nearest = OutputError(tuned, Setting("bits", 6), records);
+        double calibrated = OutputError(tuned, Setting("bits", 6) with { Data = records, Batch = 2 }, records);
+        Assert.That(calibrated, Is.Positive.And.LessThan(0.8 * nearest));
+    }
+
+    [Test]
+    public void MethodsThatLookAtWeightsAloneRefuseData() =>
+        Assert.That(
+            () =>
+                Compressor.Compress(
+                    CompressionMethods.Find("flex-switch"),
+                    Base,
+                    Packed,
+                    new CompressionOptions { Data = Records(1) },
+                    Device
+                ),
+            Refuses("flex-switch looks at weights alone, expected no data")
+        );
+
     [TestCase(0.5)]
     [TestCase(2)]
     [TestCase(3.3)]
@@ -110,7 +135,43 @@ public sealed class DeltaComeTests(DeviceKind kind) : ChangeOfBaseTest(kind)
             () => Compress(Base, new CompressionOptions { Rank = 2 }),
             Refuses("rank 2: delta-come keeps no rank")
         );
-        Assert.That(() => Compress(Base, Setting("density", 1)), Refuses("setting density: delta-come has no such"));
+        Assert.That(
+            () => Compress(Base, Setting("density", 1)),
+            Refuses("setting density: expected one of the settings of delta-come: bits, damping")
+        );
+    }
+
+    /// <summary>
+    /// The squared change of the outputs of all layers on the inputs that the tuned model has, over its squared size.
+    /// </summary>
+    private double OutputError(string tuned, CompressionOptions options, EncodedRecord[] records)
+    {
+        Compress(tuned, options);
+        Dictionary<string, double[]> wanted = Values(tuned);
+        Dictionary<string, double[]> origin = Values(Base);
+        Dictionary<string, double[]> result = Merge("linear", null, new MergeInput(Packed));
+        (double lost, double all) = (0, 0);
+        ReferenceModel model = new(ModelConfig.Load(tuned), wanted)
+        {
+            Observe = (name, x) =>
+            {
+                string weight = $"{name}.weight";
+                for (int row = 0; row < wanted[weight].Length; row += x.Length)
+                {
+                    (double off, double change) = (0, 0);
+                    for (int j = 0; j < x.Length; j++)
+                    {
+                        off += x[j] * (wanted[weight][row + j] - result[weight][row + j]);
+                        change += x[j] * (wanted[weight][row + j] - origin[weight][row + j]);
+                    }
+                    lost += off * off;
+                    all += change * change;
+                }
+            },
+        };
+        foreach (EncodedRecord record in records)
+            model.Logits(record.Tokens);
+        return lost / all;
     }
 
     /// <summary>Writes a base of one layer, wide enough for all bands, and a tuned copy of it.</summary>

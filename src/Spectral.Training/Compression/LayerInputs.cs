@@ -1,0 +1,55 @@
+using Spectral.Kernels;
+using Spectral.Training.Calibration;
+using Spectral.Training.IO;
+using Spectral.Training.Models;
+using Spectral.Training.Numerics;
+
+namespace Spectral.Training.Compression;
+
+/// <summary>
+/// The products XᵀX of the inputs X [tokens, in] that the linear layers of the tuned model have on the records of a
+/// run, one layer after the other.
+/// </summary>
+internal sealed class LayerInputs : IDisposable
+{
+    private readonly CausalLanguageModel _tuned;
+    private readonly IEnumerator<Tensor> _products;
+    private readonly Queue<string> _ahead;
+
+    /// <summary>Loads the tuned model.</summary>
+    public LayerInputs(CompressionRun run, ChangeOfBase change)
+    {
+        _tuned = change.Tuned();
+        string[] layers = [.. _tuned.Linears.Select(linear => linear.Name)];
+        _ahead = new Queue<string>(layers);
+        var calibration = new ModelCalibration(_tuned, run.Options.Data, run.Options.Batch);
+        _products = calibration.InputProducts(layers).GetEnumerator();
+    }
+
+    /// <summary>Returns the product of a layer, which comes after those asked for before.</summary>
+    /// <exception cref="InputException">The inputs are not finite.</exception>
+    public HostMatrix ProductOf(LinearSpec layer)
+    {
+        while (_ahead.Dequeue() != layer.Name)
+            Next().Dispose();
+        using Tensor product = Next();
+        float[] values = product.ToArray();
+        return FiniteValues.FirstNonFinite(values) < 0
+            ? HostMatrix.From(values, layer.Inputs, layer.Inputs)
+            : throw new InputException(
+                $"the inputs of {layer.Name} in the tuned model are not finite on the calibration records"
+            );
+    }
+
+    private Tensor Next()
+    {
+        _products.MoveNext();
+        return _products.Current;
+    }
+
+    public void Dispose()
+    {
+        _products.Dispose();
+        _tuned.Dispose();
+    }
+}
