@@ -11,7 +11,6 @@ using Spectral.Training;
 using Spectral.Training.Adapters;
 using Spectral.Training.Data;
 using Spectral.Training.IO;
-using Spectral.Training.Models;
 
 namespace Spectral.Cli.Commands;
 

@@ -36,7 +36,9 @@ internal sealed class TaskOptions
     public TaskFiles[] Read(CommandContext context)
     {
         (string Task, string Path)[] tasks = _tasks.Read(context);
-        var heldOut = _evaluation.Read(context).ToDictionary(given => given.Task, given => given.Path);
+        Dictionary<string, string> heldOut = _evaluation
+            .Read(context)
+            .ToDictionary(given => given.Task, given => given.Path);
         if (tasks.FirstOrDefault(task => !IsFolderName(task.Task)) is { Task: { } odd })
         {
             throw new InputException(
