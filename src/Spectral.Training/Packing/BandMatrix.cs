@@ -44,7 +44,7 @@ internal sealed class BandMatrix(
     public static BandMatrix Of(HostMatrix vectors, IReadOnlyList<(int Bits, int Count)> bands)
     {
         int[] bits = BitsOf(bands);
-        RoundedVector[] rounded = new RoundedVector[vectors.Rows];
+        var rounded = new RoundedVector[vectors.Rows];
         Parallel.For(0, vectors.Rows, i => rounded[i] = BandRounding.Nearest(vectors.Row(i), bits[i]));
         return Of(rounded, bands);
     }

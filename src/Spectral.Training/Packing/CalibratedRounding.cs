@@ -32,7 +32,7 @@ internal static class CalibratedRounding
         HostMatrix damped = Damped(products, damping);
         HostMatrix root = RootOf(damped);
         int[] bits = BandMatrix.BitsOf(bands);
-        RoundedVector[] rounded = new RoundedVector[matrix.Rows];
+        var rounded = new RoundedVector[matrix.Rows];
         Parallel.For(0, matrix.Rows, i => rounded[i] = Row(matrix.Row(i), bits[i], damped, root));
         return BandMatrix.Of(rounded, bands);
     }
@@ -54,7 +54,7 @@ internal static class CalibratedRounding
         HostMatrix root = RootOf(Damped(products, damping));
         int[] bits = BandMatrix.BitsOf(bands);
         int length = columns.Columns;
-        RoundedVector[] rounded = new RoundedVector[columns.Rows];
+        var rounded = new RoundedVector[columns.Rows];
         HostMatrix errors = new(columns.Rows, length);
         for (int k = 0; k < columns.Rows; k++)
         {
