@@ -94,7 +94,7 @@ public sealed class MuonTests(DeviceKind kind) : DeviceTest(kind)
         );
     }
 
-    /// <summary>Five steps X ← a X + (b A + c A²) X, A = X Xᵀ, after division by the norm; without transposition.</summary>
+    /// <summary>Five steps X ← a X + (b A + c A²) X, A = X Xᵀ, after division by the norm; never transposed.</summary>
     private static double[] Orthogonalized(double[] matrix, int rows, int columns)
     {
         double norm = Math.Sqrt(matrix.Sum(value => value * value)) + 1e-7;
