@@ -389,7 +389,7 @@ public sealed class MaskChoiceTests(DeviceKind kind) : DataMethodTest(kind)
         using Adapter again = Attach("mask-tuning", Options);
         Gradients(again, "mask_scores");
         again.BeforeUpdate(1, 2);
-        double sigmoid = 1 / (1 + Math.Exp(-0.1));
+        double sigmoid = 1 / (1 + Math.Exp(-0.01));
         int dropped = 0;
         foreach ((AdaptedModule module, double[] calibrated) in again.Modules.Zip(general))
         {

@@ -18,7 +18,7 @@ internal sealed class MaskTuningMethod : AdapterMethod
     private const string Soft = "soft";
     private const string Unregularised = "unregularised";
 
-    private const double StartScore = 0.1; // on, and a few steps away from off
+    private const double StartScore = 0.01; // on, and ten steps of AdamW at a rate of 1e-3 away from off
 
     public override string Name => "mask-tuning";
     public override string Formula =>
