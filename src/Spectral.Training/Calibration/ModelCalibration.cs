@@ -102,6 +102,7 @@ public sealed class ModelCalibration : ICalibration
     /// Computes the mean over all tokens of the hidden state after each decoder layer, [hidden size] per layer, summed
     /// in F64 on the host.
     /// </summary>
+    /// <exception cref="InputException">A hidden state is not finite.</exception>
     internal double[][] HiddenMeans()
     {
         int size = _model.Config.HiddenSize;
@@ -124,6 +125,9 @@ public sealed class ModelCalibration : ICalibration
         {
             _model.AfterLayer = null;
         }
+        int odd = Array.FindIndex(means, sums => !Array.TrueForAll(sums, double.IsFinite));
+        if (odd >= 0)
+            throw new InputException($"calibration: the hidden states after decoder layer {odd} are not finite");
         return [.. means.Select(sums => Array.ConvertAll(sums, sum => sum / tokens))];
     }
 

@@ -216,6 +216,19 @@ public sealed class PlacementTests(DeviceKind kind) : TrainingTest(kind)
     }
 
     [Test]
+    public void HiddenStatesThatAreNotFiniteAreNamed()
+    {
+        CausalLanguageModel model = Model();
+        Linear output = model.Linears.First(linear => linear.Name == "model.layers.2.self_attn.o_proj");
+        output.Weight.Value.CopyFrom([.. Enumerable.Repeat(float.NaN, (int)output.Weight.Value.Count)]);
+        Assert.That(
+            () => Place("rdp", model, null),
+            Throws.TypeOf<InputException>().With.Message.Contains("decoder layer 2")
+        );
+        Assert.That(model.AfterLayer, Is.Null);
+    }
+
+    [Test]
     public void MistakesAreNamed()
     {
         PlacementMethod last = PlacementMethods.Find("last-layers");
