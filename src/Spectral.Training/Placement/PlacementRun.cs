@@ -3,6 +3,7 @@ using Spectral.Training.Calibration;
 using Spectral.Training.Data;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
+using Spectral.Training.Settings;
 
 namespace Spectral.Training.Placement;
 
@@ -24,14 +25,7 @@ internal sealed class PlacementRun
             throw new ArgumentException($"{method.Name} runs the model, expected data", nameof(data));
         if (options.Rank < 1)
             throw new InputException($"rank {options.Rank}: expected at least 1");
-        foreach ((string name, double value) in options.Settings)
-        {
-            if (method.Settings.FirstOrDefault(setting => setting.Name == name) is not { } setting)
-                throw new InputException($"setting {name}: {method.Name} has no such setting");
-            if (!setting.Allows(value))
-                throw new InputException($"setting {name}={value}: expected {setting.Expected}");
-        }
-
+        GivenSettings.Require(method, options.Settings);
         Depth = config.Layers;
         _depths = Enumerable
             .Range(0, config.Layers)

@@ -252,7 +252,7 @@ public sealed class PlacementTests(DeviceKind kind) : TrainingTest(kind)
             );
             Assert.That(
                 () => Place("last-layers", ("frozen", 6)),
-                Throws.TypeOf<InputException>().With.Message.Contains("no such setting")
+                Throws.TypeOf<InputException>().With.Message.Contains("the settings of last-layers")
             );
             Assert.That(
                 () => Place("spt", Model(), 1_000_000),
