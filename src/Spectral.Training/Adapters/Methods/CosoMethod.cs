@@ -26,7 +26,7 @@ internal sealed class CosoMethod : AdapterMethod
     private const string M = "coso_history";
     private const string Sketch = "coso_sketch";
 
-    private const string History = "history";
+    private const string History = OrthogonalTasksMethod.PreviousRank;
     private const string Period = "period";
     private const string SketchRank = "sketch";
     private const string Energy = "energy";
@@ -60,8 +60,6 @@ internal sealed class CosoMethod : AdapterMethod
         Expression now = layer.Frozen(P, (layer.Out, rank)).MatMul(layer.Trained(A, (rank, layer.In)));
         return new AdapterForm { Weight = new GradientTap(layer.Weight.Add(made).Add(now)) };
     }
-
-    public override bool UsesSvd(AdapterOptions options) => true;
 
     internal override AdapterOptions After(AdapterOptions options, string directory)
     {
@@ -131,7 +129,7 @@ internal sealed class CosoMethod : AdapterMethod
             Seed = module.Options.Seed,
             Stream = RandomStream.For($"{module.Shape.Name}.{P}.{step}"),
         };
-        using SvdResult svd = Svd.Compute(gradient, Math.Max(rank, kept), module.Options.Svd, options);
+        using SvdResult svd = Svd.Compute(gradient, Math.Max(rank, kept), SvdMethod.Auto, options);
         svd.CopyLeft(p, [.. Enumerable.Range(0, rank)], _ => 1);
         // Where little of the gradient is outside the history, its vectors are rounding and may lie inside.
         if (history is not null)

@@ -147,7 +147,7 @@ public sealed class ContinualMethodTests(DeviceKind kind) : TrainingTest(kind)
                 Throws.TypeOf<InputException>().With.Message.Contains("an adapter of lora, expected one of coso")
             );
             Assert.That(
-                () => Attach("coso", ("history", 3)),
+                () => Attach("coso", ("previous-rank", 3)),
                 Throws.TypeOf<InputException>().With.Message.Contains("expected an adapter of the tasks before")
             );
         });
@@ -194,6 +194,49 @@ public sealed class ContinualMethodTests(DeviceKind kind) : TrainingTest(kind)
                 "so that nothing else can move"
             );
         }
+    }
+
+    /// <summary>
+    /// With room for all of the earlier change a task begins exactly with it, with less room with its best part; and
+    /// the subspace does not grow beyond that, however many tasks there are.
+    /// </summary>
+    [TestCase(32, 3)]
+    [TestCase(2, 2)]
+    public void ShareBeginsWithTheBestPartOfTheEarlierChange(int frame, int rank)
+    {
+        AdapterMethod method = AdapterMethods.Find("share");
+        Dictionary<string, Dense> before = Weights();
+        var changes = new Dictionary<string, Dense>();
+        string previous = Directory.CreateDirectory(Path.Combine(Folder.Path, "first")).FullName;
+        using (var first = Adapter.Attach(Model, AdapterMethods.Find("lora"), Options))
+        {
+            Train(10);
+            foreach (AdaptedModule module in first.Modules)
+            {
+                Dense w = before[module.Shape.Name];
+                changes[module.Shape.Name] = Of(module.Core.MergedWeight(), w) - w;
+            }
+            first.Save(previous);
+        }
+
+        AdapterOptions options = With(("frame", frame)).After(method, previous);
+        using (var second = Adapter.Attach(Model, method, options))
+        {
+            foreach (AdaptedModule module in second.Modules)
+            {
+                Dense w = before[module.Shape.Name];
+                (Dense u, double[] values, Dense v) = JacobiSvd.Of(changes[module.Shape.Name]);
+                Dense best = u * Dense.Diagonal([.. values.Select((value, i) => i < rank ? value : 0)]) * v.Transposed;
+                Dense found = Of(module.Core.MergedWeight(), w) - w;
+                Assert.That(Norm(found - best), Is.LessThan(1e-5 * Norm(w)));
+                Assert.That(module.Form.Rank, Is.EqualTo(rank + Options.Rank));
+            }
+            Train(10);
+            second.Save(Directory.CreateDirectory(previous = Path.Combine(Folder.Path, "second")).FullName);
+        }
+
+        AdapterOptions third = With(("frame", frame)).After(method, previous);
+        Assert.That(third.Settings["previous-rank"], Is.EqualTo(Math.Min(frame, rank + Options.Rank)));
     }
 
     [TestCase(1, 7, 1)]
