@@ -19,11 +19,11 @@ internal sealed class TapsMethod : AdapterMethod
     public override string Formula =>
         "W + (alpha/rank)·g·B·A, g = 1[p > gate-threshold] with the gradient of p, loss + lambda·Σ|p| over the layers";
     public override string Source =>
-        "Wallingford et al., \"Task Adaptive Parameter Sharing for Multi-Task Learning\", 2022, arXiv 2203.16708, whose "
-        + "gates stand before LoRA in Selective LoRA";
+        "Wallingford et al., \"Task Adaptive Parameter Sharing for Multi-Task Learning\", 2022, arXiv 2203.16708, "
+        + "whose gates stand before LoRA in Selective LoRA";
     public override string Use =>
-        "Chooses the layers to adapt while it trains: layers whose gate is closed at the end are left out of the files. "
-        + "While it is closed, a gate still receives its gradient and may open again. Costs as much as LoRA.";
+        "Chooses the layers to adapt while it trains: layers whose gate is closed at the end are left out of the "
+        + "files. While it is closed, a gate still receives its gradient and may open again. Costs as much as LoRA.";
     public override bool IsPublishedForm => false;
 
     public override IReadOnlyList<AdapterSetting> Settings { get; } =

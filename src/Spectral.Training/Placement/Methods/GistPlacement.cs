@@ -4,7 +4,7 @@ using Spectral.Training.Settings;
 
 namespace Spectral.Training.Placement.Methods;
 
-/// <summary>GIST for layers: ranks go where training moves along the main directions of the validation gradient.</summary>
+/// <summary>GIST for layers: ranks go where training moves along main directions of the validation gradient.</summary>
 internal sealed class GistPlacement : PlacementMethod
 {
     private const string Most = "rho";
