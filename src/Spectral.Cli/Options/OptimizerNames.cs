@@ -13,6 +13,7 @@ internal static class OptimizerNames
     {
         string value = OptionTypes.Value(result);
         if (!Known.Contains(value))
+        {
             result.AddError(
                 OptionTypes.Complaint(
                     ((OptionResult)result.Parent!).Option.Name,
@@ -20,6 +21,8 @@ internal static class OptimizerNames
                     "one of " + string.Join(", ", Known)
                 )
             );
+        }
+
         return value;
     }
 
