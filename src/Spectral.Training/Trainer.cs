@@ -67,7 +67,19 @@ public sealed partial class Trainer : IDisposable
                 "nothing to train: attach an adapter, or load the model with trainWeights"
             );
         var adapter = Adapter.Of(model);
-        options.RequireSuits(adapter?.Method);
+        options.RequireSuits(adapter?.Method, adapter?.Options);
+        if (
+            adapter is not null
+            && !OptimizerMethods.Find(options.OptimizerChoice.Name).NeedsGradients
+            && adapter.Modules.Any(module => module.Form.Penalty is not null)
+        )
+        {
+            throw new InputException(
+                $"{adapter.Method.Name} adds a penalty to the gradients, which {options.OptimizerChoice.Name} does not "
+                    + "use: expected another --optimizer"
+            );
+        }
+
         _scheduled = adapter is { Method.ActsBetweenSteps: true } ? adapter : null;
         _steps = options.Steps;
         _optimizer = OptimizerMethods

@@ -103,11 +103,13 @@ public sealed record TrainerOptions
 
     /// <summary>Checks that the optimizer, and an adapter's method, can train with these options.</summary>
     /// <param name="method">The adapter's method; null: a model's own weights train.</param>
+    /// <param name="adapter">The adapter's settings; null: not known yet, or there is no adapter.</param>
     /// <exception cref="InputException">
     /// A setting of the optimizer is unknown or out of range. Or steps are to be captured, or an average is wanted, but
-    /// the optimizer has a reason against it or the method <see cref="AdapterMethod.ActsBetweenSteps"/>.
+    /// the optimizer has a reason against it or the method <see cref="AdapterMethod.ActsBetweenSteps"/>. Or the adapter
+    /// has dropout, which an optimizer without gradients does not apply.
     /// </exception>
-    public void RequireSuits(AdapterMethod? method)
+    public void RequireSuits(AdapterMethod? method, AdapterOptions? adapter = null)
     {
         OptimizerMethod optimizer = OptimizerMethods.Find(OptimizerChoice.Name);
         optimizer.Check(Optimizer, OptimizerChoice.Settings);
@@ -115,6 +117,13 @@ public sealed record TrainerOptions
             throw new InputException($"{optimizer.Name} {refusal}: expected no --graph");
         if (EmaDecay is not null && optimizer.KeepsAverage)
             throw new InputException($"{optimizer.Name} keeps an average itself: expected no --ema");
+        if (adapter is { Dropout: > 0 } && !optimizer.NeedsGradients)
+        {
+            throw new InputException(
+                $"{optimizer.Name} measures losses without dropout: expected no --dropout or another --optimizer"
+            );
+        }
+
         if (method is not { ActsBetweenSteps: true })
             return;
         if (optimizer.KeepsAverage || !optimizer.NeedsGradients)

@@ -160,7 +160,7 @@ internal sealed class CompareCommand : SpectralCommand
             AdapterOptions options = _adapter.Read(context, method, chosen);
             try
             {
-                settings.With(optimizer).RequireSuits(method);
+                settings.With(optimizer).RequireSuits(method, options);
                 _adapter.RequireCalibration(context, method);
                 if (compared.Count > 0 && context.Get(_budget) == SameParameters)
                     options = AdapterSize.WithTrainable(method, layers, options, compared[0].Facts.Trainable);

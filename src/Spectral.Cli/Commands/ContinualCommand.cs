@@ -75,7 +75,7 @@ internal sealed class ContinualCommand : SpectralCommand
         );
         AdapterMethod method = _adapter.Method(context);
         AdapterOptions options = _adapter.Read(context);
-        settings.RequireSuits(method);
+        settings.RequireSuits(method, options);
         if (context.Get(_interpolate) is not null && method.Sequence != TaskSequence.OneAdapter)
         {
             throw new InputException(

@@ -48,7 +48,7 @@ internal sealed class FinetuneCommand : SpectralCommand
         AdapterMethod method = _adapter.Method(context);
         AdapterOptions options = _adapter.Read(context);
         if (start is null)
-            settings.RequireSuits(method);
+            settings.RequireSuits(method, options);
         using var inputs = new ModelInputs(context, context.Get(_training.Model));
         inputs.CheckAdapter(context, start);
         if (start is null)

@@ -1,4 +1,5 @@
 using Spectral.Kernels;
+using Spectral.Training.Adapters.Expressions;
 using Spectral.Training.Optim;
 
 namespace Spectral.Training.Adapters;
@@ -43,35 +44,21 @@ internal sealed class BoundFactors : IDisposable
                 .. whole.Select(tensor => tensor.Tokens is null ? type : DType.F32),
             ]
         );
-        foreach (((AdaptedModule _, Expressions.Factor factor), Parameter parameter) in trained.Zip(Trained.Parameters))
+        foreach (((AdaptedModule _, Factor factor), Parameter parameter) in trained.Zip(Trained.Parameters))
             factor.Parameter = parameter;
-        Trained.Pairs =
-        [
-            .. modules
-                .SelectMany(module => module.Form.Terms)
-                .Select(term =>
-                    term switch
-                    {
-                        {
-                            Left: Expressions.Factor { Trains: true } left,
-                            Middle: null,
-                            Right: Expressions.Factor { Trains: true } right,
-                        } => new FactorPair(left.Parameter, right.Parameter, term.Scale),
-                        _ => null,
-                    }
-                )
-                .OfType<FactorPair>(),
-        ];
         foreach ((SavedTensor tensor, Parameter parameter) in whole.Zip(Trained.Parameters.Skip(trained.Count)))
             _saved.Add(tensor, parameter);
         foreach (SavedTensor tensor in (saved ?? []).Where(tensor => !tensor.Trains))
             _saved.Add(tensor, new Parameter(tensor.Name, Tensor.Zeros(device, tensor.Shape, type)));
-        foreach ((AdaptedModule module, Expressions.Factor factor) in factors.Where(pair => !pair.factor.Trains))
+        foreach ((AdaptedModule module, Factor factor) in factors.Where(pair => !pair.factor.Trains))
         {
             DType stored = factor.PlacesIn is null ? DType.F32 : DType.I32;
             var values = Tensor.Zeros(device, factor.Shape, stored);
             _frozen.Add(factor.Parameter = new Parameter(module.FullName(factor), values));
         }
+
+        Trained.Pairs = [.. PairsOf(modules, rightTrains: true)];
+        Trained.LeftOnly = [.. PairsOf(modules, rightTrains: false)];
     }
 
     /// <summary>The factors that do not train.</summary>
@@ -94,5 +81,20 @@ internal sealed class BoundFactors : IDisposable
         }
 
         Trained.Dispose();
+    }
+
+    /// <summary>Returns the terms of two plain factors, nothing between them, of which the left one trains.</summary>
+    private static IEnumerable<FactorPair> PairsOf(IReadOnlyList<AdaptedModule> modules, bool rightTrains)
+    {
+        foreach (LowRankTerm term in modules.SelectMany(module => module.Form.Terms))
+        {
+            if (
+                term is { Left: Factor { Trains: true } left, Middle: null, Right: Factor right }
+                && right.Trains == rightTrains
+            )
+            {
+                yield return new FactorPair(left.Parameter, right.Parameter, term.Scale);
+            }
+        }
     }
 }

@@ -1,7 +1,7 @@
 namespace Spectral.Training.Optim;
 
 /// <summary>
-/// Two trained factors of one low-rank term s·L·R of a layer's change, for optimizers that update them together.
+/// The two factors of one low-rank term s·L·R of a layer's change, for optimizers that need one to update the other.
 /// </summary>
 /// <param name="Left">The factor L [out, r].</param>
 /// <param name="Right">The factor R [r, in].</param>

@@ -80,8 +80,10 @@ public class Optimizer : IDisposable
     /// </summary>
     public void CompleteGradients()
     {
-        if (!_isComplete)
-            Parameters.NotifyAccumulated();
+        if (_isComplete)
+            return;
+        Parameters.NotifyAccumulated();
+        _rule.Complete?.Invoke();
         _isComplete = true;
     }
 

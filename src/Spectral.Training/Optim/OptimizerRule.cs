@@ -13,6 +13,12 @@ internal sealed record OptimizerRule(Action Update)
     /// </summary>
     public Action? WriteAverage { get; init; }
 
+    /// <summary>
+    /// Changes the complete gradients before their norm is measured, such as those of parameters that the rule keeps as
+    /// they are. It only launches kernels.
+    /// </summary>
+    public Action? Complete { get; init; }
+
     /// <summary>How the loss is measured instead of backward; null: by backward.</summary>
     public LossProbes? Probes { get; init; }
 }

@@ -23,6 +23,9 @@ internal sealed class OptimizerRun : IDisposable
         (Parameters, _method, Options, _settings) = (parameters, method, options, settings);
     }
 
+    /// <summary>The optimizer's name.</summary>
+    public string Method => _method.Name;
+
     /// <summary>The parameters to train.</summary>
     public ParameterSet Parameters { get; }
 

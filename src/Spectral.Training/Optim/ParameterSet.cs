@@ -145,6 +145,11 @@ public sealed class ParameterSet : IDisposable
     public IReadOnlyList<FactorPair> Pairs { get; internal set; } = [];
 
     /// <summary>
+    /// The low-rank terms of an adapter whose left factor trains as it is, while the right one is frozen.
+    /// </summary>
+    public IReadOnlyList<FactorPair> LeftOnly { get; internal set; } = [];
+
+    /// <summary>
     /// Allocates gradients, filled with zeros, which backward then adds to. Without this call nothing trains.
     /// </summary>
     public void EnableGradients()

@@ -124,7 +124,7 @@ public sealed class PhiloxTests(DeviceKind kind) : DeviceTest(kind)
             Throws.ArgumentException.With.Message.Contains("destination is BF16, expected F32")
         );
 
-    private static uint[] Words(ulong seed, ulong stream, ulong counter)
+    internal static uint[] Words(ulong seed, ulong stream, ulong counter)
     {
         uint[] c = [(uint)counter, (uint)(counter >> 32), (uint)stream, (uint)(stream >> 32)];
         uint k0 = (uint)seed;

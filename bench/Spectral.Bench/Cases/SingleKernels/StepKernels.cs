@@ -1,4 +1,5 @@
 using Spectral.Kernels;
+using Spectral.Kernels.Interop;
 using Spectral.Kernels.Ops;
 
 namespace Spectral.Bench.Cases.SingleKernels;
@@ -16,6 +17,8 @@ internal static class StepKernels
             .. KernelSet.Plans(machine, "loss 64 x 8192", Losses),
             KernelSet.Plan(machine, "optimizer 262144", Optimizer),
             KernelSet.Plan(machine, "random 262144", Random),
+            KernelSet.Plan(machine, "random search 262144", RandomSearches),
+            KernelSet.Plan(machine, "pairs of rank 128", Pairs),
         ];
 
     private static void Losses(KernelSet set, DType type)
@@ -64,6 +67,12 @@ internal static class StepKernels
             () => ScheduleFree.Step(parameter, gradient, mean, squares, weights, state)
         );
         set.Add("lion", 20.0 * Parameters, 11.0 * Parameters, () => Lion.Step(parameter, gradient, mean, state));
+        set.Add(
+            "apply-update",
+            12.0 * Parameters,
+            2.0 * Parameters,
+            () => ApplyUpdate.Step(parameter, gradient, state)
+        );
     }
 
     private static void Random(KernelSet set)
@@ -72,5 +81,65 @@ internal static class StepKernels
         double written = sizeof(float) * (double)Parameters;
         set.Add("uniform", written, 2.0 * Parameters, () => Philox.Uniform(values, 1, 1));
         set.Add("normal", written, 0, () => Philox.Normal(values, 1, 1));
+    }
+
+    private static void RandomSearches(KernelSet set)
+    {
+        const int Members = 4;
+        Tensor parameter = set.Normal(Parameters);
+        Tensor moved = set.Empty(Parameters);
+        Tensor losses = set.Normal((Members, 1));
+        Tensor weights = set.Normal(Members);
+        Tensor two = set.Normal((2, 1));
+        Tensor slope = set.Empty(1);
+        StepState state = set.Own(new StepState(set.Device));
+        state.Configure(new AdamWSettings(LearningRate: 1e-3));
+        double read = sizeof(float) * (double)Parameters;
+        set.Add(
+            "perturb",
+            2 * read,
+            42.0 * Parameters,
+            () => RandomSearch.Perturb(parameter, 1e-3f, 0, 0, state, moved)
+        );
+        set.Add("two-point", 0, 0, () => RandomSearch.TwoPointWeight(two, 1e-3f, state, slope));
+        set.Add("population", 0, 0, () => RandomSearch.PopulationWeights(losses, 1e-3f, state, weights));
+        set.Add(
+            "random-step",
+            2 * read,
+            42.0 * Members * Parameters,
+            () => RandomSearch.Step(parameter, weights, 0, state)
+        );
+    }
+
+    private static void Pairs(KernelSet set)
+    {
+        const int Rank = 128;
+        const double Square = sizeof(float) * (double)Rank * Rank;
+        Tensor gram = set.Normal((Rank, Rank));
+        Tensor x = set.Normal((Rank, Rank));
+        Tensor y = set.Empty((Rank, Rank));
+        Tensor values = set.Empty(Rank);
+        values.Clear();
+        set.Add(
+            "unless-zero",
+            2 * Square + sizeof(float) * Rank,
+            (double)Rank * Rank,
+            () => UnlessZero.Run(gram, x, 1, y)
+        );
+        var args = new SylvesterArgs
+        {
+            T = x.Pointer,
+            A = values.Pointer,
+            B = gram.Pointer,
+            Y = y.Pointer,
+            N = Rank,
+        };
+        int blocks = Launch.Blocks(y.Count, SylvesterArgs.Kernel.Threads);
+        set.Add(
+            "sylvester",
+            2 * Square + 2 * sizeof(float) * Rank,
+            2.0 * Rank * Rank,
+            () => SylvesterArgs.Kernel.Launch(set.Device, args, blocks)
+        );
     }
 }

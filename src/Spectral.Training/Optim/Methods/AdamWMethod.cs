@@ -17,7 +17,10 @@ internal sealed class AdamWMethod : OptimizerMethod
 
     public override long StateBytes(Shape shape, IReadOnlyDictionary<string, double> settings) => 8 * shape.Count;
 
-    internal override OptimizerRule Begin(OptimizerRun run)
+    internal override OptimizerRule Begin(OptimizerRun run) => Rule(run);
+
+    /// <summary>Declares AdamW's state for all parameters and returns its step, with which others end.</summary>
+    public static OptimizerRule Rule(OptimizerRun run)
     {
         ParameterSet parameters = run.Parameters;
         IReadOnlyList<Tensor> first = run.PerBuffer(AdamWOptimizer.First);
