@@ -4,8 +4,9 @@ using Spectral.Training.Optim;
 namespace Spectral.Bench.Cases;
 
 /// <summary>
-/// A step of each optimizer beside AdamW's, on the factors of a LoRA: norm, clipping, update, clearing of the gradients.
-/// Each step first gets the same gradients again, as zeros would let the state sink into numbers that are slow.
+/// A step of each optimizer beside AdamW's, on the factors of a LoRA: norm, clipping, update, clearing of the
+/// gradients. Each step first gets the same gradients again, as zeros would let the state sink into slow
+/// numbers.
 /// </summary>
 internal sealed class OptimizersCase : BenchCase
 {

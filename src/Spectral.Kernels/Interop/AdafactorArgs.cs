@@ -1,6 +1,6 @@
 namespace Spectral.Kernels.Interop;
 
-/// <summary>Arguments of <c>adafactor.cu</c>: direction and length of one step of Adafactor for one parameter.</summary>
+/// <summary>Arguments of <c>adafactor.cu</c>: direction and length of a step of Adafactor for one parameter.</summary>
 public struct AdafactorArgs
 {
     /// <summary>
@@ -27,8 +27,8 @@ public struct AdafactorArgs
     public ulong Parameter;
 
     /// <summary>
-    /// Device address of its gradient, [Count] F32; read by <see cref="Direction"/> alone, which applies the clip factor
-    /// in the state. 16-byte alignment allows vector accesses.
+    /// Device address of its gradient, [Count] F32; read by <see cref="Direction"/> alone, which applies the clip
+    /// factor in the state. 16-byte alignment allows vector accesses.
     /// </summary>
     public ulong Gradient;
 

@@ -16,7 +16,7 @@ public sealed class PlaceCommandTests : WorkFolder
             .Run([.. Place("gist"), "--data", Data, "--rank", "2", "--budget", "9", "--out", Ranks, "--json"])
             .Succeeded()
             .Json;
-        Dictionary<string, int> ranks = placed
+        var ranks = placed
             .GetProperty("modules")
             .EnumerateArray()
             .ToDictionary(

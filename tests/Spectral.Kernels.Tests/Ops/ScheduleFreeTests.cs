@@ -14,7 +14,7 @@ public sealed class ScheduleFreeTests(DeviceKind kind) : DeviceTest(kind)
         Tensor parameter = Input(count, DType.F32, out double[] y);
         Tensor fast = Input(new float[count], count, DType.F32, out _);
         Tensor v = Input(new float[count], count, DType.F32, out double[] vv);
-        using Tensor weights = Tensor.Zeros(Device, ScheduleFree.Weights, DType.F64);
+        using var weights = Tensor.Zeros(Device, ScheduleFree.Weights, DType.F64);
         using StepState state = new(Device);
         double[] z = [.. y];
         (double top, double sum) = (0, 0);
@@ -51,7 +51,7 @@ public sealed class ScheduleFreeTests(DeviceKind kind) : DeviceTest(kind)
         Tensor parameter = Input(9, DType.F32, out double[] y);
         Tensor fast = Input(9, DType.F32, out double[] z);
         Tensor v = Input(new float[9], 9, DType.F32, out _);
-        using Tensor weights = Tensor.Zeros(Device, ScheduleFree.Weights, DType.F64);
+        using var weights = Tensor.Zeros(Device, ScheduleFree.Weights, DType.F64);
         using StepState state = new(Device);
         state.Configure(new AdamWSettings(0.1));
         state.Advance(Input([float.NaN], 1, DType.F32, out _));
@@ -65,7 +65,7 @@ public sealed class ScheduleFreeTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void EmptyWork()
     {
-        using Tensor weights = Tensor.Zeros(Device, ScheduleFree.Weights, DType.F64);
+        using var weights = Tensor.Zeros(Device, ScheduleFree.Weights, DType.F64);
         using StepState state = new(Device);
         Tensor none = Output(0);
         ScheduleFree.Step(none, none, none, none, weights, state);
@@ -74,7 +74,7 @@ public sealed class ScheduleFreeTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void WhatDoesNotFitIsNamed()
     {
-        using Tensor weights = Tensor.Zeros(Device, ScheduleFree.Weights, DType.F64);
+        using var weights = Tensor.Zeros(Device, ScheduleFree.Weights, DType.F64);
         using StepState state = new(Device);
         Tensor p = Output(4);
         Assert.That(

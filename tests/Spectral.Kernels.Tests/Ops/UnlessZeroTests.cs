@@ -14,7 +14,7 @@ public sealed class UnlessZeroTests(DeviceKind kind) : DeviceTest(kind)
         Tensor x = Input((n, n), DType.F32, out double[] values);
         Tensor y = Output((n, n));
         UnlessZero.Run(Input(gram, (n, n), DType.F32, out _), x, 0.5f, y);
-        Verify(y, [.. values.Select((value, i) => isZero ? (i / n == i % n ? 1 : 0) : 0.5 * value)]);
+        Verify(y, [.. values.Select((value, i) => isZero ? Convert.ToDouble(i / n == i % n) : 0.5 * value)]);
         UnlessZero.Run(Input(gram, (n, n), DType.F32, out _), x, 0.5f, x);
         Assert.That(x.ToArray(), Is.EqualTo(y.ToArray()), "in place");
     }

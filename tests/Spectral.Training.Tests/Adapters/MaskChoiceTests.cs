@@ -428,11 +428,8 @@ public sealed class MaskChoiceTests(DeviceKind kind) : DataMethodTest(kind)
         }
 
         TestAdapters.Perturb(adapter, 3);
-        Dictionary<string, float[]> merged = adapter.Modules.ToDictionary(
-            module => module.Shape.Name,
-            module => module.Core.MergedWeight()
-        );
-        Dictionary<string, int[]> places = adapter.Modules.ToDictionary(module => module.Shape.Name, Places);
+        var merged = adapter.Modules.ToDictionary(module => module.Shape.Name, module => module.Core.MergedWeight());
+        var places = adapter.Modules.ToDictionary(module => module.Shape.Name, Places);
         adapter.AfterUpdate(5, 10);
         foreach (AdaptedModule module in adapter.Modules)
         {

@@ -67,10 +67,7 @@ public sealed class SparseMaskTests(DeviceKind kind) : TrainingTest(kind)
     {
         CausalLanguageModel model = Keep(TinyModels.Frozen(Config, Device, Folder));
         using Adapter adapter = TestAdapters.Attach(model, AdapterMethods.Find(name), Options);
-        Dictionary<string, float[]> before = adapter.Modules.ToDictionary(
-            module => module.Shape.Name,
-            module => Base(model, module)
-        );
+        var before = adapter.Modules.ToDictionary(module => module.Shape.Name, module => Base(model, module));
         using Trainer trainer = new(
             model,
             new TrainerOptions

@@ -1,4 +1,5 @@
 using Spectral.Kernels;
+using Spectral.Kernels.Linalg;
 using Spectral.Kernels.Ops;
 
 namespace Spectral.Bench.Cases.SingleKernels;

@@ -21,7 +21,8 @@ internal sealed class ShareMethod : AdapterMethod
 
     public override string Name => "share";
     public override string Formula =>
-        "W + U·(E_p + E)·V + (alpha/rank)·B·A; U·E_p·V the best part of the earlier tasks' change, at most of rank frame";
+        "W + U·(E_p + E)·V + (alpha/rank)·B·A; U·E_p·V the best part of the earlier tasks' change, at most of rank "
+        + "frame";
     public override string Source => "Shared LoRA Subspaces for almost Strict Continual Learning, 2026";
     public override bool IsPublishedForm => false;
     public override string Use =>

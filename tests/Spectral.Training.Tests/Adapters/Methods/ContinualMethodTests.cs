@@ -74,8 +74,8 @@ public sealed class ContinualMethodTests(DeviceKind kind) : TrainingTest(kind)
             (Dense u0, double[] s0, Dense v0) = JacobiSvd.Of(w);
             Dense start = u0 * Dense.Diagonal([.. s0.Select((value, i) => i < 4 ? 0 : value)]) * v0.Transposed;
             int low = s0.Length - 4;
-            Dense u = Dense.Of(w.Rows, low, Stored(file, module, "U_low"));
-            Dense v = Dense.Of(low, w.Columns, Stored(file, module, "V_low"));
+            var u = Dense.Of(w.Rows, low, Stored(file, module, "U_low"));
+            var v = Dense.Of(low, w.Columns, Stored(file, module, "V_low"));
             Dense expected = w + (u * Dense.Diagonal(Stored(file, module, "S_low")) * v) - start;
             Assert.That(
                 module.Core.MergedWeight(),
@@ -265,7 +265,7 @@ public sealed class ContinualMethodTests(DeviceKind kind) : TrainingTest(kind)
     private static void VerifyStart(AdaptedModule module, Dense w, Dense moment)
     {
         (_, double[] values, Dense directions) = JacobiSvd.Of(moment);
-        Dense unused = Dense.Of(
+        var unused = Dense.Of(
             directions.Rows,
             values.Count(value => value <= 1e-6 * values[0]),
             (i, j) => directions[i, directions.Columns - 1 - j]

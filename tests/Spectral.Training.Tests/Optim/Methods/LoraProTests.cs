@@ -26,15 +26,15 @@ public sealed class LoraProTests(DeviceKind kind) : TrainingTest(kind)
     public void FollowsItsFormula([Values] bool beginsAtZero)
     {
         Random random = new(4);
-        Dense left = Dense.Of(Out, Rank, (_, _) => beginsAtZero ? 0 : Draw(random));
-        Dense right = Dense.Of(Rank, In, (_, _) => Draw(random));
+        var left = Dense.Of(Out, Rank, (_, _) => beginsAtZero ? 0 : Draw(random));
+        var right = Dense.Of(Rank, In, (_, _) => Draw(random));
         using ParameterSet parameters = Pair(left, right);
         using Optimizer optimizer = OptimizerMethods.Find("lora-pro").Create(parameters, Options);
         var first = new Dense(Out, In);
         var second = new Dense(Out, In);
         for (int step = 1; step <= 20; step++)
         {
-            Dense whole = Dense.Of(Out, In, (_, _) => Draw(random));
+            var whole = Dense.Of(Out, In, (_, _) => Draw(random));
             double rate = 0.05 / step;
             (Dense ofLeft, Dense ofRight) = (Scale * (whole * right.Transposed), Scale * (left.Transposed * whole));
             Fill(parameters.Parameters[0].Gradient!, ofLeft);
@@ -46,7 +46,7 @@ public sealed class LoraProTests(DeviceKind kind) : TrainingTest(kind)
             second =
                 Options.Beta2 * second
                 + (1 - Options.Beta2) * Dense.Of(Out, In, (i, j) => equivalent[i, j] * equivalent[i, j]);
-            Dense quotient = Dense.Of(
+            var quotient = Dense.Of(
                 Out,
                 In,
                 (i, j) => first[i, j] / one / (Math.Sqrt(second[i, j] / two) + Options.Epsilon)
@@ -71,9 +71,9 @@ public sealed class LoraProTests(DeviceKind kind) : TrainingTest(kind)
     {
         const double Epsilon = 1e5;
         Random random = new(6);
-        Dense left = Dense.Of(Out, Rank, (_, _) => Draw(random));
-        Dense right = Dense.Of(Rank, In, (_, _) => Draw(random));
-        Dense whole = Dense.Of(Out, In, (_, _) => Draw(random));
+        var left = Dense.Of(Out, Rank, (_, _) => Draw(random));
+        var right = Dense.Of(Rank, In, (_, _) => Draw(random));
+        var whole = Dense.Of(Out, In, (_, _) => Draw(random));
         using ParameterSet parameters = Pair(left, right, ratio: 1);
         AdamWOptions options = Options with { Epsilon = Epsilon, WeightDecay = 0 };
         using Optimizer optimizer = OptimizerMethods.Find("lora-pro").Create(parameters, options);
@@ -102,14 +102,14 @@ public sealed class LoraProTests(DeviceKind kind) : TrainingTest(kind)
         Dense rightGram = right * right.Transposed + Damping * Dense.Identity(Rank);
         Dense projected = Square * (leftGram.Inverse() * ofRight);
         Dense side = -1 * (projected * right.Transposed);
-        Dense system = Dense.Of(
+        var system = Dense.Of(
             Rank * Rank,
             Rank * Rank,
             (at, of) =>
                 (at % Rank == of % Rank ? leftGram[at / Rank, of / Rank] : 0)
                 + (at / Rank == of / Rank ? rightGram[of % Rank, at % Rank] : 0)
         );
-        Dense x = Dense.Of(Rank, Rank, (system.Inverse() * Dense.Of(Rank * Rank, 1, side.Values)).Values);
+        var x = Dense.Of(Rank, Rank, (system.Inverse() * Dense.Of(Rank * Rank, 1, side.Values)).Values);
         Dense rest = ofLeft - left * (leftGram.Inverse() * (left.Transposed * ofLeft));
         return (Square * (rest * rightGram.Inverse()) - left * x, projected + x * right);
     }

@@ -1,5 +1,4 @@
 using Spectral.Kernels;
-using Spectral.Kernels.Tests.Support;
 using Spectral.Training.Optim;
 using Spectral.Training.Tests.Support;
 

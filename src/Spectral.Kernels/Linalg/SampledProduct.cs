@@ -1,7 +1,7 @@
 using Spectral.Kernels.Interop;
-using Spectral.Kernels.Linalg;
+using Spectral.Kernels.Ops;
 
-namespace Spectral.Kernels.Ops;
+namespace Spectral.Kernels.Linalg;
 
 /// <summary>
 /// Computes single entries of dyᵀ x without the others: the gradient of some entries of a weight. The product itself
@@ -9,6 +9,8 @@ namespace Spectral.Kernels.Ops;
 /// </summary>
 public static class SampledProduct
 {
+    private const int Lanes = 8; // kEntryLanes in the kernel
+
     /// <summary>
     /// Computes <c>values[k] = scale · Σ_t dy[t, i] x[t, j]</c> with <c>index[k] = i·in + j</c>, and adds it to what
     /// the values hold if asked to. A place outside the product gives 0.
@@ -47,8 +49,6 @@ public static class SampledProduct
         };
         SampledProductArgs.Kernel.Launch(dy.Device, args, Launch.RowBlocks(args.Count, Lanes));
     }
-
-    private const int Lanes = 8; // kEntryLanes in the kernel
 
     private static Tensor Transposed(Tensor x)
     {

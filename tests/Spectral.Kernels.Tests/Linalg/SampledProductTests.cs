@@ -1,7 +1,7 @@
-using Spectral.Kernels.Ops;
+using Spectral.Kernels.Linalg;
 using Spectral.Kernels.Tests.Support;
 
-namespace Spectral.Kernels.Tests.Ops;
+namespace Spectral.Kernels.Tests.Linalg;
 
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
 public sealed class SampledProductTests(DeviceKind kind) : DeviceTest(kind)
