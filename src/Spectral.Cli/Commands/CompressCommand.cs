@@ -111,7 +111,8 @@ internal sealed class CompressCommand : SpectralCommand
     {
         if (context.Get(_list))
         {
-            CompressionMethodList.Print(context, context.Get(_method));
+            string? named = context.Get(_method);
+            new CompressionMethodList().Print(context, named is null ? null : CompressionMethods.Find(named));
             return;
         }
 

@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
-using Spectral.Cli.Hosting;
 using Spectral.Cli.Options;
 using Spectral.Cli.Output;
 using Spectral.Training.Compression;
@@ -8,50 +7,27 @@ using Spectral.Training.Compression;
 namespace Spectral.Cli.Commands;
 
 /// <summary><c>spectral compress --list</c>: the compression methods, or one of them in detail.</summary>
-internal static class CompressionMethodList
+internal sealed class CompressionMethodList : MethodList<CompressionMethod>
 {
-    public static void Print(CommandContext context, string? name)
-    {
-        if (name is not null)
-        {
-            CompressionMethod method = CompressionMethods.Find(name);
-            context.Finish(Json(method), terminal => Show(terminal, method));
-            return;
-        }
+    protected override IEnumerable<CompressionMethod> All => CompressionMethods.All;
+    protected override string[] Columns => ["name", "options", "source"];
+    protected override int FirstText => 1;
+    protected override string Hint => "`spectral compress --list --method NAME` shows one method in detail";
 
-        var result = new JsonObject
-        {
-            ["methods"] = new JsonArray([.. CompressionMethods.All.Select(method => (JsonNode)Json(method))]),
-        };
-        context.Finish(
-            result,
-            terminal =>
-            {
-                terminal.Table(
-                    ["name", "options", "source"],
-                    [
-                        .. CompressionMethods.All.Select(method =>
-                            (string[])[method.Name, Options(method), method.Origin]
-                        ),
-                    ],
-                    textFrom: 1
-                );
-                terminal.Line("`spectral compress --list --method NAME` shows one method in detail");
-            }
-        );
-    }
+    protected override string[] Row(CompressionMethod method) => [method.Name, Options(method), method.Origin];
 
-    private static void Show(Terminal terminal, CompressionMethod method)
-    {
-        terminal.Table(
-            ("name", method.Name),
-            ("formula", method.Formula),
-            ("use", method.Use),
-            ("source", method.Origin),
+    protected override IEnumerable<(string Name, string Value)> Details(CompressionMethod method) =>
+        [
             ("input", method.NeedsModel ? "an adapter or a tuned model, and --model" : "an adapter"),
-            ("options", Options(method))
-        );
-        MethodText.ShowSettings(terminal, method.Settings);
+            ("options", Options(method)),
+        ];
+
+    protected override void AddFacts(JsonObject json, CompressionMethod method)
+    {
+        json["rank"] = method.Uses.HasFlag(CompressionUses.Rank);
+        json["energy"] = method.Uses.HasFlag(CompressionUses.Energy) ? JsonOutput.Number(method.DefaultEnergy) : null;
+        json["data"] = method.Uses.HasFlag(CompressionUses.Data);
+        json["needs_model"] = method.NeedsModel;
     }
 
     private static string Options(CompressionMethod method)
@@ -68,19 +44,4 @@ internal static class CompressionMethodList
         );
         return options.Count > 0 ? string.Join(", ", options) : "none";
     }
-
-    private static JsonObject Json(CompressionMethod method) =>
-        new()
-        {
-            ["name"] = method.Name,
-            ["formula"] = method.Formula,
-            ["source"] = method.Source,
-            ["published_form"] = method.IsPublishedForm,
-            ["use"] = method.Use,
-            ["rank"] = method.Uses.HasFlag(CompressionUses.Rank),
-            ["energy"] = method.Uses.HasFlag(CompressionUses.Energy) ? JsonOutput.Number(method.DefaultEnergy) : null,
-            ["data"] = method.Uses.HasFlag(CompressionUses.Data),
-            ["needs_model"] = method.NeedsModel,
-            ["settings"] = MethodText.JsonOf(method.Settings),
-        };
 }

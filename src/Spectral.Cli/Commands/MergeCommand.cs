@@ -63,7 +63,7 @@ internal sealed class MergeCommand : SpectralCommand
         if (context.Get(_list))
         {
             string? named = context.Get(_several.Method);
-            MergeMethodList.Print(context, named == MethodMerge.Every ? null : named);
+            new MergeMethodList().Print(context, named is null or MethodMerge.Every ? null : MergeMethods.Find(named));
             return;
         }
 

@@ -1,40 +1,62 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
-using Spectral.Cli.Hosting;
 using Spectral.Cli.Options;
 using Spectral.Cli.Output;
 using Spectral.Training.Merging;
+using Spectral.Training.Settings;
 
 namespace Spectral.Cli.Commands;
 
 /// <summary><c>spectral merge --list</c>: the merge methods, or one of them in detail.</summary>
-internal static class MergeMethodList
+internal sealed class MergeMethodList : MethodList<MergeMethod>
 {
-    public static void Print(CommandContext context, string? name)
-    {
-        if (name is not null)
-        {
-            MergeMethod method = MergeMethods.Find(name);
-            context.Finish(Json(method), terminal => Show(terminal, method));
-            return;
-        }
+    protected override IEnumerable<MergeMethod> All => MergeMethods.All;
+    protected override string[] Columns => ["name", "inputs", "options", "source"];
+    protected override int FirstText => 2;
+    protected override string Hint => "`spectral merge --list --method NAME` shows one method in detail";
 
-        var result = new JsonObject
+    protected override string[] Row(MergeMethod method) =>
+        [method.Name, Inputs(method), string.Join(' ', Options(method)), method.Origin];
+
+    protected override IEnumerable<(string Name, string Value)> Details(MergeMethod method) =>
+        [
+            ("inputs", Inputs(method)),
+            (
+                "options",
+                string.Join(", ", Options(method).Where(option => option.StartsWith('-')).DefaultIfEmpty("none"))
+            ),
+        ];
+
+    protected override IEnumerable<string> Remarks(MergeMethod method)
+    {
+        if (method.Data == MergeData.PerInput)
+            yield return "--data is given once for each input, in their order: records of its task";
+        if (method.Uses.HasFlag(MergeUses.Density))
         {
-            ["methods"] = new JsonArray([.. MergeMethods.All.Select(method => (JsonNode)Json(method))]),
-        };
-        context.Finish(
-            result,
-            terminal =>
-            {
-                terminal.Table(["name", "inputs", "options", "source"], [.. MergeMethods.All.Select(Row)], textFrom: 2);
-                terminal.Line("`spectral merge --list --method NAME` shows one method in detail");
-            }
-        );
+            yield return string.Create(
+                CultureInfo.InvariantCulture,
+                $"--density is {method.DefaultDensity} unless given"
+            );
+        }
     }
 
-    private static string[] Row(MergeMethod method) =>
-        [method.Name, Inputs(method), string.Join(' ', Options(method)), method.Origin];
+    protected override IReadOnlyList<TextSetting> TextSettings(MergeMethod method) => method.TextSettings;
+
+    protected override void AddFacts(JsonObject json, MergeMethod method)
+    {
+        json["least_inputs"] = method.LeastInputs;
+        json["most_inputs"] = method.MostInputs == int.MaxValue ? null : method.MostInputs;
+        json["depends_on_order"] = method.DependsOnOrder;
+        json["weights"] = method.Uses.HasFlag(MergeUses.Weights);
+        json["density"] = method.Uses.HasFlag(MergeUses.Density) ? JsonOutput.Number(method.DefaultDensity) : null;
+        json["seed"] = method.Uses.HasFlag(MergeUses.Seed);
+        json["data"] = method.Data switch
+        {
+            MergeData.None => null,
+            MergeData.Shared => "shared",
+            _ => "per_input",
+        };
+    }
 
     private static string Inputs(MergeMethod method) =>
         method.MostInputs switch
@@ -59,52 +81,4 @@ internal static class MergeMethodList
         foreach (string name in method.TextSettings.Select(setting => setting.Name))
             yield return name;
     }
-
-    private static void Show(Terminal terminal, MergeMethod method)
-    {
-        terminal.Line($"{method.Name}: {method.Summary}");
-        terminal.Table(
-            ("use", method.Use),
-            ("source", method.Source),
-            MethodText.Form(method),
-            ("inputs", Inputs(method)),
-            (
-                "options",
-                string.Join(", ", Options(method).Where(option => option.StartsWith('-')).DefaultIfEmpty("none"))
-            )
-        );
-        if (method.Data == MergeData.PerInput)
-            terminal.Line("--data is given once for each input, in their order: records of its task");
-        if (method.Uses.HasFlag(MergeUses.Density))
-        {
-            terminal.Line(
-                string.Create(CultureInfo.InvariantCulture, $"--density is {method.DefaultDensity} unless given")
-            );
-        }
-
-        MethodText.ShowSettings(terminal, method.Settings, method.TextSettings);
-    }
-
-    private static JsonObject Json(MergeMethod method) =>
-        new()
-        {
-            ["name"] = method.Name,
-            ["formula"] = method.Formula,
-            ["source"] = method.Source,
-            ["published_form"] = method.IsPublishedForm,
-            ["use"] = method.Use,
-            ["least_inputs"] = method.LeastInputs,
-            ["most_inputs"] = method.MostInputs == int.MaxValue ? null : method.MostInputs,
-            ["depends_on_order"] = method.DependsOnOrder,
-            ["weights"] = method.Uses.HasFlag(MergeUses.Weights),
-            ["density"] = method.Uses.HasFlag(MergeUses.Density) ? JsonOutput.Number(method.DefaultDensity) : null,
-            ["seed"] = method.Uses.HasFlag(MergeUses.Seed),
-            ["data"] = method.Data switch
-            {
-                MergeData.None => null,
-                MergeData.Shared => "shared",
-                _ => "per_input",
-            },
-            ["settings"] = MethodText.JsonOf(method.Settings, method.TextSettings),
-        };
 }

@@ -6,6 +6,7 @@ using Spectral.Cli.Options;
 using Spectral.Training.Adapters;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
+using Spectral.Training.Optim;
 
 namespace Spectral.Cli.Commands;
 
@@ -53,7 +54,11 @@ internal sealed class MethodsCommand : SpectralCommand
         if (context.IsGiven(_optimizers))
         {
             RefuseAllBut(context, _optimizers, _adapter.Rank);
-            OptimizerList.Print(context, context.Get(_optimizers), context.Get(_adapter.Rank));
+            string? named = context.Get(_optimizers);
+            new OptimizerList(context.Get(_adapter.Rank)).Print(
+                context,
+                named is null ? null : OptimizerMethods.Find(named)
+            );
             return;
         }
 
@@ -121,11 +126,9 @@ internal sealed class MethodsCommand : SpectralCommand
     private static void Show(Terminal terminal, DescribedMethod described, string over)
     {
         AdapterMethod method = described.Method;
-        terminal.Line($"{method.Name}: {method.Summary}");
-        terminal.Table(
-            ("use", method.Use),
-            ("source", method.Source),
-            MethodText.Form(method),
+        MethodText.Show(
+            terminal,
+            method,
             (
                 "trains",
                 string.Create(CultureInfo.InvariantCulture, $"{described.Facts!.Trainable:N0} parameters on {over}")

@@ -121,7 +121,8 @@ internal sealed class PlaceCommand : SpectralCommand
     {
         if (context.Get(_list))
         {
-            PlacementMethodList.Print(context, context.Get(_method));
+            string? named = context.Get(_method);
+            new PlacementMethodList().Print(context, named is null ? null : PlacementMethods.Find(named));
             return;
         }
 

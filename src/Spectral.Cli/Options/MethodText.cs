@@ -7,9 +7,22 @@ namespace Spectral.Cli.Options;
 /// <summary>What the lists of methods show of each: form and settings.</summary>
 internal static class MethodText
 {
-    /// <summary>Returns the row that says whether the method has the published form.</summary>
-    public static (string Name, string Value) Form(MethodDescription method) =>
-        ("form", method.IsPublishedForm ? "as published" : "reconstructed, as the paper does not give every detail");
+    /// <summary>Prints what a method says of itself.</summary>
+    /// <param name="terminal">Receives the lines.</param>
+    /// <param name="method">The method.</param>
+    /// <param name="details">What only methods of its kind have.</param>
+    public static void Show(
+        Terminal terminal,
+        MethodDescription method,
+        params ReadOnlySpan<(string Name, string Value)> details
+    )
+    {
+        terminal.Line($"{method.Name}: {method.Summary}");
+        string form = method.IsPublishedForm
+            ? "as published"
+            : "reconstructed, as the paper does not give every detail";
+        terminal.Table([("use", method.Use), ("source", method.Source), ("form", form), .. details]);
+    }
 
     /// <summary>Prints a table of a method's own settings.</summary>
     public static void ShowSettings(

@@ -1,53 +1,29 @@
 using System.Text.Json.Nodes;
-using Spectral.Cli.Hosting;
 using Spectral.Cli.Options;
 using Spectral.Training.Placement;
 
 namespace Spectral.Cli.Placement;
 
 /// <summary><c>spectral place --list</c>: the placement methods, or one of them in detail.</summary>
-internal static class PlacementMethodList
+internal sealed class PlacementMethodList : MethodList<PlacementMethod>
 {
-    public static void Print(CommandContext context, string? name)
-    {
-        if (name is not null)
-        {
-            PlacementMethod method = PlacementMethods.Find(name);
-            context.Finish(Json(method), terminal => Show(terminal, method));
-            return;
-        }
+    protected override IEnumerable<PlacementMethod> All => PlacementMethods.All;
+    protected override string[] Columns => ["name", "needs", "source"];
+    protected override int FirstText => 1;
+    protected override string Hint => "`spectral place --list --method NAME` shows one method in detail";
 
-        var result = new JsonObject
-        {
-            ["methods"] = new JsonArray([.. PlacementMethods.All.Select(method => (JsonNode)Json(method))]),
-        };
-        context.Finish(
-            result,
-            terminal =>
-            {
-                terminal.Table(
-                    ["name", "needs", "source"],
-                    [.. PlacementMethods.All.Select(method => (string[])[method.Name, Needs(method), method.Origin])],
-                    textFrom: 1
-                );
-                terminal.Line("`spectral place --list --method NAME` shows one method in detail");
-            }
-        );
-    }
+    protected override string[] Row(PlacementMethod method) => [method.Name, Needs(method), method.Origin];
 
-    private static void Show(Terminal terminal, PlacementMethod method)
+    protected override IEnumerable<(string Name, string Value)> Details(PlacementMethod method) =>
+        [("needs", Needs(method)), ("--budget", method.BudgetOf ?? "none"), ("score", method.ScoreOf ?? "none")];
+
+    protected override void AddFacts(JsonObject json, PlacementMethod method)
     {
-        terminal.Table(
-            ("name", method.Name),
-            ("formula", method.Formula),
-            ("use", method.Use),
-            ("source", method.Source),
-            MethodText.Form(method),
-            ("needs", Needs(method)),
-            ("--budget", method.BudgetOf ?? "none"),
-            ("score", method.ScoreOf ?? "none")
-        );
-        MethodText.ShowSettings(terminal, method.Settings);
+        json["runs_model"] = method.RunsModel;
+        json["uses_validation"] = method.UsesValidation;
+        json["searches"] = method.Searches;
+        json["budget"] = method.BudgetOf;
+        json["score"] = method.ScoreOf;
     }
 
     private static string Needs(PlacementMethod method)
@@ -56,20 +32,4 @@ internal static class PlacementMethodList
             return "the model's config";
         return method.UsesValidation ? "--data, --eval" : "--data";
     }
-
-    private static JsonObject Json(PlacementMethod method) =>
-        new()
-        {
-            ["name"] = method.Name,
-            ["formula"] = method.Formula,
-            ["source"] = method.Source,
-            ["published_form"] = method.IsPublishedForm,
-            ["use"] = method.Use,
-            ["runs_model"] = method.RunsModel,
-            ["uses_validation"] = method.UsesValidation,
-            ["searches"] = method.Searches,
-            ["budget"] = method.BudgetOf,
-            ["score"] = method.ScoreOf,
-            ["settings"] = MethodText.JsonOf(method.Settings),
-        };
 }

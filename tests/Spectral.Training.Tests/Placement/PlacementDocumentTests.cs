@@ -1,6 +1,5 @@
 using System.Text;
 using Spectral.Training.Placement;
-using Spectral.Training.Settings;
 using Spectral.Training.Tests.Support;
 
 namespace Spectral.Training.Tests.Placement;
@@ -13,6 +12,10 @@ public sealed class PlacementDocumentTests
 {
     [Test]
     public void TheDocumentIsWhatTheMethodsSay() => GeneratedDocument.Verify("placement.md", Document());
+
+    [Test]
+    public void EveryMethodSaysWhatItIsForAndWhereItIsFrom() =>
+        GeneratedDocument.VerifyDescriptions(PlacementMethods.All);
 
     private static string Document()
     {
@@ -75,22 +78,12 @@ public sealed class PlacementDocumentTests
         }
 
         foreach (PlacementMethod method in PlacementMethods.All)
-        {
-            text.Append($"\n## {method.Name}\n\n");
-            text.Append(GeneratedDocument.Wrap($"`{method.Formula}`"));
-            text.Append('\n').Append(GeneratedDocument.Wrap($"{method.Use} Source: {method.Origin}."));
-            if (method.ScoreOf is { } score)
-                text.Append('\n').Append(GeneratedDocument.Wrap($"The score of a layer: {score}."));
-            if (method.Settings.Count > 0)
-                text.Append('\n');
-            foreach (Setting setting in method.Settings)
-            {
-                string option = $"`--set {setting.Name}={setting.Describe(setting.Default)}`";
-                text.Append(GeneratedDocument.Wrap($"* {option} ({setting.Expected}): {setting.Help}", indent: "  "));
-            }
-        }
+            text.Append(GeneratedDocument.Section(method, Score(method)));
         return text.ToString();
     }
+
+    private static string? Score(PlacementMethod method) =>
+        method.ScoreOf is { } score ? $"The score of a layer: {score}." : null;
 
     private static string Needs(PlacementMethod method)
     {

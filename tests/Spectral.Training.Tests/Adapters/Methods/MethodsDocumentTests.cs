@@ -16,15 +16,7 @@ public sealed class MethodsDocumentTests
 
     [Test]
     public void EveryMethodSaysWhatItIsForAndWhereItIsFrom() =>
-        Assert.Multiple(() =>
-        {
-            foreach (AdapterMethod method in AdapterMethods.All)
-            {
-                Assert.That(method.Use, Does.EndWith("."), method.Name);
-                Assert.That(method.Source, Is.Not.Empty.And.Not.Contain("|"), method.Name);
-                Assert.That(method.Formula, Is.Not.Empty.And.Not.Contain("\n").And.Not.Contain("`"), method.Name);
-            }
-        });
+        GeneratedDocument.VerifyDescriptions(AdapterMethods.All);
 
     private static string Document()
     {
@@ -52,7 +44,7 @@ public sealed class MethodsDocumentTests
         foreach (AdapterMethod method in AdapterMethods.All)
             text.Append(Row(method));
         foreach (AdapterMethod method in AdapterMethods.All)
-            text.Append(Paragraph(method));
+            text.Append(GeneratedDocument.Section(method));
         return text.ToString();
     }
 
@@ -60,7 +52,6 @@ public sealed class MethodsDocumentTests
     {
         var facts = MethodFacts.Of(method, MethodFacts.OneLayer, new AdapterOptions());
         string rebuilt = facts.RebuildsWeight ? " + W′" : "";
-        string after = method.IsPublishedForm ? "" : "after ";
         string mergeable = facts switch
         {
             { IsMergeable: true, IsLowRank: true } => "yes, LoRA",
@@ -71,30 +62,7 @@ public sealed class MethodsDocumentTests
         return string.Create(
             CultureInfo.InvariantCulture,
             $"| [{method.Name}](#{method.Name}) | {facts.Trainable:N0} | {100 * facts.ExtraForward:0.###} %{rebuilt} "
-                + $"| {mergeable} | {method.PeftType} | {after}{method.Source} |\n"
+                + $"| {mergeable} | {method.PeftType} | {method.Origin} |\n"
         );
-    }
-
-    private static string Paragraph(AdapterMethod method)
-    {
-        var text = new StringBuilder($"\n## {method.Name}\n\n");
-        text.Append(
-            GeneratedDocument.Wrap(
-                method.IsPublishedForm
-                    ? $"`{method.Formula}`"
-                    : $"After {method.Name} ({method.Source}); form as implemented: `{method.Formula}`"
-            )
-        );
-        string source = method.IsPublishedForm ? $" Source: {method.Source}." : "";
-        text.Append('\n').Append(GeneratedDocument.Wrap(method.Use + source));
-        if (method.Settings.Count > 0)
-            text.Append('\n');
-        foreach (AdapterSetting setting in method.Settings)
-        {
-            string option = $"`--set {setting.Name}={setting.Describe(setting.Default)}`";
-            text.Append(GeneratedDocument.Wrap($"* {option} ({setting.Expected}): {setting.Help}", indent: "  "));
-        }
-
-        return text.ToString();
     }
 }

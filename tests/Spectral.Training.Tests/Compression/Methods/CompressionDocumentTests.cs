@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Text;
 using Spectral.Training.Compression;
-using Spectral.Training.Settings;
 using Spectral.Training.Tests.Support;
 
 namespace Spectral.Training.Tests.Compression.Methods;
@@ -14,6 +13,10 @@ public sealed class CompressionDocumentTests
 {
     [Test]
     public void TheDocumentIsWhatTheMethodsSay() => GeneratedDocument.Verify("compression.md", Document());
+
+    [Test]
+    public void EveryMethodSaysWhatItIsForAndWhereItIsFrom() =>
+        GeneratedDocument.VerifyDescriptions(CompressionMethods.All);
 
     private static string Document()
     {
@@ -92,25 +95,11 @@ public sealed class CompressionDocumentTests
             """
         );
         foreach (CompressionMethod method in CompressionMethods.All)
-            text.Append($"| [{method.Name}](#{method.Name}) | {Options(method)} | {From(method)} |\n");
+            text.Append($"| [{method.Name}](#{method.Name}) | {Options(method)} | {method.Origin} |\n");
         foreach (CompressionMethod method in CompressionMethods.All)
-        {
-            text.Append($"\n## {method.Name}\n\n");
-            text.Append(GeneratedDocument.Wrap($"`{method.Formula}`"));
-            text.Append('\n').Append(GeneratedDocument.Wrap($"{method.Use} Source: {From(method)}."));
-            if (method.Settings.Count > 0)
-                text.Append('\n');
-            foreach (Setting setting in method.Settings)
-            {
-                string option = $"`--set {setting.Name}={setting.Describe(setting.Default)}`";
-                text.Append(GeneratedDocument.Wrap($"* {option} ({setting.Expected}): {setting.Help}", indent: "  "));
-            }
-        }
+            text.Append(GeneratedDocument.Section(method));
         return text.ToString();
     }
-
-    private static string From(CompressionMethod method) =>
-        method.IsPublishedForm ? method.Source : $"after {method.Source}";
 
     private static string Options(CompressionMethod method)
     {

@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Text;
 using Spectral.Training.Merging;
-using Spectral.Training.Settings;
 using Spectral.Training.Tests.Support;
 
 namespace Spectral.Training.Tests.Merging.Methods;
@@ -16,16 +15,7 @@ public sealed class MergingDocumentTests
     public void TheDocumentIsWhatTheMethodsSay() => GeneratedDocument.Verify("merging.md", Document());
 
     [Test]
-    public void EveryMethodSaysWhatItIsForAndWhereItIsFrom() =>
-        Assert.Multiple(() =>
-        {
-            foreach (MergeMethod method in MergeMethods.All)
-            {
-                Assert.That(method.Use, Does.EndWith("."), method.Name);
-                Assert.That(method.Source, Is.Not.Empty.And.Not.Contain("|"), method.Name);
-                Assert.That(method.Formula, Is.Not.Empty.And.Not.Contain("\n").And.Not.Contain("`"), method.Name);
-            }
-        });
+    public void EveryMethodSaysWhatItIsForAndWhereItIsFrom() => GeneratedDocument.VerifyDescriptions(MergeMethods.All);
 
     private static string Document()
     {
@@ -83,7 +73,7 @@ public sealed class MergingDocumentTests
         foreach (MergeMethod method in MergeMethods.All)
             text.Append(Row(method));
         foreach (MergeMethod method in MergeMethods.All)
-            text.Append(Paragraph(method));
+            text.Append(GeneratedDocument.Section(method, texts: method.TextSettings));
         return text.ToString();
     }
 
@@ -95,9 +85,8 @@ public sealed class MergingDocumentTests
             var most when most == method.LeastInputs => $"{most}",
             var most => $"{method.LeastInputs} to {most}",
         };
-        string after = method.IsPublishedForm ? "" : "after ";
         return $"| [{method.Name}](#{method.Name}) | {inputs} | {(method.DependsOnOrder ? "yes" : "no")} | "
-            + $"{string.Join(", ", Options(method))} | {after}{method.Source} |\n";
+            + $"{string.Join(", ", Options(method))} | {method.Origin} |\n";
     }
 
     private static IEnumerable<string> Options(MergeMethod method)
@@ -110,34 +99,5 @@ public sealed class MergingDocumentTests
             yield return "`--seed`";
         if (method.Data != MergeData.None)
             yield return method.Data == MergeData.PerInput ? "`--data` for each input" : "`--data`";
-    }
-
-    private static string Paragraph(MergeMethod method)
-    {
-        var text = new StringBuilder($"\n## {method.Name}\n\n");
-        text.Append(
-            GeneratedDocument.Wrap(
-                method.IsPublishedForm
-                    ? $"`{method.Formula}`"
-                    : $"After {method.Name} ({method.Source}); form as implemented: `{method.Formula}`"
-            )
-        );
-        string source = method.IsPublishedForm ? $" Source: {method.Source}." : "";
-        text.Append('\n').Append(GeneratedDocument.Wrap(method.Use + source));
-        if (method.Settings.Count + method.TextSettings.Count > 0)
-            text.Append('\n');
-        foreach (Setting setting in method.Settings)
-        {
-            string option = $"`--set {setting.Name}={setting.Describe(setting.Default)}`";
-            text.Append(GeneratedDocument.Wrap($"* {option} ({setting.Expected}): {setting.Help}", indent: "  "));
-        }
-        foreach (TextSetting setting in method.TextSettings)
-        {
-            string need = setting.IsRequired ? "required" : "optional";
-            string option = $"`--set '{setting.Name}={setting.Placeholder}'`";
-            text.Append(GeneratedDocument.Wrap($"* {option} ({need}): {setting.Help}", indent: "  "));
-        }
-
-        return text.ToString();
     }
 }

@@ -2,7 +2,6 @@ using System.Globalization;
 using System.Text;
 using Spectral.Kernels;
 using Spectral.Training.Optim;
-using Spectral.Training.Settings;
 using Spectral.Training.Tests.Support;
 
 namespace Spectral.Training.Tests.Optim.Methods;
@@ -21,15 +20,7 @@ public sealed class OptimizersDocumentTests
 
     [Test]
     public void EveryOptimizerSaysWhatItIsForAndWhereItIsFrom() =>
-        Assert.Multiple(() =>
-        {
-            foreach (OptimizerMethod method in OptimizerMethods.All)
-            {
-                Assert.That(method.Use, Does.EndWith("."), method.Name);
-                Assert.That(method.Source, Is.Not.Empty.And.Not.Contain("|"), method.Name);
-                Assert.That(method.Formula, Is.Not.Empty.And.Not.Contain("\n").And.Not.Contain("`"), method.Name);
-            }
-        });
+        GeneratedDocument.VerifyDescriptions(OptimizerMethods.All);
 
     private static string Document()
     {
@@ -70,7 +61,7 @@ public sealed class OptimizersDocumentTests
         foreach (OptimizerMethod method in OptimizerMethods.All)
             text.Append(Row(method));
         foreach (OptimizerMethod method in OptimizerMethods.All)
-            text.Append(Paragraph(method));
+            text.Append(GeneratedDocument.Section(method, Graph(method), group: "optimizer."));
         return text.ToString();
     }
 
@@ -98,27 +89,6 @@ public sealed class OptimizersDocumentTests
             yield return "`--grad-clip`";
     }
 
-    private static string Paragraph(OptimizerMethod method)
-    {
-        var text = new StringBuilder($"\n## {method.Name}\n\n");
-        text.Append(
-            GeneratedDocument.Wrap(
-                method.IsPublishedForm
-                    ? $"`{method.Formula}`"
-                    : $"After {method.Name} ({method.Source}); form as implemented: `{method.Formula}`"
-            )
-        );
-        string source = method.IsPublishedForm ? $" Source: {method.Source}." : "";
-        string graph = method.GraphRefusal is { } refusal ? $" No `--graph`: it {refusal}." : "";
-        text.Append('\n').Append(GeneratedDocument.Wrap(method.Use + graph + source));
-        if (method.Settings.Count > 0)
-            text.Append('\n');
-        foreach (Setting setting in method.Settings)
-        {
-            string option = $"`--set optimizer.{setting.Name}={setting.Describe(setting.Default)}`";
-            text.Append(GeneratedDocument.Wrap($"* {option} ({setting.Expected}): {setting.Help}", indent: "  "));
-        }
-
-        return text.ToString();
-    }
+    private static string? Graph(OptimizerMethod method) =>
+        method.GraphRefusal is { } refusal ? $"No `--graph`: it {refusal}." : null;
 }
