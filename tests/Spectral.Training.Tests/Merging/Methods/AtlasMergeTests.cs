@@ -120,7 +120,12 @@ public sealed class AtlasMergeTests(DeviceKind kind) : MergeTest(kind)
         foreach ((string name, double[] values) in Merge("atlas", Options(0, Records(1)), inputs))
             Assert.That(values, Is.EqualTo(theta[name]), name);
         Dictionary<string, double[]> result = Merge("atlas", Options(1, Records(1)) with { Layers = [1] }, inputs);
-        Assert.That(result[Embedding], Is.EqualTo(theta[Embedding]), "outside of the layers");
+        foreach ((string name, double[] values) in result)
+        {
+            if (!name.StartsWith("model.layers.1.", StringComparison.Ordinal))
+                Assert.That(values, Is.EqualTo(theta[name]), $"{name}, outside of the layers");
+        }
+
         double[][] changes = Changes(Query, inputs[1]);
         double[] moved = Entries(theta[Query], i => Math.Abs(result[Query][i] - theta[Query][i]));
         Assert.That(moved.Max(), Is.GreaterThan(0.1 * Rate * changes[0].Max(Math.Abs)));
