@@ -10,7 +10,10 @@ public struct LargestEntriesHistogramArgs
         "largest_entries",
         Launch.FlatThreads,
         "largest_entries_histogram"
-    );
+    )
+    {
+        StaticSharedBytes = 8192,
+    };
 
     /// <summary>Device address of the values, [Count] F32.</summary>
     public ulong X;

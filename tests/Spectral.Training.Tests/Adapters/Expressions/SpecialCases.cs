@@ -45,6 +45,8 @@ internal static class SpecialCases
             }
         );
 
+        yield return new("gradient tap", [(4, 5)], x => new GradientTap(x[0]), x => x[0]);
+
         // The one form in which the gradient that is passed on is that of the value.
         yield return new("straight through", [(4, 5)], x => x[0].Detach().StraightThrough(x[0]), x => x[0]);
 
