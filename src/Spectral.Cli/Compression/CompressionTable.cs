@@ -30,5 +30,5 @@ internal sealed class CompressionTable
     public IReadOnlyList<PageCell[]> Rows { get; }
 
     public static string Percent(double error) =>
-        string.Create(CultureInfo.InvariantCulture, $"{100 * error:0.####} %");
+        string.Create(CultureInfo.InvariantCulture, $"{100 * error:F4} %");
 }

@@ -40,7 +40,7 @@ public struct EntriesArgs
     /// <summary>Number of elements of the matrix.</summary>
     public int Size;
 
-    /// <summary>Number of entries.</summary>
+    /// <summary>Number of entries in the index.</summary>
     public int Count;
 
     /// <summary>Factor of the values to add.</summary>

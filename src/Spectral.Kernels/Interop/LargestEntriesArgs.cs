@@ -21,7 +21,7 @@ public struct LargestEntriesHistogramArgs
     /// <summary>Device address of the bins, [2^Bits] I32; added to.</summary>
     public ulong Bins;
 
-    /// <summary>Number of values.</summary>
+    /// <summary>Number of values to choose from.</summary>
     public int Count;
 
     /// <summary>The bits above the digit that the magnitude of a value has to have.</summary>
@@ -71,7 +71,7 @@ public struct LargestEntriesArgs
     /// <summary>Device address of the places, I32; written. 0 for the count.</summary>
     public ulong Index;
 
-    /// <summary>Number of values.</summary>
+    /// <summary>Number of values to choose from.</summary>
     public int Count;
 
     /// <summary>Bits of the magnitude of the last entry that is taken.</summary>

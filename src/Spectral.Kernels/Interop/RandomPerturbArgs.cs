@@ -24,7 +24,7 @@ public struct RandomPerturbArgs
     /// </summary>
     public ulong State;
 
-    /// <summary>Number of elements.</summary>
+    /// <summary>Number of elements to perturb.</summary>
     public long Count;
 
     /// <summary>Factor of the random direction.</summary>

@@ -31,7 +31,7 @@ public struct SampledProductArgs
     /// <summary>Number of terms of each sum.</summary>
     public int Tokens;
 
-    /// <summary>Number of entries.</summary>
+    /// <summary>Number of entries in the index.</summary>
     public int Count;
 
     /// <summary>Factor of the sums.</summary>

@@ -3,7 +3,7 @@ using Spectral.Training.Adapters.Expressions;
 namespace Spectral.Training.Adapters;
 
 /// <summary>A change of some entries of a weight, S[place_k] = v_k; all others are zero.</summary>
-/// <param name="Places">The places (<see cref="AdapterBuilder.Places"/>).</param>
+/// <param name="Places">The places of the entries, I32 (<see cref="AdapterBuilder.Places"/>).</param>
 /// <param name="Values">The values v, as many as there are places.</param>
 public sealed record SparseChange(Factor Places, Expression Values)
 {

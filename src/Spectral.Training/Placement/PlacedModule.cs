@@ -3,7 +3,7 @@ using Spectral.Training.Adapters;
 namespace Spectral.Training.Placement;
 
 /// <summary>What a layer gets.</summary>
-/// <param name="Module">The layer.</param>
+/// <param name="Module">The layer that may be adapted.</param>
 /// <param name="Rank">The rank of its adapter; 0: none.</param>
 public sealed record PlacedModule(ModuleShape Module, int Rank)
 {

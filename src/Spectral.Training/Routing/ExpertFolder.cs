@@ -16,7 +16,7 @@ namespace Spectral.Training.Routing;
 /// </remarks>
 /// <example>
 /// <code>
-/// ExpertFolder experts = ExpertFolder.Open(expertsPath);
+/// ExpertFolder experts = ExpertFolder.Open(adapterPath);
 /// RoutedEvaluation found = RoutedEvaluator.Evaluate(model, experts, records);
 /// </code>
 /// </example>
