@@ -12,7 +12,7 @@
 // Shapes         means [lines], each of a row or of a column of gradient [rows, columns]; parameter, gradient, v, x
 //                [count]; row_sum, norm [1]; state one StepState; power, threshold, rate numbers
 // Layout         contiguous, distinct arrays; entries of a line lie entry_stride apart
-// Types          F32; beta F64, rounded once
+// Types          F32
 // Accumulation   F32, means in 32 partial sums
 // Grid/Block     one warp per line, 8 a block; one thread per 16-byte vector, 256 a block, twice
 // Bytes          4 lines length + 8 lines; 8 count (16 count with v); 12 count
@@ -57,7 +57,7 @@ constexpr float kTiny = 1e-30f;   // keeps the moments of a gradient of zeros ab
 
 // 1 - beta, the share of this step in a mean.
 __device__ __forceinline__ float share_of(const StepState& state, float power) {
-  return float(pow(state.step, -double(power)));
+  return powf(float(state.step), -power);
 }
 }   // namespace
 
@@ -83,7 +83,7 @@ SPECTRAL_KERNEL_PLAIN(adafactor_direction_f32, AdafactorArgs, kFlatThreads) {
   const StepState& state = *args.state;
   if (state.skip)
     return;
-  const float share = share_of(state, args.power);
+  const float share = args.v ? share_of(state, args.power) : 0;
   const float mean = args.v ? 0 : *args.row_sum * float(args.width) / float(args.count);
   by_piece<float>(args.count, is_aligned16(args.gradient, args.v, args.x), [&](auto width, int64_t at) {
     constexpr int kWidth = decltype(width)::value;

@@ -33,7 +33,7 @@ internal sealed class PatternOption
                 }
                 catch (InputException error)
                 {
-                    result.AddError($"{name} \"{given}\": {error.Message}");
+                    result.AddError($"{name} \"{given}\": {error.Message}; expected {shape} entries in the file");
                     return "";
                 }
             },

@@ -67,6 +67,12 @@ internal static class KnownCosts
             ["largest_entries_count"] = 87.5,
             ["largest_entries_write"] = 86.9,
             ["largest_entries_histogram"] = 1.6,
+            // A warp walks down a column; the eight columns of a block share their sectors in L1.
+            ["adafactor_means_f32"] = 87.1,
+            // The means of an element's row and column, one by one: a few KB in all.
+            ["adafactor_direction_f32"] = 46.7,
+            // One eigenvalue of A for all lanes of a warp.
+            ["sylvester_f32"] = 7.7,
             // Columns of row-major matrices that are narrow or small, in L2 as a rule.
             ["matrix_transpose_f32"] = 77.8,
             ["matrix_transpose_bf16"] = 83.4,
@@ -95,8 +101,8 @@ internal static class KnownCosts
             ["matrix_inverse"] = 1,
             // Its first operand is stored transposed.
             ["sketch_product_tn"] = 104,
-            // Lanes count different bins of one bank.
-            ["largest_entries_histogram"] = 471,
+            // Lanes count different bins of one bank; how many depends on the values.
+            ["largest_entries_histogram"] = 480,
         };
 
     /// <summary>

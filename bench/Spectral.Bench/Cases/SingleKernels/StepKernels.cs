@@ -16,6 +16,7 @@ internal static class StepKernels
         [
             .. KernelSet.Plans(machine, "loss 64 x 8192", Losses),
             KernelSet.Plan(machine, "optimizer 262144", Optimizer),
+            KernelSet.Plan(machine, "optimizer 1024 x 256", MatrixOptimizers),
             KernelSet.Plan(machine, "random 262144", Random),
             KernelSet.Plan(machine, "random search 262144", RandomSearches),
             KernelSet.Plan(machine, "pairs of rank 128", Pairs),
@@ -66,12 +67,40 @@ internal static class StepKernels
             19.0 * Parameters,
             () => ScheduleFree.Step(parameter, gradient, mean, squares, weights, state)
         );
+        set.Add("schedule-free-advance", 0, 0, () => ScheduleFree.Advance(weights, state));
         set.Add("lion", 20.0 * Parameters, 11.0 * Parameters, () => Lion.Step(parameter, gradient, mean, state));
         set.Add(
             "apply-update",
             12.0 * Parameters,
             2.0 * Parameters,
             () => ApplyUpdate.Step(parameter, gradient, state)
+        );
+    }
+
+    private static void MatrixOptimizers(KernelSet set)
+    {
+        const int Long = 1024;
+        const int Short = Parameters / Long;
+        const double Gram = 2.0 * Short * Short * Long;
+        const double Square = 2.0 * Short * Short * Short;
+        Tensor parameter = set.Normal((Long, Short));
+        Tensor gradient = set.Normal((Long, Short));
+        Tensor momentum = set.Zeros((Long, Short));
+        Tensor rows = set.Zeros(Long);
+        Tensor columns = set.Zeros(Short);
+        StepState state = set.Own(new StepState(set.Device));
+        state.Configure(new AdamWSettings(LearningRate: 1e-3));
+        set.Add(
+            "muon",
+            20.0 * Parameters,
+            5 * (2 * Gram + Square),
+            () => Muon.Step(parameter, gradient, momentum, 0.95f, 1, state)
+        );
+        set.Add(
+            "adafactor",
+            12.0 * Parameters + 8.0 * (Long + Short),
+            14.0 * Parameters,
+            () => Adafactor.Step(parameter, gradient, rows, columns, 0.8f, 1, state)
         );
     }
 
@@ -118,8 +147,7 @@ internal static class StepKernels
         Tensor gram = set.Normal((Rank, Rank));
         Tensor x = set.Normal((Rank, Rank));
         Tensor y = set.Empty((Rank, Rank));
-        Tensor values = set.Empty(Rank);
-        values.Clear();
+        Tensor values = set.Own(Tensor.From(set.Device, Enumerable.Repeat(1f, Rank).ToArray(), Rank));
         set.Add(
             "unless-zero",
             2 * Square + sizeof(float) * Rank,
@@ -130,14 +158,14 @@ internal static class StepKernels
         {
             T = x.Pointer,
             A = values.Pointer,
-            B = gram.Pointer,
+            B = values.Pointer,
             Y = y.Pointer,
             N = Rank,
         };
         int blocks = Launch.Blocks(y.Count, SylvesterArgs.Kernel.Threads);
         set.Add(
             "sylvester",
-            2 * Square + 2 * sizeof(float) * Rank,
+            2 * Square + sizeof(float) * Rank, // A and B have the same eigenvalues here
             2.0 * Rank * Rank,
             () => SylvesterArgs.Kernel.Launch(set.Device, args, blocks)
         );
