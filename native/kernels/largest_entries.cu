@@ -47,7 +47,6 @@ constexpr int kMostBins = 1 << 11;
 __device__ __forceinline__ int magnitude_key(float v) { return v != v ? 0 : int(__float_as_uint(v) & 0x7fffffffu); }
 }   // namespace
 
-SPECTRAL_STATIC_SHARED(largest_entries_histogram, kMostBins* int(sizeof(int)))
 SPECTRAL_KERNEL(largest_entries_histogram, LargestEntriesHistogramArgs, kFlatThreads) {
   __shared__ int bins[kMostBins];
   const int used = 1 << args.bits;
@@ -66,6 +65,7 @@ SPECTRAL_KERNEL(largest_entries_histogram, LargestEntriesHistogramArgs, kFlatThr
     if (bins[bin] > 0)
       atomicAdd(&args.bins[bin], bins[bin]);
 }
+SPECTRAL_STATIC_SHARED(largest_entries_histogram, kMostBins* int(sizeof(int)))
 
 SPECTRAL_KERNEL_PLAIN(largest_entries_count, LargestEntriesArgs, kFlatThreads) {
   const int64_t segment = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;

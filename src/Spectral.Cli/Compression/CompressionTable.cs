@@ -29,6 +29,5 @@ internal sealed class CompressionTable
     /// <summary>One row for each layer.</summary>
     public IReadOnlyList<PageCell[]> Rows { get; }
 
-    public static string Percent(double error) =>
-        string.Create(CultureInfo.InvariantCulture, $"{100 * error:F4} %");
+    public static string Percent(double error) => string.Create(CultureInfo.InvariantCulture, $"{100 * error:F4} %");
 }
