@@ -27,11 +27,21 @@ internal sealed class OptimizersCase : BenchCase
         foreach (OptimizerMethod method in OptimizerMethods.All.Where(method => method.NeedsGradients))
         {
             ParameterSet parameters = scenario.Own(new ParameterSet(machine.Device, Factors(size)));
+            parameters.Pairs =
+            [
+                .. parameters.Parameters.Chunk(2).Select(factors => new FactorPair(factors[0], factors[1], Scale: 1)),
+            ];
             Optimizer optimizer = scenario.Own(method.Create(parameters, new AdamWOptions()));
             Tensor[] gradients =
             [
                 .. parameters.Gradients.Select(gradient => scenario.Own(machine.Normal(gradient.Shape, DType.F32))),
             ];
+            foreach (Tensor master in parameters.Masters)
+            {
+                using Tensor values = machine.Normal(master.Shape, DType.F32);
+                master.CopyFrom(values);
+            }
+
             optimizer.Configure(1e-3);
             scenario.Variants.Add(
                 new Variant(method.Name, _ => Step(optimizer, gradients))
@@ -69,12 +79,17 @@ internal sealed class OptimizersCase : BenchCase
     /// <summary>Tests compare with formulas; here a step has to be made, downhill, with finite values.</summary>
     private static string? Moves(Optimizer optimizer, Tensor[] gradients)
     {
-        foreach (Tensor master in optimizer.Parameters.Masters)
-            master.Clear();
+        IReadOnlyList<Tensor> masters = optimizer.Parameters.Masters;
+        float[][] before = [.. masters.Select(master => master.ToArray())];
         Step(optimizer, gradients);
-        double slope = optimizer
-            .Parameters.Masters.Zip(gradients)
-            .Sum(pair => pair.First.ToArray().Zip(pair.Second.ToArray(), (moved, g) => (double)moved * g).Sum());
-        return slope < 0 ? null : $"a step from 0 has the product {slope} with the gradient, expected less than 0";
+        double slope = 0;
+        for (int i = 0; i < before.Length; i++)
+        {
+            (float[] after, float[] gradient) = (masters[i].ToArray(), gradients[i].ToArray());
+            for (int j = 0; j < after.Length; j++)
+                slope += ((double)after[j] - before[i][j]) * gradient[j];
+        }
+
+        return slope < 0 ? null : $"a step has the product {slope} with the gradient, expected less than 0";
     }
 }
