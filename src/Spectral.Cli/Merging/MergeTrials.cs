@@ -51,7 +51,7 @@ internal sealed class MergeTrials
         return merge.Warnings;
     }
 
-    /// <summary>Measures everything.</summary>
+    /// <summary>Measures the base, each input alone and every merge.</summary>
     /// <param name="scorer">Measures a model.</param>
     /// <param name="scores">Receives the results, one after the other.</param>
     /// <param name="progress">Shows what is done.</param>

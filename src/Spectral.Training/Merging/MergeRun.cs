@@ -51,7 +51,7 @@ internal sealed class MergeRun : IDisposable
         _total = Names.Count + (method.Scans(this) * Merged.Count);
     }
 
-    /// <summary>The base.</summary>
+    /// <summary>The model that all inputs were tuned from.</summary>
     public ModelFolder Model { get; }
 
     /// <summary>Whether head and embedding, tied in the base, differ with an input.</summary>

@@ -9,7 +9,7 @@ internal sealed class AdamWPart
     private readonly OptimizerRun _run;
     private readonly List<(int Index, Tensor First, Tensor Second)> _parts = [];
 
-    /// <summary>Declares the moments.</summary>
+    /// <summary>Declares both moments of each of the parameters.</summary>
     /// <param name="run">What the optimizer works with.</param>
     /// <param name="indices">The numbers of the parameters.</param>
     public AdamWPart(OptimizerRun run, IEnumerable<int> indices)

@@ -18,7 +18,7 @@ internal sealed class GramPreconditioner
     private GramPreconditioner(FactorPair pair, float damping, Tensor gram, Tensor product) =>
         (Pair, _damping, _gram, _product) = (pair, damping, gram, product);
 
-    /// <summary>The term.</summary>
+    /// <summary>The term whose factors are meant.</summary>
     public FactorPair Pair { get; }
 
     /// <summary>

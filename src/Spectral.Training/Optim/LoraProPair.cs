@@ -30,7 +30,7 @@ internal sealed class LoraProPair
         _second = run.PerParameter(AdamWOptimizer.Second, pair.Left, whole);
     }
 
-    /// <summary>The two factors.</summary>
+    /// <summary>The two factors whose step it makes.</summary>
     public IEnumerable<Parameter> Factors => [_pair.Left, _pair.Right];
 
     /// <summary>Declares the state of some pairs. They share the memory of intermediate results.</summary>

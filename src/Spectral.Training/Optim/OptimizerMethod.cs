@@ -106,6 +106,12 @@ public abstract class OptimizerMethod : MethodDescription
     /// <exception cref="InputException">They do not go together.</exception>
     internal virtual void CheckValues(AdamWOptions options, Func<string, double> setting) { }
 
+    /// <summary>
+    /// Returns whether a parameter is a matrix to rules that treat rows and columns; with a single row or column it is
+    /// a vector.
+    /// </summary>
+    private protected static bool IsMatrix(Shape shape) => shape.Rank == 2 && shape[0] > 1 && shape[1] > 1;
+
     /// <summary>Declares the state and returns what a step does.</summary>
     internal abstract OptimizerRule Begin(OptimizerRun run);
 

@@ -23,7 +23,7 @@ internal sealed class OptimizerRun : IDisposable
         (Parameters, _method, Options, _settings) = (parameters, method, options, settings);
     }
 
-    /// <summary>The optimizer's name.</summary>
+    /// <summary>The name of the optimizer, for messages.</summary>
     public string Method => _method.Name;
 
     /// <summary>The parameters to train.</summary>
@@ -44,7 +44,7 @@ internal sealed class OptimizerRun : IDisposable
     /// <summary>The state as it is saved.</summary>
     public IReadOnlyList<StateTensor> States => _states;
 
-    /// <summary>The bytes of all state.</summary>
+    /// <summary>The bytes of all state on the device.</summary>
     public long StateBytes => _memory.Sum(tensor => tensor.Bytes);
 
     /// <summary>Returns the value of one of the optimizer's own settings.</summary>

@@ -74,6 +74,4 @@ internal sealed class AdafactorMethod : OptimizerMethod
                 step();
         });
     }
-
-    private static bool IsMatrix(Shape shape) => shape.Rank == 2 && shape[0] > 1 && shape[1] > 1;
 }

@@ -68,8 +68,6 @@ internal sealed class MuonMethod : OptimizerMethod
         });
     }
 
-    private static bool IsMatrix(Shape shape) => shape.Rank == 2 && shape[0] > 1 && shape[1] > 1;
-
     private static float ScaleOf(Shape shape, bool isRms) =>
         isRms ? 0.2f * MathF.Sqrt(Math.Max(shape[0], shape[1])) : MathF.Sqrt(MathF.Max(1, (float)shape[0] / shape[1]));
 }
