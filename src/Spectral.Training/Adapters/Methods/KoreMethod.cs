@@ -77,6 +77,12 @@ internal sealed class KoreMethod : AdapterMethod
         using var within = Tensor.Empty(weight.Device, (rank, inputs - first));
         svd.CopyBalanced(start[LoraNames.B], within, [.. Enumerable.Range(0, rank)], scale);
         Gemm.Run(within, unused, start[LoraNames.A]);
+        if (first == 0)
+            return;
+        // The product is orthogonal to the used directions up to the rounding of the decomposition; this leaves that of
+        // A itself.
+        using Tensor kept = used.Vt.Rows(0, first);
+        Projection.RemoveRows(start[LoraNames.A], kept);
     }
 
     /// <summary>Returns the index of the first direction that counts as unused.</summary>

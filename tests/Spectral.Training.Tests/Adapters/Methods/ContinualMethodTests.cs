@@ -1,4 +1,5 @@
 using Spectral.Kernels;
+using Spectral.Kernels.Linalg;
 using Spectral.Kernels.Tests.Support;
 using Spectral.Training.Adapters;
 using Spectral.Training.Adapters.Building;
@@ -154,6 +155,35 @@ public sealed class ContinualMethodTests(DeviceKind kind) : TrainingTest(kind)
     }
 
     /// <summary>
+    /// Inputs that lie in a known subspace: in double, the layer does on it what it did. Its moment is exact, so that
+    /// only rounding is left.
+    /// </summary>
+    [Test]
+    public void KoreMovesNoDirectionOfTheInputsThatItKeeps()
+    {
+        const int Used = 4;
+        Dictionary<string, Dense> before = Weights();
+        var random = new Random(17);
+        var directions = AdapterTargets
+            .Of(TinyModels.Llama, Options)
+            .ToDictionary(layer => layer.Name, layer => JacobiSvd.Of(Random(random, layer.In, Used)).U);
+        using var adapter = Adapter.Attach(
+            Model,
+            AdapterMethods.Find("kore"),
+            Options,
+            new PlantedInputs(Device, directions)
+        );
+        Train(100);
+        foreach (AdaptedModule module in adapter.Modules)
+        {
+            Dense w = before[module.Shape.Name];
+            Dense change = Of(module.Core.MergedWeight(), w) - w;
+            Assert.That(Norm(change), Is.GreaterThan(1e-2 * Norm(w)), "elsewhere it learns");
+            Assert.That(Norm(change * directions[module.Shape.Name]), Is.LessThan(Protected * Norm(w)));
+        }
+    }
+
+    /// <summary>
     /// On inputs with the second moment Σ, the squares of ΔW·x have the mean tr(ΔW Σ ΔWᵀ), which is at most the
     /// threshold times the largest eigenvalue times ‖ΔW‖². Six tokens leave half of the directions unused.
     /// </summary>
@@ -184,6 +214,8 @@ public sealed class ContinualMethodTests(DeviceKind kind) : TrainingTest(kind)
             Dense change = Of(module.Core.MergedWeight(), w) - w;
             Assert.That(Norm(change), Is.GreaterThan(1e-2 * Norm(w)), "elsewhere it learns");
             (_, double[] values, _) = JacobiSvd.Of(moment);
+            Dense used = Used(module.Shape.In, moment, values.Count(value => value > 1e-6 * values[0]));
+            Assert.That(Norm(change * used), Is.LessThan(Protected * Norm(w)), "the directions that count as used");
             Assert.That(
                 Trace(change * moment * change.Transposed),
                 Is.LessThan(1.01e-6 * values[0] * Norm(change) * Norm(change))
@@ -278,6 +310,17 @@ public sealed class ContinualMethodTests(DeviceKind kind) : TrainingTest(kind)
         Assert.That(start.Values, Is.EqualTo(best.Values).Within(1e-4 * sigma[0]));
     }
 
+    /// <summary>
+    /// The directions of the largest moments by the library's own decomposition. Near the threshold, another one finds
+    /// others, as their moments differ by no more than the rounding of the largest.
+    /// </summary>
+    private Dense Used(int size, Dense moment, int count)
+    {
+        using var tensor = Tensor.From(Device, Floats(moment), (size, size));
+        using SvdResult svd = Svd.Compute(tensor, size, SvdMethod.Exact);
+        return Dense.Of(count, size, Doubles(svd.Vt)).Transposed;
+    }
+
     private static double Trace(Dense x) => Enumerable.Range(0, x.Rows).Sum(i => x[i, i]);
 
     private static void VerifyHistory(Dense history, Dense change, double scale)
@@ -355,4 +398,24 @@ public sealed class ContinualMethodTests(DeviceKind kind) : TrainingTest(kind)
             file[$"base_model.model.{module.Shape.Name}.osf_svd_params.{leaf}"].ToFloats(),
             value => (double)value
         );
+
+    /// <summary>A calibration on inputs whose second moment is the projection on known directions.</summary>
+    private sealed class PlantedInputs(Device device, Dictionary<string, Dense> directions) : ICalibration
+    {
+        public IEnumerable<Tensor> InputSecondMoments(IReadOnlyList<string> modules) =>
+            modules.Select(name =>
+            {
+                Dense moment = directions[name] * directions[name].Transposed;
+                return Tensor.From(device, Floats(moment), (moment.Rows, moment.Rows));
+            });
+
+        public IEnumerable<Tensor> Gradients(IReadOnlyList<string> modules) => throw new NotSupportedException();
+
+        public IReadOnlyList<InputDirections> InputDirections(
+            IReadOnlyList<string> modules,
+            int count,
+            double similarity,
+            bool labelled
+        ) => throw new NotSupportedException();
+    }
 }
