@@ -214,6 +214,7 @@ public sealed partial class Trainer : IDisposable
 
         HideAverage();
         _current = step;
+        _scheduled?.BeforeForward(step, _steps!.Value);
         int lossTokens = batches.Sum(batch => batch.LossTokens);
         _optimizer.Configure(learningRate, lossTokens == 0 ? 0 : 1f / lossTokens);
         StepKind kind = _options switch

@@ -85,6 +85,17 @@ public sealed partial class Adapter : IModelAdapter, IDisposable
     public long TrainableCount => Parameters.Count;
 
     /// <summary>
+    /// Runs the method's work before the forward passes of a step, under the same conditions as
+    /// <see cref="BeforeUpdate"/>.
+    /// </summary>
+    /// <inheritdoc cref="BeforeUpdate"/>
+    public void BeforeForward(int step, int steps)
+    {
+        if (Method.BeforeForward(StepOf(step, steps)))
+            Renew();
+    }
+
+    /// <summary>
     /// Runs the method's work before an update. A caller's own training loop calls it once the gradients of a step are
     /// complete (<see cref="Optimizer.CompleteGradients"/>), if the method
     /// <see cref="AdapterMethod.ActsBetweenSteps"/>. <see cref="Trainer"/> does so by itself.

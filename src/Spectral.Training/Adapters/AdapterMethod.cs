@@ -180,11 +180,19 @@ public abstract class AdapterMethod : MethodDescription
     internal virtual bool IsClosed(AdaptedModule module) => false;
 
     /// <summary>
-    /// Whether <see cref="BeforeUpdate"/> or <see cref="AfterUpdate"/> does anything. If so, steps cannot be captured
-    /// in one graph, and the number of steps has to be known. Each call costs host time, and a wait for the device
-    /// where it reads values.
+    /// Whether <see cref="BeforeForward"/>, <see cref="BeforeUpdate"/> or <see cref="AfterUpdate"/> does anything. If
+    /// so, steps cannot be captured in one graph, and the number of steps has to be known. Each call costs host time,
+    /// and a wait for the device where it reads values.
     /// </summary>
     public virtual bool ActsBetweenSteps => false;
+
+    /// <summary>
+    /// Acts before the forward passes of a step, for what holds in training alone. Evaluations and saved files see what
+    /// <see cref="AfterUpdate"/> leaves.
+    /// </summary>
+    /// <param name="step">The step. The values of any factor may be changed.</param>
+    /// <returns>Whether any value was changed, so that what derives from the factors has to be recomputed.</returns>
+    public virtual bool BeforeForward(AdapterStep step) => false;
 
     /// <summary>Acts when the gradients of a step are complete, penalties included, before the update.</summary>
     /// <param name="step">The step. The gradients of its parameters may be changed.</param>

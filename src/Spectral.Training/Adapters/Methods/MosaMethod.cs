@@ -38,24 +38,31 @@ internal sealed class MosaMethod : AdapterMethod
             ],
         };
 
-    /// <summary>Sets the part of the next step, the same in every layer; after the last step, all of them.</summary>
-    public override bool AfterUpdate(AdapterStep step)
+    /// <summary>Switches off all parts but the one of this step, which is the same in every layer.</summary>
+    public override bool BeforeForward(AdapterStep step)
     {
         // Drawn from the seed and the step only, so that a run can be repeated from any point.
         ulong drawn = RandomStream.For($"{Name}.{step.Options.Seed}.{step.Number}");
+        Switch(step, (i, parts) => i % parts == (int)(drawn % (ulong)parts));
+        return true;
+    }
+
+    /// <summary>Switches all parts on again, for evaluation and for use.</summary>
+    public override bool AfterUpdate(AdapterStep step)
+    {
+        Switch(step, (_, _) => true);
+        return true;
+    }
+
+    private void Switch(AdapterStep step, Func<int, int, bool> isOn)
+    {
         foreach (AdaptedModule module in step.Modules)
         {
             int parts = Math.Min((int)module.Options.Setting(this, Parts), module.Options.Rank);
-            int part = (int)(drawn % (ulong)parts);
             float scale = (float)module.Options.Scale;
-            bool all = step.Number == step.Total;
             module
                 .Factors[Active]
-                .Master.CopyFrom([
-                    .. Enumerable.Range(0, module.Options.Rank).Select(i => all || i % parts == part ? scale : 0),
-                ]);
+                .Master.CopyFrom([.. Enumerable.Range(0, module.Options.Rank).Select(i => isOn(i, parts) ? scale : 0)]);
         }
-
-        return true;
     }
 }

@@ -1,25 +1,32 @@
 using Spectral.Kernels;
 using Spectral.Training.Adapters.Building;
+using Spectral.Training.Calibration;
+using Spectral.Training.IO;
 
 namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
-/// SMT: whole blocks of the weight train, those in which the mean of the gradient on calibration data is largest by
-/// magnitude. Every layer gets the same number, where the paper shares a number out over all layers.
+/// SMT: whole blocks of the weights train, those of all layers together in which the mean of the gradient on
+/// calibration data is largest by magnitude. A layer without any gets no adapter.
 /// </summary>
+/// <remarks>
+/// The rank of a layer is the number of its blocks. Gradients are computed twice, once to share the blocks out and once
+/// to write their places: keeping them would take the memory of all weights.
+/// </remarks>
 internal sealed class SmtMethod : AdapterMethod
 {
     private const string Size = "block-size";
-    private const string Number = "blocks";
 
     public override string Name => "smt";
     public override string Formula =>
-        "W + S, S zero except for trained blocks: those with the largest |mean of the gradient over the block|";
+        "W + S, S zero except for trained blocks: the rank·layers of all layers with the largest |mean of the gradient "
+        + "over the block|";
     public override string Source => "He et al., 2024, arXiv 2405.15525";
-    public override bool IsPublishedForm => false;
     public override string Use =>
-        "Full fine-tuning of the blocks that the data ask to change. A block of 256 × 256 has as many entries as a "
-        + "LoRA of rank 8 on a layer of 4096 × 4096. Rank and alpha are not used.";
+        "Full fine-tuning of the blocks that the data ask to change; rank is the mean number of blocks of a layer. The "
+        + "authors take the layers q, k and v, and gradients summed over 100 warm-up steps, where these are those of "
+        + "the base on calibration records. A block of 256 × 256 has as many entries as a LoRA of rank 8 on a layer of "
+        + "4096 × 4096. Alpha is not used.";
     public override bool StartsFromData => true;
 
     public override IReadOnlyList<AdapterSetting> Settings { get; } =
@@ -31,44 +38,94 @@ internal sealed class SmtMethod : AdapterMethod
             65536,
             "Rows and columns of a block: the largest number up to this that divides both of a layer's sizes."
         ),
-        AdapterSetting.Whole(Number, 1, 1, 65536, "Number of blocks that train in each layer."),
     ];
+
+    public override IReadOnlyList<AdapterOptions?> Distribute(
+        IReadOnlyList<ModuleShape> modules,
+        AdapterOptions options,
+        ICalibration? calibration
+    )
+    {
+        if (options.Rank < 1)
+            throw new InputException($"rank {options.Rank}: {Name} needs a rank of at least 1");
+        IEnumerable<(double Mean, int Layer)> blocks = Means(calibration!, modules, options)
+            .SelectMany((means, layer) => means.Select(mean => (mean, layer)));
+        int[] counts = new int[modules.Count];
+        // Of equal ones the first, in model order, as within a layer below.
+        foreach (
+            (double _, int layer) in blocks
+                .OrderByDescending(block => block.Mean)
+                .Take(checked(options.Rank * modules.Count))
+        )
+        {
+            counts[layer]++;
+        }
+
+        return [.. counts.Select(count => count == 0 ? null : options with { Rank = count })];
+    }
+
+    public override AdapterOptions Fit(AdapterOptions options, ModuleShape module, IReadOnlyList<ModuleShape> all)
+    {
+        long size = SizeIn(module, options);
+        return options with { Rank = (int)Math.Min(options.Rank, module.Out / size * (module.In / size)) };
+    }
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        long size = Divisors.Common((int)layer.Setting(Size), layer.Out, layer.In);
-        return SparseMasks.Form(layer, (long)layer.Setting(Number) * size * size);
+        long size = SizeIn(layer.Module, layer.Options);
+        return SparseMasks.Form(layer, layer.Rank * size * size);
     }
 
     public override void Initialize(IReadOnlyList<AdapterStart> starts)
     {
-        IEnumerable<Tensor> gradients = starts[0].Calibration.Gradients([.. starts.Select(start => start.Module.Name)]);
-        foreach ((AdapterStart start, Tensor gradient) in starts.Zip(gradients))
+        IEnumerable<double[]> layers = Means(
+            starts[0].Calibration,
+            [.. starts.Select(start => start.Module)],
+            starts[0].Options
+        );
+        foreach ((AdapterStart start, double[] means) in starts.Zip(layers))
         {
-            using (gradient)
-            {
-                int size = Divisors.Common((int)start.Options.Setting(this, Size), start.Module.Out, start.Module.In);
-                int[] blocks = Largest(gradient, size, (int)start.Options.Setting(this, Number));
-                start[SparseMasks.Places].CopyFrom(Entries(blocks, size, start.Module.In));
-            }
+            IEnumerable<int> blocks = Enumerable
+                .Range(0, means.Length)
+                .OrderByDescending(block => means[block])
+                .Take(start.Options.Rank);
+            int[] places = Entries(blocks, SizeIn(start.Module, start.Options), start.Module.In);
+            start[SparseMasks.Places].CopyFrom(places);
         }
     }
 
+    private int SizeIn(ModuleShape module, AdapterOptions options) =>
+        Divisors.Common((int)options.Setting(this, Size), module.Out, module.In);
+
     /// <summary>
-    /// Returns the blocks, counted row by row, with the largest |Σ G|; of equal ones the first. The gradient passes
-    /// through the host, which happens only once.
+    /// Returns |mean of G| of each layer's blocks, counted row by row. The gradients pass through the host, layer by
+    /// layer.
     /// </summary>
-    private static int[] Largest(Tensor gradient, int size, int count)
+    private IEnumerable<double[]> Means(
+        ICalibration calibration,
+        IReadOnlyList<ModuleShape> modules,
+        AdapterOptions options
+    )
+    {
+        IEnumerable<Tensor> gradients = calibration.Gradients([.. modules.Select(module => module.Name)]);
+        foreach ((ModuleShape module, Tensor gradient) in modules.Zip(gradients))
+        {
+            using (gradient)
+                yield return Means(gradient, SizeIn(module, options));
+        }
+    }
+
+    private static double[] Means(Tensor gradient, int size)
     {
         (float[] values, int columns) = (gradient.ToArray(), gradient.Dim(1));
         int across = columns / size;
-        double[] sums = new double[gradient.Dim(0) / size * across];
+        double[] means = new double[gradient.Dim(0) / size * across];
         for (int i = 0; i < values.Length; i++)
-            sums[i / columns / size * across + i % columns / size] += values[i];
-        return [.. Enumerable.Range(0, sums.Length).OrderByDescending(block => Math.Abs(sums[block])).Take(count)];
+            means[i / columns / size * across + i % columns / size] += values[i];
+        return Array.ConvertAll(means, sum => Math.Abs(sum / size / size));
     }
 
-    private static int[] Entries(int[] blocks, int size, int columns)
+    private static int[] Entries(IEnumerable<int> blocks, int size, int columns)
     {
         int across = columns / size;
         IEnumerable<int> places =
