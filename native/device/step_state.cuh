@@ -33,3 +33,10 @@ __device__ __forceinline__ float learning_rate_of(const StepState& state, float 
 __device__ __forceinline__ float decay_of(const StepState& state, float rate) {
   return rate == 1 ? state.decay : float(1 - rate * state.learning_rate * state.weight_decay);
 }
+
+// What a rule ends in once the direction x of its step is finished.
+template <int kWidth>
+__device__ __forceinline__ void descend(float (&p)[kWidth], const float (&x)[kWidth], float decay, float step_size) {
+  for (int i = 0; i < kWidth; ++i)
+    p[i] = p[i] * decay - step_size * x[i];
+}

@@ -37,72 +37,146 @@ public static class Muon
         float rate = 1
     )
     {
-        Check.Rate(rate);
         Check.Operand(parameter, DType.F32, [-1, -1]);
         Check.SameAs(gradient, parameter);
         Check.SameAs(m, parameter);
-        Check.SameDevice(state.Device, parameter, nameof(state));
-        if (parameter.Count == 0)
-            return;
-        using var direction = Tensor.Empty(parameter.Device, parameter.Shape);
-        var args = new MuonArgs
-        {
-            Parameter = parameter.Pointer,
-            Gradient = gradient.Pointer,
-            M = m.Pointer,
-            X = direction.Pointer,
-            State = state.Pointer,
-            Count = parameter.Count,
-            Momentum = momentum,
-            Scale = scale,
-            Rate = rate,
-        };
-        int blocks = Launch.FlatBlocks(args.Count, DType.F32);
-        MuonArgs.Begin.Launch(state.Device, args, blocks);
-        Orthogonalize(direction);
-        MuonArgs.Update.Launch(state.Device, args, blocks);
+        Run(MatrixBatch.Single(parameter), gradient, m, momentum, scale, state, rate);
+    }
+
+    /// <summary>
+    /// Updates matrices and their momenta once, like
+    /// <see cref="Step(Tensor, Tensor, Tensor, float, float, StepState, float)"/> for each, in as many launches as a
+    /// single one takes.
+    /// </summary>
+    /// <param name="parameter">b matrices [m, n] F32; updated.</param>
+    /// <param name="gradient">As the parameters lie, F32; clipped on the fly, not changed.</param>
+    /// <param name="m">[b, m, n] F32, zero before step 1; updated.</param>
+    /// <param name="momentum">Share of m that is left in a step.</param>
+    /// <param name="scale">Factor of the step, such as 0.2 √max(m, n).</param>
+    /// <param name="state">Advanced for this step, and not configured anew since.</param>
+    /// <param name="rate">Their factor of the learning rate, above 0; weight decay follows it.</param>
+    /// <exception cref="ArgumentException">Shape, type or device does not fit, or the factor is not a finite number
+    /// above 0.</exception>
+    public static void Step(
+        in MatrixBatch parameter,
+        in MatrixBatch gradient,
+        Tensor m,
+        float momentum,
+        float scale,
+        StepState state,
+        float rate = 1
+    )
+    {
+        parameter.Verify(nameof(parameter));
+        gradient.VerifyLike(parameter, nameof(gradient));
+        Check.Operand(m, parameter.Tensor, [parameter.Count, parameter.Rows, parameter.Columns]);
+        Run(parameter, gradient.Tensor, m, momentum, scale, state, rate);
     }
 
     /// <summary>
     /// Divides a matrix by its Frobenius norm + 1e-7 and makes its singular values nearly equal, by five steps of
-    /// <c>X ← a X + (b A + c A²) X, A = X Xᵀ</c> with (a, b, c) = (3.4445, −4.7750, 2.0315). They end between about 0.7
+    /// <c>X ← (a I + b A + c A²) X, A = X Xᵀ</c> with (a, b, c) = (3.4445, −4.7750, 2.0315). They end between about 0.7
     /// and 1.2, except those that were nearly 0.
     /// </summary>
-    /// <param name="x">[m, n] F32; overwritten. Where m exceeds n, the smaller XᵀX takes the place of A.</param>
+    /// <param name="x">
+    /// [m, n] or [b, m, n] F32, each matrix for itself; overwritten. Where m exceeds n, the smaller XᵀX takes the place
+    /// of A.
+    /// </param>
     /// <exception cref="ArgumentException">The shape or type does not fit.</exception>
     public static void Orthogonalize(Tensor x)
     {
-        Check.Operand(x, DType.F32, [-1, -1]);
+        if (x.Shape.Rank == 3)
+            Check.Operand(x, DType.F32, [-1, -1, -1]);
+        else
+            Check.Operand(x, DType.F32, [-1, -1]);
         if (x.Count == 0)
             return;
         Device device = x.Device;
-        using var norm = Tensor.Empty(device, 1);
-        GlobalNorm.Run([x], norm);
+        int batch = x.Shape.Rank == 3 ? x.Dim(0) : 1;
+        (int m, int n) = (x.Dim(x.Shape.Rank - 2), x.Dim(x.Shape.Rank - 1));
+        using var other = Tensor.Empty(device, x.Shape);
+        Normalize(x, other, batch);
+        bool isTall = m > n;
+        int size = Math.Min(m, n);
+        using var gram = Tensor.Empty(device, (batch, size, size));
+        using var polynomial = Tensor.Empty(device, gram.Shape);
+        GemmOperand square = All(gram, size);
+        GemmOperand factor = All(polynomial, size);
+        (Tensor from, Tensor to) = (other, x);
+        for (int step = 0; step < Steps; step++) // an odd number: the last one writes x
+        {
+            GemmOperand matrix = All(from, n);
+            if (isTall)
+                Gemm.Run(matrix.Transpose(), matrix, square, new GemmSize(size, size, m, batch));
+            else
+                Gemm.Run(matrix, matrix.Transpose(), square, new GemmSize(size, size, n, batch));
+            Combine.AddIdentity(gram, Cubic, Linear, polynomial);
+            Gemm.Run(square, square, factor, new GemmSize(size, size, size, batch), Quintic, 1);
+            if (isTall)
+                Gemm.Run(matrix, factor, All(to, n), new GemmSize(m, n, size, batch));
+            else
+                Gemm.Run(factor, matrix, All(to, n), new GemmSize(m, n, size, batch));
+            (from, to) = (to, from);
+        }
+
+        GemmOperand All(Tensor tensor, int columns) => new(tensor, 0, columns, tensor.Count / batch);
+    }
+
+    private static void Normalize(Tensor x, Tensor y, int batch)
+    {
+        long count = x.Count / batch;
+        int blocks = Launch.Blocks(count, MuonArgs.Squares.Threads * MuonArgs.ElementsPerPart);
+        int parts = blocks * MuonArgs.Squares.Threads;
+        using var sums = Tensor.Empty(x.Device, (batch, parts), DType.F64);
+        using var norms = Tensor.Empty(x.Device, batch);
         var args = new MuonArgs
         {
             X = x.Pointer,
-            Norm = norm.Pointer,
-            Count = x.Count,
+            Y = y.Pointer,
+            Parts = sums.Pointer,
+            Norm = norms.Pointer,
+            Count = count,
+            PartsCount = parts,
         };
-        MuonArgs.Normalize.Launch(device, args, Launch.FlatBlocks(args.Count, DType.F32));
-        bool isTall = x.Dim(0) > x.Dim(1);
-        int size = Math.Min(x.Dim(0), x.Dim(1));
-        using var gram = Tensor.Empty(device, (size, size));
-        using var polynomial = Tensor.Empty(device, (size, size));
-        using var before = Tensor.Empty(device, x.Shape);
-        for (int step = 0; step < Steps; step++)
+        MuonArgs.Squares.Launch(x.Device, args, (blocks, batch));
+        MuonArgs.Norms.Launch(x.Device, args, batch);
+        MuonArgs.Normalize.Launch(x.Device, args, (Launch.FlatBlocks(count, DType.F32), batch));
+    }
+
+    private static void Run(
+        in MatrixBatch parameter,
+        Tensor gradient,
+        Tensor m,
+        float momentum,
+        float scale,
+        StepState state,
+        float rate
+    )
+    {
+        Check.Rate(rate);
+        Check.SameDevice(state.Device, parameter.Tensor, nameof(state));
+        if (parameter.MatrixCount == 0)
+            return;
+        using var directions = Tensor.Empty(
+            parameter.Tensor.Device,
+            (parameter.Count, parameter.Rows, parameter.Columns)
+        );
+        var args = new MuonArgs
         {
-            if (isTall)
-                Gemm.Run(Gemm.Transposed(x), x, gram);
-            else
-                Gemm.Run(x, Gemm.Transposed(x), gram);
-            polynomial.CopyFrom(gram);
-            Gemm.Run(gram, gram, polynomial, Quintic, Cubic);
-            before.CopyFrom(x);
-            if (isTall)
-                Gemm.Run(before, polynomial, x, 1, Linear);
-            else
-                Gemm.Run(polynomial, before, x, 1, Linear);
-        }
+            Parameter = parameter.Pointer,
+            Gradient = (parameter with { Tensor = gradient }).Pointer,
+            M = m.Pointer,
+            X = directions.Pointer,
+            State = state.Pointer,
+            Stride = parameter.Stride,
+            Count = parameter.MatrixCount,
+            Momentum = momentum,
+            Scale = scale,
+            Rate = rate,
+        };
+        Grid blocks = new(Launch.FlatBlocks(args.Count, DType.F32), parameter.Count);
+        MuonArgs.Begin.Launch(state.Device, args, blocks);
+        Orthogonalize(directions);
+        MuonArgs.Update.Launch(state.Device, args, blocks);
     }
 }

@@ -91,6 +91,35 @@ internal sealed class OptimizerRun : IDisposable
     public Tensor PerParameter(string name, Parameter parameter, Shape? shape = null, DType type = DType.F32) =>
         State($"{name}.{parameter.Name}", shape ?? parameter.Shape, type);
 
+    /// <summary>Declares F32 state of each parameter of a batch, zeros at the start.</summary>
+    /// <param name="name">The name of the state. It is saved as NAME.PARAMETER.</param>
+    /// <param name="batch">The parameters.</param>
+    /// <param name="shape">The shape of the state of one of them.</param>
+    /// <returns>The state of all, one after another: a dimension more than the shape has.</returns>
+    public Tensor PerBatch(string name, ParameterBatch batch, Shape shape)
+    {
+        Span<int> dimensions = stackalloc int[shape.Rank + 1];
+        dimensions[0] = batch.Count;
+        for (int i = 0; i < shape.Rank; i++)
+            dimensions[i + 1] = shape[i];
+        var all = Tensor.Zeros(Device, Shape.Of(dimensions));
+        _memory.Add(all);
+        for (int i = 0; i < batch.Count; i++)
+        {
+            int place = i;
+            string parameter = Parameters.Parameters[batch.Indices[i]].Name;
+            _states.Add(new StateTensor($"{name}.{parameter}", shape, DType.F32, () => Part(all, place, shape)));
+        }
+
+        return all;
+
+        static Tensor Part(Tensor all, int place, Shape shape)
+        {
+            using Tensor part = all.Rows(place, 1);
+            return part.View(shape);
+        }
+    }
+
     /// <summary>Declares state of the whole optimizer, zeros at the start.</summary>
     /// <param name="name">The name that it is saved under, without a point, unlike that of any parameter's.</param>
     /// <param name="shape">The shape.</param>

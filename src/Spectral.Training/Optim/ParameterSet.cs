@@ -211,6 +211,11 @@ public sealed class ParameterSet : IDisposable
     internal Tensor PartOf(IReadOnlyList<Tensor> buffers, int parameter) =>
         Part(buffers, _places[parameter], _parameters[parameter].Shape);
 
+    /// <summary>
+    /// Returns the number of the buffer that holds a parameter, and the elements before it there.
+    /// </summary>
+    internal (int Buffer, int Offset) PlaceOf(int parameter) => _places[parameter];
+
     /// <summary>Returns a parameter's factor on the learning rate.</summary>
     internal double RateOf(int parameter) => _rates[_places[parameter].Buffer];
 

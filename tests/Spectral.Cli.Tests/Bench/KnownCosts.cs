@@ -67,10 +67,11 @@ internal static class KnownCosts
             ["largest_entries_count"] = 87.5,
             ["largest_entries_write"] = 86.9,
             ["largest_entries_histogram"] = 1.6,
-            // A warp walks down a column; the eight columns of a block share their sectors in L1.
-            ["adafactor_means_f32"] = 87.1,
-            // The means of an element's row and column, one by one: a few KB in all.
-            ["adafactor_direction_f32"] = 46.7,
+            // A thread has 64 bytes of each row of its tile, 16 bytes at a time: the next access takes the other half
+            // of each sector, from L1. Sums of rows are single words.
+            ["adafactor_squares_f32"] = 56.8,
+            ["adafactor_norm_f32"] = 49.3,
+            ["adafactor_update_f32"] = 49.9,
             // One eigenvalue of A for all lanes of a warp.
             ["sylvester_f32"] = 7.7,
             // Columns of row-major matrices that are narrow or small, in L2 as a rule.

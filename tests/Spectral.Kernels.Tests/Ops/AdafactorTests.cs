@@ -16,18 +16,23 @@ public sealed class AdafactorTests(DeviceKind kind) : DeviceTest(kind)
     [TestCase(33, 2, 1f)]
     [TestCase(16, 127, 0.25f)]
     [TestCase(300, 8, 1f)]
+    [TestCase(40, 64, 0.5f)]
+    [TestCase(70, 33, 1f)]
+    [TestCase(33000, 8, 1f)] // more than 16384 tiles of 8 rows
     public void FiveStepsFollowTheFormula(int rows, int columns, float threshold)
     {
         Tensor parameter = Input((rows, columns), DType.F32, out double[] p);
         Tensor ofRows = Input(new float[rows], rows, DType.F32, out double[] r);
         Tensor ofColumns = Input(new float[columns], columns, DType.F32, out double[] c);
+        Tensor shareOfStep = Output(1);
         using StepState state = new(Device);
         state.Configure(new AdamWSettings(LearningRate, WeightDecay: Decay));
         for (int t = 1; t <= 5; t++)
         {
             Tensor gradient = Input((rows, columns), DType.F32, out double[] g);
             state.Advance(null);
-            Adafactor.Step(parameter, gradient, ofRows, ofColumns, Power, threshold, state, Rate);
+            Adafactor.Advance(shareOfStep, Power, state);
+            Adafactor.Step(parameter, gradient, ofRows, ofColumns, shareOfStep, threshold, state, Rate);
             double share = Math.Pow(t, -(double)Power);
             for (int i = 0; i < rows; i++)
                 r[i] += share * (Enumerable.Range(0, columns).Average(j => Square(g[i * columns + j])) - r[i]);
@@ -44,17 +49,19 @@ public sealed class AdafactorTests(DeviceKind kind) : DeviceTest(kind)
     }
 
     [Test]
-    public void AVectorHasMomentsOfItsOwn([Values(1, 7, 1000)] int count)
+    public void AVectorHasMomentsOfItsOwn([Values(1, 7, 16, 17, 1000, 3001)] int count)
     {
         Tensor parameter = Input(count, DType.F32, out double[] p);
         Tensor v = Input(new float[count], count, DType.F32, out double[] vv);
+        Tensor shareOfStep = Output(1);
         using StepState state = new(Device);
         state.Configure(new AdamWSettings(LearningRate, WeightDecay: Decay));
         for (int t = 1; t <= 5; t++)
         {
             Tensor gradient = Input(count, DType.F32, out double[] g);
             state.Advance(null);
-            Adafactor.Step(parameter, gradient, v, Power, 1, state, Rate);
+            Adafactor.Advance(shareOfStep, Power, state);
+            Adafactor.Step(parameter, gradient, v, shareOfStep, 1, state, Rate);
             double share = Math.Pow(t, -(double)Power);
             for (int i = 0; i < count; i++)
                 vv[i] += share * (Square(g[i]) - vv[i]);
@@ -65,6 +72,43 @@ public sealed class AdafactorTests(DeviceKind kind) : DeviceTest(kind)
         Verify(v, vv, null, 20, "v");
     }
 
+    /// <summary>One launch for all of a batch gives what a step of each gives, and leaves what lies between.</summary>
+    [TestCase(3, 9, 20)]
+    [TestCase(2, 16, 16)]
+    public void MatricesOfABatchStepAsAlone(int count, int rows, int columns)
+    {
+        const int Apart = 5;
+        const int Offset = 3;
+        int stride = rows * columns + Apart;
+        Tensor all = Input(Offset + count * stride, DType.F32, out double[] before);
+        Tensor gradients = Input(all.Shape, DType.F32, out double[] g);
+        Tensor ofRows = Input(new float[count * rows], (count, rows), DType.F32, out _);
+        Tensor ofColumns = Input(new float[count * columns], (count, columns), DType.F32, out _);
+        Tensor share = Output(1);
+        using StepState state = new(Device);
+        state.Configure(new AdamWSettings(LearningRate, WeightDecay: Decay));
+        state.Advance(null);
+        Adafactor.Advance(share, Power, state);
+        MatrixBatch batch = new(all, Offset, rows, columns, count, stride);
+        Adafactor.Step(batch, batch with { Tensor = gradients }, ofRows, ofColumns, share, 1, state, Rate);
+        double[] expected = [.. before];
+        for (int i = 0; i < count; i++)
+        {
+            int begin = Offset + i * stride;
+            Tensor parameter = Input(Part(before), (rows, columns), DType.F32, out _);
+            Tensor r = Input(new float[rows], rows, DType.F32, out _);
+            Tensor c = Input(new float[columns], columns, DType.F32, out _);
+            Adafactor.Step(parameter, Input(Part(g), (rows, columns), DType.F32, out _), r, c, share, 1, state, Rate);
+            parameter.ToArray().Select(value => (double)value).ToArray().CopyTo(expected, begin);
+            Assert.That(ofRows.ToArray()[(i * rows)..((i + 1) * rows)], Is.EqualTo(r.ToArray()));
+            Assert.That(ofColumns.ToArray()[(i * columns)..((i + 1) * columns)], Is.EqualTo(c.ToArray()));
+
+            float[] Part(double[] values) => [.. values[begin..(begin + rows * columns)].Select(value => (float)value)];
+        }
+
+        Assert.That(all.ToArray(), Is.EqualTo(expected).Within(0));
+    }
+
     [Test]
     public void AGradientOfZerosMovesNothing()
     {
@@ -73,12 +117,14 @@ public sealed class AdafactorTests(DeviceKind kind) : DeviceTest(kind)
         using StepState state = new(Device);
         state.Configure(new AdamWSettings(0.1, WeightDecay: 0));
         state.Advance(null);
+        Tensor share = Output(1);
+        Adafactor.Advance(share, Power, state);
         Adafactor.Step(
             parameter,
             zeros,
             Input(new float[3], 3, DType.F32, out _),
             Input(new float[4], 4, DType.F32, out _),
-            Power,
+            share,
             1,
             state
         );
@@ -97,8 +143,11 @@ public sealed class AdafactorTests(DeviceKind kind) : DeviceTest(kind)
         state.Advance(Input([1f], 1, DType.F32, out _));
         state.Advance(Input([float.NaN], 1, DType.F32, out _));
         Tensor gradient = Input((3, 4), DType.F32, out _);
-        Adafactor.Step(parameter, gradient, rows, columns, Power, 1, state);
-        Adafactor.Step(parameter, gradient, v, Power, 1, state);
+        Tensor share = Input([0.5f], 1, DType.F32, out double[] before);
+        Adafactor.Advance(share, Power, state);
+        Adafactor.Step(parameter, gradient, rows, columns, share, 1, state);
+        Adafactor.Step(parameter, gradient, v, share, 1, state);
+        Verify(share, before);
         Verify(parameter, p);
         Verify(rows, r);
         Verify(columns, c);
@@ -110,8 +159,9 @@ public sealed class AdafactorTests(DeviceKind kind) : DeviceTest(kind)
     {
         using StepState state = new(Device);
         Tensor none = Output((0, 3));
-        Adafactor.Step(none, none, Output(0), Input(new float[3], 3, DType.F32, out _), Power, 1, state);
-        Adafactor.Step(none, none, none, Power, 1, state);
+        Tensor share = Input([1f], 1, DType.F32, out _);
+        Adafactor.Step(none, none, Output(0), Input(new float[3], 3, DType.F32, out _), share, 1, state);
+        Adafactor.Step(none, none, none, share, 1, state);
     }
 
     [Test]
@@ -119,17 +169,36 @@ public sealed class AdafactorTests(DeviceKind kind) : DeviceTest(kind)
     {
         using StepState state = new(Device);
         Tensor p = Output((2, 3));
+        Tensor share = Output(1);
         Assert.That(
-            () => Adafactor.Step(p, p, Output(3), Output(3), Power, 1, state),
+            () => Adafactor.Step(p, p, Output(3), Output(3), share, 1, state),
             Throws.ArgumentException.With.Message.Contains("rows is [3], expected [2]")
         );
         Assert.That(
-            () => Adafactor.Step(p, p, Output(6), Power, 1, state),
+            () => Adafactor.Step(p, p, Output(6), share, 1, state),
             Throws.ArgumentException.With.Message.Contains("v is [6], expected [2, 3]")
         );
         Assert.That(
-            () => Adafactor.Step(p, p, p, Power, 1, state, 0),
+            () => Adafactor.Step(p, p, p, share, 1, state, 0),
             Throws.ArgumentException.With.Message.Contains("rate is 0")
+        );
+        Assert.That(
+            () => Adafactor.Step(p, p, p, Output(2), 1, state),
+            Throws.ArgumentException.With.Message.Contains("share is [2], expected [1]")
+        );
+        var three = new MatrixBatch(p, 0, 2, 2, 2, 3);
+        Assert.That(
+            () => Adafactor.Step(three, three, Output((2, 2)), Output((2, 2)), share, 1, state),
+            Throws.ArgumentException.With.Message.Contains(
+                "parameter: 2 × [2, 2] at offset 0, 3 apart, expected matrices within [2, 3]"
+            )
+        );
+        var one = new MatrixBatch(p, 0, 1, 2, 2, 3);
+        Assert.That(
+            () => Adafactor.Step(one, one with { Offset = 1 }, Output((2, 1)), Output((2, 2)), share, 1, state),
+            Throws.ArgumentException.With.Message.Contains(
+                "gradient is 2 × [1, 2] at offset 1, 3 apart, expected 2 × [1, 2] at offset 0, 3 apart"
+            )
         );
     }
 

@@ -45,6 +45,44 @@ public sealed class MuonTests(DeviceKind kind) : DeviceTest(kind)
         Verify(m, mv, mv.Select(x => Math.Abs(x) + 1).ToArray(), 3, "m");
     }
 
+    /// <summary>One launch for all of a batch gives what a step of each gives, and leaves what lies between.</summary>
+    [TestCase(3, 9, 20)]
+    [TestCase(2, 40, 33)]
+    public void MatricesOfABatchStepAsAlone(int count, int rows, int columns)
+    {
+        const int Apart = 5;
+        const int Offset = 3;
+        int size = rows * columns;
+        Tensor all = Input(Offset + count * (size + Apart), DType.F32, out double[] before);
+        Tensor gradients = Input(all.Shape, DType.F32, out double[] g);
+        Tensor m = Input(new float[count * size], (count, rows, columns), DType.F32, out _);
+        using StepState state = new(Device);
+        state.Configure(new AdamWSettings(0.01, WeightDecay: 0.1));
+        state.Advance(null);
+        MatrixBatch batch = new(all, Offset, rows, columns, count, size + Apart);
+        Muon.Step(batch, batch with { Tensor = gradients }, m, 0.75f, 1.5f, state, 2);
+        double[] expected = [.. before];
+        for (int i = 0; i < count; i++)
+        {
+            int begin = Offset + i * (size + Apart);
+            Tensor parameter = Input(Part(before), (rows, columns), DType.F32, out _);
+            Tensor sum = Input(new float[size], (rows, columns), DType.F32, out _);
+            Muon.Step(parameter, Input(Part(g), (rows, columns), DType.F32, out _), sum, 0.75f, 1.5f, state, 2);
+            parameter.ToArray().Select(value => (double)value).ToArray().CopyTo(expected, begin);
+            Assert.That(m.ToArray()[(i * size)..((i + 1) * size)], Is.EqualTo(sum.ToArray()));
+
+            float[] Part(double[] values) => [.. values[begin..(begin + size)].Select(value => (float)value)];
+        }
+
+        // Products of a batch may be cut otherwise than those of one matrix; steps are 0.03 long.
+        Assert.That(all.ToArray(), Is.EqualTo(expected).Within(1e-5));
+        for (int i = 0; i < expected.Length; i++)
+        {
+            if ((i - Offset + size + Apart) % (size + Apart) >= size)
+                Assert.That(all.ToArray()[i], Is.EqualTo(before[i]), $"element {i} lies between");
+        }
+    }
+
     [Test]
     public void ASkippedStepChangesNothing()
     {
@@ -91,6 +129,11 @@ public sealed class MuonTests(DeviceKind kind) : DeviceTest(kind)
         Assert.That(
             () => Muon.Step(p, p, p, 0.9f, 1, state, 0),
             Throws.ArgumentException.With.Message.Contains("rate is 0")
+        );
+        var two = new MatrixBatch(p, 0, 1, 2, 2, 2);
+        Assert.That(
+            () => Muon.Step(two, two, p, 0.9f, 1, state),
+            Throws.ArgumentException.With.Message.Contains("m is [2, 2], expected [2, 1, 2]")
         );
     }
 

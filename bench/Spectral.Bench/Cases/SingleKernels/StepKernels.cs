@@ -88,6 +88,7 @@ internal static class StepKernels
         Tensor momentum = set.Zeros((Long, Short));
         Tensor rows = set.Zeros(Long);
         Tensor columns = set.Zeros(Short);
+        Tensor share = set.Own(Tensor.From(set.Device, [1f], 1));
         StepState state = set.Own(new StepState(set.Device));
         state.Configure(new AdamWSettings(LearningRate: 1e-3));
         set.Add(
@@ -99,9 +100,10 @@ internal static class StepKernels
         set.Add(
             "adafactor",
             12.0 * Parameters + 8.0 * (Long + Short),
-            14.0 * Parameters,
-            () => Adafactor.Step(parameter, gradient, rows, columns, 0.8f, 1, state)
+            13.0 * Parameters,
+            () => Adafactor.Step(parameter, gradient, rows, columns, share, 1, state)
         );
+        set.Add("adafactor-advance", 0, 0, () => Adafactor.Advance(share, 0.8f, state));
     }
 
     private static void Random(KernelSet set)

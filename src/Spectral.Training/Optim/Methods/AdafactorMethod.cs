@@ -37,39 +37,43 @@ internal sealed class AdafactorMethod : OptimizerMethod
     internal override OptimizerRule Begin(OptimizerRun run)
     {
         (float power, float threshold) = ((float)run.Setting(Power), (float)run.Setting(Threshold));
+        IReadOnlyList<Parameter> parameters = run.Parameters.Parameters;
+        Tensor share = run.Scratch(1);
         List<Action> steps = [];
-        for (int i = 0; i < run.Parameters.Parameters.Count; i++)
+        ILookup<bool, int> isMatrix = Enumerable
+            .Range(0, parameters.Count)
+            .ToLookup(index => IsMatrix(parameters[index].Shape));
+        foreach (ParameterBatch batch in ParameterBatch.Of(run.Parameters, isMatrix[true]))
         {
-            Parameter parameter = run.Parameters.Parameters[i];
-            float rate = (float)run.Parameters.RateOf(i);
-            if (IsMatrix(parameter.Shape))
-            {
-                Tensor rows = run.PerParameter("row_moment", parameter, parameter.Shape[0]);
-                Tensor columns = run.PerParameter("column_moment", parameter, parameter.Shape[1]);
-                steps.Add(() =>
-                    Adafactor.Step(
-                        parameter.Master,
-                        parameter.Gradient!,
-                        rows,
-                        columns,
-                        power,
-                        threshold,
-                        run.StepState,
-                        rate
-                    )
-                );
-            }
-            else
-            {
-                Tensor second = run.PerParameter(AdamWOptimizer.Second, parameter);
-                steps.Add(() =>
-                    Adafactor.Step(parameter.Master, parameter.Gradient!, second, power, threshold, run.StepState, rate)
-                );
-            }
+            Tensor rows = run.PerBatch("row_moment", batch, batch.Masters.Rows);
+            Tensor columns = run.PerBatch("column_moment", batch, batch.Masters.Columns);
+            steps.Add(() =>
+                Adafactor.Step(
+                    batch.Masters,
+                    batch.Gradients,
+                    rows,
+                    columns,
+                    share,
+                    threshold,
+                    run.StepState,
+                    batch.Rate
+                )
+            );
+        }
+
+        foreach (int index in isMatrix[false])
+        {
+            Parameter parameter = parameters[index];
+            Tensor second = run.PerParameter(AdamWOptimizer.Second, parameter);
+            float rate = (float)run.Parameters.RateOf(index);
+            steps.Add(() =>
+                Adafactor.Step(parameter.Master, parameter.Gradient!, second, share, threshold, run.StepState, rate)
+            );
         }
 
         return new OptimizerRule(() =>
         {
+            Adafactor.Advance(share, power, run.StepState);
             foreach (Action step in steps)
                 step();
         });

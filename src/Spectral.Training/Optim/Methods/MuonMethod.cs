@@ -46,28 +46,25 @@ internal sealed class MuonMethod : OptimizerMethod
         float momentum = (float)run.Setting(Momentum);
         bool isRms = run.Chose(Scale, Rms);
         int[] matrices = [.. Enumerable.Range(0, parameters.Count).Where(i => IsMatrix(parameters[i].Shape))];
-        Tensor[] sums = [.. matrices.Select(i => run.PerParameter(Momentum, parameters[i]))];
+        (ParameterBatch Batch, Tensor Sums)[] batches =
+        [
+            .. ParameterBatch
+                .Of(run.Parameters, matrices)
+                .Select(batch => (batch, run.PerBatch(Momentum, batch, parameters[batch.Indices[0]].Shape))),
+        ];
         AdamWPart rest = new(run, Enumerable.Range(0, parameters.Count).Except(matrices));
         return new OptimizerRule(() =>
         {
-            foreach ((int index, Tensor sum) in matrices.Zip(sums))
+            foreach ((ParameterBatch batch, Tensor sums) in batches)
             {
-                Parameter parameter = parameters[index];
-                Muon.Step(
-                    parameter.Master,
-                    parameter.Gradient!,
-                    sum,
-                    momentum,
-                    ScaleOf(parameter.Shape, isRms),
-                    run.StepState,
-                    (float)run.Parameters.RateOf(index)
-                );
+                float scale = ScaleOf(batch.Masters.Rows, batch.Masters.Columns, isRms);
+                Muon.Step(batch.Masters, batch.Gradients, sums, momentum, scale, run.StepState, batch.Rate);
             }
 
             rest.Update();
         });
     }
 
-    private static float ScaleOf(Shape shape, bool isRms) =>
-        isRms ? 0.2f * MathF.Sqrt(Math.Max(shape[0], shape[1])) : MathF.Sqrt(MathF.Max(1, (float)shape[0] / shape[1]));
+    private static float ScaleOf(int rows, int columns, bool isRms) =>
+        isRms ? 0.2f * MathF.Sqrt(Math.Max(rows, columns)) : MathF.Sqrt(MathF.Max(1, (float)rows / columns));
 }
