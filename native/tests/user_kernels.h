@@ -32,15 +32,19 @@ class UserModule {
       const char* kernel, const std::vector<In>& in, const std::vector<Out>& out, UserLaunch shape,
       const std::vector<Out>& wanted) {
     run<Out>(kernel, in, out, shape, [&](const std::vector<Out>& got, const std::string& what) {
-      size_t at = 0;
-      while (at < got.size() && !std::memcmp(&got[at], &wanted[at], sizeof(Out)))
-        ++at;
-      check(
-          at == got.size(),
-          what + (at == got.size() ? std::string()
-                                   : ": value " + std::to_string(at) + " is " + std::to_string(got[at]) + ", not " +
-                                         std::to_string(wanted[at])));
+      expect_equal(got, wanted, what);
     });
+  }
+  template <class Out>
+  static void expect_equal(const std::vector<Out>& got, const std::vector<Out>& wanted, const std::string& what) {
+    size_t at = 0;
+    while (at < got.size() && !std::memcmp(&got[at], &wanted[at], sizeof(Out)))
+      ++at;
+    check(
+        at == got.size(),
+        what + (at == got.size() ? std::string()
+                                 : ": value " + std::to_string(at) + " is " + std::to_string(got[at]) + ", not " +
+                                       std::to_string(wanted[at])));
   }
   // f(results, what ran) in each form that has the kernel.
   template <class Out, class In, class F>

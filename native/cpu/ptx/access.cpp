@@ -176,6 +176,7 @@ void count_together(Warp& w, WarpAccess access, Space space, unsigned bytes, Eff
     at[k] = reinterpret_cast<uint64_t>(access.first) + k * access.step;
   const uint32_t global = space == Space::Global ? w.mask : 0;
   const uint32_t shared = space == Space::Shared ? w.mask : 0;
-  count_access(w, at, {global, shared, 0}, bytes, effect);
+  const uint32_t local = space == Space::Local ? w.mask : 0;
+  count_access(w, at, {global, shared, local}, bytes, effect);
 }
 }   // namespace spectral::cpu::ptx

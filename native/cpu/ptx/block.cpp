@@ -103,7 +103,7 @@ Cluster::~Cluster() {
   if (counters_) {
     static std::mutex mutex;
     std::lock_guard lock(mutex);
-    launch_.counters->add(*counters_);
+    launch_.counters->take(*counters_);
   }
 }
 

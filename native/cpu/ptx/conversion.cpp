@@ -30,9 +30,13 @@ void integer_to_integer(Warp& w, const Step& s) {
     write_extended<D>(w, s, [&](int k) { return D(S(a[k])); });
 }
 
-// ---- integers and floats
+// ---- integers and floats. Without flags, to nearest, is what kernels ask for: a loop of its own without questions.
 template <class D, class S>
 void integer_to_float(Warp& w, const Step& s) {
+  if (!s.flags && !s.c) {
+    const Lane<S>* a = w.lanes<Lane<S>>(s.a);
+    return write_lanes<D>(w, s.d, [&](int k) { return D(S(a[k])); });
+  }
   const FloatMode mode(rounding_of(s), false);
   write_lanes<D>(w, s.d, [&](int k) {
     const S v = source_lane<S>(w, s, k);
@@ -57,14 +61,23 @@ void float_to_integer(Warp& w, const Step& s) {
   write_extended<D>(w, s, [&](int k) { return float_clamped<D>(to_whole(from_lane<S>(a[k]), rounding)); });
 }
 
+template <class D>
+D with_one_nan(D v) {   // f64 keeps the operand's
+  if constexpr (sizeof(D) == 4)
+    return v != v ? std::bit_cast<float>(0x7fffffff) : v;
+  else
+    return v;
+}
 template <class D, class S>
 void float_to_float(Warp& w, const Step& s) {
+  const Lane<S>* a = w.lanes<Lane<S>>(s.a);
+  if (!s.flags)
+    return write_lanes<D>(w, s.d, [&](int k) { return with_one_nan(D(from_lane<S>(a[k]))); });
   const bool whole = s.flags & kConvertToWhole;
   const bool flushes = s.flags & kConvertFlushes;
   const bool saturates = s.flags & kConvertSaturates;
   const Rounding rounding = rounding_of(s);
   const FloatMode mode(whole ? Rounding::Nearest : rounding, flushes);
-  const Lane<S>* a = w.lanes<Lane<S>>(s.a);
   write_lanes<D>(w, s.d, [&](int k) {
     S v = from_lane<S>(a[k]);
     if (whole)
@@ -74,9 +87,7 @@ void float_to_float(Warp& w, const Step& s) {
     D r = D(v);
     if (saturates)
       r = r > 0 ? (r < 1 ? r : D(1)) : D(0);
-    if constexpr (sizeof(D) == 4)
-      r = r != r ? std::bit_cast<float>(0x7fffffff) : r;
-    return r;
+    return with_one_nan(r);
   });
 }
 

@@ -1,5 +1,8 @@
 #include "counters.h"
 #include <algorithm>
+#include <charconv>
+#include <initializer_list>
+#include <string_view>
 
 namespace spectral::cpu::ptx {
 const char* name_of(StepClass c) {
@@ -14,37 +17,40 @@ const char* name_of(StepClass c) {
 void ByteSet::add(uint64_t first, uint64_t bytes) {
   while (bytes) {
     const uint64_t number = first / kPage;
-    Page& page = this->page(number);
+    Page& page = pages_.get(number);
     const uint64_t end = std::min(first + bytes, (number + 1) * kPage);
     bytes -= end - first;
     while (first < end) {
       const uint64_t at = first % kPage;
       const uint64_t n = std::min(end - first, 64 - at % 64);
-      page.bits[at / 64] |= ones(n) << at % 64;
+      page.add(at / 64, ones(n) << at % 64);
       first += n;
     }
   }
 }
-void ByteSet::add_all(const ByteSet& other) {
-  for (const auto& [number, page] : other.pages_) {
-    Page& own = pages_[number];
+void ByteSet::take_all(ByteSet& other) {
+  if (pages_.empty())
+    return pages_.swap(other.pages_);
+  other.pages_.each([&](uint64_t number, const Page& page) {
+    Page& own = pages_.get(number);
     for (size_t i = 0; i < std::size(page.bits); ++i)
-      own.bits[i] |= page.bits[i];
-  }
+      own.add(i, page.bits[i]);
+  });
 }
-uint64_t ByteSet::count() const {
-  uint64_t n = 0;
-  for (const auto& [number, page] : pages_)
-    for (uint64_t bits : page.bits)
-      n += uint64_t(std::popcount(bits));
-  return n;
-}
+uint64_t ByteSet::count() const { return count(0, ~uint64_t(0)); }
 uint64_t ByteSet::count(uint64_t first, uint64_t end) const {
   uint64_t n = 0;
-  for (auto it = pages_.lower_bound(first / kPage); it != pages_.end() && it->first * kPage < end; ++it)
-    for (uint64_t i = 0; i < std::size(it->second.bits); ++i) {
-      const uint64_t at = it->first * kPage + 64 * i;
-      uint64_t bits = it->second.bits[i];
+  pages_.each([&](uint64_t number, const Page& page) {
+    const uint64_t start = number * kPage;
+    if (start + kPage <= first || start >= end)
+      return;
+    if (start >= first && start + kPage <= end) {
+      n += page.count;
+      return;
+    }
+    for (uint64_t i = 0; i < std::size(page.bits); ++i) {
+      const uint64_t at = start + 64 * i;
+      uint64_t bits = page.bits[i];
       if (at + 64 <= first || at >= end)
         continue;
       if (at < first)
@@ -53,20 +59,21 @@ uint64_t ByteSet::count(uint64_t first, uint64_t end) const {
         bits &= (uint64_t(1) << (end - at)) - 1;
       n += uint64_t(std::popcount(bits));
     }
+  });
   return n;
 }
 
-void GlobalTraffic::add(const GlobalTraffic& o) {
+void GlobalTraffic::take(GlobalTraffic& o) {
   sectors += o.sectors;
   requests += o.requests;
   excess_sectors += o.excess_sectors;
   bulk_copies += o.bulk_copies;
   bulk_sectors += o.bulk_sectors;
-  touched.add_all(o.touched);
+  touched.take_all(o.touched);
 }
 void GlobalTraffic::add_run(uint64_t first, uint64_t end) {
   if (first < end)
-    runs.push_back({first, uint32_t(end - first), false, slice});
+    runs.push_back({first, uint32_t(end - first), slice, false});
 }
 void GlobalTraffic::request(Piece* pieces, size_t n) {
   const auto is_before = [](const Piece& a, const Piece& b) { return a.first < b.first; };
@@ -110,6 +117,68 @@ void GlobalTraffic::request_row(Piece piece, uint64_t step, size_t n) {
   add_run(first_sector, end_sector);
   count_request(end_sector - first_sector, is_dense ? end - piece.first : n * piece.bytes);
 }
+void GlobalTraffic::request_ascending(const uint64_t* addresses, size_t n, unsigned bytes) {
+  const uint64_t bits = (uint64_t(1) << bytes) - 1;
+  uint64_t last = ~uint64_t(0);
+  uint64_t run = 0;
+  uint64_t next_sector = 0;
+  size_t found = 0;
+  size_t distinct = 0;
+  ByteSet::Adder adder(touched);
+  for (size_t i = 0; i < n; ++i) {
+    const uint64_t at = addresses[i];
+    const uint64_t sector = at / kSector;
+    distinct += at != last;
+    last = at;
+    adder.add_sector(sector, uint32_t(bits << at % kSector));
+    if (sector < next_sector)
+      continue;
+    ++found;
+    if (sector > next_sector) {
+      add_run(run, next_sector);
+      run = sector;
+    }
+    next_sector = sector + 1;
+  }
+  add_run(run, next_sector);
+  count_request(found, distinct * bytes);
+}
+// In a table of the sectors, with a bit for each byte: sorting takes several times as long.
+void GlobalTraffic::request_scattered(const uint64_t* addresses, size_t n, unsigned bytes) {
+  constexpr unsigned kBits = 6;   // twice the lanes of a warp
+  constexpr size_t kSlots = size_t(1) << kBits;
+  uint64_t sector_of[kSlots];
+  uint32_t bytes_of[kSlots] = {};   // 0: the slot is free
+  uint8_t taken[32];
+  size_t found = 0;
+  for (size_t i = 0; i < n; ++i) {
+    const uint64_t sector = addresses[i] / kSector;
+    size_t slot = (sector * 0x9e3779b97f4a7c15) >> (64 - kBits);
+    while (bytes_of[slot] && sector_of[slot] != sector)
+      slot = (slot + 1) % kSlots;
+    sector_of[slot] = sector;
+    taken[found] = uint8_t(slot);
+    found += !bytes_of[slot];
+    bytes_of[slot] |= uint32_t((uint64_t(1) << bytes) - 1) << addresses[i] % kSector;
+  }
+  uint64_t all_bytes = 0;
+  uint64_t run = 0;
+  uint64_t next_sector = 0;
+  ByteSet::Adder adder(touched);
+  for (size_t i = 0; i < found; ++i) {
+    const uint64_t sector = sector_of[taken[i]];
+    const uint32_t of_sector = bytes_of[taken[i]];
+    all_bytes += uint64_t(std::popcount(of_sector));
+    adder.add_sector(sector, of_sector);
+    if (sector != next_sector) {
+      add_run(run, next_sector);
+      run = sector;
+    }
+    next_sector = sector + 1;
+  }
+  add_run(run, next_sector);
+  count_request(found, all_bytes);
+}
 void GlobalTraffic::count_request(uint64_t found, uint64_t bytes) {
   sectors += found;
   excess_sectors += found - (bytes + kSector - 1) / kSector;
@@ -129,14 +198,14 @@ void GlobalTraffic::bulk(uint64_t first, uint64_t bytes, uint64_t rows, int64_t 
   ++bulk_copies;
 }
 
-void Counters::add(const Counters& o) {
+void Counters::take(Counters& o) {
   instructions += o.instructions;
   for (int i = 0; i < kStepClasses; ++i) {
     by_class[i] += o.by_class[i];
     operations[i] += o.operations[i];
   }
-  global_read.add(o.global_read);
-  global_write.add(o.global_write);
+  global_read.take(o.global_read);
+  global_write.take(o.global_write);
   shared_wavefronts += o.shared_wavefronts;
   shared_bank_conflicts += o.shared_bank_conflicts;
   async_shared_bytes += o.async_shared_bytes;
@@ -160,48 +229,53 @@ std::vector<SectorRun> Counters::take_runs() {
 
 std::string Counters::text() const {
   std::string lines;
-  auto line = [&](const std::string& name, uint64_t value) {
-    lines.append(name).append(" ").append(std::to_string(value)).append("\n");
+  lines.reserve(2048);
+  auto line = [&](std::initializer_list<std::string_view> name, uint64_t value) {
+    for (std::string_view part : name)
+      lines.append(part);
+    char digits[20];
+    lines.push_back(' ');
+    lines.append(digits, std::to_chars(digits, std::end(digits), value).ptr);
+    lines.push_back('\n');
   };
-  line("instructions", instructions);
+  line({"instructions"}, instructions);
   for (int i = 0; i < kStepClasses; ++i)
-    line(std::string(name_of(StepClass(i))) + "_instructions", by_class[i]);
+    line({name_of(StepClass(i)), "_instructions"}, by_class[i]);
   for (StepClass c : {StepClass::Float, StepClass::Double, StepClass::Mma, StepClass::Wgmma})
-    line(std::string(name_of(c)) + "_operations", operations[int(c)]);
+    line({name_of(c), "_operations"}, operations[int(c)]);
   for (const GlobalTraffic* t : {&global_read, &global_write}) {
-    const std::string of = t == &global_read ? "global_read_" : "global_write_";
-    line(of + "sectors", t->sectors);
-    line(of + "bytes", t->touched.count());
-    line(of + "requests", t->requests);
-    line(of + "excess_sectors", t->excess_sectors);
-    line(of + "bulk_copies", t->bulk_copies);
-    line(of + "bulk_sectors", t->bulk_sectors);
+    const char* of = t == &global_read ? "global_read_" : "global_write_";
+    line({of, "sectors"}, t->sectors);
+    line({of, "bytes"}, t->touched.count());
+    line({of, "requests"}, t->requests);
+    line({of, "excess_sectors"}, t->excess_sectors);
+    line({of, "bulk_copies"}, t->bulk_copies);
+    line({of, "bulk_sectors"}, t->bulk_sectors);
   }
-  line("shared_wavefronts", shared_wavefronts);
-  line("shared_bank_conflicts", shared_bank_conflicts);
-  line("async_shared_bytes", async_shared_bytes);
-  line("local_bytes", local_bytes);
-  line("barriers", barriers);
-  line("cluster_barriers", cluster_barriers);
-  line("divergent_branches", divergent_branches);
-  line("chain_clocks", chain_clocks);
-  line("longest_chain_clocks", longest_chain_clocks);
+  line({"shared_wavefronts"}, shared_wavefronts);
+  line({"shared_bank_conflicts"}, shared_bank_conflicts);
+  line({"async_shared_bytes"}, async_shared_bytes);
+  line({"local_bytes"}, local_bytes);
+  line({"barriers"}, barriers);
+  line({"cluster_barriers"}, cluster_barriers);
+  line({"divergent_branches"}, divergent_branches);
+  line({"chain_clocks"}, chain_clocks);
+  line({"longest_chain_clocks"}, longest_chain_clocks);
   return lines;
 }
 
 void Counters::global_access(const uint64_t* addresses, uint32_t mask, unsigned bytes, bool writes) {
   if (!mask)
     return;
-  uint64_t in_order[32];   // sorted here: numbers take less time than pieces
-  Piece pieces[32];
+  uint64_t of_lanes[32];
   size_t n = 0;
   for (; mask; mask &= mask - 1)
-    in_order[n++] = addresses[std::countr_zero(mask)];
-  if (!std::is_sorted(in_order, in_order + n))
-    std::sort(in_order, in_order + n);
-  for (size_t i = 0; i < n; ++i)
-    pieces[i] = {in_order[i], bytes};
-  traffic(writes).request(pieces, n);
+    of_lanes[n++] = addresses[std::countr_zero(mask)];
+  GlobalTraffic& t = traffic(writes);
+  if (std::is_sorted(of_lanes, of_lanes + n))
+    t.request_ascending(of_lanes, n, bytes);
+  else
+    t.request_scattered(of_lanes, n, bytes);
 }
 
 // 32 banks of 4 bytes in each block's memory; lanes that want the same word share it. 8-byte accesses go by 16 lanes,

@@ -1,11 +1,10 @@
 // What a profiler would say of a launch, exact and repeatable.
 #pragma once
+#include "page_table.h"
 #include "program.h"
-#include "recent_pages.h"
 #include "reuse.h"
 #include <bit>
 #include <cstdint>
-#include <map>
 #include <string>
 
 namespace spectral::cpu::ptx {
@@ -21,21 +20,28 @@ class ByteSet {
     void add(uint64_t first, uint64_t bytes) {
       if (first % 64 + bytes > 64)
         return set_.add(first, bytes);
-      if (first / 64 != word_) {
-        set_.add_bits(word_, bits_);
-        word_ = first / 64;
-        bits_ = 0;
-      }
-      bits_ |= ones(bytes) << first % 64;
+      add_bits(first / 64, ones(bytes) << first % 64);
+    }
+    // Those bytes of a sector whose bits are set.
+    void add_sector(uint64_t sector, uint32_t bits) {
+      add_bits(sector / (64 / kSector), uint64_t(bits) << sector % (64 / kSector) * kSector);
     }
 
    private:
+    void add_bits(uint64_t word, uint64_t bits) {
+      if (word != word_) {
+        set_.add_bits(word_, bits_);
+        word_ = word;
+        bits_ = 0;
+      }
+      bits_ |= bits;
+    }
     ByteSet& set_;
     uint64_t word_ = 0;
     uint64_t bits_ = 0;
   };
   void add(uint64_t first, uint64_t bytes);
-  void add_all(const ByteSet&);
+  void take_all(ByteSet&);   // the other's pages may become its own
   uint64_t count() const;
   uint64_t count(uint64_t first, uint64_t end) const;   // of those addresses
 
@@ -43,18 +49,19 @@ class ByteSet {
   static constexpr uint64_t kPage = 4096;
   struct Page {
     uint64_t bits[kPage / 64] = {};
+    uint64_t count = 0;   // of bits that are set
+    void add(size_t word, uint64_t more) {
+      count += uint64_t(std::popcount(more & ~bits[word]));
+      bits[word] |= more;
+    }
   };
   static uint64_t ones(uint64_t n) { return n == 64 ? ~uint64_t(0) : (uint64_t(1) << n) - 1; }
-  Page& page(uint64_t number) {
-    return recent_.get(number, [&]() -> Page& { return pages_[number]; });
-  }
   void add_bits(uint64_t word, uint64_t bits) {
     if (bits)
-      page(word / (kPage / 64)).bits[word % (kPage / 64)] |= bits;
+      pages_.get(word / (kPage / 64)).add(word % (kPage / 64), bits);
   }
 
-  std::map<uint64_t, Page> pages_;
-  RecentPages<Page> recent_;
+  PageTable<Page> pages_;
 };
 
 // What a lane accesses.
@@ -75,11 +82,14 @@ struct GlobalTraffic {
   std::vector<SectorRun> runs;   // of the cluster that runs, in the order of its instructions
   uint32_t slice = 0;            // which part of the current warp's instructions
 
-  void add(const GlobalTraffic&);
+  void take(GlobalTraffic&);               // what the other has counted
   void request(Piece* pieces, size_t n);   // of a warp instruction; sorts them
   // The same of n aligned pieces, of which the next begins `step` bytes behind the one before: at most a sector, so
   // that none is left out.
   void request_row(Piece, uint64_t step, size_t n);
+  // The same of n aligned pieces of up to a sector, in ascending and in any order.
+  void request_ascending(const uint64_t* addresses, size_t n, unsigned bytes);
+  void request_scattered(const uint64_t* addresses, size_t n, unsigned bytes);
   void bulk(uint64_t first, uint64_t bytes, uint64_t rows, int64_t stride);
 
  private:
@@ -109,8 +119,8 @@ struct Counters {
   std::vector<SectorRun> take_runs();   // of the cluster that has run
   void count(const Step& s, uint32_t lanes) { count(s, lanes, 1); }
   void take_back(const Step& s, uint32_t lanes) { count(s, lanes, ~uint64_t(0)); }   // the lanes come again
-  void add(const Counters&);
-  std::string text() const;   // "name value" lines
+  void take(Counters&);                                                              // what the other has counted
+  std::string text() const;                                                          // "name value" lines
   GlobalTraffic& traffic(bool writes) { return writes ? global_write : global_read; }
   // Lanes of a mask access `bytes` bytes each at the addresses.
   void global_access(const uint64_t* addresses, uint32_t mask, unsigned bytes, bool writes);

@@ -60,6 +60,9 @@ struct Fma {
   static T of(T a, T b, T c) {
     return std::fma(a, b, c);
   }
+  static Vector<float> of(Vector<float> a, Vector<float> b, Vector<float> c) {
+    return Vector<float>(_mm256_fmadd_ps(__m256(a), __m256(b), __m256(c)));
+  }
 };
 struct Rcp {
   template <class T>
@@ -91,6 +94,32 @@ inline __attribute__((always_inline)) void make_one_nan(Warp& w, const Step& s) 
   float* lanes = w.lanes<float>(s.d);
   each_lane(w.mask, [&](int k) { lanes[k] = with_one_nan(lanes[k]); });
 }
+// The same of all lanes, with the results still in the processor's registers: reading them again would take as long as
+// the arithmetic. For operations that are one of the processor's on vectors.
+template <class Op>
+constexpr bool kIsOfVectors =
+    std::is_same_v<Op, Add> || std::is_same_v<Op, Sub> || std::is_same_v<Op, Mul> || std::is_same_v<Op, Fma>;
+template <class Op, int kSources>
+inline __attribute__((always_inline)) void take_vectors(Warp& w, const Step& s) {
+  static_assert(32 / kLanesOf<float> == 4);
+  const auto* a = w.lanes<Vector<float>>(s.a);
+  const auto* b = w.lanes<Vector<float>>(s.b);
+  const auto* c = w.lanes<Vector<float>>(s.c);
+  auto* d = w.lanes<Vector<float>>(s.d);
+  Vector<float> made[4];
+  for (unsigned i = 0; i < 4; ++i) {
+    if constexpr (kSources == 2)
+      made[i] = Op::of(a[i], b[i]);
+    else
+      made[i] = Op::of(a[i], b[i], c[i]);
+    d[i] = made[i];
+  }
+  if (!has_nan(made)) [[likely]]
+    return;
+  float* lanes = w.lanes<float>(s.d);
+  for (unsigned k = 0; k < 32; ++k)
+    lanes[k] = with_one_nan(lanes[k]);
+}
 template <class Op, class T, int kSources>
 inline __attribute__((always_inline)) void arithmetic(Warp& w, const Step& s, bool saturates) {
   auto map = [&](auto finish) __attribute__((always_inline)) {
@@ -109,6 +138,9 @@ inline __attribute__((always_inline)) void arithmetic(Warp& w, const Step& s, bo
 }
 template <class Op, class T, int kSources>
 void nearest(Warp& w, const Step& s) {
+  if constexpr (sizeof(T) == 4 && kIsOfVectors<Op>)
+    if (w.mask == ~0u) [[likely]]
+      return take_vectors<Op, kSources>(w, s);
   arithmetic<Op, T, kSources>(w, s, false);
 }
 template <class Op, class T, int kSources>

@@ -1,5 +1,6 @@
 // cvt to and from 16-bit floats, each rounded once. PTX ISA, "Data Movement and Conversion: cvt".
 #include "conversion.h"
+#include "vectors.h"
 
 namespace spectral::cpu::ptx {
 namespace {
@@ -44,10 +45,26 @@ void floats_to_pair(Warp& w, const Step& s) {   // the first goes to the upper h
     return high << 16 | narrowed<E>(from_lane<float>(b[k]), s);
   });
 }
+// bf16 of all lanes to f32, which kernels load by.
+void widen_all(Warp& w, const Step& s) {
+  const auto* a = w.lanes<Vector<uint32_t>>(s.a);
+  auto* d = w.lanes<Vector<float>>(s.d);
+  Vector<float> made[4];
+  for (unsigned i = 0; i < 4; ++i)
+    d[i] = made[i] = Vector<float>(a[i] << 16);
+  if (!has_nan(made)) [[likely]]
+    return;
+  float* lanes = w.lanes<float>(s.d);
+  for (unsigned k = 0; k < 32; ++k)
+    lanes[k] = lanes[k] != lanes[k] ? std::bit_cast<float>(0x7fffffff) : lanes[k];
+}
 template <class E, class D>
 void half_to_float(Warp& w, const Step& s) {
   const uint32_t* a = w.lanes<uint32_t>(s.a);
   const bool saturates = s.flags & kConvertSaturates;
+  if constexpr (std::is_same_v<E, Bf16> && sizeof(D) == 4)
+    if (w.mask == ~0u && !saturates) [[likely]]
+      return widen_all(w, s);
   write_lanes<D>(w, s.d, [&](int k) {
     D v = E::of(a[k] & 0xffff);
     if (saturates)

@@ -61,10 +61,19 @@ void load_each(Warp& w, const Step& s, const uint64_t* at) {
   for (uint32_t i = 0; i < s.b; ++i)
     write_lanes<D>(w, w.list(s)[i], [&](int k) { return D(reinterpret_cast<const InMemory<T>*>(at[k])[i].value); });
 }
+template <class D, class T>
+void load_one(Warp& w, const Step& s, const unsigned char* first) {
+  const int lane = std::countr_zero(w.mask);
+  for (uint32_t i = 0; i < s.b; ++i)
+    w.lanes<D>(w.list(s)[i])[lane] = D(reinterpret_cast<const InMemory<T>*>(first)[i].value);
+}
 template <class T, Space kSpace>
 void load(Warp& w, const Step& s) {
   const auto bytes = unsigned(s.b * sizeof(T));
   const bool wide = s.flags & kWideRegister;
+  if (std::has_single_bit(w.mask))
+    if (const unsigned char* one = reach_one<kSpace>(w, s, bytes, Effect::Reads))
+      return wide ? load_one<Extended<T, true>, T>(w, s, one) : load_one<Extended<T, false>, T>(w, s, one);
   const WarpAccess together = reach_together<kSpace>(w, s, bytes, Effect::Reads);
   if (together.first)
     return wide ? load_some<Extended<T, true>, T>(w, s, together) : load_some<Extended<T, false>, T>(w, s, together);
@@ -118,10 +127,19 @@ void store_each(Warp& w, const Step& s, const uint64_t* at) {
     each_lane(w.mask, [&](int k) { reinterpret_cast<InMemory<T>*>(at[k])[i].value = T(values[k]); });
   }
 }
+template <class D, class T>
+void store_one(Warp& w, const Step& s, unsigned char* first) {
+  const int lane = std::countr_zero(w.mask);
+  for (uint32_t i = 0; i < s.b; ++i)
+    reinterpret_cast<InMemory<T>*>(first)[i].value = T(w.lanes<D>(w.list(s)[i])[lane]);
+}
 template <class T, Space kSpace>
 void store(Warp& w, const Step& s) {
   const auto bytes = unsigned(s.b * sizeof(T));
   const bool wide = s.flags & kWideRegister;
+  if (std::has_single_bit(w.mask))
+    if (unsigned char* one = reach_one<kSpace>(w, s, bytes, Effect::Writes))
+      return wide ? store_one<uint64_t, T>(w, s, one) : store_one<Lane<T>, T>(w, s, one);
   const WarpAccess together = reach_together<kSpace>(w, s, bytes, Effect::Writes);
   if (together.first)
     return wide ? store_some<uint64_t, T>(w, s, together) : store_some<Lane<T>, T>(w, s, together);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <span>
 
 namespace spectral::cpu::ptx {
 namespace {
@@ -57,28 +58,34 @@ void ReuseDistances::add(uint64_t cluster, std::vector<SectorRun>&& runs) {
 }
 
 void ReuseDistances::take_wave(const Wave& wave) {
+  slices_.assign(2, 0);
   for (const std::vector<SectorRun>& cluster : wave)
     for (const SectorRun& r : cluster) {
-      if (by_slice_.size() <= r.slice)
-        by_slice_.resize(r.slice + 1);
-      by_slice_[r.slice].push_back(r);
+      if (slices_.size() < r.slice + size_t(3))
+        slices_.resize(r.slice + size_t(3));
+      ++slices_[r.slice + size_t(2)];
     }
-  for (std::vector<SectorRun>& step : by_slice_) {
-    if (!step.empty())
-      take_step(step);
-    step.clear();
-  }
+  for (size_t i = 2; i < slices_.size(); ++i)
+    slices_[i] += slices_[i - 1];
+  by_slice_.resize(slices_.back());
+  for (const std::vector<SectorRun>& cluster : wave)
+    for (const SectorRun& r : cluster)
+      by_slice_[slices_[r.slice + size_t(1)]++] = r;
+  // Each has moved up to where it ends.
+  for (size_t i = 0; i + 2 < slices_.size(); ++i)
+    if (slices_[i] < slices_[i + 1])
+      take_step(&by_slice_[slices_[i]], &by_slice_[slices_[i + 1] - 1] + 1);
 }
 
-void ReuseDistances::take_step(const std::vector<SectorRun>& runs) {
+void ReuseDistances::take_step(const SectorRun* first, const SectorRun* end) {
   ++step_;
   in_step_.clear();
-  for (const SectorRun& r : runs)
+  for (const SectorRun& r : std::span(first, end))
     for (uint64_t sector = r.first; sector < r.first + r.count;) {
       const uint64_t number = sector / kPageSectors;
       const auto at = unsigned(sector % kPageSectors);
       const auto n = unsigned(std::min(r.first + r.count - sector, kPageSectors - at));
-      Page& page = recent_.get(number, [&]() -> Page& { return pages_[number]; });
+      Page& page = pages_.get(number);
       if (!(page.reads[0] | page.reads[1] | page.writes[0] | page.writes[1]))
         in_step_.emplace_back(number, &page);
       set(r.writes ? page.writes : page.reads, at, n);

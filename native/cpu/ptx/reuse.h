@@ -1,13 +1,12 @@
 // Reuse distances: how many other bytes of global memory a launch touches between two uses of the same sector. A cache
 // that keeps what was used last, as L2 is taken to, has lost what is used again at a distance of its size or more.
 #pragma once
-#include "recent_pages.h"
+#include "page_table.h"
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 namespace spectral::cpu::ptx {
@@ -19,8 +18,8 @@ constexpr uint64_t kSector = 32;   // bytes
 struct SectorRun {
   uint64_t first;
   uint32_t count;
-  bool writes;
-  uint32_t slice;   // of the warp's way through the program
+  uint32_t slice : 31;   // of the warp's way through the program
+  uint32_t writes : 1;
 };
 
 // As on a GPU many blocks run at once, time goes in steps: blocks in the order of their numbers are a wave, as many as
@@ -58,7 +57,7 @@ class ReuseDistances {
   using Wave = std::vector<std::vector<SectorRun>>;
 
   void take_wave(const Wave&);
-  void take_step(const std::vector<SectorRun>&);
+  void take_step(const SectorRun* first, const SectorRun* end);
   void look_back(uint64_t number, const Page&);
   void move_up(Page&);
   void leave(uint32_t step, uint64_t sectors);   // whose last use that was
@@ -69,10 +68,10 @@ class ReuseDistances {
   std::mutex mutex_;
   const uint64_t clusters_, at_once_;
   std::map<uint64_t, std::pair<uint64_t, Wave>> waiting_;   // with how many clusters have come
-  std::vector<std::vector<SectorRun>> by_slice_;            // of the wave that is taken; kept for its memory
+  std::vector<SectorRun> by_slice_;                         // of the wave that is taken; kept for its memory
+  std::vector<size_t> slices_;                              // where each begins in there
   uint64_t next_wave_ = 0;
-  std::unordered_map<uint64_t, Page> pages_;
-  RecentPages<Page> recent_;
+  PageTable<Page> pages_;
   std::vector<std::pair<uint64_t, Page*>> in_step_;
   uint32_t step_ = 0;
   std::vector<uint64_t> tree_;      // Fenwick's, over steps

@@ -26,4 +26,10 @@ template <class V>
 inline bool is_zero(V v) {
   return _mm256_testz_si256(reinterpret_cast<__m256i>(v), reinterpret_cast<__m256i>(v));
 }
+// Whether one of 32 floats is NaN. One comparison finds those of two vectors.
+inline bool has_nan(const Vector<float> (&v)[4]) {
+  const __m256 nans = _mm256_or_ps(
+      _mm256_cmp_ps(__m256(v[0]), __m256(v[1]), _CMP_UNORD_Q), _mm256_cmp_ps(__m256(v[2]), __m256(v[3]), _CMP_UNORD_Q));
+  return !_mm256_testz_ps(nans, nans);
+}
 }   // namespace spectral::cpu::ptx

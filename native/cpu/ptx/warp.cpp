@@ -1,5 +1,6 @@
 #include "warp.h"
 #include "block.h"
+#include "steps.h"
 #include <algorithm>
 #include <immintrin.h>
 
@@ -169,6 +170,8 @@ void Warp::jump(uint32_t target) {
   }
   if (Counters* c = block_->counters())
     ++c->divergent_branches;
+  else if (to->run == &end_threads && !to->guard)
+    return end_lanes();   // now, so that they do not slow down the others; counted, they may meet those there
   current_.lanes &= ~mask;
   others_.push_back({target, mask});
   look_around();

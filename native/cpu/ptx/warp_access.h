@@ -38,7 +38,8 @@ inline bool is_usual(uint64_t step, unsigned bytes) {
 inline bool is_within(uint64_t first, uint64_t bytes, uint64_t limit) {
   return first <= limit && bytes <= limit - first;
 }
-// The host's address of [first, first + bytes) in the space, or null where it is not known to be in it.
+// The host's address of [first, first + bytes) in the space (in local memory: in the first lane's), or null where it is
+// not known to be in it.
 template <Space kSpace>
 inline unsigned char* host_address(Warp& w, uint64_t first, uint64_t bytes) {
   const Block& block = w.block();
@@ -51,7 +52,8 @@ inline unsigned char* host_address(Warp& w, uint64_t first, uint64_t bytes) {
       auto* parameters = const_cast<unsigned char*>(block.launch().parameters);
       return is_within(first, bytes, w.program().parameter_bytes) ? parameters + first : nullptr;
     }
-    default: return nullptr;   // each lane has its own local memory, and generic addresses may be in any space
+    case Space::Local: return is_within(first, bytes, w.program().local_bytes) ? w.local + first : nullptr;
+    default: return nullptr;   // generic addresses may be in any space
   }
 }
 
@@ -80,14 +82,35 @@ inline __attribute__((always_inline)) WarpAccess reach_together(Warp& w, const S
     first = base[0] + uint64_t(s.value);
     access.step = step_of<uint64_t>(w, s);
   }
-  // Of several stores at one address the last lane's is to stay.
-  if (!is_usual(access.step, bytes) || (stores && !access.step) || first & (bytes - 1))
-    return {};
-  access.first = host_address<kSpace>(w, first, (w.width() - 1) * access.step + bytes);
+  if constexpr (kSpace == Space::Local) {   // each lane has its own, where one offset is the usual case
+    if (access.step || first & (bytes - 1))
+      return {};
+    access.first = host_address<kSpace>(w, first, bytes);
+    access.step = w.program().local_stride;
+  } else {
+    // Of several stores at one address the last lane's is to stay.
+    if (!is_usual(access.step, bytes) || (stores && !access.step) || first & (bytes - 1))
+      return {};
+    access.first = host_address<kSpace>(w, first, (w.width() - 1) * access.step + bytes);
+  }
   if (!access.first)
     return {};
   if (w.block().counters())
     count_together(w, access, kSpace, bytes, effect);
   return access;
+}
+// Where the only lane of the mask accesses `bytes`. Null: lane by lane, nothing is done yet.
+template <Space kSpace>
+inline unsigned char* reach_one(Warp& w, const Step& s, unsigned bytes, Effect effect) {
+  const bool is_followed = kSpace == Space::Shared && effect != Effect::Reads && w.program().uses_async_proxy;
+  if (is_followed || w.block().counters())
+    return nullptr;
+  const auto lane = unsigned(std::countr_zero(w.mask));
+  const uint64_t at = s.flags & kNarrowAddress ? uint32_t(w.lanes<uint32_t>(s.a)[lane] + uint32_t(s.value))
+                                               : w.lanes<uint64_t>(s.a)[lane] + uint64_t(s.value);
+  if (at & (bytes - 1))
+    return nullptr;
+  unsigned char* first = host_address<kSpace>(w, at, bytes);
+  return kSpace == Space::Local && first ? first + w.program().local_stride * lane : first;
 }
 }   // namespace spectral::cpu::ptx
