@@ -19,21 +19,47 @@ internal static class CompressionPage
             "Bits are what is stored for the change of a layer, per weight of the layer. The error is the Frobenius "
                 + "norm of what is lost of the change, relative to that of the change."
         );
+        if (made.Calibrated is not null)
+        {
+            page.Paragraph(
+                "The output error is that of X ΔWᵀ, with the inputs X that the layer has on the records: the share of "
+                    + "what the change adds to the layer's outputs that is lost. The columns to nearest are what the "
+                    + "same bits would give if each entry went to its nearest level."
+            );
+        }
         if (CompressionReport.WholeInWords(made) is { } whole)
             page.Paragraph($"{whole}.");
-        page.Chart(Chart(made));
+        page.Chart(Chart(made, "errors", "What is lost of the change", "error, %", layer => layer.Error));
+        if (made.Calibrated is not null)
+        {
+            page.Chart(
+                Chart(
+                    made,
+                    "output-errors",
+                    "What is lost of the change's outputs on the records",
+                    "output error, %",
+                    layer => layer.Calibrated!.Outputs
+                )
+            );
+        }
         page.Settings(settings);
         return page.Render();
     }
 
-    private static JsonObject Chart(CompressionResult made) =>
+    private static JsonObject Chart(
+        CompressionResult made,
+        string id,
+        string title,
+        string label,
+        Func<CompressedLayer, double> error
+    ) =>
         new()
         {
             ["kind"] = "strip",
-            ["id"] = "errors",
-            ["title"] = "What is lost of the change, by kind of layer",
+            ["id"] = id,
+            ["title"] = $"{title}, by kind of layer",
             ["explanation"] = "One dot per layer, and a stroke at their mean.",
-            ["value"] = new JsonObject { ["label"] = "error, %", ["zero"] = true },
+            ["value"] = new JsonObject { ["label"] = label, ["zero"] = true },
             ["each"] = "layer",
             ["rows"] = new JsonArray([
                 .. made
@@ -46,7 +72,9 @@ internal static class CompressionPage
                                     ["name"] = kind.Key,
                                     ["slot"] = slot,
                                     ["values"] = new JsonArray([
-                                        .. kind.Select(layer => (JsonNode)new JsonArray(layer.Name, 100 * layer.Error)),
+                                        .. kind.Select(layer =>
+                                            (JsonNode)new JsonArray(layer.Name, 100 * error(layer))
+                                        ),
                                     ]),
                                 }
                     ),

@@ -17,6 +17,7 @@ internal static class CompressionReport
             ["bytes_after"] = made.BytesAfter,
             ["bits_per_parameter"] = JsonOutput.Number(made.BitsPerParameter),
             ["error"] = JsonOutput.Number(made.Error),
+            ["calibrated"] = Calibrated(made.Calibrated),
             ["whole"] = JsonOutput.Array(made.Whole),
             ["layers"] = new JsonArray([
                 .. made.Layers.Select(layer =>
@@ -29,6 +30,7 @@ internal static class CompressionReport
                             ["rank"] = layer.Rank,
                             ["bits_per_parameter"] = JsonOutput.Number(layer.Bits),
                             ["error"] = JsonOutput.Number(layer.Error),
+                            ["calibrated"] = Calibrated(layer.Calibrated),
                         }
                 ),
             ]),
@@ -52,7 +54,22 @@ internal static class CompressionReport
             CultureInfo.InvariantCulture,
             $"{made.BytesBefore} bytes before, {made.BytesAfter} after, {made.BitsPerParameter:0.###} bits per "
                 + $"parameter; it lacks {CompressionTable.Percent(made.Error)} of the change's norm"
-        );
+        ) + (made.Calibrated is { } calibrated ? InWords(calibrated) : "");
+
+    private static string InWords(CalibratedErrors errors) =>
+        $", and on the records {CompressionTable.Percent(errors.Outputs)} of what the change adds to the layers' "
+        + $"outputs; rounded to nearest it would lack {CompressionTable.Percent(errors.Nearest)} and "
+        + $"{CompressionTable.Percent(errors.NearestOutputs)}";
+
+    private static JsonObject? Calibrated(CalibratedErrors? errors) =>
+        errors is null
+            ? null
+            : new JsonObject
+            {
+                ["output_error"] = JsonOutput.Number(errors.Outputs),
+                ["nearest_error"] = JsonOutput.Number(errors.Nearest),
+                ["nearest_output_error"] = JsonOutput.Number(errors.NearestOutputs),
+            };
 
     /// <summary>Returns what is not compressed in a sentence; null if there is nothing.</summary>
     public static string? WholeInWords(CompressionResult made) =>

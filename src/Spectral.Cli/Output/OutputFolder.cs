@@ -49,12 +49,14 @@ internal sealed class OutputFolder : IDisposable
     private string LockFile => Path.Combine(FullPath, LockName);
 
     /// <summary>
-    /// Creates the folder and locks it for this process. To be called after all inputs are checked, before the work.
+    /// Creates the folder, locks it for this process and removes what a killed one was writing. To be called after all
+    /// inputs are checked, before the work.
     /// </summary>
     /// <exception cref="InputException">Another process writes to the folder, or it cannot be written to.</exception>
     public void Claim()
     {
         _claim = OutputClaim.Take(_given, LockFile);
+        StagingFolder.RemoveAbandoned(FullPath);
         CheckContents();
     }
 
@@ -65,12 +67,7 @@ internal sealed class OutputFolder : IDisposable
     public void Fill(Action<string> write)
     {
         bool replace = _claim!.MadeFolder;
-        string staging = replace
-            ? Path.Combine(
-                Path.GetDirectoryName(FullPath)!,
-                $".{Path.GetFileName(FullPath)}.{Environment.ProcessId}.partial"
-            )
-            : Path.Combine(FullPath, $".{Environment.ProcessId}.partial");
+        string staging = replace ? StagingFolder.Beside(FullPath) : StagingFolder.In(FullPath);
         try
         {
             Directory.CreateDirectory(staging);
@@ -107,9 +104,12 @@ internal sealed class OutputFolder : IDisposable
     /// <summary>Unlocks the folder, and removes it if it was created here and is empty.</summary>
     public void Dispose() => _claim?.Dispose();
 
+    /// <summary>Lists what is in the folder, without what this command or a killed one needs to write there.</summary>
     private IEnumerable<string> Contents() =>
         Directory.Exists(FullPath)
-            ? Directory.EnumerateFileSystemEntries(FullPath).Where(entry => Path.GetFileName(entry) != LockName)
+            ? Directory
+                .EnumerateFileSystemEntries(FullPath)
+                .Where(entry => Path.GetFileName(entry) != LockName && !StagingFolder.IsIn(entry))
             : [];
 
     private void CheckContents()

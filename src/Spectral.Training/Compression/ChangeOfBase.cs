@@ -21,6 +21,7 @@ internal sealed class ChangeOfBase : IDisposable
     private readonly List<PackedTensor> _packed = [];
     private readonly List<CompressedLayer> _layers = [];
     private (double Lost, double All) _squares;
+    private CalibratedLosses? _calibrated;
 
     /// <summary>Opens the input, an adapter or a checkpoint of the base.</summary>
     /// <exception cref="InputException">It is neither, is malformed, or is of another base.</exception>
@@ -61,7 +62,15 @@ internal sealed class ChangeOfBase : IDisposable
     /// <param name="packed">The packed tensors of the layer.</param>
     /// <param name="change">The change.</param>
     /// <param name="lost">The squared Frobenius norm of what is lost of it.</param>
-    public void Add(LinearSpec layer, int rank, IReadOnlyList<PackedTensor> packed, float[] change, double lost)
+    /// <param name="calibrated">What calibration changes; null: the layer is not calibrated.</param>
+    public void Add(
+        LinearSpec layer,
+        int rank,
+        IReadOnlyList<PackedTensor> packed,
+        float[] change,
+        double lost,
+        CalibratedLosses? calibrated = null
+    )
     {
         double all = SquaresOf(change);
         double bits = packed.Sum(tensor => (double)tensor.Bits) / change.Length;
@@ -71,8 +80,11 @@ internal sealed class ChangeOfBase : IDisposable
             new CompressedLayer(layer.Name, layer.Outputs, layer.Inputs, CompressionRun.Share(lost, all), bits)
             {
                 Rank = rank > 0 ? rank : null,
+                Calibrated = calibrated?.Errors,
             }
         );
+        if (calibrated is { } losses)
+            _calibrated = _calibrated is { } before ? before + losses : losses;
         _squares = (_squares.Lost + lost, _squares.All + all);
     }
 
@@ -149,6 +161,7 @@ internal sealed class ChangeOfBase : IDisposable
         ) with
         {
             Whole = [.. whole, .. biases],
+            Calibrated = _calibrated?.Errors,
         };
     }
 

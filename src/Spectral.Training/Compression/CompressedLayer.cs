@@ -11,6 +11,9 @@ namespace Spectral.Training.Compression;
 /// <param name="Bits">The bits that are stored for its change, per entry of the change as a dense matrix.</param>
 public sealed record CompressedLayer(string Name, int Outputs, int Inputs, double Error, double Bits)
 {
+    /// <summary>What calibration changes; null: the layer is not calibrated.</summary>
+    public CalibratedErrors? Calibrated { get; init; }
+
     /// <summary>The rank of its factors before; null: the change was not given as factors.</summary>
     public int? RankBefore { get; init; }
 

@@ -20,6 +20,9 @@ public sealed record CompressionResult(
     int Tensors
 )
 {
+    /// <summary>What calibration changes in all layers together; null: they are not calibrated.</summary>
+    public CalibratedErrors? Calibrated { get; init; }
+
     /// <summary>The tensors outside of the layers that are stored whole, uncompressed.</summary>
     public IReadOnlyList<string> Whole { get; init; } = [];
 

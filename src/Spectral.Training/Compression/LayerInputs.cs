@@ -2,7 +2,6 @@ using Spectral.Kernels;
 using Spectral.Training.Calibration;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
-using Spectral.Training.Numerics;
 
 namespace Spectral.Training.Compression;
 
@@ -26,19 +25,21 @@ internal sealed class LayerInputs : IDisposable
         _products = calibration.InputProducts(layers).GetEnumerator();
     }
 
-    /// <summary>Returns the product of a layer, which comes after those asked for before.</summary>
+    /// <summary>
+    /// Returns the product [in, in] of a layer, which comes after those asked for before. The caller disposes it.
+    /// </summary>
     /// <exception cref="InputException">The inputs are not finite.</exception>
-    public HostMatrix ProductOf(LinearSpec layer)
+    public Tensor ProductOf(LinearSpec layer)
     {
         while (_ahead.Dequeue() != layer.Name)
             Next().Dispose();
-        using Tensor product = Next();
-        float[] values = product.ToArray();
-        return FiniteValues.FirstNonFinite(values) < 0
-            ? HostMatrix.From(values, layer.Inputs, layer.Inputs)
-            : throw new InputException(
-                $"the inputs of {layer.Name} in the tuned model are not finite on the calibration records"
-            );
+        Tensor product = Next();
+        if (FiniteValues.FirstNonFinite(product.ToArray()) < 0)
+            return product;
+        product.Dispose();
+        throw new InputException(
+            $"the inputs of {layer.Name} in the tuned model are not finite on the calibration records"
+        );
     }
 
     private Tensor Next()

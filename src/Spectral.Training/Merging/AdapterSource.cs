@@ -68,11 +68,24 @@ internal sealed class AdapterSource : MergeSource
     public override InputTensor Open(string tensor)
     {
         string name = Source(tensor);
-        if (_weights.TryGetValue(name, out AdaptedModule? module) && !_saved.ContainsKey(name))
+        if (Module(tensor) is { } module)
             return InputTensor.OfChange(ChangeOf(module));
         float[] change = Values(name);
         TensorPrimitives.Subtract(change, _model.Untied(name).ToFloats(), change);
         return InputTensor.OfChange(change);
+    }
+
+    public override int? RankOf(string tensor)
+    {
+        if (!Changes(tensor))
+            return 0;
+        return Module(tensor) is { Form.AddsTermsOnly: true } module ? module.Form.Rank : null;
+    }
+
+    public override (float[] Left, float[] Right) Factors(string tensor)
+    {
+        AdaptedModule module = Module(tensor)!;
+        return new EquivalentLora(_adapter, Directory, _model).Factors(module, module.Form.Rank, _device);
     }
 
     /// <summary>Computes the values of a tensor with the adapter, in F32.</summary>
@@ -115,6 +128,12 @@ internal sealed class AdapterSource : MergeSource
     }
 
     public override void Dispose() => _adapter.Dispose();
+
+    /// <summary>
+    /// Returns the adapted layer whose weight a tensor is; null: there is none, or the tensor is saved.
+    /// </summary>
+    private AdaptedModule? Module(string tensor) =>
+        _saved.ContainsKey(Source(tensor)) ? null : _weights.GetValueOrDefault(Source(tensor));
 
     /// <summary>Returns the tensor whose change a tensor has: a tied head has that of the embedding.</summary>
     private string Source(string tensor) =>

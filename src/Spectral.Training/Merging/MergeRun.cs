@@ -133,6 +133,19 @@ internal sealed class MergeRun : IDisposable
     /// <summary>Reads all values of a tensor in the base.</summary>
     public float[] BaseValues(string name) => Stored(Place(name).Name).ToFloats();
 
+    /// <summary>
+    /// Returns the rank of each input's change of a tensor as low-rank terms, 0 of those that do not change it; null:
+    /// an input's change has no such form.
+    /// </summary>
+    public int[]? Ranks(string name)
+    {
+        int?[] ranks = [.. _sources.Select(source => source.RankOf(Place(name).Name))];
+        return Array.TrueForAll(ranks, rank => rank is not null) ? Array.ConvertAll(ranks, rank => rank!.Value) : null;
+    }
+
+    /// <summary>Computes the change L R of a tensor in one input: L [out, rank] and R [rank, in].</summary>
+    public (float[] Left, float[] Right) Factors(string name, int input) => _sources[input].Factors(Place(name).Name);
+
     /// <summary>Loads an input as a frozen model in F32. The caller disposes it.</summary>
     public CausalLanguageModel Expert(int input) =>
         CausalLanguageModel.Of(ResultConfig, Device, trainWeights: false, name => Values(name, input));

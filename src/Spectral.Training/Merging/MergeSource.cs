@@ -43,6 +43,19 @@ internal abstract class MergeSource : IDisposable
     /// <summary>Opens a tensor that the input <see cref="Changes"/>. That of an adapter is computed here.</summary>
     public abstract InputTensor Open(string tensor);
 
+    /// <summary>
+    /// Returns the rank of a tensor's change as low-rank terms, 0 if the input does not change it; null: it has no such
+    /// form.
+    /// </summary>
+    public virtual int? RankOf(string tensor) => Changes(tensor) ? null : 0;
+
+    /// <summary>
+    /// Computes the change L R of a tensor that has a rank above 0 (<see cref="RankOf"/>): L [out, rank], with all
+    /// scales, and R [rank, in].
+    /// </summary>
+    public virtual (float[] Left, float[] Right) Factors(string tensor) =>
+        throw new InvalidOperationException($"the change of {tensor} is no sum of low-rank terms");
+
     /// <inheritdoc/>
     public abstract void Dispose();
 }

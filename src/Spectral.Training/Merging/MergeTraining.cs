@@ -1,6 +1,3 @@
-using Spectral.Kernels;
-using Spectral.Training.Autograd;
-using Spectral.Training.Data;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
 using Spectral.Training.Optim;
@@ -11,17 +8,14 @@ namespace Spectral.Training.Merging;
 /// The merged model on the device while a method learns how to merge: weights that the method sets, and the gradients
 /// of a loss on batches of each list of records.
 /// </summary>
-/// <remarks>
-/// Every list of records is a task of its own: a step takes a batch of each, and adds the means of their losses.
-/// Weights and gradients are F32, 8 bytes a parameter.
-/// </remarks>
+/// <remarks>Weights and gradients are F32, 8 bytes a parameter.</remarks>
 internal sealed class MergeTraining : IDisposable
 {
     private readonly MergeRun _run;
     private readonly CausalLanguageModel _model;
     private readonly ParameterSet _weights;
     private readonly Dictionary<string, Parameter> _byName;
-    private readonly BatchSampler[] _samplers;
+    private readonly MergeBatches _batches;
 
     /// <summary>Loads the base onto the device, to start from.</summary>
     public MergeTraining(MergeRun run)
@@ -31,13 +25,7 @@ internal sealed class MergeTraining : IDisposable
         _weights = _model.Trainable!;
         _weights.EnableGradients();
         _byName = _weights.Parameters.ToDictionary(parameter => parameter.Name);
-        _samplers =
-        [
-            .. run.Options.Data.Select(
-                (records, i) =>
-                    new BatchSampler(records.Count, run.Options.Batch, run.Options.Seed + (ulong)i, shuffle: true)
-            ),
-        ];
+        _batches = new MergeBatches(run);
     }
 
     /// <summary>Sets all weights of the tensors that are merged.</summary>
@@ -53,28 +41,7 @@ internal sealed class MergeTraining : IDisposable
     /// batch of each list, and returns the sum of the means.
     /// </summary>
     /// <exception cref="InputException">The loss is not finite.</exception>
-    public double Differentiate(bool ofEntropy)
-    {
-        _weights.ClearGradients();
-        double sum = 0;
-        for (int i = 0; i < _samplers.Length; i++)
-        {
-            IReadOnlyList<EncodedRecord> records = _run.Options.Data[i];
-            EncodedRecord[] batch = [.. _samplers[i].Next().Select(index => records[index])];
-            using var tensors = new BatchTensors(_run.Device, Batch.Create(batch));
-            using var tape = new Tape(_run.Device);
-            float scale = 1f / Math.Max(1, tensors.Source.LossTokens);
-            using Tensor losses = ofEntropy
-                ? _model.TokenEntropies(tape, tensors, scale, checkpoint: true)
-                : _model.TokenLosses(tape, tensors, scale, checkpoint: true);
-            tape.Backward();
-            foreach (float loss in losses.ToArray())
-                sum += loss * scale;
-        }
-        return double.IsFinite(sum)
-            ? sum
-            : throw new InputException($"the loss of the merged model has come to {sum}, expected a finite number");
-    }
+    public double Differentiate(bool ofEntropy) => _batches.Differentiate(_model, ofEntropy);
 
     /// <summary>Copies the gradient of a tensor to the host.</summary>
     public float[] Gradient(string tensor) => _byName[tensor].Gradient!.ToArray();

@@ -75,6 +75,7 @@ public sealed class CompressCommandTests : WorkFolder
         Assert.That(made.GetProperty("bits_per_parameter").GetDouble(), Is.InRange(0.1, 3.01));
         Assert.That(made.GetProperty("error").GetDouble(), Is.InRange(1e-4, 0.99));
         Assert.That(made.GetProperty("whole").GetArrayLength(), Is.Zero);
+        Assert.That(made.GetProperty("calibrated").ValueKind, Is.EqualTo(JsonValueKind.Null));
         Assert.That(made.GetProperty("layers")[0].GetProperty("bits_per_parameter").GetDouble(), Is.InRange(0.1, 3.01));
         string page = At("page.html");
         string table = CommandLine.Run([.. compress, "--overwrite", "--page", page]).Succeeded().Output;
@@ -105,7 +106,26 @@ public sealed class CompressCommandTests : WorkFolder
     private void CalibratesOnRecords(string[] compress)
     {
         string calibrated = At("calibrated");
-        CommandLine.Run([.. compress, "--out", calibrated, "--data", Data, "--batch", "3"]).Succeeded();
+        string page = At("calibrated.html");
+        string[] run = [.. compress, "--out", calibrated, "--data", Data, "--batch", "3"];
+        JsonElement made = CommandLine.Run([.. run, "--json", "--page", page]).Succeeded().Json;
+        JsonElement[] errors =
+        [
+            made.GetProperty("calibrated"),
+            made.GetProperty("layers")[0].GetProperty("calibrated"),
+        ];
+        foreach (JsonElement error in errors)
+        {
+            double nearest = error.GetProperty("nearest_output_error").GetDouble();
+            Assert.That(error.GetProperty("output_error").GetDouble(), Is.InRange(1e-4, nearest));
+            Assert.That(error.GetProperty("nearest_error").GetDouble(), Is.InRange(1e-4, 0.99));
+        }
+        Assert.That(
+            File.ReadAllText(page),
+            Does.Contain("output error to nearest").And.Contain("outputs on the records")
+        );
+        string table = CommandLine.Run([.. run, "--overwrite"]).Succeeded().Output;
+        Assert.That(table, Does.Contain("output error to nearest").And.Contain("adds to the layers' outputs"));
         Assert.That(
             File.ReadAllBytes(Path.Combine(calibrated, "packed_model.safetensors")),
             Is.Not.EqualTo(File.ReadAllBytes(Path.Combine(Smaller, "packed_model.safetensors")))

@@ -63,23 +63,40 @@ public sealed class SignalTests : WorkFolder
         CommandLine.Run(Finetune("--model", Sample)).Succeeded();
         string[] before = Entries();
         using Process process = CommandLine.Start(Compress());
-        WaitFor(IsWriting, process);
+        WaitFor(() => Entries().Any(IsStaging), process);
         CommandLine.Signal(process, signal);
         CommandLine.Finish(process).Stopped(exitCode);
         Assert.That(Entries(), Is.EqualTo(before));
     }
 
-    [Test]
-    public void AKilledCompressionLeavesNoResult()
+    [TestCase("compress", "delta-come", "--set", "bits=16")]
+    [TestCase("merge", "dc-merge")]
+    public void WhatAKilledProcessWroteIsRemovedByTheNext(string command, string method, params string[] more)
     {
         CommandLine.Run(Finetune("--model", Sample)).Succeeded();
-        using Process process = CommandLine.Start(Compress());
-        WaitFor(IsWriting, process);
-        process.Kill();
-        CommandLine.Finish(process);
+        string[] run =
+        [
+            .. (string[])[command, "--method", method, .. more, "--model", Sample],
+            .. (string[])["--input", Out, "--out", Smaller, "--device", "cpu"],
+        ];
+        string[] before = Entries();
+        KillWhile(() => Entries().Any(IsStaging), run);
         Assert.That(Directory.GetFiles(Smaller, "*.json"), Is.Empty, "what is half written has another name");
-        CommandLine.Run(Compress()).Succeeded();
-        CommandLine.Run("eval", "--model", Sample, "--adapter", Smaller, "--data", Data, "--device", "cpu").Succeeded();
+        Assert.That(Entries().Count(IsStaging), Is.EqualTo(1), "killed, it could remove nothing");
+        // The folder with the lock is there now, so that this one writes into it.
+        KillWhile(() => Staging(Smaller).Length > 0, run);
+        Assert.That(Entries().Where(IsStaging), Is.Empty, "the second removed what the first had left");
+        Directory.CreateDirectory(At($".smaller.{Environment.ProcessId}.partial"));
+        Directory.CreateDirectory(At(".smaller.mine.partial"));
+        CommandLine.Run(run).Succeeded();
+        Assert.That(Staging(Smaller), Is.Empty, "the third removed what the second had left");
+        Assert.That(
+            Entries().Except(before),
+            Is.SubsetOf((string[])[".smaller.mine.partial", $".smaller.{Environment.ProcessId}.partial", "smaller"]),
+            "nothing of ours is left"
+        );
+        Assert.That(Entries().Count(IsStaging), Is.EqualTo(2), "other names, and those of running processes, stay");
+        Assert.That(Directory.GetFiles(Smaller, "*.json"), Is.Not.Empty);
     }
 
     [Test]
@@ -149,7 +166,17 @@ public sealed class SignalTests : WorkFolder
     private string Smaller => At("smaller");
 
     /// <summary>Whether the folder beside the result is there that is renamed to it in the end.</summary>
-    private bool IsWriting() => Entries().Any(name => name.StartsWith(".smaller.", StringComparison.Ordinal));
+    private static bool IsStaging(string entry) => entry.StartsWith(".smaller.", StringComparison.Ordinal);
+
+    private static string[] Staging(string folder) => Directory.GetDirectories(folder, ".*.partial");
+
+    private static void KillWhile(Func<bool> isWriting, string[] command)
+    {
+        using Process process = CommandLine.Start(command);
+        WaitFor(isWriting, process);
+        process.Kill();
+        CommandLine.Finish(process);
+    }
 
     private string[] Compress() =>
         [

@@ -134,11 +134,11 @@ public abstract class MergeTest(DeviceKind kind) : TrainingTest(kind)
     }
 
     /// <summary>Writes an adapter of the base whose factors have random values.</summary>
-    private protected string AdapterOf(string method, int rank, int seed, string directory)
+    private protected string AdapterOf(string method, int rank, int seed, string directory, string[]? targets = null)
     {
         using var folder = ModelFolder.Open(Base);
         using var model = CausalLanguageModel.Load(folder, Device, DType.F32);
-        AdapterOptions options = new() { Rank = rank, TargetModules = ["q_proj", "down_proj"] };
+        AdapterOptions options = new() { Rank = rank, TargetModules = targets ?? ["q_proj", "down_proj"] };
         using var adapter = Adapter.Attach(model, AdapterMethods.Find(method), options);
         TestAdapters.Perturb(adapter, seed);
         Directory.CreateDirectory(directory);

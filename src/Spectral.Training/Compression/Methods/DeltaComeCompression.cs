@@ -67,46 +67,62 @@ internal sealed class DeltaComeCompression : CompressionMethod
             var triplets = Triplets.Leading(run.Device, values, matrix, bands.Sum(band => band.Count));
             bands = Nonzero(bands, triplets);
             int rank = bands.Sum(band => band.Count);
-            string right = AdapterFolder.KeyOf(layer.Name, LoraNames.A);
-            string left = AdapterFolder.KeyOf(layer.Name, LoraNames.B);
-            (BandMatrix r, BandMatrix l) = Rounded(
-                Scaled(triplets.Right, triplets.Values, rank),
-                Scaled(triplets.Left, triplets.Values, rank),
-                bands,
-                inputs?.ProductOf(layer),
-                run.Setting(Damping)
-            );
+            HostMatrix right = Scaled(triplets.Right, triplets.Values, rank);
+            HostMatrix left = Scaled(triplets.Left, triplets.Values, rank);
+            (BandMatrix Right, BandMatrix Left) rounded = (BandMatrix.Of(right, bands), BandMatrix.Of(left, bands));
+            using Tensor? products = inputs?.ProductOf(layer);
+            (double Weights, double Outputs) lost = Lost(matrix, rounded, products);
+            CalibratedLosses? calibrated = null;
+            if (products is not null)
+            {
+                (double Weights, double Outputs) nearest = lost;
+                rounded = Calibrated(right, left, bands, products, run.Setting(Damping));
+                lost = Lost(matrix, rounded, products);
+                double outputs = OutputsOf(matrix, products);
+                calibrated = new CalibratedLosses(
+                    ChangeOfBase.SquaresOf(values),
+                    lost.Outputs,
+                    outputs,
+                    nearest.Weights,
+                    nearest.Outputs
+                );
+            }
+            string r = AdapterFolder.KeyOf(layer.Name, LoraNames.A);
+            string l = AdapterFolder.KeyOf(layer.Name, LoraNames.B);
             change.Add(
                 layer,
                 rank,
-                [BandCodec.Pack(right, r, areColumns: false), BandCodec.Pack(left, l, areColumns: true)],
+                [
+                    BandCodec.Pack(r, rounded.Right, areColumns: false),
+                    BandCodec.Pack(l, rounded.Left, areColumns: true),
+                ],
                 values,
-                Lost(matrix, l.ToFloats(), r.ToFloats(), rank)
+                lost.Weights,
+                calibrated
             );
         }
         return change.Write(AdapterMethods.Find("lora"));
     }
 
-    /// <summary>Rounds both factors to levels.</summary>
+    /// <summary>Rounds both factors so that outputs change least.</summary>
     /// <param name="right">√Σ Vᵀ [rank, in].</param>
     /// <param name="left">√Σ Uᵀ [rank, out].</param>
     /// <param name="bands">How many triplets have entries of how many bits.</param>
-    /// <param name="products">Σ x xᵀ [in, in] over the inputs x of the layer; null: to the nearest levels.</param>
+    /// <param name="products">Σ x xᵀ [in, in] over the inputs x of the layer.</param>
     /// <param name="damping">The damping of the products.</param>
-    private static (BandMatrix Right, BandMatrix Left) Rounded(
+    private static (BandMatrix Right, BandMatrix Left) Calibrated(
         HostMatrix right,
         HostMatrix left,
         (int Bits, int Count)[] bands,
-        HostMatrix? products,
+        Tensor products,
         double damping
     )
     {
-        if (products is null)
-            return (BandMatrix.Of(right, bands), BandMatrix.Of(left, bands));
-        BandMatrix r = CalibratedRounding.Rows(right, bands, products, damping);
+        var inputs = HostMatrix.From(products.ToArray(), right.Columns, right.Columns);
+        BandMatrix r = CalibratedRounding.Rows(right, bands, inputs, damping);
         // The left factor multiplies what the rounded right one makes of the inputs.
         var rounded = HostMatrix.From(r.ToFloats(), right.Rows, right.Columns);
-        HostMatrix projected = rounded.TimesTransposed(products).TimesTransposed(rounded);
+        HostMatrix projected = rounded.TimesTransposed(inputs).TimesTransposed(rounded);
         return (r, CalibratedRounding.Columns(left, bands, projected, damping));
     }
 
@@ -169,12 +185,33 @@ internal sealed class DeltaComeCompression : CompressionMethod
         return scaled;
     }
 
-    /// <summary>Subtracts the product of the rounded factors from the change and returns the squared norm.</summary>
-    private static double Lost(Tensor change, float[] left, float[] right, int rank)
+    /// <summary>
+    /// Returns the squared norms of what is lost of a change, and of what is lost of its outputs; of those 0 without
+    /// products of inputs.
+    /// </summary>
+    private static (double Weights, double Outputs) Lost(
+        Tensor change,
+        (BandMatrix Right, BandMatrix Left) rounded,
+        Tensor? products
+    )
     {
-        using var l = Tensor.From(change.Device, left, (rank, change.Dim(0)));
-        using var r = Tensor.From(change.Device, right, (rank, change.Dim(1)));
-        Gemm.Run(Gemm.Transposed(l), r, change, alpha: -1, beta: 1);
-        return ChangeOfBase.SquaresOf(change.ToArray());
+        using var rest = Tensor.From(change.Device, change.ToArray(), change.Shape);
+        using var l = Tensor.From(change.Device, rounded.Left.ToFloats(), (rounded.Left.Count, change.Dim(0)));
+        using var r = Tensor.From(change.Device, rounded.Right.ToFloats(), (rounded.Right.Count, change.Dim(1)));
+        Gemm.Run(Gemm.Transposed(l), r, rest, alpha: -1, beta: 1);
+        return (ChangeOfBase.SquaresOf(rest.ToArray()), products is null ? 0 : OutputsOf(rest, products));
+    }
+
+    /// <summary>Returns ‖X Dᵀ‖² = Σ D ∘ (D XᵀX) for a matrix D [out, in].</summary>
+    private static double OutputsOf(Tensor matrix, Tensor products)
+    {
+        using var multiplied = Tensor.Empty(matrix.Device, matrix.Shape);
+        Gemm.Run(matrix, products, multiplied);
+        float[] values = matrix.ToArray();
+        float[] others = multiplied.ToArray();
+        double sum = 0;
+        for (int i = 0; i < values.Length; i++)
+            sum += (double)values[i] * others[i];
+        return Math.Max(0, sum); // rounding may make of nothing less than nothing
     }
 }

@@ -21,8 +21,10 @@ internal sealed class AtlasMerge : OneModelMerge
 
     public override string Use =>
         "Learns how much of each input every tensor takes, a few hundred numbers in all, so that few records of the "
-        + "tasks are enough. Each file of records is a task, and the means of their losses are added. The whole model "
-        + "is on the device with its gradients, in F32, and every step reads the inputs twice.";
+        + "tasks are enough. Each file of records is a task, and the means of their losses are added. Of inputs that "
+        + "are low-rank terms and nothing else, such as LoRAs, the factors are on the device beside the frozen base, "
+        + "in F32. If any input is more, the whole model is on the device with its gradients, and every step reads "
+        + "the inputs twice.";
 
     public override MergeUses Uses => MergeUses.Seed;
 
@@ -34,14 +36,18 @@ internal sealed class AtlasMerge : OneModelMerge
         new(Rate, 0.05, 0, 10, "Learning rate."),
     ];
 
-    internal override int Scans(MergeRun run) => Math.Max(0, (2 * (int)run.Setting(Steps)) - 1);
+    internal override int Scans(MergeRun run)
+    {
+        int steps = (int)run.Setting(Steps);
+        return CoefficientModel.IsLowRank(run) ? steps : Math.Max(0, (2 * steps) - 1);
+    }
 
     internal override TensorMerge Begin(MergeRun run)
     {
         Dictionary<string, float[]> coefficients = Learn(run);
         return tensor =>
         {
-            double[] own = Weights(coefficients, tensor);
+            double[] own = Array.ConvertAll(coefficients[tensor.Name], value => (double)value);
             return (piece, result) => WeightedSum.Add(piece, own, result);
         };
     }
@@ -53,43 +59,15 @@ internal sealed class AtlasMerge : OneModelMerge
         int steps = (int)run.Setting(Steps);
         if (steps == 0)
             return coefficients;
-        using var training = new MergeTraining(run);
+        using var model = CoefficientModel.Of(run);
         for (int step = 1; step <= steps; step++)
         {
-            if (step > 1)
-            {
-                training.Set(tensor =>
-                {
-                    double[] own = Weights(coefficients, tensor);
-                    return tensor.Whole((piece, part) => WeightedSum.Add(piece, own, part));
-                });
-            }
-            training.Differentiate(ofEntropy: false);
-            Dictionary<string, float[]> slopes = [];
-            run.Scan(tensor => slopes[tensor.Name] = Slopes(tensor, training.Gradient(tensor.Name)));
+            IReadOnlyDictionary<string, float[]> slopes = model.Slopes(coefficients);
             Clip(slopes.Values);
             foreach ((string name, float[] slope) in slopes)
                 moments[name].Step(coefficients[name], slope, step, run.Setting(Rate));
         }
         return coefficients;
-    }
-
-    private static double[] Weights(Dictionary<string, float[]> coefficients, MergeTensor tensor) =>
-        Array.ConvertAll(coefficients[tensor.Name], value => (double)value);
-
-    /// <summary>Returns the derivative of the loss by the coefficient of each input in a tensor.</summary>
-    private static float[] Slopes(MergeTensor tensor, float[] gradient)
-    {
-        double[] products = tensor.Sum(
-            tensor.Inputs,
-            (piece, sums) =>
-            {
-                ReadOnlySpan<float> own = gradient.AsSpan((int)piece.Start, piece.Length);
-                for (int i = 0; i < sums.Length; i++)
-                    sums[i] = TensorPrimitives.Dot(own, piece.Change(i));
-            }
-        );
-        return Array.ConvertAll(products, value => (float)value);
     }
 
     private static void Clip(IEnumerable<float[]> slopes)

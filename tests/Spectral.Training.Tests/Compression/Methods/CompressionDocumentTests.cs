@@ -33,6 +33,10 @@ public sealed class CompressionDocumentTests
             what is lost, relative to that of the change. Rounding to `--dtype` is not counted. `--page FILE` writes the
             same as a page.
 
+            The result appears whole or not at all. A killed process leaves a hidden folder, `.OUT.NUMBER.partial`
+            beside the result or `.NUMBER.partial` in it, which the next command with the same `--out` removes, as do
+            `spectral merge` and all others that write a folder.
+
             `--rank R` keeps at most rank R in each layer. `--energy E` keeps, in each layer, the smallest rank whose
             share of the squared Frobenius norm is at least E. Layers of different ranks are written with PEFT's
             `rank_pattern` and `alpha_pattern`; for programs that do not know these, `spectral export` pads all layers
@@ -46,7 +50,12 @@ public sealed class CompressionDocumentTests
             `--dtype`; the command lists them.
 
             Methods with `--data FILE` can calibrate on records (`--batch`, `--max-length` as in `spectral eval`): the
-            tuned model runs on them, and the inputs of its layers decide what may be lost.
+            tuned model runs on them, and the inputs of its layers decide what may be lost. The command then gives, per
+            layer and in all, the *output error* ‖X (ΔW − ΔŴ)ᵀ‖ / ‖X ΔWᵀ‖ beside that of the weights: the share of what
+            the change ΔW adds to the outputs that the stored ΔŴ loses, X the inputs that the layer has on the records.
+            Both errors stand beside those of the same bits rounded to the nearest levels, which calibration is to beat
+            in the outputs and pays for in the weights. In the JSON object they are `output_error`, `nearest_error` and
+            `nearest_output_error` in `calibrated`, which is null without `--data`.
 
             The result has the digests of the base's weights, and is refused on another base.
 

@@ -63,9 +63,23 @@ public sealed class DeltaComeTests(DeviceKind kind) : ChangeOfBaseTest(kind)
     {
         string tuned = WiderModels().Tuned;
         EncodedRecord[] records = TinyModels.Records(5, ModelConfig.Load(Base), new Random(1), longest: 9);
-        double nearest = OutputError(tuned, Setting("bits", 6), records);
-        double calibrated = OutputError(tuned, Setting("bits", 6) with { Data = records, Batch = 2 }, records);
-        Assert.That(calibrated, Is.Positive.And.LessThan(0.8 * nearest));
+        (CompressionResult plain, double[] nearest) = OutputErrors(tuned, Setting("bits", 6), records);
+        CompressionOptions options = Setting("bits", 6) with { Data = records, Batch = 2 };
+        (CompressionResult made, double[] calibrated) = OutputErrors(tuned, options, records);
+        Assert.That(calibrated[0], Is.Positive.And.LessThan(0.9 * nearest[0]));
+        Assert.That(plain.Calibrated, Is.Null);
+        Assert.That(plain.Layers.Select(layer => layer.Calibrated), Is.All.Null);
+        IsOf(made.Calibrated!, calibrated[0], plain.Error, nearest[0]);
+        for (int i = 0; i < made.Layers.Count; i++)
+            IsOf(made.Layers[i].Calibrated!, calibrated[i + 1], plain.Layers[i].Error, nearest[i + 1]);
+        Assert.That(made.Error, Is.GreaterThan(plain.Error), "it pays with the weights");
+
+        static void IsOf(CalibratedErrors found, double outputs, double nearest, double nearestOutputs)
+        {
+            Assert.That(found.Outputs, Is.EqualTo(outputs).Within(1e-4 * outputs));
+            Assert.That(found.Nearest, Is.EqualTo(nearest).Within(1e-6));
+            Assert.That(found.NearestOutputs, Is.EqualTo(nearestOutputs).Within(1e-4 * nearestOutputs));
+        }
     }
 
     [Test]
@@ -142,15 +156,21 @@ public sealed class DeltaComeTests(DeviceKind kind) : ChangeOfBaseTest(kind)
     }
 
     /// <summary>
-    /// The squared change of the outputs of all layers on the inputs that the tuned model has, over its squared size.
+    /// Compresses, and computes what is lost of the change's outputs on the inputs that the tuned model has, relative
+    /// to them: of all layers, then of each.
     /// </summary>
-    private double OutputError(string tuned, CompressionOptions options, EncodedRecord[] records)
+    private (CompressionResult Made, double[] Errors) OutputErrors(
+        string tuned,
+        CompressionOptions options,
+        EncodedRecord[] records
+    )
     {
-        Compress(tuned, options);
+        CompressionResult made = Compress(tuned, options);
         Dictionary<string, double[]> wanted = Values(tuned);
         Dictionary<string, double[]> origin = Values(Base);
         Dictionary<string, double[]> result = Merge("linear", null, new MergeInput(Packed));
-        (double lost, double all) = (0, 0);
+        var lost = made.Layers.ToDictionary(layer => layer.Name, _ => 0.0);
+        var all = made.Layers.ToDictionary(layer => layer.Name, _ => 0.0);
         ReferenceModel model = new(ModelConfig.Load(tuned), wanted)
         {
             Observe = (name, x) =>
@@ -164,14 +184,15 @@ public sealed class DeltaComeTests(DeviceKind kind) : ChangeOfBaseTest(kind)
                         off += x[j] * (wanted[weight][row + j] - result[weight][row + j]);
                         change += x[j] * (wanted[weight][row + j] - origin[weight][row + j]);
                     }
-                    lost += off * off;
-                    all += change * change;
+                    lost[name] += off * off;
+                    all[name] += change * change;
                 }
             },
         };
         foreach (EncodedRecord record in records)
             model.Logits(record.Tokens);
-        return lost / all;
+        double whole = Math.Sqrt(lost.Values.Sum() / all.Values.Sum());
+        return (made, [whole, .. made.Layers.Select(layer => Math.Sqrt(lost[layer.Name] / all[layer.Name]))]);
     }
 
     /// <summary>Writes a base of one layer, wide enough for all bands, and a tuned copy of it.</summary>
