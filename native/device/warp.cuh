@@ -39,7 +39,13 @@ __device__ __forceinline__ MaxSum warp_max_sum(float max, float sum) {
   const float most = warp_max<kLanes>(max);
   return {most, warp_sum<kLanes>(sum * (max == -INFINITY ? 0.0f : exp_f32(max - most)))};
 }
-// Several sums at once: on the CPU still one rendezvous.
+// Several sums or maxima at once: on the CPU still one rendezvous.
+template <int kLanes, int kCount>
+__device__ __forceinline__ void warp_max(float (&v)[kCount]) {
+#pragma unroll
+  for (int i = 0; i < kCount; ++i)
+    v[i] = warp_max<kLanes>(v[i]);
+}
 template <class T, int kCount>
 __device__ __forceinline__ void warp_sum(T (&v)[kCount]) {
 #pragma unroll
@@ -122,6 +128,13 @@ MaxSum warp_max_sum(float max, float sum, SPECTRAL_WHERE) {
   MaxSum v{max, sum};
   spectral::cpu::warp_op(~0u, "warp_max_sum", &v, where, spectral::cpu::max_sum_warp<kLanes>);
   return v;
+}
+template <int kLanes, int kCount>
+void warp_max(float (&v)[kCount], SPECTRAL_WHERE) {
+  spectral::cpu::warp_op(~0u, "warp_max", v, where, [](void* const arg[32], unsigned mask) {
+    spectral::cpu::reduce_warp<float, kCount, kLanes>(
+        arg, mask, "warp_max", [](float a, float b) { return std::fmax(a, b); });
+  });
 }
 template <class T, int kCount>
 void warp_sum(T (&v)[kCount], SPECTRAL_WHERE) {

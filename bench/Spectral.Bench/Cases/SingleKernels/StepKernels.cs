@@ -60,6 +60,16 @@ internal static class StepKernels
             13.0 * Parameters,
             () => AdamW.Step(parameter, gradient, mean, squares, state)
         );
+        Tensor codes = set.Own(Tensor.Zeros(set.Device, AdamW8Bit.Words(Parameters), DType.I32));
+        Tensor squaresCodes = set.Own(Tensor.Zeros(set.Device, AdamW8Bit.Words(Parameters), DType.I32));
+        Tensor most = set.Zeros(AdamW8Bit.Blocks(Parameters));
+        Tensor squaresMost = set.Zeros(AdamW8Bit.Blocks(Parameters));
+        set.Add(
+            "adamw-8bit",
+            16.0 * Parameters + 16.0 * AdamW8Bit.Blocks(Parameters),
+            13.0 * Parameters,
+            () => AdamW8Bit.Step(parameter, gradient, codes, most, squaresCodes, squaresMost, state)
+        );
         set.Add("sgd", 20.0 * Parameters, 6.0 * Parameters, () => Sgd.Step(parameter, gradient, mean, 0.9f, state));
         set.Add(
             "schedule-free",
@@ -96,6 +106,14 @@ internal static class StepKernels
             20.0 * Parameters,
             5 * (2 * Gram + Square),
             () => Muon.Step(parameter, gradient, momentum, 0.95f, 1, state)
+        );
+        Tensor codes = set.Own(Tensor.Zeros(set.Device, Muon8Bit.Words(Parameters), DType.I32));
+        Tensor most = set.Zeros(Muon8Bit.Blocks(Parameters));
+        set.Add(
+            "muon-8bit",
+            14.0 * Parameters,
+            5 * (2 * Gram + Square),
+            () => Muon8Bit.Step(parameter, gradient, codes, most, 0.95f, 1, state)
         );
         set.Add(
             "adafactor",

@@ -70,7 +70,7 @@ public abstract class ReferenceTest(DeviceKind kind) : TrainingTest(kind)
         }
     }
 
-    private static double[] Fill(Tensor tensor, Random random)
+    private protected static double[] Fill(Tensor tensor, Random random)
     {
         float[] values = [.. Enumerable.Range(0, (int)tensor.Count).Select(_ => (float)(2 * random.NextDouble() - 1))];
         tensor.CopyFrom(values);

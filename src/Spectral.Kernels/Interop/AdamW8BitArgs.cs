@@ -1,0 +1,56 @@
+namespace Spectral.Kernels.Interop;
+
+/// <summary>Arguments of <c>adamw_8bit.cu</c>: one step of AdamW for one parameter with moments in 8 bits.</summary>
+public struct AdamW8BitArgs
+{
+    /// <summary>
+    /// The kernel <c>adamw_8bit_f32</c>: updates a parameter and its moments; 8 lanes per block of 256 elements.
+    /// </summary>
+    public static readonly KernelEntry<AdamW8BitArgs> Kernel = new("adamw_8bit", Launch.RowThreads, "adamw_8bit_f32");
+
+    /// <summary>
+    /// Device address of the parameter, [Count] F32; updated. 16-byte alignment allows vector accesses.
+    /// </summary>
+    public ulong Parameter;
+
+    /// <summary>
+    /// Device address of its gradient, [Count] F32; read: the clip factor in the state is applied on the way. 16-byte
+    /// alignment allows vector accesses.
+    /// </summary>
+    public ulong Gradient;
+
+    /// <summary>
+    /// Device address of the codes of the mean of gradients, four in each of ⌈Count/4⌉ words, the first in the lowest
+    /// byte; updated.
+    /// </summary>
+    public ulong M;
+
+    /// <summary>
+    /// Device address of the largest magnitude of that mean in each block of 256, [⌈Count/256⌉] F32; updated.
+    /// </summary>
+    public ulong MMost;
+
+    /// <summary>
+    /// Device address of the codes of the mean of squared gradients, as those of <see cref="M"/>; updated.
+    /// </summary>
+    public ulong V;
+
+    /// <summary>
+    /// Device address of the largest mean of squares in each block of 256, [⌈Count/256⌉] F32; updated.
+    /// </summary>
+    public ulong VMost;
+
+    /// <summary>
+    /// Device address of one step state (<c>device/step_state.cuh</c>, 128 bytes) that was advanced for this step;
+    /// 8-byte aligned.
+    /// </summary>
+    public ulong State;
+
+    /// <summary>Number of elements of the parameter.</summary>
+    public long Count;
+
+    /// <summary>
+    /// Factor of this parameter's learning rate, and with it of its weight decay; 1 for the rate in the state.
+    /// </summary>
+    public float Rate;
+}
