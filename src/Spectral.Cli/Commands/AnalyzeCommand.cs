@@ -285,7 +285,7 @@ internal sealed class AnalyzeCommand : SpectralCommand
             Text($"{summary.Matrices}"),
             Text($"{summary.RelativeChange.Mean:P2}"),
             Text($"{summary.Amplification.Mean:0.000}"),
-            Text($"{summary.AmplificationZ.Mean:0.0}"),
+            double.IsNaN(summary.AmplificationZ.Mean) ? "" : Text($"{summary.AmplificationZ.Mean:0.0}"),
             Text($"{summary.AmplifiesTop.Holds}"),
             Text($"{summary.ReorientsTop.Holds}"),
             Text($"{summary.RestStable.Holds}"),

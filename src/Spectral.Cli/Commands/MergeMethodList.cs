@@ -29,6 +29,8 @@ internal sealed class MergeMethodList : MethodList<MergeMethod>
 
     protected override IEnumerable<string> Remarks(MergeMethod method)
     {
+        if (method.Cost is { } cost)
+            yield return cost;
         if (method.Data == MergeData.PerInput)
             yield return "--data is given once for each input, in their order: records of its task";
         if (method.Uses.HasFlag(MergeUses.Density))
@@ -50,6 +52,8 @@ internal sealed class MergeMethodList : MethodList<MergeMethod>
         json["weights"] = method.Uses.HasFlag(MergeUses.Weights);
         json["density"] = method.Uses.HasFlag(MergeUses.Density) ? JsonOutput.Number(method.DefaultDensity) : null;
         json["seed"] = method.Uses.HasFlag(MergeUses.Seed);
+        json["factors"] = method.MergesFactors;
+        json["cost"] = method.Cost;
         json["data"] = method.Data switch
         {
             MergeData.None => null,
@@ -74,6 +78,8 @@ internal sealed class MergeMethodList : MethodList<MergeMethod>
             yield return "--density";
         if (method.Uses.HasFlag(MergeUses.Seed))
             yield return "--seed";
+        if (method.MergesFactors)
+            yield return "--factors";
         if (method.Data != MergeData.None)
             yield return "--data";
         foreach (string name in method.Settings.Select(setting => setting.Name))

@@ -44,7 +44,7 @@ internal sealed class MergeScoring(AdapterConversion conversion)
     /// <param name="context">The command line.</param>
     /// <param name="loaded">The base.</param>
     /// <param name="inputs">The inputs of every merge.</param>
-    /// <param name="rank">The rank of --as-adapter; null: checkpoints.</param>
+    /// <param name="form">What results are written as.</param>
     /// <param name="methods">
     /// The methods and their options. Of several, one that cannot merge the inputs is left out.
     /// </param>
@@ -55,7 +55,7 @@ internal sealed class MergeScoring(AdapterConversion conversion)
         CommandContext context,
         ModelInputs loaded,
         IReadOnlyList<MergeInput> inputs,
-        int? rank,
+        ResultForm form,
         IReadOnlyList<ChosenMethod> methods,
         string[] read,
         EvaluationOptions evaluation
@@ -74,7 +74,7 @@ internal sealed class MergeScoring(AdapterConversion conversion)
             Base = loaded,
             Inputs = inputs,
             Methods = methods,
-            Rank = rank,
+            Form = form,
             Device = device,
             Target = target,
         };
@@ -112,7 +112,7 @@ internal sealed class MergeScoring(AdapterConversion conversion)
             ["device"] = device.ToString(),
             ["evaluation"] = scores.ToJson(),
         };
-        trials.Made?.Describe(result, rank);
+        trials.Made?.Describe(result, form);
         context.Finish(
             result,
             terminal =>

@@ -40,6 +40,10 @@ internal sealed class MethodMerge(AdapterConversion conversion)
         1,
         65536
     );
+    private readonly Option<bool> _factors = OptionTypes.Flag(
+        "--factors",
+        "Merge the factors A and B of LoRAs apart, as PEFT's types without svd, and write a LoRA of their rank."
+    );
     private readonly MergeDataOption _data = new();
     private readonly EvaluationOptions _evaluation = new();
     private readonly MergeScoring _scoring = new(conversion);
@@ -68,6 +72,7 @@ internal sealed class MethodMerge(AdapterConversion conversion)
             _seed,
             _asAdapter,
             _rank,
+            _factors,
             _data.Option,
             .. _scoring.Options,
             .. _evaluation.All,
@@ -93,7 +98,7 @@ internal sealed class MethodMerge(AdapterConversion conversion)
         MergeMethod[] methods = every ? [.. MergeMethods.All] : [MergeMethods.Find(context.Get(Method)!)];
         MergeInput[] inputs = _inputs.Read(context);
         ChosenMethod[] chosen = [.. methods.Select(method => new ChosenMethod(method, Read(context, method, methods)))];
-        int? rank = Rank(context);
+        ResultForm form = Form(context);
         string[] files = _data.Files(context);
         if (files.Length > 0 && Array.TrueForAll(methods, method => method.Data == MergeData.None))
             throw new InputException($"--data \"{files[0]}\": {methods[0].Name} looks at weights alone");
@@ -102,7 +107,7 @@ internal sealed class MethodMerge(AdapterConversion conversion)
         {
             _evaluation.SaveMemory(context);
             using var loaded = new ModelInputs(context, model);
-            _scoring.Execute(context, loaded, inputs, rank, Encode(context, loaded, chosen), read, _evaluation);
+            _scoring.Execute(context, loaded, inputs, form, Encode(context, loaded, chosen), read, _evaluation);
             return;
         }
 
@@ -114,13 +119,13 @@ internal sealed class MethodMerge(AdapterConversion conversion)
         {
             _evaluation.SaveMemory(context);
             using var loaded = new ModelInputs(context, model);
-            Write(context, target, loaded.Folder, inputs, rank, Encode(context, loaded, chosen)[0]);
+            Write(context, target, loaded.Folder, inputs, form, Encode(context, loaded, chosen)[0]);
             return;
         }
 
         context.RefuseWithout("--data FILE or --eval TASK=FILE", _evaluation.All);
         using ModelFolder folder = context.OpenModel(model);
-        Write(context, target, folder, inputs, rank, chosen[0]);
+        Write(context, target, folder, inputs, form, chosen[0]);
     }
 
     /// <summary>Adds the records of --data to the options of those methods that need them.</summary>
@@ -145,7 +150,7 @@ internal sealed class MethodMerge(AdapterConversion conversion)
         OutputFolder target,
         ModelFolder folder,
         MergeInput[] inputs,
-        int? rank,
+        ResultForm form,
         ChosenMethod chosen
     )
     {
@@ -160,7 +165,7 @@ internal sealed class MethodMerge(AdapterConversion conversion)
             100,
             bar =>
             {
-                target.Fill(written => made = MadeMerge.Write(merge, rank, written, Report, context.Cancellation));
+                target.Fill(written => made = MadeMerge.Write(merge, form, written, Report, context.Cancellation));
                 return true;
 
                 void Report(MergeProgress progress) =>
@@ -174,7 +179,7 @@ internal sealed class MethodMerge(AdapterConversion conversion)
             ["seconds"] = JsonOutput.Number(Stopwatch.GetElapsedTime(start).TotalSeconds),
             ["device"] = device.ToString(),
         };
-        made!.Describe(result, rank);
+        made!.Describe(result, form);
         context.Finish(result, terminal => made.Print(terminal, target.FullPath));
         made.Warn(context.Terminal);
     }
@@ -214,11 +219,14 @@ internal sealed class MethodMerge(AdapterConversion conversion)
         };
     }
 
-    private int? Rank(CommandContext context)
+    private ResultForm Form(CommandContext context)
     {
         int? rank = context.Get(_rank);
+        bool factors = context.Get(_factors);
+        if (factors && context.Get(_asAdapter))
+            throw new InputException("--factors, --as-adapter: each writes a LoRA, expected one of the two");
         if (context.Get(_asAdapter) == rank is not null)
-            return rank;
+            return new ResultForm(rank, factors);
         throw new InputException("--as-adapter --rank R: expected both or neither");
     }
 }

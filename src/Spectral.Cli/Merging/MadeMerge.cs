@@ -13,31 +13,33 @@ internal sealed record MadeMerge(int Tensors, LowRankResult? Lora)
 {
     /// <summary>Writes a merge into a folder.</summary>
     /// <param name="merge">The merge.</param>
-    /// <param name="rank">The rank of a LoRA to write; null: a checkpoint.</param>
+    /// <param name="form">What to write.</param>
     /// <param name="folder">An existing folder.</param>
     /// <param name="progress">Told of each tensor that is done.</param>
     /// <param name="cancellation">Checked between tensors.</param>
     public static MadeMerge Write(
         ModelMerge merge,
-        int? rank,
+        ResultForm form,
         string folder,
         Action<MergeProgress> progress,
         CancellationToken cancellation
     )
     {
-        if (rank is not { } chosen)
+        if (form.OfFactors)
+            return new MadeMerge(merge.WriteFactors(folder, progress, cancellation), null);
+        if (form.Rank is not { } chosen)
             return new MadeMerge(merge.Write(folder, progress, cancellation), null);
         LowRankResult lora = merge.WriteAdapter(folder, chosen, progress, cancellation);
         return new MadeMerge(lora.Tensors, lora);
     }
 
     /// <summary>Adds to the command's JSON object.</summary>
-    public void Describe(JsonObject result, int? rank)
+    public void Describe(JsonObject result, ResultForm form)
     {
         result["tensors"] = Tensors;
         if (Lora is null)
             return;
-        result["rank"] = rank;
+        result["rank"] = form.Rank;
         result["error"] = JsonOutput.Number(Lora.Error);
         result["left_out"] = JsonOutput.Array(Lora.LeftOut);
         result["layers"] = new JsonArray([

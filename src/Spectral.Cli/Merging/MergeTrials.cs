@@ -21,8 +21,8 @@ internal sealed class MergeTrials
     /// <summary>The methods. Of several, one that cannot merge the inputs is left out.</summary>
     public required IReadOnlyList<ChosenMethod> Methods { get; init; }
 
-    /// <summary>The rank of LoRAs to write in place of checkpoints; null: checkpoints.</summary>
-    public required int? Rank { get; init; }
+    /// <summary>What results are written as.</summary>
+    public required ResultForm Form { get; init; }
 
     public required Device Device { get; init; }
 
@@ -109,13 +109,13 @@ internal sealed class MergeTrials
         using ModelMerge merge = Open(chosen);
         if (Target is not null)
         {
-            Target.Fill(folder => Made = MadeMerge.Write(merge, Rank, folder, progress, cancellation));
+            Target.Fill(folder => Made = MadeMerge.Write(merge, Form, folder, progress, cancellation));
             return scorer.Measure(chosen.Method.Name, Target.FullPath);
         }
         string temporary = Directory.CreateTempSubdirectory("spectral-merge-").FullName;
         try
         {
-            MadeMerge.Write(merge, Rank, temporary, progress, cancellation);
+            MadeMerge.Write(merge, Form, temporary, progress, cancellation);
             return scorer.Measure(chosen.Method.Name, temporary);
         }
         finally

@@ -16,7 +16,7 @@ internal sealed record MitigationReport(
 {
     /// <summary>The result in a sentence.</summary>
     public string InWords(int matrices) =>
-        FormattableString.Invariant(
-            $"Mitigated: {Vectors} intruder dimensions in {Matrices.Count} of {matrices} matrices were scaled by "
-        ) + FormattableString.Invariant($"{Settings.Factor}; the checkpoint is in {Out}.");
+        FormattableString.Invariant($"Mitigated: {Vectors} intruder dimension{(Vectors == 1 ? " was" : "s were")} ")
+        + FormattableString.Invariant($"scaled by {Settings.Factor}, in {Matrices.Count} of {matrices} matrices; ")
+        + $"the checkpoint is in {Out}.";
 }

@@ -1,6 +1,8 @@
 using System.Numerics.Tensors;
 using Spectral.Kernels;
 using Spectral.Training.Adapters;
+using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.Adapters.Files;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
 using Spectral.Training.Optim;
@@ -86,6 +88,24 @@ internal sealed class AdapterSource : MergeSource
     {
         AdaptedModule module = Module(tensor)!;
         return new EquivalentLora(_adapter, Directory, _model).Factors(module, module.Form.Rank, _device);
+    }
+
+    public override PlainFactors? PlainFactorsOf(string tensor)
+    {
+        // One term of two stored factors, which other programs read as A and B.
+        if (
+            Module(tensor) is not { Form: { AddsTermsOnly: true, Terms: [{ Middle: null } term] } } module
+            || term is not { Left: Factor { Name: LoraNames.B }, Right: Factor { Name: LoraNames.A } }
+        )
+        {
+            return null;
+        }
+
+        return new EquivalentLora(_adapter, Directory, _model).Evaluate(
+            module,
+            _device,
+            _ => new PlainFactors(term.Left.Value.ToArray(), term.Right.Value.ToArray(), term.Rank, term.Scale)
+        );
     }
 
     /// <summary>Computes the values of a tensor with the adapter, in F32.</summary>

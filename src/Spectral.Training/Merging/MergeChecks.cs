@@ -62,8 +62,11 @@ internal static class MergeChecks
             var (least, most) when least == most => $"{least}",
             var (least, most) => $"{least} to {most}",
         };
-        throw new InputException($"{method.Name} merges {expected} inputs, {count} are given");
+        string inputs = method.LeastInputs == 1 ? "input" : "inputs";
+        throw new InputException($"{method.Name}: {Given(count)}, expected {expected} {inputs}");
     }
+
+    private static string Given(int count) => count == 1 ? "1 input is given" : $"{count} inputs are given";
 
     private static void RequireData(MergeMethod method, int inputs, MergeOptions options)
     {

@@ -23,6 +23,16 @@ public abstract class MergeMethod : MethodDescription
     /// <summary>Settings that only this method has and whose values are text.</summary>
     public virtual IReadOnlyList<TextSetting> TextSettings => [];
 
+    /// <summary>
+    /// Whether the method can merge the factors of LoRAs one by one: it treats each tensor by itself, whatever it is.
+    /// </summary>
+    public virtual bool MergesFactors => false;
+
+    /// <summary>
+    /// What the method costs beyond reading its inputs, in a sentence; null: less than reading them takes.
+    /// </summary>
+    public virtual string? Cost => null;
+
     /// <summary>The smallest number of inputs.</summary>
     public virtual int LeastInputs => 1;
 

@@ -23,6 +23,9 @@ internal sealed class MergePiece(MergeTensor tensor)
     /// <summary>The number of values.</summary>
     public int Length { get; private set; }
 
+    /// <summary>The factor of each input.</summary>
+    public IReadOnlyList<double> Weights => tensor.Weights;
+
     /// <summary>The values θ0 of the base.</summary>
     public ReadOnlySpan<float> Base
     {

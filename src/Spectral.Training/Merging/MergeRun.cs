@@ -146,6 +146,14 @@ internal sealed class MergeRun : IDisposable
     /// <summary>Computes the change L R of a tensor in one input: L [out, rank] and R [rank, in].</summary>
     public (float[] Left, float[] Right) Factors(string name, int input) => _sources[input].Factors(Place(name).Name);
 
+    /// <summary>Returns whether a tensor in an input may differ from the base's.</summary>
+    public bool Changes(string name, int input) => _sources[input].Changes(Place(name).Name);
+
+    /// <summary>
+    /// Reads the factors of a tensor's change in one input; null: the input is no plain LoRA of the tensor.
+    /// </summary>
+    public PlainFactors? PlainFactorsOf(string name, int input) => _sources[input].PlainFactorsOf(Place(name).Name);
+
     /// <summary>Loads an input as a frozen model in F32. The caller disposes it.</summary>
     public CausalLanguageModel Expert(int input) =>
         CausalLanguageModel.Of(ResultConfig, Device, trainWeights: false, name => Values(name, input));

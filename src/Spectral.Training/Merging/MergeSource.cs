@@ -56,6 +56,9 @@ internal abstract class MergeSource : IDisposable
     public virtual (float[] Left, float[] Right) Factors(string tensor) =>
         throw new InvalidOperationException($"the change of {tensor} is no sum of low-rank terms");
 
+    /// <summary>Reads the factors of a plain LoRA's change of a tensor; null: it is none.</summary>
+    public virtual PlainFactors? PlainFactorsOf(string tensor) => null;
+
     /// <inheritdoc/>
     public abstract void Dispose();
 }

@@ -8,7 +8,7 @@ internal sealed class MergeTensor
     /// <summary>The number of values in a piece; the last one of a tensor may have fewer.</summary>
     public const int PieceSize = 1 << 16;
 
-    private readonly SafetensorsTensor _base;
+    private readonly SafetensorsTensor? _base;
     private readonly SafetensorsTensor? _origin;
     private readonly InputTensor[] _inputs;
 
@@ -26,11 +26,30 @@ internal sealed class MergeTensor
         IReadOnlyList<MergeSource> sources
     )
     {
-        (Run, Place, _base, _origin) = (run, place, stored, origin);
+        (Run, Place, Shape, Weights) = (run, place, stored.Shape, run.Weights);
+        (_base, _origin) = (stored, origin);
         _inputs =
         [
             .. sources.Select(source => source.Changes(place.Name) ? source.Open(place.Name) : InputTensor.Untouched),
         ];
+    }
+
+    /// <summary>Makes a tensor whose base is 0, such as a factor of adapters, of changes in memory.</summary>
+    /// <param name="run">The merge that the tensor belongs to.</param>
+    /// <param name="place">Its name, and the place of the weight that it belongs to.</param>
+    /// <param name="shape">The dimensions.</param>
+    /// <param name="changes">The values of each input.</param>
+    /// <param name="weights">The factor of each input.</param>
+    public MergeTensor(
+        MergeRun run,
+        TensorPlace place,
+        IReadOnlyList<long> shape,
+        IReadOnlyList<float[]> changes,
+        IReadOnlyList<double> weights
+    )
+    {
+        (Run, Place, Shape, Weights) = (run, place, shape, weights);
+        _inputs = [.. changes.Select(InputTensor.OfChange)];
     }
 
     /// <summary>The merge that the tensor belongs to.</summary>
@@ -43,10 +62,13 @@ internal sealed class MergeTensor
     public string Name => Place.Name;
 
     /// <summary>The dimensions, outermost first.</summary>
-    public IReadOnlyList<long> Shape => _base.Shape;
+    public IReadOnlyList<long> Shape { get; }
+
+    /// <summary>The factor of each input.</summary>
+    public IReadOnlyList<double> Weights { get; }
 
     /// <summary>The number of values.</summary>
-    public long Count => _base.Count;
+    public long Count => Shape.Aggregate(1L, (count, size) => count * size);
 
     /// <summary>The number of inputs.</summary>
     public int Inputs => _inputs.Length;
@@ -69,7 +91,7 @@ internal sealed class MergeTensor
         if (Count > Array.MaxLength)
         {
             throw new InputException(
-                $"{_base.Path}: tensor {InputText.Quote(Name)} has {Count} elements, expected at most {Array.MaxLength}"
+                $"tensor {InputText.Quote(Name)} has {Count} elements, expected at most {Array.MaxLength}"
             );
         }
 
@@ -143,10 +165,10 @@ internal sealed class MergeTensor
     }
 
     /// <summary>Reads values of the base.</summary>
-    public void ReadBase(long start, Span<float> values) => _base.ReadFloats(start, values);
+    public void ReadBase(long start, Span<float> values) => Read(_base, start, values);
 
     /// <summary>Reads values that the inputs were tuned from.</summary>
-    public void ReadOrigin(long start, Span<float> values) => (_origin ?? _base).ReadFloats(start, values);
+    public void ReadOrigin(long start, Span<float> values) => Read(_origin ?? _base, start, values);
 
     /// <summary>Reads the change of an input for a piece.</summary>
     public void ReadChange(int input, MergePiece piece, Span<float> change) =>
@@ -163,4 +185,12 @@ internal sealed class MergeTensor
     /// <summary>Reads the values of an input for a piece.</summary>
     public void ReadValues(int input, MergePiece piece, Span<float> values) =>
         _inputs[input].ReadValues(piece.Start, piece.Origin, values);
+
+    private static void Read(SafetensorsTensor? stored, long start, Span<float> values)
+    {
+        if (stored is null)
+            values.Clear();
+        else
+            stored.ReadFloats(start, values);
+    }
 }

@@ -63,6 +63,10 @@ public sealed class ModelMerge : IDisposable
     public IReadOnlyList<string> Warnings =>
         [
             .. _sources.SelectMany(source => source.Warnings).Distinct(),
+            .. _sources
+                .GroupBy(source => Path.TrimEndingDirectorySeparator(Path.GetFullPath(source.Directory)))
+                .Where(same => same.Count() > 1)
+                .Select(same => $"{same.First().Directory}: given {same.Count()} times, and merged as so many inputs"),
             .. _method.NeedsCommonBase ? _sources.Select(source => source.Doubt).OfType<string>() : [],
             .. _sources
                 .Where(source => source.Parts)
@@ -135,7 +139,46 @@ public sealed class ModelMerge : IDisposable
             throw new InputException($"{_method.Name} keeps the inputs apart; there is no one adapter of them");
         using MergeRun run = Start(progress, cancellation);
         StoredType type = _options.Type ?? StoredType.F32;
-        return LowRankMerge.Write(run, method.Begin(run), directory, _model.Directory, rank, type);
+        return LowRankMerge.Write(run, method.Begin(run), directory, Path.GetFullPath(_model.Directory), rank, type);
+    }
+
+    /// <summary>
+    /// Merges the factors A and B of plain LoRAs apart, as PEFT's <c>add_weighted_adapter</c> does for <c>linear</c>,
+    /// <c>ties</c>, <c>dare_linear</c>, <c>dare_ties</c> and <c>magnitude_prune</c>, and writes a LoRA of their rank.
+    /// </summary>
+    /// <param name="directory">An existing folder for the result.</param>
+    /// <param name="progress">Told of each layer that is done; null: nobody.</param>
+    /// <param name="cancellation">Checked between layers.</param>
+    /// <returns>The number of tensors written.</returns>
+    /// <exception cref="InputException">
+    /// The method has no form for factors (<see cref="MergeMethod.MergesFactors"/>), an input is more than a plain LoRA
+    /// of linear layers, their ranks differ, or a value is not finite or too large for the type of the result.
+    /// </exception>
+    public int WriteFactors(
+        string directory,
+        Action<MergeProgress>? progress = null,
+        CancellationToken cancellation = default
+    )
+    {
+        if (_method is not OneModelMerge { MergesFactors: true } method)
+        {
+            IEnumerable<string> known = MergeMethods.All.Where(one => one.MergesFactors).Select(one => one.Name);
+            throw new InputException(
+                $"{_method.Name} does not merge the factors of LoRAs, expected one of: {string.Join(", ", known)}"
+            );
+        }
+
+        using MergeRun run = Start(progress, cancellation);
+        if (method.Scans(run) > 0)
+        {
+            throw new InputException(
+                $"{method.Name} looks at the whole model with these settings; factors are merged one by one, expected "
+                    + "settings that look at one tensor at a time"
+            );
+        }
+
+        StoredType type = _options.Type ?? StoredType.F32;
+        return FactorMerge.Write(run, method.Begin(run), directory, Path.GetFullPath(_model.Directory), type);
     }
 
     /// <inheritdoc/>

@@ -27,7 +27,7 @@ internal sealed class SignElection(MergeRun run)
     /// <param name="result">The merged change.</param>
     public void Merge(MergePiece piece, Span<float> result)
     {
-        IReadOnlyList<double> weights = run.Weights;
+        IReadOnlyList<double> weights = piece.Weights;
         float[][] changes = piece.Changes();
         int width = Vector<float>.Count;
         int i = 0;
@@ -61,12 +61,11 @@ internal sealed class SignElection(MergeRun run)
             (sum / Vector.Max(count, Vector<float>.One)).CopyTo(result[i..]);
         }
         for (; i < result.Length; i++)
-            result[i] = One(changes, i);
+            result[i] = One(changes, weights, i);
     }
 
-    private float One(float[][] changes, int index)
+    private float One(float[][] changes, IReadOnlyList<double> weights, int index)
     {
-        IReadOnlyList<double> weights = run.Weights;
         float votes = 0;
         for (int input = 0; input < weights.Count; input++)
         {

@@ -5,8 +5,8 @@ namespace Spectral.Training.Merging;
 /// <summary>The sum of weighted changes on the base, θ0 + Σ w_i τ_i, which several methods share.</summary>
 internal static class WeightedSum
 {
-    /// <summary>Returns the merge of each tensor.</summary>
-    public static TensorMerge Of(MergeRun run) => _ => (piece, result) => Add(piece, run.Weights, result);
+    /// <summary>The merge of each tensor, with the weights that its inputs have.</summary>
+    public static TensorMerge Merge { get; } = _ => (piece, result) => Add(piece, piece.Weights, result);
 
     /// <summary>Writes the sum for a piece, with the changes as they now are.</summary>
     public static void Add(MergePiece piece, IReadOnlyList<double> weights, Span<float> result)

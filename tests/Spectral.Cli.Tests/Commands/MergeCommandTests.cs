@@ -31,6 +31,30 @@ public sealed class MergeCommandTests : WorkFolder
     }
 
     [Test]
+    public void FactorsOfLorasBecomeALora()
+    {
+        CommandLine.Run(Finetune("--adapter", "lora", "--rank", "4", "--steps", "4", "--lr", "3e-2")).Succeeded();
+        Outcome twice = CommandLine.Run([.. Merge("linear", $"{Out}=0.5", $"{Out}=0.5"), "--factors"]).Succeeded();
+        Assert.That(twice.Json.GetProperty("tensors").GetInt32(), Is.EqualTo(28));
+        Assert.That(twice.Error, Does.Contain($"{Out}: given 2 times, and merged as so many inputs"));
+        // A' = 2 √(s/2) A and B' = 2 √(s/2) B, so that the product is twice s B A, as in PEFT.
+        double factors = Loss("--model", Model, "--adapter", At("merged"));
+        CommandLine.Run([.. Merge("linear", $"{Out}=2"), "--overwrite"]).Succeeded();
+        Assert.That(Loss("--model", At("merged")), Is.EqualTo(factors).Within(1e-4));
+        Directory.Delete(At("merged"), recursive: true);
+        string[] both = ["--method", "ties", "--input", Out, "--factors", "--as-adapter", "--rank", "3"];
+        RefusedMerge(both, "--factors, --as-adapter", "expected one of the two");
+        RefusedMerge(["--method", "sce", "--input", Out, "--factors"], "sce does not merge the factors");
+    }
+
+    private double Loss(params string[] model) =>
+        CommandLine
+            .Run(["eval", .. model, "--data", Data, "--device", "cpu", "--json"])
+            .Succeeded()
+            .Json.GetProperty("loss")
+            .GetDouble();
+
+    [Test]
     public void AMethodRunsTheInputsOnTheirData()
     {
         string[] inputs = [TinyModel.Create(At("one"), seed: 2), TinyModel.Create(At("two"), seed: 3)];
@@ -69,7 +93,7 @@ public sealed class MergeCommandTests : WorkFolder
         RefusedMerge(["--method", "ties", "--input", tuned, "--rank", "3"], "--as-adapter --rank R");
         RefusedMerge(["--method", "ties", "--input", tuned, "--adapter", tuned], "--adapter", "expected --input");
         RefusedMerge(["--method", "ties", "--input", At("nowhere")], "nowhere: no such folder");
-        RefusedMerge(["--method", "ties"], "at least 1 inputs");
+        RefusedMerge(["--method", "ties"], "at least 1 input");
         RefusedMerge(["--method", "ties", "--input", tuned, "--data", Data], "--data", "ties looks at weights alone");
         RefusedMerge(["--method", "ties", "--input", tuned, "--batch", "4"], "--batch 4", "--data FILE or --eval");
         RefusedMerge(["--method", "lot", "--input", tuned], "expected 1 files of records", "0 are given");

@@ -33,7 +33,7 @@ public sealed class MergeEvaluationTests : WorkFolder
         string[] leftOut = Names(found, "left_out");
         Assert.That(measured.Concat(leftOut), Is.EquivalentTo(MergeMethods.All.Select(method => method.Name)));
         Assert.That(measured, Does.Contain("linear").And.Contain("slerp").And.Contain("ties"));
-        Assert.That(Reason(found, "wise-ft"), Does.Contain("merges 1 inputs, 2 are given"));
+        Assert.That(Reason(found, "wise-ft"), Does.Contain("2 inputs are given, expected 1 input"));
         Assert.That(Reason(found, "diff-transfer"), Does.Contain("from=DIR"));
         Assert.That(Reason(found, "lot"), Does.Contain("needs data of each input"));
         string page = File.ReadAllText(At("merges.html"));

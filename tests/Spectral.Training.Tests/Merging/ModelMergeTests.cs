@@ -215,8 +215,8 @@ public sealed class ModelMergeTests(DeviceKind kind) : MergeTest(kind)
         MergeOptions none = new();
         Assert.Multiple(() =>
         {
-            Assert.That(() => Merge("slerp", none, input), Refuses("slerp merges 2 inputs, 1 are given"));
-            Assert.That(() => Merge("linear", none), Refuses("linear merges at least 1 inputs, 0 are given"));
+            Assert.That(() => Merge("slerp", none, input), Refuses("slerp: 1 input is given, expected 2 inputs"));
+            Assert.That(() => Merge("linear", none), Refuses("linear: 0 inputs are given, expected at least 1 input"));
             Assert.That(() => Merge("linear", none with { Density = 0.5 }, input), Refuses("linear has no density"));
             Assert.That(() => Merge("ties", none with { Density = 0 }, input), Refuses("density 0", "above 0"));
             Assert.That(() => Merge("ties", none with { Density = 1.5 }, input), Refuses("density 1.5", "at most 1"));

@@ -16,6 +16,8 @@ internal sealed class DareLinearMerge : OneModelMerge
 
     public override MergeUses Uses => MergeUses.Weights | MergeUses.Density | MergeUses.Seed;
 
+    public override bool MergesFactors => true;
+
     public override double DefaultDensity => 0.5;
 
     public override bool DependsOnOrder => true;
@@ -28,7 +30,7 @@ internal sealed class DareLinearMerge : OneModelMerge
             {
                 for (int i = 0; i < run.Inputs; i++)
                     drops.Drop(piece, i, run.Density);
-                WeightedSum.Add(piece, run.Weights, result);
+                WeightedSum.Add(piece, piece.Weights, result);
             };
         };
 }

@@ -19,6 +19,8 @@ internal sealed class DareTiesMerge : OneModelMerge
 
     public override MergeUses Uses => MergeUses.Weights | MergeUses.Density | MergeUses.Seed;
 
+    public override bool MergesFactors => true;
+
     public override double DefaultDensity => 0.5;
 
     public override IReadOnlyList<Setting> Settings { get; } = [SignElection.Setting];

@@ -24,5 +24,5 @@ internal sealed class DiffTransferMerge : OneModelMerge
 
     internal override string OriginSetting => From;
 
-    internal override TensorMerge Begin(MergeRun run) => WeightedSum.Of(run);
+    internal override TensorMerge Begin(MergeRun run) => WeightedSum.Merge;
 }

@@ -24,6 +24,9 @@ internal sealed class DoMerge : OneModelMerge
         "Merges lengths and directions of the columns apart, after pushing the directions of different inputs "
         + "towards right angles, without data. Orthogonal inputs are merged as they are.";
 
+    public override string? Cost =>
+        "Multiplies the inputs of a weight with each other at every step, about 8 minutes a weight.";
+
     public override bool IsPublishedForm => false;
 
     public override MergeUses Uses => MergeUses.Weights;

@@ -14,5 +14,7 @@ internal sealed class LinearMerge : OneModelMerge
 
     public override MergeUses Uses => MergeUses.Weights;
 
-    internal override TensorMerge Begin(MergeRun run) => WeightedSum.Of(run);
+    public override bool MergesFactors => true;
+
+    internal override TensorMerge Begin(MergeRun run) => WeightedSum.Merge;
 }

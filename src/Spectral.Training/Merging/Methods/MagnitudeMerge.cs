@@ -13,6 +13,8 @@ internal sealed class MagnitudeMerge : OneModelMerge
 
     public override MergeUses Uses => MergeUses.Weights | MergeUses.Density;
 
+    public override bool MergesFactors => true;
+
     public override double DefaultDensity => 0.2;
 
     internal override TensorMerge Begin(MergeRun run) =>
@@ -23,7 +25,7 @@ internal sealed class MagnitudeMerge : OneModelMerge
             {
                 for (int i = 0; i < run.Inputs; i++)
                     kept.Trim(piece, i);
-                WeightedSum.Add(piece, run.Weights, result);
+                WeightedSum.Add(piece, piece.Weights, result);
             };
         };
 }

@@ -21,7 +21,11 @@ internal sealed class OpcmMerge : OneModelMerge
 
     public override string Use =>
         "Takes the inputs one after the other and adds of each only what lies across what is there already. The order "
-        + "counts. Each weight is decomposed twice for every input, as the final scale needs the whole model.";
+        + "counts.";
+
+    public override string? Cost =>
+        "Decomposes each weight twice for every input but the first, as the final scale needs the whole model: about 5 "
+        + "minutes a weight.";
 
     public override IReadOnlyList<Setting> Settings { get; } =
     [new(Alpha, 0.5, 0, 1, "Share of the singular values' sum within which nothing is added.")];

@@ -20,7 +20,10 @@ internal sealed class OrthoMerge : OneModelMerge
     public override string Use =>
         "Merges the rotations that the inputs apply to each weight on the group of rotations, which keeps their angle, "
         + "and what no rotation explains as a mean. Where a weight has fewer rows than columns, the rotation nearest "
-        + "to the identity is taken. Costs an SVD of size inputs × inputs for each weight and input.";
+        + "to the identity is taken.";
+
+    public override string? Cost =>
+        "Takes an SVD of size inputs × inputs and an inverse for each weight and input, about 45 minutes a weight.";
 
     internal override TensorMerge Begin(MergeRun run) =>
         tensor =>

@@ -18,6 +18,10 @@ internal sealed class OtFusionMerge : OneModelMerge
         + "within them are first brought into the order of the first input's. Exact transport between equal numbers "
         + "is a permutation. The residual stream keeps its order. A permuted copy merges to the model itself.";
 
+    public override string? Cost =>
+        "The permutation of n neurons takes about n² steps where most of them have different best partners, "
+        + "and n³ at worst.";
+
     public override bool IsPublishedForm => false;
 
     public override bool DependsOnOrder => true;

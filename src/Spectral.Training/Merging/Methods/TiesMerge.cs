@@ -25,6 +25,8 @@ internal sealed class TiesMerge : OneModelMerge
 
     public override MergeUses Uses => MergeUses.Weights | MergeUses.Density;
 
+    public override bool MergesFactors => true;
+
     public override double DefaultDensity => 0.2;
 
     public override IReadOnlyList<Setting> Settings { get; } =
