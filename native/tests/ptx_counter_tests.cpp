@@ -105,6 +105,28 @@ TEST_GROUP(ptx_counters) {
   c = copy.run(3, 32, 1);   // the same bytes for all blocks: distinct once
   CHECK(c["global_read_sectors"] == 12 && c["global_read_bytes"] == 128);
 
+  // The lanes in another order, t ^ 5, counts the same; lanes share words where only some bits of that count.
+  Counted mixed(module_of(R"(
+  xor.b32 %r0, %t, 5;
+  mul.lo.u32 %r0, %r0, %n;
+  mad.wide.u32 %rd0, %r0, 4, %a;
+  ld.global.u32 %r1, [%rd0];)"));
+  c = mixed.run(1, 256, 1);
+  CHECK(c["global_read_sectors"] == 32 && c["global_read_bytes"] == 1024 && c["global_read_excess_sectors"] == 0);
+  c = mixed.run(1, 256, 3, 28);
+  CHECK(c["global_read_sectors"] == 104 && c["global_read_bytes"] == 1024 && c["global_read_excess_sectors"] == 72);
+  c = mixed.run(1, 256, 9);
+  CHECK(c["global_read_sectors"] == 256 && c["global_read_bytes"] == 1024 && c["global_read_excess_sectors"] == 224);
+  Counted shared(module_of(R"(
+  xor.b32 %r0, %t, 5;
+  and.b32 %r0, %r0, %n;
+  mad.wide.u32 %rd0, %r0, 4, %a;
+  ld.global.u32 %r1, [%rd0];)"));
+  c = shared.run(1, 256, 15);   // 16 words of two sectors for each warp
+  CHECK(c["global_read_sectors"] == 16 && c["global_read_bytes"] == 64 && c["global_read_excess_sectors"] == 0);
+  c = shared.run(1, 256, 9);   // 4 words, two of each sector
+  CHECK(c["global_read_sectors"] == 16 && c["global_read_bytes"] == 16 && c["global_read_excess_sectors"] == 8);
+
   // 16 bytes per thread, and a guard that leaves lanes out.
   Counted wide(module_of(R"(
   mad.wide.u32 %rd0, %t, 16, %a;

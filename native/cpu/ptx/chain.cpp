@@ -13,16 +13,19 @@ namespace {
 // [H] Huerta et al., Dissecting and Modeling the Architecture of Modern GPU Cores, arXiv:2503.20481 (RTX 3080 to
 //     A6000).
 // [L] Luo et al., Benchmarking and Dissecting the Nvidia Hopper GPU Architecture, arXiv:2402.13499 (A100, RTX 4090,
-//     H100).
+//     H800).
 // [S] Sun et al., Dissecting Tensor Cores via Microbenchmarks, arXiv:2206.02874 (A100).
+// [L]'s figures were read in accounts of its tables, [S]'s of m16n8k16 in a citation. For approximations no figure but
+// [J]'s, of Volta, was found, and for m16n8k8 none but [S]'s: both stand as first noted. Outside of papers, a
+// measurement on a B300 has 14.5 for ex2.approx and 20 for m16n8k16.
 uint64_t latency_of(const Step& s) {
   constexpr uint64_t kArithmetic = 4;   // [J], [A], [H]
   constexpr uint64_t kDouble = 8;       // [J]
   constexpr uint64_t kSpecial = 14;     // [J]
-  constexpr uint64_t kShared = 23;      // [A], [H]; [L] has 29
-  constexpr uint64_t kLocal = 33;       // L1 [A]; [L] has 37 and more
-  constexpr uint64_t kGlobal = 200;     // L2 [A]; [L] has 261 and more
-  constexpr uint64_t kMma = 17;         // m16n8k8 [S]; larger ones take longer
+  constexpr uint64_t kShared = 23;      // [A], [H]; [L], table IV, has 29.0
+  constexpr uint64_t kLocal = 33;       // L1 [A]; [L], table IV, has 37.9 and more
+  constexpr uint64_t kGlobal = 200;     // L2 [A]; [L], table IV, has 261.5 and more
+  constexpr uint64_t kMma = 17;         // m16n8k8 [S]; m16n8k16 takes 24.7 there, and 24.1 on an H800 ([L], table VII)
   switch (s.kind) {
     case StepClass::Integer:
     case StepClass::Float:
@@ -38,7 +41,7 @@ uint64_t latency_of(const Step& s) {
     case StepClass::LocalLoad: return kLocal;
     case StepClass::Mma: return kMma;
     case StepClass::Wgmma:
-      return s.operations ? form_of(s).n / 2 : 0;   // m64n256 takes 128 clocks in any type [L]
+      return s.operations ? form_of(s).n / 2 : 0;   // n = 256 takes 128 in any type ([L], table VIII)
     // ptxas renames what is moved, parameters are operands, and the others have no results.
     case StepClass::Move:
     case StepClass::ConstantLoad:
