@@ -130,21 +130,13 @@ internal sealed class AdapterSource : MergeSource
         Func<AdapterCore, float[]> read
     )
     {
-        using var factors = new BoundFactors(device, [module]);
         (string name, ModuleShape shape) = (module.Shape.Name, module.Shape);
         float[] values = adapter.BaseOf(model, $"{name}.weight").ToFloats();
         using var weight = new Parameter($"{name}.weight", Tensor.From(device, values, (shape.Out, shape.In)));
-        adapter.Fill([module], _ => weight.Value);
         using Parameter? bias = shape.HasBias
             ? new Parameter($"{name}.bias", Tensor.From(device, model[$"{name}.bias"].ToFloats(), shape.Out))
             : null;
-        var layer = new Linear(name, weight, bias);
-        using var packed = new PackedAdapters(
-            layer.Siblings,
-            new Dictionary<string, AdaptedModule> { [name] = module },
-            DType.F32
-        );
-        return read(module.Core);
+        return DenseChange.Read(adapter, module, weight, bias, read);
     }
 
     public override void Dispose() => _adapter.Dispose();
