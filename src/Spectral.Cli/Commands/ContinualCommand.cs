@@ -19,6 +19,7 @@ internal sealed class ContinualCommand : SpectralCommand
     private readonly AdapterCommandOptions _adapter = new(trains: true);
     private readonly TrainingOptions _training;
     private readonly TaskOptions _tasks = new();
+    private readonly AblationOption _ablate = new();
     private readonly Option<double?> _interpolate = OptionTypes.OptionalNumber(
         "--interpolate",
         "Evaluate, and write to average in each task's folder, a running mean of the adapter over the tasks: this "
@@ -57,6 +58,7 @@ internal sealed class ContinualCommand : SpectralCommand
             _adapter.TrainAlso,
             _adapter.TrainTokens.Option,
             _adapter.KeepTied,
+            _ablate.Option,
             _interpolate,
             .. _training.Settings.Where(option => option != _training.EvalEvery),
         ]);
@@ -111,11 +113,16 @@ internal sealed class ContinualCommand : SpectralCommand
         DType type = _training.Device.TypeOn(device, context);
         saved.Prepare(context, device, type);
         using var bases = new ContinualBase(context, inputs, device, type);
+        // A file that does not suit the model is refused before anything is evaluated.
+        _ablate.Load(context, bases.Model)?.Dispose();
         string title = $"Tasks one after another: {method.Name} on {Path.GetFileName(inputs.Folder.Directory)}";
         (string, string)[] rows =
         [
             ("adapter", $"{method.Name}: {method.Summary}"),
             .. AdapterDescription.Of(_adapter, context),
+            .. context.Get(_ablate.Option) is { } directions
+                ? new[] { ("ablate", directions) }
+                : Array.Empty<(string, string)>(),
             .. _training.Describe(context, bases.Model, tasks.SelectMany(Rows)),
         ];
         var run = new ContinualRun(context, tasks, folder)
@@ -127,6 +134,7 @@ internal sealed class ContinualCommand : SpectralCommand
             Interpolate = context.Get(_interpolate),
             Identity = identity,
             Calibration = calibration,
+            Ablation = model => _ablate.Load(context, model),
             Measured = measured =>
                 folder.Write(Json(context, tasks, device, type, measured), ContinualPage.Render(title, measured, rows)),
         };
@@ -163,12 +171,12 @@ internal sealed class ContinualCommand : SpectralCommand
         new(
             context,
             this,
-            [_training.Model, _tasks.Tasks, _tasks.Evaluation, _adapter.CalibrationData],
+            [_training.Model, _tasks.Tasks, _tasks.Evaluation, _adapter.CalibrationData, _ablate.Option],
             [
                 (_training.Model.Name, context.Get(_training.Model)),
-                .. context.Get(_adapter.CalibrationData) is { } kept
-                    ? [(_adapter.CalibrationData.Name, kept)]
-                    : Array.Empty<(string, string)>(),
+                .. new[] { _adapter.CalibrationData, _ablate.Option }
+                    .Where(option => context.Get(option) is not null)
+                    .Select(option => (option.Name, context.Get(option)!)),
                 .. tasks.SelectMany(task =>
                     new[]
                     {

@@ -14,13 +14,7 @@ internal sealed class FinetuneCommand : SpectralCommand
 {
     private readonly AdapterCommandOptions _adapter = new(trains: true);
     private readonly TrainingOptions _training;
-    private readonly Option<string?> _ablate = OptionTypes.Path(
-        "--ablate",
-        "Directions that training takes out of the hidden states after blocks, so that nothing is learned through them "
-            + "(CAFT): a safetensors file with a tensor [k, hidden] for each block, named like the block, such as "
-            + "model.layers.3. The trained model keeps these directions.",
-        "FILE"
-    );
+    private readonly AblationOption _ablate = new();
 
     public FinetuneCommand()
         : base(
@@ -37,7 +31,7 @@ internal sealed class FinetuneCommand : SpectralCommand
             _adapter.Settings.All
         );
         Details = TrainingOptions.ResumeDetails;
-        AddOptions([.. _training.Inputs, .. _adapter.All, _ablate, .. _training.Settings]);
+        AddOptions([.. _training.Inputs, .. _adapter.All, _ablate.Option, .. _training.Settings]);
     }
 
     public override void Execute(CommandContext context)
@@ -77,7 +71,7 @@ internal sealed class FinetuneCommand : SpectralCommand
             _adapter.InitAdapter,
             _adapter.Previous,
             _adapter.CalibrationData,
-            _ablate
+            _ablate.Option
         );
         if (started is null)
             return;
@@ -87,9 +81,7 @@ internal sealed class FinetuneCommand : SpectralCommand
             Seed = settings.Seed,
             TrainableTokens = _adapter.TrainTokens.Read(context, inputs.Tokenizer),
         };
-        using DirectionAblation? ablation = context.Get(_ablate) is { } directions
-            ? DirectionAblation.Load(directions, model)
-            : null;
+        using DirectionAblation? ablation = _ablate.Load(context, model);
         var run = new AdapterRun(context, _training, _adapter);
         using Adapter attached = run.Attach(
             model,
@@ -112,7 +104,7 @@ internal sealed class FinetuneCommand : SpectralCommand
             $"{attached.Method.Name} on {Path.GetFileName(inputs.Folder.Directory)}",
             [
                 _training.DescribeData(context, records.Training.Length),
-                .. ablation is null ? [] : new[] { ("ablate", context.Get(_ablate)!) },
+                .. ablation is null ? [] : new[] { ("ablate", context.Get(_ablate.Option)!) },
             ]
         );
         TrainingResult result = training.Train(model, records, started.Saved);

@@ -39,6 +39,11 @@ internal sealed class ContinualRun(CommandContext context, IReadOnlyList<Continu
     /// <summary>The records of --calibration-data; null without it.</summary>
     public required EncodedRecord[]? Calibration { get; init; }
 
+    /// <summary>
+    /// Reads the directions that training takes out of the hidden states of a model; null: there are none.
+    /// </summary>
+    public required Func<CausalLanguageModel, DirectionAblation?> Ablation { get; init; }
+
     /// <summary>Called with the scores after each evaluation.</summary>
     public required Action<ContinualScores> Measured { get; init; }
 
@@ -88,18 +93,27 @@ internal sealed class ContinualRun(CommandContext context, IReadOnlyList<Continu
             checkpoint
         );
         string name = $"task {task.Name} ({task.Number} of {tasks.Count})";
-        Training
-            .Of(
-                model,
-                attached,
-                settings,
-                output,
-                Identity,
-                $"{Method.Name}, {name}",
-                [("data", $"{task.Files.Training} ({task.Records.Training.Length} records)")],
-                name
-            )
-            .Train(model, task.Records with { Evaluation = null }, checkpoint);
+        using DirectionAblation? ablation = Ablation(model);
+        model.Ablation = ablation;
+        try
+        {
+            Training
+                .Of(
+                    model,
+                    attached,
+                    settings,
+                    output,
+                    Identity,
+                    $"{Method.Name}, {name}",
+                    [("data", $"{task.Files.Training} ({task.Records.Training.Length} records)")],
+                    name
+                )
+                .Train(model, task.Records with { Evaluation = null }, checkpoint);
+        }
+        finally
+        {
+            model.Ablation = null;
+        }
     }
 
     /// <summary>
