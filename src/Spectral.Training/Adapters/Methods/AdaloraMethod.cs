@@ -80,6 +80,7 @@ internal sealed class AdaloraMethod : AdapterMethod
         new("finish", 0.3, 0, 1, "Share of the run's steps at the end, in which only the kept triplets train."),
         AdapterSetting.Whole("interval", 10, 1, 1000000, "Steps from one pruning to the next."),
         new("gamma", 0.5, 0, 1e6, "Weight of the penalty that keeps factors orthonormal."),
+        Penalties.Free,
         new("beta1", 0.85, 0, 0.9999, "Decay of the running mean of importance."),
         new("beta2", 0.85, 0, 0.9999, "Decay of the running mean of its uncertainty."),
     ];
@@ -103,13 +104,14 @@ internal sealed class AdaloraMethod : AdapterMethod
         layer.State(Kept, (rank, 1), Start.Ones);
         // PEFT treats an alpha of 0 or less as absent.
         double scale = (layer.Options.Alpha > 0 ? layer.Options.Alpha : rank) / (rank + PeftField.AdaloraRankOffset);
+        double free = layer.Setting(Penalties.Free.Name);
         double each = layer.Setting("gamma") / (2 * layer.AllModules.Count);
         return new AdapterForm
         {
             Terms = [new(left, right, scale) { Middle = middle.Reshape(rank) }],
             Penalty = Penalties
-                .Orthonormality(left, columns: true)
-                .Add(Penalties.Orthonormality(right, columns: false), each, each),
+                .Orthonormality(left, columns: true, free)
+                .Add(Penalties.Orthonormality(right, columns: false, free), each, each),
         };
     }
 

@@ -31,7 +31,7 @@ internal sealed class KasaMethod : AdapterMethod
     public override IReadOnlyList<PeftField>? PeftFields { get; } =
         PeftField.LoraWith([PeftField.Section("kasa_config", Weights), .. Weights.Select(PeftField.Former)]);
 
-    public override IReadOnlyList<AdapterSetting> Settings => Weights;
+    public override IReadOnlyList<AdapterSetting> Settings => [.. Weights, Penalties.Free];
 
     private static AdapterSetting[] Weights =>
         [
@@ -46,9 +46,10 @@ internal sealed class KasaMethod : AdapterMethod
             layer.Trained("lora_diag", layer.SpectralRank, Start.Normal(1))
         );
         LowRankTerm term = LoraMethod.Term(layer, rank) with { Middle = diagonal };
+        double free = layer.Setting(Penalties.Free.Name);
         Expression orthogonality = Penalties
-            .Orthonormality(term.Left, columns: true)
-            .Add(Penalties.Orthonormality(term.Right, columns: false));
+            .Orthonormality(term.Left, columns: true, free)
+            .Add(Penalties.Orthonormality(term.Right, columns: false, free));
         return new AdapterForm
         {
             Terms = [new(layer.Recomputed(U, (layer.Out, rank)), layer.Recomputed(V, (rank, layer.In)), -1), term],

@@ -29,8 +29,7 @@ internal sealed class LambdaOrthogonalMethod : AdapterMethod
     public override AdapterForm Form(AdapterBuilder layer)
     {
         Factor change = layer.Trained("orthogonal_K", (layer.Out, layer.Out));
-        Expression distance = Penalties.Orthonormality(change.AddIdentity(), columns: true);
-        Expression beyond = distance.Reshape((1, 1)).AddIdentity(-layer.Setting(Lambda)).Max(0);
+        Expression beyond = Penalties.Orthonormality(change.AddIdentity(), columns: true, layer.Setting(Lambda));
         return new AdapterForm
         {
             Weight = layer.Weight.Add(change.MatMul(layer.Weight)),

@@ -74,6 +74,18 @@ internal sealed class OsfMethod : AdapterMethod
         return new AdapterForm { Weight = kept.Add(u.ScaleColumns(s).MatMul(v)) };
     }
 
+    /// <summary>
+    /// Takes the number of triplets from the tensors: PEFT searches the patterns of its config anywhere in a name.
+    /// </summary>
+    internal override AdapterOptions Observe(AdapterOptions options, Func<string, IReadOnlyList<long>?> shape)
+    {
+        if (shape(U) is not [var outputs, var low] || shape(V) is not [_, var inputs])
+            return options;
+        int all = (int)Math.Min(outputs, inputs);
+        int high = all - (int)low;
+        return Leading(options.Setting(this, Kept.Name), all) == high ? options : options.With(Kept.Name, high);
+    }
+
     public override void Initialize(IReadOnlyList<AdapterStart> starts)
     {
         foreach (AdapterStart start in starts)

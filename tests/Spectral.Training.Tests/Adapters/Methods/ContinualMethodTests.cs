@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Spectral.Kernels;
 using Spectral.Kernels.Linalg;
 using Spectral.Kernels.Tests.Support;
@@ -81,6 +82,35 @@ public sealed class ContinualMethodTests(DeviceKind kind) : TrainingTest(kind)
             Assert.That(
                 module.Core.MergedWeight(),
                 Is.EqualTo(expected.Values.Select(value => (float)value)).Within(2e-6f)
+            );
+        }
+    }
+
+    /// <summary>PEFT searches a pattern anywhere in a name; the tensors say what came of it.</summary>
+    [Test]
+    public void AnOsfFolderWithPatternsOfPeftIsRead()
+    {
+        string directory = Directory.CreateDirectory(Path.Combine(Folder.Path, "osf")).FullName;
+        Dictionary<string, float[]> merged;
+        using (Adapter adapter = Attach("osf", ("effective-rank", 5)))
+        {
+            Train(5);
+            merged = adapter.Modules.ToDictionary(module => module.Shape.Name, module => module.Core.MergedWeight());
+            adapter.Save(directory);
+        }
+
+        string path = Path.Combine(directory, "adapter_config.json");
+        JsonObject config = JsonNode.Parse(File.ReadAllText(path))!.AsObject();
+        config["effective_rank"] = null;
+        config["rank_pattern"] = new JsonObject { ["layers.0.|layers.1."] = 5 };
+        File.WriteAllText(path, config.ToJsonString());
+        using var loaded = Adapter.Load(Model, directory);
+        foreach (AdaptedModule module in loaded.Modules)
+        {
+            Assert.That(
+                module.Core.MergedWeight(),
+                Is.EqualTo(merged[module.Shape.Name]).Within(1e-6f),
+                module.Shape.Name
             );
         }
     }

@@ -48,6 +48,31 @@ public sealed class PenaltyTests(DeviceKind kind) : TrainingTest(kind)
                 )
         ); // the mean over 3 layers' 2 factors
 
+    /// <summary>What is within λ costs nothing: of one factor the norm is below it, of the other above.</summary>
+    [TestCase("kasa", 1)]
+    [TestCase("adalora", 1 / 6.0)]
+    public void BeyondLambdaOnly(string method, double each)
+    {
+        const double Lambda = 1.7;
+        string a = method == "kasa" ? LoraNames.A : "lora_A";
+        string b = method == "kasa" ? LoraNames.B : "lora_B";
+        var norms = new List<double>();
+        Verify(
+            method,
+            method == "kasa"
+                ? [("gamma", 0.7), ("beta", 0), ("lambda-orthogonal", Lambda)]
+                : [("gamma", 0.7), ("interval", 5), ("lambda-orthogonal", Lambda)],
+            (module, factors) =>
+            {
+                double left = Orthonormality(Transposed(factors(b), module.Out), Rank);
+                double right = Orthonormality(factors(a), Rank);
+                norms.AddRange([left, right]);
+                return 0.7 * each * (Math.Max(0, left - Lambda) + Math.Max(0, right - Lambda));
+            }
+        );
+        Assert.That(norms, Has.Some.LessThan(Lambda).And.Some.GreaterThan(Lambda), "the test means something");
+    }
+
     /// <summary>
     /// ΔW is formed: the closed form of r×r products is checked with it. It has the smaller of the two constants.
     /// </summary>
@@ -77,6 +102,14 @@ public sealed class PenaltyTests(DeviceKind kind) : TrainingTest(kind)
                 double[] q = [.. factors("orthogonal_K").Select((k, i) => k + (i % (module.Out + 1) == 0 ? 1 : 0))];
                 return 0.7 * Math.Max(0, Orthonormality(Transposed(q, module.Out), module.Out) - 0.5);
             }
+        );
+
+    [Test]
+    public void Grafting() =>
+        Verify(
+            "grafting",
+            [("lambda", 0.6)],
+            (_, factors) => 0.6 * factors("graft_scores").Average(score => 1 / (1 + Math.Exp(-score)))
         );
 
     [Test]
