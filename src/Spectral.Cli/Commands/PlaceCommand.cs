@@ -81,7 +81,15 @@ internal sealed class PlaceCommand : SpectralCommand
         "File for the ranks, for --rank-pattern @FILE of spectral finetune.",
         "FILE"
     );
-    private readonly Option<bool> _overwrite = OptionTypes.Flag("--overwrite", "Replace --out if it exists.");
+    private readonly Option<string?> _biasOut = OptionTypes.Path(
+        "--bias-out",
+        "File for the layers that train their bias, for --bias @FILE of spectral finetune.",
+        "FILE"
+    );
+    private readonly Option<bool> _overwrite = OptionTypes.Flag(
+        "--overwrite",
+        "Replace --out and --bias-out if they exist."
+    );
     private readonly EvaluationOptions _evaluation = new();
     private readonly DeviceOptions _device = new();
 
@@ -111,6 +119,7 @@ internal sealed class PlaceCommand : SpectralCommand
             _settings.Option,
             _list,
             _out,
+            _biasOut,
             _overwrite,
             .. _evaluation.All,
             .. _device.All,
@@ -134,14 +143,26 @@ internal sealed class PlaceCommand : SpectralCommand
         using OutputFile? output = context.Get(_out) is { } path
             ? new OutputFile("--out", path, context.Get(_overwrite), read)
             : null;
+        using OutputFile? biases = context.Get(_biasOut) is { } listed
+            ? new OutputFile("--bias-out", listed, context.Get(_overwrite), [.. read, context.Get(_out)])
+            : null;
         // A file of results that exists is read and completed.
         using OutputFile? results = context.Get(_results) is { } kept
             ? new OutputFile("--results", kept, overwrite: true, [.. read, context.Get(_out)])
             : null;
+        OutputFile?[] outputs = [output, biases, results];
         PlacementResult placed = method.RunsModel
-            ? Run(context, method, options, directory, [output, results])
-            : Place(context, method, options, directory, output);
+            ? Run(context, method, options, directory, outputs)
+            : Place(context, method, options, directory, outputs);
+        if (biases is not null && placed.Biases.Count == 0)
+        {
+            throw new InputException(
+                $"--bias-out \"{context.Get(_biasOut)}\": no layer that trains its bias has one, expected a model with biases"
+            );
+        }
+
         output?.Write(PlacementReport.Pattern(placed, method, context.Get(_rank)));
+        biases?.Write(PlacementReport.Biases(placed, method));
         JsonObject result = PlacementReport.Json(placed, method);
         if (output is not null)
             result["out"] = output.FullPath;
@@ -153,11 +174,12 @@ internal sealed class PlaceCommand : SpectralCommand
         PlacementMethod method,
         PlacementOptions options,
         string directory,
-        OutputFile? output
+        OutputFile?[] outputs
     )
     {
         using ModelFolder folder = context.OpenModel(directory, weightsOptional: true);
-        output?.Claim();
+        foreach (OutputFile? output in outputs)
+            output?.Claim();
         return Placer.Place(method, folder.Config, options);
     }
 
@@ -221,6 +243,8 @@ internal sealed class PlaceCommand : SpectralCommand
             Refuse(_adapters, "does not search");
             Refuse(_results, "does not search");
         }
+        if (!method.PlacesBiases)
+            Refuse(_biasOut, "places no biases");
         if (!method.RunsModel)
         {
             foreach (Option option in (Option[])[_data, _records, .. _evaluation.All, .. _device.All])

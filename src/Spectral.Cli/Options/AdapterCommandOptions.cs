@@ -54,16 +54,7 @@ internal sealed class AdapterCommandOptions(bool trains)
     public Option<bool> RankStabilized { get; } =
         OptionTypes.Flag("--rslora", "Scale by alpha/√rank instead of alpha/rank (arXiv 2312.03732).");
 
-    public Option<string> Bias { get; } =
-        OptionTypes.Choice(
-            "--bias",
-            "Biases of the model to train with the adapter: none, those of the adapted layers (lora_only), or those of "
-                + "all linear layers (all).",
-            BiasNames.None,
-            BiasNames.None,
-            BiasNames.Adapted,
-            BiasNames.All
-        );
+    public BiasOption Bias { get; } = new();
 
     public Option<int> TopK { get; } =
         OptionTypes.Integer(
@@ -169,7 +160,7 @@ internal sealed class AdapterCommandOptions(bool trains)
             RankPattern.Option,
             AlphaPattern.Option,
             RankStabilized,
-            Bias,
+            Bias.Option,
             TopK,
             Target,
             Settings.Option,
@@ -216,21 +207,26 @@ internal sealed class AdapterCommandOptions(bool trains)
         AdapterMethod method,
         IReadOnlyList<AdapterMethod>? among = null
     ) =>
-        new()
-        {
-            Settings = Settings.Read(context, method, among ?? [method]),
-            Rank = context.Get(Rank),
-            Alpha = context.Get(Alpha),
-            RankPattern = [.. RankPattern.Read(context).Select(pair => KeyValuePair.Create(pair.Key, (int)pair.Value))],
-            AlphaPattern = [.. AlphaPattern.Read(context)],
-            RankStabilized = context.Get(RankStabilized),
-            Bias = BiasNames.Parse(context.Get(Bias)),
-            TopK = context.Get(TopK),
-            TargetModules = AdapterTargets.Parse(context.Get(Target)),
-            Dropout = context.Get(Dropout),
-            LearningRateRatio = context.Get(LearningRateRatio),
-            Svd = Enum.Parse<SvdMethod>(context.Get(Svd), ignoreCase: true),
-        };
+        Bias.Apply(
+            context,
+            new AdapterOptions
+            {
+                Settings = Settings.Read(context, method, among ?? [method]),
+                Rank = context.Get(Rank),
+                Alpha = context.Get(Alpha),
+                RankPattern =
+                [
+                    .. RankPattern.Read(context).Select(pair => KeyValuePair.Create(pair.Key, (int)pair.Value)),
+                ],
+                AlphaPattern = [.. AlphaPattern.Read(context)],
+                RankStabilized = context.Get(RankStabilized),
+                TopK = context.Get(TopK),
+                TargetModules = AdapterTargets.Parse(context.Get(Target)),
+                Dropout = context.Get(Dropout),
+                LearningRateRatio = context.Get(LearningRateRatio),
+                Svd = Enum.Parse<SvdMethod>(context.Get(Svd), ignoreCase: true),
+            }
+        );
 
     /// <summary>Reads and encodes the records of --calibration-data.</summary>
     /// <returns>The records; null without the option.</returns>

@@ -26,7 +26,7 @@ internal static class AdapterDescription
         if (options.RankStabilized)
             rows.Add(("rslora", "on"));
         if (options.Bias != AdapterBias.None)
-            rows.Add(("bias", BiasNames.Of(options.Bias)));
+            rows.Add(("bias", BiasNames.Of(options).Replace(",", ", ")));
         rows.Add(("top-k", Text(options.TopK)));
         rows.Add(("target", string.Join(", ", options.TargetModules)));
         if (options.ModulesToSave.Count > 0)

@@ -2,24 +2,28 @@ using Spectral.Training.Adapters;
 
 namespace Spectral.Cli.Options;
 
-/// <summary>The values of --bias, which are those of PEFT.</summary>
+/// <summary>The kinds of --bias, whose names are those of PEFT.</summary>
 internal static class BiasNames
 {
     public const string None = "none";
     public const string Adapted = "lora_only";
     public const string All = "all";
 
-    public static AdapterBias Parse(string name) =>
+    /// <summary>Returns the kind of a name; null: it is none.</summary>
+    public static AdapterBias? Parse(string name) =>
         name switch
         {
             All => AdapterBias.All,
             Adapted => AdapterBias.Adapted,
-            _ => AdapterBias.None,
+            None => AdapterBias.None,
+            _ => null,
         };
 
-    public static string Of(AdapterBias bias) =>
-        bias switch
+    /// <summary>Returns the value of --bias that some options have.</summary>
+    public static string Of(AdapterOptions options) =>
+        options.Bias switch
         {
+            AdapterBias.All when options.BiasModules.Count > 0 => string.Join(',', options.BiasModules),
             AdapterBias.All => All,
             AdapterBias.Adapted => Adapted,
             _ => None,

@@ -49,7 +49,11 @@ internal static class InitAdapterConflicts
             wanted.RankStabilized == has.RankStabilized,
             has.RankStabilized ? "the scale alpha/√rank" : "the scale alpha/rank"
         );
-        Require(adapter.Bias, wanted.Bias == has.Bias, BiasNames.Of(has.Bias));
+        Require(
+            adapter.Bias.Option,
+            wanted.Bias == has.Bias && wanted.BiasModules.ToHashSet().SetEquals(has.BiasModules),
+            BiasNames.Of(has)
+        );
         Require(
             adapter.RankPattern.Option,
             start.Modules.All(module => wanted.For(module.Shape.Name).Rank == module.Options.Rank),

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Globalization;
-using System.Text;
 using Spectral.Cli.Hosting;
 using Spectral.Training.IO;
 
@@ -13,8 +12,6 @@ namespace Spectral.Cli.Options;
 /// </summary>
 internal sealed class PatternOption
 {
-    private const long LargestFile = 1 << 20;
-
     private PatternOption(string name, string help, string shape, Func<string, double?> number) =>
         Option = new Option<string>(name)
         {
@@ -26,7 +23,7 @@ internal sealed class PatternOption
                 string given = OptionTypes.Value(result);
                 try
                 {
-                    string[] entries = given.StartsWith('@') ? FromFile(given[1..]) : given.Split(',');
+                    string[] entries = given.StartsWith('@') ? OptionFile.Entries(given[1..]) : given.Split(',');
                     if (Complaint(entries, shape, number) is { } expectation)
                         result.AddError(OptionTypes.Complaint(name, given, expectation));
                     return string.Join(',', entries);
@@ -76,15 +73,6 @@ internal sealed class PatternOption
             .Select(entry =>
                 KeyValuePair.Create(Expression(entry), double.Parse(Number(entry), CultureInfo.InvariantCulture))
             );
-
-    private static string[] FromFile(string path) =>
-        [
-            .. Encoding
-                .UTF8.GetString(StrictJson.ReadFile(path, LargestFile))
-                .Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
-                .Where(line => !line.StartsWith('#'))
-                .SelectMany(line => line.Split(',')),
-        ];
 
     /// <summary>Returns what was expected instead of entries that are not valid; null for valid ones.</summary>
     private static string? Complaint(string[] entries, string shape, Func<string, double?> number)

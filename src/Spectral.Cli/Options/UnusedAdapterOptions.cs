@@ -29,8 +29,8 @@ internal static class UnusedAdapterOptions
             "has no factors with two learning rates"
         );
         Require(adapter.Svd, nameof(AdapterOptions.Svd), "offers no choice of SVD");
-        if (context.Get(adapter.Bias) != BiasNames.None)
-            Require(adapter.Bias, nameof(AdapterOptions.Bias), "has no layer with a bias in this model");
+        if (context.Get(adapter.Bias.Option) != BiasNames.None)
+            Require(adapter.Bias.Option, nameof(AdapterOptions.Bias), "has no layer with a bias in this model");
         foreach (Option option in new Option[] { adapter.CalibrationRecords, adapter.CalibrationData })
         {
             if (context.IsGiven(option) && !methods.Any(facts => facts.Method.StartsFromData))

@@ -21,6 +21,10 @@ internal static class PlacementReport
         return text.ToString();
     }
 
+    /// <summary>Returns the layers that train their bias, one on a line, for <c>--bias @FILE</c>.</summary>
+    public static string Biases(PlacementResult placed, PlacementMethod method) =>
+        $"# spectral place --method {method.Name}\n{string.Join('\n', placed.Biases)}\n";
+
     public static JsonObject Json(PlacementResult placed, PlacementMethod method) =>
         new()
         {

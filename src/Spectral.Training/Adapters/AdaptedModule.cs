@@ -69,7 +69,7 @@ public sealed class AdaptedModule
         _builder.Factors.ToDictionary(factor => factor.Name, factor => factor.Parameter);
 
     /// <summary>Whether the layer's own bias trains in addition to what the method changes.</summary>
-    internal bool TrainsBias => Options.Bias != AdapterBias.None && Shape.HasBias;
+    internal bool TrainsBias => Shape.HasBias && Options.TrainsBiasOf(Shape.Name);
 
     /// <summary>
     /// Returns whether the method's form depends on an option. Rank, alpha, their scale and the learning rate ratio are

@@ -87,6 +87,12 @@ public sealed record AdapterOptions
     public AdapterBias Bias { get; init; }
 
     /// <summary>
+    /// The names or ends of names of the layers to which <see cref="Bias"/> is limited; empty: it holds for all. Files
+    /// say which biases these are by the tensors that they have.
+    /// </summary>
+    public IReadOnlyList<string> BiasModules { get; init; } = [];
+
+    /// <summary>
     /// The ends of the names of modules that train whole and are stored beside the factors, such as <c>lm_head</c> or
     /// <c>embed_tokens</c> (PEFT's modules_to_save). They get no adapter.
     /// </summary>
@@ -173,6 +179,10 @@ public sealed record AdapterOptions
     /// It has no factors then, and its weight is that of the base.
     /// </summary>
     internal bool IsPruned(string module) => Rank != 0 && For(module).Rank == 0;
+
+    /// <summary>Returns whether the bias of a layer, adapted or not, is among those that train, if it has one.</summary>
+    internal bool TrainsBiasOf(string module) =>
+        Bias != AdapterBias.None && (BiasModules.Count == 0 || ModulePattern.Of(BiasModules).Matches(module));
 
     /// <summary>Returns the settings with one of the method's own settings changed.</summary>
     internal AdapterOptions With(string setting, double value) =>

@@ -71,8 +71,16 @@ public sealed partial class AdapterReader
     /// Determines which of the biases that the config calls trained are in the file. With bias lora_only, PEFT up to
     /// 0.20 omits all of them.
     /// </summary>
-    private AdapterBias StoredBiases(List<ModuleShape> adapted, IReadOnlyList<ModuleShape>? layers)
+    /// <param name="adapted">The adapted layers.</param>
+    /// <param name="layers">All layers that can be adapted; null: they are not known.</param>
+    /// <param name="biased">The layers whose biases are in the file; none if all of them are, or none.</param>
+    private AdapterBias StoredBiases(
+        List<ModuleShape> adapted,
+        IReadOnlyList<ModuleShape>? layers,
+        out IReadOnlyList<string> biased
+    )
     {
+        biased = [];
         if (Options.Bias == AdapterBias.None)
             return AdapterBias.None;
         var others = _saved.Select(tensor => tensor.Name).ToHashSet();
@@ -91,6 +99,17 @@ public sealed partial class AdapterReader
         }
 
         if (missing.Count > 0)
+        {
+            biased =
+            [
+                .. adapted.Where(module => HasBias(module.Name)).Select(module => module.Name),
+                .. others
+                    .Where(name => name.EndsWith(AdapterTensors.Bias, StringComparison.Ordinal))
+                    .Select(name => name[..^AdapterTensors.Bias.Length]),
+            ];
+        }
+
+        if (missing.Count > 0 && !_folder.Config.ListsBiases)
         {
             _warnings.Add(
                 $"{_folder.WeightsPath}: the config says that biases were trained, but the file has none "

@@ -103,7 +103,11 @@ public sealed partial class AdapterReader : IDisposable
             if (!config.IsListAlone || _leftOut || PrunesSome())
                 Options = Options with { TargetModules = [.. adapted.Select(module => module.Name)] };
             WarnOfUnmatched(layers);
-            Options = Options with { Bias = StoredBiases(adapted, layers) };
+            Options = Options with
+            {
+                Bias = StoredBiases(adapted, layers, out IReadOnlyList<string> biased),
+                BiasModules = biased,
+            };
             _modules = AdaptedModule.Describe(
                 Method,
                 [.. adapted.Select(module => (module, WithoutMissingBias(module)))]

@@ -86,7 +86,7 @@ internal static class KeptOptions
                 yield return Alpha(read.Options.Alpha, config.Options);
             if (config.Method.UsesTopK && found.TopK != wanted.TopK)
                 yield return new("--top-k");
-            if (module.TrainsBias && found.Bias != wanted.Bias)
+            if ((module.TrainsBias || wanted.BiasModules.Count > 0) && found.Bias != wanted.Bias)
                 yield return new("--bias", options => options with { Bias = AdapterBias.None });
             if (module.Form.Terms.Count > 0 && found.Dropout != wanted.Dropout)
                 yield return new("--dropout", options => options with { Dropout = 0 });

@@ -1,3 +1,4 @@
+using Spectral.Training.Adapters.Files;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
 
@@ -36,12 +37,31 @@ internal static class SavedModules
     /// <param name="model">The model's config.</param>
     /// <param name="options">The adapter's settings.</param>
     /// <param name="adapted">The adapted layers.</param>
+    /// <exception cref="InputException">
+    /// An entry of <see cref="AdapterOptions.BiasModules"/> matches no layer with a bias.
+    /// </exception>
     public static IReadOnlyList<SavedTensor> OtherBiases(
         ModelConfig model,
         AdapterOptions options,
         IReadOnlyList<AdaptedModule> adapted
     )
     {
+        string[] biased =
+        [
+            .. ModelTensors.Linears(model).Where(linear => linear.HasBias).Select(linear => linear.Name),
+        ];
+        if (options.BiasModules.FirstOrDefault(entry => !biased.Any(ModulePattern.Of(entry).Matches)) is { } unknown)
+        {
+            throw new InputException(
+                $"biases of {InputText.Quote(unknown)}: matches no layer with a bias; "
+                    + (
+                        biased.Length == 0
+                            ? "this model has none"
+                            : $"expected one of {string.Join(", ", biased.Select(ModelTensors.EndOf).Distinct())}"
+                    )
+            );
+        }
+
         if (options.Bias != AdapterBias.All)
             return [];
         var names = adapted.Select(module => module.Shape.Name).ToHashSet();
@@ -50,6 +70,7 @@ internal static class SavedModules
             .. ModelTensors
                 .Linears(model)
                 .Where(linear => linear.HasBias && !names.Contains(linear.Name))
+                .Where(linear => options.TrainsBiasOf(linear.Name))
                 .Where(linear => !Includes(options.ModulesToSave, linear.Bias))
                 .Select(linear => SavedTensor.Of(new TensorSpec(linear.Bias, [linear.Outputs]), trains: true)),
         ];

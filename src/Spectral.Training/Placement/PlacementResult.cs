@@ -12,6 +12,13 @@ public sealed record PlacementResult(IReadOnlyList<PlacedModule> Modules, IReadO
     public long Trainable => Modules.Sum(module => module.Trainable);
 
     /// <summary>
+    /// The full names of the layers that train their bias, in the form of
+    /// <see cref="Adapters.AdapterOptions.BiasModules"/>. Layers without one are not among them.
+    /// </summary>
+    public IReadOnlyList<string> Biases =>
+        [.. Modules.Where(module => module.TrainsBias && module.Module.HasBias).Select(module => module.Module.Name)];
+
+    /// <summary>
     /// The ranks of all layers by full name, in the form of <see cref="Adapters.AdapterOptions.RankPattern"/>. Layers
     /// of rank 0 get no adapter.
     /// </summary>

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Spectral.Cli.Tests.Support;
+using Spectral.Training.IO;
 using Spectral.Training.Placement;
 
 namespace Spectral.Cli.Tests.Commands;
@@ -47,6 +48,57 @@ public sealed class PlaceCommandTests : WorkFolder
         CommandLine.Run([.. resumed, "--rank-pattern", string.Join(',', entries)]).Succeeded();
         File.WriteAllLines(Ranks, entries[..^1].Append(entries[^1] + "1"));
         CommandLine.Run([.. resumed, "--rank-pattern", $"@{Ranks}"]).Refused(2, "--rank-pattern");
+    }
+
+    /// <summary>The second stratum of spafit: a run that trains its biases, with the LoRA of the third.</summary>
+    [Test]
+    public void FinetuneTrainsTheBiasesThatPlaceWrites()
+    {
+        string[] place = ["place", "--method", "spafit", "--model", Model, "--rank", "2"];
+        TinyModel.Deepen(Model, biases: false);
+        Refused([.. place, "--bias-out", At("biases.txt")], "--bias-out", "expected a model with biases");
+        TinyModel.Deepen(Model, biases: true);
+        JsonElement placed = CommandLine
+            .Run([.. place, "--out", Ranks, "--bias-out", At("biases.txt"), "--json"])
+            .Succeeded()
+            .Json;
+        string[] biases =
+        [
+            .. placed
+                .GetProperty("modules")
+                .EnumerateArray()
+                .Where(module => module.GetProperty("trains_bias").GetBoolean())
+                .Select(module => module.GetProperty("name").GetString()!),
+        ];
+        Assert.That(biases, Has.Some.Contains("layers.1.self_attn").And.Some.Contains("layers.2.mlp"));
+        Assert.That(File.ReadAllLines(At("biases.txt"))[1..], Is.EqualTo(biases));
+        string[] tune = Finetune(
+            "--adapter",
+            "lora",
+            "--rank",
+            "2",
+            "--rank-pattern",
+            $"@{Ranks}",
+            "--bias",
+            $"@{At("biases.txt")}"
+        );
+        JsonElement trained = CommandLine.Run([.. tune, "--json"]).Succeeded().Json;
+        Assert.That(
+            trained.GetProperty("trainable_parameters").GetInt64(),
+            Is.EqualTo(placed.GetProperty("trainable_parameters").GetInt64())
+        );
+        using var file = SafetensorsFile.Open(Path.Combine(Out, "adapter_model.safetensors"));
+        Assert.That(
+            file.Tensors.Keys.Where(name => name.EndsWith(".bias", StringComparison.Ordinal)),
+            Is.EquivalentTo(biases.Select(name => $"base_model.model.{name}.bias"))
+        );
+        string[] longer = [.. tune, "--resume", "--steps", "3"];
+        CommandLine.Run(longer).Succeeded();
+        Outcome evaluated = CommandLine
+            .Run("eval", "--model", Model, "--adapter", Out, "--data", Data, "--device", "cpu")
+            .Succeeded();
+        Assert.That(evaluated.Error, Does.Not.Contain("biases"), "no warning: the file has those that trained");
+        Refused([.. Place("rdp"), "--data", Data, "--bias-out", At("other.txt")], "--bias-out", "places no biases");
     }
 
     [Test]

@@ -32,6 +32,41 @@ public static class TinyModel
         File.WriteAllText(Path.Combine(directory, "tokenizer.json"), Tokenizer().ToJsonString());
     }
 
+    /// <summary>Gives a model a third layer, equal to its second, and if wanted a bias to each linear layer.</summary>
+    public static void Deepen(string directory, bool biases)
+    {
+        JsonObject config = Config();
+        config["num_hidden_layers"] = Layers + 1;
+        config["attention_bias"] = biases;
+        config["mlp_bias"] = biases;
+        File.WriteAllText(Path.Combine(directory, "config.json"), config.ToJsonString());
+        var tensors = new List<TensorToWrite>();
+        string weights = Path.Combine(directory, "model.safetensors");
+        using (var file = SafetensorsFile.Open(weights))
+        {
+            foreach (SafetensorsTensor tensor in file.Tensors.Values)
+            {
+                Add(tensor, tensor.Name);
+                if (tensor.Name.Contains(".layers.1.", StringComparison.Ordinal))
+                    Add(tensor, tensor.Name.Replace(".layers.1.", ".layers.2.", StringComparison.Ordinal));
+            }
+        }
+
+        SafetensorsWriter.Write(weights, [.. tensors.DistinctBy(tensor => tensor.Name)]);
+
+        void Add(SafetensorsTensor tensor, string name)
+        {
+            float[] values = tensor.ToFloats();
+            tensors.Add(TensorToWrite.Floats(name, StoredType.F32, [.. tensor.Shape], () => values));
+            if (biases && name.EndsWith("_proj.weight", StringComparison.Ordinal))
+            {
+                float[] bias = [.. Enumerable.Range(0, (int)tensor.Shape[0]).Select(i => 0.01f * (i % 5))];
+                string of = name.Replace(".weight", ".bias", StringComparison.Ordinal);
+                tensors.Add(TensorToWrite.Floats(of, StoredType.F32, [bias.Length], () => bias));
+            }
+        }
+    }
+
     public static JsonObject Config() =>
         JsonNode
             .Parse(

@@ -39,6 +39,14 @@ public sealed class PlacementDocumentTests
             its own rank, so that a layer of twice the rank has half the scale unless `--alpha-pattern` or `--rslora`
             says otherwise. With `--init-adapter` the ranks are those of that adapter.
 
+            `spafit` also says which layers train their bias. `--bias-out FILE` writes their names, one on a line, and
+            `--bias @FILE` trains these biases and no others. In PEFT's terms such an adapter has `bias: all`, and its
+            file has the biases that trained; PEFT keeps those of the base for the rest.
+
+                spectral place --method spafit --model BASE --out ranks.txt --bias-out biases.txt
+                spectral finetune --model BASE --data train.jsonl --out run --adapter lora \
+                  --rank-pattern @ranks.txt --bias @biases.txt
+
             Methods that run the model take the first `--calibration-records` of each file; a search takes all unless it
             is given.
 

@@ -183,10 +183,68 @@ public sealed class PlacementTests(DeviceKind kind) : TrainingTest(kind)
             Assert.That(module.TrainsBias, Is.EqualTo(depth >= 1 && module.Rank == 0), module.Module.Name);
         }
         Assert.That(placed.Notes, Has.One.Contains("train their bias"));
+        Assert.That(
+            placed.Biases,
+            Is.EqualTo(placed.Modules.Where(module => module.TrainsBias).Select(module => module.Module.Name))
+        );
         Assert.That(Place("spafit", ("lora", 1)).Modules.Count(module => module.Rank > 0), Is.EqualTo(7));
         Assert.That(
             () => Place("spafit", ("frozen", 3), ("biases", 2)),
             Throws.TypeOf<InputException>().With.Message.Contains("third stratum")
+        );
+    }
+
+    /// <summary>What trains is the second stratum's biases and the third's, and its LoRA; nothing else moves.</summary>
+    [Test]
+    public void AnAdapterTrainsTheStrataOfSpafit()
+    {
+        CausalLanguageModel model = Model();
+        PlacementResult placed = Place("spafit", ("frozen", 1), ("biases", 2));
+        AdapterOptions options = new()
+        {
+            Rank = Rank,
+            RankPattern = placed.RankPattern,
+            Bias = AdapterBias.All,
+            BiasModules = placed.Biases,
+        };
+        string directory = Directory.CreateDirectory(Path.Combine(Folder.Path, "spafit")).FullName;
+        float[] logits;
+        using (var adapter = Adapter.Attach(model, AdapterMethods.Find("lora"), options))
+        {
+            Assert.That(adapter.TrainableCount, Is.EqualTo(placed.Trainable));
+            string[] expected =
+            [
+                .. placed
+                    .Modules.Where(module => module.Rank > 0)
+                    .Select(module => $"{module.Module.Name}.lora_A.weight"),
+                .. placed
+                    .Modules.Where(module => module.Rank > 0)
+                    .Select(module => $"{module.Module.Name}.lora_B.weight"),
+                .. placed.Modules.Where(module => module.TrainsBias).Select(module => $"{module.Module.Name}.bias"),
+            ];
+            Assert.That(adapter.Parameters.Parameters.Select(parameter => parameter.Name), Is.EquivalentTo(expected));
+            TestAdapters.Randomize(adapter, 3);
+            logits = Losses.Logits(model, Batch.Create(Records, 0));
+            adapter.Save(directory);
+        }
+
+        using var loaded = Adapter.Load(model, directory);
+        using var reader = new AdapterReader(directory, model.Config);
+        Assert.Multiple(() =>
+        {
+            Assert.That(Losses.Logits(model, Batch.Create(Records, 0)), Is.EqualTo(logits));
+            Assert.That(loaded.TrainableCount, Is.EqualTo(placed.Trainable), "the others stay frozen");
+            Assert.That(loaded.Options.BiasModules, Is.EquivalentTo(placed.Biases));
+            Assert.That(reader.Warnings, Is.Empty);
+        });
+        loaded.Dispose();
+        Assert.That(
+            () =>
+                Adapter.Attach(model, AdapterMethods.Find("lora"), options with { BiasModules = ["layers.9.q_proj"] }),
+            Throws
+                .TypeOf<InputException>()
+                .With.Message.Contains("layers.9.q_proj")
+                .And.Message.Contains("expected one of")
         );
     }
 

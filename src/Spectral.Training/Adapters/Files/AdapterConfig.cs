@@ -33,6 +33,9 @@ public sealed record AdapterConfig
     /// </summary>
     public bool IncludesStart { get; init; }
 
+    /// <summary>Whether some of the biases that the config calls trained were left out on purpose.</summary>
+    internal bool ListsBiases { get; init; }
+
     /// <summary>
     /// Whether a fresh adapter of this config changes the model although the method's own start would not. PEFT offers
     /// this for tests.

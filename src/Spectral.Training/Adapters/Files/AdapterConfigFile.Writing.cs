@@ -73,6 +73,8 @@ internal static partial class AdapterConfigFile
         Dictionary<string, string> metadata = new() { ["format"] = "pt", [MethodKey] = method.Name };
         if (config.IncludesStart)
             metadata[StartKey] = StartIncluded;
+        if (config.Options.BiasModules.Count > 0)
+            metadata[BiasKey] = BiasListed;
         if (method.PeftFields is null)
             return metadata;
         if (method.UsesTopK)

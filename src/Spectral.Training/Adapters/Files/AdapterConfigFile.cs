@@ -15,6 +15,8 @@ internal static partial class AdapterConfigFile
     private const string SettingKey = "spectral.setting.";
     private const string StartKey = "spectral.start";
     private const string StartIncluded = "included";
+    private const string BiasKey = "spectral.bias";
+    private const string BiasListed = "listed";
     private const string TopKKey = "top_k";
     private const string DigestsKey = "base_tensor_sha256";
     private const string FileName = "adapter_config.json";
@@ -104,6 +106,7 @@ internal static partial class AdapterConfigFile
             Method = method,
             Options = includesStart ? Halved(options, path) : options,
             IncludesStart = includesStart,
+            ListsBiases = metadata.GetValueOrDefault(BiasKey) == BiasListed,
             LacksStart = start is not null,
             StartsAtRandom = StartsAtRandom(fields, method),
             IgnoredTensors =

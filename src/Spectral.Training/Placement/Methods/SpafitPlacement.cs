@@ -21,8 +21,11 @@ internal sealed class SpafitPlacement : PlacementMethod
         + "2024, arXiv 2405.00201";
 
     public override string Use =>
-        "Needs no data. It supposes that low layers hold general knowledge, which a task should leave alone. On models "
-        + "without biases the second stratum is frozen too.";
+        "Needs no data. It supposes that low layers hold general knowledge, which a task should leave alone. --bias-out "
+        + "writes the layers that train their bias, for --bias of spectral finetune. On models without biases the "
+        + "second stratum is frozen too.";
+
+    public override bool PlacesBiases => true;
 
     public override IReadOnlyList<Setting> Settings { get; } =
     [
@@ -64,8 +67,8 @@ internal sealed class SpafitPlacement : PlacementMethod
         int biases = placed.Count(module => module.TrainsBias && module.Module.HasBias);
         if (biases > 0)
         {
-            yield return $"{biases} layers train their bias alone; finetune trains the biases of all layers "
-                + "(--bias all) or of adapted ones (--bias lora_only)";
+            yield return $"{biases} layers train their bias alone: --bias-out FILE writes them, and finetune trains them "
+                + "with --bias @FILE";
         }
         else
         {
