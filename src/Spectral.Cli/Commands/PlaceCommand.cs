@@ -157,7 +157,8 @@ internal sealed class PlaceCommand : SpectralCommand
         if (biases is not null && placed.Biases.Count == 0)
         {
             throw new InputException(
-                $"--bias-out \"{context.Get(_biasOut)}\": no layer that trains its bias has one, expected a model with biases"
+                $"--bias-out \"{context.Get(_biasOut)}\": no layer that trains its bias has one, expected a model "
+                    + "with biases"
             );
         }
 

@@ -12,8 +12,8 @@ internal sealed class AblationOption
         OptionTypes.Path(
             "--ablate",
             "Directions that training takes out of the hidden states after blocks, so that nothing is learned through "
-                + "them (CAFT): a safetensors file with a tensor [k, hidden] for each block, named like the block, such "
-                + "as model.layers.3. The trained model keeps these directions.",
+                + "them (CAFT): a safetensors file with a tensor [k, hidden] for each block, named like the block, "
+                + "such as model.layers.3. The trained model keeps these directions.",
             "FILE"
         );
 

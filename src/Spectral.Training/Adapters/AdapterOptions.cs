@@ -180,7 +180,9 @@ public sealed record AdapterOptions
     /// </summary>
     internal bool IsPruned(string module) => Rank != 0 && For(module).Rank == 0;
 
-    /// <summary>Returns whether the bias of a layer, adapted or not, is among those that train, if it has one.</summary>
+    /// <summary>
+    /// Returns whether the bias of a layer, adapted or not, is among those that train, if the layer has one.
+    /// </summary>
     internal bool TrainsBiasOf(string module) =>
         Bias != AdapterBias.None && (BiasModules.Count == 0 || ModulePattern.Of(BiasModules).Matches(module));
 

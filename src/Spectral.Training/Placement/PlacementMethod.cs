@@ -29,7 +29,9 @@ public abstract class PlacementMethod : MethodDescription
     /// <summary>What <see cref="PlacedModule.Score"/> is; null: the method has no scores.</summary>
     public virtual string? ScoreOf => null;
 
-    /// <summary>Whether the method also chooses layers that train their bias (<see cref="PlacementResult.Biases"/>).</summary>
+    /// <summary>
+    /// Whether the method also chooses layers that train their bias (<see cref="PlacementResult.Biases"/>).
+    /// </summary>
     public virtual bool PlacesBiases => false;
 
     /// <summary>Places adapters on the layers of a run.</summary>

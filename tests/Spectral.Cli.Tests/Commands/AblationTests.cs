@@ -16,8 +16,8 @@ public sealed class AblationTests : WorkFolder
     private string[] Lora => Finetune("--adapter", "lora", "--rank", "2", "--ablate", Directions);
 
     /// <summary>
-    /// Without any direction after the last block, all logits are zero: the loss is ln(vocabulary), no gradient is left,
-    /// and the model stays what it was.
+    /// Without any direction after the last block, all logits are zero: the loss is ln(vocabulary), no gradient is
+    /// left, and the model stays what it was.
     /// </summary>
     [Test]
     public void WithoutAllDirectionsNothingIsLearned()

@@ -25,7 +25,9 @@ internal static class Penalties
         return free == 0 ? distance : distance.Reshape((1, 1)).AddIdentity(-free).Max(0).Reshape(1);
     }
 
-    /// <summary>Declares λ of <see cref="Orthonormality(Expression, bool, double)"/> for a method's own factors.</summary>
+    /// <summary>
+    /// Declares λ of <see cref="Orthonormality(Expression, bool, double)"/> for a method's own factors.
+    /// </summary>
     public static AdapterSetting Free { get; } =
         new("lambda-orthogonal", 0, 0, 1e6, "Distance from orthonormal factors that costs nothing, in the norm.");
 

@@ -12,8 +12,8 @@ namespace Spectral.Training.Adapters.Methods;
 /// (<see cref="AdapterOptions.PreviousAdapter"/>).
 /// </summary>
 /// <remarks>
-/// The authors write γ = γ₀∘(1 − σ(S)) + (1 − γ₀)∘σ(S) with γ₀ = 1 for the entries that changed most. With the sign of S
-/// turned where γ₀ = 1, this is σ(S), and S begins above zero there and below elsewhere.
+/// The authors write γ = γ₀∘(1 − σ(S)) + (1 − γ₀)∘σ(S) with γ₀ = 1 for the entries that changed most. With the sign of
+/// S turned where γ₀ = 1, this is σ(S), and S begins above zero there and below elsewhere.
 /// </remarks>
 internal sealed class GraftingMethod : AdapterMethod
 {
@@ -165,7 +165,9 @@ internal sealed class GraftingMethod : AdapterMethod
             : Math.Min(SparseMasks.LoraBudget(module, options.Rank), all);
     }
 
-    /// <summary>Multiplies the change by the mask with which it was trained, so that a mask of ones gives it back.</summary>
+    /// <summary>
+    /// Multiplies the change by the mask with which it was trained, so that a mask of ones gives it back.
+    /// </summary>
     private static void FoldMask(AdaptedModule module)
     {
         Tensor change = module.Factors[DeltaMethod.Leaf].Master;

@@ -18,8 +18,8 @@ internal sealed class SnellMethod : AdapterMethod
     public override string Source => "Shen et al., 2024, arXiv 2411.01800";
     public override string Use =>
         "A sparse change of full rank with the parameters of a LoRA. Costs as much memory and time as full fine-tuning "
-        + "while a layer is computed, and one more pass over its distances for the threshold. Begins a little away from "
-        + "the base, as published. Alpha is not used.";
+        + "while a layer is computed, and one more pass over its distances for the threshold. Begins a little away "
+        + "from the base, as published. Alpha is not used.";
     public override bool StartsAtBase => false;
     public override bool ActsBetweenSteps => true;
 

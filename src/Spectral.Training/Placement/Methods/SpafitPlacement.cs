@@ -21,9 +21,9 @@ internal sealed class SpafitPlacement : PlacementMethod
         + "2024, arXiv 2405.00201";
 
     public override string Use =>
-        "Needs no data. It supposes that low layers hold general knowledge, which a task should leave alone. --bias-out "
-        + "writes the layers that train their bias, for --bias of spectral finetune. On models without biases the "
-        + "second stratum is frozen too.";
+        "Needs no data. It supposes that low layers hold general knowledge, which a task should leave alone. "
+        + "--bias-out writes the layers that train their bias, for --bias of spectral finetune. On models without "
+        + "biases the second stratum is frozen too.";
 
     public override bool PlacesBiases => true;
 
@@ -67,8 +67,8 @@ internal sealed class SpafitPlacement : PlacementMethod
         int biases = placed.Count(module => module.TrainsBias && module.Module.HasBias);
         if (biases > 0)
         {
-            yield return $"{biases} layers train their bias alone: --bias-out FILE writes them, and finetune trains them "
-                + "with --bias @FILE";
+            yield return $"{biases} layers train their bias alone: --bias-out FILE writes them, and finetune trains "
+                + "them with --bias @FILE";
         }
         else
         {

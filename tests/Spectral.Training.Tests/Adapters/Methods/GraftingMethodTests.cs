@@ -119,7 +119,9 @@ public sealed class GraftingMethodTests(DeviceKind kind) : TrainingTest(kind)
         }
     }
 
-    /// <summary>The change of a LoRA, of a method that takes over the weight, and of one that subtracts its start.</summary>
+    /// <summary>
+    /// The change of a LoRA, of methods that take over the weight, and of one that subtracts its start.
+    /// </summary>
     [Test]
     public void TheChangeOfAnEarlierAdapterIsGrafted([Values("lora", "dora", "delta", "pissa")] string earlier)
     {
