@@ -13,7 +13,8 @@ public sealed class AblationTests : WorkFolder
 
     private string Directions => At("directions.safetensors");
 
-    private string[] Lora => Finetune("--adapter", "lora", "--rank", "2", "--ablate", Directions);
+    private string[] Lora =>
+        Finetune("--adapter", "lora", "--rank", "2", "--schedule", "constant", "--ablate", Directions);
 
     /// <summary>
     /// Without any direction after the last block, all logits are zero: the loss is ln(vocabulary), no gradient is
