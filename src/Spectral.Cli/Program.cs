@@ -58,6 +58,8 @@ internal static class Program
             new PretrainCommand(),
             new EvalCommand(),
             new GenerateCommand(),
+            new ChatCommand(),
+            new RenderCommand(),
             new MergeCommand(),
             new ExportCommand(),
             new CompressCommand(),

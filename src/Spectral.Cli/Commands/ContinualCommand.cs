@@ -151,8 +151,9 @@ internal sealed class ContinualCommand : SpectralCommand
     )
     {
         int length = context.Get(_training.MaxLength);
-        EncodedRecord[] training = inputs.Encode(context, files.Training, length);
-        EncodedRecord[] evaluation = inputs.Encode(context, files.Evaluation, length);
+        TrainOn trainOn = _training.TrainOn.Read(context);
+        EncodedRecord[] training = inputs.Encode(context, files.Training, length, trainOn);
+        EncodedRecord[] evaluation = inputs.Encode(context, files.Evaluation, length, trainOn);
         try
         {
             return new ContinualTask(

@@ -32,6 +32,7 @@ internal sealed class EvalCommand : SpectralCommand
         "FILE"
     );
     private readonly EvaluationOptions _evaluation = new();
+    private readonly TrainOnOption _trainOn = new();
     private readonly DeviceOptions _device = new();
 
     public EvalCommand()
@@ -39,14 +40,19 @@ internal sealed class EvalCommand : SpectralCommand
             "eval",
             "Measures loss, perplexity and exact match on records.",
             "spectral eval --model base-model --adapter adapter --data eval.jsonl"
-        ) => AddOptions([_model, _adapter, _data, .. _evaluation.All, .. _device.WithTuning]);
+        ) => AddOptions([_model, _adapter, _data, .. _evaluation.All, _trainOn.Option, .. _device.WithTuning]);
 
     public override void Execute(CommandContext context)
     {
         _evaluation.SaveMemory(context);
         using var inputs = new ModelInputs(context, context.Get(_model));
         ExpertFolder? experts = inputs.CheckExperts(context, context.Get(_adapter));
-        EncodedRecord[] records = inputs.Encode(context, context.Get(_data), context.Get(_evaluation.MaxLength));
+        EncodedRecord[] records = inputs.Encode(
+            context,
+            context.Get(_data),
+            context.Get(_evaluation.MaxLength),
+            _trainOn.Read(context)
+        );
         using Device computing = _device.Open(context);
         using CausalLanguageModel loaded = inputs.Load(computing, _device.TypeOn(computing, context));
         using Adapter? attached =

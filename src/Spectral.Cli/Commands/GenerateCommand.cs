@@ -5,6 +5,7 @@ using Spectral.Cli.Options;
 using Spectral.Cli.Output;
 using Spectral.Kernels;
 using Spectral.Training.Adapters;
+using Spectral.Training.Chat;
 using Spectral.Training.Generation;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
@@ -25,29 +26,14 @@ internal sealed class GenerateCommand : SpectralCommand
             + "chooses.",
         "DIR"
     );
-    private readonly Option<string> _prompt = OptionTypes.RequiredText("--prompt", "Text to continue.");
-    private readonly Option<int> _maxTokens = OptionTypes.Integer(
-        "--max-tokens",
-        "Maximum number of tokens to generate.",
-        64,
-        1,
-        1 << 20
+    private readonly Option<string?> _prompt = OptionTypes.OptionalText("--prompt", "Text to continue.", "TEXT");
+    private readonly Option<string?> _messages = OptionTypes.Path(
+        "--messages",
+        "JSON object with messages to answer, and any further variables of the model's chat template; instead of "
+            + "--prompt.",
+        "FILE"
     );
-    private readonly Option<double> _temperature = OptionTypes.Number(
-        "--temperature",
-        "Sampling temperature; 0 always takes the most probable token.",
-        0,
-        x => x >= 0,
-        "a number of at least 0"
-    );
-    private readonly Option<double> _topP = OptionTypes.Number(
-        "--top-p",
-        "Sample from the most probable tokens whose probabilities add up to this value.",
-        1,
-        x => x is > 0 and <= 1,
-        "a number above 0 and at most 1"
-    );
-    private readonly Option<ulong> _seed = OptionTypes.Seed("Random seed for sampling.");
+    private readonly SamplingOptions _sampling = new(maxTokens: 64);
     private readonly DeviceOptions _device = new();
 
     public GenerateCommand()
@@ -55,49 +41,47 @@ internal sealed class GenerateCommand : SpectralCommand
             "generate",
             "Continues a text.",
             "spectral generate --model base-model --adapter adapter --prompt \"Once upon a time\"",
-            "spectral generate --model base-model --prompt \"Once\" --temperature 0.8 --top-p 0.95 --seed 7"
-        ) => AddOptions([_model, _adapter, _prompt, _maxTokens, _temperature, _topP, _seed, .. _device.All]);
+            "spectral generate --model base-model --prompt \"Once\" --temperature 0.8 --top-p 0.95 --seed 7",
+            "spectral generate --model base-model --messages chat.json"
+        ) => AddOptions([_model, _adapter, _prompt, _messages, .. _sampling.All, .. _device.All]);
 
     public override void Execute(CommandContext context)
     {
-        if (context.Get(_temperature) == 0 && context.IsGiven(_topP))
-        {
-            throw new InputException(
-                $"--top-p {context.Text(_topP)}: nothing is sampled without --temperature; expected one above 0"
-            );
-        }
-
-        if (context.Get(_temperature) == 0 && context.IsGiven(_seed))
-        {
-            context.Terminal.Warn(
-                $"--seed {context.Text(_seed)} changes nothing: without --temperature nothing is sampled"
-            );
-        }
-
+        if (context.Get(_prompt) is null == context.Get(_messages) is null)
+            throw new InputException("expected one of --prompt TEXT and --messages FILE");
         using var inputs = new ModelInputs(context, context.Get(_model));
+        GenerationOptions options = _sampling.Read(context, inputs.EndTokens);
+        int[] prompt = Prompt(context, inputs);
         ExpertFolder? experts = inputs.CheckExperts(context, context.Get(_adapter));
         using Device computing = _device.Open(context);
         using CausalLanguageModel loaded = inputs.Load(computing, _device.TypeOn(computing, context));
-        Expert? expert = experts?.Choose(loaded, inputs.Tokenizer.EncodePrompt(context.Get(_prompt)));
+        Expert? expert = experts?.Choose(loaded, prompt);
         string? adapter = expert?.Directory ?? context.Get(_adapter);
         using Adapter? attached = adapter is not null ? Adapter.Load(loaded, adapter) : null;
         GeneratedText generated = TextGenerator.Generate(
             loaded,
             inputs.Tokenizer,
-            context.Get(_prompt),
-            new GenerationOptions
-            {
-                MaxTokens = context.Get(_maxTokens),
-                EndTokenIds = inputs.EndTokens,
-                Temperature = context.Get(_temperature),
-                TopP = context.Get(_topP),
-                Seed = context.Get(_seed),
-            },
+            prompt,
+            options,
             context.Cancellation
         );
         var result = new JsonObject { ["text"] = generated.Text, ["tokens"] = JsonOutput.Array(generated.Tokens) };
         if (expert is not null)
             result["expert"] = expert.Name;
         context.Finish(result, terminal => terminal.Line(generated.Text));
+    }
+
+    // A template writes the begin token itself, if there is to be one.
+    private int[] Prompt(CommandContext context, ModelInputs inputs)
+    {
+        if (context.Get(_messages) is not { } file)
+            return inputs.Tokenizer.EncodePrompt(context.Get(_prompt)!);
+        var conversation = Conversation.Load(file);
+        bool goesOn = conversation.IsContinued;
+        string text = ChatFormat
+            .Load(inputs.Folder.Directory)
+            .Render(conversation, addGenerationPrompt: goesOn ? null : true)
+            .Text;
+        return inputs.Tokenizer.Encode(text, addSpecialTokens: false);
     }
 }

@@ -27,6 +27,13 @@ internal sealed class Terminal(bool json)
             Writer.WriteLine(text);
     }
 
+    /// <summary>Writes a part of a line at once.</summary>
+    public void Write(string text)
+    {
+        Writer.Write(text);
+        Writer.Flush();
+    }
+
     public void Warn(string text)
     {
         if (_live is { } console)

@@ -1,6 +1,7 @@
 using Spectral.Cli.Hosting;
 using Spectral.Kernels;
 using Spectral.Training.Adapters;
+using Spectral.Training.Chat;
 using Spectral.Training.Data;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
@@ -61,7 +62,12 @@ internal sealed class ModelInputs : IDisposable
 
     /// <summary>Reads and encodes a data file, and warns if records had to be cut.</summary>
     /// <exception cref="InputException">The file or one of its lines is not valid.</exception>
-    public EncodedRecord[] Encode(CommandContext context, string file, int maxLength)
+    public EncodedRecord[] Encode(
+        CommandContext context,
+        string file,
+        int maxLength,
+        TrainOn trainOn = TrainOn.Assistant
+    )
     {
         if (EndTokens.Count == 0)
         {
@@ -80,7 +86,9 @@ internal sealed class ModelInputs : IDisposable
             );
         }
 
-        EncodedRecord[] records = RecordEncoder.EncodeAll(JsonlDataset.Load(file), Tokenizer, EndTokens, length);
+        IReadOnlyList<TrainingRecord> read = JsonlDataset.Load(file);
+        ChatFormat? chat = read.Any(record => record.Chat is not null) ? ChatFormat.Load(Folder.Directory) : null;
+        EncodedRecord[] records = RecordEncoder.EncodeAll(read, Tokenizer, EndTokens, length, chat, trainOn);
         int cut = records.Count(record => record.Cut);
         if (cut > 0)
         {

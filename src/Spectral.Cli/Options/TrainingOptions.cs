@@ -56,6 +56,7 @@ internal sealed class TrainingOptions
         2,
         1 << 20
     );
+    public readonly TrainOnOption TrainOn = new();
     public readonly Option<double> LearningRate = OptionTypes.Number(
         "--lr",
         "Peak learning rate.",
@@ -203,6 +204,7 @@ internal sealed class TrainingOptions
             Batch,
             Accumulate,
             MaxLength,
+            TrainOn.Option,
             LearningRate,
             Schedule,
             Warmup,
@@ -285,8 +287,11 @@ internal sealed class TrainingOptions
     public RunRecords Encode(CommandContext context, ModelInputs inputs, TrainerOptions settings)
     {
         int length = context.Get(MaxLength);
-        EncodedRecord[] training = inputs.Encode(context, context.Get(Data), length);
-        EncodedRecord[]? evaluation = context.Get(Eval) is { } file ? inputs.Encode(context, file, length) : null;
+        TrainOn trainOn = TrainOn.Read(context);
+        EncodedRecord[] training = inputs.Encode(context, context.Get(Data), length, trainOn);
+        EncodedRecord[]? evaluation = context.Get(Eval) is { } file
+            ? inputs.Encode(context, file, length, trainOn)
+            : null;
         return new RunRecords(training, evaluation, settings.StepsFor(training.Length));
     }
 

@@ -34,6 +34,7 @@ internal sealed class RunIdentity
         "config.json",
         "generation_config.json",
         "tokenizer.json",
+        "chat_template.jinja",
         "adapter_config.json",
         "compression.json",
         "*.safetensors",

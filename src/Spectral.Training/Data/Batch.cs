@@ -79,7 +79,10 @@ public sealed record Batch(int Rows, int Length, int[] Tokens, int[] Targets, in
             EncodedRecord record = records[row];
             record.Tokens.CopyTo(tokens, row * length);
             for (int at = record.LossFrom; at < record.Tokens.Length; at++)
-                targets[(row * length) + at - 1] = record.Tokens[at];
+            {
+                if (record.Learns is null || record.Learns[at])
+                    targets[(row * length) + at - 1] = record.Tokens[at];
+            }
         }
         return new Batch(rows, length, tokens, targets, lossTokens) { TokenCount = tokenCount };
     }

@@ -19,6 +19,12 @@ public sealed record EncodedRecord(int[] Tokens, int PromptLength, int LossFrom,
     /// </summary>
     public bool HasCompletion { get; init; }
 
+    /// <summary>
+    /// For each token whether it carries loss, for a conversation of several turns; null: all from
+    /// <see cref="LossFrom"/> on do.
+    /// </summary>
+    public IReadOnlyList<bool>? Learns { get; init; }
+
     /// <summary>The number of tokens that carry loss.</summary>
-    public int LossTokens => Tokens.Length - LossFrom;
+    public int LossTokens => Learns?.Count(learns => learns) ?? Tokens.Length - LossFrom;
 }

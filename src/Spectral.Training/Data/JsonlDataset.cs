@@ -1,11 +1,13 @@
 using System.Text.Json;
+using Spectral.Training.Chat;
 using Spectral.Training.IO;
 
 namespace Spectral.Training.Data;
 
 /// <summary>
-/// Reads data files: one JSON object per line, <c>{"prompt": …, "completion": …}</c> or <c>{"text": …}</c>. Blank lines
-/// are skipped and other keys ignored; anything else is an error that names the line.
+/// Reads data files: one JSON object per line, <c>{"prompt": …, "completion": …}</c>, <c>{"text": …}</c> or
+/// <c>{"messages": […]}</c>. Blank lines are skipped and other keys ignored, except that those beside messages are
+/// variables of the chat template; anything else is an error that names the line.
 /// </summary>
 public static class JsonlDataset
 {
@@ -47,12 +49,7 @@ public static class JsonlDataset
         using JsonDocument document = StrictJson.Parse(line, place);
         JsonFields fields = new(document.RootElement, place);
         if (fields.Has("messages"))
-        {
-            throw new InputException(
-                $"{place}: chat records (messages) are not supported, expected prompt and completion, or text"
-            );
-        }
-
+            return TrainingRecord.Of(Conversation.Read(document.RootElement, place));
         string? prompt = fields.Text("prompt");
         string? completion = fields.Text("completion");
         string? text = fields.Text("text");

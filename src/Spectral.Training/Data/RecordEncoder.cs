@@ -1,3 +1,4 @@
+using Spectral.Training.Chat;
 using Spectral.Training.IO;
 using Spectral.Training.Tokenization;
 
@@ -29,6 +30,14 @@ public static class RecordEncoder
     {
         int begin = tokenizer.PrefixIds.Count;
         ArgumentOutOfRangeException.ThrowIfLessThan(maximumLength, begin + 2);
+        if (record.Chat is not null)
+        {
+            throw new InputException(
+                $"{record.Place}: a conversation (messages), expected a chat template to encode it with, or prompt "
+                    + "and completion, or text"
+            );
+        }
+
         int[] before = tokenizer.EncodePrompt(record.Prompt ?? "");
         int[] learnt = Learnt(record, tokenizer, before);
         int[] prompt = before[begin..];
@@ -61,6 +70,26 @@ public static class RecordEncoder
         BpeTokenizer tokenizer,
         IReadOnlyList<int> endTokenIds,
         int maximumLength
+    ) => EncodeAll(records, tokenizer, endTokenIds, maximumLength, chat: null, TrainOn.Assistant);
+
+    /// <summary>Encodes all records, conversations among them, in parallel and in order.</summary>
+    /// <param name="records">The records to encode.</param>
+    /// <param name="tokenizer">The model's tokenizer.</param>
+    /// <param name="endTokenIds">The end tokens.</param>
+    /// <param name="maximumLength">The largest number of tokens of a record.</param>
+    /// <param name="chat">The model's chat templates; null: conversations are refused.</param>
+    /// <param name="trainOn">Which tokens of a conversation carry loss.</param>
+    /// <exception cref="InputException">
+    /// A record has no token that carries loss, or a chat template refuses it; the message names the first such record
+    /// of the file.
+    /// </exception>
+    public static EncodedRecord[] EncodeAll(
+        IReadOnlyList<TrainingRecord> records,
+        BpeTokenizer tokenizer,
+        IReadOnlyList<int> endTokenIds,
+        int maximumLength,
+        ChatFormat? chat,
+        TrainOn trainOn
     )
     {
         var encoded = new EncodedRecord[records.Count];
@@ -72,7 +101,10 @@ public static class RecordEncoder
             {
                 try
                 {
-                    encoded[i] = Encode(records[i], tokenizer, endTokenIds, maximumLength);
+                    encoded[i] =
+                        chat is not null && records[i].Chat is { } conversation
+                            ? ChatRecordEncoder.Encode(conversation, tokenizer, chat, trainOn, maximumLength)
+                            : Encode(records[i], tokenizer, endTokenIds, maximumLength);
                 }
                 catch (InputException e)
                 {

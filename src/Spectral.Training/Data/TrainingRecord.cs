@@ -1,11 +1,20 @@
+using Spectral.Training.Chat;
+
 namespace Spectral.Training.Data;
 
 /// <summary>
-/// A record of training or evaluation data: either a prompt with its completion, or a text. <paramref name="Place"/> is
-/// the file and line it came from, for error messages.
+/// A record of training or evaluation data: a prompt with its completion, a text, or a conversation.
+/// <paramref name="Place"/> is the file and line it came from, for error messages.
 /// </summary>
 public sealed record TrainingRecord(string? Prompt, string? Completion, string? Text, string Place = "record")
 {
+    /// <summary>The conversation, if it is one; prompt, completion and text are null then.</summary>
+    public Conversation? Chat { get; init; }
+
+    /// <summary>Creates a record of a conversation.</summary>
+    public static TrainingRecord Of(Conversation conversation) =>
+        new(null, null, null, conversation.Place) { Chat = conversation };
+
     /// <summary>Creates a record whose loss is on the completion only.</summary>
     public static TrainingRecord Of(string prompt, string completion) => new(prompt, completion, null);
 

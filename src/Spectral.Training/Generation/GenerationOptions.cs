@@ -24,4 +24,7 @@ public sealed record GenerationOptions
     /// The seed of the sampling. <see cref="SamplingDraws"/> says which random number selects which token.
     /// </summary>
     public ulong Seed { get; init; }
+
+    /// <summary>Called with each new token as soon as it is chosen; null: nothing is.</summary>
+    public Action<int>? OnToken { get; init; }
 }

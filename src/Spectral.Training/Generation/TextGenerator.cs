@@ -34,11 +34,20 @@ public static class TextGenerator
         string prompt,
         GenerationOptions options,
         CancellationToken cancellation = default
+    ) => Generate(model, tokenizer, tokenizer.EncodePrompt(prompt), options, cancellation);
+
+    /// <summary>Continues the text of token ids.</summary>
+    /// <inheritdoc cref="Generate(CausalLanguageModel, BpeTokenizer, string, GenerationOptions, CancellationToken)"/>
+    public static GeneratedText Generate(
+        CausalLanguageModel model,
+        BpeTokenizer tokenizer,
+        int[] prompt,
+        GenerationOptions options,
+        CancellationToken cancellation = default
     )
     {
-        int[] before = tokenizer.EncodePrompt(prompt);
-        int[] tokens = Generate(model, before, options, cancellation);
-        return new GeneratedText(TextBehind(tokenizer, before, tokens), tokens);
+        int[] tokens = Generate(model, prompt, options, cancellation);
+        return new GeneratedText(TextBehind(tokenizer, prompt, tokens), tokens);
     }
 
     /// <summary>Returns the token ids that follow <paramref name="prompt"/>, without the end token.</summary>
@@ -75,6 +84,7 @@ public static class TextGenerator
             if (ends.Contains(next))
                 break;
             generated.Add(next);
+            options.OnToken?.Invoke(next);
             input = [next];
         }
         return [.. generated];

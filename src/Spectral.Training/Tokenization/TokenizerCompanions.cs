@@ -17,7 +17,8 @@ internal sealed class TokenizerCompanions
     private const string AddedFile = "added_tokens.json";
     private const long MaximumBytes = 64 << 20;
 
-    private static readonly string[] NamedKeys =
+    /// <summary>The keys of the tokens with a role.</summary>
+    public static readonly IReadOnlyList<string> NamedKeys =
     [
         "bos_token",
         "eos_token",

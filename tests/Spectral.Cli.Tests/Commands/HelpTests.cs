@@ -17,6 +17,8 @@ public sealed class HelpTests
         "pretrain",
         "eval",
         "generate",
+        "chat",
+        "render",
         "merge",
         "export",
         "compress",

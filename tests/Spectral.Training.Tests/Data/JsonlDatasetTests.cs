@@ -51,7 +51,14 @@ public sealed class JsonlDatasetTests : FolderTest
     [TestCase("{}", "line 1: prompt, completion and text missing or null")]
     [TestCase("{\"text\":7}", "line 1: text is 7, expected a string")]
     [TestCase("{\"text\":\"a\",\"prompt\":\"b\"}", "one or the other")]
-    [TestCase("{\"messages\":[]}", "chat records")]
+    [TestCase("{\"messages\":[]}", "line 1: no messages, expected a list")]
+    [TestCase("{\"messages\":[1]}", "line 1: messages[0] is no object")]
+    [TestCase("{\"messages\":[{\"content\":\"a\"}]}", "line 1: messages[0] has no role, expected role and content")]
+    [TestCase("{\"messages\":[{\"role\":\"user\"}]}", "line 1: messages[0] has no content, expected role and content")]
+    [TestCase(
+        "{\"messages\":[{\"role\":\"user\",\"content\":7}]}",
+        "line 1: messages[0] has a content of another type"
+    )]
     [TestCase("{\"text\":\"\\ud800\"}", "surrogate")]
     [TestCase("{\"text\":\"a\",\"text\":\"b\"}", "line 1: not valid JSON")]
     public void FaultyFilesNameTheLine(string text, string says)

@@ -47,7 +47,9 @@ internal static partial class PercentFormat
             budget.Text(builder.Length);
         }
         builder.Append(format, start, format.Length - start);
-        if (!isNamed && next < all.Length && values is not Mapping)
+        // What could be looked up by name may be left over, as a list could in Python.
+        bool mayBeLeft = values is Mapping or List<object?> or IntegerRange or Undefined;
+        if (!isNamed && next < all.Length && !mayBeLeft)
             throw TemplateError.Type("not all arguments converted during string formatting");
         return builder.ToString();
 

@@ -35,16 +35,6 @@ internal sealed class SliceAccess(Place place, Expression owner, Expression? sta
         object? value = owner.Evaluate(scope);
         object?[] bounds = [start?.Evaluate(scope), stop?.Evaluate(scope), step?.Evaluate(scope)];
         Budget budget = Begin(scope);
-        if (value is Undefined undefined)
-            throw TemplateError.Of(undefined);
-        try
-        {
-            return Sequences.Slice(value, bounds[0], bounds[1], bounds[2], budget);
-        }
-        catch (TemplateError error) when (error.Kind == "TypeError")
-        {
-            string slice = string.Join(", ", bounds.Select(bound => PythonText.Repr(bound, budget)));
-            return new Undefined($"{PythonTypes.Described(value)} has no element slice({slice})");
-        }
+        return Sequences.Slice(value, bounds[0], bounds[1], bounds[2], budget);
     }
 }

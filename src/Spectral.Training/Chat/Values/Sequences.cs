@@ -133,7 +133,14 @@ internal static class Sequences
     public static object? Slice(object? sequence, object? start, object? stop, object? step, Budget budget)
     {
         if (sequence is not (string or Markup or List<object?> or object?[] or IntegerRange))
-            throw TemplateError.Type($"'{PythonTypes.Name(sequence)}' object is not subscriptable");
+        {
+            throw sequence switch
+            {
+                Undefined undefined => TemplateError.Of(undefined),
+                Mapping => TemplateError.Type("unhashable type: 'slice'"),
+                _ => TemplateError.Type($"'{PythonTypes.Name(sequence)}' object is not subscriptable"),
+            };
+        }
         long by = Bound(step) ?? 1;
         if (by == 0)
             throw TemplateError.Value("slice step cannot be zero");
