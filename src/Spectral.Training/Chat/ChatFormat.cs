@@ -64,7 +64,7 @@ public sealed class ChatFormat
             );
     }
 
-    /// <summary>Renders a conversation.</summary>
+    /// <summary>Renders a conversation as text.</summary>
     /// <param name="conversation">The conversation.</param>
     /// <param name="addGenerationPrompt">
     /// Whether the text ends where the model's answer begins; null: as the conversation's variable of that name says.

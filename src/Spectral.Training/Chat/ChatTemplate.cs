@@ -31,7 +31,7 @@ public sealed class ChatTemplate
     /// <summary>The name of the template in messages, such as its file.</summary>
     public string Name { get; }
 
-    /// <summary>Parses a template.</summary>
+    /// <summary>Parses a template from its source.</summary>
     /// <param name="source">The template.</param>
     /// <param name="name">The name of the template in messages, such as its file.</param>
     /// <exception cref="ChatTemplateException">It does not parse; the message has line and column.</exception>
@@ -51,7 +51,7 @@ public sealed class ChatTemplate
         }
     }
 
-    /// <summary>Renders the template.</summary>
+    /// <summary>Renders the template with given variables.</summary>
     /// <param name="variables">
     /// A JSON object whose properties are the variables, such as messages, tools and add_generation_prompt.
     /// </param>

@@ -10,7 +10,7 @@ public sealed class RenderedChat
         HasUnplacedGeneration = hasUnplacedGeneration;
     }
 
-    /// <summary>The text.</summary>
+    /// <summary>The text of the conversation.</summary>
     public string Text { get; }
 
     /// <summary>

@@ -9,6 +9,6 @@ public enum TrainOn
     /// <summary>Those of the last turn, if it is the assistant's.</summary>
     Completion,
 
-    /// <summary>All of them.</summary>
+    /// <summary>All tokens but the first.</summary>
     All,
 }

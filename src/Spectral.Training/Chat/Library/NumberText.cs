@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Numerics;
-using Spectral.Training.Chat.Values;
 
 namespace Spectral.Training.Chat.Library;
 
