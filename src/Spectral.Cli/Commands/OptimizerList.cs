@@ -24,11 +24,11 @@ internal sealed class OptimizerList(int rank) : MethodList<OptimizerMethod>
         + "`spectral methods --optimizers NAME` shows one optimizer in detail";
 
     protected override string[] Row(OptimizerMethod method) =>
-        [method.Name, Text(BytesPerParameter(method)), Options(method), method.Origin];
+        [method.Name, Memory(method), Options(method), method.Origin];
 
     protected override IEnumerable<(string Name, string Value)> Details(OptimizerMethod method) =>
         [
-            ("state", $"{Text(BytesPerParameter(method))} bytes a parameter for a factor of {_factor}"),
+            ("state", $"{Text(BytesPerParameter(method))} bytes a parameter for a factor of {_factor}{OfPair(method)}"),
             ("options", Options(method)),
             ("--graph", method.GraphRefusal is { } refusal ? $"no: it {refusal}" : "yes"),
         ];
@@ -42,6 +42,8 @@ internal sealed class OptimizerList(int rank) : MethodList<OptimizerMethod>
     protected override void AddFacts(JsonObject json, OptimizerMethod method)
     {
         json["bytes_per_parameter"] = JsonOutput.Number(BytesPerParameter(method));
+        if (method.PairStateBytes is { } ofPair)
+            json["bytes_per_pair"] = ofPair;
         json["options"] = JsonOutput.Array(OptionNames(method));
         json["graph"] = method.GraphRefusal is null;
         json["keeps_average"] = method.KeepsAverage;
@@ -50,6 +52,11 @@ internal sealed class OptimizerList(int rank) : MethodList<OptimizerMethod>
 
     private double BytesPerParameter(OptimizerMethod method) =>
         (double)method.StateBytes(_factor, new Dictionary<string, double>()) / _factor.Count;
+
+    private string Memory(OptimizerMethod method) => $"{Text(BytesPerParameter(method))}{OfPair(method)}";
+
+    private static string OfPair(OptimizerMethod method) =>
+        method.PairStateBytes is { } bytes ? $"; {bytes} a pair" : "";
 
     private static string Options(OptimizerMethod method) =>
         string.Join(

@@ -7,12 +7,17 @@ namespace Spectral.Training.Optim;
 internal sealed class AdamWPart
 {
     private readonly OptimizerRun _run;
-    private readonly List<(int Index, Tensor First, Tensor Second)> _parts = [];
+    private readonly List<(int Index, Tensor Gradient, Tensor First, Tensor Second)> _parts = [];
 
     /// <summary>Declares both moments of each of the parameters.</summary>
     /// <param name="run">What the optimizer works with.</param>
     /// <param name="indices">The numbers of the parameters.</param>
-    public AdamWPart(OptimizerRun run, IEnumerable<int> indices)
+    /// <param name="replaced">What takes the place of gradients; those that are missing are used as they are.</param>
+    public AdamWPart(
+        OptimizerRun run,
+        IEnumerable<int> indices,
+        IReadOnlyDictionary<Parameter, Tensor>? replaced = null
+    )
     {
         _run = run;
         foreach (int index in indices)
@@ -21,6 +26,7 @@ internal sealed class AdamWPart
             _parts.Add(
                 (
                     index,
+                    replaced?.GetValueOrDefault(parameter) ?? parameter.Gradient!,
                     run.PerParameter(AdamWOptimizer.First, parameter),
                     run.PerParameter(AdamWOptimizer.Second, parameter)
                 )
@@ -31,12 +37,11 @@ internal sealed class AdamWPart
     /// <summary>Launches the update of these parameters.</summary>
     public void Update()
     {
-        foreach ((int index, Tensor first, Tensor second) in _parts)
+        foreach ((int index, Tensor gradient, Tensor first, Tensor second) in _parts)
         {
-            Parameter parameter = _run.Parameters.Parameters[index];
             AdamW.Step(
-                parameter.Master,
-                parameter.Gradient!,
+                _run.Parameters.Parameters[index].Master,
+                gradient,
                 first,
                 second,
                 _run.StepState,

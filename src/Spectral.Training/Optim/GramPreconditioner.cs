@@ -5,49 +5,62 @@ using Spectral.Training.IO;
 namespace Spectral.Training.Optim;
 
 /// <summary>
-/// Multiplies the gradient of one factor of a term s·L·R by the inverse of the other's Gram matrix, in place:
-/// <c>g_L ← c · g_L (RRᵀ + δI)⁻¹</c> and <c>g_R ← c · (LᵀL + δI)⁻¹ g_R</c>. Such a step does not depend on how the
-/// product is shared out between the factors. Gram matrices have F32 sums; the inverse is F64 inside.
+/// Multiplies the gradients of one factor of terms s·L·R by the inverse of the other's Gram matrix:
+/// <c>c · g_L (RRᵀ + δI)⁻¹</c> and <c>c · (LᵀL + δI)⁻¹ g_R</c>. Such a step does not depend on how the product is shared
+/// out between the factors. Gram matrices have F32 sums; the inverse is F64 inside.
 /// </summary>
 internal sealed class GramPreconditioner
 {
+    private readonly OptimizerRun _run;
+    private readonly PairBatch _pairs;
     private readonly float _damping;
-    private readonly Tensor _gram; // [1, r, r]
-    private readonly Tensor _product; // at least as long as each of the factors
+    private readonly Tensor _gram; // [b, r, r]
+    private readonly Dictionary<Parameter, Tensor> _results = [];
+    private Tensor? _left; // [b, out, r]
+    private Tensor? _right; // [b, r, in]
 
-    private GramPreconditioner(FactorPair pair, float damping, Tensor gram, Tensor product) =>
-        (Pair, _damping, _gram, _product) = (pair, damping, gram, product);
+    private GramPreconditioner(OptimizerRun run, PairBatch pairs, float damping)
+    {
+        (_run, _pairs, _damping) = (run, pairs, damping);
+        _gram = run.Scratch((pairs.Count, pairs.Rank, pairs.Rank));
+    }
 
-    /// <summary>The term whose factors are meant.</summary>
-    public FactorPair Pair { get; }
+    /// <summary>The scale s of the terms.</summary>
+    public double Scale => _pairs.Scale;
+
+    /// <summary>What takes the place of the factors' gradients, once it is computed.</summary>
+    public IReadOnlyDictionary<Parameter, Tensor> Results => _results;
 
     /// <summary>
-    /// Returns a preconditioner for each of some terms, except for factors that several of them share.
+    /// Returns preconditioners of some terms, except for factors that several of them share. Terms of one shape have
+    /// one together.
     /// </summary>
-    /// <param name="run">Provides the memory, one product for all terms.</param>
+    /// <param name="run">Provides the memory.</param>
     /// <param name="pairs">The terms.</param>
     /// <param name="damping">δ.</param>
+    /// <param name="ofRight">Whether <see cref="ApplyToRight"/> will be called, too.</param>
     /// <exception cref="InputException">A rank is above <see cref="MatrixInverse.MaxOrder"/>.</exception>
     public static IReadOnlyList<GramPreconditioner> Of(
         OptimizerRun run,
         IReadOnlyList<FactorPair> pairs,
-        double damping
+        double damping,
+        bool ofRight
     )
     {
         IReadOnlyList<FactorPair> apart = Apart(pairs);
-        if (apart.Count == 0)
-            return [];
         RequireRanks(run, apart, MatrixInverse.MaxOrder);
-        Tensor product = run.Scratch(
-            checked((int)apart.Max(pair => Math.Max(pair.Left.Shape.Count, pair.Right.Shape.Count)))
-        );
-        Dictionary<int, Tensor> grams = [];
-        foreach (int rank in apart.Select(pair => pair.Right.Shape[0]).Distinct())
-            grams.Add(rank, run.Scratch((1, rank, rank)));
-        return
+        GramPreconditioner[] terms =
         [
-            .. apart.Select(pair => new GramPreconditioner(pair, (float)damping, grams[pair.Right.Shape[0]], product)),
+            .. PairBatch.Of(run.Parameters, apart).Select(batch => new GramPreconditioner(run, batch, (float)damping)),
         ];
+        foreach (GramPreconditioner term in terms)
+        {
+            term._left = term.Memory(term._pairs.Left, pair => pair.Left);
+            if (ofRight)
+                term._right = term.Memory(term._pairs.Right, pair => pair.Right);
+        }
+
+        return terms;
     }
 
     /// <summary>Returns the terms whose factors are in no other term.</summary>
@@ -68,36 +81,49 @@ internal sealed class GramPreconditioner
         );
     }
 
-    /// <summary>Computes <c>g_L ← factor · g_L (RRᵀ + δI)⁻¹</c>.</summary>
+    /// <summary>Computes <c>factor · g_L (RRᵀ + δI)⁻¹</c> into <see cref="Results"/>.</summary>
     public void ApplyToLeft(float factor)
     {
-        Tensor right = Pair.Right.Master;
-        using Tensor inverse = InverseOf(right, Gemm.Transposed(right));
-        Replace(Pair.Left.Gradient!, inverse, factor, isLeft: true);
+        (MatrixBatch left, GemmOperand right) = (_pairs.Left, _pairs.Right.Operand);
+        GemmOperand inverse = InverseOf(right, right.Transpose(), _pairs.Right.Columns);
+        Gemm.Run(
+            PairBatch.GradientsOf(_run.Parameters, left).Operand,
+            inverse,
+            new GemmOperand(_left!, 0, _pairs.Rank, (long)left.Rows * left.Columns),
+            new GemmSize(left.Rows, _pairs.Rank, _pairs.Rank, _pairs.Count),
+            factor
+        );
     }
 
-    /// <summary>Computes <c>g_R ← factor · (LᵀL + δI)⁻¹ g_R</c>.</summary>
+    /// <summary>Computes <c>factor · (LᵀL + δI)⁻¹ g_R</c> into <see cref="Results"/>.</summary>
     public void ApplyToRight(float factor)
     {
-        Tensor left = Pair.Left.Master;
-        using Tensor inverse = InverseOf(Gemm.Transposed(left), left);
-        Replace(Pair.Right.Gradient!, inverse, factor, isLeft: false);
+        (GemmOperand left, MatrixBatch right) = (_pairs.Left.Operand, _pairs.Right);
+        GemmOperand inverse = InverseOf(left.Transpose(), left, _pairs.Left.Rows);
+        Gemm.Run(
+            inverse,
+            PairBatch.GradientsOf(_run.Parameters, right).Operand,
+            new GemmOperand(_right!, 0, right.Columns, (long)right.Rows * right.Columns),
+            new GemmSize(_pairs.Rank, right.Columns, _pairs.Rank, _pairs.Count),
+            factor
+        );
     }
 
-    private Tensor InverseOf(GemmMatrix first, GemmMatrix second)
+    private GemmOperand InverseOf(GemmOperand first, GemmOperand second, int inner)
     {
-        Tensor square = _gram.View((_gram.Dim(1), _gram.Dim(2)));
-        Gemm.Run(first, second, square);
-        Combine.AddIdentity(square, 1, _damping, square);
+        int rank = _pairs.Rank;
+        GemmOperand square = new(_gram, 0, rank, (long)rank * rank);
+        Gemm.Run(first, second, square, new GemmSize(rank, rank, inner, _pairs.Count));
+        Combine.AddIdentity(_gram, 1, _damping, _gram);
         MatrixInverse.Forward(_gram, _gram);
         return square;
     }
 
-    private void Replace(Tensor gradient, Tensor inverse, float factor, bool isLeft)
+    private Tensor Memory(MatrixBatch factors, Func<FactorPair, Parameter> factor)
     {
-        using Tensor memory = _product.Rows(0, checked((int)gradient.Count));
-        using Tensor product = memory.View(gradient.Shape);
-        Gemm.Run(isLeft ? gradient : inverse, isLeft ? inverse : gradient, product, factor);
-        gradient.CopyFrom(product);
+        Tensor all = _run.Scratch((factors.Count, factors.Rows, factors.Columns));
+        for (int i = 0; i < factors.Count; i++)
+            _results.Add(factor(_pairs.Pairs[i]), _run.Part(all, i));
+        return all;
     }
 }

@@ -7,5 +7,5 @@ namespace Spectral.Training.Optim;
 /// </summary>
 /// <param name="Count">The number of probes in a step.</param>
 /// <param name="Begin">Writes the masters of a probe, given its number from 0.</param>
-/// <param name="End">Brings the masters back, to the same bits, after the last probe.</param>
+/// <param name="End">Brings the masters back, up to rounding, after the last probe.</param>
 internal sealed record LossProbes(int Count, Action<int> Begin, Action End);

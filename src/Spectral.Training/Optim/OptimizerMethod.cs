@@ -37,6 +37,12 @@ public abstract class OptimizerMethod : MethodDescription
     public abstract long StateBytes(Shape shape, IReadOnlyDictionary<string, double> settings);
 
     /// <summary>
+    /// The bytes of state for both factors of a pair of an adapter, as a formula in the sizes out and in of the weight;
+    /// null: those of each factor by itself, which <see cref="StateBytes"/> returns.
+    /// </summary>
+    public virtual string? PairStateBytes => null;
+
+    /// <summary>
     /// Prepares to train a set of parameters: allocates gradients and state, and resets the step counter.
     /// </summary>
     /// <param name="parameters">The parameters to train, which the caller keeps ownership of.</param>

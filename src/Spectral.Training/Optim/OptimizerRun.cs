@@ -140,6 +140,15 @@ internal sealed class OptimizerRun : IDisposable
         return tensor;
     }
 
+    /// <summary>Returns one of the tensors that are stacked along the first dimension, without copying it.</summary>
+    public Tensor Part(Tensor stacked, int index)
+    {
+        using Tensor row = stacked.Rows(index, 1);
+        Tensor part = row.View((stacked.Dim(1), stacked.Dim(2)));
+        _scratch.Add(part);
+        return part;
+    }
+
     /// <summary>
     /// Moves the state of elements that have moved within a parameter: all that has one F32 per value. Other state,
     /// such as sums over rows, stays as it is.

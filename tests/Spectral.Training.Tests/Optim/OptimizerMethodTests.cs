@@ -78,7 +78,9 @@ public sealed class OptimizerMethodTests(DeviceKind kind) : TrainingTest(kind)
         parameters.Parameters[1].Gradient?.CopyFrom([1f, float.NaN, 1f, 1f, 1f, 1f, 1f]);
         StepOn(optimizer, 0.1, () => double.NaN);
         Assert.That(parameters.StepState.Read().Skipped, Is.True);
-        Assert.That(Masters(parameters), Is.EqualTo(masters));
+        // Masters that were moved to measure losses return up to rounding: 30 directions, two additions each.
+        float within = optimizer.Probes is null ? 0 : 60 * MathF.Pow(2, -24);
+        Assert.That(Masters(parameters), Is.EqualTo(masters).Within(within));
         Assert.That(State(optimizer), Is.EqualTo(state));
     }
 

@@ -45,13 +45,13 @@ internal sealed class EsMethod : OptimizerMethod
             directions.Step(weights => RandomSearch.PopulationWeights(run.Losses!, size, run.StepState, weights))
         )
         {
-            Probes = new LossProbes(members, Begin, directions.BringBack),
+            Probes = new LossProbes(members, Begin, () => directions.Move(members - 1, -size)),
         };
 
         void Begin(int member)
         {
-            if (member == 0)
-                directions.Keep();
+            if (member > 0)
+                directions.Move(member - 1, -size);
             directions.Move(member, size);
         }
     }

@@ -25,17 +25,18 @@ internal sealed class LoraFaMethod : OptimizerMethod
         ParameterSet parameters = run.Parameters;
         FactorPair[] pairs = [.. parameters.Pairs, .. parameters.LeftOnly];
         HashSet<Parameter> frozen = [.. parameters.Pairs.Select(pair => pair.Right)];
-        IReadOnlyList<GramPreconditioner> terms = GramPreconditioner.Of(run, pairs, Damping);
+        IReadOnlyList<GramPreconditioner> terms = GramPreconditioner.Of(run, pairs, Damping, ofRight: false);
         AdamWPart adamW = new(
             run,
             Enumerable
                 .Range(0, parameters.Parameters.Count)
-                .Where(index => !frozen.Contains(parameters.Parameters[index]))
+                .Where(index => !frozen.Contains(parameters.Parameters[index])),
+            terms.SelectMany(term => term.Results).ToDictionary()
         );
         return new OptimizerRule(() =>
         {
             foreach (GramPreconditioner term in terms)
-                term.ApplyToLeft((float)(1 / (term.Pair.Scale * term.Pair.Scale)));
+                term.ApplyToLeft((float)(1 / (term.Scale * term.Scale)));
             adamW.Update();
         })
         {

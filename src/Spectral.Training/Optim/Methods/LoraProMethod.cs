@@ -19,6 +19,8 @@ internal sealed class LoraProMethod : OptimizerMethod
         + "step costs four products with it. 1e-8 is added to the diagonals of the Gram matrices. Factors without a "
         + "partner, and whole weights, get AdamW. Ranks up to 128.";
 
+    public override string PairStateBytes => "8·out·in";
+
     public override long StateBytes(Shape shape, IReadOnlyDictionary<string, double> settings) => 8 * shape.Count;
 
     internal override OptimizerRule Begin(OptimizerRun run)

@@ -17,9 +17,9 @@ internal sealed class MezoMethod : OptimizerMethod
         "Malladi et al., \"Fine-Tuning Language Models with Just Forward Passes\", 2023, arXiv 2305.17333";
 
     public override string Use =>
-        "Training in the memory of inference: two forward passes, no backward, no gradients and no state. A second "
-        + "copy of the masters, 4 bytes for each parameter, lets them return to the same bits. It needs many more "
-        + "steps than AdamW, and a smaller rate the more parameters train. Not with dropout.";
+        "Training in the memory of inference: two forward passes, no backward, no gradients and no state. The masters "
+        + "are moved where they are, by ε, −2ε and ε, and return up to rounding, also in a skipped step. It needs many "
+        + "more steps than AdamW, and a smaller rate the more parameters train. Not with dropout.";
 
     public override OptimizerUses Uses => OptimizerUses.WeightDecay;
 
@@ -38,14 +38,11 @@ internal sealed class MezoMethod : OptimizerMethod
             directions.Step(weights => RandomSearch.TwoPointWeight(run.Losses!, size, run.StepState, weights))
         )
         {
-            Probes = new LossProbes(2, Begin, directions.BringBack),
+            Probes = new LossProbes(
+                2,
+                probe => directions.Move(0, probe == 0 ? size : -2 * size),
+                () => directions.Move(0, size)
+            ),
         };
-
-        void Begin(int probe)
-        {
-            if (probe == 0)
-                directions.Keep();
-            directions.Move(0, probe == 0 ? size : -size);
-        }
     }
 }

@@ -28,17 +28,20 @@ internal sealed class PreconditionedMethod : OptimizerMethod
 
     internal override OptimizerRule Begin(OptimizerRun run)
     {
-        IReadOnlyList<GramPreconditioner> terms = GramPreconditioner.Of(
-            run,
-            run.Parameters.Pairs,
-            run.Setting(Damping)
-        );
+        double damping = run.Setting(Damping);
+        ParameterSet parameters = run.Parameters;
+        IReadOnlyList<GramPreconditioner> terms = GramPreconditioner.Of(run, parameters.Pairs, damping, ofRight: true);
         IReadOnlyList<GramPreconditioner> lefts = GramPreconditioner.Of(
             run,
-            run.Parameters.LeftOnly,
-            run.Setting(Damping)
+            parameters.LeftOnly,
+            damping,
+            ofRight: false
         );
-        OptimizerRule adamW = AdamWMethod.Rule(run);
+        AdamWPart adamW = new(
+            run,
+            Enumerable.Range(0, parameters.Parameters.Count),
+            terms.Concat(lefts).SelectMany(term => term.Results).ToDictionary()
+        );
         return new OptimizerRule(() =>
         {
             foreach (GramPreconditioner term in terms)

@@ -97,10 +97,43 @@ public sealed class MezoTests(DeviceKind kind) : TrainingTest(kind)
         Assert.That(mean, Is.EqualTo(gradient).Within(5 * Math.Sqrt(2.0 / Steps) * length));
     }
 
-    /// <summary>Beside forward there is the second copy of the masters, and a few numbers.</summary>
+    /// <summary>
+    /// The masters are moved and brought back in F32. Of 1000 steps at rate 0 the roundings add up like those of a
+    /// random walk: each addition is off by up to half a unit in the last place of a number below 2, evenly spread.
+    /// </summary>
+    [TestCase("mezo", 3)]
+    [TestCase("es", 6)]
+    public void TheMastersReturnUpToRounding(string name, int additions)
+    {
+        const int Steps = 1000;
+        Dictionary<string, double> settings = name == "es" ? new() { ["population"] = 3 } : [];
+        using ParameterSet parameters = new(Device, [("a", 4096)]);
+        using Optimizer optimizer = OptimizerMethods
+            .Find(name)
+            .Create(parameters, new AdamWOptions { WeightDecay = 0 }, settings);
+        float[] start = [.. Enumerable.Range(0, 4096).Select(i => (float)Math.Sin(i + 1))];
+        parameters.Parameters[0].Master.CopyFrom(start);
+        optimizer.Configure(0);
+        using var losses = Tensor.Zeros(Device, (optimizer.Probes!.Count, 1));
+        for (int step = 0; step < Steps; step++)
+        {
+            for (int probe = 0; probe < optimizer.Probes.Count; probe++)
+                optimizer.Probes.Begin(probe);
+            optimizer.Probes.End();
+            optimizer.Update(losses);
+        }
+
+        float[] end = parameters.Parameters[0].Master.ToArray();
+        double drift = Math.Sqrt(end.Zip(start, (to, from) => Math.Pow(to - from, 2)).Average());
+        TestContext.Out.WriteLine($"{name}: root mean square drift {drift:G3} after {Steps} steps");
+        double ofOne = Math.Pow(2, -24) / Math.Sqrt(3);
+        Assert.That(drift, Is.GreaterThan(0).And.LessThan(ofOne * Math.Sqrt(additions * Steps)));
+    }
+
+    /// <summary>Beside forward there are a few numbers.</summary>
     [TestCase("mezo")]
     [TestCase("es")]
-    public void AStepTakesTheMemoryOfForwardAndOneCopyOfTheMasters(string name)
+    public void AStepTakesTheMemoryOfForward(string name)
     {
         EncodedRecord[] records = TinyModels.Records(4, TinyModels.Llama, new Random(31));
         var batch = Batch.Create(records, 0);
@@ -117,9 +150,9 @@ public sealed class MezoTests(DeviceKind kind) : TrainingTest(kind)
             using Tensor loss = model.Loss(tape, tensors, 1);
         });
         long step = Peak(() => trainer.Step(2, [batch], 1e-4));
+        TestContext.Out.WriteLine($"{name}: peak of a step {step} bytes, of forward {forward}");
         Assert.That(step - forward, Is.LessThanOrEqualTo(1024), "a step, beside what the optimizer holds");
-        long masters = adapter.Parameters.Masters.Sum(master => master.Bytes);
-        Assert.That(Device.Memory.InUse - before, Is.LessThanOrEqualTo(masters + 4096), "what the optimizer holds");
+        Assert.That(Device.Memory.InUse - before, Is.LessThanOrEqualTo(4096), "what the optimizer holds");
     }
 
     [TestCase("mezo")]

@@ -45,13 +45,15 @@ public sealed class OptimizersDocumentTests
             * **Clipping.** With `--grad-clip c`, g is scaled by min(1, c / (‖g‖ + 1e-6)), where ‖g‖ is the norm over
               all that trains. The norm that is logged is that before clipping.
             * **Skipped steps.** If a loss or the norm is not finite, nothing changes: neither parameters nor state nor
-              the number of steps that bias corrections count.
+              the number of steps that bias corrections count. Only `mezo` and `es` move the parameters to measure
+              losses, and bring them back up to rounding.
             * **Resuming.** Checkpoints hold the whole state under its own names, so that `--resume` ends with the same
               bits. The state of another optimizer is refused.
             * **Captured steps.** `--graph` works unless the table says otherwise, and changes no bit.
 
             The memory is that of the state for a factor of 4096 x 8, in bytes for each parameter. Master and gradient
-            take 8 more.
+            take 8 more. Where both factors of a pair share their state, its bytes are given for the pair of a weight
+            [out, in].
 
             | optimizer | bytes/parameter | options | `--graph` | source |
             | --- | --- | --- | --- | --- |
@@ -71,7 +73,8 @@ public sealed class OptimizersDocumentTests
             "0.##",
             CultureInfo.InvariantCulture
         );
-        return $"| [{method.Name}](#{method.Name}) | {bytes} | {string.Join(", ", Options(method))} | "
+        string ofPair = method.PairStateBytes is { } formula ? $"; {formula} a pair" : "";
+        return $"| [{method.Name}](#{method.Name}) | {bytes}{ofPair} | {string.Join(", ", Options(method))} | "
             + $"{(method.GraphRefusal is null ? "yes" : "no")} | {method.Origin} |\n";
     }
 
