@@ -6,8 +6,8 @@ namespace Spectral.Training.Optim;
 
 /// <summary>
 /// Multiplies the gradients of one factor of terms s·L·R by the inverse of the other's Gram matrix:
-/// <c>c · g_L (RRᵀ + δI)⁻¹</c> and <c>c · (LᵀL + δI)⁻¹ g_R</c>. Such a step does not depend on how the product is shared
-/// out between the factors. Gram matrices have F32 sums; the inverse is F64 inside.
+/// <c>c · g_L (RRᵀ + δI)⁻¹</c> and <c>c · (LᵀL + δI)⁻¹ g_R</c>. Such a step does not depend on how the product is
+/// shared out between the factors. Gram matrices have F32 sums; the inverse is F64 inside.
 /// </summary>
 internal sealed class GramPreconditioner
 {
