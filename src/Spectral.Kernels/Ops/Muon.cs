@@ -10,13 +10,10 @@ namespace Spectral.Kernels.Ops;
 public static class Muon
 {
     private const int Steps = 5;
-    private const float Linear = 3.4445f;
-    private const float Cubic = -4.7750f;
-    private const float Quintic = 2.0315f;
 
     /// <summary>
     /// Updates a matrix and its momentum once: <c>m = momentum · m + g</c>, and the matrix by <c>−η · scale · O</c>,
-    /// where O is g + momentum · m after five steps of <see cref="Orthogonalize"/>.
+    /// where O is g + momentum · m after five steps of <see cref="Orthogonalize(Tensor)"/>.
     /// </summary>
     /// <param name="parameter">[m, n] F32; updated.</param>
     /// <param name="gradient">Shape of the parameter, F32; clipped on the fly, not changed.</param>
@@ -74,6 +71,66 @@ public static class Muon
     }
 
     /// <summary>
+    /// Computes <c>m = momentum · m + g</c> and the direction <c>g + momentum · m</c>. In a skipped step neither is
+    /// written.
+    /// </summary>
+    /// <param name="gradient">Any shape, F32; clipped on the fly, not changed.</param>
+    /// <param name="m">Shape of the gradient, F32, zero before step 1; updated.</param>
+    /// <param name="momentum">Share of m that is left in a step.</param>
+    /// <param name="direction">Shape of the gradient, F32; written.</param>
+    /// <param name="state">Advanced for this step, and not configured anew since.</param>
+    /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
+    public static void Accumulate(Tensor gradient, Tensor m, float momentum, Tensor direction, StepState state)
+    {
+        Check.Operand(gradient, DType.F32);
+        Check.SameAs(m, gradient);
+        Check.SameAs(direction, gradient);
+        Check.SameDevice(state.Device, gradient, nameof(state));
+        if (gradient.Count == 0)
+            return;
+        var args = new MuonArgs
+        {
+            Gradient = gradient.Pointer,
+            M = m.Pointer,
+            X = direction.Pointer,
+            State = state.Pointer,
+            Count = gradient.Count,
+            Momentum = momentum,
+        };
+        MuonArgs.Begin.Launch(state.Device, args, Launch.FlatBlocks(args.Count, DType.F32));
+    }
+
+    /// <summary>
+    /// Computes <c>parameter = parameter (1 − rate η ω) − rate η · scale · direction</c>, unless the step is skipped.
+    /// </summary>
+    /// <param name="parameter">Any shape, F32; updated.</param>
+    /// <param name="direction">Shape of the parameter, F32.</param>
+    /// <param name="scale">Factor of the step.</param>
+    /// <param name="state">Advanced for this step, and not configured anew since.</param>
+    /// <param name="rate">This parameter's factor of the learning rate, above 0; weight decay follows it.</param>
+    /// <exception cref="ArgumentException">Shape, type or device does not fit, or the factor is not a finite number
+    /// above 0.</exception>
+    public static void Apply(Tensor parameter, Tensor direction, float scale, StepState state, float rate = 1)
+    {
+        Check.Rate(rate);
+        Check.Operand(parameter, DType.F32);
+        Check.SameAs(direction, parameter);
+        Check.SameDevice(state.Device, parameter, nameof(state));
+        if (parameter.Count == 0)
+            return;
+        var args = new MuonArgs
+        {
+            Parameter = parameter.Pointer,
+            X = direction.Pointer,
+            State = state.Pointer,
+            Count = parameter.Count,
+            Scale = scale,
+            Rate = rate,
+        };
+        MuonArgs.Update.Launch(state.Device, args, Launch.FlatBlocks(args.Count, DType.F32));
+    }
+
+    /// <summary>
     /// Divides a matrix by its Frobenius norm + 1e-7 and makes its singular values nearly equal, by five steps of
     /// <c>X ← (a I + b A + c A²) X, A = X Xᵀ</c> with (a, b, c) = (3.4445, −4.7750, 2.0315). They end between about 0.7
     /// and 1.2, except those that were nearly 0.
@@ -83,7 +140,16 @@ public static class Muon
     /// of A.
     /// </param>
     /// <exception cref="ArgumentException">The shape or type does not fit.</exception>
-    public static void Orthogonalize(Tensor x)
+    public static void Orthogonalize(Tensor x) => Orthogonalize(x, NewtonSchulz.Muon);
+
+    /// <summary>Does the same as <see cref="Orthogonalize(Tensor)"/> with other coefficients.</summary>
+    /// <param name="x">
+    /// [m, n] or [b, m, n] F32, each matrix for itself; overwritten. Where m exceeds n, the smaller XᵀX takes the place
+    /// of A.
+    /// </param>
+    /// <param name="coefficients">The coefficients (a, b, c).</param>
+    /// <exception cref="ArgumentException">The shape or type does not fit.</exception>
+    public static void Orthogonalize(Tensor x, NewtonSchulz coefficients)
     {
         if (x.Shape.Rank == 3)
             Check.Operand(x, DType.F32, [-1, -1, -1]);
@@ -110,8 +176,8 @@ public static class Muon
                 Gemm.Run(matrix.Transpose(), matrix, square, new GemmSize(size, size, m, batch));
             else
                 Gemm.Run(matrix, matrix.Transpose(), square, new GemmSize(size, size, n, batch));
-            Combine.AddIdentity(gram, Cubic, Linear, polynomial);
-            Gemm.Run(square, square, factor, new GemmSize(size, size, size, batch), Quintic, 1);
+            Combine.AddIdentity(gram, coefficients.Cubic, coefficients.Linear, polynomial);
+            Gemm.Run(square, square, factor, new GemmSize(size, size, size, batch), coefficients.Quintic, 1);
             if (isTall)
                 Gemm.Run(matrix, factor, All(to, n), new GemmSize(m, n, size, batch));
             else

@@ -115,6 +115,7 @@ internal static class StepKernels
             5 * (2 * Gram + Square),
             () => Muon8Bit.Step(parameter, gradient, codes, most, 0.95f, 1, state)
         );
+        set.Add("clip-quantile", 20.0 * Parameters, 2.0 * Parameters, () => ClipQuantile.Run(gradient, 0.9));
         set.Add(
             "adafactor",
             12.0 * Parameters + 8.0 * (Long + Short),

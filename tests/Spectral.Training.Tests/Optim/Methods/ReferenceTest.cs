@@ -33,20 +33,24 @@ public abstract class ReferenceTest(DeviceKind kind) : TrainingTest(kind)
     /// <param name="formula">Returns the formula for a parameter, with its own state.</param>
     /// <param name="within">The largest difference allowed.</param>
     /// <param name="look">Looks at the optimizer after each step.</param>
+    /// <param name="shapes">The parameters, of which <c>tall</c> has twice the rate; null: <see cref="Shapes"/>.</param>
     private protected void Follow(
         string name,
         AdamWOptions options,
         IReadOnlyDictionary<string, double>? settings,
         Func<Shape, Formula> formula,
         double within = 2e-6,
-        Action<Optimizer>? look = null
+        Action<Optimizer>? look = null,
+        (string Name, Shape Shape)[]? shapes = null
     )
     {
-        ParameterSet parameters = Keep(new ParameterSet(Device, Shapes, rates: [1, 1, 2, 1, 1, 1]));
+        shapes ??= Shapes;
+        double[] rates = [.. shapes.Select(parameter => parameter.Name == "tall" ? 2.0 : 1)];
+        ParameterSet parameters = Keep(new ParameterSet(Device, shapes, rates: rates));
         using Optimizer optimizer = OptimizerMethods.Find(name).Create(parameters, options, settings);
         Random random = new(2);
         double[][] values = [.. parameters.Parameters.Select(parameter => Fill(parameter.Master, random))];
-        Formula[] formulas = [.. Shapes.Select(parameter => formula(parameter.Shape))];
+        Formula[] formulas = [.. shapes.Select(parameter => formula(parameter.Shape))];
         for (int step = 1; step <= 20; step++)
         {
             double rate = 0.02 / step;
@@ -57,12 +61,11 @@ public abstract class ReferenceTest(DeviceKind kind) : TrainingTest(kind)
             Assert.That(result.GradientNorm, Is.EqualTo(norm).Within(1e-6 * norm), "the norm before clipping");
             for (int p = 0; p < values.Length; p++)
             {
-                double factor = Shapes[p].Name == "tall" ? 2 : 1;
-                formulas[p](values[p], [.. gradients[p].Select(g => clip * g)], step, factor * rate);
+                formulas[p](values[p], [.. gradients[p].Select(g => clip * g)], step, rates[p] * rate);
                 Assert.That(
                     parameters.Parameters[p].Master.ToArray(),
                     Is.EqualTo(values[p]).Within(within),
-                    $"{Shapes[p].Name} after step {step}"
+                    $"{shapes[p].Name} after step {step}"
                 );
             }
 

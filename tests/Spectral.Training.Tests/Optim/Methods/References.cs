@@ -24,7 +24,18 @@ internal static class References
     }
 
     /// <summary>Five Newton-Schulz steps of a matrix whose rows do not outnumber its columns, row by row.</summary>
-    public static double[] NewtonSchulz(double[] matrix, int rows, int columns)
+    public static double[] NewtonSchulz(double[] matrix, int rows, int columns) =>
+        NewtonSchulz(matrix, rows, columns, (3.4445, -4.7750, 2.0315));
+
+    /// <summary>
+    /// Five Newton-Schulz steps with other coefficients, of a matrix whose rows do not outnumber its columns.
+    /// </summary>
+    public static double[] NewtonSchulz(
+        double[] matrix,
+        int rows,
+        int columns,
+        (double A, double B, double C) coefficients
+    )
     {
         double norm = Math.Sqrt(matrix.Sum(value => value * value)) + 1e-7;
         double[] x = [.. matrix.Select(value => value / norm)];
@@ -32,9 +43,9 @@ internal static class References
         {
             double[] gram = Product(x, Transpose(x, rows, columns), rows, columns, rows);
             double[] square = Product(gram, gram, rows, rows, rows);
-            double[] polynomial = [.. gram.Zip(square, (a, aa) => -4.7750 * a + 2.0315 * aa)];
+            double[] polynomial = [.. gram.Zip(square, (a, aa) => coefficients.B * a + coefficients.C * aa)];
             double[] change = Product(polynomial, x, rows, rows, columns);
-            x = [.. x.Zip(change, (old, add) => 3.4445 * old + add)];
+            x = [.. x.Zip(change, (old, add) => coefficients.A * old + add)];
         }
 
         return x;
@@ -44,7 +55,8 @@ internal static class References
     public static double[] Transpose(double[] matrix, int rows, int columns) =>
         [.. Enumerable.Range(0, rows * columns).Select(i => matrix[i % rows * columns + i / rows])];
 
-    private static double[] Product(double[] left, double[] right, int rows, int inner, int columns)
+    /// <summary>Returns the product of [rows, inner] and [inner, columns].</summary>
+    public static double[] Product(double[] left, double[] right, int rows, int inner, int columns)
     {
         double[] product = new double[rows * columns];
         for (int i = 0; i < rows; i++)

@@ -1,0 +1,53 @@
+using Spectral.Kernels.Interop;
+
+namespace Spectral.Kernels.Ops;
+
+/// <summary>Clips values at a quantile of their magnitudes.</summary>
+public static class ClipQuantile
+{
+    private const int Bins = 1 << 11; // kMostBins in the kernel
+    private const int Chunk = 1 << 16; // kChunk in the kernel
+
+    /// <summary>The digits of a magnitude's 31 bits, from the highest: lowest bit and number of bits.</summary>
+    private static readonly (int Shift, int Bits)[] Digits = [(20, 11), (10, 10), (0, 10)];
+
+    /// <summary>
+    /// Computes <c>x = min(max(x, −e), e)</c>, where e is a quantile of |x|, interpolated linearly between the two
+    /// magnitudes nearest to it. The result is exact up to the rounding of that interpolation, and the same on every
+    /// device. NaN counts as 0 and stays. Does not wait for the device.
+    /// </summary>
+    /// <param name="x">F32 of any shape, fewer than 2³¹ elements; updated.</param>
+    /// <param name="quantile">From 0, the smallest magnitude, to 1, the largest, which changes nothing.</param>
+    /// <exception cref="ArgumentException">Shape or type does not fit, or the quantile is out of range.</exception>
+    public static void Run(Tensor x, double quantile)
+    {
+        Check.Operand(x, DType.F32);
+        if (quantile is not (>= 0 and <= 1))
+            throw new ArgumentException($"quantile is {quantile}, expected 0 to 1", nameof(quantile));
+        int count = Entries.Places(x.Shape, nameof(x));
+        if (count == 0)
+            return;
+        using var bins = Tensor.Zeros(x.Device, (2, Bins), DType.I32);
+        using var chosen = Tensor.Empty(x.Device, 4, DType.I32);
+        double place = quantile * (count - 1);
+        int lower = (int)Math.Floor(place);
+        var args = new ClipQuantileArgs
+        {
+            X = x.Pointer,
+            Bins = bins.Pointer,
+            Chosen = chosen.Pointer,
+            Count = count,
+            Lower = lower,
+            Upper = Math.Min(lower + 1, count - 1),
+            Fraction = (float)(place - lower),
+        };
+        foreach ((int shift, int bits) in Digits)
+        {
+            (args.Shift, args.Bits) = (shift, bits);
+            ClipQuantileArgs.Counting.Launch(x.Device, args, Launch.Blocks(count, Chunk));
+            ClipQuantileArgs.Choosing.Launch(x.Device, args, 1);
+        }
+
+        ClipQuantileArgs.Clipping.Launch(x.Device, args, Launch.FlatBlocks(count, DType.F32));
+    }
+}
