@@ -1,3 +1,5 @@
+using Spectral.Training.Optim;
+
 namespace Spectral.Training;
 
 /// <summary>The results of one optimizer step.</summary>
@@ -16,4 +18,11 @@ public readonly record struct StepReport(
     int Tokens,
     double TokensPerSecond,
     bool Skipped = false
-);
+)
+{
+    /// <summary>
+    /// The norms before clipping, one for each of <see cref="AdamWOptions.ClipGroups"/>; null if all gradients have one
+    /// norm.
+    /// </summary>
+    public IReadOnlyList<GroupNorm>? Groups { get; init; }
+}

@@ -246,7 +246,10 @@ public sealed partial class Trainer : IDisposable
             batches.Sum(batch => batch.TokenCount),
             0,
             skipped
-        );
+        )
+        {
+            Groups = _optimizer.GroupNorms(),
+        };
         if (!skipped)
             _average?.Update();
         Progress = Progress.After(report);

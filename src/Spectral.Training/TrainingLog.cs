@@ -1,12 +1,13 @@
 using System.Security.Cryptography;
 using System.Text.Json;
 using Spectral.Training.IO;
+using Spectral.Training.Optim;
 
 namespace Spectral.Training;
 
 /// <summary>
-/// Writes <c>train_log.jsonl</c>: one object per optimizer step, flushed to the file when the step is done. Values that
-/// are not finite are written as null.
+/// Writes <c>train_log.jsonl</c>: one object per optimizer step, flushed to the file when the step is done. With groups
+/// that are clipped apart it has the norm of each. Values that are not finite are written as null.
 /// </summary>
 public sealed class TrainingLog : ITrainerCallback, IDisposable
 {
@@ -80,6 +81,14 @@ public sealed class TrainingLog : ITrainerCallback, IDisposable
             Number("loss", report.Loss);
             json.WriteNumber("lr", report.LearningRate);
             Number("grad_norm", report.GradientNorm);
+            if (report.Groups is { } groups)
+            {
+                json.WriteStartObject("group_norms");
+                foreach (GroupNorm group in groups)
+                    Number(group.Group, group.Norm);
+                json.WriteEndObject();
+            }
+
             json.WriteNumber("tokens", report.Tokens);
             json.WriteNumber("tokens_per_second", report.TokensPerSecond);
             json.WriteEndObject();

@@ -29,6 +29,7 @@ internal sealed class OptimizerOption(SettingsOption settings, bool several)
         ("--beta2", OptimizerUses.Beta2),
         ("--eps", OptimizerUses.Epsilon),
         ("--grad-clip", OptimizerUses.GradientClip),
+        ("--clip-groups", OptimizerUses.GradientClip),
     ];
 
     /// <summary>Returns whether at least one of some optimizers reads an option.</summary>

@@ -113,6 +113,13 @@ internal sealed class TrainingOptions
         x => x >= 0,
         "a number of at least 0"
     );
+    public readonly Option<string?> ClipGroups = OptionTypes.OptionalText(
+        "--clip-groups",
+        "Clip each group of gradients by the norm of its own, up to --grad-clip: component (the modules of one name "
+            + "in all layers), layer, or REGEX=C entries, e.g. 'q_proj=0.5,mlp.*=2', on the ends of modules' names, "
+            + "where the rest is a group with --grad-clip.",
+        "component|layer|REGEX=C,…"
+    );
     public readonly Option<double?> Ema = OptionTypes.OptionalNumber(
         "--ema",
         "Evaluate and save an exponential moving average of what trains: this share of it stays at each step t, "
@@ -213,6 +220,7 @@ internal sealed class TrainingOptions
             Beta2,
             Epsilon,
             GradientClip,
+            ClipGroups,
             Ema,
             MaxSkipped,
             Seed,
@@ -267,6 +275,7 @@ internal sealed class TrainingOptions
                 Epsilon = context.Get(Epsilon),
                 WeightDecay = context.Get(WeightDecay),
                 GradientClip = context.Get(GradientClip),
+                ClipGroups = context.Get(ClipGroups),
             },
             EmaDecay = context.Get(Ema),
             Seed = context.Get(Seed),
@@ -350,6 +359,8 @@ internal sealed class TrainingOptions
         ];
         foreach (Option option in shown.Where(option => OptimizerOption.IsRead(option, methods)))
             rows.Add((option.Name.TrimStart('-'), context.Text(option)));
+        if (context.Get(ClipGroups) is not null)
+            rows.Add(("clip-groups", context.Text(ClipGroups)));
         if (context.Get(Ema) is not null)
             rows.Add(("ema", context.Text(Ema)));
         rows.Add(("shuffle", context.Get(NoShuffle) ? "no" : "yes"));

@@ -314,12 +314,17 @@ internal sealed class TrainingRun(
                 report.Step,
                 Text(
                     $"loss {report.Loss:0.0000}  lr {report.LearningRate:0.0e-00}  {report.TokensPerSecond:N0} tokens/s"
-                ),
+                ) + Clipped(report),
                 report.Step % every == 0
             );
 
         public void OnEvaluation(int step, EvaluationResult result) =>
             terminal.Line(Text($"step {step}: eval loss {result.Loss:0.0000}") + ExactMatch(result));
+
+        private static string Clipped(StepReport report) =>
+            report.Groups is { } groups
+                ? $"  clipped {groups.Count(group => group.IsClipped)} of {groups.Count} groups"
+                : "";
 
         private static string ExactMatch(EvaluationResult result) =>
             result.ExactMatch is null ? "" : $", exact match {Percent(result.ExactMatch)}";

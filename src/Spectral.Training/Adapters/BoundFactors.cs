@@ -57,6 +57,11 @@ internal sealed class BoundFactors : IDisposable
             _frozen.Add(factor.Parameter = new Parameter(module.FullName(factor), values));
         }
 
+        Trained.Modules =
+        [
+            .. trained.Select(pair => pair.factor.IsShared ? pair.factor.Name : pair.module.Shape.Name),
+            .. whole.Select(tensor => tensor.Module),
+        ];
         Trained.Pairs = [.. PairsOf(modules, rightTrains: true)];
         Trained.LeftOnly = [.. PairsOf(modules, rightTrains: false)];
     }

@@ -22,4 +22,13 @@ public sealed record AdamWOptions
     /// The largest global gradient norm; gradients are scaled by min(1, clip / (norm + 1e-6)). 0: no clipping.
     /// </summary>
     public double GradientClip { get; init; } = 1;
+
+    /// <summary>
+    /// Groups whose gradients are clipped apart, each by the norm of its own, instead of all by the global norm:
+    /// <c>component</c>, the modules of one name in all layers, such as <c>q_proj</c>; <c>layer</c>; or entries
+    /// <c>REGEX=C</c>, separated by commas, of expressions that match the ends of modules' names and the largest norms
+    /// of their groups. The first that matches counts, and what none matches is a group with
+    /// <see cref="GradientClip"/>. Null: one norm for all.
+    /// </summary>
+    public string? ClipGroups { get; init; }
 }

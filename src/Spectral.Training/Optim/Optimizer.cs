@@ -27,6 +27,7 @@ public class Optimizer : IDisposable
     private readonly MasterExchange _exchange;
     private readonly Tensor[] _gradients = [];
     private readonly Tensor _norm;
+    private readonly GradientGroups? _groups;
     private bool _isComplete;
 
     internal Optimizer(
@@ -50,6 +51,8 @@ public class Optimizer : IDisposable
         _rule = method.Begin(Run);
         parameters.StepState.SetSteps(0);
         _norm = Tensor.Zeros(parameters.Device, 1);
+        if (options.ClipGroups is { } groups)
+            _groups = new GradientGroups(groups, options.GradientClip, parameters);
         parameters.Restarted += Restart;
         parameters.Moved += Run.Move;
     }
@@ -101,6 +104,12 @@ public class Optimizer : IDisposable
     }
 
     /// <summary>
+    /// Returns the norms of the last step before clipping, one for each of <see cref="AdamWOptions.ClipGroups"/>, and
+    /// waits for the device. Null if all gradients have one norm.
+    /// </summary>
+    public IReadOnlyList<GroupNorm>? GroupNorms() => _groups?.Read();
+
+    /// <summary>
     /// Runs an optimizer step: completes the gradients, measures their norm, clips by it, updates all masters, clears
     /// the gradients and refreshes the compute-type copies. If the norm is not finite, no master changes and the step
     /// is not counted, but the gradients are cleared. Waits for the device.
@@ -132,7 +141,7 @@ public class Optimizer : IDisposable
                 _options.Beta2,
                 _options.Epsilon,
                 _options.WeightDecay,
-                _options.GradientClip
+                _groups is null ? _options.GradientClip : 0
             ),
             lossScale
         );
@@ -160,6 +169,7 @@ public class Optimizer : IDisposable
         }
 
         MeasureNorm();
+        _groups?.Clip();
         _isComplete = false;
         Parameters.StepState.Advance(_norm, losses);
         Run.Losses = losses;
@@ -184,6 +194,7 @@ public class Optimizer : IDisposable
         Run.Dispose();
         _exchange.Dispose();
         _norm.Dispose();
+        _groups?.Dispose();
     }
 
     private void MeasureNorm()

@@ -71,6 +71,13 @@ public abstract class OptimizerMethod : MethodDescription
         RequireRead(OptimizerUses.Epsilon, "eps", options.Epsilon, initial.Epsilon);
         RequireRead(OptimizerUses.WeightDecay, "weight-decay", options.WeightDecay, initial.WeightDecay);
         RequireRead(OptimizerUses.GradientClip, "grad-clip", options.GradientClip, initial.GradientClip);
+        if (options.ClipGroups is { } groups)
+        {
+            if (!Uses.HasFlag(OptimizerUses.GradientClip))
+                throw new InputException($"--clip-groups {groups}: {Name} clips nothing, so it would change nothing");
+            ClipGroups.Check(groups, options.GradientClip);
+        }
+
         foreach ((string name, double value) in settings)
         {
             Setting setting =
@@ -103,6 +110,7 @@ public abstract class OptimizerMethod : MethodDescription
             Epsilon = Uses.HasFlag(OptimizerUses.Epsilon) ? options.Epsilon : initial.Epsilon,
             WeightDecay = Uses.HasFlag(OptimizerUses.WeightDecay) ? options.WeightDecay : initial.WeightDecay,
             GradientClip = Uses.HasFlag(OptimizerUses.GradientClip) ? options.GradientClip : initial.GradientClip,
+            ClipGroups = Uses.HasFlag(OptimizerUses.GradientClip) ? options.ClipGroups : null,
         };
     }
 

@@ -150,6 +150,12 @@ public sealed class ParameterSet : IDisposable
     public IReadOnlyList<FactorPair> LeftOnly { get; internal set; } = [];
 
     /// <summary>
+    /// The names of the modules that the parameters belong to, in the same order; empty: their names without the last
+    /// part.
+    /// </summary>
+    internal IReadOnlyList<string> Modules { get; set; } = [];
+
+    /// <summary>
     /// Allocates gradients, filled with zeros, which backward then adds to. Without this call nothing trains.
     /// </summary>
     public void EnableGradients()
@@ -215,6 +221,14 @@ public sealed class ParameterSet : IDisposable
     /// Returns the number of the buffer that holds a parameter, and the elements before it there.
     /// </summary>
     internal (int Buffer, int Offset) PlaceOf(int parameter) => _places[parameter];
+    /// <summary>Returns the name of the module that a parameter belongs to.</summary>
+    internal string ModuleOf(int parameter)
+    {
+        if (Modules.Count > 0)
+            return Modules[parameter];
+        string name = _parameters[parameter].Name;
+        return name.LastIndexOf('.') is var end and > 0 ? name[..end] : name;
+    }
 
     /// <summary>Returns a parameter's factor on the learning rate.</summary>
     internal double RateOf(int parameter) => _rates[_places[parameter].Buffer];

@@ -70,6 +70,9 @@ internal static class StepKernels
             13.0 * Parameters,
             () => AdamW8Bit.Step(parameter, gradient, codes, most, squaresCodes, squaresMost, state)
         );
+        Tensor clipped = set.Normal(Parameters);
+        Tensor above = set.Own(Tensor.From(set.Device, [1.0001f], 1));
+        set.Add("clip-norm", 8.0 * Parameters, Parameters, () => ClipNorm.Run(clipped, above, 1));
         set.Add("sgd", 20.0 * Parameters, 6.0 * Parameters, () => Sgd.Step(parameter, gradient, mean, 0.9f, state));
         set.Add(
             "schedule-free",
