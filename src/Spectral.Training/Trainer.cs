@@ -80,6 +80,8 @@ public sealed partial class Trainer : IDisposable
             );
         }
 
+        if (options.SampledRows is not null)
+            adapter?.KeepInputsApart();
         _scheduled = adapter is { Method.ActsBetweenSteps: true } ? adapter : null;
         _steps = options.Steps;
         _optimizer = OptimizerMethods
@@ -230,6 +232,7 @@ public sealed partial class Trainer : IDisposable
             kind,
             _options.ActivationCheckpointing,
             _lossRows,
+            _options.SampledRows,
             _scheduled is null ? null : () => _scheduled.BeforeUpdate(_current, _steps!.Value)
         );
         float[] sums = _step.Run(batches);

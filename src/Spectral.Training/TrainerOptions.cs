@@ -79,6 +79,15 @@ public sealed record TrainerOptions
     public bool ActivationCheckpointing { get; init; }
 
     /// <summary>
+    /// The share of the rows of a linear layer's input, above 0 and up to 1, from which backward computes the gradients
+    /// of its weights. The rows are drawn at random for each layer and micro-batch, and only they are kept after
+    /// forward. The mean over the draws is the exact gradient; gradients of activations, of a low-rank term's left
+    /// factor and of biases are exact. Null: all rows.
+    /// </summary>
+    /// <remarks>Randomised matrix multiplication: Adelman et al., 2021; Liu et al., "WTA-CRS", 2023.</remarks>
+    public double? SampledRows { get; init; }
+
+    /// <summary>
     /// Whether to pad every batch to the longest training record and to compute the same number of losses for each, so
     /// that all steps have the same shapes. Padding changes no result, but costs the time of the padded positions.
     /// </summary>
@@ -117,6 +126,7 @@ public sealed record TrainerOptions
             throw new InputException($"{optimizer.Name} {refusal}: expected no --graph");
         if (EmaDecay is not null && optimizer.KeepsAverage)
             throw new InputException($"{optimizer.Name} keeps an average itself: expected no --ema");
+        RequireSampling(optimizer, adapter);
         if (adapter is { Dropout: > 0 } && !optimizer.NeedsGradients)
         {
             throw new InputException(
@@ -147,6 +157,27 @@ public sealed record TrainerOptions
             throw new InputException(
                 $"{method.Name} changes its factors between steps, which a replayed step leaves no room "
                     + "for: expected no --graph"
+            );
+        }
+    }
+
+    private void RequireSampling(OptimizerMethod optimizer, AdapterOptions? adapter)
+    {
+        if (SampledRows is not { } share)
+            return;
+        if (share is not (> 0 and <= 1))
+            throw new InputException($"sampled rows {share}: expected a number above 0 and up to 1");
+        if (!optimizer.NeedsGradients)
+        {
+            throw new InputException(
+                $"{optimizer.Name} needs no backward, whose rows could be drawn: expected no --rmm"
+            );
+        }
+
+        if (adapter is { Dropout: > 0 })
+        {
+            throw new InputException(
+                "a dropout mask belongs to all rows of an input, not to some of them: expected no --dropout with --rmm"
             );
         }
     }

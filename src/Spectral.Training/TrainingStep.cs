@@ -23,6 +23,7 @@ internal sealed class TrainingStep(
     StepKind kind,
     bool checkpointing,
     int? lossRows,
+    double? sampledRows,
     Action? beforeUpdate
 ) : IDisposable
 {
@@ -164,7 +165,10 @@ internal sealed class TrainingStep(
     private void Accumulate(int index, BatchTensors batch)
     {
         parameters.StepState.NextBatch();
-        using var tape = new Tape(model.Device, dropout: parameters.StepState);
+        using var tape = new Tape(model.Device, dropout: parameters.StepState)
+        {
+            Sampling = sampledRows is { } share ? new RowSampling(parameters.StepState, share) : null,
+        };
         using Tensor loss = model.Loss(tape, batch, 1, checkpointing, parameters.StepState.LossScale);
         tape.Backward();
         Keep(loss, 0, index);

@@ -127,6 +127,13 @@ internal sealed class TrainingOptions
         x => x is >= 0 and < 1,
         "a number from 0 to below 1"
     );
+    public readonly Option<double?> SampledRows = OptionTypes.OptionalNumber(
+        "--rmm",
+        "Randomised matrix products: gradients of weights from this share of the rows of a layer's input, e.g. 0.25. "
+            + "Only these rows are kept in memory; they are drawn anew for each layer and micro-batch.",
+        x => x is > 0 and <= 1,
+        "a number above 0 and up to 1"
+    );
     public readonly Option<ulong> Seed = OptionTypes.Seed("Random seed.");
     public readonly Option<bool> NoShuffle = OptionTypes.Flag("--no-shuffle", "Use the records in file order.");
     public readonly Option<bool> Graph = OptionTypes.Flag(
@@ -222,6 +229,7 @@ internal sealed class TrainingOptions
             GradientClip,
             ClipGroups,
             Ema,
+            SampledRows,
             MaxSkipped,
             Seed,
             NoShuffle,
@@ -278,6 +286,7 @@ internal sealed class TrainingOptions
                 ClipGroups = context.Get(ClipGroups),
             },
             EmaDecay = context.Get(Ema),
+            SampledRows = context.Get(SampledRows),
             Seed = context.Get(Seed),
             Shuffle = !context.Get(NoShuffle),
             DropLast = context.Get(DropLast),
@@ -363,6 +372,8 @@ internal sealed class TrainingOptions
             rows.Add(("clip-groups", context.Text(ClipGroups)));
         if (context.Get(Ema) is not null)
             rows.Add(("ema", context.Text(Ema)));
+        if (context.Get(SampledRows) is not null)
+            rows.Add(("rmm", context.Text(SampledRows)));
         rows.Add(("shuffle", context.Get(NoShuffle) ? "no" : "yes"));
         if (context.Get(DropLast))
             rows.Add(("drop-last", "yes"));

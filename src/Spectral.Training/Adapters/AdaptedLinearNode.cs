@@ -16,12 +16,14 @@ internal sealed class AdaptedLinearNode : Node
     private readonly DropoutMask? _dropout;
     private readonly Node? _input;
     private readonly Tensor? _x;
+    private readonly RowSample? _sample;
     private readonly Tensor?[] _projected;
     private readonly Tensor?[] _unscaled;
     private readonly Tensor?[] _gradients;
     private readonly int _rows;
 
     private AdaptedLinearNode(
+        Tape tape,
         SiblingLinears siblings,
         PackedAdapters adapter,
         Variable x,
@@ -32,7 +34,8 @@ internal sealed class AdaptedLinearNode : Node
     {
         (_siblings, _adapter, _dropout, _input) = (siblings, adapter, dropout, x.Node);
         (_rows, _projected, _unscaled) = (x.Value.Dim(0), projected, unscaled);
-        _x = siblings.NeedsInput ? Save(x.Value) : null;
+        if (siblings.NeedsInput)
+            (_x, _sample) = SaveInput(tape, x.Value, siblings.SampleStream);
         foreach (Tensor tensor in projected.Concat(unscaled).OfType<Tensor>())
             Own(tensor);
         _gradients = new Tensor?[siblings.Layers.Count];
@@ -73,7 +76,7 @@ internal sealed class AdaptedLinearNode : Node
         if (tape.Records && (x.Node is not null || siblings.Trains))
         {
             AdaptedLinearNode node = tape.Record(
-                new AdaptedLinearNode(siblings, adapter, x, projected, unscaled, dropout)
+                new AdaptedLinearNode(tape, siblings, adapter, x, projected, unscaled, dropout)
             );
             return [.. values.Select((value, i) => new Variable(value, tape.Record(new OutputNode(node, i))))];
         }
@@ -94,7 +97,7 @@ internal sealed class AdaptedLinearNode : Node
         for (int i = 0; i < _gradients.Length; i++)
         {
             if (_siblings.Layers[i].Adapter is null && _gradients[i] is { } gradient)
-                LinearNode.Backward(_siblings.Layers[i], _x, gradient, dx, ref accumulate);
+                LinearNode.Backward(_siblings.Layers[i], _x, _sample, gradient, dx, ref accumulate);
         }
         for (int i = 0; i < _projected.Length; i++)
         {
@@ -134,7 +137,7 @@ internal sealed class AdaptedLinearNode : Node
         AdapterCore core = part.Cores[0];
         if (core.InputScale is not { } scale)
         {
-            part.Backward(_x, projected, _gradients, dx, accumulate, _dropout);
+            part.Backward(_x, _sample, projected, _gradients, dx, accumulate, _dropout);
             accumulate = true;
             return;
         }
@@ -148,9 +151,13 @@ internal sealed class AdaptedLinearNode : Node
                     (_rows, _siblings.Layers[0].In),
                     _gradients[part.Places[0]]!.DType
                 );
-        part.Backward(u, projected, _gradients, du, false, _dropout);
+        part.Backward(u, _sample, projected, _gradients, du, false, _dropout);
         if (dScale is not null)
-            ScaleShift.ScaleGradient(du!, _x!, dScale, adds);
+        {
+            using Tensor? few = _sample?.Of(du!);
+            ScaleShift.ScaleGradient(few ?? du!, _x!, dScale, adds);
+        }
+
         if (dx is null)
             return;
         ScaleShift.Backward(du!, scale, dx, accumulate);

@@ -192,6 +192,15 @@ public sealed partial class Adapter : IModelAdapter, IDisposable
         _model.Adapter = this;
     }
 
+    /// <summary>
+    /// Leaves the layout of augmented products, in which backward keeps the whole input of a layer.
+    /// </summary>
+    internal void KeepInputsApart()
+    {
+        foreach (PackedAdapters packed in _packed)
+            packed.Reduce();
+    }
+
     private void Refresh()
     {
         foreach (AdaptedModule module in Bound)

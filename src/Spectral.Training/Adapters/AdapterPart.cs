@@ -1,6 +1,7 @@
 using Spectral.Kernels;
 using Spectral.Kernels.Linalg;
 using Spectral.Kernels.Ops;
+using Spectral.Training.Autograd;
 using Spectral.Training.Models;
 
 namespace Spectral.Training.Adapters;
@@ -107,6 +108,7 @@ internal sealed class AdapterPart : IDisposable
 
     /// <summary>Adds the gradients of what trains and computes the layers' share of the gradient of x.</summary>
     /// <param name="x">The x of the forward pass; null where nothing reads it.</param>
+    /// <param name="sample">The rows that <paramref name="x"/> consists of; null: all of them.</param>
     /// <param name="projected">x Rᵀ, saved by forward.</param>
     /// <param name="gradients">
     /// The gradients dy [N, out] of the outputs of all sibling layers, before any output scale.
@@ -116,6 +118,7 @@ internal sealed class AdapterPart : IDisposable
     /// <param name="dropout">The mask of the forward pass.</param>
     public void Backward(
         Tensor? x,
+        RowSample? sample,
         Tensor? projected,
         Tensor?[] gradients,
         Tensor? dx,
@@ -123,38 +126,79 @@ internal sealed class AdapterPart : IDisposable
         DropoutMask? dropout
     )
     {
+        Tensor[] whole = [.. _places.Select(place => gradients[place]!)];
+        Tensor[] rows = sample is null ? whole : [.. whole.Select(sample.Of)];
+        try
+        {
+            WeightGradients(x, rows);
+            if (_factors is null)
+                InputGradient(whole[0], dx, accumulate);
+            else if (sample is null)
+                WithGradients(wanted => Pass(x, projected!, whole, dx, wanted, Added(accumulate), dropout));
+            else
+                PassSampled(x, sample, projected!, whole, rows, dx, accumulate);
+        }
+        finally
+        {
+            foreach (Tensor few in rows.Except(whole))
+                few.Dispose();
+        }
+    }
+
+    private void WeightGradients(Tensor? x, Tensor[] gradients)
+    {
         for (int i = 0; i < _cores.Length; i++)
         {
             if (_cores[i].Form.Weight?.GradientBuffer(out bool adds) is { } dWeight)
-                Gemm.Run(Gemm.Transposed(gradients[_places[i]]!), x!, dWeight, 1, adds ? 1 : 0);
+                Gemm.Run(Gemm.Transposed(gradients[i]), x!, dWeight, 1, adds ? 1 : 0);
             foreach (SparseChange change in _cores[i].Form.Entries)
             {
                 if (change.Values.GradientBuffer(out adds) is { } dValues)
-                    SampledProduct.Run(gradients[_places[i]]!, x!, change.Index, dValues, 1, adds);
+                    SampledProduct.Run(gradients[i], x!, change.Index, dValues, 1, adds);
             }
         }
-
-        if (_factors is null)
-        {
-            if (dx is null)
-                return;
-            using Tensor? sum = _cores[0].WithEntries();
-            Gemm.Run(gradients[_places[0]]!, sum ?? _cores[0].Weight, dx, 1, accumulate ? 1 : 0);
-            return;
-        }
-        WithGradients(wanted =>
-            _factors.Backward(
-                x,
-                Layers(),
-                projected!,
-                [.. _places.Select(place => gradients[place]!)],
-                dx,
-                wanted,
-                Added(accumulate),
-                dropout
-            )
-        );
     }
+
+    private void InputGradient(Tensor gradient, Tensor? dx, bool accumulate)
+    {
+        if (dx is null)
+            return;
+        using Tensor? sum = _cores[0].WithEntries();
+        Gemm.Run(gradient, sum ?? _cores[0].Weight, dx, 1, accumulate ? 1 : 0);
+    }
+
+    /// <summary>
+    /// Computes the gradients of L, c and x from all rows, which needs no x, and that of R from the rows of the sample.
+    /// </summary>
+    private void PassSampled(
+        Tensor? x,
+        RowSample sample,
+        Tensor projected,
+        Tensor[] whole,
+        Tensor[] rows,
+        Tensor? dx,
+        bool accumulate
+    ) =>
+        WithGradients(wanted =>
+        {
+            LowRankGradients[] exact = [.. wanted.Select(gradient => gradient with { Right = null })];
+            Pass(null, projected, whole, dx, exact, Added(accumulate), null);
+            if (Array.TrueForAll(wanted, gradient => gradient.Right is null))
+                return;
+            LowRankGradients[] right = [.. wanted.Select(gradient => gradient with { Left = null, Middle = null })];
+            using Tensor few = sample.Of(projected);
+            Pass(x, few, rows, null, right, Added(false), null);
+        });
+
+    private void Pass(
+        Tensor? x,
+        Tensor projected,
+        Tensor[] gradients,
+        Tensor? dx,
+        LowRankGradients[] wanted,
+        Accumulate accumulate,
+        DropoutMask? dropout
+    ) => _factors!.Backward(x, Layers(), projected, gradients, dx, wanted, accumulate, dropout);
 
     /// <summary>Does the same for operands in the layout of <see cref="AugmentedLinear.Backward"/>.</summary>
     public void Backward(

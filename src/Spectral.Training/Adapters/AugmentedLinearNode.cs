@@ -78,7 +78,7 @@ internal sealed class AugmentedLinearNode : Node
         for (int i = 0; i < _gradients.Length; i++)
         {
             if (_gradients[i] is { } gradient)
-                LinearNode.Backward(_siblings.Layers[i], _x, gradient, dx, ref accumulate);
+                LinearNode.Backward(_siblings.Layers[i], _x, null, gradient, dx, ref accumulate);
         }
         if (_dy is null)
             return;

@@ -18,10 +18,11 @@ public sealed class CheckpointNode : Node
     private readonly Func<Tape, Variable, Variable> _segment;
 
     private readonly StepState? _dropout;
+    private readonly RowSampling? _sampling;
 
     private CheckpointNode(Tape tape, Variable x, Func<Tape, Variable, Variable> segment)
     {
-        _dropout = tape.Dropout;
+        (_dropout, _sampling) = (tape.Dropout, tape.Sampling);
         _input = x.Node;
         _x = Save(x.Value);
         _segment = segment;
@@ -45,7 +46,7 @@ public sealed class CheckpointNode : Node
     /// <summary>Records the segment on its own tape and runs backward on that.</summary>
     protected override void Backward(Tensor gradient)
     {
-        using var tape = new Tape(_x.Device, dropout: _dropout);
+        using var tape = new Tape(_x.Device, dropout: _dropout) { Sampling = _sampling };
         using var leaf = new Variable(_x.Share(), _input is null ? null : new LeafNode());
         using Variable y = _segment(tape, leaf);
         y.Node!.Accumulate(gradient.Share(), shared: true);

@@ -90,6 +90,20 @@ public abstract class Node
     /// <summary>Keeps a counted handle on a tensor until backward has passed this node.</summary>
     protected Tensor Save(Tensor tensor) => Own(tensor.Share());
 
+    /// <summary>
+    /// Keeps what backward needs of the input of linear layers: all of it, or the rows that the tape's sampling draws.
+    /// </summary>
+    /// <param name="tape">The tape that records the operation.</param>
+    /// <param name="x">The input [N, in].</param>
+    /// <param name="stream">The random stream of the layers.</param>
+    private protected (Tensor X, RowSample? Sample) SaveInput(Tape tape, Tensor x, uint stream)
+    {
+        if (tape.Sampling?.Draw(x, stream) is not { } sample)
+            return (Save(x), null);
+        Own(sample.Index);
+        return (Own(sample.Input), sample);
+    }
+
     /// <summary>Takes ownership of a tensor and releases it when backward has passed this node.</summary>
     protected Tensor Own(Tensor tensor)
     {

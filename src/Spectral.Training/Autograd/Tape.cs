@@ -36,6 +36,9 @@ public sealed class Tape : IDisposable
     /// </summary>
     public StepState? Dropout { get; }
 
+    /// <summary>How linear layers choose rows for the gradients of weights; null: from all rows.</summary>
+    internal RowSampling? Sampling { get; init; }
+
     /// <summary>The number of operations that are recorded and that backward has not passed yet.</summary>
     public int Count => _nodes.Count;
 

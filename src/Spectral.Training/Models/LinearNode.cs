@@ -13,13 +13,15 @@ public sealed class LinearNode : Node
     private readonly SiblingLinears _siblings;
     private readonly Node? _input;
     private readonly Tensor? _x;
+    private readonly RowSample? _sample;
     private readonly Tensor?[] _gradients;
     private readonly int _rows;
 
-    private LinearNode(SiblingLinears siblings, Variable x)
+    private LinearNode(Tape tape, SiblingLinears siblings, Variable x)
     {
         (_siblings, _input, _rows) = (siblings, x.Node, x.Value.Dim(0));
-        _x = siblings.NeedsInput ? Save(x.Value) : null;
+        if (siblings.NeedsInput)
+            (_x, _sample) = SaveInput(tape, x.Value, siblings.SampleStream);
         _gradients = new Tensor?[siblings.Layers.Count];
     }
 
@@ -54,7 +56,7 @@ public sealed class LinearNode : Node
             Forward(x.Value, siblings.Layers[i], values[i]);
         if (tape.Records && (x.Node is not null || siblings.NeedsBackward))
         {
-            LinearNode node = tape.Record(new LinearNode(siblings, x));
+            LinearNode node = tape.Record(new LinearNode(tape, siblings, x));
             return [.. values.Select((value, i) => new Variable(value, tape.Record(new OutputNode(node, i))))];
         }
         return [.. values.Select(value => new Variable(value))];
@@ -80,17 +82,26 @@ public sealed class LinearNode : Node
     /// <param name="x">
     /// The input, [N, in] or wider, of which the first columns count; null where nothing reads it.
     /// </param>
+    /// <param name="sample">The rows that <paramref name="x"/> consists of; null: all of them.</param>
     /// <param name="gradient">The gradient dy [N, out].</param>
     /// <param name="dx">The gradient of x, [N, in]; null where nobody needs it.</param>
     /// <param name="accumulate">
     /// Whether to add to the contents of <paramref name="dx"/>. Set to true once it has some.
     /// </param>
-    internal static void Backward(Linear layer, Tensor? x, Tensor gradient, Tensor? dx, ref bool accumulate)
+    internal static void Backward(
+        Linear layer,
+        Tensor? x,
+        RowSample? sample,
+        Tensor gradient,
+        Tensor? dx,
+        ref bool accumulate
+    )
     {
         if (layer.Weight.Gradient is { } dWeight)
         {
+            using Tensor? rows = sample?.Of(gradient);
             Gemm.Run(
-                new GemmOperand(gradient, 0, layer.Out).Transpose(),
+                new GemmOperand(rows ?? gradient, 0, layer.Out).Transpose(),
                 new(x!, 0, x!.Dim(1)),
                 new(dWeight, 0, layer.In),
                 new GemmSize(layer.Out, layer.In, x.Dim(0)),
@@ -118,7 +129,7 @@ public sealed class LinearNode : Node
         for (int i = 0; i < _gradients.Length; i++)
         {
             if (_gradients[i] is { } gradient)
-                Backward(_siblings.Layers[i], _x, gradient, dx, ref accumulate);
+                Backward(_siblings.Layers[i], _x, _sample, gradient, dx, ref accumulate);
         }
         if (_siblings.Observer is { SeesGradients: true } observer)
             observer.Backward(_x!, _gradients);

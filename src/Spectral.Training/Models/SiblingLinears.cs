@@ -1,3 +1,5 @@
+using Spectral.Training.Numerics;
+
 namespace Spectral.Training.Models;
 
 /// <summary>
@@ -22,6 +24,7 @@ public sealed class SiblingLinears
         }
 
         _layers = [.. layers];
+        SampleStream = (uint)RandomStream.For(layers[0].Name);
         foreach (Linear layer in layers)
             layer.Siblings = this;
     }
@@ -46,6 +49,9 @@ public sealed class SiblingLinears
 
     /// <summary>Whether backward has to reach these layers even if nothing below them trains.</summary>
     internal bool NeedsBackward => Trains || Observer is { SeesGradients: true };
+
+    /// <summary>The random stream of the rows that stand for all rows of the input in backward.</summary>
+    internal uint SampleStream { get; }
 
     /// <summary>Whether backward reads the input, which is saved only then.</summary>
     internal bool NeedsInput => Array.Exists(_layers, layer => layer.NeedsInput) || Observer is { SeesGradients: true };

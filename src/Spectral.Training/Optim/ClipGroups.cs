@@ -99,7 +99,11 @@ internal static partial class ClipGroups
         string expression = entry[..split];
         try
         {
-            return new Entry(expression, most, new Regex($@"(?:\A|\.)(?:{expression})\z", RegexOptions.NonBacktracking));
+            return new Entry(
+                expression,
+                most,
+                new Regex($@"(?:\A|\.)(?:{expression})\z", RegexOptions.NonBacktracking)
+            );
         }
         catch (Exception error) when (error is ArgumentException or NotSupportedException)
         {

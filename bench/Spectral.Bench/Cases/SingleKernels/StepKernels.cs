@@ -132,6 +132,9 @@ internal static class StepKernels
     {
         Tensor values = set.Empty(Parameters);
         double written = sizeof(float) * (double)Parameters;
+        Tensor places = set.Indices(Parameters, k => k);
+        StepState state = set.Own(new StepState(set.Device));
+        set.Add("sample-rows", written, 3.0 * Parameters, () => SampleRows.Draw(state, 1, 4 * Parameters, places));
         set.Add("uniform", written, 2.0 * Parameters, () => Philox.Uniform(values, 1, 1));
         set.Add("normal", written, 0, () => Philox.Normal(values, 1, 1));
     }
