@@ -65,7 +65,7 @@ SPECTRAL_KERNEL(clip_quantile_count, ClipQuantileArgs, kFlatThreads) {
     if (bins[bin] > 0)
       atomicAdd(&args.bins[bin], bins[bin]);
 }
-SPECTRAL_STATIC_SHARED(clip_quantile_count, 2 * kMostBins* int(sizeof(int)))
+SPECTRAL_STATIC_SHARED(clip_quantile_count, 2 * kMostBins * int(sizeof(int)))
 
 SPECTRAL_KERNEL(clip_quantile_choose, ClipQuantileArgs, kFlatThreads) {
   __shared__ int sums[2 * kRuns];
@@ -95,7 +95,7 @@ SPECTRAL_KERNEL(clip_quantile_choose, ClipQuantileArgs, kFlatThreads) {
   for (int bin = threadIdx.x; bin < 2 * kMostBins; bin += blockDim.x)
     args.bins[bin] = 0;
 }
-SPECTRAL_STATIC_SHARED(clip_quantile_choose, 2 * kRuns* int(sizeof(int)))
+SPECTRAL_STATIC_SHARED(clip_quantile_choose, 2 * kRuns * int(sizeof(int)))
 
 SPECTRAL_KERNEL_PLAIN(clip_quantile_clip, ClipQuantileArgs, kFlatThreads) {
   const float lower = __int_as_float(args.chosen[0]);

@@ -25,4 +25,9 @@ public readonly record struct StepReport(
     /// norm.
     /// </summary>
     public IReadOnlyList<GroupNorm>? Groups { get; init; }
+
+    /// <summary>
+    /// The number of tensors that trained with <see cref="TrainerOptions.FlopBudget"/>; null without a budget.
+    /// </summary>
+    public int? TrainedTensors { get; init; }
 }

@@ -42,6 +42,7 @@ public sealed partial class Trainer : IDisposable
     private readonly ParameterSet _parameters;
     private readonly Adapter? _scheduled;
     private readonly WeightAverage? _average;
+    private readonly TensorBudget? _budget;
     private IDisposable? _shown;
     private TrainingStep? _step;
     private int? _lossRows;
@@ -87,6 +88,8 @@ public sealed partial class Trainer : IDisposable
         _optimizer = OptimizerMethods
             .Find(options.OptimizerChoice.Name)
             .Create(_parameters, options.Optimizer, options.OptimizerChoice.Settings);
+        if (options.FlopBudget is { } budget)
+            _budget = new TensorBudget(_optimizer, budget, options.FlopInterval);
         _parameters.StepState.SeedDropout(options.Seed);
         if (options.EmaDecay is { } decay)
             _average = new WeightAverage(_parameters, decay);
@@ -216,6 +219,7 @@ public sealed partial class Trainer : IDisposable
 
         HideAverage();
         _current = step;
+        _budget?.Begin(step);
         _scheduled?.BeforeForward(step, _steps!.Value);
         int lossTokens = batches.Sum(batch => batch.LossTokens);
         _optimizer.Configure(learningRate, lossTokens == 0 ? 0 : 1f / lossTokens);
@@ -232,8 +236,8 @@ public sealed partial class Trainer : IDisposable
             kind,
             _options.ActivationCheckpointing,
             _lossRows,
-            _options.SampledRows,
-            _scheduled is null ? null : () => _scheduled.BeforeUpdate(_current, _steps!.Value)
+            _scheduled is null ? null : () => _scheduled.BeforeUpdate(_current, _steps!.Value),
+            _options.SampledRows
         );
         float[] sums = _step.Run(batches);
         double loss = lossTokens == 0 ? 0 : sums.Sum(sum => (double)sum) / lossTokens;
@@ -252,6 +256,7 @@ public sealed partial class Trainer : IDisposable
         )
         {
             Groups = _optimizer.GroupNorms(),
+            TrainedTensors = _budget?.Training,
         };
         if (!skipped)
             _average?.Update();

@@ -88,6 +88,17 @@ public sealed record TrainerOptions
     public double? SampledRows { get; init; }
 
     /// <summary>
+    /// The share of the operations of all tensors' gradients, above 0 and below 1, that the gradients of the tensors
+    /// that train may take (GreenTrainer: Huang, Yin, Gao, 2023, arXiv 2309.13192). All tensors train in the first of
+    /// every <see cref="FlopInterval"/> steps, which measures Σ ∣g·Δθ∣ of each; those with the largest sum within the
+    /// budget train in the others. Null: all tensors train.
+    /// </summary>
+    public double? FlopBudget { get; init; }
+
+    /// <summary>The number of steps from one choice of <see cref="FlopBudget"/> to the next, at least 2.</summary>
+    public int FlopInterval { get; init; } = 50;
+
+    /// <summary>
     /// Whether to pad every batch to the longest training record and to compute the same number of losses for each, so
     /// that all steps have the same shapes. Padding changes no result, but costs the time of the padded positions.
     /// </summary>
@@ -127,6 +138,7 @@ public sealed record TrainerOptions
         if (EmaDecay is not null && optimizer.KeepsAverage)
             throw new InputException($"{optimizer.Name} keeps an average itself: expected no --ema");
         RequireSampling(optimizer, adapter);
+        RequireBudget(optimizer, method);
         if (adapter is { Dropout: > 0 } && !optimizer.NeedsGradients)
         {
             throw new InputException(
@@ -157,6 +169,27 @@ public sealed record TrainerOptions
             throw new InputException(
                 $"{method.Name} changes its factors between steps, which a replayed step leaves no room "
                     + "for: expected no --graph"
+            );
+        }
+    }
+
+    private void RequireBudget(OptimizerMethod optimizer, AdapterMethod? method)
+    {
+        if (FlopBudget is not { } share)
+            return;
+        if (share is not (> 0 and < 1))
+            throw new InputException($"--flop-budget {share}: expected a number above 0 and below 1");
+        if (FlopInterval < 2)
+            throw new InputException($"--flop-interval {FlopInterval}: expected a whole number of at least 2");
+        if (!optimizer.NeedsGradients)
+            throw new InputException($"{optimizer.Name} needs no gradients to save: expected no --flop-budget");
+        if (CudaGraph)
+            throw new InputException("--flop-budget trains other tensors in other steps: expected no --graph");
+        if (method is { ActsBetweenSteps: true })
+        {
+            throw new InputException(
+                $"{method.Name} changes its factors between steps, which a budget of tensors does not follow: expected "
+                    + "no --flop-budget"
             );
         }
     }

@@ -89,6 +89,8 @@ public sealed class TrainingLog : ITrainerCallback, IDisposable
                 json.WriteEndObject();
             }
 
+            if (report.TrainedTensors is { } trained)
+                json.WriteNumber("trained_tensors", trained);
             json.WriteNumber("tokens", report.Tokens);
             json.WriteNumber("tokens_per_second", report.TokensPerSecond);
             json.WriteEndObject();

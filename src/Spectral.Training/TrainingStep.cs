@@ -23,8 +23,8 @@ internal sealed class TrainingStep(
     StepKind kind,
     bool checkpointing,
     int? lossRows,
-    double? sampledRows,
-    Action? beforeUpdate
+    Action? beforeUpdate,
+    double? sampledRows = null
 ) : IDisposable
 {
     private BatchTensors[]? _fixed;

@@ -134,6 +134,19 @@ internal sealed class TrainingOptions
         x => x is > 0 and <= 1,
         "a number above 0 and up to 1"
     );
+    public readonly Option<double?> FlopBudget = OptionTypes.OptionalNumber(
+        "--flop-budget",
+        "GreenTrainer: train the tensors that change the loss most, whose gradients take at most this share of the "
+            + "operations of all gradients, e.g. 0.5. All train in the first of every --flop-interval steps.",
+        x => x is > 0 and < 1,
+        "a number above 0 and below 1"
+    );
+    public readonly Option<int> FlopInterval = OptionTypes.Integer(
+        "--flop-interval",
+        "Steps from one choice of --flop-budget to the next.",
+        50,
+        2
+    );
     public readonly Option<ulong> Seed = OptionTypes.Seed("Random seed.");
     public readonly Option<bool> NoShuffle = OptionTypes.Flag("--no-shuffle", "Use the records in file order.");
     public readonly Option<bool> Graph = OptionTypes.Flag(
@@ -230,6 +243,8 @@ internal sealed class TrainingOptions
             ClipGroups,
             Ema,
             SampledRows,
+            FlopBudget,
+            FlopInterval,
             MaxSkipped,
             Seed,
             NoShuffle,
@@ -255,6 +270,8 @@ internal sealed class TrainingOptions
             throw new InputException($"--eval-every {context.Get(EvalEvery)}: expected --eval FILE with it");
         if (context.Get(Resume) && context.Get(Overwrite))
             throw new InputException("--resume --overwrite: expected one of the two");
+        if (context.IsGiven(FlopInterval) && context.Get(FlopBudget) is null)
+            throw new InputException($"--flop-interval {context.Get(FlopInterval)}: expected --flop-budget X with it");
         int batch = context.Get(Batch);
         // Smaller micro-batches come first, as they change results only by rounding.
         if (batch > 1)
@@ -287,6 +304,8 @@ internal sealed class TrainingOptions
             },
             EmaDecay = context.Get(Ema),
             SampledRows = context.Get(SampledRows),
+            FlopBudget = context.Get(FlopBudget),
+            FlopInterval = context.Get(FlopInterval),
             Seed = context.Get(Seed),
             Shuffle = !context.Get(NoShuffle),
             DropLast = context.Get(DropLast),
@@ -374,6 +393,8 @@ internal sealed class TrainingOptions
             rows.Add(("ema", context.Text(Ema)));
         if (context.Get(SampledRows) is not null)
             rows.Add(("rmm", context.Text(SampledRows)));
+        if (context.Get(FlopBudget) is not null)
+            rows.Add(("flop-budget", $"{context.Text(FlopBudget)} every {context.Text(FlopInterval)} steps"));
         rows.Add(("shuffle", context.Get(NoShuffle) ? "no" : "yes"));
         if (context.Get(DropLast))
             rows.Add(("drop-last", "yes"));

@@ -14,7 +14,7 @@ public struct ClipNormArgs
     /// <summary>Device address of the norm of all gradients of the group, one F32.</summary>
     public ulong Norm;
 
-    /// <summary>Number of elements.</summary>
+    /// <summary>Number of elements of the gradients.</summary>
     public long Count;
 
     /// <summary>Largest norm that is left, above 0.</summary>

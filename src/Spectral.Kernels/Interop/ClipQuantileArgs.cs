@@ -50,7 +50,7 @@ public struct ClipQuantileArgs
     /// </summary>
     public ulong Chosen;
 
-    /// <summary>Number of values.</summary>
+    /// <summary>Number of values to clip.</summary>
     public int Count;
 
     /// <summary>Lowest bit of the digit of this round.</summary>

@@ -8,8 +8,8 @@ namespace Spectral.Kernels.Ops;
 public static class SampleRows
 {
     /// <summary>
-    /// Draws one row from each of K strata of equal length. The draw depends on seed and micro-batch of the state and on
-    /// the stream alone, so that a captured step draws anew when it is replayed.
+    /// Draws one row from each of K strata of equal length. The draw depends on seed and micro-batch of the state and
+    /// on the stream alone, so that a captured step draws anew when it is replayed.
     /// </summary>
     /// <param name="state">Holds seed and number of the micro-batch on the device.</param>
     /// <param name="stream">Number of the layer.</param>

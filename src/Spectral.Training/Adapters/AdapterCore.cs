@@ -79,7 +79,7 @@ public sealed class AdapterCore : ILayerAdapter, IDisposable
 
     /// <inheritdoc/>
     bool ILayerAdapter.NeedsInput =>
-        _rightFrom < Rank
+        (_rightFrom < Rank && IsWanted(term => term.Right))
         || _form.Weight is { Trains: true }
         || _form.Entries.Any(change => change.Values.Trains)
         || _form.InputScale is { Trains: true };
@@ -115,11 +115,13 @@ public sealed class AdapterCore : ILayerAdapter, IDisposable
     internal LowRankGradients Gradients()
     {
         Device device = _layer.Weight.Columns.Matrix.Device;
+        bool wantsLeft = _leftFrom < Rank && IsWanted(term => term.Left);
+        bool wantsRight = _rightFrom < Rank && IsWanted(term => term.Right);
         return new LowRankGradients(
-            _leftFrom == Rank ? null : DirectLeft ?? Tensor.Zeros(device, (_module.Shape.Out, Rank - _leftFrom)),
+            wantsLeft ? DirectLeft ?? Tensor.Zeros(device, (_module.Shape.Out, Rank - _leftFrom)) : null,
             _leftFrom,
             _middleCount == 0 ? null : Tensor.Zeros(device, _middleCount),
-            _rightFrom == Rank ? null : DirectRight ?? Tensor.Zeros(device, (Rank - _rightFrom, _module.Shape.In)),
+            wantsRight ? DirectRight ?? Tensor.Zeros(device, (Rank - _rightFrom, _module.Shape.In)) : null,
             _rightFrom
         );
     }
@@ -255,6 +257,10 @@ public sealed class AdapterCore : ILayerAdapter, IDisposable
     /// </summary>
     private Tensor? Direct(int from, Expression side) =>
         side is Factor factor && from == Rank - _terms[^1].Rank ? factor.Parameter.Gradient : null;
+
+    /// <summary>Returns whether anything on one side of the terms trains in this step.</summary>
+    private bool IsWanted(Func<LowRankTerm, Expression> side) =>
+        _terms.Select(side).Any(value => value.Trains && value is not Factor { Parameter.IsPaused: true });
 
     private static void Add(Tensor source, int row, int column, float scale, Expression target)
     {

@@ -42,5 +42,5 @@ public sealed class Linear
     public bool Trains => Weight.Trains || Bias is { Trains: true } || Adapter is { Trains: true };
 
     /// <summary>Whether backward reads the layer's input, which is saved only then.</summary>
-    internal bool NeedsInput => Weight.Trains || Adapter is { NeedsInput: true };
+    internal bool NeedsInput => Weight is { Trains: true, IsPaused: false } || Adapter is { NeedsInput: true };
 }

@@ -97,7 +97,7 @@ public sealed class LinearNode : Node
         ref bool accumulate
     )
     {
-        if (layer.Weight.Gradient is { } dWeight)
+        if (layer.Weight is { IsPaused: false, Gradient: { } dWeight })
         {
             using Tensor? rows = sample?.Of(gradient);
             Gemm.Run(

@@ -108,8 +108,8 @@ internal static partial class ClipGroups
         catch (Exception error) when (error is ArgumentException or NotSupportedException)
         {
             throw new InputException(
-                $"--clip-groups {InputText.Quote(all)}: expected {Expected}; {InputText.Quote(expression)} is no regular "
-                    + "expression without backtracking",
+                $"--clip-groups {InputText.Quote(all)}: expected {Expected}; {InputText.Quote(expression)} is no "
+                    + "regular expression without backtracking",
                 error
             );
         }

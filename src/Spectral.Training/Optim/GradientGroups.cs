@@ -10,13 +10,13 @@ internal sealed class GradientGroups : IDisposable
     private readonly ParameterSet _parameters;
     private readonly Tensor _norms;
 
-    /// <summary>Divides the parameters, whose gradients are allocated.</summary>
-    /// <inheritdoc cref="ClipGroups.Of"/>
-    public GradientGroups(string text, double maxNorm, ParameterSet parameters)
+    /// <summary>Allocates the norms.</summary>
+    /// <param name="groups">The groups, as <see cref="ClipGroups.Of"/> returns them.</param>
+    /// <param name="parameters">The parameters, whose gradients are allocated.</param>
+    public GradientGroups(IReadOnlyList<(string Name, double MaxNorm, int[] Members)> groups, ParameterSet parameters)
     {
-        _groups = ClipGroups.Of(text, maxNorm, parameters);
-        _parameters = parameters;
-        _norms = Tensor.Zeros(parameters.Device, _groups.Count);
+        (_groups, _parameters) = (groups, parameters);
+        _norms = Tensor.Zeros(parameters.Device, groups.Count);
     }
 
     /// <summary>Launches norms and scaling of all groups. What is not finite stays so.</summary>

@@ -67,7 +67,7 @@ internal static class NewtonSchulzFit
     internal static double Error(double[] coefficients, double[] values) =>
         values.Average(value => Math.Pow(1 - Moved(coefficients, value), 2));
 
-    /// <summary>Returns whether five steps leave every singular value that a matrix of norm 1 may have bounded.</summary>
+    /// <summary>Returns whether five steps leave every singular value bounded that a matrix of norm 1 has.</summary>
     private static bool IsBounded(double[] coefficients) =>
         Enumerable.Range(0, 1001).All(i => Math.Abs(Moved(coefficients, i / 1000.0)) <= Bound);
 

@@ -39,6 +39,9 @@ public class Optimizer : IDisposable
     {
         settings ??= new Dictionary<string, double>();
         method.Check(options, settings);
+        IReadOnlyList<(string, double, int[])>? groups = options.ClipGroups is { } text
+            ? ClipGroups.Of(text, options.GradientClip, parameters)
+            : null;
         (Parameters, Method, _options) = (parameters, method, options);
         if (method.NeedsGradients)
         {
@@ -51,8 +54,8 @@ public class Optimizer : IDisposable
         _rule = method.Begin(Run);
         parameters.StepState.SetSteps(0);
         _norm = Tensor.Zeros(parameters.Device, 1);
-        if (options.ClipGroups is { } groups)
-            _groups = new GradientGroups(groups, options.GradientClip, parameters);
+        if (groups is not null)
+            _groups = new GradientGroups(groups, parameters);
         parameters.Restarted += Restart;
         parameters.Moved += Run.Move;
     }
@@ -65,6 +68,9 @@ public class Optimizer : IDisposable
 
     /// <summary>The bytes of the optimizer's state on the device, without masters and gradients.</summary>
     public long StateBytes => Run.StateBytes;
+
+    /// <summary>Chooses the tensors that train in a step; null: all do.</summary>
+    internal TensorBudget? Budget { get; set; }
 
     /// <summary>Parameters, settings and state as the rule knows them.</summary>
     internal OptimizerRun Run { get; }
@@ -87,6 +93,7 @@ public class Optimizer : IDisposable
             return;
         Parameters.NotifyAccumulated();
         _rule.Complete?.Invoke();
+        Budget?.Complete();
         _isComplete = true;
     }
 
@@ -173,7 +180,9 @@ public class Optimizer : IDisposable
         _isComplete = false;
         Parameters.StepState.Advance(_norm, losses);
         Run.Losses = losses;
+        Budget?.Keep();
         _rule.Update();
+        Budget?.Finish();
         Parameters.ClearGradients();
         Parameters.NotifyChanged();
     }

@@ -56,6 +56,11 @@ public sealed class Parameter : IDisposable
         internal set => _gradient = value;
     }
 
+    /// <summary>
+    /// Whether it does not train in the current step, so that backward may leave its gradient as it is.
+    /// </summary>
+    internal bool IsPaused { get; set; }
+
     /// <summary>Whether backward has to compute a gradient for it.</summary>
     public bool Trains => Gradient is not null || Rows is { Gradient: not null };
 

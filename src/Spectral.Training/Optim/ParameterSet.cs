@@ -221,6 +221,7 @@ public sealed class ParameterSet : IDisposable
     /// Returns the number of the buffer that holds a parameter, and the elements before it there.
     /// </summary>
     internal (int Buffer, int Offset) PlaceOf(int parameter) => _places[parameter];
+
     /// <summary>Returns the name of the module that a parameter belongs to.</summary>
     internal string ModuleOf(int parameter)
     {

@@ -60,6 +60,45 @@ public sealed class TrainingCommandTests : WorkFolder
     }
 
     [Test]
+    public void TheTrainingStepIsDescribedInReportAndLog()
+    {
+        string output = At("steps");
+        string[] step = ["--clip-groups", "q_proj=0.5", "--rmm", "0.5", "--flop-budget", "0.6", "--flop-interval", "2"];
+        CommandLine
+            .Run([
+                "finetune",
+                "--model",
+                Model,
+                "--data",
+                Data,
+                "--device",
+                "cpu",
+                "--target",
+                "q_proj,v_proj",
+                "--steps",
+                "3",
+                "--out",
+                output,
+                .. step,
+            ])
+            .Succeeded();
+        string report = File.ReadAllText(Path.Combine(output, "report.html"));
+        Assert.That(report, Does.Contain("q_proj=0.5").And.Contain("rmm").And.Contain("0.6 every 2 steps"));
+        JsonElement[] steps =
+        [
+            .. File.ReadLines(Path.Combine(output, "train_log.jsonl"))
+                .Select(line => JsonDocument.Parse(line).RootElement),
+        ];
+        Assert.That(
+            steps[0].GetProperty("group_norms").EnumerateObject().Select(group => group.Name),
+            Is.EqualTo(new[] { "q_proj", "others" })
+        );
+        int[] trained = [.. steps.Select(one => one.GetProperty("trained_tensors").GetInt32())];
+        Assert.That(trained[1], Is.LessThan(trained[0]));
+        Assert.That(trained[2], Is.EqualTo(trained[0]));
+    }
+
+    [Test]
     public void ATaskAfterAnotherTakesItsAdapterAlong()
     {
         string first = At("first");

@@ -60,6 +60,10 @@ public sealed class BadOptionTests : WorkFolder
     [TestCase("--beta2", "1.5")]
     [TestCase("--eps", "0")]
     [TestCase("--grad-clip", "-1")]
+    [TestCase("--rmm", "0")]
+    [TestCase("--rmm", "1.5")]
+    [TestCase("--flop-budget", "1")]
+    [TestCase("--flop-interval", "1")]
     [TestCase("--seed", "-1")]
     [TestCase("--seed", "x")]
     [TestCase("--save-every", "0")]
@@ -79,6 +83,23 @@ public sealed class BadOptionTests : WorkFolder
             "--steps",
             "--epochs"
         );
+
+    [Test]
+    public void OptionsOfTheTrainingStepAreChecked()
+    {
+        string[] run = ["finetune", "--model", Model, "--data", Data, "--out", Out];
+        Refused([.. run, "--clip-groups", "q_proj"], "--clip-groups", "expected component, layer or REGEX=C entries");
+        Refused(
+            [.. run, "--clip-groups", "layer", "--grad-clip", "0"],
+            "--clip-groups",
+            "expected a gradient clip above 0"
+        );
+        Refused([.. run, "--clip-groups", "layer", "--optimizer", "mezo"], "--clip-groups", "mezo does not read it");
+        Refused([.. run, "--flop-interval", "3"], "--flop-interval 3", "expected --flop-budget X with it");
+        Refused([.. run, "--flop-budget", "0.5", "--graph"], "--flop-budget", "expected no --graph");
+        Refused([.. run, "--rmm", "0.5", "--dropout", "0.1"], "expected no --dropout with --rmm");
+        Refused([.. run, "--graph", "--optimizer", "aro"], "aro", "expected no --graph");
+    }
 
     [Test]
     public void AMethodThatActsBetweenStepsRefusesTheGraphAndAnAverage()

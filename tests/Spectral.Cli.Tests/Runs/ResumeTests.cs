@@ -69,6 +69,8 @@ public sealed class ResumeTests : WorkFolder
     [TestCase("adalora", "--set", "interval=2")]
     [TestCase("pissa", "--dtype", "bf16")]
     [TestCase("dora", "--ema", "0.6")]
+    [TestCase("lora", "--clip-groups", "component", "--optimizer", "root")]
+    [TestCase("lora", "--rmm", "0.4", "--flop-budget", "0.5", "--flop-interval", "3")]
     [TestCase("lora", "--init-adapter")]
     [TestCase("o-lora", "--previous-adapter")]
     public void KilledOnceItEndsWithTheSameBits(string adapter, params string[] more)

@@ -204,8 +204,7 @@ public sealed class RowSamplingTests(DeviceKind kind) : TrainingTest(kind)
         const int Inputs = 32;
         ParameterSet weights = Keep(new ParameterSet(Device, [("layer.weight", (8, Inputs))]));
         weights.EnableGradients();
-        Linear layer = new(weights.Parameters[0], null);
-        _ = new SiblingLinears(layer);
+        Linear layer = new("layer", weights.Parameters[0], null);
         using StepState state = new(Device);
         long whole = Kept(null);
         long part = Kept(new RowSampling(state, 0.125));

@@ -9,7 +9,7 @@ using Spectral.Training.Tests.Support;
 
 namespace Spectral.Training.Tests.Optim;
 
-/// <summary>Gradients clipped by the norms of groups; the reference scales them on the host in double precision.</summary>
+/// <summary>Gradients clipped by the norms of groups; the reference scales them in double precision.</summary>
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
 public sealed class ClipGroupsTests(DeviceKind kind) : TrainingTest(kind)
 {
@@ -85,7 +85,7 @@ public sealed class ClipGroupsTests(DeviceKind kind) : TrainingTest(kind)
         }
     }
 
-    /// <summary>With a single group it is the clipping by the global norm, but for the rounding of one product.</summary>
+    /// <summary>With a single group it is clipping by the global norm, but for the rounding of a product.</summary>
     [Test]
     public void OneGroupIsTheGlobalNorm()
     {

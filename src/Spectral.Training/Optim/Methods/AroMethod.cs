@@ -14,12 +14,12 @@ internal sealed class AroMethod : OptimizerMethod
     public override string Name => "aro";
 
     public override string Formula =>
-        "M ← βM + (1−β)g; R ← Q of QR(M f(RᵀM)ᵀ), R = I before the first step; θ ← θ − ηωθ − η·s·R f(RᵀM), f Sinkhorn's "
-        + "normalisation or the sign; a matrix with more rows than columns is transposed";
+        "M ← βM + (1−β)g; R ← Q of QR(M f(RᵀM)ᵀ), R = I before the first step; θ ← θ − ηωθ − η·s·R f(RᵀM), f "
+        + "Sinkhorn's normalisation or the sign; a matrix with more rows than columns is transposed";
 
     public override string Source =>
-        "Gong et al., \"ARO: A New Lens On Matrix Optimization For Large Models\", 2026, arXiv 2602.09006; the factor s "
-        + "and the transposition are this project's";
+        "Gong et al., \"ARO: A New Lens On Matrix Optimization For Large Models\", 2026, arXiv 2602.09006; the factor "
+        + "s and the transposition are this project's";
 
     public override string Use =>
         "A step of equal size for all entries, not in the coordinates of the matrix but in those that the momentum "

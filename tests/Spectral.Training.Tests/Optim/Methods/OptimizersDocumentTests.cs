@@ -44,6 +44,23 @@ public sealed class OptimizersDocumentTests
               in BF16.
             * **Clipping.** With `--grad-clip c`, g is scaled by min(1, c / (‖g‖ + 1e-6)), where ‖g‖ is the norm over
               all that trains. The norm that is logged is that before clipping.
+            * **Groups.** `--clip-groups component` clips the gradients of each kind of module (`q_proj`, `up_proj`,
+              … of all layers together) by the norm of its own, `--clip-groups layer` those of each layer, and
+              `--clip-groups 'REGEX=C,…'` those of the modules whose names end as an expression says, up to C; the
+              rest is a group of its own with `--grad-clip`. It works with every optimizer that clips.
+              `train_log.jsonl` has the norm of each group before clipping (`group_norms`).
+            * **Randomised products.** With `--rmm X` the gradients of weights are computed from a share X of the
+              rows of a layer's input, one from each of equal strata, drawn anew for each layer and micro-batch.
+              Only these rows are kept after forward. The mean over the draws is the exact gradient; gradients of
+              activations, of biases and of a term's left factor are exact. The output head's own gradient is exact
+              as well. Not with `--dropout`.
+            * **A budget of tensors.** With `--flop-budget X` (GreenTrainer, arXiv 2309.13192) all tensors train in
+              the first of every `--flop-interval` steps, which measures Σ∣g·Δθ∣ of each. In the others only those
+              train that have the largest sum, by dynamic programming, among the sets whose gradients take at most
+              the share X of the operations of all. The others stay as they are with their state, to the bit.
+              Products are saved for the weights of linear layers and the factors of an adapter; gradients of other
+              tensors are computed and dropped. What is kept aside in a step takes as much memory as the masters and
+              the state of the tensors that do not train. Not with `--graph`.
             * **Skipped steps.** If a loss or the norm is not finite, nothing changes: neither parameters nor state nor
               the number of steps that bias corrections count. Only `mezo` and `es` move the parameters to measure
               losses, and bring them back up to rounding.

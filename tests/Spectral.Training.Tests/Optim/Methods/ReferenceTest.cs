@@ -33,7 +33,9 @@ public abstract class ReferenceTest(DeviceKind kind) : TrainingTest(kind)
     /// <param name="formula">Returns the formula for a parameter, with its own state.</param>
     /// <param name="within">The largest difference allowed.</param>
     /// <param name="look">Looks at the optimizer after each step.</param>
-    /// <param name="shapes">The parameters, of which <c>tall</c> has twice the rate; null: <see cref="Shapes"/>.</param>
+    /// <param name="shapes">
+    /// The parameters, of which <c>tall</c> has twice the rate; null: <see cref="Shapes"/>.
+    /// </param>
     private protected void Follow(
         string name,
         AdamWOptions options,
