@@ -66,7 +66,10 @@ internal static class KnownCosts
             // A thread walks along its own 256 elements, whose lines stay in L1; the histogram adds to single bins.
             ["largest_entries_count"] = 87.5,
             ["largest_entries_write"] = 86.9,
-            ["largest_entries_histogram"] = 1.6,
+            ["largest_entries_histogram"] = 1.7,
+            // Counts are added to single bins, and two lanes walk the sums of both magnitudes.
+            ["clip_quantile_count"] = 0.6,
+            ["clip_quantile_choose"] = 2.8,
             // A thread has 64 bytes of each row of its tile, 16 bytes at a time: the next access takes the other half
             // of each sector, from L1. Sums of rows are single words.
             ["adafactor_squares_f32"] = 56.8,
@@ -104,6 +107,9 @@ internal static class KnownCosts
             ["sketch_product_tn"] = 104,
             // Lanes count different bins of one bank; how many depends on the values.
             ["largest_entries_histogram"] = 480,
+            ["clip_quantile_count"] = 480,
+            // The sums of both magnitudes lie in the same banks.
+            ["clip_quantile_choose"] = 167,
         };
 
     /// <summary>
