@@ -81,6 +81,8 @@ public sealed partial class Trainer : IDisposable
             );
         }
 
+        if (options.FlopBudget is { } least)
+            TensorBudget.Check(_parameters, least);
         if (options.SampledRows is not null)
             adapter?.KeepInputsApart();
         _scheduled = adapter is { Method.ActsBetweenSteps: true } ? adapter : null;

@@ -20,7 +20,8 @@ public static class Muon8Bit
 
     /// <summary>
     /// Updates a matrix and its momentum once: <c>m = momentum · m + g</c>, and the matrix by <c>−η · scale · O</c>,
-    /// where O is g + momentum · m after five steps of <see cref="Muon.Orthogonalize"/>; m is rounded after that.
+    /// where O is g + momentum · m after five steps of <see cref="Muon.Orthogonalize(Tensor)"/>; m is rounded after
+    /// that.
     /// </summary>
     /// <param name="parameter">[m, n] F32; updated.</param>
     /// <param name="gradient">Shape of the parameter, F32; clipped on the fly, not changed.</param>

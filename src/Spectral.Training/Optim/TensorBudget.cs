@@ -24,24 +24,26 @@ internal sealed class TensorBudget
     /// <param name="optimizer">The optimizer, which calls this object in its steps.</param>
     /// <param name="share">The share of the work, above 0 and below 1.</param>
     /// <param name="interval">The number of steps from one choice to the next, at least 2.</param>
-    /// <exception cref="InputException">No tensor fits into the budget.</exception>
     public TensorBudget(Optimizer optimizer, double share, int interval)
     {
         (_optimizer, _parameters, _interval) = (optimizer, optimizer.Parameters, interval);
         // A gradient of a matrix takes two operations for each of its values and each row of the input.
         _costs = [.. _parameters.Parameters.Select(parameter => parameter.Shape.Count)];
         _budget = (long)(share * _costs.Sum());
-        if (_budget < _costs.Min())
-        {
-            throw new InputException(
-                FormattableString.Invariant(
-                    $"--flop-budget {share}: no tensor fits into it, expected at least {LeastShare():G3}"
-                )
-            );
-        }
-
         _paused = optimizer.Run.State("paused_tensors", _costs.Length, DType.I32);
         optimizer.Budget = this;
+    }
+
+    /// <summary>Checks that a share of the work is enough for one tensor, before anything is allocated.</summary>
+    /// <exception cref="InputException">No tensor fits into the budget.</exception>
+    public static void Check(ParameterSet parameters, double share)
+    {
+        double least = parameters.Parameters.Min(parameter => parameter.Shape.Count) / (double)parameters.Count;
+        if (share >= least)
+            return;
+        throw new InputException(
+            FormattableString.Invariant($"--flop-budget {share}: no tensor fits into it, expected at least {least:G3}")
+        );
     }
 
     /// <summary>The number of tensors that train in the current step.</summary>
@@ -110,8 +112,6 @@ internal sealed class TensorBudget
             sum += Math.Abs((double)gradient[i] * ((double)after[i] - before[i]));
         return sum;
     }
-
-    private double LeastShare() => _costs.Min() / (double)_costs.Sum();
 
     private float[][] Masters() => [.. _parameters.Parameters.Select(parameter => parameter.Master.ToArray())];
 
