@@ -82,7 +82,7 @@ public sealed class CompressCommandTests : WorkFolder
         Assert.That(table, Does.Contain("bits per parameter").And.Not.Contain("rank before").And.Contain(page));
         Assert.That(
             File.ReadAllText(page),
-            Does.Contain("model.layers.0.self_attn.q_proj").And.Contain("bits per parameter").And.Contain(settings[^1])
+            Does.Contain("Layers compressed").And.Contain("bits per parameter").And.Contain(settings[^1])
         );
         Refused([.. compress, "--out", At("again"), "--page", page], "--page", "--overwrite replaces it");
         CommandLine
