@@ -120,6 +120,17 @@ public sealed class OptimizerMethodTests(DeviceKind kind) : TrainingTest(kind)
             "es" => (400, 4e-4, new() { ["population"] = 20, ["deviation"] = 0.005 }),
             // A clipped direction is less even, and needs a longer way at a lower rate.
             "root" => (500, 0.03, NoSettings),
+            // A rank below that of the matrix, so that the subspace has to turn.
+            "galore" => (
+                600,
+                0.05,
+                new()
+                {
+                    ["rank"] = 2,
+                    ["period"] = 5,
+                    ["scale"] = 1,
+                }
+            ),
             _ => (300, 0.05, NoSettings),
         };
         using ParameterSet parameters = new(Device, [("a", (6, 4)), ("b", 5)]);

@@ -1,9 +1,7 @@
 using Spectral.Kernels;
-using Spectral.Kernels.Ops;
 using Spectral.Kernels.Tests.Support;
 using Spectral.Tests.Support;
 using Spectral.Training.Optim;
-using Spectral.Training.Tests.Support;
 
 namespace Spectral.Training.Tests.Optim.Methods;
 
