@@ -131,6 +131,7 @@ public sealed class OptimizerMethodTests(DeviceKind kind) : TrainingTest(kind)
                     ["scale"] = 1,
                 }
             ),
+            "dct-lowrank" => (600, 0.05, new() { ["rank"] = 2 }),
             _ => (300, 0.05, NoSettings),
         };
         using ParameterSet parameters = new(Device, [("a", (6, 4)), ("b", 5)]);
