@@ -83,6 +83,8 @@ internal sealed class CompareCommand : SpectralCommand
             ? inputs.Encode(context, file, context.Get(_training.MaxLength))
             : null;
         ComparedMethod[] compared = Choose(context, inputs.Folder.Config, settings);
+        // All methods see the same records, cut alike.
+        inputs.VirtualTokens = compared.Max(method => method.Method.VirtualTokens(method.Options));
         RunRecords records = _training.Encode(context, inputs, settings);
 
         output.Claim();
@@ -149,7 +151,6 @@ internal sealed class CompareCommand : SpectralCommand
     private ComparedMethod[] Choose(CommandContext context, ModelConfig model, TrainerOptions settings)
     {
         AdapterMethod[] chosen = [.. MethodNames.Entries(context.Get(_methods)).Select(AdapterMethods.Find)];
-        IReadOnlyList<ModuleShape> layers = AdapterTargets.Of(model, _adapter.Read(context, chosen[0], chosen));
         var compared = new List<ComparedMethod>();
         OptimizerChoice[] optimizers = _training.Optimizer.Read(context);
         foreach (
@@ -160,6 +161,7 @@ internal sealed class CompareCommand : SpectralCommand
             AdapterOptions options = _adapter.Read(context, method, chosen);
             try
             {
+                IReadOnlyList<ModuleShape> layers = AdapterTargets.Of(model, method, options);
                 settings.With(optimizer).RequireSuits(method, options);
                 _adapter.RequireCalibration(context, method);
                 if (compared.Count > 0 && context.Get(_budget) == SameParameters)

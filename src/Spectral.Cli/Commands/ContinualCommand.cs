@@ -59,6 +59,7 @@ internal sealed class ContinualCommand : SpectralCommand
             _adapter.TrainTokens.Option,
             _adapter.KeepTied,
             _ablate.Option,
+            _adapter.PromptText,
             _interpolate,
             .. _training.Settings.Where(option => option != _training.EvalEvery),
         ]);
@@ -93,8 +94,9 @@ internal sealed class ContinualCommand : SpectralCommand
         UnusedAdapterOptions.Refuse(
             context,
             _adapter,
-            MethodFacts.Of(method, AdapterTargets.Of(inputs.Folder.Config, options), options)
+            MethodFacts.Of(method, AdapterTargets.Of(inputs.Folder.Config, method, options), options)
         );
+        inputs.VirtualTokens = method.VirtualTokens(options);
         ContinualTask[] tasks = [.. files.Select((task, i) => Encode(context, inputs, settings, task, i + 1))];
         EncodedRecord[]? calibration = _adapter.Calibration(context, inputs, method, context.Get(_training.MaxLength));
 
@@ -128,7 +130,7 @@ internal sealed class ContinualCommand : SpectralCommand
         var run = new ContinualRun(context, tasks, folder)
         {
             Method = method,
-            Options = options with { TrainableTokens = _adapter.TrainTokens.Read(context, inputs.Tokenizer) },
+            Options = _adapter.Encode(context, options, inputs.Tokenizer),
             Settings = settings,
             Training = new AdapterRun(context, _training, _adapter),
             Interpolate = context.Get(_interpolate),

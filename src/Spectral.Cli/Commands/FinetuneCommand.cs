@@ -50,8 +50,9 @@ internal sealed class FinetuneCommand : SpectralCommand
             UnusedAdapterOptions.Refuse(
                 context,
                 _adapter,
-                MethodFacts.Of(method, AdapterTargets.Of(inputs.Folder.Config, options), options)
+                MethodFacts.Of(method, AdapterTargets.Of(inputs.Folder.Config, method, options), options)
             );
+            inputs.VirtualTokens = method.VirtualTokens(options);
         }
 
         RunRecords records = _training.Encode(context, inputs, settings);
@@ -76,11 +77,7 @@ internal sealed class FinetuneCommand : SpectralCommand
         if (started is null)
             return;
         using CausalLanguageModel model = inputs.Load(started.Device, started.Type);
-        options = options with
-        {
-            Seed = settings.Seed,
-            TrainableTokens = _adapter.TrainTokens.Read(context, inputs.Tokenizer),
-        };
+        options = _adapter.Encode(context, options with { Seed = settings.Seed }, inputs.Tokenizer);
         using DirectionAblation? ablation = _ablate.Load(context, model);
         var run = new AdapterRun(context, _training, _adapter);
         using Adapter attached = run.Attach(

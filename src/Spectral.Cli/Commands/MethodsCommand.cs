@@ -64,12 +64,11 @@ internal sealed class MethodsCommand : SpectralCommand
 
         AdapterMethod[] chosen = context.Get(_one) is { } name ? [AdapterMethods.Find(name)] : [.. AdapterMethods.All];
         AdapterOptions[] options = [.. chosen.Select(method => _adapter.Read(context, method, chosen))];
-        IReadOnlyList<ModuleShape> layers = context.Get(_model) is { } folder
-            ? AdapterTargets.Of(Load(context, folder), options[0])
-            : MethodFacts.OneLayer;
+        ModelConfig? model = context.Get(_model) is { } folder ? Load(context, folder) : null;
+        IReadOnlyList<ModuleShape> layers = model is null ? MethodFacts.OneLayer : AdapterTargets.Of(model, options[0]);
         DescribedMethod[] described =
         [
-            .. chosen.Zip(options, (method, read) => DescribedMethod.Of(method, layers, read)),
+            .. chosen.Zip(options, (method, read) => DescribedMethod.Of(method, model, layers, read)),
         ];
         if (context.Get(_one) is not null)
         {

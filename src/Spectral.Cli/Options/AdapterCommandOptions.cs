@@ -5,6 +5,7 @@ using Spectral.Training.Adapters;
 using Spectral.Training.Data;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
+using Spectral.Training.Tokenization;
 
 namespace Spectral.Cli.Options;
 
@@ -118,6 +119,14 @@ internal sealed class AdapterCommandOptions(bool trains)
             "randomized"
         );
 
+    /// <summary>The text that a soft prompt starts from.</summary>
+    public Option<string?> PromptText { get; } =
+        OptionTypes.OptionalText(
+            "--prompt-text",
+            "Text whose embeddings a soft prompt starts from, with --set init=text.",
+            "TEXT"
+        );
+
     /// <summary>How many records calibrate a method that starts from data.</summary>
     public Option<int> CalibrationRecords { get; } =
         OptionTypes.Integer(
@@ -172,7 +181,8 @@ internal sealed class AdapterCommandOptions(bool trains)
         ];
 
     /// <summary>All options, for a command that trains one adapter.</summary>
-    public Option[] All => [Name, .. Shared, TrainAlso, TrainTokens.Option, KeepTied, InitAdapter, Previous];
+    public Option[] All =>
+        [Name, .. Shared, TrainAlso, TrainTokens.Option, KeepTied, PromptText, InitAdapter, Previous];
 
     /// <summary>Loads the adapter to start from, with the learning rates of this run.</summary>
     public Adapter Load(CommandContext context, CausalLanguageModel model, string directory) =>
@@ -191,6 +201,7 @@ internal sealed class AdapterCommandOptions(bool trains)
         {
             ModulesToSave = ModulesToSave(context),
             KeepTied = context.Get(KeepTied),
+            PromptText = context.Get(PromptText) is { } text ? new PromptText(text, []) : null,
         };
         return context.Get(Previous) is { } directory ? options.After(chosen, directory) : options;
     }
@@ -227,6 +238,19 @@ internal sealed class AdapterCommandOptions(bool trains)
                 Svd = Enum.Parse<SvdMethod>(context.Get(Svd), ignoreCase: true),
             }
         );
+
+    /// <summary>Completes the options with what takes a tokenizer: tokens to train, and those of a text.</summary>
+    public AdapterOptions Encode(CommandContext context, AdapterOptions options, BpeTokenizer tokenizer) =>
+        options with
+        {
+            TrainableTokens = TrainTokens.Read(context, tokenizer),
+            PromptText = options.PromptText is { } text
+                ? text with
+                {
+                    Tokens = tokenizer.EncodePrompt(text.Text),
+                }
+                : null,
+        };
 
     /// <summary>Reads and encodes the records of --calibration-data.</summary>
     /// <returns>The records; null without the option.</returns>

@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using Spectral.Cli.Output;
 using Spectral.Training.Adapters;
 using Spectral.Training.IO;
+using Spectral.Training.Models;
 
 namespace Spectral.Cli.Options;
 
@@ -16,10 +17,22 @@ internal sealed record DescribedMethod(AdapterMethod Method, MethodFacts? Facts,
     /// <summary>The index of the first column of text.</summary>
     public const int FirstText = 4;
 
-    public static DescribedMethod Of(AdapterMethod method, IReadOnlyList<ModuleShape> layers, AdapterOptions options)
+    /// <summary>Describes a method on a model.</summary>
+    /// <param name="method">The method.</param>
+    /// <param name="model">The model's config; null: the layers are those of no model.</param>
+    /// <param name="layers">The layers that the options name.</param>
+    /// <param name="options">The adapter's options.</param>
+    public static DescribedMethod Of(
+        AdapterMethod method,
+        ModelConfig? model,
+        IReadOnlyList<ModuleShape> layers,
+        AdapterOptions options
+    )
     {
         try
         {
+            if (model is not null)
+                layers = AdapterTargets.Of(model, method, options);
             return new DescribedMethod(method, MethodFacts.Of(method, layers, options), null);
         }
         catch (InputException refusal)

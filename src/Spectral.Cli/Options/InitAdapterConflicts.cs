@@ -28,7 +28,15 @@ internal static class InitAdapterConflicts
     {
         if (context.Get(adapter.Previous) is { } directory)
             throw new InputException($"--previous-adapter \"{directory}\" and --init-adapter: expected one of the two");
-        foreach (Option begins in new Option[] { adapter.Svd, adapter.CalibrationRecords, adapter.CalibrationData })
+        foreach (
+            Option begins in new Option[]
+            {
+                adapter.Svd,
+                adapter.PromptText,
+                adapter.CalibrationRecords,
+                adapter.CalibrationData,
+            }
+        )
         {
             if (context.IsGiven(begins))
             {

@@ -31,14 +31,21 @@ internal sealed class ModelInputs : IDisposable
     /// <summary>The tokens that end a text; records are closed with the first of them.</summary>
     public IReadOnlyList<int> EndTokens { get; }
 
+    /// <summary>
+    /// The number of positions that a soft prompt takes before every record; <see cref="CheckAdapter"/> raises it to
+    /// that of the adapter.
+    /// </summary>
+    public int VirtualTokens { get; set; }
+
     /// <summary>Checks that an adapter fits this model, before anything is loaded, and prints its warnings.</summary>
     /// <exception cref="InputException">The adapter is not valid, or was made for another model.</exception>
     public void CheckAdapter(CommandContext context, string? directory)
     {
         if (directory is null)
             return;
-        using var adapter = new AdapterReader(directory, Folder.Config);
+        using var adapter = AdapterReader.OfAny(directory, Folder.Config);
         context.Warn(adapter.Warnings);
+        VirtualTokens = Math.Max(VirtualTokens, adapter.VirtualTokens);
     }
 
     /// <summary>
@@ -77,8 +84,17 @@ internal sealed class ModelInputs : IDisposable
             );
         }
 
-        int length = Math.Min(maxLength, Folder.Config.MaxPositions);
+        int positions = Folder.Config.MaxPositions - VirtualTokens;
+        int length = Math.Min(maxLength, positions);
         int shortest = Tokenizer.PrefixIds.Count + 2;
+        if (positions < shortest)
+        {
+            throw new InputException(
+                $"{VirtualTokens} virtual tokens leave {positions} of the model's {Folder.Config.MaxPositions} "
+                    + $"positions, expected at least {shortest} for a record"
+            );
+        }
+
         if (length < shortest)
         {
             throw new InputException(

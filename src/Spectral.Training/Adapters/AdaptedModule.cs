@@ -112,6 +112,8 @@ public sealed class AdaptedModule
         IReadOnlyList<ModuleShape> modules
     )
     {
+        if (method is PromptMethod prompt)
+            modules = [prompt.ModuleOf(modules)];
         IReadOnlyList<AdapterOptions?> settings = method.StartsFromData
             ? [.. modules.Select(module => method.Fit(options.For(module.Name), module, modules))]
             : method.Distribute(modules, options, null);

@@ -37,6 +37,12 @@ public sealed partial class Adapter
     )
     {
         options.CheckSettings(method);
+        if (method is PromptMethod)
+        {
+            IReadOnlyList<AdaptedModule> prompt = PromptOf(model, method, ref options);
+            return Build(model, method, options, prompt, [], adapter => adapter.Begin([model.Embedding], null));
+        }
+
         options = AdapterTargets.Resolved(model.Config, options);
         RequireFrozen(model);
         if (method.StartsFromData && calibration is null)
@@ -89,9 +95,7 @@ public sealed partial class Adapter
     public static Adapter Load(CausalLanguageModel model, string directory, double learningRateRatio = 1)
     {
         using ModelFolder? folder = model.Path is null ? null : ModelFolder.Open(model.Path);
-        using AdapterReader reader = folder is null
-            ? new AdapterReader(directory, model.Config, learningRateRatio)
-            : new AdapterReader(directory, folder, learningRateRatio);
+        using var reader = AdapterReader.OfAny(directory, model.Config, folder, learningRateRatio);
         return Build(
             model,
             reader.Method,
@@ -137,6 +141,14 @@ public sealed partial class Adapter
     )
     {
         options.CheckSettings(method);
+        if (method is PromptMethod)
+        {
+            IReadOnlyList<AdaptedModule> prompt = PromptOf(model, method, ref options);
+            return layers is [{ Name: PromptMethod.Module }]
+                ? Build(model, method, options, prompt, [], fill)
+                : throw new InputException($"{source}: the state of a run without a soft prompt");
+        }
+
         options = AdapterTargets.Resolved(model.Config, options);
         var linears = model.Adaptable.ToDictionary(linear => linear.Name);
         if (layers is null)
@@ -165,6 +177,20 @@ public sealed partial class Adapter
             ]
         );
         return Build(model, method, options, modules, Saved(model, options, modules), fill);
+    }
+
+    /// <summary>Describes the only module of a soft prompt, and checks that files can hold its settings.</summary>
+    private static IReadOnlyList<AdaptedModule> PromptOf(
+        CausalLanguageModel model,
+        AdapterMethod method,
+        ref AdapterOptions options
+    )
+    {
+        IReadOnlyList<ModuleShape> shapes = AdapterTargets.Of(model.Config, method, options);
+        options = options with { TargetModules = [PromptMethod.Module] };
+        IReadOnlyList<AdaptedModule> modules = AdaptedModule.Describe(method, options, shapes);
+        KeptOptions.Require(AdapterConfig.Of(method, options, modules), modules, []);
+        return modules;
     }
 
     private static Adapter Build(
@@ -220,6 +246,8 @@ public sealed partial class Adapter
     /// Fills in start values in three passes: the start of each factor, what the method computes, and factors that copy
     /// one of these.
     /// </summary>
+    /// <param name="linears">The layer of each module; of a soft prompt, the embedding.</param>
+    /// <param name="calibration">Runs the model on data; null unless the method starts from data.</param>
     private void Begin(IReadOnlyList<Linear> linears, ICalibration? calibration)
     {
         foreach ((AdaptedModule module, Linear linear) in _modules.Zip(linears))

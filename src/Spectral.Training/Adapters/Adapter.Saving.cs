@@ -40,6 +40,17 @@ public sealed partial class Adapter
                     : AdapterFolder.KeyOf(module.Shape.Name, stored.Name);
                 tensors.TryAdd(name, stored.ToWrite(name));
             }
+            if (module.Form.VirtualTokens is { } made)
+            {
+                // Also of a network that files do not hold.
+                string name = AdapterFolder.KeyOf(PromptMethod.Module, PromptMethod.TensorName);
+                tensors[name] = TensorToWrite.Floats(
+                    name,
+                    StoredType.F32,
+                    made.Shape.Dimensions(),
+                    () => made.Value.ToArray()
+                );
+            }
         }
 
         foreach ((SavedTensor tensor, Optim.Parameter parameter) in _factors.Saved)
@@ -93,7 +104,11 @@ public sealed partial class Adapter
                     TargetModules = [.. modules.Select(module => module.Shape.Name)],
                 };
         AdapterConfig config = AdapterConfig.Of(Method, options, modules) with { BaseModel = _baseModel };
-        KeptOptions.Require(config, modules, _model.Adaptable.Select(linear => linear.Name));
+        KeptOptions.Require(
+            config,
+            modules,
+            Method is PromptMethod ? [] : _model.Adaptable.Select(linear => linear.Name)
+        );
         return config;
     }
 

@@ -28,6 +28,7 @@ public sealed partial class Adapter : IModelAdapter, IDisposable
     private readonly List<TrainedRows> _rows = [];
     private readonly bool _headFollows;
     private readonly AdaptedModule? _head;
+    private BoundPrompt? _prompt;
     private string? _baseModel;
     private bool _frozenChanged;
     private Dictionary<string, string>? _baseDigests;
@@ -80,6 +81,12 @@ public sealed partial class Adapter : IModelAdapter, IDisposable
 
     /// <summary>All parameters that do not train: stored factors and factors that only a schedule needs.</summary>
     internal IReadOnlyList<Parameter> Frozen => _factors.Frozen;
+
+    /// <summary>The number of virtual tokens before every row, which take the first positions; usually 0.</summary>
+    public int VirtualTokens => Method.VirtualTokens(Options);
+
+    /// <inheritdoc/>
+    IVirtualTokens? IModelAdapter.VirtualTokens => _prompt;
 
     /// <summary>The number of trainable scalars.</summary>
     public long TrainableCount => Parameters.Count;
@@ -147,6 +154,7 @@ public sealed partial class Adapter : IModelAdapter, IDisposable
         Detach();
         foreach (PackedAdapters packed in _packed)
             packed.Dispose();
+        _prompt?.Dispose();
         _factors.Dispose();
     }
 
@@ -172,6 +180,13 @@ public sealed partial class Adapter : IModelAdapter, IDisposable
         {
             ModelFamily family = _model.Config.Family;
             _model.ParameterOf(family.HeadWeight).StandIn = _model.ParameterOf(family.EmbeddingWeight).StandIn;
+        }
+
+        if (Method is PromptMethod prompt)
+        {
+            _prompt = new BoundPrompt(_model, _modules[0].Form.VirtualTokens!, prompt.IsPrefix);
+            _model.Adapter = this;
+            return;
         }
 
         var modules = Bound.ToDictionary(module => module.Shape.Name);
@@ -203,6 +218,7 @@ public sealed partial class Adapter : IModelAdapter, IDisposable
 
     private void Refresh()
     {
+        _prompt?.Refresh(_frozenChanged);
         foreach (AdaptedModule module in Bound)
             module.Core.Refresh(_frozenChanged);
         _frozenChanged = false;
@@ -213,11 +229,14 @@ public sealed partial class Adapter : IModelAdapter, IDisposable
     }
 
     /// <summary>The modules, followed by the head if it follows the embedding.</summary>
-    private IEnumerable<AdaptedModule> Bound => _head is null ? _modules : _modules.Append(_head);
+    private IEnumerable<AdaptedModule> Bound => _head is null ? Layers : Layers.Append(_head);
+
+    /// <summary>The modules that are layers of the model: all but a soft prompt.</summary>
+    private IEnumerable<AdaptedModule> Layers => Method is PromptMethod ? [] : _modules;
 
     private void AddPenalties()
     {
-        foreach (AdaptedModule module in _modules)
+        foreach (AdaptedModule module in Layers)
             module.Core.AddPenalty();
     }
 }

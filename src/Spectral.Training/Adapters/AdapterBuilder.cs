@@ -159,6 +159,15 @@ public sealed class AdapterBuilder
         Add(new Factor(name, shape, false, start ?? Start.Zeros) { IsSaved = false });
 
     /// <summary>
+    /// Declares a trainable tensor that is not stored in files, because they hold what it makes instead.
+    /// </summary>
+    /// <param name="name">The name among the module's factors.</param>
+    /// <param name="shape">The shape of the tensor.</param>
+    /// <param name="start">The start values.</param>
+    internal Factor TrainedState(string name, Shape shape, Start start) =>
+        Add(new Factor(name, shape, true, start) { IsSaved = false });
+
+    /// <summary>
     /// Declares a tensor that all layers share, stored once under <c>base_model.</c><paramref name="name"/>.
     /// </summary>
     /// <param name="name">The name, without that prefix.</param>

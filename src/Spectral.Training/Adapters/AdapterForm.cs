@@ -46,8 +46,14 @@ public sealed record AdapterForm
     /// </summary>
     public Expression? Penalty { get; init; }
 
+    /// <summary>
+    /// The virtual tokens of a soft prompt, one per row [n, out], which stand before the input of the whole model. The
+    /// form has nothing else then, and changes no layer; null: none.
+    /// </summary>
+    public Expression? VirtualTokens { get; init; }
+
     /// <summary>Whether a plain weight and bias can have the same effect.</summary>
-    public bool IsMergeable => !Rectified;
+    public bool IsMergeable => !Rectified && VirtualTokens is null;
 
     /// <summary>Whether a plain LoRA can have the same effect: the form is low-rank terms and nothing else.</summary>
     public bool IsLowRank => AddsTermsOnly && Bias is null;
@@ -84,7 +90,7 @@ public sealed record AdapterForm
     internal IEnumerable<Expression> Outputs =>
         Terms
             .SelectMany(term => new[] { term.Left, term.Middle, term.Right })
-            .Concat([Weight, InputScale, OutputScale, Bias])
+            .Concat([Weight, InputScale, OutputScale, Bias, VirtualTokens])
             .Concat(Entries.Select(change => change.Values))
             .OfType<Expression>();
 
@@ -98,6 +104,8 @@ public sealed record AdapterForm
         }
         if (Weight is not null)
             Require(Weight, module.Out, module.In);
+        if (VirtualTokens is not null)
+            Require(VirtualTokens, VirtualTokens.Shape[0], module.Out);
         RequireCount(InputScale, module.In);
         RequireCount(OutputScale, module.Out);
         RequireCount(Bias, module.Out);

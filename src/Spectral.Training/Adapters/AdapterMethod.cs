@@ -112,6 +112,13 @@ public abstract class AdapterMethod : MethodDescription
     public virtual bool StartsAtBase => true;
 
     /// <summary>
+    /// Returns the number of positions that the adapter takes before every row: the virtual tokens of a soft prompt, 0
+    /// for all other methods.
+    /// </summary>
+    /// <param name="options">The adapter's options.</param>
+    public virtual int VirtualTokens(AdapterOptions options) => 0;
+
+    /// <summary>
     /// Returns the settings of each layer, null for a layer that gets no adapter. By default all layers have the given
     /// ones; a method may distribute its rank by what calibration finds.
     /// </summary>

@@ -117,6 +117,13 @@ public sealed record AdapterOptions
     /// </summary>
     public string? PreviousAdapter { get; init; }
 
+    /// <summary>The text that a soft prompt starts from; null: none.</summary>
+    public PromptText? PromptText
+    {
+        get => Recorded(field);
+        init;
+    }
+
     /// <summary>The method's own settings, by name, where they differ from the defaults.</summary>
     public IReadOnlyDictionary<string, double> Settings { get; init; } = new Dictionary<string, double>();
 

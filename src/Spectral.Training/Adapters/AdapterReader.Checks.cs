@@ -8,6 +8,27 @@ namespace Spectral.Training.Adapters;
 public sealed partial class AdapterReader
 {
     /// <summary>
+    /// Returns the modules of the model that an adapter can have: its layers, or those of a soft prompt. Null: unknown.
+    /// </summary>
+    private ModuleShape[]? Layers(AdapterConfig config, ModelConfig? model, bool takesPrompts)
+    {
+        if (config.Prompt is not { } stored)
+            return model is null ? null : [.. ModelTensors.Adaptable(model).Select(ModuleShape.Of)];
+        var prompt = (PromptMethod)config.Method;
+        if (!takesPrompts || model is null)
+        {
+            throw new InputException(
+                $"{_folder.Directory}: a soft prompt ({prompt.Name}), which is no change of weights; expected an "
+                    + "adapter of layers here. eval, generate and finetune take soft prompts"
+            );
+        }
+
+        var sizes = PromptSizes.Of(model);
+        PromptFields.Check(AdapterConfigFile.Path(_folder.Directory), prompt, stored, sizes);
+        return [prompt.ModuleOf(sizes)];
+    }
+
+    /// <summary>
     /// Checks that the modules with tensors are layers of the model and match the config, and that some module does.
     /// </summary>
     private void CheckModules(IReadOnlyList<ModuleShape>? layers)
@@ -34,8 +55,10 @@ public sealed partial class AdapterReader
         if (!_tensors.Modules.Any(_folder.Config.Matches))
         {
             throw new InputException(
-                $"{_folder.WeightsPath}: no adapted modules, expected tensors like "
-                    + $"{AdapterFolder.KeyOf("<module>", "<tensor>")} of modules that target_modules matches"
+                _folder.Config.Prompt is null
+                    ? $"{_folder.WeightsPath}: no adapted modules, expected tensors like "
+                        + $"{AdapterFolder.KeyOf("<module>", "<tensor>")} of modules that target_modules matches"
+                    : $"{_folder.WeightsPath}: no virtual tokens, expected a tensor {PromptMethod.TensorName}"
             );
         }
     }

@@ -32,35 +32,28 @@ public sealed partial class AdapterReader : IDisposable
     /// shape.
     /// </exception>
     public AdapterReader(string directory, ModelFolder model, double learningRateRatio = 1)
-        : this(directory, model.Config, learningRateRatio)
-    {
-        try
-        {
-            _folder.CheckFits(model);
-            _saved.RemoveAll(tensor => !tensor.Trains && Stored(tensor).HasValuesOf(model.Untied(tensor.Name)));
-        }
-        catch
-        {
-            Dispose();
-            throw;
-        }
-    }
+        : this(learningRateRatio, directory, model.Config, model, takesPrompts: false) { }
 
     /// <summary>Opens the folder of an adapter for a model without looking at its weights.</summary>
     /// <inheritdoc cref="AdapterReader(string, ModelFolder, double)"/>
     public AdapterReader(string directory, ModelConfig config, double learningRateRatio = 1)
-        : this(learningRateRatio, directory, config) { }
+        : this(learningRateRatio, directory, config, null, takesPrompts: false) { }
 
     /// <summary>
     /// Opens the folder of an adapter without its model. The layers' sizes are deduced from the tensors.
     /// </summary>
     /// <inheritdoc cref="AdapterReader(string, ModelFolder, double)"/>
     public AdapterReader(string directory)
-        : this(1, directory, null) { }
+        : this(1, directory, null, null, takesPrompts: false) { }
 
-    private AdapterReader(double learningRateRatio, string directory, ModelConfig? model)
+    private AdapterReader(
+        double learningRateRatio,
+        string directory,
+        ModelConfig? model,
+        ModelFolder? weights,
+        bool takesPrompts
+    )
     {
-        ModuleShape[]? layers = model is null ? null : [.. ModelTensors.Adaptable(model).Select(ModuleShape.Of)];
         _folder = AdapterFolder.Open(directory);
         try
         {
@@ -71,6 +64,13 @@ public sealed partial class AdapterReader : IDisposable
                 TargetModules = config.TargetModules.Names ?? [],
                 LearningRateRatio = learningRateRatio,
             };
+            ModuleShape[]? layers = Layers(config, model, takesPrompts);
+            if (config.Method is PromptMethod prompt)
+            {
+                Options = prompt.AsStored(Options);
+                prompt.RequireAlone(Options);
+            }
+
             var adapted = layers?.Where(layer => config.Matches(layer.Name) && !IsCopy(model, layer.Name)).ToList();
             if (adapted is { Count: 0 })
             {
@@ -114,6 +114,10 @@ public sealed partial class AdapterReader : IDisposable
             );
             foreach (AdaptedModule module in _modules)
                 CheckTensors(module);
+            if (weights is null)
+                return;
+            _folder.CheckFits(weights);
+            _saved.RemoveAll(tensor => !tensor.Trains && Stored(tensor).HasValuesOf(weights.Untied(tensor.Name)));
         }
         catch
         {
@@ -121,6 +125,24 @@ public sealed partial class AdapterReader : IDisposable
             throw;
         }
     }
+
+    /// <summary>Opens the folder of an adapter or of a soft prompt, which other ways to open one refuse.</summary>
+    /// <remarks>A soft prompt has one module, which is no layer of the model.</remarks>
+    /// <param name="directory">The folder.</param>
+    /// <param name="config">The config of the model.</param>
+    /// <exception cref="InputException">As for an adapter of layers.</exception>
+    public static AdapterReader OfAny(string directory, ModelConfig config) => OfAny(directory, config, null, 1);
+
+    /// <inheritdoc cref="OfAny(string, ModelConfig)"/>
+    internal static AdapterReader OfAny(
+        string directory,
+        ModelConfig config,
+        ModelFolder? weights,
+        double learningRateRatio
+    ) => new(learningRateRatio, directory, config, weights, takesPrompts: true);
+
+    /// <summary>The number of virtual tokens before every row, which take the first positions; usually 0.</summary>
+    public int VirtualTokens => Method.VirtualTokens(Options);
 
     /// <summary>The method of the stored adapter.</summary>
     public AdapterMethod Method => _folder.Config.Method;

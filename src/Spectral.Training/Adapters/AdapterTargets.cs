@@ -32,8 +32,26 @@ public static class AdapterTargets
                 .Select(ModuleShape.Of),
         ];
 
+    /// <summary>
+    /// Lists the modules that an adapter of a method has in a model: the layers that the options name, or the only
+    /// module of a soft prompt.
+    /// </summary>
+    /// <param name="model">The config of the model.</param>
+    /// <param name="method">The adapter's method.</param>
+    /// <param name="options">The settings of the adapter.</param>
+    /// <exception cref="InputException">
+    /// A target matches no layer (the message lists those there are), or a soft prompt is given targets.
+    /// </exception>
+    public static IReadOnlyList<ModuleShape> Of(ModelConfig model, AdapterMethod method, AdapterOptions options)
+    {
+        if (method is not PromptMethod prompt)
+            return Of(model, options);
+        prompt.RequireAlone(options);
+        return [prompt.ModuleOf(PromptSizes.Of(model))];
+    }
+
     /// <summary>Selects those of some layers that the options name.</summary>
-    /// <inheritdoc cref="Of"/>
+    /// <inheritdoc cref="Of(ModelConfig, AdapterOptions)"/>
     internal static T[] Choose<T>(IReadOnlyList<T> layers, Func<T, string> name, AdapterOptions options)
     {
         ModulePattern pattern = PatternOf(options.TargetModules);
@@ -91,7 +109,7 @@ public static class AdapterTargets
     /// that every reader selects the same layers, and with those of the model's family in place of
     /// <see cref="AdapterOptions.AllProjections"/>.
     /// </summary>
-    /// <inheritdoc cref="Of"/>
+    /// <inheritdoc cref="Of(ModelConfig, AdapterOptions)"/>
     internal static AdapterOptions Resolved(ModelConfig model, AdapterOptions options) =>
         PatternOf(options.TargetModules).Names is null || LeavesOut(options)
             ? options with

@@ -29,7 +29,7 @@ public sealed record MethodFacts(
 {
     /// <summary>
     /// The names of the options that have an effect, among Rank, Alpha, RankStabilized, TopK, Dropout, Bias,
-    /// LearningRateRatio and Svd.
+    /// LearningRateRatio, PromptText and Svd.
     /// </summary>
     public required IReadOnlySet<string> UsedOptions { get; init; }
 
@@ -76,6 +76,7 @@ public sealed record MethodFacts(
             nameof(AdapterOptions.Alpha),
             nameof(AdapterOptions.RankStabilized),
             nameof(AdapterOptions.LearningRateRatio),
+            nameof(AdapterOptions.PromptText),
         ];
         foreach (string option in read.Where(option => modules.Any(module => module.Reads(option))))
             yield return option;

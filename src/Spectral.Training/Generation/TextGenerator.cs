@@ -1,4 +1,5 @@
 using Spectral.Kernels;
+using Spectral.Training.Adapters;
 using Spectral.Training.Adapters.Expressions;
 using Spectral.Training.Data;
 using Spectral.Training.IO;
@@ -61,11 +62,13 @@ public static class TextGenerator
     {
         if (prompt.Length == 0)
             throw new InputException("the prompt has no tokens");
-        int capacity = prompt.Length + options.MaxTokens;
+        int before = Adapter.Of(model)?.VirtualTokens ?? 0;
+        int capacity = before + prompt.Length + options.MaxTokens;
         if (capacity > model.Config.MaxPositions)
         {
+            string others = before > 0 ? $"{before} virtual tokens, " : "";
             throw new InputException(
-                $"prompt ({prompt.Length} tokens) and continuation ({options.MaxTokens}) exceed the "
+                $"{others}prompt ({prompt.Length} tokens) and continuation ({options.MaxTokens}) exceed the "
                     + $"model's {model.Config.MaxPositions} positions"
             );
         }

@@ -22,4 +22,8 @@ public readonly record struct AttentionSettings(
     int Window,
     Tensor Cosine,
     Tensor Sine
-);
+)
+{
+    /// <summary>The virtual tokens that are among the positions but not in the layer's input; null: none.</summary>
+    internal KeyValuePrefix? Prefix { get; init; }
+}

@@ -98,7 +98,7 @@ public sealed class CausalLanguageModel : IDisposable
 
     /// <summary>
     /// Receives the hidden states [B·S, D] after each decoder layer, with its number; usually null. Recomputation of
-    /// activations does not call it again.
+    /// activations does not call it again. Rows of embedded virtual tokens are among them.
     /// </summary>
     internal Action<int, Tensor>? AfterLayer { get; set; }
 
@@ -167,7 +167,7 @@ public sealed class CausalLanguageModel : IDisposable
         );
     }
 
-    /// <summary>Computes the hidden states before the final norm, [B·S, D].</summary>
+    /// <summary>Computes the hidden states before the final norm, [B·S, D], without those of virtual tokens.</summary>
     /// <param name="tape">The tape that records the operations.</param>
     /// <param name="batch">The tokens, padded on the right.</param>
     /// <param name="checkpoint">Whether to keep only each layer's input and recompute the rest during backward.</param>
@@ -175,27 +175,40 @@ public sealed class CausalLanguageModel : IDisposable
     /// A cache to which keys and values are appended: first rows without padding, then one token per row and call.
     /// Null: none.
     /// </param>
-    /// <exception cref="ArgumentException">The rows are longer than the model's positions.</exception>
+    /// <exception cref="ArgumentException">
+    /// The rows, with virtual tokens before them, are longer than the model's positions.
+    /// </exception>
     /// <exception cref="InputException">A token has no row in the embedding.</exception>
     public Variable Hidden(Tape tape, BatchTensors batch, bool checkpoint = false, KeyValueCache? cache = null)
     {
         batch.Source.CheckIds(Config.VocabularySize);
-        (int rows, int length) = (batch.Source.Rows, batch.Source.Length);
+        // A cache that is filled has the virtual tokens in it.
+        IVirtualTokens? tokens = cache is { Length: > 0 } ? null : Adapter?.VirtualTokens;
+        int before = tokens?.Values.Dim(0) ?? 0;
+        (int rows, int length) = (batch.Source.Rows, before + batch.Source.Length);
         int reach = cache?.Capacity ?? length;
         if (reach > Config.MaxPositions)
         {
             throw new ArgumentException(
-                $"{reach} positions asked for; the model has max_position_embeddings = {Config.MaxPositions}",
+                $"{reach} positions asked for{(before > 0 ? $", {before} of them virtual tokens" : "")}; the model has "
+                    + $"max_position_embeddings = {Config.MaxPositions}",
                 nameof(batch)
             );
         }
 
         cache?.Begin(rows, length);
-        (Tensor cosine, Tensor sine) = _rotary.For(reach);
+        bool isPrefix = tokens?.PrefixRotary is not null;
+        (Tensor cosine, Tensor sine) = (tokens?.PrefixRotary ?? _rotary).For(reach);
+        Node? trained = tokens?.Record(tape);
         TokenOrder? order = tape.Records && Embedding.Trains ? batch.OrderFor(_embedding) : null;
         Variable x = Embedding.Adapter is null
             ? EmbeddingNode.Apply(tape, _embedding, batch.Tokens, order)
             : Embedding.Adapter.LookUp(tape, Embedding, batch.Tokens, order);
+        if (tokens is not null && !isPrefix)
+        {
+            using Variable own = x;
+            x = PrependNode.Apply(tape, tokens.Values, trained, own, rows);
+        }
         for (int i = 0; i < _layers.Length; i++)
         {
             (DecoderLayer layer, LayerCache? layerCache) = (_layers[i], cache?[i]);
@@ -209,21 +222,27 @@ public sealed class CausalLanguageModel : IDisposable
                 Config.WindowOf(i),
                 cosine,
                 sine
-            );
+            )
+            {
+                Prefix = isPrefix ? new KeyValuePrefix(tokens!.Values, trained, i) : null,
+            };
             using Variable input = x;
             x =
                 checkpoint && tape.Records
                     ? CheckpointNode.Apply(
                         tape,
                         input,
-                        layer.NeedsBackward,
+                        layer.NeedsBackward || (isPrefix && trained is not null),
                         (inner, value) => Without(ablated, inner, layer.Forward(inner, value, settings))
                     )
                     : Without(ablated, tape, layer.Forward(tape, input, settings, layerCache));
             AfterLayer?.Invoke(i, x.Value);
         }
         cache?.Advance(length);
-        return x;
+        if (tokens is null || isPrefix)
+            return x;
+        using (x)
+            return DropLeadingNode.Apply(tape, x, before, rows);
     }
 
     /// <summary>

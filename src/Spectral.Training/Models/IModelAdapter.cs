@@ -9,4 +9,7 @@ internal interface IModelAdapter : IDisposable
 {
     /// <summary>The trainable parameters, which an optimizer updates.</summary>
     ParameterSet Parameters { get; }
+
+    /// <summary>The virtual tokens before every row; null: the adapter has none.</summary>
+    IVirtualTokens? VirtualTokens { get; }
 }

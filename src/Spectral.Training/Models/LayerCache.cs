@@ -15,6 +15,12 @@ public sealed class LayerCache : IDisposable
     internal LayerCache(Tensor keys, Tensor values, Tensor offsets, Tensor visible) =>
         (_keys, _values, _offsets, _visible) = (keys, values, offsets, visible);
 
+    /// <summary>The rotated keys, [B, KV, P, hd].</summary>
+    internal Tensor Keys => _keys;
+
+    /// <summary>The values, [B, KV, P, hd].</summary>
+    internal Tensor Values => _values;
+
     /// <summary>Appends rotated keys and values [B, KV, S, hd] to those of each row.</summary>
     internal void Append(Tensor key, Tensor value)
     {

@@ -14,13 +14,19 @@ public sealed class RotaryTables : IDisposable
 {
     private readonly Device _device;
     private readonly float[] _frequencies;
+    private readonly int _unrotated;
     private readonly List<Tensor> _tables = [];
     private Tensor? _cosine;
     private Tensor? _sine;
 
-    internal RotaryTables(Device device, ModelConfig config)
+    /// <summary>Creates tables that are computed when they are first asked for.</summary>
+    /// <param name="device">The device of the tables.</param>
+    /// <param name="config">The model's config.</param>
+    /// <param name="unrotated">The number of first positions that are not rotated: cosine 1, sine 0.</param>
+    internal RotaryTables(Device device, ModelConfig config, int unrotated = 0)
     {
         _device = device;
+        _unrotated = unrotated;
         _frequencies = config.RotaryFrequencies();
     }
 
@@ -50,7 +56,7 @@ public sealed class RotaryTables : IDisposable
         {
             for (int i = 0; i < half; i++)
             {
-                (double s, double c) = Math.SinCos(p * (double)_frequencies[i]);
+                (double s, double c) = p < _unrotated ? (0, 1) : Math.SinCos(p * (double)_frequencies[i]);
                 cosine[p * half + i] = (float)c;
                 sine[p * half + i] = (float)s;
             }

@@ -73,6 +73,8 @@ public sealed class ResumeTests : WorkFolder
     [TestCase("lora", "--rmm", "0.4", "--flop-budget", "0.5", "--flop-interval", "3")]
     [TestCase("lora", "--init-adapter")]
     [TestCase("o-lora", "--previous-adapter")]
+    [TestCase("p-tuning", "--set", "virtual-tokens=5")]
+    [TestCase("prefix-tuning", "--set", "projection=on", "--graph")]
     public void KilledOnceItEndsWithTheSameBits(string adapter, params string[] more)
     {
         if (more is [var before] and ["--init-adapter" or "--previous-adapter"])

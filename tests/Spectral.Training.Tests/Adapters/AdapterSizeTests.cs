@@ -62,5 +62,5 @@ public sealed class AdapterSizeTests(DeviceKind kind) : TrainingTest(kind)
         );
     }
 
-    private static string[] Methods() => [.. AdapterMethods.All.Select(method => method.Name)];
+    private static string[] Methods() => TestAdapters.LayerMethods;
 }

@@ -75,6 +75,25 @@ public sealed class NodeGradientTests(DeviceKind kind) : TrainingTest(kind)
         Check([(6, 5)], (tape, x) => GatherRowsNode.Apply(tape, x[0], index));
     }
 
+    /// <summary>The leading rows are columns 5 to 7 of a wider matrix, whose other columns get no gradient.</summary>
+    [Test]
+    public void RowsBeforeEverySequence()
+    {
+        const int Batch = 3;
+        Check(
+            [(4, 9), (Batch * 5, 3)],
+            (tape, x) => PrependNode.Apply(tape, new(x[0].Value, 5, 3), x[0].Node, x[1], Batch)
+        );
+    }
+
+    [Test]
+    public void ZerosBeforeEverySequence() =>
+        Check([(3 * 5, 3)], (tape, x) => PrependNode.ApplyZeros(tape, 2, x[0], 3));
+
+    [Test]
+    public void SequencesWithoutTheirLeadingRows() =>
+        Check([(3 * 7, 5)], (tape, x) => DropLeadingNode.Apply(tape, x[0], 2, 3));
+
     [Test, Covers(typeof(EmbeddingNode))]
     public void Embedding()
     {

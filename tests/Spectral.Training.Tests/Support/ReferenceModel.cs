@@ -16,6 +16,14 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
     /// <summary>What a module adds to its output for an input [in], if anything.</summary>
     public Func<string, double[], double[]?> OutputChange { get; init; } = (_, _) => null;
 
+    /// <summary>Embeddings [n, D] of virtual tokens before every row, if any.</summary>
+    public double[] Prompt { get; init; } = [];
+
+    /// <summary>
+    /// Keys and values of virtual tokens before every row, [n, layers, 2, KV, hd], if any. Keys are not rotated.
+    /// </summary>
+    public double[] Prefix { get; init; } = [];
+
     /// <summary>Told the name and the input of every linear layer that is applied to a token.</summary>
     public Action<string, double[]>? Observe { get; init; }
 
@@ -43,19 +51,16 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
     public double[][] Logits(ReadOnlySpan<int> tokens)
     {
         double[] embedding = weights["model.embed_tokens.weight"];
-        double[][] x = new double[tokens.Length][];
+        double[][] prompt = [.. Prompt.Chunk(config.HiddenSize)];
+        double[][] x = new double[prompt.Length + tokens.Length][];
         for (int t = 0; t < x.Length; t++)
-            x[t] = Looked(embedding, tokens[t]);
+            x[t] = t < prompt.Length ? [.. prompt[t]] : Looked(embedding, tokens[t - prompt.Length]);
         for (int layer = 0; layer < config.Layers; layer++)
         {
             string prefix = $"model.layers.{layer}.";
             Add(
                 x,
-                Attention(
-                    Each(x, row => Norm(row, prefix + "input_layernorm.weight")),
-                    prefix + "self_attn.",
-                    config.WindowOf(layer)
-                )
+                Attention(Each(x, row => Norm(row, prefix + "input_layernorm.weight")), prefix + "self_attn.", layer)
             );
             Add(
                 x,
@@ -67,7 +72,7 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
             AfterLayer?.Invoke(layer, x);
         }
         double[] head = weights[config.TieWordEmbeddings ? "model.embed_tokens.weight" : "lm_head.weight"];
-        return Each(x, row => Head(Norm(row, "model.norm.weight"), head));
+        return Each(x[prompt.Length..], row => Head(Norm(row, "model.norm.weight"), head));
     }
 
     private double[] Looked(double[] embedding, int token)
@@ -96,34 +101,40 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
         return Linear(gated, prefix + "down_proj");
     }
 
-    private double[][] Attention(double[][] x, string prefix, int window)
+    private double[][] Attention(double[][] x, string prefix, int layer)
     {
-        int size = config.HeadDimension;
+        (int size, int window) = (config.HeadDimension, config.WindowOf(layer));
         double[][] q = Each(x, row => Linear(row, prefix + "q_proj"));
         double[][] k = Each(x, row => Linear(row, prefix + "k_proj"));
         double[][] v = Each(x, row => Linear(row, prefix + "v_proj"));
+        int width = config.KeyValueHeads * size;
+        double[][] virtualTokens = [.. Prefix.Chunk(2 * config.Layers * width)];
+        int before = virtualTokens.Length;
         for (int t = 0; t < x.Length; t++)
         {
-            Rotate(q[t], t);
-            Rotate(k[t], t);
+            Rotate(q[t], before + t);
+            Rotate(k[t], before + t);
         }
+        k = [.. Each(virtualTokens, token => token.AsSpan(2 * layer * width, width).ToArray()), .. k];
+        v = [.. Each(virtualTokens, token => token.AsSpan((2 * layer + 1) * width, width).ToArray()), .. v];
         double[][] mixed = new double[x.Length][];
         for (int t = 0; t < x.Length; t++)
         {
             mixed[t] = new double[config.Heads * size];
+            int last = before + t;
             for (int head = 0; head < config.Heads; head++)
             {
                 int group = head * config.KeyValueHeads / config.Heads;
-                int from = window > 0 ? Math.Max(0, t - window + 1) : 0;
-                double[] scores = new double[t + 1 - from];
-                for (int s = from; s <= t; s++)
+                int from = window > 0 ? Math.Max(0, last - window + 1) : 0;
+                double[] scores = new double[last + 1 - from];
+                for (int s = from; s <= last; s++)
                 {
                     for (int i = 0; i < size; i++)
                         scores[s - from] += q[t][head * size + i] * k[s][group * size + i] / Math.Sqrt(size);
                 }
 
                 double total = LogSumExp(scores);
-                for (int s = from; s <= t; s++)
+                for (int s = from; s <= last; s++)
                 {
                     for (int i = 0; i < size; i++)
                         mixed[t][head * size + i] += Math.Exp(scores[s - from] - total) * v[s][group * size + i];

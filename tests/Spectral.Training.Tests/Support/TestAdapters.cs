@@ -11,12 +11,25 @@ namespace Spectral.Training.Tests.Support;
 /// <summary>What tests need to know about adapters, in double and by the formulas alone.</summary>
 internal static class TestAdapters
 {
+    /// <summary>The names of all methods that change layers; the others are soft prompts.</summary>
+    public static string[] LayerMethods { get; } =
+    [.. AdapterMethods.All.Where(method => method is not PromptMethod).Select(method => method.Name)];
+
+    /// <summary>The options that a method takes: a soft prompt has no targets.</summary>
+    public static AdapterOptions For(AdapterMethod method, AdapterOptions options) =>
+        method is PromptMethod
+            ? options with
+            {
+                TargetModules = AdapterOptions.AllProjections,
+            }
+            : options;
+
     /// <summary>Attaches any method: one that starts from data gets some.</summary>
     public static Adapter Attach(CausalLanguageModel model, AdapterMethod method, AdapterOptions options) =>
         Adapter.Attach(
             model,
             method,
-            options,
+            For(method, options),
             new ModelCalibration(model, TinyModels.Records(6, model.Config, new Random(21)), 3)
         );
 

@@ -51,6 +51,9 @@ public sealed record AdapterConfig
     /// <summary>The number of inputs that a column of A may average (<see cref="PooledInputs"/>); null: one.</summary>
     internal int? InputsPooled { get; init; }
 
+    /// <summary>The sizes of the model of a soft prompt; null: it is an adapter of layers.</summary>
+    internal PromptSizes? Prompt { get; init; }
+
     /// <summary>The modules to adapt.</summary>
     public required ModulePattern TargetModules { get; init; }
 
@@ -94,6 +97,7 @@ public sealed record AdapterConfig
             Method = method,
             Options = method.Settings.Aggregate(options, (stated, setting) => Stated(stated, method, setting, modules)),
             IncludesStart = modules.Any(module => module.IncludesStart),
+            Prompt = modules is [{ Shape.Prompt: { } sizes }] ? sizes : null,
             TargetModules = ModulePattern.Of(options.TargetModules),
         };
     }

@@ -20,9 +20,17 @@ internal static partial class AdapterConfigFile
             ["inference_mode"] = () => json.WriteBoolean("inference_mode", true),
             ["peft_type"] = () => json.WriteString("peft_type", config.Method.PeftType),
             ["revision"] = () => json.WriteNull("revision"),
-            ["target_modules"] = () => WritePattern(json, "target_modules", config.TargetModules),
             ["task_type"] = () => json.WriteString("task_type", "CAUSAL_LM"),
         };
+        if (config is { Method: PromptMethod prompt, Prompt: { } sizes })
+        {
+            PromptFields.Write(writers, json, prompt, sizes);
+            // PEFT refuses a start from a text without it.
+            if (config.Options.PromptText is not null)
+                writers[PromptFields.Tokenizer] = () => json.WriteString(PromptFields.Tokenizer, config.BaseModel);
+        }
+        else
+            writers[TargetsKey] = () => WritePattern(json, TargetsKey, config.TargetModules);
         AdapterOptions whole = config.Options with
         {
             TargetModules = config.TargetModules.Names ?? config.Options.TargetModules,

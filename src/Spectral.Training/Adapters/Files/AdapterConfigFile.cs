@@ -19,6 +19,7 @@ internal static partial class AdapterConfigFile
     private const string BiasListed = "listed";
     private const string TopKKey = "top_k";
     private const string DigestsKey = "base_tensor_sha256";
+    private const string TargetsKey = "target_modules";
     private const string FileName = "adapter_config.json";
     private const long MaximumBytes = 4 << 20;
 
@@ -26,7 +27,7 @@ internal static partial class AdapterConfigFile
     [
         "peft_type",
         "base_model_name_or_path",
-        "target_modules",
+        TargetsKey,
         "exclude_modules",
         "layers_to_transform",
         "layers_pattern",
@@ -117,9 +118,12 @@ internal static partial class AdapterConfigFile
             InputsPooled = fields.Find("use_qalora") is { ValueKind: JsonValueKind.True }
                 ? fields.Integer("qalora_group_size", 1, int.MaxValue) ?? 16
                 : null,
+            Prompt = method is PromptMethod prompt ? PromptFields.Read(fields, prompt) : null,
             TargetModules =
-                Pattern(fields, "target_modules", path)
-                ?? throw fields.Wrong("target_modules", "a list of names, an expression or all-linear"),
+                method is PromptMethod
+                    ? ModulePattern.Of(PromptMethod.Module)
+                    : Pattern(fields, TargetsKey, path)
+                        ?? throw fields.Wrong(TargetsKey, "a list of names, an expression or all-linear"),
             ExcludeModules = Pattern(fields, "exclude_modules", path),
             LayersToTransform = fields.IntegerOrList("layers_to_transform", 0, int.MaxValue),
             LayersPattern = fields.Find("layers_pattern") is { ValueKind: JsonValueKind.String } single

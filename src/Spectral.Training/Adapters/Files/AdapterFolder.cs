@@ -41,6 +41,8 @@ public sealed class AdapterFolder : IDisposable
                 return;
             }
             Config = AdapterConfigFile.Load(config, directory, _file.Metadata, _warnings);
+            if (Config.Prompt is not null)
+                Tensors = [.. Tensors.Select(OfPrompt)];
             if (packed is not null)
             {
                 Tensors = Tensors.Concat(packed.Packed.Select(tensor => AdapterTensor.Of(tensor, _file.Path)));
@@ -122,7 +124,8 @@ public sealed class AdapterFolder : IDisposable
     /// <summary>Returns the name under which a module's tensor is stored.</summary>
     /// <param name="module">The path of the module.</param>
     /// <param name="leaf">The tensor's name within the module.</param>
-    public static string KeyOf(string module, string leaf) => $"{Prefix}{module}.{leaf}";
+    public static string KeyOf(string module, string leaf) =>
+        (module, leaf) is (PromptMethod.Module, PromptMethod.TensorName) ? leaf : $"{Prefix}{module}.{leaf}";
 
     /// <summary>Returns the name under which a shared tensor is stored.</summary>
     public static string SharedKeyOf(string name) => SharedPrefix + name;
@@ -161,6 +164,10 @@ public sealed class AdapterFolder : IDisposable
             }
         }
     }
+
+    /// <summary>Puts the module before the name of a soft prompt's tensor, which PEFT stores alone.</summary>
+    private static AdapterTensor OfPrompt(AdapterTensor tensor) =>
+        tensor.Name == PromptMethod.TensorName ? tensor with { Key = $"{PromptMethod.Module}.{tensor.Name}" } : tensor;
 
     private static string Existing(string path, string directory)
     {

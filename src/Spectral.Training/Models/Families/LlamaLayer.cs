@@ -55,10 +55,12 @@ internal sealed class LlamaLayer : DecoderLayer
         using Variable q = projections[0];
         using Variable k = projections[1];
         using Variable v = projections[2];
-        using Variable mixed =
-            cache is not null && settings.Length == 1
-                ? cache.Attend(settings, q, k, v)
-                : AttentionNode.Apply(tape, settings, q, k, v, cache, InputStride(Output.Siblings, cache));
+        using Variable mixed = (cache, settings) switch
+        {
+            ({ } decoding, { Length: 1 }) => decoding.Attend(settings, q, k, v),
+            (_, { Prefix: { } prefix }) => prefix.Attend(tape, settings, q, k, v, cache),
+            _ => AttentionNode.Apply(tape, settings, q, k, v, cache, InputStride(Output.Siblings, cache)),
+        };
         using Variable output = LinearNode.Apply(tape, mixed, Output);
         return AddNode.Apply(tape, x, output);
     }

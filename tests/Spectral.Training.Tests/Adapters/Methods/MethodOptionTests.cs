@@ -130,7 +130,7 @@ public sealed class MethodOptionTests(DeviceKind kind) : TrainingTest(kind)
         Assert.That(AdapterMethods.Find(method).UsesSvd(Options with { Settings = settings }), Is.EqualTo(uses));
     }
 
-    private static string[] Methods() => [.. AdapterMethods.All.Select(method => method.Name)];
+    private static string[] Methods() => TestAdapters.LayerMethods;
 
     /// <summary>Each setting of the method's own at a value that is not its default.</summary>
     private static IEnumerable<(string Name, Func<AdapterOptions, AdapterOptions> Set)> Settings(

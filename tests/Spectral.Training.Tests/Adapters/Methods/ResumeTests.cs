@@ -53,13 +53,11 @@ public sealed class ResumeTests(DeviceKind kind) : TrainingTest(kind)
         AdapterMethod method = AdapterMethods.Find(name);
         TrainerOptions training = Training with { CudaGraph = kind == Kind.Graph && !method.ActsBetweenSteps };
         // Not every method's files have a place for dropout.
+        AdapterOptions wanted = TestAdapters.For(method, Options with { Settings = Busy(method) });
         AdapterOptions options = KeptOptions.Keep(
             method,
-            Options with
-            {
-                Settings = Busy(method),
-            },
-            AdapterTargets.Of(Config, Options),
+            wanted,
+            AdapterTargets.Of(Config, method, wanted),
             TestContext.Out.WriteLine
         );
         int broken = 1 + new Random(TestContext.CurrentContext.Random.Next()).Next(Steps - 1);
