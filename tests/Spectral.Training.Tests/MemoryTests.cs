@@ -23,8 +23,8 @@ public sealed class MemoryTests(DeviceKind kind) : TrainingTest(kind)
         RotaryTables rotary = Keep(
             new RotaryTables(Device, TinyModels.Llama with { HeadDimension = Size, MaxPositions = Length })
         );
-        (Tensor cosine, Tensor sine) = rotary.For(Length);
-        AttentionSettings settings = new(1, Length, 1, 1, Size, 0, cosine, sine);
+        (RotaryTable queries, RotaryTable keys) = rotary.For(0, Length);
+        AttentionSettings settings = new(1, Length, 1, 1, Size, 0, queries, keys);
         using Variable x = new(Tensor.Zeros(Device, (Length, Size), DType.BF16), new Leaf());
         using Tape tape = new(Device);
         long before = Device.Memory.InUse;

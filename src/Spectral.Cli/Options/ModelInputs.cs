@@ -84,13 +84,13 @@ internal sealed class ModelInputs : IDisposable
             );
         }
 
-        int positions = Folder.Config.MaxPositions - VirtualTokens;
+        int positions = Folder.Config.LongestSequence - VirtualTokens;
         int length = Math.Min(maxLength, positions);
         int shortest = Tokenizer.PrefixIds.Count + 2;
         if (positions < shortest)
         {
             throw new InputException(
-                $"{VirtualTokens} virtual tokens leave {positions} of the model's {Folder.Config.MaxPositions} "
+                $"{VirtualTokens} virtual tokens leave {positions} of the model's {Folder.Config.LongestSequence} "
                     + $"positions, expected at least {shortest} for a record"
             );
         }

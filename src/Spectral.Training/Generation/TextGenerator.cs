@@ -64,12 +64,12 @@ public static class TextGenerator
             throw new InputException("the prompt has no tokens");
         int before = Adapter.Of(model)?.VirtualTokens ?? 0;
         int capacity = before + prompt.Length + options.MaxTokens;
-        if (capacity > model.Config.MaxPositions)
+        if (capacity > model.Config.LongestSequence)
         {
             string others = before > 0 ? $"{before} virtual tokens, " : "";
             throw new InputException(
                 $"{others}prompt ({prompt.Length} tokens) and continuation ({options.MaxTokens}) exceed the "
-                    + $"model's {model.Config.MaxPositions} positions"
+                    + $"model's {model.Config.LongestSequence} positions"
             );
         }
 

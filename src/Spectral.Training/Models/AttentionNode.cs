@@ -90,8 +90,8 @@ public sealed class AttentionNode : Node
         (Device device, DType type) = (tape.Device, q.Columns.Matrix.DType);
         using var query = Tensor.Empty(device, (batch, heads, length, size), type);
         using var key = Tensor.Empty(device, (batch, groups, length, size), type);
-        Rope.Forward(q.Columns, settings.Cosine, settings.Sine, null, query);
-        Rope.Forward(k.Columns, settings.Cosine, settings.Sine, null, key);
+        Rope.Forward(q.Columns, settings.Queries.Cosine, settings.Queries.Sine, null, query);
+        Rope.Forward(k.Columns, settings.Keys.Cosine, settings.Keys.Sine, null, key);
         bool fused = Attention.Choose(device, type, size) == AttentionVariant.Fused;
         using Tensor? split = fused && cache is null ? null : Tensor.Empty(device, key.Shape, type);
         if (split is not null)
@@ -146,17 +146,17 @@ public sealed class AttentionNode : Node
             Attention.Backward(_query, _key, _value.Matrix, _statistics, dAttended, dQuery, dKey, dv, _settings.Window);
             Heads.Merge(dv, dValue);
         }
-        Unrotate(_queryNode, dQuery, _settings.Heads);
-        Unrotate(_keyNode, dKey, _settings.KeyValueHeads);
+        Unrotate(_queryNode, dQuery, _settings.Heads, _settings.Queries);
+        Unrotate(_keyNode, dKey, _settings.KeyValueHeads, _settings.Keys);
         Deposit(_valueNode, dValue);
     }
 
-    private void Unrotate(Node? node, Tensor rotated, int heads)
+    private void Unrotate(Node? node, Tensor rotated, int heads, RotaryTable table)
     {
         if (node is null)
             return;
         ColumnRange dx = Place(node, _settings.Batch * _settings.Length, heads * _settings.HeadSize, rotated);
-        Rope.Backward(rotated, _settings.Cosine, _settings.Sine, dx);
+        Rope.Backward(rotated, table.Cosine, table.Sine, dx);
         Deposit(node, dx);
     }
 }

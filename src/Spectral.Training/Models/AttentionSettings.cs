@@ -1,5 +1,3 @@
-using Spectral.Kernels;
-
 namespace Spectral.Training.Models;
 
 /// <summary>The sizes and tables of an attention layer.</summary>
@@ -11,8 +9,8 @@ namespace Spectral.Training.Models;
 /// </param>
 /// <param name="HeadSize">The number of features per head, hd.</param>
 /// <param name="Window">The sliding window in positions; 0: none.</param>
-/// <param name="Cosine">The cosines of RoPE, [≥ S, hd/2] F32.</param>
-/// <param name="Sine">The sines of RoPE, [≥ S, hd/2] F32.</param>
+/// <param name="Queries">By what queries turn, at least S positions.</param>
+/// <param name="Keys">By what keys turn, at least S positions.</param>
 public readonly record struct AttentionSettings(
     int Batch,
     int Length,
@@ -20,10 +18,10 @@ public readonly record struct AttentionSettings(
     int KeyValueHeads,
     int HeadSize,
     int Window,
-    Tensor Cosine,
-    Tensor Sine
+    RotaryTable Queries,
+    RotaryTable Keys
 )
 {
-    /// <summary>The virtual tokens that are among the positions but not in the layer's input; null: none.</summary>
+    /// <summary>The virtual tokens of the layer that are among the positions but not in its input; null: none.</summary>
     internal KeyValuePrefix? Prefix { get; init; }
 }

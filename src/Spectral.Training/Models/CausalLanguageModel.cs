@@ -6,7 +6,7 @@ using Spectral.Training.Optim;
 
 namespace Spectral.Training.Models;
 
-/// <summary>A decoder-only language model (<c>llama</c>, <c>mistral</c>, <c>qwen2</c>) on one device.</summary>
+/// <summary>A decoder-only language model of one of the known families on one device.</summary>
 /// <remarks>
 /// Weights are in the compute type and frozen, unless the model was loaded for training; then each has an F32 master.
 /// The forward pass is written against a <see cref="Tape"/>, which records for training and does not record for
@@ -187,18 +187,18 @@ public sealed class CausalLanguageModel : IDisposable
         int before = tokens?.Values.Dim(0) ?? 0;
         (int rows, int length) = (batch.Source.Rows, before + batch.Source.Length);
         int reach = cache?.Capacity ?? length;
-        if (reach > Config.MaxPositions)
+        if (reach > Config.LongestSequence)
         {
             throw new ArgumentException(
                 $"{reach} positions asked for{(before > 0 ? $", {before} of them virtual tokens" : "")}; the model has "
-                    + $"max_position_embeddings = {Config.MaxPositions}",
+                    + $"max_position_embeddings = {Config.LongestSequence}",
                 nameof(batch)
             );
         }
 
         cache?.Begin(rows, length);
         bool isPrefix = tokens?.PrefixRotary is not null;
-        (Tensor cosine, Tensor sine) = (tokens?.PrefixRotary ?? _rotary).For(reach);
+        RotaryTables rotary = tokens?.PrefixRotary ?? _rotary;
         Node? trained = tokens?.Record(tape);
         TokenOrder? order = tape.Records && Embedding.Trains ? batch.OrderFor(_embedding) : null;
         Variable x = Embedding.Adapter is null
@@ -209,10 +209,12 @@ public sealed class CausalLanguageModel : IDisposable
             using Variable own = x;
             x = PrependNode.Apply(tape, tokens.Values, trained, own, rows);
         }
+        x = ScaleNode.Apply(tape, x, (float)Config.EmbeddingMultiplier);
         for (int i = 0; i < _layers.Length; i++)
         {
             (DecoderLayer layer, LayerCache? layerCache) = (_layers[i], cache?[i]);
             Tensor? ablated = tape.Records ? Ablation?.Of(i) : null;
+            (RotaryTable queries, RotaryTable keys) = rotary.For(i, reach);
             var settings = new AttentionSettings(
                 rows,
                 length,
@@ -220,8 +222,8 @@ public sealed class CausalLanguageModel : IDisposable
                 Config.KeyValueHeads,
                 Config.HeadDimension,
                 Config.WindowOf(i),
-                cosine,
-                sine
+                queries,
+                keys
             )
             {
                 Prefix = isPrefix ? new KeyValuePrefix(tokens!.Values, trained, i) : null,
@@ -384,7 +386,11 @@ public sealed class CausalLanguageModel : IDisposable
     {
         using Variable hidden = Hidden(tape, batch, checkpoint, cache);
         using Variable picked = GatherRowsNode.Apply(tape, hidden, rows);
-        return RmsNormNode.Apply(tape, picked, _finalNorm, (float)Config.RmsNormEpsilon);
+        return ScaleNode.Apply(
+            tape,
+            RmsNormNode.Apply(tape, picked, _finalNorm, (float)Config.RmsNormEpsilon),
+            (float)(1 / Config.LogitDivisor)
+        );
     }
 
     /// <summary>

@@ -20,11 +20,4 @@ internal abstract class DecoderLayer
     /// </param>
     /// <returns>Hidden states [N, D].</returns>
     public abstract Variable Forward(Tape tape, Variable x, in AttentionSettings settings, LayerCache? cache = null);
-
-    /// <summary>
-    /// Returns the distance between rows of the input of sibling layers, in elements. With a cache, rows are few and
-    /// operations many, so that the augmented layout does not pay.
-    /// </summary>
-    protected static int InputStride(SiblingLinears siblings, LayerCache? cache) =>
-        cache is null ? siblings.InputStride : siblings.Layers[0].In;
 }

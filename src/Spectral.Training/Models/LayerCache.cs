@@ -41,8 +41,8 @@ public sealed class LayerCache : IDisposable
         using var query = Tensor.Empty(device, (rows, heads, 1, size), type);
         using var key = Tensor.Empty(device, (rows, groups, 1, size), type);
         using Tensor value = v.Value.View((rows, groups, 1, size));
-        Rope.Forward(q.Value, settings.Cosine, settings.Sine, _offsets, query);
-        Rope.Forward(k.Value, settings.Cosine, settings.Sine, _offsets, key);
+        Rope.Forward(q.Columns, settings.Queries.Cosine, settings.Queries.Sine, _offsets, query);
+        Rope.Forward(k.Columns, settings.Keys.Cosine, settings.Keys.Sine, _offsets, key);
         Append(key, value);
         var y = Tensor.Empty(device, q.Value.Shape, type);
         using Tensor flatQuery = query.View((rows, heads, size));

@@ -3,14 +3,14 @@ using Spectral.Training.IO;
 namespace Spectral.Training.Models;
 
 /// <summary>
-/// The contents of a decoder's <c>config.json</c> (<c>llama</c>, <c>mistral</c>, <c>qwen2</c>), with Hugging Face's
-/// defaults for absent keys. Every value is checked. Sizes are bounded so that no product of them overflows 63 bits.
+/// The contents of a decoder's <c>config.json</c>, with Hugging Face's defaults for absent keys. Every value is checked.
+/// Sizes are bounded so that no product of them overflows 63 bits.
 /// </summary>
 public sealed record ModelConfig
 {
     internal const int MaximumPositions = 1 << 24;
 
-    /// <summary>The architecture: <c>llama</c>, <c>mistral</c> or <c>qwen2</c>.</summary>
+    /// <summary>The architecture, such as <c>llama</c> or <c>qwen3</c>.</summary>
     public required string ModelType { get; init; }
 
     /// <summary>The number of rows of the embedding, V.</summary>
@@ -37,19 +37,22 @@ public sealed record ModelConfig
     /// <summary>The epsilon of the norms.</summary>
     public double RmsNormEpsilon { get; init; } = 1e-6;
 
-    /// <summary>The length of the longest sequence that the model supports.</summary>
+    /// <summary>The number of positions that the config allows, <c>max_position_embeddings</c>.</summary>
     public int MaxPositions { get; init; } = 2048;
+
+    /// <summary>The length of the longest sequence that the model supports, with its scaling of rotary angles.</summary>
+    public int LongestSequence => RopeScaling?.Longest(MaxPositions) ?? MaxPositions;
 
     /// <summary>Whether the output head is the embedding.</summary>
     public bool TieWordEmbeddings { get; init; }
 
-    /// <summary>Whether q, k and v have a bias (Qwen2 always; Llama by <c>attention_bias</c>).</summary>
+    /// <summary>Whether q, k and v have a bias (Qwen2 always, others by <c>attention_bias</c>).</summary>
     public bool QueryKeyValueBias { get; init; }
 
-    /// <summary>Whether o has a bias (Llama by <c>attention_bias</c>).</summary>
+    /// <summary>Whether o has a bias (by <c>attention_bias</c>).</summary>
     public bool OutputBias { get; init; }
 
-    /// <summary>Whether gate, up and down have a bias (Llama by <c>mlp_bias</c>).</summary>
+    /// <summary>Whether gate, up and down have a bias (by <c>mlp_bias</c>).</summary>
     public bool MlpBias { get; init; }
 
     /// <summary>The base of the rotary frequencies.</summary>
@@ -59,13 +62,28 @@ public sealed record ModelConfig
     public RopeScaling? RopeScaling { get; init; }
 
     /// <summary>
-    /// The attention window: key j is visible to query i if 0 ≤ i − j &lt; window, in layers from
-    /// <see cref="FirstWindowLayer"/> on. 0: no window.
+    /// The attention window: key j is visible to query i if 0 ≤ i − j &lt; window, in the layers that
+    /// <see cref="SlidingLayers"/> names. 0: no window.
     /// </summary>
     public int SlidingWindow { get; init; }
 
-    /// <summary>The first layer with the window: 0 in Mistral, <c>max_window_layers</c> in Qwen2.</summary>
-    public int FirstWindowLayer { get; init; }
+    /// <summary>Whether each layer has the window; null: all have.</summary>
+    public IReadOnlyList<bool>? SlidingLayers { get; init; }
+
+    /// <summary>Whether each layer turns queries and keys by their positions; null: all do.</summary>
+    public IReadOnlyList<bool>? RotaryLayers { get; init; }
+
+    /// <summary>The factor on queryᵀ key before the softmax; null: 1/√<see cref="HeadDimension"/>.</summary>
+    public double? AttentionMultiplier { get; init; }
+
+    /// <summary>The factor on the embedding of a token.</summary>
+    public double EmbeddingMultiplier { get; init; } = 1;
+
+    /// <summary>The factor on what attention and the feed-forward layer add to the residual stream.</summary>
+    public double ResidualMultiplier { get; init; } = 1;
+
+    /// <summary>The divisor of the logits.</summary>
+    public double LogitDivisor { get; init; } = 1;
 
     /// <summary>The begin token, if the config names one.</summary>
     public int? BosTokenId { get; init; }
@@ -113,22 +131,22 @@ public sealed record ModelConfig
     public long ParameterCount => ModelTensors.For(this).Sum(tensor => tensor.Count);
 
     /// <summary>Returns the attention window of a layer; 0: none.</summary>
-    public int WindowOf(int layer) => layer >= FirstWindowLayer ? SlidingWindow : 0;
+    public int WindowOf(int layer) => SlidingLayers?[layer] ?? true ? SlidingWindow : 0;
+
+    /// <summary>Returns whether a layer turns queries and keys by their positions.</summary>
+    public bool Rotates(int layer) => RotaryLayers?[layer] ?? true;
 
     /// <summary>
     /// Returns the rotary angle per position for each of the HeadDimension/2 pairs, rounded once to F32 as in Hugging
     /// Face.
     /// </summary>
-    public float[] RotaryFrequencies()
-    {
-        float[] frequencies = new float[HeadDimension / 2];
-        for (int i = 0; i < frequencies.Length; i++)
-        {
-            double frequency = Math.Pow(RopeTheta, -2.0 * i / HeadDimension);
-            frequencies[i] = (float)(RopeScaling?.Apply(frequency) ?? frequency);
-        }
-        return frequencies;
-    }
+    /// <param name="positions">The length of the sequence, on which some scalings depend.</param>
+    public float[] RotaryFrequencies(int positions = 1) =>
+        Array.ConvertAll(
+            RopeScaling?.Frequencies(RopeTheta, HeadDimension, positions)
+                ?? Models.RopeScaling.Unscaled(RopeTheta, HeadDimension),
+            frequency => (float)frequency
+        );
 
     /// <summary>Reads <c>config.json</c> of a model folder and, if it exists, <c>generation_config.json</c>.</summary>
     /// <exception cref="InputException">

@@ -84,12 +84,18 @@ internal static class ModelConfigFile
         int hidden = fields.RequiredInteger("hidden_size", 1, 1 << 18);
         int heads = fields.RequiredInteger("num_attention_heads", 1, 1 << 12);
         int keyValueHeads = KeyValueHeads(fields, family, heads);
-        int headDimension = fields.Integer("head_dim", 2, 1 << 12) ?? HeadDimension(fields, hidden, heads);
+        int headDimension =
+            fields.Integer("head_dim", 2, 1 << 12)
+            ?? family.DefaultHeadDimension
+            ?? HeadDimension(fields, hidden, heads);
         if (headDimension % 2 != 0)
             throw fields.Wrong("head_dim", "an even number");
         int vocabulary = fields.RequiredInteger("vocab_size", 1, 1 << 24);
         int layers = fields.RequiredInteger("num_hidden_layers", 1, 1 << 10);
-        (double theta, RopeScaling? scaling) = Rope(fields, path, warnings);
+        int positions =
+            fields.Integer("max_position_embeddings", 1, ModelConfig.MaximumPositions) ?? family.DefaultMaxPositions;
+        var rotary = new RopeContext(fields, family.DefaultRopeTheta, positions, headDimension);
+        (double theta, RopeScaling? scaling) = Rope(rotary, path, warnings);
         // Keys of other families are known too, so that they are not carried along in this model's config.
         HashSet<string> known = [.. CommonKeys, .. ModelFamilies.All.SelectMany(each => each.Keys)];
         ModelConfig common = new()
@@ -102,11 +108,9 @@ internal static class ModelConfigFile
             Heads = heads,
             KeyValueHeads = keyValueHeads,
             HeadDimension = headDimension,
-            RmsNormEpsilon = fields.Number("rms_norm_eps", 0, 1) ?? 1e-6,
-            MaxPositions =
-                fields.Integer("max_position_embeddings", 1, ModelConfig.MaximumPositions)
-                ?? family.DefaultMaxPositions,
-            TieWordEmbeddings = fields.Boolean("tie_word_embeddings") ?? false,
+            RmsNormEpsilon = fields.Number("rms_norm_eps", 0, 1) ?? family.DefaultNormEpsilon,
+            MaxPositions = positions,
+            TieWordEmbeddings = fields.Boolean("tie_word_embeddings") ?? family.TiesByDefault,
             RopeTheta = theta,
             RopeScaling = scaling,
             BosTokenId = fields.IntegerOrList("bos_token_id", 0, vocabulary - 1) is { Count: > 0 } bos ? bos[0] : null,
@@ -161,10 +165,11 @@ internal static class ModelConfigFile
     // Version 5 of transformers keeps theta and scaling together, in rope_scaling unless it is empty, otherwise in
     // rope_parameters. A theta in there takes precedence over the one at the top level, which is the only one that
     // version 4 reads.
-    private static (double Theta, RopeScaling? Scaling) Rope(JsonFields fields, string path, List<string> warnings)
+    private static (double Theta, RopeScaling? Scaling) Rope(RopeContext rotary, string path, List<string> warnings)
     {
         const double Largest = 1e12;
-        double theta = fields.Number("rope_theta", 1, Largest) ?? 10000;
+        JsonFields fields = rotary.Config;
+        double theta = fields.Number("rope_theta", 1, Largest) ?? rotary.Theta;
         JsonFields? old = NotEmpty(fields, "rope_scaling");
         JsonFields? parameters = NotEmpty(fields, "rope_parameters");
         if ((old ?? parameters) is not { } chosen)
@@ -189,7 +194,7 @@ internal static class ModelConfigFile
                 ) + "transformers 5 (4 takes the former)"
             );
         }
-        return (inner, RopeScaling.Read(chosen, fields));
+        return (inner, RopeScaling.Read(chosen, rotary with { Theta = inner }));
     }
 
     private static JsonFields? NotEmpty(JsonFields fields, string key) =>

@@ -87,7 +87,8 @@ internal static class ModelConfigOddities
         bool slides = fields.Texts("layer_types")?.Contains("sliding_attention") ?? false;
         if (slides && !family.Keys.Contains("layer_types"))
             yield return $"{path}: layer_types has sliding_attention, which {type} models ignore";
-        foreach (string key in OfOthers.Where(key => fields.Find(key) is { } value && Matters(value)))
+        IEnumerable<string> others = OfOthers.Except(family.Keys);
+        foreach (string key in others.Where(key => fields.Find(key) is { } value && Matters(value)))
         {
             yield return $"{path}: {key} is {InputText.Quote(fields.Find(key)!.Value.GetRawText())}, which {type} "
                 + "models ignore, in transformers as well as here";

@@ -37,6 +37,18 @@ internal abstract class ModelFamily
     /// </summary>
     public virtual IReadOnlyList<string> Keys => [];
 
+    /// <summary>The base of the rotary frequencies if the config does not say.</summary>
+    public virtual double DefaultRopeTheta => 10000;
+
+    /// <summary>The epsilon of the norms if the config does not say.</summary>
+    public virtual double DefaultNormEpsilon => 1e-6;
+
+    /// <summary>Whether the output head is the embedding if the config does not say.</summary>
+    public virtual bool TiesByDefault => false;
+
+    /// <summary>The width of a head if the config does not say; null: that of the model over the heads.</summary>
+    public virtual int? DefaultHeadDimension => null;
+
     /// <summary>Returns the number of key and value heads if the config does not say.</summary>
     /// <param name="heads">The number of query heads.</param>
     public virtual int DefaultKeyValueHeads(int heads) => heads;

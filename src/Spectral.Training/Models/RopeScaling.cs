@@ -1,91 +1,97 @@
 using System.Text.Json;
 using Spectral.Training.IO;
+using Spectral.Training.Models.RopeScalings;
 
 namespace Spectral.Training.Models;
 
-/// <summary>
-/// The scaling of rotary angles, <c>rope_scaling</c> in a config. The last three values apply to
-/// <see cref="RopeScalingKind.Llama3"/>.
-/// </summary>
-public sealed record RopeScaling(
-    RopeScalingKind Kind,
-    double Factor,
-    double LowFrequencyFactor = 1,
-    double HighFrequencyFactor = 4,
-    int OriginalMaxPositions = 8192
-)
+/// <summary>A scaling of rotary angles for sequences longer than those of pretraining.</summary>
+public abstract record RopeScaling
 {
-    /// <summary>Scales an angle per position, in radians.</summary>
-    public double Apply(double frequency)
-    {
-        if (Kind == RopeScalingKind.Linear)
-            return frequency / Factor;
-        double wavelength = 2 * Math.PI / frequency;
-        if (wavelength < OriginalMaxPositions / HighFrequencyFactor)
-            return frequency;
-        if (wavelength > OriginalMaxPositions / LowFrequencyFactor)
-            return frequency / Factor;
-        double t =
-            ((OriginalMaxPositions / wavelength) - LowFrequencyFactor) / (HighFrequencyFactor - LowFrequencyFactor);
-        return ((1 - t) * frequency / Factor) + (t * frequency);
-    }
+    private static readonly (string Type, Func<JsonFields, RopeContext, RopeScaling> Read)[] Types =
+    [
+        (LinearScaling.Name, LinearScaling.ReadFields),
+        (DynamicScaling.Name, DynamicScaling.ReadFields),
+        (YarnScaling.Name, YarnScaling.ReadFields),
+        (LongRopeScaling.Name, LongRopeScaling.ReadFields),
+        (Llama3Scaling.Name, Llama3Scaling.ReadFields),
+    ];
+
+    /// <summary>The value of <c>rope_type</c> in <c>config.json</c>.</summary>
+    public abstract string Type { get; }
+
+    /// <summary>The factor on cosines and sines, by which the scores of attention grow in the square.</summary>
+    public virtual double Amplitude => 1;
+
+    /// <summary>
+    /// Returns the angle per position, in radians, for each of the pairs of features that turn together.
+    /// </summary>
+    /// <param name="theta">The base of the unscaled angles: θ^(−2i/d) for pair i.</param>
+    /// <param name="size">The number of features that turn, d.</param>
+    /// <param name="positions">The length of the sequence.</param>
+    public abstract double[] Frequencies(double theta, int size, int positions);
+
+    /// <summary>Returns the length of which <see cref="Frequencies"/> gives the same angles as of this one.</summary>
+    public virtual int Representative(int positions) => 1;
+
+    /// <summary>Returns the longest sequence of a model whose config allows so many positions.</summary>
+    public virtual int Longest(int maxPositions) => maxPositions;
+
+    /// <summary>Writes what the object of the config has beside its type.</summary>
+    internal abstract void WriteFields(Utf8JsonWriter json);
 
     /// <summary>Reads <c>rope_scaling</c> or <c>rope_parameters</c>; null if angles are not scaled.</summary>
     /// <param name="fields">The object with the scaling.</param>
-    /// <param name="config">The config that contains it.</param>
-    internal static RopeScaling? Read(JsonFields fields, JsonFields config)
+    /// <param name="context">What else the config says of rotary angles.</param>
+    /// <exception cref="InputException">The scaling is of no known type, or a value of it is impossible.</exception>
+    internal static RopeScaling? Read(JsonFields fields, RopeContext context)
     {
-        string[] scales = ["rope_theta", "partial_rotary_factor"];
-        string? kind = fields.Text("rope_type") ?? fields.Text("type");
-        if (fields.Text("type") is { } old && old != kind)
+        string choices = "default, " + string.Join(", ", Types.SkipLast(1).Select(each => each.Type));
+        choices += $" or {Types[^1].Type}";
+        string? type = fields.Text("rope_type") ?? fields.Text("type");
+        if (fields.Text("type") is { } old && old != type)
             throw fields.Wrong("rope_type", $"{InputText.Quote(old)}, as type says, or one of the two");
-        if (kind is null)
+        if (type is null)
         {
+            string[] scales = ["rope_theta", "partial_rotary_factor"];
             return fields.Element.EnumerateObject().All(property => scales.Contains(property.Name))
                 ? null
-                : throw fields.Wrong("rope_type", "default, linear or llama3");
+                : throw fields.Wrong("rope_type", choices);
         }
-        if (kind == "default")
+        if (type == "default")
             return null;
-        if (kind is not ("linear" or "llama3"))
+        foreach ((string name, Func<JsonFields, RopeContext, RopeScaling> read) in Types)
         {
-            throw fields.Wrong(
-                fields.Has("rope_type") ? "rope_type" : "type",
-                "default, linear or llama3 (no other is supported)"
-            );
+            if (name == type)
+                return read(fields, context);
         }
-
-        double factor = fields.Number("factor", 1, 1e6) ?? throw fields.Wrong("factor", "a number of at least 1");
-        if (kind == "linear")
-            return new RopeScaling(RopeScalingKind.Linear, factor);
-        double low =
-            fields.Number("low_freq_factor", 1e-6, 1e6) ?? throw fields.Wrong("low_freq_factor", "a positive number");
-        double high =
-            fields.Number("high_freq_factor", 1e-6, 1e6) ?? throw fields.Wrong("high_freq_factor", "a positive number");
-        if (high <= low)
-            throw fields.Wrong("high_freq_factor", $"more than low_freq_factor, which is {low}");
-        return new RopeScaling(
-            RopeScalingKind.Llama3,
-            factor,
-            low,
-            high,
-            fields.Integer("original_max_position_embeddings", 1, ModelConfig.MaximumPositions)
-                ?? config.Integer("original_max_position_embeddings", 1, ModelConfig.MaximumPositions)
-                ?? fields.RequiredInteger("original_max_position_embeddings", 1, ModelConfig.MaximumPositions)
-        );
+        throw fields.Wrong(fields.Has("rope_type") ? "rope_type" : "type", $"{choices} (no other is supported)");
     }
 
     internal void Write(Utf8JsonWriter json)
     {
         json.WriteStartObject();
-        json.WriteString("rope_type", Kind == RopeScalingKind.Linear ? "linear" : "llama3");
-        json.WriteNumber("factor", Factor);
-        if (Kind == RopeScalingKind.Llama3)
-        {
-            json.WriteNumber("low_freq_factor", LowFrequencyFactor);
-            json.WriteNumber("high_freq_factor", HighFrequencyFactor);
-            json.WriteNumber("original_max_position_embeddings", OriginalMaxPositions);
-        }
+        json.WriteString("rope_type", Type);
+        WriteFields(json);
         json.WriteEndObject();
     }
+
+    /// <summary>Returns the unscaled angles θ^(−2i/d).</summary>
+    internal static double[] Unscaled(double theta, int size) =>
+        [.. Enumerable.Range(0, size / 2).Select(i => Math.Pow(theta, -2.0 * i / size))];
+
+    /// <summary>Returns a length times a factor, within what any config allows.</summary>
+    private protected static int Longer(double factor, int length) =>
+        (int)Math.Min(factor * length, ModelConfig.MaximumPositions);
+
+    /// <summary>Reads the factor by which sequences get longer.</summary>
+    private protected static double ReadFactor(JsonFields fields) =>
+        fields.Number("factor", 1, 1e6) ?? throw fields.Wrong("factor", "a number of at least 1");
+
+    /// <summary>Reads the length of the sequences of pretraining, from the scaling or from the config.</summary>
+    private protected static int? ReadOriginalMaxPositions(JsonFields fields, RopeContext context) =>
+        fields.Integer(OriginalMaxPositionsKey, 1, ModelConfig.MaximumPositions)
+        ?? context.Config.Integer(OriginalMaxPositionsKey, 1, ModelConfig.MaximumPositions);
+
+    /// <summary>The key of the length of the sequences of pretraining.</summary>
+    private protected const string OriginalMaxPositionsKey = "original_max_position_embeddings";
 }

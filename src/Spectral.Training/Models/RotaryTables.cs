@@ -8,62 +8,79 @@ namespace Spectral.Training.Models;
 /// <remarks>
 /// The tables are computed on the host in double. They grow by doubling as longer sequences appear, so that a steady
 /// run allocates nothing. Replaced tables are kept, at most half the size of the new ones, because a captured step
-/// reads those it was captured with.
+/// reads those it was captured with. Scalings whose angles depend on the length of the sequence have tables for each
+/// length that differs.
 /// </remarks>
 public sealed class RotaryTables : IDisposable
 {
     private readonly Device _device;
-    private readonly float[] _frequencies;
+    private readonly ModelConfig _config;
     private readonly int _unrotated;
-    private readonly List<Tensor> _tables = [];
-    private Tensor? _cosine;
-    private Tensor? _sine;
+    private readonly Dictionary<Kind, RotaryTable> _tables = [];
+    private readonly List<Tensor> _all = [];
 
     /// <summary>Creates tables that are computed when they are first asked for.</summary>
     /// <param name="device">The device of the tables.</param>
     /// <param name="config">The model's config.</param>
-    /// <param name="unrotated">The number of first positions that are not rotated: cosine 1, sine 0.</param>
-    internal RotaryTables(Device device, ModelConfig config, int unrotated = 0)
-    {
-        _device = device;
-        _unrotated = unrotated;
-        _frequencies = config.RotaryFrequencies();
-    }
+    /// <param name="unrotated">The number of first positions that stay as they are: cosine 1, sine 0.</param>
+    internal RotaryTables(Device device, ModelConfig config, int unrotated = 0) =>
+        (_device, _config, _unrotated) = (device, config, unrotated);
 
     /// <summary>
-    /// Returns tables [P, hd/2] F32 with P ≥ <paramref name="positions"/>. They are valid as long as this object.
+    /// Returns tables [P, hd/2] F32 with P ≥ <paramref name="positions"/> for the queries and the keys of a layer.
+    /// Those of the queries contain the model's factor on the scores. They are valid as long as this object.
     /// </summary>
-    public (Tensor Cosine, Tensor Sine) For(int positions)
+    /// <param name="layer">The number of the layer.</param>
+    /// <param name="positions">The length of the sequence.</param>
+    public (RotaryTable Queries, RotaryTable Keys) For(int layer, int positions)
     {
-        if (_cosine is null || _cosine.Dim(0) < positions)
-            Build(Math.Max(positions, 2 * (_cosine?.Dim(0) ?? 64)));
-        return (_cosine!, _sine!);
+        bool rotates = _config.Rotates(layer);
+        int length = rotates ? _config.RopeScaling?.Representative(positions) ?? 1 : 1;
+        double amplitude = rotates ? _config.RopeScaling?.Amplitude ?? 1 : 1;
+        // Attention itself divides by √hd.
+        double factor = _config.AttentionMultiplier is { } given ? given * Math.Sqrt(_config.HeadDimension) : 1;
+        return (Of(new Kind(rotates, length, amplitude * factor)), Of(new Kind(rotates, length, amplitude)));
+
+        RotaryTable Of(Kind kind)
+        {
+            bool exists = _tables.TryGetValue(kind, out RotaryTable table);
+            if (!exists || table.Cosine.Dim(0) < positions)
+                _tables[kind] = table = Build(kind, Math.Max(positions, 2 * (exists ? table.Cosine.Dim(0) : 64)));
+            return table;
+        }
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (Tensor table in _tables)
+        foreach (Tensor table in _all)
             table.Dispose();
     }
 
-    private void Build(int positions)
+    private RotaryTable Build(Kind kind, int positions)
     {
-        int half = _frequencies.Length;
+        float[] frequencies = _config.RotaryFrequencies(kind.Length);
+        int half = frequencies.Length;
         float[] cosine = new float[positions * half];
         float[] sine = new float[positions * half];
         for (int p = 0; p < positions; p++)
         {
             for (int i = 0; i < half; i++)
             {
-                (double s, double c) = p < _unrotated ? (0, 1) : Math.SinCos(p * (double)_frequencies[i]);
-                cosine[p * half + i] = (float)c;
-                sine[p * half + i] = (float)s;
+                (double s, double c) = kind.Rotates ? Math.SinCos(p * (double)frequencies[i]) : (0, 1);
+                cosine[p * half + i] = p < _unrotated ? 1 : (float)(kind.Amplitude * c);
+                sine[p * half + i] = p < _unrotated ? 0 : (float)(kind.Amplitude * s);
             }
         }
 
-        _cosine = Tensor.From(_device, cosine, (positions, half));
-        _sine = Tensor.From(_device, sine, (positions, half));
-        _tables.AddRange([_cosine, _sine]);
+        var table = new RotaryTable(
+            Tensor.From(_device, cosine, (positions, half)),
+            Tensor.From(_device, sine, (positions, half))
+        );
+        _all.AddRange([table.Cosine, table.Sine]);
+        return table;
     }
+
+    /// <summary>What tables differ by: whether they turn, for sequences of which length, and a factor.</summary>
+    private readonly record struct Kind(bool Rotates, int Length, double Amplitude);
 }

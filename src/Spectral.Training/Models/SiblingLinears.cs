@@ -36,10 +36,11 @@ public sealed class SiblingLinears
     internal ISiblingsAdapter? Adapter { get; set; }
 
     /// <summary>
-    /// The distance between rows of the input, in elements. It exceeds the number of inputs where augmented layers need
-    /// room after them.
+    /// Returns the distance between rows of the input, in elements. It exceeds the number of inputs where augmented
+    /// layers need room after them. With a cache, rows are few and operations many, so that the augmented layout does
+    /// not pay.
     /// </summary>
-    internal int InputStride => Adapter?.InputStride ?? _layers[0].In;
+    internal int StrideFor(LayerCache? cache) => (cache is null ? Adapter?.InputStride : null) ?? _layers[0].In;
 
     /// <summary>Whether anything in these layers trains.</summary>
     public bool Trains => Array.Exists(_layers, layer => layer.Trains);

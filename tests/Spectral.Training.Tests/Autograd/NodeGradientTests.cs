@@ -155,8 +155,8 @@ public sealed class NodeGradientTests(DeviceKind kind) : TrainingTest(kind)
     {
         (int batch, int length, int heads, int groups, int size) = (2, 5, 4, 2, 4);
         RotaryTables rotary = Keep(new RotaryTables(Device, TinyModels.Llama));
-        (Tensor cosine, Tensor sine) = rotary.For(length);
-        AttentionSettings settings = new(batch, length, heads, groups, size, window, cosine, sine);
+        (RotaryTable queries, RotaryTable keys) = rotary.For(0, length);
+        AttentionSettings settings = new(batch, length, heads, groups, size, window, queries, keys);
         Check(
             [(batch * length, heads * size), (batch * length, groups * size), (batch * length, groups * size)],
             (tape, x) => AttentionNode.Apply(tape, settings, x[0], x[1], x[2])

@@ -15,7 +15,9 @@ namespace Spectral.Training.Tests.Generation;
 public sealed class GenerationTests(DeviceKind kind) : TrainingTest(kind)
 {
     [Test]
-    public void TheCacheGivesTheSameLogitsAsTheWholeSequence([Values("Llama", "Mistral", "Everything")] string name)
+    public void TheCacheGivesTheSameLogitsAsTheWholeSequence(
+        [Values("Llama", "Mistral", "Everything", "Qwen3", "Olmo2", "Granite", "SmolLm3")] string name
+    )
     {
         var config = (ModelConfig)typeof(TinyModels).GetProperty(name)!.GetValue(null)!;
         CausalLanguageModel model = Keep(TinyModels.Trainable(config, Device));

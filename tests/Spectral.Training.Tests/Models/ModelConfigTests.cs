@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
+using Spectral.Training.Models.RopeScalings;
 using Spectral.Training.Tests.Support;
 
 namespace Spectral.Training.Tests.Models;
@@ -48,6 +49,10 @@ public sealed class ModelConfigTests : FolderTest
     [TestCase("llama", "false", false, false, false)]
     [TestCase("qwen2", "false", true, false, false)]
     [TestCase("mistral", "true", false, false, false)]
+    [TestCase("qwen3", "true", true, true, false)]
+    [TestCase("olmo2", "true", true, true, false)]
+    [TestCase("granite", "true", true, true, true)]
+    [TestCase("smollm3", "true", true, true, true)]
     public void BiasesFollowTheArchitecture(string type, string flag, bool queryKeyValue, bool output, bool mlp)
     {
         ModelConfig config = Load(("model_type", $"\"{type}\""), ("attention_bias", flag), ("mlp_bias", flag));
@@ -72,6 +77,20 @@ public sealed class ModelConfigTests : FolderTest
         """{"sliding_window":7,"use_sliding_window":true,"layer_types":["full_attention","sliding_attention"]}""",
         "07"
     )]
+    [TestCase(
+        "qwen2",
+        """{"sliding_window":7,"use_sliding_window":true,"layer_types":["sliding_attention","full_attention"]}""",
+        "70"
+    )]
+    [TestCase(
+        "qwen3",
+        """{"sliding_window":7,"use_sliding_window":true,"layer_types":["sliding_attention","full_attention"]}""",
+        "70"
+    )]
+    [TestCase("smollm3", """{"sliding_window":7}""", "00")]
+    [TestCase("smollm3", """{"sliding_window":7,"use_sliding_window":true,"no_rope_layers":[1,0]}""", "07")]
+    [TestCase("olmo2", """{"sliding_window":7}""", "00")]
+    [TestCase("granite", """{"sliding_window":7}""", "00")]
     public void WindowsFollowTheArchitecture(string type, string keys, string windows)
     {
         JsonObject json = Json(("model_type", $"\"{type}\""));
@@ -87,7 +106,7 @@ public sealed class ModelConfigTests : FolderTest
 
     [Test]
     public void AnImpossibleWindowIsRefusedInEveryFamily(
-        [Values("llama", "mistral", "qwen2")] string type,
+        [Values("llama", "mistral", "qwen2", "qwen3", "olmo2", "granite", "smollm3")] string type,
         [Values("-1", "7.5", "\"7\"", "2147483648")] string window
     ) =>
         Assert.That(
@@ -104,7 +123,7 @@ public sealed class ModelConfigTests : FolderTest
         string llama3 =
             """{"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":"""
             + """4,"original_max_position_embeddings":64,"rope_theta":500}""";
-        RopeScaling expected = new(RopeScalingKind.Llama3, 8, 1, 4, 64);
+        Llama3Scaling expected = new(8, 1, 4, 64);
 
         Assert.That(
             Load(("rope_theta", "300"), ("rope_scaling", llama3)),
@@ -120,7 +139,7 @@ public sealed class ModelConfigTests : FolderTest
         );
         Assert.That(
             Load(("rope_scaling", """{"type":"linear","factor":2.5}""")).RopeScaling,
-            Is.EqualTo(new RopeScaling(RopeScalingKind.Linear, 2.5))
+            Is.EqualTo(new LinearScaling(2.5))
         );
         Assert.That(Load(("rope_scaling", "null")).RopeScaling, Is.Null);
     }
@@ -149,20 +168,24 @@ public sealed class ModelConfigTests : FolderTest
     {
         const string Scaling = """{"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":4}""";
         ModelConfig config = Load(("rope_scaling", Scaling), ("original_max_position_embeddings", "64"));
-        Assert.That(config.RopeScaling, Is.EqualTo(new RopeScaling(RopeScalingKind.Llama3, 8, 1, 4, 64)));
+        Assert.That(config.RopeScaling, Is.EqualTo(new Llama3Scaling(8, 1, 4, 64)));
     }
 
-    // The defaults of LlamaConfig, MistralConfig and Qwen2Config, which hold where the key is not there; null is as
-    // many as heads.
+    // The defaults of the families' configs in transformers, which hold where the key is not there; null is as many as
+    // heads.
     [TestCase("llama", false, 8)]
     [TestCase("mistral", false, 8)]
     [TestCase("qwen2", false, 32)]
+    [TestCase("qwen3", false, 32)]
+    [TestCase("smollm3", false, 4)]
+    [TestCase("granite", false, 8)]
+    [TestCase("olmo2", false, 8)]
     [TestCase("llama", true, 64)]
     [TestCase("mistral", true, 64)]
     [TestCase("qwen2", true, 64)]
     public void KeyAndValueHeadsHaveTheFamilysDefault(string type, bool isNull, int expected)
     {
-        string heads = type == "llama" && !isNull ? "8" : "64";
+        string heads = type is "llama" or "granite" or "olmo2" && !isNull ? "8" : "64";
         JsonObject json = Json(("model_type", $"\"{type}\""), ("num_attention_heads", heads), ("head_dim", "2"));
         json.Remove("num_key_value_heads");
         if (isNull)
@@ -195,22 +218,162 @@ public sealed class ModelConfigTests : FolderTest
         float[] expected = [1, 0.1f, 0.01f, 0.001f];
         Assert.That(plain.RotaryFrequencies(), Is.EqualTo(expected).Within(1).Ulps);
         Assert.That(
-            (plain with { RopeScaling = new(RopeScalingKind.Linear, 4) }).RotaryFrequencies(),
+            (plain with { RopeScaling = new LinearScaling(4) }).RotaryFrequencies(),
             Is.EqualTo(expected.Select(f => f / 4)).Within(1).Ulps
         );
 
         // Wavelengths 2π, 63, 628, 6283 against 256/4 = 64 and 256/1: kept, kept, slowed, slowed; with 1024 the third
         // lies in the passage.
         Assert.That(
-            (plain with { RopeScaling = new(RopeScalingKind.Llama3, 8, 1, 4, 256) }).RotaryFrequencies(),
+            (plain with { RopeScaling = new Llama3Scaling(8, 1, 4, 256) }).RotaryFrequencies(),
             Is.EqualTo(new[] { 1, 0.1f, 0.00125f, 0.000125f }).Within(1).Ulps
         );
         double t = ((1024 * 0.01 / (2 * Math.PI)) - 1) / 3;
         Assert.That(
-            (plain with { RopeScaling = new(RopeScalingKind.Llama3, 8, 1, 4, 1024) }).RotaryFrequencies()[2],
+            (plain with { RopeScaling = new Llama3Scaling(8, 1, 4, 1024) }).RotaryFrequencies()[2],
             Is.EqualTo((float)(((1 - t) * 0.01 / 8) + (t * 0.01))).Within(1).Ulps
         );
     }
+
+    // By independent arithmetic, from the formulas of the papers; the pair that turns 32 times in 256 positions is the
+    // first, the one that turns once the second.
+    [Test]
+    public void YarnDividesWhatTurnsRarely()
+    {
+        ModelConfig config = Load(
+            ("head_dim", "8"),
+            ("max_position_embeddings", "256"),
+            ("rope_scaling", """{"rope_type":"yarn","factor":4}""")
+        );
+        Assert.That(config.RotaryFrequencies(), Is.EqualTo(new[] { 1, 0.0625f, 0.0025f, 0.00025f }).Within(1).Ulps);
+        Assert.That(config.RopeScaling!.Amplitude, Is.EqualTo(1.138629436111989).Within(1e-14));
+        Assert.That(config.LongestSequence, Is.EqualTo(1024));
+        ModelConfig fractional = Load(
+            ("head_dim", "8"),
+            ("max_position_embeddings", "1024"),
+            (
+                "rope_scaling",
+                """{"rope_type":"yarn","original_max_position_embeddings":256,"truncate":false,"mscale":1,"mscale_all_dim":1}"""
+            )
+        );
+        Assert.That(fractional.RotaryFrequencies()[1], Is.EqualTo(0.055398636f).Within(2).Ulps);
+        Assert.That(fractional.RopeScaling!.Amplitude, Is.EqualTo(1));
+        Assert.That(fractional.LongestSequence, Is.EqualTo(1024));
+    }
+
+    [Test]
+    public void DynamicAnglesDependOnTheLengthBeyondThatOfPretraining()
+    {
+        ModelConfig config = Load(
+            ("head_dim", "8"),
+            ("max_position_embeddings", "64"),
+            ("rope_scaling", """{"type":"dynamic","factor":2}""")
+        );
+        Assert.That(config.RotaryFrequencies(64), Is.EqualTo(new[] { 1, 0.1f, 0.01f, 0.001f }).Within(1).Ulps);
+        Assert.That(
+            config.RotaryFrequencies(96),
+            Is.EqualTo(new[] { 1, 0.0793700526f, 0.0062996052f, 0.0005f }).Within(1).Ulps
+        );
+        Assert.That(config.LongestSequence, Is.EqualTo(128));
+    }
+
+    [Test]
+    public void LongRopeHasFactorsForShortAndForLongSequences()
+    {
+        ModelConfig config = Load(
+            ("head_dim", "4"),
+            ("max_position_embeddings", "256"),
+            ("original_max_position_embeddings", "64"),
+            ("rope_scaling", """{"type":"longrope","short_factor":[1,2],"long_factor":[4,8]}""")
+        );
+        Assert.That(config.RotaryFrequencies(64), Is.EqualTo(new[] { 1, 0.005f }).Within(1).Ulps);
+        Assert.That(config.RotaryFrequencies(65), Is.EqualTo(new[] { 0.25f, 0.00125f }).Within(1).Ulps);
+        Assert.That(config.RopeScaling!.Amplitude, Is.EqualTo(1.1547005383792517).Within(1e-14));
+    }
+
+    [TestCase("""{"type":"yarn","factor":4,"beta_fast":8,"attention_factor":1.25}""")]
+    [TestCase("""{"type":"yarn","factor":4,"truncate":false,"mscale":0.7,"mscale_all_dim":0.5}""")]
+    [TestCase("""{"type":"longrope","short_factor":[1,2],"long_factor":[4,8],"factor":4}""")]
+    [TestCase("""{"type":"dynamic","factor":3}""")]
+    [TestCase("""{"type":"linear","factor":3}""")]
+    public void AScalingIsWrittenAsItWasRead(string scaling)
+    {
+        ModelConfig config = Load(("rope_scaling", scaling));
+        config.Save(folder.Path);
+        var again = ModelConfig.Load(folder.Path);
+        foreach (int length in new[] { 1, 2048, 2049, 4000 })
+            Assert.That(again.RotaryFrequencies(length), Is.EqualTo(config.RotaryFrequencies(length)));
+        Assert.That(again.RopeScaling!.Amplitude, Is.EqualTo(config.RopeScaling!.Amplitude));
+        Assert.That(again.LongestSequence, Is.EqualTo(config.LongestSequence));
+    }
+
+    [TestCase("""{"type":"yarn","factor":4,"beta_fast":0.5}""", "rope_scaling.beta_fast is 0.5, expected at least")]
+    [TestCase(
+        """{"type":"longrope","short_factor":[1],"long_factor":[4,8],"factor":4}""",
+        "rope_scaling.short_factor is"
+    )]
+    [TestCase("""{"type":"longrope","short_factor":[1,2],"factor":4}""", "rope_scaling.long_factor is missing")]
+    [TestCase(
+        """{"type":"longrope","short_factor":[1,0],"long_factor":[4,8],"factor":4}""",
+        "rope_scaling.short_factor is 0, expected a positive number"
+    )]
+    [TestCase("""{"type":"dynamic"}""", "rope_scaling.factor is missing, expected a number of at least 1")]
+    [TestCase("""{"type":"mrope"}""", "rope_scaling.type is the string 'mrope', expected default, linear, dynamic")]
+    public void AnImpossibleScalingIsRefused(string scaling, string message) =>
+        Assert.That(
+            () => Load(("rope_scaling", scaling)),
+            Throws.TypeOf<InputException>().With.Message.Contains(message)
+        );
+
+    [Test]
+    public void FactorsOfGraniteAreReadAndWritten()
+    {
+        ModelConfig config = Load(
+            ("model_type", "\"granite\""),
+            ("embedding_multiplier", "12.0"),
+            ("attention_multiplier", "0.015625"),
+            ("residual_multiplier", "0.22"),
+            ("logits_scaling", "8.0")
+        );
+        config.Save(folder.Path);
+        foreach (ModelConfig each in new[] { config, ModelConfig.Load(folder.Path) })
+        {
+            Assert.That(
+                (each.EmbeddingMultiplier, each.AttentionMultiplier, each.ResidualMultiplier, each.LogitDivisor),
+                Is.EqualTo((12.0, 0.015625, 0.22, 8.0))
+            );
+            Assert.That(each.Warnings, Is.Empty);
+        }
+        Assert.That(Load(("model_type", "\"granite\"")).AttentionMultiplier, Is.EqualTo(1), "as in GraniteConfig");
+    }
+
+    [TestCase("{}", "1110")]
+    [TestCase("""{"no_rope_layer_interval":2}""", "1010")]
+    [TestCase("""{"no_rope_layers":[0,1,1,0,1]}""", "0110")]
+    public void LayersOfSmolLm3TurnByPositionOrNot(string keys, string expected)
+    {
+        JsonObject json = Json(("model_type", "\"smollm3\""), ("num_hidden_layers", "4"));
+        json.Remove("tie_word_embeddings");
+        foreach ((string key, JsonNode? value) in JsonNode.Parse(keys)!.AsObject())
+            json[key] = value?.DeepClone();
+        ModelConfig config = TinyModel.WriteConfig(folder, json);
+        config.Save(folder.Path);
+        foreach (ModelConfig each in new[] { config, ModelConfig.Load(folder.Path) })
+        {
+            Assert.That(
+                string.Concat(Enumerable.Range(0, 4).Select(layer => each.Rotates(layer) ? 1 : 0)),
+                Is.EqualTo(expected)
+            );
+            Assert.That((each.TieWordEmbeddings, each.RopeTheta), Is.EqualTo((true, 2e6)));
+        }
+    }
+
+    [Test]
+    public void AHeadOfQwen3IsAsWideAsTheFamilysUnlessTheConfigSays() =>
+        Assert.That(
+            (Load(("model_type", "\"qwen3\"")).HeadDimension, Load(("model_type", "\"olmo2\"")).HeadDimension),
+            Is.EqualTo((128, 4))
+        );
 
     [Test]
     public void EndTokensComeFromBothFiles()
@@ -241,7 +404,7 @@ public sealed class ModelConfigTests : FolderTest
     [TestCase("rms_norm_eps", "1e999", "a number")]
     [TestCase("rope_theta", "0", "rope_theta")]
     [TestCase("rope_scaling", "[]", "an object")]
-    [TestCase("rope_scaling", """{"rope_type":"yarn","factor":4}""", "rope_scaling.rope_type is the string 'yarn'")]
+    [TestCase("rope_scaling", """{"rope_type":"mrope","factor":4}""", "rope_scaling.rope_type is the string 'mrope'")]
     [TestCase("rope_scaling", """{"type":"linear"}""", "rope_scaling.factor is missing")]
     [TestCase(
         "rope_scaling",

@@ -19,7 +19,9 @@ public sealed class ModelGradientTests(DeviceKind kind) : TrainingTest(kind)
     private const double Tolerance = 2e-5; // F32 sums over a few dozen terms through two layers
 
     [Test]
-    public void AllWeights([Values("Llama", "Qwen2", "Mistral", "Everything")] string name)
+    public void AllWeights(
+        [Values("Llama", "Qwen2", "Mistral", "Everything", "Qwen3", "Olmo2", "Granite", "SmolLm3")] string name
+    )
     {
         ModelConfig config = Config(name);
         CausalLanguageModel model = Keep(TinyModels.Trainable(config, Device));
@@ -44,7 +46,7 @@ public sealed class ModelGradientTests(DeviceKind kind) : TrainingTest(kind)
     [Test]
     public void EveryFactorOfAnAdapter(
         [Values("lora", "speclora")] string method,
-        [Values("Llama", "Everything")] string name,
+        [Values("Llama", "Everything", "Qwen3", "Olmo2", "Granite")] string name,
         [Values(0, 3)] int rank
     )
     {
@@ -93,7 +95,10 @@ public sealed class ModelGradientTests(DeviceKind kind) : TrainingTest(kind)
     }
 
     [Test]
-    public void Bf16FollowsTheReference([Values] AttentionVariant attention, [Values("Qwen2", "Mistral")] string name)
+    public void Bf16FollowsTheReference(
+        [Values] AttentionVariant attention,
+        [Values("Qwen2", "Mistral", "Qwen3", "Granite")] string name
+    )
     {
         using ForcedAttention forced = new(Device, attention);
         CausalLanguageModel model = Keep(
@@ -150,9 +155,9 @@ public sealed class ModelGradientTests(DeviceKind kind) : TrainingTest(kind)
     }
 
     [Test]
-    public void CheckpointingChangesNoBit()
+    public void CheckpointingChangesNoBit([Values("Everything", "Olmo2", "Granite")] string name)
     {
-        CausalLanguageModel model = Keep(TinyModels.Trainable(TinyModels.Everything, Device));
+        CausalLanguageModel model = Keep(TinyModels.Trainable(Config(name), Device));
         model.Trainable!.EnableGradients();
         var batch = Batch.Create(TinyModels.Records(4, model.Config, new Random(6)), 0);
         LossAndGradients(model, batch);

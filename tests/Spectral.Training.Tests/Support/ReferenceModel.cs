@@ -54,26 +54,37 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
         double[][] prompt = [.. Prompt.Chunk(config.HiddenSize)];
         double[][] x = new double[prompt.Length + tokens.Length][];
         for (int t = 0; t < x.Length; t++)
-            x[t] = t < prompt.Length ? [.. prompt[t]] : Looked(embedding, tokens[t - prompt.Length]);
+        {
+            double[] row = t < prompt.Length ? prompt[t] : Looked(embedding, tokens[t - prompt.Length]);
+            x[t] = Multiplied(config.EmbeddingMultiplier)(row);
+        }
         for (int layer = 0; layer < config.Layers; layer++)
         {
             string prefix = $"model.layers.{layer}.";
-            Add(
-                x,
-                Attention(Each(x, row => Norm(row, prefix + "input_layernorm.weight")), prefix + "self_attn.", layer)
+            double[][] attended = Attention(Before(x, prefix + "input_layernorm.weight"), prefix + "self_attn.", layer);
+            if (After)
+                attended = Each(attended, row => Norm(row, prefix + "post_attention_layernorm.weight"));
+            Add(x, Each(attended, Multiplied(config.ResidualMultiplier)));
+            double[][] fed = Each(
+                Before(x, prefix + "post_attention_layernorm.weight"),
+                row => Mlp(row, prefix + "mlp.")
             );
-            Add(
-                x,
-                Each(
-                    Each(x, row => Norm(row, prefix + "post_attention_layernorm.weight")),
-                    row => Mlp(row, prefix + "mlp.")
-                )
-            );
+            if (After)
+                fed = Each(fed, row => Norm(row, prefix + "post_feedforward_layernorm.weight"));
+            Add(x, Each(fed, Multiplied(config.ResidualMultiplier)));
             AfterLayer?.Invoke(layer, x);
         }
         double[] head = weights[config.TieWordEmbeddings ? "model.embed_tokens.weight" : "lm_head.weight"];
-        return Each(x[prompt.Length..], row => Head(Norm(row, "model.norm.weight"), head));
+        double[][] logits = Each(x[prompt.Length..], row => Head(Norm(row, "model.norm.weight"), head));
+        return Each(logits, Multiplied(1 / config.LogitDivisor));
     }
+
+    /// <summary>Whether the weights are those of a model with norms after attention and the feed-forward layer.</summary>
+    private bool After => !weights.ContainsKey("model.layers.0.input_layernorm.weight");
+
+    private double[][] Before(double[][] x, string norm) => After ? x : Each(x, row => Norm(row, norm));
+
+    private static Func<double[], double[]> Multiplied(double factor) => row => [.. row.Select(value => factor * value)];
 
     private double[] Looked(double[] embedding, int token)
     {
@@ -103,17 +114,19 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
 
     private double[][] Attention(double[][] x, string prefix, int layer)
     {
-        (int size, int window) = (config.HeadDimension, config.WindowOf(layer));
-        double[][] q = Each(x, row => Linear(row, prefix + "q_proj"));
-        double[][] k = Each(x, row => Linear(row, prefix + "k_proj"));
+        int size = config.HeadDimension;
+        int window = config.WindowOf(layer);
+        double factor = config.AttentionMultiplier ?? 1 / Math.Sqrt(size);
+        double[][] q = Each(x, row => HeadNorm(Linear(row, prefix + "q_proj"), prefix + "q_norm.weight"));
+        double[][] k = Each(x, row => HeadNorm(Linear(row, prefix + "k_proj"), prefix + "k_norm.weight"));
         double[][] v = Each(x, row => Linear(row, prefix + "v_proj"));
         int width = config.KeyValueHeads * size;
         double[][] virtualTokens = [.. Prefix.Chunk(2 * config.Layers * width)];
         int before = virtualTokens.Length;
-        for (int t = 0; t < x.Length; t++)
+        for (int t = 0; t < x.Length && config.Rotates(layer); t++)
         {
-            Rotate(q[t], before + t);
-            Rotate(k[t], before + t);
+            Rotate(q[t], before + t, before + x.Length);
+            Rotate(k[t], before + t, before + x.Length);
         }
         k = [.. Each(virtualTokens, token => token.AsSpan(2 * layer * width, width).ToArray()), .. k];
         v = [.. Each(virtualTokens, token => token.AsSpan((2 * layer + 1) * width, width).ToArray()), .. v];
@@ -130,7 +143,7 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
                 for (int s = from; s <= last; s++)
                 {
                     for (int i = 0; i < size; i++)
-                        scores[s - from] += q[t][head * size + i] * k[s][group * size + i] / Math.Sqrt(size);
+                        scores[s - from] += q[t][head * size + i] * k[s][group * size + i] * factor;
                 }
 
                 double total = LogSumExp(scores);
@@ -144,15 +157,24 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
         return Each(mixed, row => Linear(row, prefix + "o_proj"));
     }
 
-    private void Rotate(double[] heads, int position)
+    private double[] HeadNorm(double[] x, string name)
     {
-        float[] frequencies = config.RotaryFrequencies();
+        if (!weights.TryGetValue(name, out double[]? weight))
+            return x;
+        return [.. x.Chunk(weight.Length).SelectMany(head => Norm(head, name))];
+    }
+
+    private void Rotate(double[] heads, int position, int length)
+    {
+        float[] frequencies = config.RotaryFrequencies(length);
+        double amplitude = config.RopeScaling?.Amplitude ?? 1;
         for (int start = 0; start < heads.Length; start += config.HeadDimension)
         {
             for (int i = 0; i < frequencies.Length; i++)
             {
                 (int a, int b) = (start + i, start + i + frequencies.Length);
                 (double sine, double cosine) = Math.SinCos(position * (double)frequencies[i]);
+                (sine, cosine) = (amplitude * sine, amplitude * cosine);
                 (heads[a], heads[b]) = (heads[a] * cosine - heads[b] * sine, heads[b] * cosine + heads[a] * sine);
             }
         }

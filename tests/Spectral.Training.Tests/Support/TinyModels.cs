@@ -1,6 +1,7 @@
 using Spectral.Kernels;
 using Spectral.Training.Data;
 using Spectral.Training.Models;
+using Spectral.Training.Models.RopeScalings;
 using Spectral.Training.Optim;
 
 namespace Spectral.Training.Tests.Support;
@@ -54,11 +55,45 @@ internal static class TinyModels
             OutputBias = true,
             MlpBias = true,
             SlidingWindow = 2,
-            FirstWindowLayer = 1,
-            RopeScaling = new RopeScaling(RopeScalingKind.Llama3, 8, 1, 4, 16),
+            SlidingLayers = [false, true],
+            RopeScaling = new Llama3Scaling(8, 1, 4, 16),
         };
 
-    public static ModelConfig[] All => [Llama, Qwen2, Mistral, Everything];
+    /// <summary>Norms of each head's queries and keys, heads wider than the model allows, window in one layer.</summary>
+    public static ModelConfig Qwen3 { get; } =
+        Llama with
+        {
+            ModelType = "qwen3",
+            HeadDimension = 6,
+            SlidingWindow = 3,
+            SlidingLayers = [true, false],
+        };
+
+    /// <summary>Norms after attention and the feed-forward layer, and over all queries and all keys.</summary>
+    public static ModelConfig Olmo2 { get; } = Llama with { ModelType = "olmo2" };
+
+    /// <summary>Factors on embeddings, scores, the residual stream and logits.</summary>
+    public static ModelConfig Granite { get; } =
+        Llama with
+        {
+            ModelType = "granite",
+            TieWordEmbeddings = true,
+            EmbeddingMultiplier = 3,
+            AttentionMultiplier = 0.8,
+            ResidualMultiplier = 0.22,
+            LogitDivisor = 0.7,
+        };
+
+    /// <summary>A layer that does not turn queries and keys, angles of a long sequence, sharpened attention.</summary>
+    public static ModelConfig SmolLm3 { get; } =
+        Llama with
+        {
+            ModelType = "smollm3",
+            RotaryLayers = [true, false],
+            RopeScaling = new YarnScaling(4, 16) { BetaFast = 2 },
+        };
+
+    public static ModelConfig[] All => [Llama, Qwen2, Mistral, Everything, Qwen3, Olmo2, Granite, SmolLm3];
 
     /// <summary>
     /// Records with random tokens of unequal length; the first token carries no loss, nor does any before

@@ -1,10 +1,16 @@
+using Spectral.Training.Optim;
+
 namespace Spectral.Training.Models.Families;
 
-/// <summary>The base of families whose layers have the names, the shapes and the formula of Llama's.</summary>
+/// <summary>
+/// The base of families whose layers have the projections of Llama's, under its names, and by default its norms.
+/// </summary>
 internal abstract class LlamaLayout : ModelFamily
 {
     private const string InputNorm = "input_layernorm";
     private const string PostAttentionNorm = "post_attention_layernorm";
+    private const string QueryNorm = "self_attn.q_norm";
+    private const string KeyNorm = "self_attn.k_norm";
     private const string Query = "self_attn.q_proj";
     private const string Key = "self_attn.k_proj";
     private const string Value = "self_attn.v_proj";
@@ -29,12 +35,26 @@ internal abstract class LlamaLayout : ModelFamily
     /// <inheritdoc/>
     public override string FeedForwardOutput => ModelTensors.EndOf(Down);
 
+    /// <summary>Returns the sizes of the norms of queries and keys; null: there are none.</summary>
+    protected virtual (int Query, int Key)? HeadNorms(ModelConfig config) => null;
+
     /// <inheritdoc/>
-    public override IReadOnlyList<TensorSpec> Norms(ModelConfig config, int layer) =>
+    public override IReadOnlyList<TensorSpec> Norms(ModelConfig config, int layer)
+    {
+        TensorSpec[] heads = HeadNorms(config) is { } sizes
+            ? [new(WeightOf(layer, QueryNorm), [sizes.Query]), new(WeightOf(layer, KeyNorm), [sizes.Key])]
+            : [];
+        (string attention, string feedForward) = BlockNorms;
+        return
         [
-            new(WeightOf(layer, InputNorm), [config.HiddenSize]),
-            new(WeightOf(layer, PostAttentionNorm), [config.HiddenSize]),
+            new(WeightOf(layer, attention), [config.HiddenSize]),
+            new(WeightOf(layer, feedForward), [config.HiddenSize]),
+            .. heads,
         ];
+    }
+
+    /// <summary>The names of the norms beside attention and beside the feed-forward layer.</summary>
+    protected virtual (string Attention, string FeedForward) BlockNorms => (InputNorm, PostAttentionNorm);
 
     /// <inheritdoc/>
     public override IReadOnlyList<(string Norm, string Reader)> NormReaders(int layer) =>
@@ -63,19 +83,42 @@ internal abstract class LlamaLayout : ModelFamily
     public override DecoderLayer CreateLayer(ModelConfig config, int layer, ModelParameters weights)
     {
         var linears = Linears(config, layer).ToDictionary(spec => spec.Name, weights.CreateLinear);
-        return new LlamaLayer
+        var attention = new AttentionBlock
         {
-            InputNorm = weights[WeightOf(layer, InputNorm)],
-            PostAttentionNorm = weights[WeightOf(layer, PostAttentionNorm)],
             Projections = new SiblingLinears(Linear(Query), Linear(Key), Linear(Value)),
             Output = Linear(Output),
-            Gates = new SiblingLinears(Linear(Gate), Linear(Up)),
-            Down = Linear(Down),
+            QueryNorm = HeadNorms(config) is null ? null : Norm(QueryNorm),
+            KeyNorm = HeadNorms(config) is null ? null : Norm(KeyNorm),
             Epsilon = (float)config.RmsNormEpsilon,
         };
+        var feedForward = new GatedBlock
+        {
+            Gates = new SiblingLinears(Linear(Gate), Linear(Up)),
+            Down = Linear(Down),
+        };
+        return Join(config, attention, Norm(BlockNorms.Attention), feedForward, Norm(BlockNorms.FeedForward));
 
         Linear Linear(string module) => linears[NameOf(layer, module)];
+        Parameter Norm(string module) => weights[WeightOf(layer, module)];
     }
+
+    /// <summary>Joins attention and the feed-forward layer, each with its norm, to a decoder layer.</summary>
+    protected virtual DecoderLayer Join(
+        ModelConfig config,
+        AttentionBlock attention,
+        Parameter attentionNorm,
+        GatedBlock feedForward,
+        Parameter feedForwardNorm
+    ) =>
+        new PreNormLayer
+        {
+            AttentionNorm = attentionNorm,
+            Attention = attention,
+            FeedForwardNorm = feedForwardNorm,
+            FeedForward = feedForward,
+            Epsilon = (float)config.RmsNormEpsilon,
+            Multiplier = (float)config.ResidualMultiplier,
+        };
 
     private static string NameOf(int layer, string module) => $"model.layers.{layer}.{module}";
 

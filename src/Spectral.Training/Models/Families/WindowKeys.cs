@@ -9,7 +9,12 @@ internal static class WindowKeys
     /// <summary>The key. The value null means no window.</summary>
     public const string Window = "sliding_window";
 
+    /// <summary>The key of the list of <c>full_attention</c> and <c>sliding_attention</c>, one for each layer.</summary>
+    public const string LayerTypes = "layer_types";
+
     private const int Default = 4096;
+    private const string Full = "full_attention";
+    private const string Sliding = "sliding_attention";
 
     /// <summary>Reads the window; 0: none. An absent key means transformers' default.</summary>
     /// <exception cref="InputException">The value is not a whole number of at least 0.</exception>
@@ -19,6 +24,30 @@ internal static class WindowKeys
     /// <summary>Refuses an impossible window even if the family has no window.</summary>
     /// <exception cref="InputException">The value is not a whole number of at least 0.</exception>
     public static void Check(JsonFields fields) => fields.Integer(Window, 0, int.MaxValue);
+
+    /// <summary>Reads which layers have a window; null if the config does not list them.</summary>
+    /// <exception cref="InputException">
+    /// There is not one type for each layer, a type is unknown, or a layer asks for a window where none is given.
+    /// </exception>
+    public static IReadOnlyList<bool>? ReadLayers(JsonFields fields, int layers, int window)
+    {
+        if (fields.Texts(LayerTypes) is not { } types)
+            return null;
+        if (types.Count != layers || types.Any(type => type is not (Full or Sliding)))
+            throw fields.Wrong(LayerTypes, $"{layers} entries, each {Full} or {Sliding}");
+        return window > 0 || !types.Contains(Sliding)
+            ? [.. types.Select(type => type == Sliding)]
+            : throw fields.Wrong(LayerTypes, $"{Full} alone, as there is no window: {Window} is null or not in use");
+    }
+
+    /// <summary>Writes which layers have a window.</summary>
+    public static void WriteLayers(ModelConfig config, Utf8JsonWriter json)
+    {
+        json.WriteStartArray(LayerTypes);
+        for (int layer = 0; layer < config.Layers; layer++)
+            json.WriteStringValue(config.WindowOf(layer) > 0 ? Sliding : Full);
+        json.WriteEndArray();
+    }
 
     /// <summary>Writes the window of a config.</summary>
     public static void Write(ModelConfig config, Utf8JsonWriter json)

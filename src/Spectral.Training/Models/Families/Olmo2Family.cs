@@ -1,0 +1,75 @@
+using System.Text.Json;
+using Spectral.Training.IO;
+using Spectral.Training.Optim;
+
+namespace Spectral.Training.Models.Families;
+
+/// <summary>
+/// OLMo 2 (OLMo team, "2 OLMo 2 Furious", 2024): norms after attention and after the feed-forward layer in place of
+/// those before them, and norms over all queries and all keys of a token.
+/// </summary>
+internal sealed class Olmo2Family : LlamaLayout
+{
+    private const string AttentionBias = "attention_bias";
+
+    /// <inheritdoc/>
+    public override string ModelType => "olmo2";
+
+    /// <inheritdoc/>
+    public override string Architecture => "Olmo2ForCausalLM";
+
+    /// <inheritdoc/>
+    public override int DefaultMaxPositions => 2048;
+
+    /// <inheritdoc/>
+    public override int? DefaultEosTokenId => 50279;
+
+    /// <inheritdoc/>
+    public override double DefaultNormEpsilon => 1e-5;
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<string> Keys => [AttentionBias];
+
+    /// <inheritdoc/>
+    protected override (string Attention, string FeedForward) BlockNorms =>
+        ("post_attention_layernorm", "post_feedforward_layernorm");
+
+    /// <inheritdoc/>
+    public override ModelConfig Read(JsonFields fields, ModelConfig config)
+    {
+        WindowKeys.Check(fields);
+        bool bias = fields.Boolean(AttentionBias) ?? false;
+        return config with { QueryKeyValueBias = bias, OutputBias = bias };
+    }
+
+    /// <inheritdoc/>
+    public override void WriteAttention(ModelConfig config, Utf8JsonWriter json)
+    {
+        json.WriteBoolean(AttentionBias, config.OutputBias);
+        base.WriteAttention(config, json);
+    }
+
+    /// <summary>Lists none: no linear layer reads the output of a norm.</summary>
+    public override IReadOnlyList<(string Norm, string Reader)> NormReaders(int layer) => [];
+
+    /// <inheritdoc/>
+    protected override (int Query, int Key)? HeadNorms(ModelConfig config) =>
+        (config.Heads * config.HeadDimension, config.KeyValueHeads * config.HeadDimension);
+
+    /// <inheritdoc/>
+    protected override DecoderLayer Join(
+        ModelConfig config,
+        AttentionBlock attention,
+        Parameter attentionNorm,
+        GatedBlock feedForward,
+        Parameter feedForwardNorm
+    ) =>
+        new PostNormLayer
+        {
+            Attention = attention,
+            AttentionNorm = attentionNorm,
+            FeedForward = feedForward,
+            FeedForwardNorm = feedForwardNorm,
+            Epsilon = (float)config.RmsNormEpsilon,
+        };
+}
