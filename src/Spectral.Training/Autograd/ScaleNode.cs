@@ -22,10 +22,7 @@ public sealed class ScaleNode : Node
         using (x)
         {
             bool records = tape.Records && x.Node is not null;
-            return new Variable(
-                Scaled(x.Value, factor),
-                records ? tape.Record(new ScaleNode(x.Node!, factor)) : null
-            );
+            return new Variable(Scaled(x.Value, factor), records ? tape.Record(new ScaleNode(x.Node!, factor)) : null);
         }
     }
 

@@ -84,7 +84,8 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
 
     private double[][] Before(double[][] x, string norm) => After ? x : Each(x, row => Norm(row, norm));
 
-    private static Func<double[], double[]> Multiplied(double factor) => row => [.. row.Select(value => factor * value)];
+    private static Func<double[], double[]> Multiplied(double factor) =>
+        row => [.. row.Select(value => factor * value)];
 
     private double[] Looked(double[] embedding, int token)
     {

@@ -30,8 +30,7 @@ internal sealed class GraniteFamily : LlamaLayout
     public override int? DefaultEosTokenId => 2;
 
     /// <inheritdoc/>
-    public override IReadOnlyList<string> Keys =>
-        [AttentionBias, MlpBias, Embeddings, Scores, Residual, Logits];
+    public override IReadOnlyList<string> Keys => [AttentionBias, MlpBias, Embeddings, Scores, Residual, Logits];
 
     /// <inheritdoc/>
     public override ModelConfig Read(JsonFields fields, ModelConfig config)

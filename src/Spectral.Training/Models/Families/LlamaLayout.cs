@@ -91,11 +91,7 @@ internal abstract class LlamaLayout : ModelFamily
             KeyNorm = HeadNorms(config) is null ? null : Norm(KeyNorm),
             Epsilon = (float)config.RmsNormEpsilon,
         };
-        var feedForward = new GatedBlock
-        {
-            Gates = new SiblingLinears(Linear(Gate), Linear(Up)),
-            Down = Linear(Down),
-        };
+        var feedForward = new GatedBlock { Gates = new SiblingLinears(Linear(Gate), Linear(Up)), Down = Linear(Down) };
         return Join(config, attention, Norm(BlockNorms.Attention), feedForward, Norm(BlockNorms.FeedForward));
 
         Linear Linear(string module) => linears[NameOf(layer, module)];

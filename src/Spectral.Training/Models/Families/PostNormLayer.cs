@@ -28,12 +28,7 @@ internal sealed class PostNormLayer : DecoderLayer
     /// <inheritdoc/>
     public override Variable Forward(Tape tape, Variable x, in AttentionSettings settings, LayerCache? cache = null)
     {
-        using Variable attended = Added(
-            tape,
-            x,
-            Attention.Forward(tape, x, settings, cache),
-            AttentionNorm
-        );
+        using Variable attended = Added(tape, x, Attention.Forward(tape, x, settings, cache), AttentionNorm);
         return Added(tape, attended, FeedForward.Forward(tape, attended, cache), FeedForwardNorm);
     }
 

@@ -24,6 +24,5 @@ public sealed record LinearScaling(double Factor) : RopeScaling
 
     internal override void WriteFields(Utf8JsonWriter json) => json.WriteNumber("factor", Factor);
 
-    internal static LinearScaling ReadFields(JsonFields fields, RopeContext context) =>
-        new(ReadFactor(fields));
+    internal static LinearScaling ReadFields(JsonFields fields, RopeContext context) => new(ReadFactor(fields));
 }

@@ -83,7 +83,8 @@ public sealed record LongRopeScaling(
             [
                 .. list.EnumerateArray()
                     .Select(value =>
-                        value.ValueKind == JsonValueKind.Number && value.GetDouble() is > 0 and < double.PositiveInfinity
+                        value.ValueKind == JsonValueKind.Number
+                        && value.GetDouble() is > 0 and < double.PositiveInfinity
                             ? value.GetDouble()
                             : throw fields.Wrong(key, value, "a positive number")
                     ),

@@ -38,9 +38,11 @@ public sealed record YarnScaling(double Factor, int OriginalMaxPositions) : Rope
     /// <inheritdoc/>
     public override double Amplitude =>
         AttentionFactor
-        ?? (MScale is > 0 and { } above && MScaleAllDimensions is > 0 and { } below
-            ? Sharpening(above) / Sharpening(below)
-            : Sharpening(1));
+        ?? (
+            MScale is > 0 and { } above && MScaleAllDimensions is > 0 and { } below
+                ? Sharpening(above) / Sharpening(below)
+                : Sharpening(1)
+        );
 
     /// <inheritdoc/>
     public override double[] Frequencies(double theta, int size, int positions)
