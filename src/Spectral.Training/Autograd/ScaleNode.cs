@@ -4,7 +4,7 @@ using Spectral.Kernels.Ops;
 namespace Spectral.Training.Autograd;
 
 /// <summary>The product y = f x of a value and a constant number.</summary>
-public sealed class ScaleNode : Node
+internal sealed class ScaleNode : Node
 {
     private readonly Node _input;
     private readonly float _factor;
