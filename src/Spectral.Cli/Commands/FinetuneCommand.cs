@@ -1,4 +1,3 @@
-using System.CommandLine;
 using Spectral.Cli.Hosting;
 using Spectral.Cli.Options;
 using Spectral.Cli.Output;

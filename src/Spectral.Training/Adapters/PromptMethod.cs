@@ -1,7 +1,6 @@
 using Spectral.Training.Adapters.Expressions;
 using Spectral.Training.Adapters.Files;
 using Spectral.Training.IO;
-using Spectral.Training.Models;
 
 namespace Spectral.Training.Adapters;
 
@@ -84,10 +83,12 @@ internal abstract class PromptMethod : AdapterMethod
         if (options.TrainableTokens.Count > 0)
             Refuse("trainable tokens of", options.TrainableTokens.Select(pair => pair.Key));
         if (options.RankPattern.Count > 0 || options.AlphaPattern.Count > 0)
+        {
             Refuse(
                 "patterns of",
                 options.RankPattern.Select(p => p.Key).Concat(options.AlphaPattern.Select(p => p.Key))
             );
+        }
 
         void Refuse(string what, IEnumerable<string> names) =>
             throw new InputException(

@@ -21,7 +21,9 @@ internal static class LeadingRows
             return all;
         using Tensor wide = Wide(all, batch);
         if (rows is not { } leading)
+        {
             all.Clear();
+        }
         else
         {
             // One row [n·F], read once for each sequence.

@@ -66,7 +66,7 @@ public sealed class Conversation
         int index = 0;
         foreach (JsonElement message in array.EnumerateArray())
             Check(message, $"{place}: messages[{index++}]");
-        Mapping variables = (Mapping)JsonValues.Read(element)!;
+        var variables = (Mapping)JsonValues.Read(element)!;
         variables.TryGet("messages", out object? messages);
         return new Conversation(variables, (List<object?>)messages!, place);
     }

@@ -1,5 +1,4 @@
 using Spectral.Kernels;
-using Spectral.Kernels.Ops;
 using Spectral.Training.Autograd;
 
 namespace Spectral.Training.Models;

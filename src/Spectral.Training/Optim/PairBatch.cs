@@ -22,7 +22,7 @@ internal sealed record PairBatch(IReadOnlyList<FactorPair> Pairs, MatrixBatch Le
     /// </summary>
     public static IReadOnlyList<PairBatch> Of(ParameterSet parameters, IReadOnlyList<FactorPair> pairs)
     {
-        Dictionary<Parameter, int> numbers = parameters.Parameters.Index().ToDictionary(at => at.Item, at => at.Index);
+        var numbers = parameters.Parameters.Index().ToDictionary(at => at.Item, at => at.Index);
         List<PairBatch> batches = [];
         foreach (FactorPair pair in pairs.Where(pair => !numbers.ContainsKey(pair.Right)))
         {

@@ -79,7 +79,9 @@ internal sealed class TensorBudget
                     state.Name.EndsWith(end, StringComparison.Ordinal)
                 )
             )
+            {
                 Copy(state.Open());
+            }
         }
     }
 

@@ -30,7 +30,9 @@ internal static partial class AdapterConfigFile
                 writers[PromptFields.Tokenizer] = () => json.WriteString(PromptFields.Tokenizer, config.BaseModel);
         }
         else
+        {
             writers[TargetsKey] = () => WritePattern(json, TargetsKey, config.TargetModules);
+        }
         AdapterOptions whole = config.Options with
         {
             TargetModules = config.TargetModules.Names ?? config.Options.TargetModules,

@@ -1,7 +1,6 @@
 using Spectral.Training.Adapters.Building;
 using Spectral.Training.Adapters.Expressions;
 using Spectral.Training.Adapters.Files;
-using Spectral.Training.IO;
 
 namespace Spectral.Training.Adapters.Methods;
 

@@ -18,18 +18,24 @@ internal static class BraceFormat
         int next = 0;
         return Fill(format, Field, rendering, MaximumDepth, ref next);
 
-        object? Field(string name) =>
-            long.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out long index)
-                ? index < arguments.Positional.Length
+        object? Field(string name)
+        {
+            if (long.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out long index))
+            {
+                return index < arguments.Positional.Length
                     ? arguments.Positional[index]
                     : throw new TemplateError(
                         "IndexError",
                         $"Replacement index {index} out of range for positional args tuple"
-                    )
-                : arguments.Named.Where(pair => pair.Key == name).Select(pair => (true, pair.Value)).FirstOrDefault()
-                    is (true, var value)
-                    ? value
-                    : throw new TemplateError("KeyError", PythonText.Quote(name));
+                    );
+            }
+            foreach ((string key, object? value) in arguments.Named)
+            {
+                if (key == name)
+                    return value;
+            }
+            throw new TemplateError("KeyError", PythonText.Quote(name));
+        }
     }
 
     /// <summary>Fills in the fields of a format from a mapping.</summary>
@@ -137,11 +143,13 @@ internal static class BraceFormat
             if (end < 0)
                 throw TemplateError.Value("Missing ']' in format string");
             string name = path[1..end];
-            value =
-                isAttribute ? Members.Attribute(value, name)
-                : long.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out long index)
-                    ? Members.Item(value, index)
-                : Members.Item(value, name);
+            bool isIndex = long.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out long index);
+            value = (isAttribute, isIndex) switch
+            {
+                (true, _) => Members.Attribute(value, name),
+                (false, true) => Members.Item(value, index),
+                _ => Members.Item(value, name),
+            };
             path = path[(isAttribute ? end : end + 1)..];
         }
         return value;

@@ -86,11 +86,10 @@ internal static class CaseMapping
         for (int i = 0; i < text.Length; i++)
         {
             bool isCased = IsCased(text[i]);
-            builder.Append(
-                inWord ? (lower.Length == text.Length ? lower[i].ToString() : Lower(text[i].ToString()))
-                : isCased ? Title(text[i].ToString())
-                : text[i].ToString()
-            );
+            if (inWord)
+                builder.Append(lower.Length == text.Length ? lower[i].ToString() : Lower(text[i].ToString()));
+            else
+                builder.Append(isCased ? Title(text[i].ToString()) : text[i].ToString());
             inWord = isCased;
         }
         return builder.ToString();
@@ -103,9 +102,11 @@ internal static class CaseMapping
         return string.Concat(
             text.Select(
                 (c, i) =>
-                    char.IsUpper(c) ? (lower.Length == text.Length ? lower[i].ToString() : Lower(c.ToString()))
-                    : char.IsLower(c) ? Upper(c.ToString())
-                    : c.ToString()
+                {
+                    if (char.IsUpper(c))
+                        return lower.Length == text.Length ? lower[i].ToString() : Lower(c.ToString());
+                    return char.IsLower(c) ? Upper(c.ToString()) : c.ToString();
+                }
             )
         );
     }
@@ -130,9 +131,7 @@ internal static class CaseMapping
         };
 
     private static int FirstLength(string text) =>
-        text.Length == 0 ? 0
-        : text.Length > 1 && char.IsSurrogatePair(text[0], text[1]) ? 2
-        : 1;
+        text.Length > 1 && char.IsSurrogatePair(text[0], text[1]) ? 2 : Math.Min(text.Length, 1);
 
     private static bool IsFinal(string text, int at)
     {

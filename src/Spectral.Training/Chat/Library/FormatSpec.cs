@@ -47,10 +47,8 @@ internal static partial class FormatSpec
         string group = match.Groups["group"].Value;
         if (group.Length > 0)
             digits = Grouped(digits, group);
-        string sign =
-            negative ? "-"
-            : match.Groups["sign"].Value is "+" or " " ? match.Groups["sign"].Value
-            : "";
+        string positive = match.Groups["sign"].Value is "+" or " " ? match.Groups["sign"].Value : "";
+        string sign = negative ? "-" : positive;
         return Align(digits, sign, width, fill, align.Length == 0 ? ">" : align, budget);
     }
 

@@ -56,7 +56,9 @@ internal static class Functions
             throw TemplateError.Type($"dict expected at most 1 argument, got {arguments.Positional.Length}");
         Mapping mapping = new();
         if (arguments.Positional is [Mapping other])
+        {
             mapping = new Mapping(other);
+        }
         else if (arguments.Positional is [var pairs])
         {
             foreach (object? pair in Sequences.Items(pairs))
@@ -154,9 +156,9 @@ internal static class Functions
         public override object? Call(Arguments arguments, Rendering rendering)
         {
             (bool wasUsed, _isUsed) = (_isUsed, true);
-            return !wasUsed ? ""
-                : _separator == Arguments.Absent ? ", "
-                : _separator;
+            if (!wasUsed)
+                return "";
+            return _separator == Arguments.Absent ? ", " : _separator;
         }
     }
 }

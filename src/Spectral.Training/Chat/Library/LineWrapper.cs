@@ -70,7 +70,9 @@ internal static partial class LineWrapper
         foreach (Match match in Runs().Matches(line))
         {
             if (match.Groups["space"].Success || !breaksHyphens)
+            {
                 yield return match.Value;
+            }
             else
             {
                 foreach (Match part in Parts().Matches(match.Value))

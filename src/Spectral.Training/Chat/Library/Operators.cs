@@ -92,9 +92,9 @@ internal static class Operators
                 $"bad operand type for unary {(negative ? '-' : '+')}: '{PythonTypes.Name(value)}'"
             );
         }
-        return negative ? Arithmetic.Negate(value)
-            : value is bool ? Arithmetic.Integer(Arithmetic.Big(value))
-            : value;
+        if (negative)
+            return Arithmetic.Negate(value);
+        return value is bool ? Arithmetic.Integer(Arithmetic.Big(value)) : value;
     }
 
     private static void RequireDefined(object? a, object? b)

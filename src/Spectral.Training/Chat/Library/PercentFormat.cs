@@ -42,7 +42,9 @@ internal static partial class PercentFormat
                 value = Named(match.Groups["name"].Value, values);
             }
             else
+            {
                 value = Next();
+            }
             builder.Append(One(value, kind, match.Groups["flags"].Value, width, precision, at, budget));
             budget.Text(builder.Length);
         }
@@ -61,9 +63,11 @@ internal static partial class PercentFormat
             if (!group.Success || group.Length == 0)
                 return absent;
             if (group.Value == "*")
+            {
                 return Next() is long size && Math.Abs(size) <= Budget.MaximumText
                     ? (int)size
                     : throw TemplateError.Type("* wants int");
+            }
             return int.TryParse(group.ValueSpan, NumberStyles.None, CultureInfo.InvariantCulture, out int number)
                 ? number
                 : throw TemplateError.Value("width too big");
@@ -124,14 +128,19 @@ internal static partial class PercentFormat
         );
         if (kind == 'd' && precision > digits.Length)
             digits = digits.PadLeft(precision, '0');
-        string sign =
-            negative ? "-"
-            : flags.Contains('+') ? "+"
-            : flags.Contains(' ') ? " "
-            : "";
-        return left ? TextMethods.Justify(sign + digits, width, " ", 'l', budget)
-            : flags.Contains('0') ? sign + TextMethods.Justify(digits, width - sign.Length, "0", 'r', budget)
-            : TextMethods.Justify(sign + digits, width, " ", 'r', budget);
+        string sign = (negative, flags.Contains('+'), flags.Contains(' ')) switch
+        {
+            (true, _, _) => "-",
+            (_, true, _) => "+",
+            (_, _, true) => " ",
+            _ => "",
+        };
+        return (left, flags.Contains('0')) switch
+        {
+            (true, _) => TextMethods.Justify(sign + digits, width, " ", 'l', budget),
+            (_, true) => sign + TextMethods.Justify(digits, width - sign.Length, "0", 'r', budget),
+            _ => TextMethods.Justify(sign + digits, width, " ", 'r', budget),
+        };
     }
 
     [GeneratedRegex(

@@ -33,7 +33,9 @@ internal static class Spaces
                 text[i]
                 is not ('\n' or '\r' or '\v' or '\f' or (>= '\x1c' and <= '\x1e') or '\x85' or '\u2028' or '\u2029')
             )
+            {
                 continue;
+            }
             int end = i;
             if (text[i] == '\r' && i + 1 < text.Length && text[i + 1] == '\n')
                 i++;

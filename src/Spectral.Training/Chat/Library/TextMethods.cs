@@ -172,14 +172,11 @@ internal static class TextMethods
     private static string Strip(string text, object?[] values, bool left, bool right)
     {
         object? characters = values[0];
-        return Spaces.Strip(
-            text,
-            characters is null || characters == Arguments.Absent ? null
-                : characters is string or Markup ? Text(characters)
-                : throw TemplateError.Type("strip arg must be None or str"),
-            left,
-            right
-        );
+        if (characters is null || characters == Arguments.Absent)
+            return Spaces.Strip(text, null, left, right);
+        return characters is string or Markup
+            ? Spaces.Strip(text, Text(characters), left, right)
+            : throw TemplateError.Type("strip arg must be None or str");
     }
 
     private static object Replace(string text, object?[] values, Rendering rendering) =>
@@ -266,9 +263,10 @@ internal static class TextMethods
     {
         string part = Part(text, values[1], values[2], out bool isBeyond);
         string wanted = Text(values[0]);
-        int at =
-            isBeyond ? -1
-            : fromRight ? part.LastIndexOf(wanted, StringComparison.Ordinal)
+        if (isBeyond)
+            return null;
+        int at = fromRight
+            ? part.LastIndexOf(wanted, StringComparison.Ordinal)
             : part.IndexOf(wanted, StringComparison.Ordinal);
         return at < 0 ? null : CodePoints.Count(part[..at]) + Start(text, values[1]);
     }
@@ -277,9 +275,9 @@ internal static class TextMethods
     {
         string part = Part(text, values[1], values[2], out bool isBeyond);
         string wanted = Text(values[0]);
-        return isBeyond ? 0L
-            : wanted.Length == 0 ? CodePoints.Count(part) + 1L
-            : Occurrences(part, wanted);
+        if (isBeyond)
+            return 0L;
+        return wanted.Length == 0 ? CodePoints.Count(part) + 1L : Occurrences(part, wanted);
     }
 
     private static long Occurrences(string text, string wanted)
@@ -334,10 +332,12 @@ internal static class TextMethods
                 builder.Append(' ', width);
             else
                 builder.Append(c);
-            column =
-                c is '\n' or '\r' ? 0
-                : c == '\t' ? column + width
-                : column + 1;
+            column = c switch
+            {
+                '\n' or '\r' => 0,
+                '\t' => column + width,
+                _ => column + 1,
+            };
         }
         return builder.ToString();
     }

@@ -1,5 +1,3 @@
-using Spectral.Training.Chat.Values;
-
 namespace Spectral.Training.Chat.Nodes;
 
 /// <summary><c>set target = value</c>.</summary>

@@ -80,14 +80,18 @@ internal sealed class Macro(MacroDefinition definition, Scope scope) : Callable
         {
             int given = named.FindIndex(pair => pair.Key == parameters[i]);
             if (i < arguments.Positional.Length)
+            {
                 inner.Set(parameters[i], arguments.Positional[i]);
+            }
             else if (given >= 0)
             {
                 inner.Set(parameters[i], named[given].Value);
                 named.RemoveAt(given);
             }
             else
+            {
                 inner.Set(parameters[i], Default(i, inner));
+            }
         }
         if (definition.UsesCaller && !parameters.Contains("caller"))
         {
@@ -117,7 +121,9 @@ internal sealed class Macro(MacroDefinition definition, Scope scope) : Callable
             );
         }
         else if (named.Count > 0)
+        {
             throw TemplateError.Type($"macro {name} takes no keyword argument {PythonText.Quote(named[0].Key)}");
+        }
         if (definition.UsesRest)
             inner.Set("varargs", arguments.Positional.Skip(count).ToArray());
         else if (arguments.Positional.Length > count)

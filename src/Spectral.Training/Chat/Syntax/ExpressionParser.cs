@@ -212,10 +212,11 @@ internal sealed class ExpressionParser(TokenStream tokens, ParseState state)
     {
         Budget.RequireStack();
         Token token = tokens.Current;
+        bool isNegative = tokens.SkipOperator("-");
         Expression value =
-            tokens.SkipOperator("-") ? new Sign(token.Place, true, ParseUnary(withFilters: false))
-            : tokens.SkipOperator("+") ? new Sign(token.Place, false, ParseUnary(withFilters: false))
-            : ParsePrimary();
+            isNegative || tokens.SkipOperator("+")
+                ? new Sign(token.Place, isNegative, ParseUnary(withFilters: false))
+                : ParsePrimary();
         value = ParsePostfix(value);
         return withFilters ? ParseFilterExpression(value) : value;
     }
@@ -380,7 +381,9 @@ internal sealed class ExpressionParser(TokenStream tokens, ParseState state)
         string name = ParseDotted();
         ArgumentList arguments = ArgumentList.Empty;
         if (tokens.IsOperator("("))
+        {
             arguments = ParseArguments();
+        }
         else if (BeginsArgument())
         {
             if (tokens.IsName("is"))

@@ -185,7 +185,9 @@ internal sealed class Lexer
         int start = _at;
         char c = _source[_at];
         if (Literals.TryNumber(_source, ref _at, out object? number))
+        {
             Add(number is double ? TokenKind.Float : TokenKind.Integer, _source[start.._at], number, start);
+        }
         else if (TextKinds.IsIdentifierStart(c))
         {
             while (_at < _source.Length && TextKinds.IsIdentifierPart(_source[_at]))
@@ -193,9 +195,13 @@ internal sealed class Lexer
             Add(TokenKind.Name, _source[start.._at], null, start);
         }
         else if (c is '"' or '\'' && Literals.TryText(_source, ref _at, _lines.Of(start), out string? text))
+        {
             Add(TokenKind.Text, "", text, start);
+        }
         else
+        {
             ReadOperator(open);
+        }
     }
 
     private void ReadOperator(Stack<char> open)
@@ -213,11 +219,16 @@ internal sealed class Lexer
             throw new SyntaxError(_lines.Of(_at), $"unexpected char {PythonText.Quote(character)}");
         }
         if (c is '(' or '[' or '{')
+        {
             open.Push(
-                c == '(' ? ')'
-                : c == '[' ? ']'
-                : '}'
+                c switch
+                {
+                    '(' => ')',
+                    '[' => ']',
+                    _ => '}',
+                }
             );
+        }
         else if (c is ')' or ']' or '}')
         {
             if (!open.TryPop(out char expected))

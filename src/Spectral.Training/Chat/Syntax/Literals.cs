@@ -92,7 +92,9 @@ internal static partial class Literals
                 builder.Append((char)code);
             }
             else
+            {
                 builder.Append(Simple(c));
+            }
         }
         return builder.ToString();
     }

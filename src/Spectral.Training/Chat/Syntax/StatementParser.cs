@@ -37,7 +37,9 @@ internal sealed class StatementParser
         {
             Token token = _tokens.Next();
             if (token.Kind == TokenKind.Data)
+            {
                 body.Add(new TextOutput(token.Text));
+            }
             else if (token.Kind == TokenKind.VariableBegin)
             {
                 body.Add(new ValueOutput(_expressions.ParseTuple()));

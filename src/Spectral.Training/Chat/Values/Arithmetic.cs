@@ -136,13 +136,11 @@ internal static class Arithmetic
         BigInteger exponent = Big(b);
         if (BigInteger.Abs(number) > 1 && exponent * number.GetBitLength() > LargestBits)
             throw TemplateError.Limit($"an integer of more than {LargestBits} bits");
-        return Integer(
-            BigInteger.Abs(number) > 1 ? BigInteger.Pow(number, (int)exponent)
-            : number.IsOne || exponent.IsZero ? 1
-            : number.IsZero ? 0
-            : exponent.IsEven ? 1
-            : -1
-        );
+        if (BigInteger.Abs(number) > 1)
+            return Integer(BigInteger.Pow(number, (int)exponent));
+        if (exponent.IsZero)
+            return Integer(1);
+        return Integer(exponent.IsEven ? BigInteger.Abs(number) : number); // of −1, 0 or 1
     }
 
     /// <summary>Returns −a.</summary>

@@ -78,9 +78,9 @@ internal static class PythonOrder
         {
             if (a[i] == b[i])
                 continue;
-            return char.IsSurrogate(a[i]) == char.IsSurrogate(b[i]) ? a[i] - b[i]
-                : char.IsSurrogate(a[i]) ? 1
-                : -1;
+            if (char.IsSurrogate(a[i]) == char.IsSurrogate(b[i]))
+                return a[i] - b[i];
+            return char.IsSurrogate(a[i]) ? 1 : -1;
         }
         return a.Length - b.Length;
     }

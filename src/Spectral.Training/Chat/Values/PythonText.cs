@@ -36,7 +36,7 @@ internal static class PythonText
     public static string Quote(string text)
     {
         char quote = text.Contains('\'') && !text.Contains('"') ? '"' : '\'';
-        var builder = new StringBuilder(text.Length + 2).Append(quote);
+        StringBuilder builder = new StringBuilder(text.Length + 2).Append(quote);
         for (int i = 0; i < text.Length; i++)
         {
             char c = text[i];
@@ -209,7 +209,9 @@ internal static class PythonText
                 or UnicodeCategory.SpaceSeparator
             );
         if (isPrintable)
+        {
             builder.Append(text, at, used);
+        }
         else
         {
             builder.Append(

@@ -159,8 +159,8 @@ public sealed class SoftPromptFileTests(DeviceKind kind) : TrainingTest(kind)
     {
         CausalLanguageModel model = Keep(TinyModels.Frozen(Config, Device, Folder));
         Write("PROMPT_TUNING");
-        TensorToWrite own = TensorToWrite.Floats("prompt_embeddings", StoredType.F32, [3, 12], () => new float[36]);
-        TensorToWrite other = TensorToWrite.Floats("embedding.weight", StoredType.F32, [3, 12], () => new float[36]);
+        var own = TensorToWrite.Floats("prompt_embeddings", StoredType.F32, [3, 12], () => new float[36]);
+        var other = TensorToWrite.Floats("embedding.weight", StoredType.F32, [3, 12], () => new float[36]);
         SafetensorsWriter.Write(
             Path.Combine(Saved, "adapter_model.safetensors"),
             tensors switch

@@ -1,6 +1,5 @@
 using Spectral.Kernels;
 using Spectral.Kernels.Tests.Support;
-using Spectral.Training.Optim;
 using Spectral.Training.Tests.Support;
 
 namespace Spectral.Training.Tests.Optim.Methods;

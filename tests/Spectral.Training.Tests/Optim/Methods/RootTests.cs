@@ -75,9 +75,11 @@ public sealed class RootTests(DeviceKind kind) : ReferenceTest(kind)
         for (int step = 0; step < 3; step++)
         {
             foreach (Tensor gradient in parameters.Gradients)
+            {
                 gradient.CopyFrom([
                     .. Enumerable.Range(0, (int)gradient.Count).Select(_ => random.NextSingle() - 0.5f),
                 ]);
+            }
             optimizer.Step(0.01);
         }
 
