@@ -53,7 +53,8 @@ public sealed class TrainerTests(DeviceKind kind) : TrainingTest(kind)
         {
             Assert.That(
                 small.steps.Select(step => step.Loss),
-                Is.EqualTo(big.steps.Select(step => step.Loss)).Within(1e-4).Percent
+                // How products round depends on the processor; 1.02e-4 % was seen.
+                Is.EqualTo(big.steps.Select(step => step.Loss)).Within(2e-4).Percent
             );
             Assert.That(
                 small.steps.Select(step => step.GradientNorm),

@@ -69,7 +69,7 @@ internal sealed class ChatCommand : SpectralCommand
             context.Terminal.Line("");
             messages.Add(("assistant", answer));
         }
-        var all = messages.Select(message =>
+        IEnumerable<JsonNode> all = messages.Select(message =>
             (JsonNode)new JsonObject { ["role"] = message.Role, ["content"] = message.Content }
         );
         context.Finish(new JsonObject { ["messages"] = new JsonArray([.. all]) }, _ => { });
@@ -80,7 +80,7 @@ internal sealed class ChatCommand : SpectralCommand
     {
         if (!Console.IsInputRedirected)
             context.Terminal.Write("> ");
-        var line = Task.Run(Console.In.ReadLine);
+        Task<string?> line = Task.Run(Console.In.ReadLine);
         line.Wait(context.Cancellation);
         return line.Result;
     }

@@ -105,7 +105,7 @@ public struct AdafactorArgs
     /// <summary>Elements of a matrix.</summary>
     public long Count;
 
-    /// <summary>Number of rows.</summary>
+    /// <summary>Number of rows of each matrix.</summary>
     public int Height;
 
     /// <summary>Number of elements of a row.</summary>

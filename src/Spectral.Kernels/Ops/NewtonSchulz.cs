@@ -4,9 +4,9 @@ namespace Spectral.Kernels.Ops;
 /// The coefficients of a Newton–Schulz step <c>X ← a X + (b A + c A²) X, A = X Xᵀ</c>, which moves each singular value
 /// by the polynomial <c>a σ + b σ³ + c σ⁵</c>.
 /// </summary>
-/// <param name="Linear">The coefficient a.</param>
-/// <param name="Cubic">The coefficient b.</param>
-/// <param name="Quintic">The coefficient c.</param>
+/// <param name="Linear">The coefficient a of the matrix itself.</param>
+/// <param name="Cubic">The coefficient b of its third power.</param>
+/// <param name="Quintic">The coefficient c of its fifth power.</param>
 public readonly record struct NewtonSchulz(float Linear, float Cubic, float Quintic)
 {
     /// <summary>The coefficients of Muon (Jordan et al. 2024), for matrices of any shape.</summary>

@@ -54,7 +54,7 @@ public sealed class Conversation
         return new Conversation(new Mapping(), list, "messages");
     }
 
-    /// <summary>Reads a conversation.</summary>
+    /// <summary>Reads a conversation from JSON.</summary>
     /// <param name="element">The object.</param>
     /// <param name="place">Where it is, for messages.</param>
     /// <exception cref="InputException">It is not a conversation.</exception>

@@ -1,4 +1,5 @@
 using Spectral.Kernels;
+using Spectral.Kernels.Ops;
 
 namespace Spectral.Training.Optim;
 

@@ -94,7 +94,7 @@ public sealed class MethodsCommandTests : WorkFolder
         string table = CommandLine.Run("methods", "--optimizers").Succeeded().Output;
         Assert.That(
             table,
-            Does.StartWith("name ").And.Match(@"\nsgd +4 +--weight-decay --grad-clip optimizer.momentum")
+            Does.StartWith("name ").And.Match(@"\nsgd +4 +--weight-decay --grad-clip --clip-groups optimizer.momentum")
         );
         string sheet = CommandLine.Run("methods", "--optimizers", "sgd").Succeeded().Output;
         Assert.That(

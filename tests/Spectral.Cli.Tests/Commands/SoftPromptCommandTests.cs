@@ -42,11 +42,13 @@ public sealed class SoftPromptCommandTests : WorkFolder
             ["analyze", "--base", Model, "--adapter", Out, "--out", At("spectra"), "--device", "cpu"],
         ];
         foreach (string[] command in refused)
+        {
             Refused(
                 command,
                 $"a soft prompt ({method}), which is no change of weights",
                 "expected an adapter of layers"
             );
+        }
     }
 
     [Test]

@@ -1,4 +1,5 @@
 using Spectral.Kernels;
+using Spectral.Kernels.Ops;
 using Spectral.Kernels.Tests.Support;
 using Spectral.Training.Optim;
 using Spectral.Training.Tests.Support;

@@ -17,12 +17,7 @@ internal static class TestAdapters
 
     /// <summary>The options that a method takes: a soft prompt has no targets.</summary>
     public static AdapterOptions For(AdapterMethod method, AdapterOptions options) =>
-        method is PromptMethod
-            ? options with
-            {
-                TargetModules = AdapterOptions.AllProjections,
-            }
-            : options;
+        method is PromptMethod ? options with { TargetModules = AdapterOptions.AllProjections } : options;
 
     /// <summary>Attaches any method: one that starts from data gets some.</summary>
     public static Adapter Attach(CausalLanguageModel model, AdapterMethod method, AdapterOptions options) =>

@@ -180,7 +180,7 @@ public sealed class AdapterFolderTests : FolderTest
     [TestCase("init_lora_weights", "\"start of tomorrow\"")]
     [TestCase("init_lora_weights", "\"corda\"")]
     [TestCase("init_lora_weights", "\"loftq\"")]
-    [TestCase("peft_type", "\"PROMPT_TUNING\"")]
+    [TestCase("peft_type", "\"ADAPTION_PROMPT\"")]
     [TestCase("peft_type", "null")]
     [TestCase("r", "0")]
     [TestCase("r", "-1")]

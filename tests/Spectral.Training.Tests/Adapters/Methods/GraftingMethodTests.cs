@@ -38,7 +38,7 @@ public sealed class GraftingMethodTests(DeviceKind kind) : TrainingTest(kind)
         int budget = adapter.Modules.Sum(module => module.Shape.Out + module.Shape.In);
 
         // After the sixth step, the entries that changed most of all layers begin with a score above zero.
-        var places = (
+        (int Layer, int Place)[] places = (
             from layer in Enumerable.Range(0, sizes.Length)
             from place in Enumerable.Range(0, sizes[layer])
             select (Layer: layer, Place: place)

@@ -75,7 +75,10 @@ public sealed class TapsMethodTests(DeviceKind kind) : AdapterFileTest(kind)
             Assert.That(reader.Modules.Select(module => module.Shape.Name), Is.EqualTo(new[] { Query, Down }));
         }
         using (Adapter.Load(Loaded, Saved))
-            Assert.That(Losses.Logits(Loaded, Data), Is.EqualTo(closed), "a closed gate changes no bit");
+        {
+            // Zeros are added, but a longer product may round its sums in another order on some processors.
+            Assert.That(Losses.Logits(Loaded, Data), Is.EqualTo(closed).Within(1e-6), "a closed gate changes nothing");
+        }
         string merged = Path.Combine(Folder.Path, "merged");
         Directory.CreateDirectory(merged);
         using (var folder = ModelFolder.Open(Folder.Path))

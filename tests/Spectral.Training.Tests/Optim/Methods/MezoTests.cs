@@ -152,7 +152,8 @@ public sealed class MezoTests(DeviceKind kind) : TrainingTest(kind)
         long step = Peak(() => trainer.Step(2, [batch], 1e-4));
         TestContext.Out.WriteLine($"{name}: peak of a step {step} bytes, of forward {forward}");
         Assert.That(step - forward, Is.LessThanOrEqualTo(1024), "a step, beside what the optimizer holds");
-        Assert.That(Device.Memory.InUse - before, Is.LessThanOrEqualTo(4096), "what the optimizer holds");
+        // A copy of the 28 factors would take 28 blocks of 512 bytes and more.
+        Assert.That(Device.Memory.InUse - before, Is.LessThanOrEqualTo(6144), "what the optimizer holds");
     }
 
     [TestCase("mezo")]

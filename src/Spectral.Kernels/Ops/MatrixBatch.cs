@@ -1,6 +1,4 @@
-using Spectral.Kernels.Ops;
-
-namespace Spectral.Kernels;
+namespace Spectral.Kernels.Ops;
 
 /// <summary>
 /// Describes contiguous row-major matrices of one shape that lie at equal distances in a tensor, such as the same
