@@ -14,9 +14,9 @@ if [ "${1:-}" = --full ]; then
   export SPECTRAL_FULL=1 # the tests read it too: more kills, more hostile files
 fi
 
-programs() { # as many at once as there are processors; 8: the filter matches no test of a program
+programs() { # longest first, as many at once as there are processors; 8: the filter matches no test of one
   local program='tests/Spectral.{}.Tests/bin/Release/net10.0/Spectral.{}.Tests'
-  printf '%s\n' Training Kernels Cli Embedding |
+  printf '%s\n' Cli Training Kernels Embedding |
     xargs -P "$(nproc)" -I{} env "$program" --settings tests/brief.runsettings \
       --output Minimal --progress off --no-ansi --ignore-exit-code 8 "$@"
 }

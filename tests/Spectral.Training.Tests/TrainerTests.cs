@@ -49,16 +49,17 @@ public sealed class TrainerTests(DeviceKind kind) : TrainingTest(kind)
                 Shuffle = false,
             }
         );
+        // OpenBLAS rounds by processor. After five steps losses differed by 1e-4 %, norms by +1.7e-3 % (Haswell, Zen),
+        // -1.3e-3 % (Sandy Bridge) and less (Nehalem).
         Assert.Multiple(() =>
         {
             Assert.That(
                 small.steps.Select(step => step.Loss),
-                // How products round depends on the processor; 1.02e-4 % was seen.
                 Is.EqualTo(big.steps.Select(step => step.Loss)).Within(2e-4).Percent
             );
             Assert.That(
                 small.steps.Select(step => step.GradientNorm),
-                Is.EqualTo(big.steps.Select(step => step.GradientNorm)).Within(1e-3).Percent
+                Is.EqualTo(big.steps.Select(step => step.GradientNorm)).Within(3e-3).Percent
             );
             // Adam magnifies rounding where a gradient is almost zero
             Assert.That(small.weights, Is.EqualTo(big.weights).Within(1e-5f));

@@ -11,7 +11,7 @@ internal sealed class ScaleNode : Node
 
     private ScaleNode(Node input, float factor) => (_input, _factor) = (input, factor);
 
-    /// <summary>Multiplies a value, of which it takes ownership, by a number. The number 1 leaves it as it is.</summary>
+    /// <summary>Multiplies a value, of which it takes ownership, by a number; 1 leaves it as it is.</summary>
     /// <param name="tape">The tape to record on.</param>
     /// <param name="x">The value, of any shape.</param>
     /// <param name="factor">The number f.</param>

@@ -22,6 +22,6 @@ public readonly record struct AttentionSettings(
     RotaryTable Keys
 )
 {
-    /// <summary>The virtual tokens of the layer that are among the positions but not in its input; null: none.</summary>
+    /// <summary>The virtual tokens that are among the positions but not in the layer's input; null: none.</summary>
     internal KeyValuePrefix? Prefix { get; init; }
 }

@@ -3,8 +3,8 @@ using Spectral.Training.IO;
 namespace Spectral.Training.Models;
 
 /// <summary>
-/// The contents of a decoder's <c>config.json</c>, with Hugging Face's defaults for absent keys. Every value is checked.
-/// Sizes are bounded so that no product of them overflows 63 bits.
+/// The contents of a decoder's <c>config.json</c>, with Hugging Face's defaults for absent keys. Every value is
+/// checked. Sizes are bounded so that no product of them overflows 63 bits.
 /// </summary>
 public sealed record ModelConfig
 {
@@ -40,7 +40,7 @@ public sealed record ModelConfig
     /// <summary>The number of positions that the config allows, <c>max_position_embeddings</c>.</summary>
     public int MaxPositions { get; init; } = 2048;
 
-    /// <summary>The length of the longest sequence that the model supports, with its scaling of rotary angles.</summary>
+    /// <summary>The length of the longest sequence that the model supports, with scaled rotary angles.</summary>
     public int LongestSequence => RopeScaling?.Longest(MaxPositions) ?? MaxPositions;
 
     /// <summary>Whether the output head is the embedding.</summary>

@@ -1,6 +1,5 @@
 using System.Text.Json;
 using Spectral.Training.IO;
-using Spectral.Training.Models.RopeScalings;
 
 namespace Spectral.Training.Models;
 

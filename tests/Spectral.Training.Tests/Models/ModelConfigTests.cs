@@ -1,7 +1,6 @@
 using System.Text.Json.Nodes;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
-using Spectral.Training.Models.RopeScalings;
 using Spectral.Training.Tests.Support;
 
 namespace Spectral.Training.Tests.Models;
@@ -253,7 +252,8 @@ public sealed class ModelConfigTests : FolderTest
             ("max_position_embeddings", "1024"),
             (
                 "rope_scaling",
-                """{"rope_type":"yarn","original_max_position_embeddings":256,"truncate":false,"mscale":1,"mscale_all_dim":1}"""
+                """{"rope_type":"yarn","original_max_position_embeddings":256,"truncate":false,"mscale":1,"""
+                    + "\"mscale_all_dim\":1}"
             )
         );
         Assert.That(fractional.RotaryFrequencies()[1], Is.EqualTo(0.055398636f).Within(2).Ulps);

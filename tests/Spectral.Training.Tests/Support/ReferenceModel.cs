@@ -79,7 +79,7 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
         return Each(logits, Multiplied(1 / config.LogitDivisor));
     }
 
-    /// <summary>Whether the weights are those of a model with norms after attention and the feed-forward layer.</summary>
+    /// <summary>Whether the model has norms after attention and the feed-forward layer.</summary>
     private bool After => !weights.ContainsKey("model.layers.0.input_layernorm.weight");
 
     private double[][] Before(double[][] x, string norm) => After ? x : Each(x, row => Norm(row, norm));

@@ -1,7 +1,6 @@
 using Spectral.Kernels;
 using Spectral.Training.Data;
 using Spectral.Training.Models;
-using Spectral.Training.Models.RopeScalings;
 using Spectral.Training.Optim;
 
 namespace Spectral.Training.Tests.Support;
@@ -59,7 +58,7 @@ internal static class TinyModels
             RopeScaling = new Llama3Scaling(8, 1, 4, 16),
         };
 
-    /// <summary>Norms of each head's queries and keys, heads wider than the model allows, window in one layer.</summary>
+    /// <summary>Norms of each head's queries and keys, wide heads, a window in one layer.</summary>
     public static ModelConfig Qwen3 { get; } =
         Llama with
         {

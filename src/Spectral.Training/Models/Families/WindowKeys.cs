@@ -9,7 +9,7 @@ internal static class WindowKeys
     /// <summary>The key. The value null means no window.</summary>
     public const string Window = "sliding_window";
 
-    /// <summary>The key of the list of <c>full_attention</c> and <c>sliding_attention</c>, one for each layer.</summary>
+    /// <summary>The key of the layers' types, <c>full_attention</c> or <c>sliding_attention</c>.</summary>
     public const string LayerTypes = "layer_types";
 
     private const int Default = 4096;

@@ -1,7 +1,7 @@
 using System.Text.Json;
 using Spectral.Training.IO;
 
-namespace Spectral.Training.Models.RopeScalings;
+namespace Spectral.Training.Models;
 
 /// <summary>
 /// Divides all angles by a factor (Chen et al., "Extending Context Window of Large Language Models via Positional

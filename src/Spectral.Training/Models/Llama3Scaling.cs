@@ -1,7 +1,7 @@
 using System.Text.Json;
 using Spectral.Training.IO;
 
-namespace Spectral.Training.Models.RopeScalings;
+namespace Spectral.Training.Models;
 
 /// <summary>
 /// Divides the angles of long wavelengths by a factor, keeps those of short ones, and blends in between (Grattafiori et

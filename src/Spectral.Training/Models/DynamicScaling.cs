@@ -1,7 +1,7 @@
 using System.Text.Json;
 using Spectral.Training.IO;
 
-namespace Spectral.Training.Models.RopeScalings;
+namespace Spectral.Training.Models;
 
 /// <summary>
 /// Raises θ with the length of the sequence once it exceeds that of pretraining, as transformers does under the name of

@@ -1,7 +1,7 @@
 using System.Text.Json;
 using Spectral.Training.IO;
 
-namespace Spectral.Training.Models.RopeScalings;
+namespace Spectral.Training.Models;
 
 /// <summary>
 /// Divides the angles of pairs that turn rarely within a sequence of pretraining, keeps those that turn often, blends

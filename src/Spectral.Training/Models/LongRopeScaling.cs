@@ -1,7 +1,7 @@
 using System.Text.Json;
 using Spectral.Training.IO;
 
-namespace Spectral.Training.Models.RopeScalings;
+namespace Spectral.Training.Models;
 
 /// <summary>
 /// Divides the angle of each pair by a factor of its own, which differs between short and long sequences (Ding et al.,
