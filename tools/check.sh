@@ -22,13 +22,8 @@ check() { # check TITLE COMMAND...: one line with its time, and what it printed 
 }
 
 csharp_layout() { dotnet tool restore > /dev/null && dotnet csharpier check .; }
-# Style alone: CSharpier sets the layout, with which "whitespace" cannot agree on wrapped expressions, and the analyzers
-# are run by a build, whose errors their findings are; build.sh builds without them.
-csharp_style() {
-  dotnet restore Kernels.sln -v quiet && dotnet build src/Spectral.Generators -c Release -v quiet &&
-    dotnet format style Kernels.sln --no-restore --severity warn --verify-no-changes
-}
-csharp_analyzers() { dotnet build Kernels.sln -c Release -v quiet -clp:NoSummary; }
+# The analyzers, those of style included, are run by a build, whose errors their findings are; build.sh builds without.
+csharp_style() { dotnet build Kernels.sln -c Release -v quiet -clp:NoSummary; }
 # No project holds these programs; each is built by itself.
 sample_programs() {
   local file
@@ -42,10 +37,9 @@ web_layout() {
   "$web/node_modules/.bin/prettier" --check "$web" tools
 }
 
-export Configuration=Release # dotnet format has no option for it, and needs the source generator of a build
+export Configuration=Release # so that the sample programs use the projects of the build before them
 check "C# layout (CSharpier)" csharp_layout
-check "C# style (dotnet format)" csharp_style
-check "C# analyzers (dotnet build)" csharp_analyzers
+check "C# style and analyzers (dotnet build)" csharp_style
 check "sample programs (dotnet build)" sample_programs
 check "CUDA and C++ layout (clang-format)" native_layout
 check "TypeScript layout (Prettier)" web_layout
