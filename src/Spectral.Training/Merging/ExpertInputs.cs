@@ -73,7 +73,7 @@ internal sealed class ExpertInputs : IDisposable
             _readers[linear.Weight.Name] = first[linear.Name];
         for (int layer = 0; layer < run.Config.Layers; layer++)
         {
-            foreach ((string norm, string reader) in run.Config.Family.NormReaders(layer))
+            foreach ((string norm, string reader) in run.Config.Family.NormReaders(run.Config, layer))
                 _readers[norm] = first[reader];
         }
         foreach (string unused in _readers.Keys.Where(name => !run.IsMerged(name)).ToArray())

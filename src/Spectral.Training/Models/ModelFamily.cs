@@ -109,7 +109,7 @@ internal abstract class ModelFamily
     /// Lists the weights of the norms of a decoder layer, each with the first of the linear layers that read the norm's
     /// output.
     /// </summary>
-    public abstract IReadOnlyList<(string Norm, string Reader)> NormReaders(int layer);
+    public abstract IReadOnlyList<(string Norm, string Reader)> NormReaders(ModelConfig config, int layer);
 
     /// <summary>Lists the linear layers of a decoder layer, in the order of the checkpoint.</summary>
     public abstract IReadOnlyList<LinearSpec> Linears(ModelConfig config, int layer);

@@ -3,17 +3,21 @@ using Spectral.Training.Autograd;
 namespace Spectral.Training.Models.Families;
 
 /// <summary>The gated feed-forward layer down(silu(gate x) ∘ up x) (Shazeer, "GLU Variants", 2020).</summary>
-internal sealed class GatedBlock
+internal sealed class GatedBlock : FeedForwardBlock
 {
     /// <summary>The gate and up projections, in this order.</summary>
     public required SiblingLinears Gates { get; init; }
 
     public required Linear Down { get; init; }
 
-    public IReadOnlyList<Linear> Linears => [.. Gates.Layers, Down];
+    /// <inheritdoc/>
+    public override IReadOnlyList<Linear> Linears => [.. Gates.Layers, Down];
 
-    /// <summary>Computes what the layer adds to the residual stream from its input [N, D].</summary>
-    public Variable Forward(Tape tape, Variable x, LayerCache? cache)
+    /// <inheritdoc/>
+    public override int StrideFor(LayerCache? cache) => Gates.StrideFor(cache);
+
+    /// <inheritdoc/>
+    public override Variable Forward(Tape tape, Variable x, in AttentionSettings settings, LayerCache? cache)
     {
         Variable[] gates = LinearNode.Apply(tape, x, Gates);
         using Variable gate = gates[0];

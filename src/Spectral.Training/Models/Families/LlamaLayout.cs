@@ -57,14 +57,19 @@ internal abstract class LlamaLayout : ModelFamily
     protected virtual (string Attention, string FeedForward) BlockNorms => (InputNorm, PostAttentionNorm);
 
     /// <inheritdoc/>
-    public override IReadOnlyList<(string Norm, string Reader)> NormReaders(int layer) =>
-        [(WeightOf(layer, InputNorm), NameOf(layer, Query)), (WeightOf(layer, PostAttentionNorm), NameOf(layer, Gate))];
+    public override IReadOnlyList<(string Norm, string Reader)> NormReaders(ModelConfig config, int layer) =>
+        [
+            (WeightOf(layer, InputNorm), NameOf(layer, Query)),
+            (WeightOf(layer, PostAttentionNorm), NameOf(layer, FeedForwardReader(config, layer))),
+        ];
+
+    /// <summary>The first of the linear layers that read the input of a decoder layer's feed-forward block.</summary>
+    protected virtual string FeedForwardReader(ModelConfig config, int layer) => Gate;
 
     /// <inheritdoc/>
     public override IReadOnlyList<LinearSpec> Linears(ModelConfig config, int layer)
     {
         int hidden = config.HiddenSize;
-        int gated = config.IntermediateSize;
         int query = config.Heads * config.HeadDimension;
         int keyValue = config.KeyValueHeads * config.HeadDimension;
         return
@@ -73,6 +78,16 @@ internal abstract class LlamaLayout : ModelFamily
             new(NameOf(layer, Key), keyValue, hidden, config.QueryKeyValueBias),
             new(NameOf(layer, Value), keyValue, hidden, config.QueryKeyValueBias),
             new(NameOf(layer, Output), hidden, query, config.OutputBias),
+            .. FeedForwardLinears(config, layer),
+        ];
+    }
+
+    /// <summary>Lists the linear layers of the feed-forward block of a decoder layer.</summary>
+    protected virtual IReadOnlyList<LinearSpec> FeedForwardLinears(ModelConfig config, int layer)
+    {
+        (int hidden, int gated) = (config.HiddenSize, config.IntermediateSize);
+        return
+        [
             new(NameOf(layer, Gate), gated, hidden, config.MlpBias),
             new(NameOf(layer, Up), gated, hidden, config.MlpBias),
             new(NameOf(layer, Down), hidden, gated, config.MlpBias),
@@ -91,19 +106,26 @@ internal abstract class LlamaLayout : ModelFamily
             KeyNorm = HeadNorms(config) is null ? null : Norm(KeyNorm),
             Epsilon = (float)config.RmsNormEpsilon,
         };
-        var feedForward = new GatedBlock { Gates = new SiblingLinears(Linear(Gate), Linear(Up)), Down = Linear(Down) };
+        FeedForwardBlock feedForward = CreateFeedForward(config, layer, Linear);
         return Join(config, attention, Norm(BlockNorms.Attention), feedForward, Norm(BlockNorms.FeedForward));
 
         Linear Linear(string module) => linears[NameOf(layer, module)];
         Parameter Norm(string module) => weights[WeightOf(layer, module)];
     }
 
+    /// <summary>Creates the feed-forward block of a decoder layer.</summary>
+    /// <param name="config">The sizes and options of the model.</param>
+    /// <param name="layer">The number of the layer.</param>
+    /// <param name="linear">Returns one of its linear layers by the name within the decoder layer.</param>
+    protected virtual FeedForwardBlock CreateFeedForward(ModelConfig config, int layer, Func<string, Linear> linear) =>
+        new GatedBlock { Gates = new SiblingLinears(linear(Gate), linear(Up)), Down = linear(Down) };
+
     /// <summary>Joins attention and the feed-forward layer, each with its norm, to a decoder layer.</summary>
     protected virtual DecoderLayer Join(
         ModelConfig config,
         AttentionBlock attention,
         Parameter attentionNorm,
-        GatedBlock feedForward,
+        FeedForwardBlock feedForward,
         Parameter feedForwardNorm
     ) =>
         new PreNormLayer
@@ -116,7 +138,8 @@ internal abstract class LlamaLayout : ModelFamily
             Multiplier = (float)config.ResidualMultiplier,
         };
 
-    private static string NameOf(int layer, string module) => $"model.layers.{layer}.{module}";
+    /// <summary>Returns the full name of a module from the one within its decoder layer.</summary>
+    protected static string NameOf(int layer, string module) => $"model.layers.{layer}.{module}";
 
     private static string WeightOf(int layer, string module) => NameOf(layer, module) + ".weight";
 }

@@ -50,7 +50,7 @@ internal sealed class Olmo2Family : LlamaLayout
     }
 
     /// <summary>Lists none: no linear layer reads the output of a norm.</summary>
-    public override IReadOnlyList<(string Norm, string Reader)> NormReaders(int layer) => [];
+    public override IReadOnlyList<(string Norm, string Reader)> NormReaders(ModelConfig config, int layer) => [];
 
     /// <inheritdoc/>
     protected override (int Query, int Key)? HeadNorms(ModelConfig config) =>
@@ -61,7 +61,7 @@ internal sealed class Olmo2Family : LlamaLayout
         ModelConfig config,
         AttentionBlock attention,
         Parameter attentionNorm,
-        GatedBlock feedForward,
+        FeedForwardBlock feedForward,
         Parameter feedForwardNorm
     ) =>
         new PostNormLayer

@@ -11,7 +11,7 @@ internal sealed class PostNormLayer : DecoderLayer
 {
     public required AttentionBlock Attention { get; init; }
     public required Parameter AttentionNorm { get; init; }
-    public required GatedBlock FeedForward { get; init; }
+    public required FeedForwardBlock FeedForward { get; init; }
     public required Parameter FeedForwardNorm { get; init; }
     public required float Epsilon { get; init; }
 
@@ -29,7 +29,7 @@ internal sealed class PostNormLayer : DecoderLayer
     public override Variable Forward(Tape tape, Variable x, in AttentionSettings settings, LayerCache? cache = null)
     {
         using Variable attended = Added(tape, x, Attention.Forward(tape, x, settings, cache), AttentionNorm);
-        return Added(tape, attended, FeedForward.Forward(tape, attended, cache), FeedForwardNorm);
+        return Added(tape, attended, FeedForward.Forward(tape, attended, settings, cache), FeedForwardNorm);
     }
 
     private Variable Added(Tape tape, Variable residual, Variable branch, Parameter norm)

@@ -4,15 +4,15 @@ using Spectral.Training.Optim;
 namespace Spectral.Training.Models.Families;
 
 /// <summary>
-/// The block of Llama (Touvron et al., 2023): attention and a gated feed-forward layer, each after an RMSNorm and added
-/// to the residual stream.
+/// The block of Llama (Touvron et al., 2023): attention and a feed-forward layer, each after an RMSNorm and added to the
+/// residual stream.
 /// </summary>
 internal sealed class PreNormLayer : DecoderLayer
 {
     public required Parameter AttentionNorm { get; init; }
     public required AttentionBlock Attention { get; init; }
     public required Parameter FeedForwardNorm { get; init; }
-    public required GatedBlock FeedForward { get; init; }
+    public required FeedForwardBlock FeedForward { get; init; }
     public required float Epsilon { get; init; }
 
     /// <summary>The factor on what both add to the residual stream.</summary>
@@ -32,9 +32,9 @@ internal sealed class PreNormLayer : DecoderLayer
     public override Variable Forward(Tape tape, Variable x, in AttentionSettings settings, LayerCache? cache = null)
     {
         using Variable attended = Attend(tape, x, settings, cache);
-        int stride = FeedForward.Gates.StrideFor(cache);
+        int stride = FeedForward.StrideFor(cache);
         using Variable normed = RmsNormNode.Apply(tape, attended, FeedForwardNorm, Epsilon, stride);
-        using Variable added = ScaleNode.Apply(tape, FeedForward.Forward(tape, normed, cache), Multiplier);
+        using Variable added = ScaleNode.Apply(tape, FeedForward.Forward(tape, normed, settings, cache), Multiplier);
         return AddNode.Apply(tape, attended, added);
     }
 
