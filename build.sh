@@ -2,7 +2,7 @@
 # Sets up, builds, runs and tests Spectral:  ./build.sh [VERB] [arguments]
 #   build    native libraries, PTX when nvcc is found, all projects
 #   run      fine-tune the sample model and print what it gained
-#   test     all tests, PTX included, and the kernels under sanitizers; --full: all there is, hours;
+#   test     all tests, PTX included; --full: all there is, the kernels under sanitizers too, hours;
 #            other arguments go to the test programs, which then run alone: --filter FullyQualifiedName~Rope
 #   check    layout, style and line lengths of all sources, as .ci/run does
 #   pack     NuGet packages of the libraries and the command, into artifacts/packages

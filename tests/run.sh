@@ -30,7 +30,7 @@ everything() {
   say "test programs, $(nproc) at a time"
   programs "$@" || status=1
   if [ $# -eq 0 ]; then
-    say "kernels under sanitizers, in shuffled schedules, as PTX and broken on purpose"
+    say "kernels in other schedules, as PTX and broken on purpose"
     native/tests/check.sh $full || status=1
   fi
   if [ -n "$full" ]; then

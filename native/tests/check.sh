@@ -7,7 +7,8 @@ suite=native/tests/kernel-suite.sh
 status=0
 parallel=(xargs -L 1 -P "$(nproc)")   # the kernels' tests are one thread for the most part
 
-setups=('asan 1')   # the longest first
+setups=(1)
+[ "${1:-}" != --full ] || setups+=('asan 1')   # it compiles the device and all kernels once more
 # a build without nvcc has no PTX
 profiles=()
 if [ -d artifacts/ptx ]; then
