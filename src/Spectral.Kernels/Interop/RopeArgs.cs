@@ -28,17 +28,17 @@ public struct RopeArgs
     );
 
     /// <summary>
-    /// Device address of the source, element type of the entry: x [Batch · Length, Heads · 2 · Half] forward, dy
-    /// [Batch, Heads, Length, 2 · Half] backward. 16-byte alignment allows vector accesses.
+    /// Device address of the source, element type of the entry: x [Batch · Length, Heads · HeadDim] forward, dy
+    /// [Batch, Heads, Length, HeadDim] backward. 16-byte alignment allows vector accesses.
     /// </summary>
     public ulong Source;
 
     /// <summary>
-    /// Device address of the cosines, [Positions, Half] F32. 16-byte alignment allows vector accesses.
+    /// Device address of the cosines, [Positions, Pairs] F32. 16-byte alignment allows vector accesses.
     /// </summary>
     public ulong Cosine;
 
-    /// <summary>Device address of the sines, [Positions, Half] F32. 16-byte alignment allows vector accesses.</summary>
+    /// <summary>Device address of the sines, [Positions, Pairs] F32. 16-byte alignment allows vector accesses.</summary>
     public ulong Sine;
 
     /// <summary>
@@ -61,12 +61,21 @@ public struct RopeArgs
     /// <summary>Number of heads in a row.</summary>
     public int Heads;
 
-    /// <summary>Half the number of elements of one head.</summary>
-    public int Half;
+    /// <summary>Number of elements of one head.</summary>
+    public int HeadDim;
+
+    /// <summary>Number of pairs of a head that turn, its first 2 · Pairs elements.</summary>
+    public int Pairs;
+
+    /// <summary>1 if the elements of a pair are neighbours; 0 if they are Pairs elements apart.</summary>
+    public int Interleaved;
 
     /// <summary>Number of positions in the tables; a position beyond them gives NaN.</summary>
     public int Positions;
 
     /// <summary>Stride between rows of x, or dx, in elements.</summary>
     public int MergedStride;
+
+    /// <summary>Factor on the elements of a head that do not turn.</summary>
+    public float Rest;
 }

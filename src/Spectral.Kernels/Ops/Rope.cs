@@ -4,19 +4,30 @@ using Spectral.Kernels.Interop;
 namespace Spectral.Kernels.Ops;
 
 /// <summary>
-/// Applies rotary position embedding in the half-split layout (Su et al. 2021): pairs <c>(xᵢ, xᵢ₊ₕ)</c>, h = head_dim /
-/// 2, turn by an angle of the position. Heads move outside the sequence in the same pass.
+/// Applies rotary position embedding (Su et al. 2021) to the first elements of each head: pairs <c>(xᵢ, xᵢ₊ₙ)</c>, or
+/// neighbours <c>(x₂ᵢ, x₂ᵢ₊₁)</c>, turn by an angle of the position, n = number of pairs. Heads move outside the sequence
+/// in the same pass.
 /// </summary>
 public static class Rope
 {
     /// <summary>Rotates the pairs and splits the heads.</summary>
     /// <param name="x">[B·S, H·hd] F32 or BF16, columns of a wider matrix or all.</param>
-    /// <param name="cosine">[P, hd / 2] F32: cosines of position times frequency.</param>
-    /// <param name="sine">[P, hd / 2] F32.</param>
+    /// <param name="cosine">[P, n] F32: cosines of position times frequency; 2n ≤ hd.</param>
+    /// <param name="sine">[P, n] F32.</param>
     /// <param name="offsets">[B] I32: position of each sequence's first row; null is 0.</param>
     /// <param name="y">[B, H, S, hd], type of x; written. A position beyond the tables gives NaN.</param>
+    /// <param name="interleaved">Whether pairs are neighbours; otherwise their elements are n apart.</param>
+    /// <param name="rest">Factor on the hd − 2n last elements of a head, which do not turn.</param>
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
-    public static void Forward(ColumnRange x, Tensor cosine, Tensor sine, Tensor? offsets, Tensor y)
+    public static void Forward(
+        ColumnRange x,
+        Tensor cosine,
+        Tensor sine,
+        Tensor? offsets,
+        Tensor y,
+        bool interleaved = false,
+        float rest = 1
+    )
     {
         RopeArgs args = Verify(x, y, cosine, sine);
         if (offsets is not null)
@@ -27,6 +38,8 @@ public static class Rope
                 Source = x.Pointer,
                 Offsets = offsets?.Pointer ?? 0,
                 Destination = y.Pointer,
+                Interleaved = interleaved ? 1 : 0,
+                Rest = rest,
             },
             y,
             RopeArgs.Forward
@@ -35,14 +48,33 @@ public static class Rope
 
     /// <summary>Rotates back and merges the heads: the adjoint of <see cref="Forward"/> from position 0.</summary>
     /// <param name="dy">[B, H, S, hd] F32 or BF16.</param>
-    /// <param name="cosine">[P, hd / 2] F32.</param>
-    /// <param name="sine">[P, hd / 2] F32.</param>
+    /// <param name="cosine">[P, n] F32, 2n ≤ hd.</param>
+    /// <param name="sine">[P, n] F32.</param>
     /// <param name="dx">[B·S, H·hd], type of dy, columns of a wider matrix or all; written.</param>
+    /// <param name="interleaved">Whether pairs are neighbours; otherwise their elements are n apart.</param>
+    /// <param name="rest">Factor on the hd − 2n last elements of a head, which do not turn.</param>
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
-    public static void Backward(Tensor dy, Tensor cosine, Tensor sine, ColumnRange dx)
+    public static void Backward(
+        Tensor dy,
+        Tensor cosine,
+        Tensor sine,
+        ColumnRange dx,
+        bool interleaved = false,
+        float rest = 1
+    )
     {
         RopeArgs args = Verify(dx, dy, cosine, sine);
-        Run(args with { Source = dy.Pointer, Destination = dx.Pointer }, dy, RopeArgs.Backward);
+        Run(
+            args with
+            {
+                Source = dy.Pointer,
+                Destination = dx.Pointer,
+                Interleaved = interleaved ? 1 : 0,
+                Rest = rest,
+            },
+            dy,
+            RopeArgs.Backward
+        );
     }
 
     private static RopeArgs Verify(
@@ -56,9 +88,14 @@ public static class Rope
     {
         Heads.Verify(merged, split, mergedName, splitName);
         int headDim = split.Dim(3);
-        if (headDim % 2 != 0)
-            throw new ArgumentException($"the head dimension is {headDim}, expected an even one", splitName);
-        Check.Operand(cosine, split, DType.F32, [-1, headDim / 2]);
+        Check.Operand(cosine, split, DType.F32, [-1, -1]);
+        if (cosine.Dim(1) > headDim / 2)
+        {
+            throw new ArgumentException(
+                $"cosine is {cosine.Shape}, expected [any, {headDim / 2} at most], as the head dimension is {headDim}",
+                nameof(cosine)
+            );
+        }
         Check.SameAs(sine, cosine);
         return new RopeArgs
         {
@@ -67,7 +104,8 @@ public static class Rope
             Batch = split.Dim(0),
             Length = split.Dim(2),
             Heads = split.Dim(1),
-            Half = headDim / 2,
+            HeadDim = headDim,
+            Pairs = cosine.Dim(1),
             Positions = cosine.Dim(0),
             MergedStride = merged.Stride,
         };

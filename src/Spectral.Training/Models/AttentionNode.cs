@@ -90,8 +90,8 @@ public sealed class AttentionNode : Node
         (Device device, DType type) = (tape.Device, q.Columns.Matrix.DType);
         using var query = Tensor.Empty(device, (batch, heads, length, size), type);
         using var key = Tensor.Empty(device, (batch, groups, length, size), type);
-        Rope.Forward(q.Columns, settings.Queries.Cosine, settings.Queries.Sine, null, query);
-        Rope.Forward(k.Columns, settings.Keys.Cosine, settings.Keys.Sine, null, key);
+        settings.Queries.Turn(q.Columns, null, query);
+        settings.Keys.Turn(k.Columns, null, key);
         bool fused = Attention.Choose(device, type, size) == AttentionVariant.Fused;
         using Tensor? split = fused && cache is null ? null : Tensor.Empty(device, key.Shape, type);
         if (split is not null)
@@ -156,7 +156,7 @@ public sealed class AttentionNode : Node
         if (node is null)
             return;
         ColumnRange dx = Place(node, _settings.Batch * _settings.Length, heads * _settings.HeadSize, rotated);
-        Rope.Backward(rotated, table.Cosine, table.Sine, dx);
+        table.TurnBack(rotated, dx);
         Deposit(node, dx);
     }
 }

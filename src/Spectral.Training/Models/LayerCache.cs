@@ -37,14 +37,15 @@ public sealed class LayerCache : IDisposable
             settings.KeyValueHeads,
             settings.HeadSize
         );
-        (Device device, DType type) = (q.Value.Device, q.Value.DType);
+        (Device device, DType type) = (q.Columns.Matrix.Device, q.Columns.Matrix.DType);
         using var query = Tensor.Empty(device, (rows, heads, 1, size), type);
         using var key = Tensor.Empty(device, (rows, groups, 1, size), type);
-        using Tensor value = v.Value.View((rows, groups, 1, size));
-        Rope.Forward(q.Columns, settings.Queries.Cosine, settings.Queries.Sine, _offsets, query);
-        Rope.Forward(k.Columns, settings.Keys.Cosine, settings.Keys.Sine, _offsets, key);
+        using Tensor own = v.Columns.Count == v.Columns.Stride ? v.Value.Share() : v.Columns.Copy();
+        using Tensor value = own.View((rows, groups, 1, size));
+        settings.Queries.Turn(q.Columns, _offsets, query);
+        settings.Keys.Turn(k.Columns, _offsets, key);
         Append(key, value);
-        var y = Tensor.Empty(device, q.Value.Shape, type);
+        var y = Tensor.Empty(device, (rows, heads * size), type);
         using Tensor flatQuery = query.View((rows, heads, size));
         using Tensor output = y.View((rows, heads, size));
         Attention.Decode(flatQuery, _keys, _values, _visible, output, settings.Window);

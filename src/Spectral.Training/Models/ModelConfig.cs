@@ -58,6 +58,12 @@ public sealed record ModelConfig
     /// <summary>The base of the rotary frequencies.</summary>
     public double RopeTheta { get; init; } = 10000;
 
+    /// <summary>The share of a head's features that turn with their positions, the first ones.</summary>
+    public double PartialRotaryFactor { get; init; } = 1;
+
+    /// <summary>The number of features of a head that turn, an even number.</summary>
+    public int RotaryDimension => (int)(HeadDimension * PartialRotaryFactor);
+
     /// <summary>The scaling of rotary angles; null: they are not scaled.</summary>
     public RopeScaling? RopeScaling { get; init; }
 
@@ -137,14 +143,14 @@ public sealed record ModelConfig
     public bool Rotates(int layer) => RotaryLayers?[layer] ?? true;
 
     /// <summary>
-    /// Returns the rotary angle per position for each of the HeadDimension/2 pairs, rounded once to F32 as in Hugging
+    /// Returns the rotary angle per position for each of the RotaryDimension/2 pairs, rounded once to F32 as in Hugging
     /// Face.
     /// </summary>
     /// <param name="positions">The length of the sequence, on which some scalings depend.</param>
     public float[] RotaryFrequencies(int positions = 1) =>
         Array.ConvertAll(
-            RopeScaling?.Frequencies(RopeTheta, HeadDimension, positions)
-                ?? Models.RopeScaling.Unscaled(RopeTheta, HeadDimension),
+            RopeScaling?.Frequencies(RopeTheta, RotaryDimension, positions)
+                ?? Models.RopeScaling.Unscaled(RopeTheta, RotaryDimension),
             frequency => (float)frequency
         );
 

@@ -9,6 +9,7 @@ namespace Spectral.Training.Models;
 internal static class ModelConfigFile
 {
     private const string FileName = "config.json";
+    private const string TurningKey = "partial_rotary_factor";
     private const long MaximumBytes = 16 << 20;
     private const long MaximumParameters = 1L << 40;
 
@@ -27,6 +28,7 @@ internal static class ModelConfigFile
         "max_position_embeddings",
         "tie_word_embeddings",
         "rope_theta",
+        "partial_rotary_factor",
         "rope_scaling",
         "rope_parameters",
         "bos_token_id",
@@ -95,7 +97,7 @@ internal static class ModelConfigFile
         int positions =
             fields.Integer("max_position_embeddings", 1, ModelConfig.MaximumPositions) ?? family.DefaultMaxPositions;
         var rotary = new RopeContext(fields, family.DefaultRopeTheta, positions, headDimension);
-        (double theta, RopeScaling? scaling) = Rope(rotary, path, warnings);
+        (double theta, double turning, RopeScaling? scaling) = Rope(rotary, family, path, warnings);
         // Keys of other families are known too, so that they are not carried along in this model's config.
         HashSet<string> known = [.. CommonKeys, .. ModelFamilies.All.SelectMany(each => each.Keys)];
         ModelConfig common = new()
@@ -112,6 +114,7 @@ internal static class ModelConfigFile
             MaxPositions = positions,
             TieWordEmbeddings = fields.Boolean("tie_word_embeddings") ?? family.TiesByDefault,
             RopeTheta = theta,
+            PartialRotaryFactor = turning,
             RopeScaling = scaling,
             BosTokenId = fields.IntegerOrList("bos_token_id", 0, vocabulary - 1) is { Count: > 0 } bos ? bos[0] : null,
             EosTokenIds = fields.IntegerOrList("eos_token_id", 0, vocabulary - 1) ?? [],
@@ -165,7 +168,13 @@ internal static class ModelConfigFile
     // Version 5 of transformers keeps theta and scaling together, in rope_scaling unless it is empty, otherwise in
     // rope_parameters. A theta in there takes precedence over the one at the top level, which is the only one that
     // version 4 reads.
-    private static (double Theta, RopeScaling? Scaling) Rope(RopeContext rotary, string path, List<string> warnings)
+    // The same goes for the share of a head's features that turn.
+    private static (double Theta, double Turning, RopeScaling? Scaling) Rope(
+        RopeContext rotary,
+        ModelFamily family,
+        string path,
+        List<string> warnings
+    )
     {
         const double Largest = 1e12;
         JsonFields fields = rotary.Config;
@@ -173,7 +182,7 @@ internal static class ModelConfigFile
         JsonFields? old = NotEmpty(fields, "rope_scaling");
         JsonFields? parameters = NotEmpty(fields, "rope_parameters");
         if ((old ?? parameters) is not { } chosen)
-            return (theta, null);
+            return (theta, Turning(fields, null, family, rotary.Size), null);
         string name = old is null ? "rope_parameters" : "rope_scaling";
         if (
             old is not null
@@ -184,7 +193,14 @@ internal static class ModelConfigFile
             warnings.Add($"{path}: rope_scaling and rope_parameters differ; the former counts, as in transformers 5");
         }
 
-        ModelConfigOddities.RefusePartialRotation(chosen);
+        double turning = Turning(fields, chosen, family, rotary.Size);
+        if (fields.Number(TurningKey, 0, 1) is { } outer && outer != turning)
+        {
+            warnings.Add(
+                FormattableString.Invariant($"{path}: {TurningKey} is {outer:R}, in {name} {turning:R}, which counts, ")
+                    + "as in transformers 5 (4 takes the former)"
+            );
+        }
         double inner = chosen.Number("rope_theta", 1, Largest) ?? theta;
         if (inner != theta && fields.Has("rope_theta"))
         {
@@ -194,7 +210,26 @@ internal static class ModelConfigFile
                 ) + "transformers 5 (4 takes the former)"
             );
         }
-        return (inner, RopeScaling.Read(chosen, rotary with { Theta = inner }));
+        RopeContext context = rotary with { Theta = inner, Size = (int)(rotary.Size * turning) };
+        return (inner, turning, RopeScaling.Read(chosen, context));
+    }
+
+    // The share of a head's features that turn, from the object with the scaling or from the config.
+    private static double Turning(JsonFields fields, JsonFields? scaling, ModelFamily family, int headDimension)
+    {
+        double? outer = fields.Number(TurningKey, 0, 1);
+        double? inner = scaling?.Number(TurningKey, 0, 1);
+        double factor = inner ?? outer ?? family.DefaultPartialRotaryFactor ?? 1;
+        JsonFields from = inner is null ? fields : scaling!.Value;
+        if (family.DefaultPartialRotaryFactor is null && factor != 1)
+            throw from.Wrong(TurningKey, $"1, as in every {family.ModelType} model");
+        int turning = (int)(headDimension * factor);
+        return turning > 0 && turning % 2 == 0
+            ? factor
+            : throw from.Wrong(
+                TurningKey,
+                $"a share of the {headDimension} features of a head that is an even number of them, at least 2"
+            );
     }
 
     private static JsonFields? NotEmpty(JsonFields fields, string key) =>

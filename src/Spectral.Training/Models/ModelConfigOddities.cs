@@ -50,15 +50,6 @@ internal static class ModelConfigOddities
         }
         if (fields.Text("hidden_act") is not (null or "silu" or "swish"))
             throw fields.Wrong("hidden_act", "silu");
-        RefusePartialRotation(fields);
-    }
-
-    /// <summary>Refuses rotary angles for only a part of a head, in a config or in its rope parameters.</summary>
-    /// <exception cref="InputException">Rotation of a part is requested.</exception>
-    public static void RefusePartialRotation(JsonFields fields)
-    {
-        if (fields.Number("partial_rotary_factor", 0, 1) is { } factor && factor != 1)
-            throw fields.Wrong("partial_rotary_factor", "1");
     }
 
     /// <summary>Lists the keys that are ignored, one line each.</summary>

@@ -40,6 +40,18 @@ internal abstract class ModelFamily
     /// <summary>The base of the rotary frequencies if the config does not say.</summary>
     public virtual double DefaultRopeTheta => 10000;
 
+    /// <summary>
+    /// The share of a head's features that turn with their positions, if the config does not say; null: all turn in
+    /// every model of the family.
+    /// </summary>
+    public virtual double? DefaultPartialRotaryFactor => null;
+
+    /// <summary>
+    /// Whether neighbouring features of a head turn together; otherwise those of the first half of what turns with
+    /// those of the second.
+    /// </summary>
+    public virtual bool InterleavesRotary => false;
+
     /// <summary>The epsilon of the norms if the config does not say.</summary>
     public virtual double DefaultNormEpsilon => 1e-6;
 
@@ -63,6 +75,8 @@ internal abstract class ModelFamily
     public virtual void WriteAttention(ModelConfig config, Utf8JsonWriter json)
     {
         json.WriteNumber("rope_theta", config.RopeTheta);
+        if (DefaultPartialRotaryFactor is not null)
+            json.WriteNumber("partial_rotary_factor", config.PartialRotaryFactor);
         json.WritePropertyName("rope_scaling");
         if (config.RopeScaling is { } scaling)
             scaling.Write(json);

@@ -27,7 +27,7 @@ public sealed class RotaryTables : IDisposable
         (_device, _config, _unrotated) = (device, config, unrotated);
 
     /// <summary>
-    /// Returns tables [P, hd/2] F32 with P ≥ <paramref name="positions"/> for the queries and the keys of a layer.
+    /// Returns tables [P, n] F32 for n pairs with P ≥ <paramref name="positions"/> for the queries and the keys of a layer.
     /// Those of the queries contain the model's factor on the scores. They are valid as long as this object.
     /// </summary>
     /// <param name="layer">The number of the layer.</param>
@@ -39,7 +39,7 @@ public sealed class RotaryTables : IDisposable
         double amplitude = rotates ? _config.RopeScaling?.Amplitude ?? 1 : 1;
         // Attention itself divides by √hd.
         double factor = _config.AttentionMultiplier is { } given ? given * Math.Sqrt(_config.HeadDimension) : 1;
-        return (Of(new Kind(rotates, length, amplitude * factor)), Of(new Kind(rotates, length, amplitude)));
+        return (Of(new Kind(rotates, length, amplitude, factor)), Of(new Kind(rotates, length, amplitude, 1)));
 
         RotaryTable Of(Kind kind)
         {
@@ -68,19 +68,24 @@ public sealed class RotaryTables : IDisposable
             for (int i = 0; i < half; i++)
             {
                 (double s, double c) = kind.Rotates ? Math.SinCos(p * (double)frequencies[i]) : (0, 1);
-                cosine[p * half + i] = p < _unrotated ? 1 : (float)(kind.Amplitude * c);
-                sine[p * half + i] = p < _unrotated ? 0 : (float)(kind.Amplitude * s);
+                cosine[p * half + i] = p < _unrotated ? 1 : (float)(kind.Amplitude * kind.Factor * c);
+                sine[p * half + i] = p < _unrotated ? 0 : (float)(kind.Amplitude * kind.Factor * s);
             }
         }
 
         var table = new RotaryTable(
             Tensor.From(_device, cosine, (positions, half)),
-            Tensor.From(_device, sine, (positions, half))
+            Tensor.From(_device, sine, (positions, half)),
+            _config.Family.InterleavesRotary,
+            (float)kind.Factor
         );
         _all.AddRange([table.Cosine, table.Sine]);
         return table;
     }
 
-    /// <summary>What tables differ by: whether they turn, for sequences of which length, and a factor.</summary>
-    private readonly record struct Kind(bool Rotates, int Length, double Amplitude);
+    /// <summary>
+    /// What tables differ by: whether they turn, for sequences of which length, and the factors on what turns and on
+    /// all.
+    /// </summary>
+    private readonly record struct Kind(bool Rotates, int Length, double Amplitude, double Factor);
 }

@@ -10,7 +10,7 @@ public sealed class SiblingLinears
 {
     private readonly Linear[] _layers;
 
-    /// <summary>Joins layers that had no siblings before.</summary>
+    /// <summary>Joins layers, in place of what they were joined with before.</summary>
     /// <exception cref="ArgumentException">There are no layers, or their input sizes differ.</exception>
     public SiblingLinears(params IReadOnlyList<Linear> layers)
     {

@@ -8,30 +8,37 @@ public sealed class RopeTests(DeviceKind kind) : DeviceTest(kind)
 {
     private const int Positions = 40;
 
-    // batch, length, heads, head dimension
-    private static readonly (int B, int S, int H, int D)[] Cases =
+    // batch, length, heads, head dimension, pairs that turn
+    private static readonly (int B, int S, int H, int D, int Pairs)[] Cases =
     [
-        (1, 1, 1, 2),
-        (2, 7, 3, 64),
-        (3, 33, 1, 14),
-        (1, 9, 5, 128),
-        (2, 5, 2, 6),
+        (1, 1, 1, 2, 1),
+        (2, 7, 3, 64, 32),
+        (3, 33, 1, 14, 7),
+        (1, 9, 5, 128, 64),
+        (2, 5, 2, 6, 3),
+        (2, 7, 3, 64, 24), // whole vectors, of which some do not turn
+        (1, 3, 2, 128, 16),
+        (2, 5, 3, 10, 3),
+        (1, 4, 2, 9, 4), // a single element does not turn
+        (2, 3, 2, 8, 0),
     ];
 
     [Test]
     public void ForwardRotatesAndSplitsHeads(
-        [ValueSource(nameof(Cases))] (int B, int S, int H, int D) size,
+        [ValueSource(nameof(Cases))] (int B, int S, int H, int D, int Pairs) size,
         [ValueSource(nameof(FloatTypes))] DType type,
         [Values] bool shifted,
+        [Values] bool interleaved,
         [Values] Placed placed
     )
     {
-        (int batch, int length, int heads, int headDim) = size;
+        (int batch, int length, int heads, int headDim, int pairs) = size;
+        float rest = shifted ? 0.75f : 1; // a power of two would hide a rounding
         ColumnRange x = InputColumns(batch * length, heads * headDim, type, placed, out double[] xv);
         Tensor y = Output((batch, heads, length, headDim), type);
-        (Tensor cosine, Tensor sine, double[] cv, double[] sv) = Tables(headDim / 2);
+        (Tensor cosine, Tensor sine, double[] cv, double[] sv) = Tables(pairs);
         int[] offsets = Enumerable.Range(0, batch).Select(b => shifted ? 2 * b + 1 : 0).ToArray();
-        Rope.Forward(x, cosine, sine, shifted ? Input(offsets, batch) : null, y);
+        Rope.Forward(x, cosine, sine, shifted ? Input(offsets, batch) : null, y, interleaved, rest);
 
         double[] expected = new double[xv.Length];
         double[] terms = new double[xv.Length];
@@ -39,12 +46,16 @@ public sealed class RopeTests(DeviceKind kind) : DeviceTest(kind)
             size,
             (b, s, h, i, merged, split) =>
             {
-                int half = headDim / 2;
-                int table = (offsets[b] + s) * half + i % half;
-                bool first = i < half;
-                double partner = xv[first ? merged + half : merged - half] * sv[table];
-                expected[split] = xv[merged] * cv[table] + (first ? -partner : partner);
-                terms[split] = Math.Abs(xv[merged] * cv[table]) + Math.Abs(partner);
+                double own = rest * xv[merged];
+                double partner = 0;
+                if (PairOf(i, pairs, interleaved) is { } pair)
+                {
+                    int table = (offsets[b] + s) * pairs + pair.Number;
+                    own = xv[merged] * cv[table];
+                    partner = (pair.IsFirst ? -1 : 1) * xv[merged + pair.Partner - i] * sv[table];
+                }
+                expected[split] = own + partner;
+                terms[split] = Math.Abs(own) + Math.Abs(partner);
             }
         );
         Verify(y, expected, terms, 2);
@@ -52,16 +63,18 @@ public sealed class RopeTests(DeviceKind kind) : DeviceTest(kind)
 
     [Test]
     public void BackwardIsTheAdjoint(
-        [ValueSource(nameof(Cases))] (int B, int S, int H, int D) size,
+        [ValueSource(nameof(Cases))] (int B, int S, int H, int D, int Pairs) size,
         [ValueSource(nameof(FloatTypes))] DType type,
+        [Values] bool interleaved,
         [Values] Placed placed
     )
     {
-        (int batch, int length, int heads, int headDim) = size;
+        (int batch, int length, int heads, int headDim, int pairs) = size;
+        const float rest = 1.25f;
         Tensor dy = Input((batch, heads, length, headDim), type, out double[] dyv);
         ColumnRange dx = OutputColumns(batch * length, heads * headDim, type, placed);
-        (Tensor cosine, Tensor sine, double[] cv, double[] sv) = Tables(headDim / 2);
-        Rope.Backward(dy, cosine, sine, dx);
+        (Tensor cosine, Tensor sine, double[] cv, double[] sv) = Tables(pairs);
+        Rope.Backward(dy, cosine, sine, dx, interleaved, rest);
 
         double[] expected = new double[dyv.Length];
         double[] terms = new double[dyv.Length];
@@ -69,24 +82,32 @@ public sealed class RopeTests(DeviceKind kind) : DeviceTest(kind)
             size,
             (b, s, h, i, merged, split) =>
             {
-                int half = headDim / 2;
-                int table = s * half + i % half;
-                bool first = i < half;
-                double partner = dyv[first ? split + half : split - half] * sv[table];
-                expected[merged] = dyv[split] * cv[table] + (first ? partner : -partner);
-                terms[merged] = Math.Abs(dyv[split] * cv[table]) + Math.Abs(partner);
+                double own = rest * dyv[split];
+                double partner = 0;
+                if (PairOf(i, pairs, interleaved) is { } pair)
+                {
+                    int table = s * pairs + pair.Number;
+                    own = dyv[split] * cv[table];
+                    partner = (pair.IsFirst ? 1 : -1) * dyv[split + pair.Partner - i] * sv[table];
+                }
+                expected[merged] = own + partner;
+                terms[merged] = Math.Abs(own) + Math.Abs(partner);
             }
         );
         Verify(dx, expected, terms, 2);
     }
 
     [Test]
-    public void PositionsBeyondTheTablesGiveNaN([ValueSource(nameof(FloatTypes))] DType type)
+    public void PositionsBeyondTheTablesGiveNaN(
+        [ValueSource(nameof(FloatTypes))] DType type,
+        [Values(4, 3)] int pairs,
+        [Values] bool interleaved
+    )
     {
         Tensor x = Input((3, 8), type, out _);
         Tensor y = Output((1, 1, 3, 8), type);
-        (Tensor cosine, Tensor sine, _, _) = Tables(4);
-        Rope.Forward(x, cosine, sine, Input([Positions - 2], 1), y);
+        (Tensor cosine, Tensor sine, _, _) = Tables(pairs);
+        Rope.Forward(x, cosine, sine, Input([Positions - 2], 1), y, interleaved);
         Assert.That(y.ToArray().Select(float.IsNaN), Is.EqualTo(Enumerable.Range(0, 24).Select(i => i >= 16)));
     }
 
@@ -109,8 +130,12 @@ public sealed class RopeTests(DeviceKind kind) : DeviceTest(kind)
             Throws.ArgumentException.With.Message.Contains("x is [6, 16], expected [8, any]")
         );
         Assert.That(
+            () => Rope.Forward(x, Output((5, 5)), sine, null, y),
+            Throws.ArgumentException.With.Message.Contains("cosine is [5, 5], expected [any, 4 at most]")
+        );
+        Assert.That(
             () => Rope.Forward(x, Output((5, 3)), sine, null, y),
-            Throws.ArgumentException.With.Message.Contains("cosine is [5, 3], expected [any, 4]")
+            Throws.ArgumentException.With.Message.Contains("sine is [40, 4], expected [5, 3]")
         );
         Assert.That(
             () => Rope.Forward(x, cosine, sine, Output(3, DType.I32), y),
@@ -126,6 +151,16 @@ public sealed class RopeTests(DeviceKind kind) : DeviceTest(kind)
         );
     }
 
+    /// <summary>The number and the partner of the pair of which an element of a head is one; null: it does not turn.</summary>
+    private static (int Number, int Partner, bool IsFirst)? PairOf(int i, int pairs, bool interleaved)
+    {
+        if (i >= 2 * pairs)
+            return null;
+        return interleaved
+            ? (i / 2, i % 2 == 0 ? i + 1 : i - 1, i % 2 == 0)
+            : (i % pairs, i < pairs ? i + pairs : i - pairs, i < pairs);
+    }
+
     private (Tensor Cosine, Tensor Sine, double[] CosineValues, double[] SineValues) Tables(int half)
     {
         float[] angles = Enumerable
@@ -137,7 +172,7 @@ public sealed class RopeTests(DeviceKind kind) : DeviceTest(kind)
         return (cosine, sine, cv, sv);
     }
 
-    private static void Each((int B, int S, int H, int D) size, Action<int, int, int, int, int, int> visit)
+    private static void Each((int B, int S, int H, int D, int Pairs) size, Action<int, int, int, int, int, int> visit)
     {
         for (int b = 0; b < size.B; b++)
         {

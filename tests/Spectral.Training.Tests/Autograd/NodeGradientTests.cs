@@ -163,6 +163,104 @@ public sealed class NodeGradientTests(DeviceKind kind) : TrainingTest(kind)
         );
     }
 
+    /// <summary>Of six features of a head four turn, as two pairs.</summary>
+    [Test]
+    public void AttentionOfHeadsThatTurnInPart([Values] bool interleaved)
+    {
+        (int batch, int length, int heads, int groups, int size) = (2, 5, 4, 2, 6);
+        RotaryTables rotary = Keep(new RotaryTables(Device, TinyModels.Llama));
+        (RotaryTable queries, RotaryTable keys) = rotary.For(0, length);
+        AttentionSettings settings = new(
+            batch,
+            length,
+            heads,
+            groups,
+            size,
+            0,
+            queries with
+            {
+                Interleaved = interleaved,
+                Rest = 0.5f,
+            },
+            keys with
+            {
+                Interleaved = interleaved,
+            }
+        );
+        Check(
+            [(batch * length, heads * size), (batch * length, groups * size), (batch * length, groups * size)],
+            (tape, x) => AttentionNode.Apply(tape, settings, x[0], x[1], x[2])
+        );
+    }
+
+    /// <summary>Queries, keys and values are columns of one matrix, and their gradients are as well.</summary>
+    [Test]
+    public void AttentionOfColumnsOfOneMatrix()
+    {
+        (int batch, int length, int heads, int groups, int size) = (2, 5, 4, 2, 4);
+        RotaryTables rotary = Keep(new RotaryTables(Device, TinyModels.Llama));
+        (RotaryTable queries, RotaryTable keys) = rotary.For(0, length);
+        AttentionSettings settings = new(batch, length, heads, groups, size, 0, queries, keys);
+        Check(
+            [(batch * length, (heads + 2 * groups) * size)],
+            (tape, x) =>
+            {
+                Variable[] parts = SplitNode.Apply(tape, x[0], [heads * size, groups * size, groups * size]);
+                using Variable q = parts[0];
+                using Variable k = parts[1];
+                using Variable v = parts[2];
+                return AttentionNode.Apply(tape, settings, q, k, v);
+            }
+        );
+    }
+
+    /// <summary>The gate's gradient is written where it belongs, that of a sum comes as a tensor of its own.</summary>
+    [Test]
+    public void ColumnsOfOneMatrix() =>
+        Check(
+            [(7, 15), (7, 5)],
+            (tape, x) =>
+            {
+                Variable[] parts = SplitNode.Apply(tape, x[0], [5, 5, 5]);
+                using Variable gate = parts[0];
+                using Variable up = parts[2];
+                parts[1].Dispose(); // nothing reads it
+                using Variable first = SwiGluNode.Apply(tape, gate, up);
+                using Variable second = SwiGluNode.Apply(tape, x[1], up);
+                return AddNode.Apply(tape, first, second);
+            }
+        );
+
+    [Test]
+    public void ColumnsOfTheOutputOfALayer()
+    {
+        ParameterSet weights = Weights(("w", (8, 6)), ("b", 8));
+        Linear layer = new("layer", weights.Parameters[0], weights.Parameters[1]);
+        Check(
+            [(5, 6)],
+            (tape, x) =>
+            {
+                using Variable y = LinearNode.Apply(tape, x[0], layer);
+                Variable[] parts = SplitNode.Apply(tape, y, [4, 4]);
+                using Variable gate = parts[0];
+                using Variable up = parts[1];
+                return SwiGluNode.Apply(tape, gate, up);
+            },
+            weights
+        );
+    }
+
+    [Test]
+    public void ColumnsThatDoNotAddUpAreRefused()
+    {
+        using Tape tape = new(Device, records: false);
+        using Variable x = new(Tensor.Zeros(Device, (2, 7)));
+        Assert.That(
+            () => SplitNode.Apply(tape, x, [4, 4]),
+            Throws.ArgumentException.With.Message.StartsWith("widths 4, 4 of a matrix of 7 columns, expected")
+        );
+    }
+
     [Test, Covers(typeof(CheckpointNode))]
     public void Checkpoint()
     {

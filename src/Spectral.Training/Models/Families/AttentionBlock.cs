@@ -10,7 +10,7 @@ namespace Spectral.Training.Models.Families;
 internal sealed class AttentionBlock
 {
     /// <summary>The projections q, k and v, in this order.</summary>
-    public required SiblingLinears Projections { get; init; }
+    public required Projections Projections { get; init; }
 
     public required Linear Output { get; init; }
 
@@ -28,9 +28,12 @@ internal sealed class AttentionBlock
     public bool NeedsBackward => QueryNorm is { Trains: true } || KeyNorm is { Trains: true };
 
     /// <summary>Computes what attention adds to the residual stream from its input [N, D].</summary>
-    public Variable Forward(Tape tape, Variable x, in AttentionSettings settings, LayerCache? cache)
+    public Variable Forward(Tape tape, Variable x, in AttentionSettings settings, LayerCache? cache) =>
+        Attend(tape, Projections.Apply(tape, x), settings, cache);
+
+    /// <summary>Does the same from queries, keys and values, of which it takes ownership.</summary>
+    public Variable Attend(Tape tape, Variable[] projections, in AttentionSettings settings, LayerCache? cache)
     {
-        Variable[] projections = LinearNode.Apply(tape, x, Projections);
         using Variable q = Normed(tape, projections[0], QueryNorm);
         using Variable k = Normed(tape, projections[1], KeyNorm);
         using Variable v = projections[2];

@@ -100,7 +100,7 @@ internal abstract class LlamaLayout : ModelFamily
         var linears = Linears(config, layer).ToDictionary(spec => spec.Name, weights.CreateLinear);
         var attention = new AttentionBlock
         {
-            Projections = new SiblingLinears(Linear(Query), Linear(Key), Linear(Value)),
+            Projections = new Projections(Linear(Query), Linear(Key), Linear(Value)),
             Output = Linear(Output),
             QueryNorm = HeadNorms(config) is null ? null : Norm(QueryNorm),
             KeyNorm = HeadNorms(config) is null ? null : Norm(KeyNorm),
@@ -118,7 +118,7 @@ internal abstract class LlamaLayout : ModelFamily
     /// <param name="layer">The number of the layer.</param>
     /// <param name="linear">Returns one of its linear layers by the name within the decoder layer.</param>
     protected virtual FeedForwardBlock CreateFeedForward(ModelConfig config, int layer, Func<string, Linear> linear) =>
-        new GatedBlock { Gates = new SiblingLinears(linear(Gate), linear(Up)), Down = linear(Down) };
+        new GatedBlock { Gates = new Projections(linear(Gate), linear(Up)), Down = linear(Down) };
 
     /// <summary>Joins attention and the feed-forward layer, each with its norm, to a decoder layer.</summary>
     protected virtual DecoderLayer Join(

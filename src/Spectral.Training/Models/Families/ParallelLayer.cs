@@ -1,0 +1,49 @@
+using Spectral.Training.Autograd;
+using Spectral.Training.Optim;
+
+namespace Spectral.Training.Models.Families;
+
+/// <summary>
+/// The block of GPT-J (Wang and Komatsuzaki, 2021): attention and a feed-forward layer read the same norm, and both
+/// are added to the residual stream.
+/// </summary>
+internal sealed class ParallelLayer : DecoderLayer
+{
+    private readonly SiblingLinears _readers;
+
+    /// <summary>Joins the layers that read the norm, so that one pass over its output can serve all of them.</summary>
+    public ParallelLayer(Parameter norm, float epsilon, AttentionBlock attention, ProjectedBlock feedForward)
+    {
+        (Norm, Epsilon, Attention, FeedForward) = (norm, epsilon, attention, feedForward);
+        _readers = Projections.Join(attention.Projections, feedForward.Inputs);
+    }
+
+    public Parameter Norm { get; }
+    public float Epsilon { get; }
+    public AttentionBlock Attention { get; }
+    public ProjectedBlock FeedForward { get; }
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<Linear> Linears => [.. Attention.Linears, .. FeedForward.Linears];
+
+    /// <inheritdoc/>
+    public override bool NeedsBackward =>
+        Norm.Trains || Attention.NeedsBackward || Linears.Any(linear => linear.Siblings.NeedsBackward);
+
+    /// <inheritdoc/>
+    public override Variable Forward(Tape tape, Variable x, in AttentionSettings settings, LayerCache? cache = null)
+    {
+        using Variable normed = RmsNormNode.Apply(tape, x, Norm, Epsilon, _readers.StrideFor(cache));
+        Variable[] outputs = LinearNode.Apply(tape, normed, _readers);
+        int first = Attention.Projections.Layers.Count;
+        using Variable attended = Attention.Attend(
+            tape,
+            Attention.Projections.Values(tape, outputs[..first]),
+            settings,
+            cache
+        );
+        using Variable fed = FeedForward.Feed(tape, FeedForward.Inputs.Values(tape, outputs[first..]), cache);
+        using Variable added = AddNode.Apply(tape, x, attended);
+        return AddNode.Apply(tape, added, fed);
+    }
+}
