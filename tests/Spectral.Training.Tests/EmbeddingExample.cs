@@ -16,7 +16,7 @@ public static class CustomLoop
         using var model = CausalLanguageModel.Load(folder, device, DType.F32);
         var tokenizer = BpeTokenizer.Load(modelDirectory);
         EncodedRecord[] records = RecordEncoder.EncodeAll(
-            JsonlDataset.Load(dataFile),
+            RecordReader.Load(dataFile),
             tokenizer,
             model.Config.EosTokenIds,
             maximumLength: 256

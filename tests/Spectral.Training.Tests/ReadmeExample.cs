@@ -13,7 +13,7 @@ public static class ReadmeExample
         using var folder = ModelFolder.Open(modelPath);
         using var model = CausalLanguageModel.Load(folder, device, DType.F32);
         var tokenizer = BpeTokenizer.Load(modelPath);
-        IReadOnlyList<TrainingRecord> data = JsonlDataset.Load(dataPath);
+        IReadOnlyList<TrainingRecord> data = RecordReader.Load(dataPath);
         EncodedRecord[] records = RecordEncoder.EncodeAll(data, tokenizer, model.Config.EosTokenIds, 256);
 
         using var adapter = Adapter.Attach(model, AdapterMethods.Find("speclora"), new AdapterOptions { Rank = 16 });

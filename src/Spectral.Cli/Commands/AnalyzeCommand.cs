@@ -96,6 +96,7 @@ internal sealed class AnalyzeCommand : SpectralCommand
     private readonly AnalyzePrincipal _principal = new();
     private readonly AnalyzeTrace _trace = new();
     private readonly AnalyzeForgetting _forgetting = new();
+    private readonly RecordFormatOption _format = new();
     private readonly DeviceOptions _device = new();
 
     private const string Quarter = "n/4";
@@ -143,6 +144,7 @@ internal sealed class AnalyzeCommand : SpectralCommand
             .. _principal.All,
             .. _trace.All,
             .. _forgetting.All,
+            _format.Option,
             _overwrite,
             .. _device.All,
         ]);
@@ -204,8 +206,15 @@ internal sealed class AnalyzeCommand : SpectralCommand
 
         // The adapter's base is the tuned model if both are given.
         string untuned = adapterFolder is null ? context.Get(_baseModel) : tunedFolder ?? context.Get(_baseModel);
-        using AnalyzeTrace.Work? trace = _trace.Prepare(context, untuned, adapterFolder);
-        using AnalyzeForgetting.Work? forgetting = _forgetting.Prepare(context, untuned, adapterFolder ?? tunedFolder!);
+        using AnalyzeTrace.Work? trace = _trace.Prepare(context, untuned, adapterFolder, _format);
+        using AnalyzeForgetting.Work? forgetting = _forgetting.Prepare(
+            context,
+            untuned,
+            adapterFolder ?? tunedFolder!,
+            _format
+        );
+        if (trace is null && forgetting is null)
+            context.RefuseWithout("--trace FILE or --forgetting FILE", _format.Option);
 
         page.Claim();
         table?.Claim();

@@ -41,10 +41,11 @@ internal sealed class AnalyzeForgetting
     /// <param name="context">The command line.</param>
     /// <param name="model">The model that the run began with.</param>
     /// <param name="run">The folder of the run.</param>
+    /// <param name="format">The option for the format of the records.</param>
     /// <exception cref="InputException">
     /// The run has no kept checkpoints, a file is not valid, or one of the other options is given without --forgetting.
     /// </exception>
-    public Work? Prepare(CommandContext context, string model, string run)
+    public Work? Prepare(CommandContext context, string model, string run, RecordFormatOption format)
     {
         if (context.Get(_data) is not { } data)
         {
@@ -63,9 +64,9 @@ internal sealed class AnalyzeForgetting
         var inputs = new ModelInputs(context, model);
         try
         {
-            EncodedRecord[] old = inputs.Encode(context, data, context.Get(_maxLength));
+            EncodedRecord[] old = Encode(data);
             string? taskFile = context.Get(_task);
-            EncodedRecord[]? task = taskFile is null ? null : inputs.Encode(context, taskFile, context.Get(_maxLength));
+            EncodedRecord[]? task = taskFile is null ? null : Encode(taskFile);
             return new Work(inputs, checkpoints, data, old, taskFile, task);
         }
         catch
@@ -73,6 +74,9 @@ internal sealed class AnalyzeForgetting
             inputs.Dispose();
             throw;
         }
+
+        EncodedRecord[] Encode(string file) =>
+            inputs.Encode(context, file, context.Get(_maxLength), format.Read(context));
     }
 
     /// <summary>A run with its base model and records, ready to be evaluated.</summary>

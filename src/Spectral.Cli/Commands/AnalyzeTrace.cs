@@ -40,10 +40,11 @@ internal sealed class AnalyzeTrace
     /// <param name="context">The command line.</param>
     /// <param name="model">The model of the adapter.</param>
     /// <param name="adapter">The adapter to trace.</param>
+    /// <param name="format">The option for the format of the records.</param>
     /// <exception cref="InputException">
     /// There is no adapter, a file is not valid, or one of the other options is given without --trace.
     /// </exception>
-    public Work? Prepare(CommandContext context, string model, string? adapter)
+    public Work? Prepare(CommandContext context, string model, string? adapter, RecordFormatOption format)
     {
         if (context.Get(_data) is not { } data)
         {
@@ -56,7 +57,7 @@ internal sealed class AnalyzeTrace
         var inputs = new ModelInputs(context, model);
         try
         {
-            EncodedRecord[] records = inputs.Encode(context, data, context.Get(_maxLength));
+            EncodedRecord[] records = inputs.Encode(context, data, context.Get(_maxLength), format.Read(context));
             return new Work(inputs, adapter, data, records, context.Get(_shown));
         }
         catch

@@ -80,7 +80,7 @@ internal sealed class CompareCommand : SpectralCommand
         );
         using var inputs = new ModelInputs(context, context.Get(_training.Model));
         EncodedRecord[]? calibration = context.Get(_adapter.CalibrationData) is { } file
-            ? inputs.Encode(context, file, context.Get(_training.MaxLength))
+            ? _training.Encode(context, inputs, file)
             : null;
         ComparedMethod[] compared = Choose(context, inputs.Folder.Config, settings);
         // All methods see the same records, cut alike.

@@ -50,7 +50,7 @@ internal sealed class CompressCommand : SpectralCommand
     );
     private readonly Option<string?> _data = OptionTypes.Path(
         "--data",
-        "Records, one JSON object per line, for methods that can calibrate on them.",
+        "Records, for methods that can calibrate on them.",
         "FILE"
     );
     private readonly EvaluationOptions _evaluation = new();
@@ -149,7 +149,7 @@ internal sealed class CompressCommand : SpectralCommand
             _evaluation.SaveMemory(context);
             options = options with
             {
-                Data = calibration.Encode(context, data!, context.Get(_evaluation.MaxLength)),
+                Data = _evaluation.Encode(context, calibration, data!),
                 Batch = context.Get(_evaluation.Batch),
             };
         }

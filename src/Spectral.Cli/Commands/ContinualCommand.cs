@@ -98,7 +98,7 @@ internal sealed class ContinualCommand : SpectralCommand
         );
         inputs.VirtualTokens = method.VirtualTokens(options);
         ContinualTask[] tasks = [.. files.Select((task, i) => Encode(context, inputs, settings, task, i + 1))];
-        EncodedRecord[]? calibration = _adapter.Calibration(context, inputs, method, context.Get(_training.MaxLength));
+        EncodedRecord[]? calibration = _adapter.Calibration(context, inputs, method, _training);
 
         output.Claim();
         var folder = new ContinualFolder(output);
@@ -152,10 +152,8 @@ internal sealed class ContinualCommand : SpectralCommand
         int number
     )
     {
-        int length = context.Get(_training.MaxLength);
-        TrainOn trainOn = _training.TrainOn.Read(context);
-        EncodedRecord[] training = inputs.Encode(context, files.Training, length, trainOn);
-        EncodedRecord[] evaluation = inputs.Encode(context, files.Evaluation, length, trainOn);
+        EncodedRecord[] training = _training.Encode(context, inputs, files.Training);
+        EncodedRecord[] evaluation = _training.Encode(context, inputs, files.Evaluation);
         try
         {
             return new ContinualTask(

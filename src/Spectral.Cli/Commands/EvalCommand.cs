@@ -28,7 +28,7 @@ internal sealed class EvalCommand : SpectralCommand
     );
     private readonly Option<string> _data = OptionTypes.RequiredPath(
         "--data",
-        "Records, one JSON object per line.",
+        "Records: a file, or a folder of files.",
         "FILE"
     );
     private readonly EvaluationOptions _evaluation = new();
@@ -47,12 +47,7 @@ internal sealed class EvalCommand : SpectralCommand
         _evaluation.SaveMemory(context);
         using var inputs = new ModelInputs(context, context.Get(_model));
         ExpertFolder? experts = inputs.CheckExperts(context, context.Get(_adapter));
-        EncodedRecord[] records = inputs.Encode(
-            context,
-            context.Get(_data),
-            context.Get(_evaluation.MaxLength),
-            _trainOn.Read(context)
-        );
+        EncodedRecord[] records = _evaluation.Encode(context, inputs, context.Get(_data), _trainOn.Read(context));
         using Device computing = _device.Open(context);
         using CausalLanguageModel loaded = inputs.Load(computing, _device.TypeOn(computing, context));
         using Adapter? attached =

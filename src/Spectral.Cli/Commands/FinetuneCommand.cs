@@ -55,9 +55,7 @@ internal sealed class FinetuneCommand : SpectralCommand
         }
 
         RunRecords records = _training.Encode(context, inputs, settings);
-        EncodedRecord[]? calibration = start is null
-            ? _adapter.Calibration(context, inputs, method, context.Get(_training.MaxLength))
-            : null;
+        EncodedRecord[]? calibration = start is null ? _adapter.Calibration(context, inputs, method, _training) : null;
 
         using var started = StartedRun.Begin(
             context,

@@ -81,11 +81,7 @@ internal sealed class MergeScoring(AdapterConversion conversion)
         context.Warn(trials.Probe());
         MergeTask[] tasks =
         [
-            .. files.Select(file => new MergeTask(
-                file.Task,
-                file.Path,
-                loaded.Encode(context, file.Path, context.Get(evaluation.MaxLength))
-            )),
+            .. files.Select(file => new MergeTask(file.Task, file.Path, evaluation.Encode(context, loaded, file.Path))),
         ];
         target?.Claim();
         page?.Claim();

@@ -131,7 +131,7 @@ internal sealed class MethodMerge(AdapterConversion conversion)
     /// <summary>Adds the records of --data to the options of those methods that need them.</summary>
     private ChosenMethod[] Encode(CommandContext context, ModelInputs loaded, ChosenMethod[] chosen)
     {
-        IReadOnlyList<EncodedRecord>[] data = _data.Encode(context, loaded, context.Get(_evaluation.MaxLength));
+        IReadOnlyList<EncodedRecord>[] data = _data.Encode(context, loaded, _evaluation);
         return
         [
             .. chosen.Select(one =>

@@ -211,7 +211,7 @@ internal sealed class PlaceCommand : SpectralCommand
 
         EncodedRecord[] Records(string of)
         {
-            EncodedRecord[] all = inputs.Encode(context, of, context.Get(_evaluation.MaxLength));
+            EncodedRecord[] all = _evaluation.Encode(context, inputs, of);
             return method.Searches && !context.IsGiven(_records) ? all : [.. all.Take(context.Get(_records))];
         }
     }

@@ -257,10 +257,15 @@ internal sealed class AdapterCommandOptions(bool trains)
     /// <exception cref="InputException">
     /// The file is not valid, or it is not given although the method cannot do without it.
     /// </exception>
-    public EncodedRecord[]? Calibration(CommandContext context, ModelInputs inputs, AdapterMethod method, int maxLength)
+    public EncodedRecord[]? Calibration(
+        CommandContext context,
+        ModelInputs inputs,
+        AdapterMethod method,
+        TrainingOptions training
+    )
     {
         RequireCalibration(context, method);
-        return context.Get(CalibrationData) is { } file ? inputs.Encode(context, file, maxLength) : null;
+        return context.Get(CalibrationData) is { } file ? training.Encode(context, inputs, file) : null;
     }
 
     /// <summary>Checks that a method which keeps what the model does on some records is given these.</summary>

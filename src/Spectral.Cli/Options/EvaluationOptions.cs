@@ -1,9 +1,12 @@
 using System.CommandLine;
 using Spectral.Cli.Hosting;
+using Spectral.Training.Data;
 
 namespace Spectral.Cli.Options;
 
-/// <summary>--batch and --max-length, for every command that runs records through a model without training.</summary>
+/// <summary>
+/// --batch, --max-length and --format, for every command that runs records through a model without training.
+/// </summary>
 internal sealed class EvaluationOptions
 {
     public Option<int> Batch { get; } =
@@ -18,7 +21,18 @@ internal sealed class EvaluationOptions
             1 << 20
         );
 
-    public Option[] All => [Batch, MaxLength];
+    private readonly RecordFormatOption _format = new();
+
+    public Option[] All => [Batch, MaxLength, _format.Option];
+
+    /// <summary>Reads and encodes a data file.</summary>
+    /// <exception cref="Training.IO.InputException">The file or one of its records is not valid.</exception>
+    public EncodedRecord[] Encode(
+        CommandContext context,
+        ModelInputs inputs,
+        string file,
+        TrainOn trainOn = TrainOn.Assistant
+    ) => inputs.Encode(context, file, context.Get(MaxLength), _format.Read(context), trainOn);
 
     /// <summary>Says how the command would need less memory, should it run out.</summary>
     public void SaveMemory(CommandContext context)

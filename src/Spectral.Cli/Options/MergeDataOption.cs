@@ -13,7 +13,7 @@ internal sealed class MergeDataOption
         new(Name)
         {
             Description =
-                "Records, one JSON object per line, for methods that run the models; for some of them one file for "
+                "Records, for methods that run the models; for some of them one file for "
                 + "each input, in their order.",
             HelpName = "FILE",
             CustomParser = result =>
@@ -29,7 +29,10 @@ internal sealed class MergeDataOption
     public string[] Files(CommandContext context) => context.Get(Option) ?? [];
 
     /// <summary>Returns the records of each file, encoded for the base.</summary>
-    /// <exception cref="Training.IO.InputException">A file or one of its lines is not valid.</exception>
-    public IReadOnlyList<EncodedRecord>[] Encode(CommandContext context, ModelInputs inputs, int maxLength) =>
-        [.. Files(context).Select(file => inputs.Encode(context, file, maxLength))];
+    /// <exception cref="Training.IO.InputException">A file or one of its records is not valid.</exception>
+    public IReadOnlyList<EncodedRecord>[] Encode(
+        CommandContext context,
+        ModelInputs inputs,
+        EvaluationOptions evaluation
+    ) => [.. Files(context).Select(file => evaluation.Encode(context, inputs, file))];
 }

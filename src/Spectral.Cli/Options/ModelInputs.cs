@@ -13,6 +13,8 @@ namespace Spectral.Cli.Options;
 /// <summary>A model folder and its tokenizer, opened and checked, before anything is on a device.</summary>
 internal sealed class ModelInputs : IDisposable
 {
+    private const int EncodedAtOnce = 4096;
+
     /// <summary>Opens a model folder and prints its warnings.</summary>
     /// <exception cref="InputException">A file in the folder is missing or not valid.</exception>
     public ModelInputs(CommandContext context, string directory, bool weightsOptional = false)
@@ -67,12 +69,18 @@ internal sealed class ModelInputs : IDisposable
         return experts;
     }
 
-    /// <summary>Reads and encodes a data file, and warns if records had to be cut.</summary>
-    /// <exception cref="InputException">The file or one of its lines is not valid.</exception>
+    /// <summary>Reads and encodes a data file or a folder of them, and warns if records had to be cut.</summary>
+    /// <param name="context">The command line.</param>
+    /// <param name="file">The file or folder.</param>
+    /// <param name="maxLength">The largest number of tokens of a record.</param>
+    /// <param name="format">The format of the records; null: each has the one whose keys it has.</param>
+    /// <param name="trainOn">Which tokens of conversations carry loss.</param>
+    /// <exception cref="InputException">The file or one of its records is not valid.</exception>
     public EncodedRecord[] Encode(
         CommandContext context,
         string file,
         int maxLength,
+        RecordFormat? format,
         TrainOn trainOn = TrainOn.Assistant
     )
     {
@@ -102,9 +110,17 @@ internal sealed class ModelInputs : IDisposable
             );
         }
 
-        IReadOnlyList<TrainingRecord> read = JsonlDataset.Load(file);
-        ChatFormat? chat = read.Any(record => record.Chat is not null) ? ChatFormat.Load(Folder.Directory) : null;
-        EncodedRecord[] records = RecordEncoder.EncodeAll(read, Tokenizer, EndTokens, length, chat, trainOn);
+        // In parts, so that a text is not kept beside its tokens.
+        ChatFormat? chat = null;
+        List<EncodedRecord> all = [];
+        foreach (TrainingRecord[] read in RecordReader.Read(file, format).Chunk(EncodedAtOnce))
+        {
+            if (chat is null && Array.Exists(read, record => record.Chat is not null))
+                chat = ChatFormat.Load(Folder.Directory);
+            all.AddRange(RecordEncoder.EncodeAll(read, Tokenizer, EndTokens, length, chat, trainOn));
+        }
+
+        EncodedRecord[] records = [.. all];
         int cut = records.Count(record => record.Cut);
         if (cut > 0)
         {

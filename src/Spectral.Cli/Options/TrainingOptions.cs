@@ -57,6 +57,7 @@ internal sealed class TrainingOptions
         1 << 20
     );
     public readonly TrainOnOption TrainOn = new();
+    public readonly RecordFormatOption Format = new();
     public readonly Option<double> LearningRate = OptionTypes.Number(
         "--lr",
         "Peak learning rate.",
@@ -205,7 +206,7 @@ internal sealed class TrainingOptions
 
         Optimizer = new OptimizerOption(settings, compares);
         Model = OptionTypes.RequiredPath("--model", modelHelp, "DIR");
-        Data = OptionTypes.RequiredPath("--data", "Training records, one JSON object per line.", "FILE");
+        Data = OptionTypes.RequiredPath("--data", "Training records: a file, or a folder of files.", "FILE");
         Out = OptionTypes.RequiredPath("--out", outHelp, "DIR");
     }
 
@@ -232,6 +233,7 @@ internal sealed class TrainingOptions
             Accumulate,
             MaxLength,
             TrainOn.Option,
+            Format.Option,
             LearningRate,
             Schedule,
             Warmup,
@@ -323,14 +325,15 @@ internal sealed class TrainingOptions
     /// <exception cref="InputException">A file is not valid, or the run would have no step.</exception>
     public RunRecords Encode(CommandContext context, ModelInputs inputs, TrainerOptions settings)
     {
-        int length = context.Get(MaxLength);
-        TrainOn trainOn = TrainOn.Read(context);
-        EncodedRecord[] training = inputs.Encode(context, context.Get(Data), length, trainOn);
-        EncodedRecord[]? evaluation = context.Get(Eval) is { } file
-            ? inputs.Encode(context, file, length, trainOn)
-            : null;
+        EncodedRecord[] training = Encode(context, inputs, context.Get(Data));
+        EncodedRecord[]? evaluation = context.Get(Eval) is { } file ? Encode(context, inputs, file) : null;
         return new RunRecords(training, evaluation, settings.StepsFor(training.Length));
     }
+
+    /// <summary>Reads and encodes a data file.</summary>
+    /// <exception cref="InputException">The file or one of its records is not valid.</exception>
+    public EncodedRecord[] Encode(CommandContext context, ModelInputs inputs, string file) =>
+        inputs.Encode(context, file, context.Get(MaxLength), Format.Read(context), TrainOn.Read(context));
 
     /// <summary>Returns the folder to write to, which may have files in it only with --overwrite or --resume.</summary>
     /// <exception cref="InputException">The folder may not be written to.</exception>

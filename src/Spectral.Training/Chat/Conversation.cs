@@ -41,17 +41,28 @@ public sealed class Conversation
 
     /// <summary>Creates a conversation of messages that all have a role and a text.</summary>
     /// <param name="messages">Role and content of each message.</param>
-    public static Conversation Of(IEnumerable<(string Role, string Content)> messages)
+    public static Conversation Of(IEnumerable<(string Role, string Content)> messages) =>
+        new(new Mapping(), Messages(messages), "messages");
+
+    /// <summary>Creates a conversation of messages with the variables that stand beside them in a record.</summary>
+    /// <param name="messages">Role and content of each message.</param>
+    /// <param name="record">The record.</param>
+    /// <param name="others">Keys of the record that are no variables.</param>
+    /// <param name="place">Where it is, for messages.</param>
+    internal static Conversation Of(
+        IEnumerable<(string Role, string Content)> messages,
+        JsonElement record,
+        IReadOnlyCollection<string> others,
+        string place
+    )
     {
-        List<object?> list = [];
-        foreach ((string role, string content) in messages)
+        Mapping variables = new();
+        foreach (JsonProperty property in record.EnumerateObject())
         {
-            Mapping message = new();
-            message["role"] = role;
-            message["content"] = content;
-            list.Add(message);
+            if (!others.Contains(property.Name))
+                variables[property.Name] = JsonValues.Read(property.Value);
         }
-        return new Conversation(new Mapping(), list, "messages");
+        return new Conversation(variables, Messages(messages), place);
     }
 
     /// <summary>Reads a conversation from JSON.</summary>
@@ -88,6 +99,19 @@ public sealed class Conversation
         Mapping variables = new(_variables);
         variables["messages"] = messages == Count ? _messages : _messages.GetRange(0, messages);
         return variables;
+    }
+
+    private static List<object?> Messages(IEnumerable<(string Role, string Content)> messages)
+    {
+        List<object?> list = [];
+        foreach ((string role, string content) in messages)
+        {
+            Mapping message = new();
+            message["role"] = role;
+            message["content"] = content;
+            list.Add(message);
+        }
+        return list;
     }
 
     private static void Check(JsonElement message, string place)

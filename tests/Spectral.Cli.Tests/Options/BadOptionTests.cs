@@ -40,6 +40,7 @@ public sealed class BadOptionTests : WorkFolder
     [TestCase("--adapter", "loora")]
     [TestCase("--target", "q_proj,")]
     [TestCase("--target", "")]
+    [TestCase("--format", "csv")]
     [TestCase("--schedule", "step")]
     [TestCase("--dtype", "f16")]
     [TestCase("--svd", "fast")]

@@ -57,7 +57,7 @@ public sealed class ChatRecordEncoderTests : FolderTest
     [Test]
     public void ConversationsWithoutATemplateAreRefused()
     {
-        IReadOnlyList<TrainingRecord> records = JsonlDataset.Load(folder.Write("d.jsonl", Turns));
+        IReadOnlyList<TrainingRecord> records = RecordReader.Load(folder.Write("d.jsonl", Turns));
         Assert.That(
             () => RecordEncoder.EncodeAll(records, Tokenizer(), [0], 99),
             Throws.TypeOf<InputException>().With.Message.Contains("line 1").And.Message.Contains("chat template")
@@ -69,7 +69,7 @@ public sealed class ChatRecordEncoderTests : FolderTest
     private EncodedRecord Encode(string template, TrainOn trainOn, int maximumLength = 99)
     {
         folder.Write("chat_template.jinja", template);
-        IReadOnlyList<TrainingRecord> records = JsonlDataset.Load(folder.Write("d.jsonl", Turns));
+        IReadOnlyList<TrainingRecord> records = RecordReader.Load(folder.Write("d.jsonl", Turns));
         BpeTokenizer tokenizer = Tokenizer();
         return RecordEncoder.EncodeAll(records, tokenizer, [0], maximumLength, ChatFormat.Load(folder.Path), trainOn)[
             0

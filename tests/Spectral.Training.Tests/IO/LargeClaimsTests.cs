@@ -176,8 +176,8 @@ public sealed class LargeClaimsTests : FolderTest
     public void LinesOfData()
     {
         folder.Write("d.jsonl", Encoding.UTF8.GetBytes(string.Concat(Enumerable.Repeat("[", 1 << 20))));
-        Soon(() => JsonlDataset.Load(folder.File("d.jsonl")), "not valid JSON");
+        Soon(() => RecordReader.Load(folder.File("d.jsonl")), "not valid JSON");
         folder.Write("d.jsonl", "{" + Entries(i => $"\"{i}\":0") + ",\"text\":\"t\"}");
-        Soon(() => JsonlDataset.Load(folder.File("d.jsonl")));
+        Soon(() => RecordReader.Load(folder.File("d.jsonl")));
     }
 }

@@ -50,7 +50,7 @@ internal static class PeftFolders
         using var folder = ModelFolder.Open(Model(model));
         var tokenizer = BpeTokenizer.Load(Model(model));
         return RecordEncoder.EncodeAll(
-            JsonlDataset.Load(Data),
+            RecordReader.Load(Data),
             tokenizer,
             folder.Config.EosTokenIds,
             folder.Config.MaxPositions

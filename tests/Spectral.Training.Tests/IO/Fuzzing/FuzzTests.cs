@@ -225,7 +225,7 @@ public sealed class FuzzTests
                 .Select(i => $"{{\"prompt\":\"p{i} é\",\"completion\":\"c\\u00e9\"}}\n{{\"text\":\"t{i}\"}}\n")
         );
         _folder.Write("d.jsonl", Encoding.UTF8.GetBytes(text));
-        new FuzzRun(_folder.File("d.jsonl"), Damage.Lines, () => JsonlDataset.Load(_folder.File("d.jsonl"))).Run(
+        new FuzzRun(_folder.File("d.jsonl"), Damage.Lines, () => RecordReader.Load(_folder.File("d.jsonl"))).Run(
             "data",
             1000
         );

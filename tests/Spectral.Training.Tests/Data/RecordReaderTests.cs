@@ -5,7 +5,7 @@ using Spectral.Training.Tests.Support;
 
 namespace Spectral.Training.Tests.Data;
 
-public sealed class JsonlDatasetTests : FolderTest
+public sealed class RecordReaderTests : FolderTest
 {
     [Test]
     public void RecordsComeInOrderWithTheirLines()
@@ -16,7 +16,7 @@ public sealed class JsonlDatasetTests : FolderTest
                 + "\\ud83d\\ude00\"}\n{\"prompt\":\"\",\"completion\":\"\",\"text\":null}"
         );
 
-        IReadOnlyList<TrainingRecord> records = JsonlDataset.Load(path);
+        IReadOnlyList<TrainingRecord> records = RecordReader.Load(path);
 
         Assert.That(
             records,
@@ -36,7 +36,7 @@ public sealed class JsonlDatasetTests : FolderTest
     {
         string[] texts = [new string('a', 200_000), "b", new string('c', 65_536 - 12), new string('d', 70_000)];
         string path = folder.Write("d.jsonl", string.Concat(texts.Select(text => $"{{\"text\":\"{text}\"}}\n")));
-        Assert.That(JsonlDataset.Load(path).Select(record => record.Text), Is.EqualTo(texts));
+        Assert.That(RecordReader.Load(path).Select(record => record.Text), Is.EqualTo(texts));
     }
 
     [TestCase("", "no records")]
@@ -48,7 +48,7 @@ public sealed class JsonlDatasetTests : FolderTest
     [TestCase("{\"prompt\":\"a\"}", "line 1: completion missing or null")]
     [TestCase("{\"completion\":\"a\"}", "line 1: prompt missing or null")]
     [TestCase("{\"prompt\":\"a\",\"completion\":null}", "line 1: completion missing or null")]
-    [TestCase("{}", "line 1: prompt, completion and text missing or null")]
+    [TestCase("{}", "line 1: keys of no known format, expected those of one: instruction and output")]
     [TestCase("{\"text\":7}", "line 1: text is 7, expected a string")]
     [TestCase("{\"text\":\"a\",\"prompt\":\"b\"}", "one or the other")]
     [TestCase("{\"messages\":[]}", "line 1: no messages, expected a list")]
@@ -65,7 +65,7 @@ public sealed class JsonlDatasetTests : FolderTest
     {
         string path = folder.Write("d.jsonl", text);
         Assert.That(
-            () => JsonlDataset.Load(path),
+            () => RecordReader.Load(path),
             Throws.TypeOf<InputException>().With.Message.StartsWith(path).And.Message.Contains(says)
         );
     }
@@ -78,7 +78,7 @@ public sealed class JsonlDatasetTests : FolderTest
             [.. Encoding.UTF8.GetBytes("{\"text\":\"a\"}\n{\"text\":\"b"), 0xFF, .. "\"}"u8]
         );
         Assert.That(
-            () => JsonlDataset.Load(path),
+            () => RecordReader.Load(path),
             Throws.TypeOf<InputException>().With.Message.Contains("line 2: not UTF-8 at byte 10")
         );
     }
@@ -86,7 +86,7 @@ public sealed class JsonlDatasetTests : FolderTest
     [Test]
     public void AMissingFileIsNamed() =>
         Assert.That(
-            () => JsonlDataset.Load(folder.File("none")),
+            () => RecordReader.Load(folder.File("none")),
             Throws.TypeOf<InputException>().With.Message.Contains("no such file")
         );
 }
