@@ -4,8 +4,8 @@ namespace Spectral.Kernels.Interop;
 public struct ScheduleFreeArgs
 {
     /// <summary>
-    /// The kernel <c>schedule_free_advance</c>: updates the weights of the average, once per step; one thread. It reads
-    /// <see cref="Weights"/> and <see cref="State"/> alone.
+    /// The kernel <c>schedule_free_advance</c>: updates the weights of the average and the factors of the step, once per
+    /// step; one thread. It uses <see cref="Weights"/>, <see cref="Factors"/> and <see cref="State"/> alone.
     /// </summary>
     public static readonly KernelEntry<ScheduleFreeArgs> Advance = new("schedule_free", 32, "schedule_free_advance");
 
@@ -41,10 +41,15 @@ public struct ScheduleFreeArgs
     public ulong V;
 
     /// <summary>
-    /// Device address of three F64: the largest learning rate so far, the sum of its squares, and the share of this
-    /// step in the average; 8-byte aligned.
+    /// Device address of two F64: the largest learning rate so far and the sum of its squares; 8-byte aligned.
     /// </summary>
     public ulong Weights;
+
+    /// <summary>
+    /// Device address of four F32, which the first kernel writes and the second reads: the share of this step in the
+    /// average, the factor on the step of y, the learning rate and the weight decay.
+    /// </summary>
+    public ulong Factors;
 
     /// <summary>
     /// Device address of one step state (<c>device/step_state.cuh</c>, 128 bytes) that was advanced for this step;

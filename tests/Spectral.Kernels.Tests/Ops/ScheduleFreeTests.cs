@@ -15,6 +15,7 @@ public sealed class ScheduleFreeTests(DeviceKind kind) : DeviceTest(kind)
         Tensor fast = Input(new float[count], count, DType.F32, out _);
         Tensor v = Input(new float[count], count, DType.F32, out double[] vv);
         using var weights = Tensor.Zeros(Device, ScheduleFree.Weights, DType.F64);
+        Tensor factors = Output(ScheduleFree.Factors);
         using StepState state = new(Device);
         double[] z = [.. y];
         (double top, double sum) = (0, 0);
@@ -24,8 +25,8 @@ public sealed class ScheduleFreeTests(DeviceKind kind) : DeviceTest(kind)
             state.Configure(new AdamWSettings(learningRate, Beta, 0.999, 1e-8, Decay));
             Tensor gradient = Input(count, DType.F32, out double[] g, deviation: 3);
             state.Advance(null);
-            ScheduleFree.Advance(weights, state);
-            ScheduleFree.Step(parameter, gradient, fast, v, weights, state, rate);
+            ScheduleFree.Advance(weights, factors, state);
+            ScheduleFree.Step(parameter, gradient, fast, v, factors, state, rate);
 
             top = Math.Max(top, learningRate);
             sum += top * top;
@@ -52,11 +53,12 @@ public sealed class ScheduleFreeTests(DeviceKind kind) : DeviceTest(kind)
         Tensor fast = Input(9, DType.F32, out double[] z);
         Tensor v = Input(new float[9], 9, DType.F32, out _);
         using var weights = Tensor.Zeros(Device, ScheduleFree.Weights, DType.F64);
+        Tensor factors = Output(ScheduleFree.Factors);
         using StepState state = new(Device);
         state.Configure(new AdamWSettings(0.1));
         state.Advance(Input([float.NaN], 1, DType.F32, out _));
-        ScheduleFree.Advance(weights, state);
-        ScheduleFree.Step(parameter, Input(9, DType.F32, out _), fast, v, weights, state);
+        ScheduleFree.Advance(weights, factors, state);
+        ScheduleFree.Step(parameter, Input(9, DType.F32, out _), fast, v, factors, state);
         Verify(parameter, y);
         Verify(fast, z);
         Assert.That(weights.ToDoubleArray(), Is.All.Zero);
@@ -65,28 +67,28 @@ public sealed class ScheduleFreeTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void EmptyWork()
     {
-        using var weights = Tensor.Zeros(Device, ScheduleFree.Weights, DType.F64);
+        Tensor factors = Output(ScheduleFree.Factors);
         using StepState state = new(Device);
         Tensor none = Output(0);
-        ScheduleFree.Step(none, none, none, none, weights, state);
+        ScheduleFree.Step(none, none, none, none, factors, state);
     }
 
     [Test]
     public void WhatDoesNotFitIsNamed()
     {
-        using var weights = Tensor.Zeros(Device, ScheduleFree.Weights, DType.F64);
+        Tensor factors = Output(ScheduleFree.Factors);
         using StepState state = new(Device);
         Tensor p = Output(4);
         Assert.That(
-            () => ScheduleFree.Step(p, p, Output(5), p, weights, state),
+            () => ScheduleFree.Step(p, p, Output(5), p, factors, state),
             Throws.ArgumentException.With.Message.Contains("z is [5], expected [4]")
         );
         Assert.That(
             () => ScheduleFree.Step(p, p, p, p, Output(3), state),
-            Throws.ArgumentException.With.Message.Contains("weights is F32, expected F64")
+            Throws.ArgumentException.With.Message.Contains("factors is [3], expected [4]")
         );
         Assert.That(
-            () => ScheduleFree.Step(p, p, p, p, weights, state, -1),
+            () => ScheduleFree.Step(p, p, p, p, factors, state, -1),
             Throws.ArgumentException.With.Message.Contains("rate is -1")
         );
     }

@@ -47,6 +47,7 @@ internal static class StepKernels
         Tensor squares = set.Zeros(Parameters);
         Tensor norm = set.Zeros(1);
         Tensor weights = set.Own(Tensor.Zeros(set.Device, ScheduleFree.Weights, DType.F64));
+        Tensor factors = set.Zeros(ScheduleFree.Factors);
         StepState state = set.Own(new StepState(set.Device));
         state.Configure(new AdamWSettings(LearningRate: 1e-3));
         double read = sizeof(float) * (double)Parameters;
@@ -78,9 +79,9 @@ internal static class StepKernels
             "schedule-free",
             28.0 * Parameters,
             19.0 * Parameters,
-            () => ScheduleFree.Step(parameter, gradient, mean, squares, weights, state)
+            () => ScheduleFree.Step(parameter, gradient, mean, squares, factors, state)
         );
-        set.Add("schedule-free-advance", 0, 0, () => ScheduleFree.Advance(weights, state));
+        set.Add("schedule-free-advance", 0, 0, () => ScheduleFree.Advance(weights, factors, state));
         set.Add("lion", 20.0 * Parameters, 11.0 * Parameters, () => Lion.Step(parameter, gradient, mean, state));
         set.Add(
             "apply-update",

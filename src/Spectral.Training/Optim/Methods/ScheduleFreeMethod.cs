@@ -37,10 +37,11 @@ internal sealed class ScheduleFreeMethod : OptimizerMethod
         IReadOnlyList<Tensor> fast = run.PerBuffer("fast");
         IReadOnlyList<Tensor> second = run.PerBuffer(AdamWOptimizer.Second);
         Tensor weights = run.State("averaging", ScheduleFree.Weights, DType.F64);
+        Tensor factors = run.Scratch(ScheduleFree.Factors);
         float ofY = (float)(1 / run.Options.Beta1);
         return new OptimizerRule(() =>
         {
-            ScheduleFree.Advance(weights, run.StepState);
+            ScheduleFree.Advance(weights, factors, run.StepState);
             for (int i = 0; i < parameters.Masters.Count; i++)
             {
                 ScheduleFree.Step(
@@ -48,7 +49,7 @@ internal sealed class ScheduleFreeMethod : OptimizerMethod
                     parameters.Gradients[i],
                     fast[i],
                     second[i],
-                    weights,
+                    factors,
                     run.StepState,
                     (float)parameters.Rates[i]
                 );
