@@ -43,3 +43,29 @@ inline __attribute__((always_inline)) float exp2_fast(float x) { return exp_f32(
 
 // 1 / (1 + exp(-x)); 0 and 1 in the limits.
 __device__ __forceinline__ float sigmoid(float x) { return 1.0f / (1.0f + exp_f32(-x)); }
+
+// tanh in F32 within 2 ulp: an odd polynomial near 0, where 1 - 2 / (1 + exp(2 |x|)) would lose digits. NaN stays NaN.
+__device__ __forceinline__ float tanh_f32(float x) {
+  const float z = x * x;
+  float p = -0x1.95449ep-8f;   // tanh(x) = x + x z p(z), within 2^-25 of its value for |x| <= 0.61
+  p = p * z + 0x1.58fac6p-6f;
+  p = p * z - 0x1.b93ef8p-5f;
+  p = p * z + 0x1.110e86p-3f;
+  p = p * z - 0x1.555552p-2f;
+  const float magnitude = fabsf(x);
+  const float far = 1.0f - 2.0f / (1.0f + exp_f32(2 * magnitude));
+  return magnitude < 0.6f ? x + x * z * p : copysignf(far, x);
+}
+
+// tanh with an absolute error up to 2^-21, for what is rounded to bf16 anyway. NaN stays NaN.
+#ifdef __CUDACC__
+__device__ __forceinline__ float tanh_fast(float x) {
+  float inverse;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(inverse) : "f"(1.0f + exp2_fast(x * 0x1.715476p1f)));
+  return 1.0f - 2 * inverse;
+}
+#else
+inline __attribute__((always_inline)) float tanh_fast(float x) {
+  return 1.0f - 2 / (1.0f + exp2_fast(x * 0x1.715476p1f));
+}
+#endif

@@ -2,8 +2,8 @@
 // composes batched products with causal_softmax.cu.)
 //
 // Formula        decode: with n = min(lengths[b], positions) keys in the cache and the query at n - 1,
-//                output[b,h,:] = sum_j softmax_j(q[b,h,:] . keys[b,g,j,:] / sqrt(head_dim)) values[b,g,j,:],  g = h
-//                  kv_heads / heads,
+//                output[b,h,:] = sum_j softmax_j(x_j) values[b,g,j,:],  x_j = scale q[b,h,:] . keys[b,g,j,:],
+//                  with a soft cap c > 0: c tanh(x_j / c) in its place,  g = h kv_heads / heads,
 //                j from max(0, n - window) (window > 0) to n - 1; zeros when n = 0
 //                append: cache[b,g,offsets[b] + s,:] = source[b,g,s,:]; positions outside the cache are left out
 // Shapes         q, output [batch, heads, head_dim]; keys, values, cache [batch, kv_heads, positions, head_dim];
@@ -35,9 +35,10 @@ struct AttentionDecodeArgs {
   int head_dim;         // elements per head, at most 512
   int window;           // keys that a query sees, its own included; 0: all before it
   float scale;          // factor of the scores before the softmax
+  float cap;            // soft cap of the scaled scores; 0: none
 };
 SPECTRAL_LAYOUT(
-    AttentionDecodeArgs, q, keys, values, lengths, output, heads, kv_heads, positions, head_dim, window, scale)
+    AttentionDecodeArgs, q, keys, values, lengths, output, heads, kv_heads, positions, head_dim, window, scale, cap)
 
 struct AttentionAppendArgs {
   const void* source;   // new rows [batch, kv_heads, length, head_dim], type of the entry; 16-byte aligned for vectors
@@ -95,6 +96,8 @@ __device__ __forceinline__ void attention_decode(const AttentionDecodeArgs& args
         score = 0;
         for (int i = 0; i < kWidth; ++i)
           score += products[i];
+        if (args.cap > 0)
+          score = args.cap * tanh_f32(score / args.cap);
       });
     const float top = fmaxf(most, block_max(score));   // after its barrier nobody reads the last round's weights
     weights[t] = t < count ? exp_f32(score - top) : 0.0f;

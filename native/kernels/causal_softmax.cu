@@ -1,19 +1,22 @@
 // Softmax over the keys a query may see, in place.
 //
 // Formula        query i sees the keys j with first <= j <= i, first = window > 0 ? max(0, i - window + 1) : 0
-//                p[i,j] = exp(scale s[i,j] - max) / sum over seen keys, 0 elsewhere
-//                ds[i,j] = scale p[i,j] (dp[i,j] - sum over seen j of p dp), 0 elsewhere
-// Shapes         s, p, dp, ds [matrices, length, length]; s becomes p, dp becomes ds
+//                x[i,j] = scale s[i,j], or with a soft cap c > 0: c t, t = tanh(scale s[i,j] / c)
+//                p[i,j] = exp(x[i,j] - max) / sum over seen keys, 0 elsewhere
+//                ds[i,j] = scale p[i,j] (dp[i,j] - sum over seen j of p dp), 0 elsewhere; times 1 - t^2 with a soft cap
+// Shapes         s, p, dp, ds [matrices, length, length]; s becomes p, dp becomes ds; with a soft cap backward reads s
 // Layout         row-major, contiguous; any size
 // Types          F32, BF16
 // Accumulation   F32: running maximum and sum per lane, joined over the warp (Milakov, Gimelshein: "Online normalizer
 //                calculation for softmax", 2018)
 // Grid/Block     `lanes` lanes per query row (8, or 32 for long rows), 256 threads a block. Of a row only the seen part
 //                is read, and up to `lanes` vectors before it.
-// Bytes          forward 2 size(T) matrices length^2 (the half above the diagonal is only written); backward 2.5
-// Flops          forward 6 matrices length^2 / 2, two of them exponentials; backward 5 matrices length^2 / 2
+// Bytes          forward 2 size(T) matrices length^2 (the half above the diagonal is only written); backward 2.5, or 3
+//                with a soft cap
+// Flops          forward 6 matrices length^2 / 2, two of them exponentials; backward 5 matrices length^2 / 2; with a
+//                soft cap two hyperbolic tangents more, and one
 // Deterministic  yes
-// Non-finite     a NaN among the seen scores makes its row NaN; -inf scores count as unseen
+// Non-finite     a NaN among the seen scores makes its row NaN; -inf scores count as unseen, with a soft cap as -c
 #include "exponential.cuh"
 #include "pieces.cuh"
 
@@ -25,25 +28,41 @@ struct CausalSoftmaxForwardArgs {
   int window;     // keys that a query sees, its own included; 0: all before it
   int lanes;      // lanes of a warp that share a row: 8 or 32
   float scale;    // factor of the scores before the softmax
+  float cap;      // soft cap of the scaled scores; 0: none
 };
-SPECTRAL_LAYOUT(CausalSoftmaxForwardArgs, scores, rows, length, window, lanes, scale)
+SPECTRAL_LAYOUT(CausalSoftmaxForwardArgs, scores, rows, length, window, lanes, scale, cap)
 
 struct CausalSoftmaxBackwardArgs {
   const void* probabilities;   // probabilities [rows, length], type of the entry; 16-byte aligned for vectors
   // their gradient [rows, length], type of the entry; overwritten with that of the scores; 16-byte aligned for vectors
   void* gradient;
+  const void*
+      scores;     // scores [rows, length], type of the entry; null without a soft cap; 16-byte aligned for vectors
   int64_t rows;   // query rows in all: matrices times length
   int length;     // queries, and keys, of one matrix
   int window;     // keys that a query sees, its own included; 0: all before it
   int lanes;      // lanes of a warp that share a row: 8 or 32
   float scale;    // factor of the scores in the forward pass
+  float cap;      // soft cap in the forward pass; 0: none
 };
-SPECTRAL_LAYOUT(CausalSoftmaxBackwardArgs, probabilities, gradient, rows, length, window, lanes, scale)
+SPECTRAL_LAYOUT(CausalSoftmaxBackwardArgs, probabilities, gradient, scores, rows, length, window, lanes, scale, cap)
 
 namespace {
 __device__ __forceinline__ int first_seen(int query, int window) { return window > 0 ? max(0, query - window + 1) : 0; }
 
-template <class T, int kLanes>
+// A score as the softmax takes it, and its derivative.
+template <bool kCapped>
+struct Score {
+  float scale, cap;
+  float inner = kCapped ? scale / cap : 0.0f;
+  __device__ __forceinline__ float value(float s) const { return kCapped ? cap * tanh_f32(inner * s) : scale * s; }
+  __device__ __forceinline__ float slope(float s) const {
+    const float t = tanh_f32(inner * s);
+    return scale * (1.0f - t * t);
+  }
+};
+
+template <class T, int kLanes, bool kCapped>
 __device__ __forceinline__ void causal_softmax_forward(const CausalSoftmaxForwardArgs& args) {
   const GroupRow<kLanes> group(args.rows, args.length);
   const int64_t row = group.row;
@@ -51,7 +70,7 @@ __device__ __forceinline__ void causal_softmax_forward(const CausalSoftmaxForwar
   const int length = group.columns;
   const int query = length ? int(row % length) : -1;
   const int first = first_seen(query, args.window);   // -1: sees nothing
-  const float scale = args.scale;
+  const Score<kCapped> score{args.scale, args.cap};
   T* scores = static_cast<T*>(args.scores) + row * args.length;
   by_width<T>(args.length, is_aligned16(args.scores), [&](auto width) {
     constexpr int kWidth = decltype(width)::value;
@@ -62,11 +81,11 @@ __device__ __forceinline__ void causal_softmax_forward(const CausalSoftmaxForwar
     for (int c = start + lane * kWidth; c <= query; c += kLanes * kWidth) {
       float v[kWidth];
       load_piece(scores + c, v);
+      for (int i = 0; i < kWidth; ++i)
+        v[i] = score.value(v[i]);
       if (c < first || c + kWidth - 1 > query)
         for (int i = 0; i < kWidth; ++i)
           v[i] = c + i >= first && c + i <= query ? v[i] : -INFINITY;
-      for (int i = 0; i < kWidth; ++i)
-        v[i] *= scale;
       join_max_sum(part, v);
     }
     part = warp_max_sum<kLanes>(part.max, part.sum);
@@ -77,7 +96,7 @@ __device__ __forceinline__ void causal_softmax_forward(const CausalSoftmaxForwar
       if (c + kWidth > first && c <= query) {
         load_piece(scores + c, v);
         for (int i = 0; i < kWidth; ++i)
-          v[i] = exp_f32(v[i] * scale - max) * inverse;
+          v[i] = exp_f32(score.value(v[i]) - max) * inverse;
         if (c < first || c + kWidth - 1 > query)
           for (int i = 0; i < kWidth; ++i)
             v[i] = c + i >= first && c + i <= query ? v[i] : 0.0f;
@@ -87,7 +106,7 @@ __device__ __forceinline__ void causal_softmax_forward(const CausalSoftmaxForwar
   });
 }
 
-template <class T, int kLanes>
+template <class T, int kLanes, bool kCapped>
 __device__ __forceinline__ void causal_softmax_backward(const CausalSoftmaxBackwardArgs& args) {
   const GroupRow<kLanes> group(args.rows, args.length);
   const int64_t row = group.row;
@@ -97,7 +116,9 @@ __device__ __forceinline__ void causal_softmax_backward(const CausalSoftmaxBackw
   const int first = first_seen(query, args.window);   // -1: sees nothing
   const T* probabilities = static_cast<const T*>(args.probabilities) + row * args.length;
   T* gradient = static_cast<T*>(args.gradient) + row * args.length;
-  by_width<T>(args.length, is_aligned16(args.probabilities, args.gradient), [&](auto width) {
+  const T* scores = static_cast<const T*>(args.scores) + row * args.length;
+  const Score<kCapped> score{args.scale, args.cap};
+  by_width<T>(args.length, is_aligned16(args.probabilities, args.gradient, args.scores), [&](auto width) {
     constexpr int kWidth = decltype(width)::value;
     const int start = first / (kLanes * kWidth) * (kLanes * kWidth);
     float products[kWidth] = {};
@@ -115,39 +136,59 @@ __device__ __forceinline__ void causal_softmax_backward(const CausalSoftmaxBackw
     for (int c = lane * kWidth; c < length; c += kLanes * kWidth) {
       float p[kWidth] = {};
       float g[kWidth] = {};
+      float s[kWidth] = {};
       if (c + kWidth > first && c <= query) {
         load_piece(probabilities + c, p);
         load_piece(gradient + c, g);
-        for (int i = 0; i < kWidth; ++i)
-          g[i] = c + i >= first && c + i <= query ? args.scale * p[i] * (g[i] - sum) : 0.0f;
+        if (kCapped)
+          load_piece(scores + c, s);
+        for (int i = 0; i < kWidth; ++i) {
+          const float slope = kCapped ? score.slope(s[i]) : args.scale;
+          g[i] = c + i >= first && c + i <= query ? slope * p[i] * (g[i] - sum) : 0.0f;
+        }
       }
       store_piece(gradient + c, g);
     }
   });
 }
+
+template <class T, bool kCapped>
+__device__ __forceinline__ void causal_softmax_forward(const CausalSoftmaxForwardArgs& args) {
+  if (args.lanes == 8)
+    causal_softmax_forward<T, 8, kCapped>(args);
+  else
+    causal_softmax_forward<T, 32, kCapped>(args);
+}
+template <class T, bool kCapped>
+__device__ __forceinline__ void causal_softmax_backward(const CausalSoftmaxBackwardArgs& args) {
+  if (args.lanes == 8)
+    causal_softmax_backward<T, 8, kCapped>(args);
+  else
+    causal_softmax_backward<T, 32, kCapped>(args);
+}
 }   // namespace
 
 SPECTRAL_KERNEL(causal_softmax_forward_f32, CausalSoftmaxForwardArgs, kRowThreads) {
-  if (args.lanes == 8)
-    causal_softmax_forward<float, 8>(args);
-  else
-    causal_softmax_forward<float, 32>(args);
+  causal_softmax_forward<float, false>(args);
 }
 SPECTRAL_KERNEL(causal_softmax_forward_bf16, CausalSoftmaxForwardArgs, kRowThreads) {
-  if (args.lanes == 8)
-    causal_softmax_forward<bf16, 8>(args);
-  else
-    causal_softmax_forward<bf16, 32>(args);
+  causal_softmax_forward<bf16, false>(args);
+}
+SPECTRAL_KERNEL(causal_softmax_forward_capped_f32, CausalSoftmaxForwardArgs, kRowThreads) {
+  causal_softmax_forward<float, true>(args);
+}
+SPECTRAL_KERNEL(causal_softmax_forward_capped_bf16, CausalSoftmaxForwardArgs, kRowThreads) {
+  causal_softmax_forward<bf16, true>(args);
 }
 SPECTRAL_KERNEL(causal_softmax_backward_f32, CausalSoftmaxBackwardArgs, kRowThreads) {
-  if (args.lanes == 8)
-    causal_softmax_backward<float, 8>(args);
-  else
-    causal_softmax_backward<float, 32>(args);
+  causal_softmax_backward<float, false>(args);
 }
 SPECTRAL_KERNEL(causal_softmax_backward_bf16, CausalSoftmaxBackwardArgs, kRowThreads) {
-  if (args.lanes == 8)
-    causal_softmax_backward<bf16, 8>(args);
-  else
-    causal_softmax_backward<bf16, 32>(args);
+  causal_softmax_backward<bf16, false>(args);
+}
+SPECTRAL_KERNEL(causal_softmax_backward_capped_f32, CausalSoftmaxBackwardArgs, kRowThreads) {
+  causal_softmax_backward<float, true>(args);
+}
+SPECTRAL_KERNEL(causal_softmax_backward_capped_bf16, CausalSoftmaxBackwardArgs, kRowThreads) {
+  causal_softmax_backward<bf16, true>(args);
 }

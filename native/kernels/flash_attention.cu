@@ -3,10 +3,11 @@
 //
 // Formula        query i sees the keys j with first <= j <= i, first = window > 0 ? max(0, i - window + 1) : 0; g = h
 //                kv_heads / heads
-//                forward:  s = scale q[b,h] k[b,g]^T;  lse[b,h,i] = log sum_j exp(s[i,j]);
+//                forward:  s = scale q[b,h] k[b,g]^T, capped: c t with t = tanh(scale q k^T / c);
+//                          lse[b,h,i] = log sum_j exp(s[i,j]);
 //                          output = exp(s - lse) v[b,g]
 //                delta:    delta[b,h,i] = sum_d dOutput output
-//                backward: p = exp(s - lse);  ds = p (dOutput v^T - delta)
+//                backward: p = exp(s - lse);  ds = p (dOutput v^T - delta), capped: times 1 - t^2
 //                          dq = scale ds k;  dk = scale sum over the group's heads of ds^T q;
 //                            dv = the same sum of p^T dOutput
 // Shapes         q, dq [batch, heads, length, head_dim]; k, dk [batch, kv_heads, length, head_dim];
@@ -18,7 +19,7 @@
 //                wide; a narrower head pays for zeros)
 // Types          BF16; lse, delta F32
 // Accumulation   F32: online softmax over tiles of keys. p and ds are rounded to BF16 between two products, 2^-8 of
-//                each term. 2^x is approximate (exp2_fast, 2^-22).
+//                each term. 2^x is approximate (exp2_fast, 2^-22), so is tanh (tanh_fast, 2^-21).
 // Grid/Block     128 threads. forward, query gradient: a block per head and 128 queries, 32 a warp, the longest rows
 //                first.
 //                key gradient: a block per key/value head and 64 (head_dim > 64) or 128 keys, its own by warps; it
@@ -48,10 +49,11 @@ struct FlashAttentionArgs {
   int output_stride;   // elements from one row of the output to the next, a multiple of 8
   int window;          // keys that a query sees, its own included; 0: all before it
   float scale;         // factor of the scores before the softmax
+  float cap;           // soft cap c of the scaled scores, read by the capped kernels
 };
 SPECTRAL_LAYOUT(
     FlashAttentionArgs, q, k, v, output, lse, batch, heads, kv_heads, length, head_dim, v_stride, output_stride, window,
-    scale)
+    scale, cap)
 
 struct FlashAttentionGradientArgs {
   const void* q;   // queries [batch, heads, length, head_dim] BF16; 16-byte aligned
@@ -82,10 +84,11 @@ struct FlashAttentionGradientArgs {
   int dv_stride;         // elements from one row of dv to the next, a multiple of 8
   int window;            // keys that a query sees, its own included; 0: all before it
   float scale;           // factor of the scores before the softmax
+  float cap;             // soft cap c of the scaled scores, read by the capped kernels
 };
 SPECTRAL_LAYOUT(
     FlashAttentionGradientArgs, q, k, v, output, d_output, lse, delta, dq, dk, dv, batch, heads, kv_heads, length,
-    head_dim, v_stride, output_stride, d_output_stride, dv_stride, window, scale)
+    head_dim, v_stride, output_stride, d_output_stride, dv_stride, window, scale, cap)
 
 namespace {
 constexpr int kThreads = 128;
@@ -108,6 +111,17 @@ template <int kHead>
 constexpr int kQueryStage = 2 * kTileBytes<kBlock, kHead> + (kBlock * kRowBytes);
 template <int kHead, int kTilesM>
 constexpr int kKeyShared = 2 * kTileBytes<kThreads / 32 * 16 * kTilesM, kHead> + (kGradientStages * kQueryStage<kHead>);
+
+// What an element of q k^T is multiplied by, before and after the tanh of a soft cap.
+template <bool kCapped>
+struct Score {
+  float inner, unit;   // unit: the largest score, or the scale without a cap, where there is no tanh
+  float factor;        // from an element, or its tanh, to a power of 2
+
+  template <class Args>
+  explicit __device__ __forceinline__ Score(const Args& args)
+      : inner(kCapped ? args.scale / args.cap : 0.0f), unit(kCapped ? args.cap : args.scale), factor(unit * kLog2E) {}
+};
 
 // A block of queries of one head and the keys that they see. Blocks with the longest rows, which are the last, come
 // first.
@@ -145,7 +159,7 @@ struct QueryBlock {
   }
 };
 
-template <int kHead, int kBlocks>
+template <int kHead, int kBlocks, bool kCapped>
 __device__ __forceinline__ void flash_forward(const FlashAttentionArgs& args) {
   constexpr int kTilesM = kQueryTiles;
   constexpr int kKeys = kBlocks * kBlock;
@@ -159,7 +173,8 @@ __device__ __forceinline__ void flash_forward(const FlashAttentionArgs& args) {
   const QueryBlock<kHead, kKeys> block(args);
   const int first = block.query0 + m;
   const int last = first + 16 * kTilesM - 1;
-  const float factor = args.scale * kLog2E;
+  const Score<kCapped> score(args);
+  const float factor = score.factor;
 
   Accumulator<kHead / kBlock, kTilesM> o = {};
   float most[2 * kTilesM];
@@ -178,6 +193,8 @@ __device__ __forceinline__ void flash_forward(const FlashAttentionArgs& args) {
           return;
         Accumulator<kBlocks, kTilesM> s = {};
         multiply_rows<kHead, kBlocks, kTilesM>(s, q_tile, m, stage);
+        if (kCapped)
+          each<kBlocks, kTilesM>(s, [&](float& value, int, int, int) { value = tanh_fast(value * score.inner); });
         if (!all_seen(first, last, key, kKeys, window))
           each<kBlocks, kTilesM>(s, [&](float& value, int, int row, int column) {
             if (!seen(first + row, key + column, window))
@@ -214,14 +231,14 @@ __device__ __forceinline__ void flash_forward(const FlashAttentionArgs& args) {
     inverse[r] = 1.0f / sum[r];
     const int row = m + r / 2 * 16 + lane_id() / 4 + r % 2 * 8;
     if (lane_id() % 4 == 0 && block.query0 + row < length)
-      args.lse[block.row + row] = most[r] * args.scale + logf(sum[r]);
+      args.lse[block.row + row] = most[r] * score.unit + logf(sum[r]);
   }
   each<kHead / kBlock, kTilesM>(o, [&](float& value, int r, int, int) { value *= inverse[r]; });
   store_rows<kHead, kTilesM>(
       o, q_tile, m, inner_head(args.output, block.b, block.h, args.output_stride, length, args.head_dim), first);
 }
 
-template <int kHead>
+template <int kHead, bool kCapped>
 __device__ __forceinline__ void flash_query_gradient(const FlashAttentionGradientArgs& args) {
   constexpr int kTilesM = kQueryTiles;
   constexpr int kKeys = kBlock;
@@ -236,7 +253,8 @@ __device__ __forceinline__ void flash_query_gradient(const FlashAttentionGradien
   const QueryBlock<kHead, kKeys> block(args);
   const int first = block.query0 + m;
   const int last = first + 16 * kTilesM - 1;
-  const float factor = args.scale * kLog2E;
+  const Score<kCapped> score(args);
+  const float factor = score.factor;
 
   // (lse, delta) of the block's rows wait in shared memory: registers are short.
   static_assert(kQueries == kThreads, "a thread fetches the numbers of one row");
@@ -275,8 +293,9 @@ __device__ __forceinline__ void flash_query_gradient(const FlashAttentionGradien
 #pragma unroll
               for (int e = 2 * h; e < 2 * h + 2; ++e) {
                 const bool sees = all || seen(first + row, key + 8 * j + lane_id() % 4 * 2 + e % 2, window);
-                s[0][i][j][e] =
-                    sees ? exp2_fast(s[0][i][j][e] * factor - numbers.x) * (dp[0][i][j][e] - numbers.y) : 0.0f;
+                const float t = kCapped ? tanh_fast(s[0][i][j][e] * score.inner) : s[0][i][j][e];
+                const float slope = kCapped ? 1.0f - t * t : 1.0f;
+                s[0][i][j][e] = sees ? exp2_fast(t * factor - numbers.x) * (dp[0][i][j][e] - numbers.y) * slope : 0.0f;
               }
           }
         multiply_columns<kHead, 1, kTilesM>(dq, s, stage);
@@ -287,7 +306,7 @@ __device__ __forceinline__ void flash_query_gradient(const FlashAttentionGradien
 
 // Everything is transposed: a warp owns 16 kTilesM keys and the columns are queries, so that p^T and ds^T are left
 // operands as they stand.
-template <int kHead, int kTilesM>
+template <int kHead, int kTilesM, bool kCapped>
 __device__ __forceinline__ void flash_key_gradient(const FlashAttentionGradientArgs& args) {
   constexpr int kKeys = kThreads / 32 * 16 * kTilesM;
   constexpr int kStepQueries = kBlock;
@@ -310,7 +329,8 @@ __device__ __forceinline__ void flash_key_gradient(const FlashAttentionGradientA
   const int begin = key0 / kStepQueries * kStepQueries;
   const int end = window > 0 ? min(length, key0 + kKeys - 1 + window) : length;
   const int tiles = ceil_div(end - begin, kStepQueries);
-  const float factor = args.scale * kLog2E;
+  const Score<kCapped> score(args);
+  const float factor = score.factor;
 
   // lse and delta of the next step's queries wait in registers, so that no thread waits for memory between two steps.
   float next_lse = 0;
@@ -360,18 +380,37 @@ __device__ __forceinline__ void flash_key_gradient(const FlashAttentionGradientA
         Accumulator<1, kTilesM> p = {};
         Accumulator<1, kTilesM> ds = {};
         multiply_rows<kHead, 1, kTilesM>(p, k_tile, m, stage);
-        each<1, kTilesM>(p, [&](float& value, int, int row, int column) {
-          value = all || seen(query + column, key + row, window) ? exp2_fast(value * factor - rows[2 * column]) : 0.0f;
-        });
-        multiply_columns<kHead, 1, kTilesM>(dv, p, stage + kTile);
-        multiply_rows<kHead, 1, kTilesM>(ds, v_tile, m, stage + kTile);
+        if (kCapped) {   // p and ds come from one tanh, so v dOutput^T is needed before p^T dOutput
+          multiply_rows<kHead, 1, kTilesM>(ds, v_tile, m, stage + kTile);
 #pragma unroll
-        for (int i = 0; i < kTilesM; ++i)
+          for (int i = 0; i < kTilesM; ++i)
 #pragma unroll
-          for (int j = 0; j < kBlockTiles; ++j)
+            for (int j = 0; j < kBlockTiles; ++j)
 #pragma unroll
-            for (int e = 0; e < 4; ++e)
-              ds[0][i][j][e] = p[0][i][j][e] * (ds[0][i][j][e] - rows[2 * (8 * j + lane_id() % 4 * 2 + e % 2) + 1]);
+              for (int e = 0; e < 4; ++e) {
+                const int row = 16 * i + lane_id() / 4 + e / 2 * 8;
+                const int column = 8 * j + lane_id() % 4 * 2 + e % 2;
+                const float t = tanh_fast(p[0][i][j][e] * score.inner);
+                const bool sees = all || seen(query + column, key + row, window);
+                p[0][i][j][e] = sees ? exp2_fast(t * factor - rows[2 * column]) : 0.0f;
+                ds[0][i][j][e] = p[0][i][j][e] * (ds[0][i][j][e] - rows[2 * column + 1]) * (1.0f - t * t);
+              }
+          multiply_columns<kHead, 1, kTilesM>(dv, p, stage + kTile);
+        } else {
+          each<1, kTilesM>(p, [&](float& value, int, int row, int column) {
+            value =
+                all || seen(query + column, key + row, window) ? exp2_fast(value * factor - rows[2 * column]) : 0.0f;
+          });
+          multiply_columns<kHead, 1, kTilesM>(dv, p, stage + kTile);
+          multiply_rows<kHead, 1, kTilesM>(ds, v_tile, m, stage + kTile);
+#pragma unroll
+          for (int i = 0; i < kTilesM; ++i)
+#pragma unroll
+            for (int j = 0; j < kBlockTiles; ++j)
+#pragma unroll
+              for (int e = 0; e < 4; ++e)
+                ds[0][i][j][e] = p[0][i][j][e] * (ds[0][i][j][e] - rows[2 * (8 * j + lane_id() % 4 * 2 + e % 2) + 1]);
+        }
         multiply_columns<kHead, 1, kTilesM>(dk, ds, stage);
       });
   each<kHead / kBlock, kTilesM>(dk, [&](float& value, int, int, int) { value *= args.scale; });
@@ -380,19 +419,33 @@ __device__ __forceinline__ void flash_key_gradient(const FlashAttentionGradientA
 }
 }   // namespace
 
-SPECTRAL_KERNEL(flash_attention_forward_64, FlashAttentionArgs, kThreads) { flash_forward<64, 2>(args); }
-SPECTRAL_KERNEL(flash_attention_forward_128, FlashAttentionArgs, kThreads) { flash_forward<128, 1>(args); }
+SPECTRAL_KERNEL(flash_attention_forward_64, FlashAttentionArgs, kThreads) { flash_forward<64, 2, false>(args); }
+SPECTRAL_KERNEL(flash_attention_forward_128, FlashAttentionArgs, kThreads) { flash_forward<128, 1, false>(args); }
 SPECTRAL_KERNEL(flash_attention_query_gradient_64, FlashAttentionGradientArgs, kThreads) {
-  flash_query_gradient<64>(args);
+  flash_query_gradient<64, false>(args);
 }
 SPECTRAL_KERNEL(flash_attention_query_gradient_128, FlashAttentionGradientArgs, kThreads) {
-  flash_query_gradient<128>(args);
+  flash_query_gradient<128, false>(args);
 }
 SPECTRAL_KERNEL(flash_attention_key_gradient_64, FlashAttentionGradientArgs, kThreads) {
-  flash_key_gradient<64, 2>(args);
+  flash_key_gradient<64, 2, false>(args);
 }
 SPECTRAL_KERNEL(flash_attention_key_gradient_128, FlashAttentionGradientArgs, kThreads) {
-  flash_key_gradient<128, 1>(args);
+  flash_key_gradient<128, 1, false>(args);
+}
+SPECTRAL_KERNEL(flash_attention_capped_forward_64, FlashAttentionArgs, kThreads) { flash_forward<64, 2, true>(args); }
+SPECTRAL_KERNEL(flash_attention_capped_forward_128, FlashAttentionArgs, kThreads) { flash_forward<128, 1, true>(args); }
+SPECTRAL_KERNEL(flash_attention_capped_query_gradient_64, FlashAttentionGradientArgs, kThreads) {
+  flash_query_gradient<64, true>(args);
+}
+SPECTRAL_KERNEL(flash_attention_capped_query_gradient_128, FlashAttentionGradientArgs, kThreads) {
+  flash_query_gradient<128, true>(args);
+}
+SPECTRAL_KERNEL(flash_attention_capped_key_gradient_64, FlashAttentionGradientArgs, kThreads) {
+  flash_key_gradient<64, 2, true>(args);
+}
+SPECTRAL_KERNEL(flash_attention_capped_key_gradient_128, FlashAttentionGradientArgs, kThreads) {
+  flash_key_gradient<128, 1, true>(args);
 }
 
 SPECTRAL_SHARED(flash_attention_forward_64, (kForwardShared<64, 2>))
@@ -401,6 +454,12 @@ SPECTRAL_SHARED(flash_attention_query_gradient_64, kQueryShared<64>)
 SPECTRAL_SHARED(flash_attention_query_gradient_128, kQueryShared<128>)
 SPECTRAL_SHARED(flash_attention_key_gradient_64, (kKeyShared<64, 2>))
 SPECTRAL_SHARED(flash_attention_key_gradient_128, (kKeyShared<128, 1>))
+SPECTRAL_SHARED(flash_attention_capped_forward_64, (kForwardShared<64, 2>))
+SPECTRAL_SHARED(flash_attention_capped_forward_128, (kForwardShared<128, 1>))
+SPECTRAL_SHARED(flash_attention_capped_query_gradient_64, kQueryShared<64>)
+SPECTRAL_SHARED(flash_attention_capped_query_gradient_128, kQueryShared<128>)
+SPECTRAL_SHARED(flash_attention_capped_key_gradient_64, (kKeyShared<64, 2>))
+SPECTRAL_SHARED(flash_attention_capped_key_gradient_128, (kKeyShared<128, 1>))
 
 SPECTRAL_KERNEL(flash_attention_delta, FlashAttentionGradientArgs, kRowThreads) {
   const GroupRow<8> group(int64_t(args.batch) * args.length * args.heads, args.head_dim);   // rows (b, s, h)

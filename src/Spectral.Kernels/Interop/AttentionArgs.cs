@@ -64,6 +64,9 @@ public struct AttentionDecodeArgs
 
     /// <summary>Factor that the scores are multiplied by before the softmax.</summary>
     public float Scale;
+
+    /// <summary>Soft cap of the scaled scores; 0: none.</summary>
+    public float Cap;
 }
 
 /// <summary>

@@ -18,6 +18,17 @@ public struct CausalSoftmaxForwardArgs
     );
 
     /// <summary>
+    /// The kernels for scores with a soft cap by element type, <c>causal_softmax_forward_capped_f32</c> and
+    /// <c>causal_softmax_forward_capped_bf16</c>; <see cref="Lanes"/> lanes per query row.
+    /// </summary>
+    public static readonly KernelEntry<CausalSoftmaxForwardArgs> Capped = new(
+        "causal_softmax",
+        Launch.RowThreads,
+        "causal_softmax_forward_capped_f32",
+        "causal_softmax_forward_capped_bf16"
+    );
+
+    /// <summary>
     /// Device address of the scores, [Rows, Length], element type of the entry; overwritten with the probabilities.
     /// 16-byte alignment allows vector accesses.
     /// </summary>
@@ -37,6 +48,9 @@ public struct CausalSoftmaxForwardArgs
 
     /// <summary>Factor that the scores are multiplied by before the softmax.</summary>
     public float Scale;
+
+    /// <summary>Soft cap of the scaled scores; 0: none.</summary>
+    public float Cap;
 }
 
 /// <summary>
@@ -57,6 +71,17 @@ public struct CausalSoftmaxBackwardArgs
     );
 
     /// <summary>
+    /// The kernels for scores with a soft cap by element type, <c>causal_softmax_backward_capped_f32</c> and
+    /// <c>causal_softmax_backward_capped_bf16</c>; <see cref="Lanes"/> lanes per query row.
+    /// </summary>
+    public static readonly KernelEntry<CausalSoftmaxBackwardArgs> Capped = new(
+        "causal_softmax",
+        Launch.RowThreads,
+        "causal_softmax_backward_capped_f32",
+        "causal_softmax_backward_capped_bf16"
+    );
+
+    /// <summary>
     /// Device address of the probabilities, [Rows, Length], element type of the entry. 16-byte alignment allows vector
     /// accesses.
     /// </summary>
@@ -67,6 +92,12 @@ public struct CausalSoftmaxBackwardArgs
     /// scores. 16-byte alignment allows vector accesses.
     /// </summary>
     public ulong Gradient;
+
+    /// <summary>
+    /// Device address of the scores before the softmax, [Rows, Length], element type of the entry; 0 without a soft cap.
+    /// 16-byte alignment allows vector accesses.
+    /// </summary>
+    public ulong Scores;
 
     /// <summary>Number of query rows in all: matrices times <see cref="Length"/>.</summary>
     public long Rows;
@@ -82,4 +113,7 @@ public struct CausalSoftmaxBackwardArgs
 
     /// <summary>Factor that the scores were multiplied by in the forward pass.</summary>
     public float Scale;
+
+    /// <summary>Soft cap of the scaled scores in the forward pass; 0: none.</summary>
+    public float Cap;
 }

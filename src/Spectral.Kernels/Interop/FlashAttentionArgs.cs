@@ -18,6 +18,18 @@ public struct FlashAttentionArgs
     };
 
     /// <summary>
+    /// The kernel for head dimensions up to 64, <c>flash_attention_capped_forward_64</c>; one block per head and 128 queries.
+    /// </summary>
+    public static readonly KernelEntry<FlashAttentionArgs> NarrowCapped = new(
+        "flash_attention",
+        128,
+        "flash_attention_capped_forward_64"
+    )
+    {
+        SharedBytes = 65_536,
+    };
+
+    /// <summary>
     /// The kernel for head dimensions up to 128, <c>flash_attention_forward_128</c>; one block per head and 128
     /// queries.
     /// </summary>
@@ -25,6 +37,19 @@ public struct FlashAttentionArgs
         "flash_attention",
         128,
         "flash_attention_forward_128"
+    )
+    {
+        SharedBytes = 81_920,
+    };
+
+    /// <summary>
+    /// The kernel for head dimensions up to 128, <c>flash_attention_capped_forward_128</c>; one block per head and 128
+    /// queries.
+    /// </summary>
+    public static readonly KernelEntry<FlashAttentionArgs> WideCapped = new(
+        "flash_attention",
+        128,
+        "flash_attention_capped_forward_128"
     )
     {
         SharedBytes = 81_920,
@@ -79,6 +104,9 @@ public struct FlashAttentionArgs
 
     /// <summary>Factor that the scores are multiplied by before the softmax.</summary>
     public float Scale;
+
+    /// <summary>Soft cap of the scaled scores, read by the capped kernels.</summary>
+    public float Cap;
 }
 
 /// <summary>
@@ -109,6 +137,19 @@ public struct FlashAttentionGradientArgs
     };
 
     /// <summary>
+    /// The kernel of the queries' gradient for head dimensions up to 64, <c>flash_attention_capped_query_gradient_64</c>; one
+    /// block per head and 128 queries.
+    /// </summary>
+    public static readonly KernelEntry<FlashAttentionGradientArgs> QueryNarrowCapped = new(
+        "flash_attention",
+        128,
+        "flash_attention_capped_query_gradient_64"
+    )
+    {
+        SharedBytes = 50_176,
+    };
+
+    /// <summary>
     /// The kernel of the queries' gradient for head dimensions up to 128, <c>flash_attention_query_gradient_128</c>;
     /// one block per head and 128 queries.
     /// </summary>
@@ -116,6 +157,19 @@ public struct FlashAttentionGradientArgs
         "flash_attention",
         128,
         "flash_attention_query_gradient_128"
+    )
+    {
+        SharedBytes = 99_328,
+    };
+
+    /// <summary>
+    /// The kernel of the queries' gradient for head dimensions up to 128, <c>flash_attention_capped_query_gradient_128</c>;
+    /// one block per head and 128 queries.
+    /// </summary>
+    public static readonly KernelEntry<FlashAttentionGradientArgs> QueryWideCapped = new(
+        "flash_attention",
+        128,
+        "flash_attention_capped_query_gradient_128"
     )
     {
         SharedBytes = 99_328,
@@ -135,6 +189,19 @@ public struct FlashAttentionGradientArgs
     };
 
     /// <summary>
+    /// The kernel of the keys' and values' gradients for head dimensions up to 64,
+    /// <c>flash_attention_capped_key_gradient_64</c>; one block per key/value head and 128 keys.
+    /// </summary>
+    public static readonly KernelEntry<FlashAttentionGradientArgs> KeyNarrowCapped = new(
+        "flash_attention",
+        128,
+        "flash_attention_capped_key_gradient_64"
+    )
+    {
+        SharedBytes = 49_664,
+    };
+
+    /// <summary>
     /// The kernel of the keys' and values' gradients for head dimensions up to 128,
     /// <c>flash_attention_key_gradient_128</c>; one block per key/value head and 64 keys.
     /// </summary>
@@ -142,6 +209,19 @@ public struct FlashAttentionGradientArgs
         "flash_attention",
         128,
         "flash_attention_key_gradient_128"
+    )
+    {
+        SharedBytes = 66_048,
+    };
+
+    /// <summary>
+    /// The kernel of the keys' and values' gradients for head dimensions up to 128,
+    /// <c>flash_attention_capped_key_gradient_128</c>; one block per key/value head and 64 keys.
+    /// </summary>
+    public static readonly KernelEntry<FlashAttentionGradientArgs> KeyWideCapped = new(
+        "flash_attention",
+        128,
+        "flash_attention_capped_key_gradient_128"
     )
     {
         SharedBytes = 66_048,
@@ -230,4 +310,7 @@ public struct FlashAttentionGradientArgs
 
     /// <summary>Factor that the scores are multiplied by before the softmax.</summary>
     public float Scale;
+
+    /// <summary>Soft cap of the scaled scores, read by the capped kernels.</summary>
+    public float Cap;
 }

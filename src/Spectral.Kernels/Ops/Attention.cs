@@ -5,7 +5,8 @@ namespace Spectral.Kernels.Ops;
 
 /// <summary>
 /// Causal attention <c>softmax(q kᵀ / √hd) v</c> with grouped key/value heads: query head h uses key/value head <c>⌊h ·
-/// KV / H⌋</c>. With a window w, query i sees the keys <c>i − w &lt; j ≤ i</c>.
+/// KV / H⌋</c>. With a window w, query i sees the keys <c>i − w &lt; j ≤ i</c>. With a soft cap c, each scaled score x is
+/// <c>c · tanh(x / c)</c>.
 /// </summary>
 /// <remarks>
 /// In training the H / KV query heads of a group lie one after the other in [B, H, S, hd], so they are the rows of one
@@ -90,20 +91,24 @@ public static class Attention
     /// <param name="probabilities">[B, H, S, S]; written, kept for backward.</param>
     /// <param name="output">[B, H, S, hd]; written.</param>
     /// <param name="window">Keys seen, the query's own included; 0 is no limit.</param>
-    /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
-    public static void Forward(Tensor q, Tensor k, Tensor v, Tensor probabilities, Tensor output, int window = 0)
+    /// <param name="softCap">Soft cap of the scaled scores; 0 is none.</param>
+    /// <exception cref="ArgumentException">Shape, type, device or a value does not fit.</exception>
+    public static void Forward(
+        Tensor q,
+        Tensor k,
+        Tensor v,
+        Tensor probabilities,
+        Tensor output,
+        int window = 0,
+        float softCap = 0
+    )
     {
         Groups groups = Verify(q, k, v, probabilities);
         Check.SameAs(output, q);
         if (q.Count == 0)
             return;
-        Gemm.Run(
-            groups.Queries(q),
-            groups.Keys(k).Transpose(),
-            groups.Scores(probabilities),
-            new GemmSize(groups.Rows, groups.Length, groups.HeadDim, groups.Count)
-        );
-        CausalSoftmax.Forward(probabilities, groups.Scale, window);
+        groups.Score(q, k, probabilities);
+        CausalSoftmax.Forward(probabilities, groups.Scale, window, softCap);
         Gemm.Run(
             groups.Scores(probabilities),
             groups.Keys(v),
@@ -114,7 +119,7 @@ public static class Attention
 
     /// <summary>
     /// Computes the gradients of q, k and v: the adjoint of <see cref="Forward"/>. It allocates scratch memory of the
-    /// size of the probabilities.
+    /// size of the probabilities; with a soft cap twice as much, for the scores, which it computes again.
     /// </summary>
     /// <param name="q">[B, H, S, hd], as in forward.</param>
     /// <param name="k">[B, KV, S, hd].</param>
@@ -125,7 +130,8 @@ public static class Attention
     /// <param name="dk">[B, KV, S, hd]; written.</param>
     /// <param name="dv">[B, KV, S, hd]; written.</param>
     /// <param name="window">As in forward.</param>
-    /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
+    /// <param name="softCap">As in forward.</param>
+    /// <exception cref="ArgumentException">Shape, type, device or a value does not fit.</exception>
     public static void Backward(
         Tensor q,
         Tensor k,
@@ -135,7 +141,8 @@ public static class Attention
         Tensor dq,
         Tensor dk,
         Tensor dv,
-        int window = 0
+        int window = 0,
+        float softCap = 0
     )
     {
         Groups groups = Verify(q, k, v, probabilities);
@@ -159,7 +166,13 @@ public static class Attention
             groups.Scores(dScores),
             new GemmSize(rows, length, headDim, count)
         );
-        CausalSoftmax.Backward(probabilities, dScores, groups.Scale, window);
+        using (Tensor? scores = softCap > 0 ? Tensor.Empty(q.Device, probabilities.Shape, q.DType) : null)
+        {
+            if (scores is not null)
+                groups.Score(q, k, scores);
+            CausalSoftmax.Backward(probabilities, dScores, groups.Scale, window, softCap, scores);
+        }
+
         Gemm.Run(
             groups.Scores(dScores),
             groups.Keys(k),
@@ -185,8 +198,17 @@ public static class Attention
     /// zeros.</param>
     /// <param name="output">[B, H, hd]; written.</param>
     /// <param name="window">Keys seen, the query's own included; 0 is no limit.</param>
-    /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
-    public static void Decode(Tensor q, Tensor keys, Tensor values, Tensor lengths, Tensor output, int window = 0)
+    /// <param name="softCap">Soft cap of the scaled scores; 0 is none.</param>
+    /// <exception cref="ArgumentException">Shape, type, device or a value does not fit.</exception>
+    public static void Decode(
+        Tensor q,
+        Tensor keys,
+        Tensor values,
+        Tensor lengths,
+        Tensor output,
+        int window = 0,
+        float softCap = 0
+    )
     {
         Check.Floating(q, [-1, -1, -1]);
         (int batch, int heads, int headDim) = (q.Dim(0), q.Dim(1), q.Dim(2));
@@ -204,6 +226,7 @@ public static class Attention
         Check.SameAs(output, q);
         Check.Operand(lengths, q, DType.I32, [batch]);
         CausalSoftmax.VerifyWindow(window);
+        CausalSoftmax.VerifySoftCap(softCap);
         if (q.Count == 0)
             return;
         var args = new AttentionDecodeArgs
@@ -219,6 +242,7 @@ public static class Attention
             HeadDim = headDim,
             Window = window,
             Scale = 1 / MathF.Sqrt(headDim),
+            Cap = softCap,
         };
         AttentionDecodeArgs.Kernel.Launch(q.Device, q.DType, args, (heads, batch));
     }
@@ -268,6 +292,10 @@ public static class Attention
         public GemmOperand Keys(Tensor tensor) => new(tensor, 0, HeadDim, (long)Length * HeadDim);
 
         public GemmOperand Scores(Tensor tensor) => new(tensor, 0, Length, (long)Rows * Length);
+
+        // The scores q kᵀ, not scaled.
+        public void Score(Tensor q, Tensor k, Tensor scores) =>
+            Gemm.Run(Queries(q), Keys(k).Transpose(), Scores(scores), new GemmSize(Rows, Length, HeadDim, Count));
     }
 
     private static Groups Verify(Tensor q, Tensor k, Tensor v, Tensor probabilities)

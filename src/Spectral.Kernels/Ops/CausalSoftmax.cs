@@ -5,7 +5,8 @@ namespace Spectral.Kernels.Ops;
 
 /// <summary>
 /// Computes the softmax over the keys that a query sees: with query i and window w, the keys <c>max(0, i − w + 1) ≤ j ≤
-/// i</c> (all j ≤ i for w = 0). Unseen keys get 0. A NaN among the seen scores makes its row NaN.
+/// i</c> (all j ≤ i for w = 0). Unseen keys get 0. A NaN among the seen scores makes its row NaN. Scores may have a soft
+/// cap c, which brings each scaled score x to <c>c · tanh(x / c)</c> (Gemma team, "Gemma 2", 2024).
 /// </summary>
 public static class CausalSoftmax
 {
@@ -13,10 +14,12 @@ public static class CausalSoftmax
     /// <param name="scores">[B, H, S, S] F32 or BF16, in place; what lies above the diagonal is not read.</param>
     /// <param name="scale">Factor of the scores, above 0.</param>
     /// <param name="window">Keys seen, the query's own included; 0 is no limit.</param>
+    /// <param name="softCap">Soft cap of the scaled scores; 0 is none.</param>
     /// <exception cref="ArgumentException">Shape, type or a value does not fit.</exception>
-    public static void Forward(Tensor scores, float scale, int window = 0)
+    public static void Forward(Tensor scores, float scale, int window = 0, float softCap = 0)
     {
         Verify(scores, scale, window);
+        VerifySoftCap(softCap);
         if (scores.Count == 0)
             return;
         int length = scores.Dim(3);
@@ -28,27 +31,42 @@ public static class CausalSoftmax
             Window = window,
             Lanes = Launch.RowLanes(length),
             Scale = scale,
+            Cap = softCap,
         };
-        CausalSoftmaxForwardArgs.Kernel.Launch(
-            scores.Device,
-            scores.DType,
-            args,
-            Launch.RowBlocks(args.Rows, args.Lanes)
-        );
+        KernelEntry<CausalSoftmaxForwardArgs> kernel =
+            softCap > 0 ? CausalSoftmaxForwardArgs.Capped : CausalSoftmaxForwardArgs.Kernel;
+        kernel.Launch(scores.Device, scores.DType, args, Launch.RowBlocks(args.Rows, args.Lanes));
     }
 
     /// <summary>
-    /// Turns the gradient of the probabilities into that of the scores: <c>ds = scale · p (dp − Σ p dp)</c>.
+    /// Turns the gradient of the probabilities into that of the scores: <c>ds = scale · p (dp − Σ p dp)</c>, with a soft
+    /// cap times <c>1 − tanh²(scale · s / c)</c>.
     /// </summary>
     /// <param name="probabilities">[B, H, S, S], from forward.</param>
     /// <param name="gradient">[B, H, S, S], type of the probabilities, in place.</param>
     /// <param name="scale">As in forward.</param>
     /// <param name="window">As in forward.</param>
+    /// <param name="softCap">As in forward.</param>
+    /// <param name="scores">
+    /// [B, H, S, S], type of the probabilities: the scores given to forward; null where there is no soft cap.
+    /// </param>
     /// <exception cref="ArgumentException">Shape, type, device or a value does not fit.</exception>
-    public static void Backward(Tensor probabilities, Tensor gradient, float scale, int window = 0)
+    public static void Backward(
+        Tensor probabilities,
+        Tensor gradient,
+        float scale,
+        int window = 0,
+        float softCap = 0,
+        Tensor? scores = null
+    )
     {
         Verify(probabilities, scale, window);
         Check.SameAs(gradient, probabilities);
+        VerifySoftCap(softCap);
+        if (scores is null && softCap > 0)
+            throw new ArgumentException("scores is null, expected the scores, as there is a soft cap", nameof(scores));
+        if (scores is not null)
+            Check.SameAs(scores, probabilities);
         if (probabilities.Count == 0)
             return;
         int length = probabilities.Dim(3);
@@ -56,24 +74,32 @@ public static class CausalSoftmax
         {
             Probabilities = probabilities.Pointer,
             Gradient = gradient.Pointer,
+            Scores = scores?.Pointer ?? 0,
             Rows = probabilities.Count / length,
             Length = length,
             Window = window,
             Lanes = Launch.RowLanes(length),
             Scale = scale,
+            Cap = softCap,
         };
-        CausalSoftmaxBackwardArgs.Kernel.Launch(
-            probabilities.Device,
-            probabilities.DType,
-            args,
-            Launch.RowBlocks(args.Rows, args.Lanes)
-        );
+        KernelEntry<CausalSoftmaxBackwardArgs> kernel =
+            softCap > 0 ? CausalSoftmaxBackwardArgs.Capped : CausalSoftmaxBackwardArgs.Kernel;
+        kernel.Launch(probabilities.Device, probabilities.DType, args, Launch.RowBlocks(args.Rows, args.Lanes));
     }
 
     internal static void VerifyWindow(int window)
     {
         if (window < 0)
             throw new ArgumentException($"window is {window}, expected 0 (none) or more", nameof(window));
+    }
+
+    internal static void VerifySoftCap(float softCap)
+    {
+        if (!(softCap >= 0 && float.IsFinite(softCap)))
+            throw new ArgumentException(
+                $"softCap is {softCap}, expected 0 (none) or a finite number above",
+                nameof(softCap)
+            );
     }
 
     private static void Verify(

@@ -29,10 +29,19 @@ public static class FlashAttention
     /// <param name="lse">[B, H, S] F32: the logarithm of each row's sum of exponentials; written, kept for
     /// backward.</param>
     /// <param name="window">Keys seen, the query's own included; 0 is no limit.</param>
-    /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
-    public static void Forward(Tensor q, Tensor k, ColumnRange v, ColumnRange output, Tensor lse, int window = 0)
+    /// <param name="softCap">Soft cap of the scaled scores; 0 is none.</param>
+    /// <exception cref="ArgumentException">Shape, type, device or a value does not fit.</exception>
+    public static void Forward(
+        Tensor q,
+        Tensor k,
+        ColumnRange v,
+        ColumnRange output,
+        Tensor lse,
+        int window = 0,
+        float softCap = 0
+    )
     {
-        FlashAttentionGradientArgs sizes = Verify(q, k, v, output, lse, window);
+        FlashAttentionGradientArgs sizes = Verify(q, k, v, output, lse, window, softCap);
         if (q.Count == 0)
             return;
         var args = new FlashAttentionArgs
@@ -51,8 +60,15 @@ public static class FlashAttention
             OutputStride = sizes.OutputStride,
             Window = window,
             Scale = sizes.Scale,
+            Cap = softCap,
         };
-        KernelEntry<FlashAttentionArgs> forward = IsNarrow(sizes) ? FlashAttentionArgs.Narrow : FlashAttentionArgs.Wide;
+        KernelEntry<FlashAttentionArgs> forward = (IsNarrow(sizes), softCap > 0) switch
+        {
+            (true, false) => FlashAttentionArgs.Narrow,
+            (false, false) => FlashAttentionArgs.Wide,
+            (true, true) => FlashAttentionArgs.NarrowCapped,
+            (false, true) => FlashAttentionArgs.WideCapped,
+        };
         forward.Launch(q.Device, args, QueryBlocks(sizes));
     }
 
@@ -68,7 +84,8 @@ public static class FlashAttention
     /// <param name="dOutput">[B·S, H·hd] BF16.</param>
     /// <param name="gradients">Where the gradients of q, k and v are written.</param>
     /// <param name="window">As in forward.</param>
-    /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
+    /// <param name="softCap">As in forward.</param>
+    /// <exception cref="ArgumentException">Shape, type, device or a value does not fit.</exception>
     public static void Backward(
         Tensor q,
         Tensor k,
@@ -77,11 +94,12 @@ public static class FlashAttention
         Tensor lse,
         ColumnRange dOutput,
         in FlashAttentionGradients gradients,
-        int window = 0
+        int window = 0,
+        float softCap = 0
     )
     {
         (Tensor dq, Tensor dk, ColumnRange dv) = gradients;
-        FlashAttentionGradientArgs args = Verify(q, k, v, output, lse, window);
+        FlashAttentionGradientArgs args = Verify(q, k, v, output, lse, window, softCap);
         VerifyMerged(dOutput, args.Heads, args, q);
         Check.SameAs(dq, q);
         Check.SameAs(dk, k);
@@ -108,13 +126,17 @@ public static class FlashAttention
         int keyTile = narrow ? 128 : 64;
         Device device = q.Device;
         FlashAttentionGradientArgs.Deltas.Launch(device, args, Launch.RowBlocks(checked((int)lse.Count), DeltaLanes));
-        KernelEntry<FlashAttentionGradientArgs> query = narrow
-            ? FlashAttentionGradientArgs.QueryNarrow
-            : FlashAttentionGradientArgs.QueryWide;
+        (KernelEntry<FlashAttentionGradientArgs> query, KernelEntry<FlashAttentionGradientArgs> key) = (
+            narrow,
+            softCap > 0
+        ) switch
+        {
+            (true, false) => (FlashAttentionGradientArgs.QueryNarrow, FlashAttentionGradientArgs.KeyNarrow),
+            (false, false) => (FlashAttentionGradientArgs.QueryWide, FlashAttentionGradientArgs.KeyWide),
+            (true, true) => (FlashAttentionGradientArgs.QueryNarrowCapped, FlashAttentionGradientArgs.KeyNarrowCapped),
+            (false, true) => (FlashAttentionGradientArgs.QueryWideCapped, FlashAttentionGradientArgs.KeyWideCapped),
+        };
         query.Launch(device, args, QueryBlocks(args));
-        KernelEntry<FlashAttentionGradientArgs> key = narrow
-            ? FlashAttentionGradientArgs.KeyNarrow
-            : FlashAttentionGradientArgs.KeyWide;
         key.Launch(device, args, checked(Launch.Blocks(args.Length, keyTile) * args.Batch * args.KvHeads));
     }
 
@@ -130,7 +152,8 @@ public static class FlashAttention
         in ColumnRange v,
         in ColumnRange output,
         Tensor lse,
-        int window
+        int window,
+        float softCap
     )
     {
         Check.Operand(q, DType.BF16, [-1, -1, -1, -1]);
@@ -148,6 +171,7 @@ public static class FlashAttention
         Attention.VerifyGroups(heads, kvHeads);
         Check.Operand(lse, q, DType.F32, [batch, heads, length]);
         CausalSoftmax.VerifyWindow(window);
+        CausalSoftmax.VerifySoftCap(softCap);
         var sizes = new FlashAttentionGradientArgs
         {
             Batch = batch,
@@ -157,6 +181,7 @@ public static class FlashAttention
             HeadDim = headDim,
             Window = window,
             Scale = 1 / MathF.Sqrt(headDim),
+            Cap = softCap,
         };
         VerifyMerged(v, kvHeads, sizes, q);
         VerifyMerged(output, heads, sizes, q);

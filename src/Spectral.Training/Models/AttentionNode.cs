@@ -9,7 +9,7 @@ namespace Spectral.Training.Models;
 /// H·hd].
 /// </summary>
 /// <remarks>
-/// Scores are scaled by 1/√hd. Right padding needs no mask, because a causal row never sees what is to its right. The
+/// Scores are scaled by 1/√hd, then capped where the settings say so. Right padding needs no mask, because a causal row never sees what is to its right. The
 /// fused variant (<see cref="Attention.Choose"/>) keeps the rotated q and k and one number per row, and shares v and
 /// the output with the projections. The composed variant keeps copies of q, k and v and the S × S probabilities.
 /// </remarks>
@@ -102,7 +102,7 @@ public sealed class AttentionNode : Node
         if (fused)
         {
             using var lse = Tensor.Empty(device, (batch, heads, length));
-            FlashAttention.Forward(query, key, v.Columns, y, lse, settings.Window);
+            FlashAttention.Forward(query, key, v.Columns, y, lse, settings.Window, settings.SoftCap);
             return new Variable(
                 y,
                 records ? tape.Record(new AttentionNode(settings, q, k, v, query, key, v.Columns, lse, y)) : null
@@ -110,7 +110,7 @@ public sealed class AttentionNode : Node
         }
         using var probabilities = Tensor.Empty(device, (batch, heads, length, length), type);
         using var attended = Tensor.Empty(device, query.Shape, type);
-        Attention.Forward(query, key, split!, probabilities, attended, settings.Window);
+        Attention.Forward(query, key, split!, probabilities, attended, settings.Window, settings.SoftCap);
         Heads.Merge(attended, y);
         return new Variable(
             y,
@@ -135,7 +135,8 @@ public sealed class AttentionNode : Node
                 _statistics,
                 gradient,
                 new FlashAttentionGradients(dQuery, dKey, dValue),
-                _settings.Window
+                _settings.Window,
+                _settings.SoftCap
             );
         }
         else
@@ -143,7 +144,18 @@ public sealed class AttentionNode : Node
             using var dAttended = Tensor.Empty(device, _query.Shape, type);
             using var dv = Tensor.Empty(device, _key.Shape, type);
             Heads.Split(gradient, dAttended);
-            Attention.Backward(_query, _key, _value.Matrix, _statistics, dAttended, dQuery, dKey, dv, _settings.Window);
+            Attention.Backward(
+                _query,
+                _key,
+                _value.Matrix,
+                _statistics,
+                dAttended,
+                dQuery,
+                dKey,
+                dv,
+                _settings.Window,
+                _settings.SoftCap
+            );
             Heads.Merge(dv, dValue);
         }
         Unrotate(_queryNode, dQuery, _settings.Heads, _settings.Queries);

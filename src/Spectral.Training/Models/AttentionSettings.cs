@@ -22,6 +22,9 @@ public readonly record struct AttentionSettings(
     RotaryTable Keys
 )
 {
+    /// <summary>The soft cap c of the scores, which brings each score s to c·tanh(s/c); 0: none.</summary>
+    public float SoftCap { get; init; }
+
     /// <summary>The virtual tokens that are among the positions but not in the layer's input; null: none.</summary>
     internal KeyValuePrefix? Prefix { get; init; }
 }

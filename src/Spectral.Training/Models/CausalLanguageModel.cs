@@ -93,6 +93,9 @@ public sealed class CausalLanguageModel : IDisposable
     /// <summary>The number of weights, without adapters.</summary>
     public long ParameterCount => _parameters.All.Sum(parameter => parameter.Shape.Count);
 
+    /// <summary>The soft cap of the logits; 0: none.</summary>
+    private float SoftCap => (float)Config.LogitSoftCap;
+
     /// <summary>The attached adapter, or null.</summary>
     internal IModelAdapter? Adapter { get; set; }
 
@@ -226,6 +229,7 @@ public sealed class CausalLanguageModel : IDisposable
                 keys
             )
             {
+                SoftCap = (float)Config.AttentionSoftCap,
                 Prefix = isPrefix ? new KeyValuePrefix(tokens!.Values, trained, i) : null,
             };
             using Variable input = x;
@@ -297,7 +301,7 @@ public sealed class CausalLanguageModel : IDisposable
     {
         using Variable normed = Final(tape, batch, batch.LossRows, checkpoint);
         var losses = Tensor.Empty(Device, batch.LossRows.Dim(0));
-        LossHead.Run(tape, normed, Head, batch.LossTargets, losses, gradientScale, predictions, lossScale);
+        LossHead.Run(tape, normed, Head, batch.LossTargets, losses, gradientScale, predictions, lossScale, SoftCap);
         return losses;
     }
 
@@ -313,7 +317,7 @@ public sealed class CausalLanguageModel : IDisposable
     {
         using Variable normed = Final(tape, batch, batch.LossRows, checkpoint);
         var entropies = Tensor.Empty(Device, batch.LossRows.Dim(0));
-        LossHead.RunEntropy(tape, normed, Head, entropies, gradientScale);
+        LossHead.RunEntropy(tape, normed, Head, entropies, gradientScale, SoftCap);
         return entropies;
     }
 
@@ -327,7 +331,7 @@ public sealed class CausalLanguageModel : IDisposable
     {
         using var tape = new Tape(Device, records: false);
         using Variable normed = Final(tape, batch, rows, cache: cache);
-        return LossHead.Logits(normed.Value, Head);
+        return LossHead.Logits(normed.Value, Head, SoftCap);
     }
 
     /// <summary>

@@ -48,7 +48,7 @@ public sealed class LayerCache : IDisposable
         var y = Tensor.Empty(device, (rows, heads * size), type);
         using Tensor flatQuery = query.View((rows, heads, size));
         using Tensor output = y.View((rows, heads, size));
-        Attention.Decode(flatQuery, _keys, _values, _visible, output, settings.Window);
+        Attention.Decode(flatQuery, _keys, _values, _visible, output, settings.Window, settings.SoftCap);
         return new Variable(y);
     }
 

@@ -44,6 +44,10 @@ public static class LossHead
     /// <param name="lossScale">
     /// A further factor on the gradient, [1] F32 on the device, which a replayed step may change; null: 1.
     /// </param>
+    /// <param name="softCap">
+    /// The soft cap c that brings each logit z to c·tanh(z/c) before anything else; 0: none. With one, the gradient of a
+    /// chunk has memory of its own.
+    /// </param>
     public static void Run(
         Tape tape,
         Variable hidden,
@@ -52,12 +56,14 @@ public static class LossHead
         Tensor losses,
         float gradientScale = 1,
         Tensor? predictions = null,
-        Tensor? lossScale = null
+        Tensor? lossScale = null,
+        float softCap = 0
     ) =>
         RunChunks(
             tape,
             hidden,
             head,
+            softCap,
             (logits, dLogits, start) =>
             {
                 int count = logits.Dim(0);
@@ -81,11 +87,20 @@ public static class LossHead
     /// <param name="head">The output head.</param>
     /// <param name="entropies">Receives −Σ p log p of each row, [K] F32.</param>
     /// <param name="gradientScale">The factor on the gradient.</param>
-    internal static void RunEntropy(Tape tape, Variable hidden, Linear head, Tensor entropies, float gradientScale) =>
+    /// <param name="softCap">The soft cap of the logits; 0: none.</param>
+    internal static void RunEntropy(
+        Tape tape,
+        Variable hidden,
+        Linear head,
+        Tensor entropies,
+        float gradientScale,
+        float softCap
+    ) =>
         RunChunks(
             tape,
             hidden,
             head,
+            softCap,
             (logits, dLogits, start) =>
             {
                 using Tensor own = entropies.Rows(start, logits.Dim(0));
@@ -94,7 +109,7 @@ public static class LossHead
         );
 
     /// <summary>Computes the logits of some rows after the others, and hands each chunk to a loss.</summary>
-    private static void RunChunks(Tape tape, Variable hidden, Linear head, ChunkLoss lossOf)
+    private static void RunChunks(Tape tape, Variable hidden, Linear head, float softCap, ChunkLoss lossOf)
     {
         (int rows, int vocabulary) = (hidden.Value.Dim(0), head.Out);
         bool differentiates = tape.Records && (hidden.Node is not null || head.Trains);
@@ -111,7 +126,15 @@ public static class LossHead
                 int first = start;
                 using Tensor x = hidden.Value.Rows(start, count);
                 using Tensor? dx = dHidden?.Rows(start, count);
-                RunChunk(tape, x, head, differentiates, dx, (logits, dLogits) => lossOf(logits, dLogits, first));
+                Tensor? LossOf(Tensor logits) =>
+                    Differentiate(
+                        logits,
+                        x.DType,
+                        differentiates,
+                        softCap,
+                        (capped, dLogits) => lossOf(capped, dLogits, first)
+                    );
+                RunChunk(tape, x, head, differentiates, dx, LossOf);
             }
         }
         catch
@@ -124,14 +147,26 @@ public static class LossHead
     }
 
     /// <summary>Computes the logits [K, V] F32 of rows [K, D] without recording. The caller disposes them.</summary>
-    internal static Tensor Logits(Tensor x, Linear head)
+    /// <param name="x">The normalised final hidden states.</param>
+    /// <param name="head">The output head.</param>
+    /// <param name="softCap">The soft cap of the logits; 0: none.</param>
+    internal static Tensor Logits(Tensor x, Linear head, float softCap)
     {
-        if (head.Adapter is null)
-        {
-            var logits = Tensor.Empty(x.Device, (x.Dim(0), head.Out));
-            Gemm.Run(x, Gemm.Transposed(head.Weight.Value), logits);
-            return logits;
-        }
+        Tensor logits = head.Adapter is null ? Product(x, head) : AdaptedProduct(x, head);
+        if (softCap > 0)
+            SoftCap.Forward(logits, logits, softCap);
+        return logits;
+    }
+
+    private static Tensor Product(Tensor x, Linear head)
+    {
+        var logits = Tensor.Empty(x.Device, (x.Dim(0), head.Out));
+        Gemm.Run(x, Gemm.Transposed(head.Weight.Value), logits);
+        return logits;
+    }
+
+    private static Tensor AdaptedProduct(Tensor x, Linear head)
+    {
         using var tape = new Tape(x.Device, records: false);
         using var input = new Variable(x.Share());
         using Variable output = LinearNode.Apply(tape, input, head);
@@ -144,7 +179,7 @@ public static class LossHead
         Linear head,
         bool differentiates,
         Tensor? dx,
-        Action<Tensor, Tensor?> loss
+        Func<Tensor, Tensor?> loss
     )
     {
         if (head.Adapter is not null)
@@ -152,9 +187,8 @@ public static class LossHead
             RunAdaptedChunk(tape, x, head, differentiates, dx, loss);
             return;
         }
-        using Tensor logits = Logits(x, head);
-        using Tensor? dLogits = GradientOf(logits, x.DType, differentiates);
-        loss(logits, dLogits);
+        using Tensor logits = Product(x, head);
+        using Tensor? dLogits = loss(logits);
         if (dLogits is null)
             return;
         if (dx is not null)
@@ -175,7 +209,7 @@ public static class LossHead
         Linear head,
         bool differentiates,
         Tensor? dx,
-        Action<Tensor, Tensor?> loss
+        Func<Tensor, Tensor?> loss
     )
     {
         using var inner = new Tape(tape.Device, differentiates, tape.Dropout);
@@ -183,8 +217,9 @@ public static class LossHead
         using var input = new Variable(x.Share(), leaf);
         using Variable output = LinearNode.Apply(inner, input, head);
         using Tensor logits = InF32(output.Value);
-        if (!Differentiate(logits, x.DType, differentiates, loss, output.Node))
+        if (loss(logits) is not { } dLogits)
             return;
+        output.Node!.Accumulate(dLogits);
         inner.Backward(until: leaf is null ? 0 : 1);
         if (dx is null)
             return;
@@ -193,41 +228,40 @@ public static class LossHead
     }
 
     /// <summary>
-    /// Computes losses and passes the gradient of the logits to their node. Returns false if no gradient is wanted.
+    /// Caps the logits in place, computes losses, and returns the gradient of the logits as they were; null if none is
+    /// wanted. The caller disposes it.
     /// </summary>
-    private static bool Differentiate(
+    private static Tensor? Differentiate(
         Tensor logits,
         DType type,
         bool differentiates,
-        Action<Tensor, Tensor?> loss,
-        Node? node
+        float softCap,
+        Action<Tensor, Tensor?> loss
     )
     {
-        Tensor? gradient = GradientOf(logits, type, differentiates);
+        if (softCap > 0)
+            SoftCap.Forward(logits, logits, softCap);
+        Tensor? gradient = differentiates ? GradientOf(logits, type, softCap > 0) : null;
         try
         {
             loss(logits, gradient);
+            if (gradient is not null && softCap > 0)
+                SoftCap.Backward(logits, gradient, gradient, softCap);
         }
         catch
         {
             gradient?.Dispose();
             throw;
         }
-        if (gradient is null)
-            return false;
-        node!.Accumulate(gradient);
-        return true;
+        return gradient;
     }
 
     /// <summary>
-    /// Returns the tensor for the gradient of the logits. It is their own memory if that has the compute type.
+    /// Returns the tensor for the gradient of the logits. It is their own memory if that has the compute type and they
+    /// are not read again.
     /// </summary>
-    private static Tensor? GradientOf(Tensor logits, DType type, bool differentiates)
-    {
-        if (!differentiates)
-            return null;
-        return type == DType.F32 ? logits.Share() : Tensor.Empty(logits.Device, logits.Shape, type);
-    }
+    private static Tensor GradientOf(Tensor logits, DType type, bool readAgain) =>
+        type == DType.F32 && !readAgain ? logits.Share() : Tensor.Empty(logits.Device, logits.Shape, type);
 
     private static Tensor InF32(Tensor values)
     {

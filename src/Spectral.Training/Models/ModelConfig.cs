@@ -82,6 +82,14 @@ public sealed record ModelConfig
     /// <summary>The factor on queryᵀ key before the softmax; null: 1/√<see cref="HeadDimension"/>.</summary>
     public double? AttentionMultiplier { get; init; }
 
+    /// <summary>
+    /// The soft cap c of the scores of attention, which brings each scaled score s to c·tanh(s/c); 0: none.
+    /// </summary>
+    public double AttentionSoftCap { get; init; }
+
+    /// <summary>The soft cap c of the logits, which brings each logit z to c·tanh(z/c); 0: none.</summary>
+    public double LogitSoftCap { get; init; }
+
     /// <summary>The factor on the embedding of a token.</summary>
     public double EmbeddingMultiplier { get; init; } = 1;
 

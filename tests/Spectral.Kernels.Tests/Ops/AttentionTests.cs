@@ -10,6 +10,9 @@ public sealed class AttentionTests(DeviceKind kind) : DeviceTest(kind)
     // of 2^-24.
     private static double Intermediates(DType type) => type == DType.BF16 ? 1 << 15 : 4;
 
+    // None, and one that bends most scores.
+    private static readonly float[] SoftCaps = [0, 0.7f];
+
     // batch, heads, key/value heads, length, head dimension
     private static readonly (int B, int H, int KV, int S, int D)[] Cases =
     [
@@ -24,7 +27,8 @@ public sealed class AttentionTests(DeviceKind kind) : DeviceTest(kind)
     public void ForwardMatchesTheReference(
         [ValueSource(nameof(Cases))] (int B, int H, int KV, int S, int D) size,
         [ValueSource(nameof(FloatTypes))] DType type,
-        [Values(0, 5)] int window
+        [Values(0, 5)] int window,
+        [ValueSource(nameof(SoftCaps))] float softCap
     )
     {
         (int b, int h, int kv, int s, int d) = size;
@@ -33,8 +37,8 @@ public sealed class AttentionTests(DeviceKind kind) : DeviceTest(kind)
         Tensor v = Input((b, kv, s, d), type, out double[] vv);
         Tensor probabilities = Output((b, h, s, s), type);
         Tensor output = Output((b, h, s, d), type);
-        Attention.Forward(q, k, v, probabilities, output, window);
-        (double[] p, double[] o) = Reference(size, qv, kvs, vv, window);
+        Attention.Forward(q, k, v, probabilities, output, window, softCap);
+        (double[] p, double[] o, _) = Reference(size, qv, kvs, vv, window, softCap);
         Verify(probabilities, p, p.Select(x => 2 * x).ToArray(), d + s, "probabilities", Intermediates(type));
         Verify(output, o, Magnitude(size, p, vv), d + s, "output", Intermediates(type));
     }
@@ -43,7 +47,8 @@ public sealed class AttentionTests(DeviceKind kind) : DeviceTest(kind)
     public void BackwardMatchesTheReference(
         [ValueSource(nameof(Cases))] (int B, int H, int KV, int S, int D) size,
         [ValueSource(nameof(FloatTypes))] DType type,
-        [Values(0, 5)] int window
+        [Values(0, 5)] int window,
+        [ValueSource(nameof(SoftCaps))] float softCap
     )
     {
         (int b, int h, int kv, int s, int d) = size;
@@ -51,12 +56,12 @@ public sealed class AttentionTests(DeviceKind kind) : DeviceTest(kind)
         Tensor k = Input((b, kv, s, d), type, out double[] kvs);
         Tensor v = Input((b, kv, s, d), type, out double[] vv);
         Tensor dOutput = Input((b, h, s, d), type, out double[] dov);
-        (double[] exact, _) = Reference(size, qv, kvs, vv, window);
+        (double[] exact, _, double[] slopes) = Reference(size, qv, kvs, vv, window, softCap);
         Tensor probabilities = Input(Array.ConvertAll(exact, x => (float)x), (b, h, s, s), type, out double[] p);
         Tensor dq = Output((b, h, s, d), type);
         Tensor dk = Output((b, kv, s, d), type);
         Tensor dv = Output((b, kv, s, d), type);
-        Attention.Backward(q, k, v, probabilities, dOutput, dq, dk, dv, window);
+        Attention.Backward(q, k, v, probabilities, dOutput, dq, dk, dv, window, softCap);
 
         double[][] expected = [new double[qv.Length], new double[kvs.Length], new double[vv.Length]];
         double[][] terms = [new double[qv.Length], new double[kvs.Length], new double[vv.Length]];
@@ -88,7 +93,7 @@ public sealed class AttentionTests(DeviceKind kind) : DeviceTest(kind)
             {
                 for (int c = 0; c < d; c++)
                 {
-                    double ds = scale * p[row * s + j] * (dp[j] - dot);
+                    double ds = scale * p[row * s + j] * (dp[j] - dot) * slopes[row * s + j];
                     double dsSize = scale * p[row * s + j] * (Math.Abs(dp[j]) + size1);
                     expected[0][row * d + c] += ds * kvs[(group * s + j) * d + c];
                     terms[0][row * d + c] += dsSize * Math.Abs(kvs[(group * s + j) * d + c]);
@@ -106,7 +111,8 @@ public sealed class AttentionTests(DeviceKind kind) : DeviceTest(kind)
     public void DecodeAttendsToTheCache(
         [Values(1, 7, 64, 130, 512)] int headDim,
         [ValueSource(nameof(FloatTypes))] DType type,
-        [Values(0, 5, 200)] int window
+        [Values(0, 5, 200)] int window,
+        [ValueSource(nameof(SoftCaps))] float softCap
     )
     {
         const int B = 4;
@@ -118,7 +124,7 @@ public sealed class AttentionTests(DeviceKind kind) : DeviceTest(kind)
         Tensor values = Input((B, KV, P, headDim), type, out double[] vv);
         int[] lengths = [1, 129, 0, P + 7];
         Tensor output = Output((B, H, headDim), type);
-        Attention.Decode(q, keys, values, Input(lengths, B), output, window);
+        Attention.Decode(q, keys, values, Input(lengths, B), output, window, softCap);
 
         double[] expected = new double[qv.Length];
         double[] terms = new double[qv.Length];
@@ -135,6 +141,7 @@ public sealed class AttentionTests(DeviceKind kind) : DeviceTest(kind)
                     Enumerable.Range(0, headDim).Sum(c => qv[row * headDim + c] * kv[(group * P + j) * headDim + c])
                     / Math.Sqrt(headDim)
                 )
+                .Select(score => softCap > 0 ? softCap * Math.Tanh(score / softCap) : score)
                 .ToArray();
             double max = s.Max();
             double sum = s.Sum(x => Math.Exp(x - max));
@@ -227,6 +234,10 @@ public sealed class AttentionTests(DeviceKind kind) : DeviceTest(kind)
             Throws.ArgumentException.With.Message.Contains("lengths is F32, expected I32")
         );
         Assert.That(
+            () => Attention.Decode(Output((1, 4, 8)), k, k, lengths, Output((1, 4, 8)), softCap: float.NaN),
+            Throws.ArgumentException.With.Message.Contains("softCap is NaN, expected 0 (none) or a finite number above")
+        );
+        Assert.That(
             () => Attention.Append(k, Output((1, 2, 9, 7)), lengths),
             Throws.ArgumentException.With.Message.Contains("cache is [1, 2, 9, 7], expected [1, 2, any, 8]")
         );
@@ -236,17 +247,20 @@ public sealed class AttentionTests(DeviceKind kind) : DeviceTest(kind)
     private static int Group((int B, int H, int KV, int S, int D) size, int row) =>
         row / (size.H * size.S) * size.KV + row / size.S % size.H * size.KV / size.H;
 
-    private static (double[] Probabilities, double[] Output) Reference(
+    // Slopes: what the soft cap multiplies a small change of a score by.
+    private static (double[] Probabilities, double[] Output, double[] Slopes) Reference(
         (int B, int H, int KV, int S, int D) size,
         double[] q,
         double[] k,
         double[] v,
-        int window
+        int window,
+        double softCap
     )
     {
         (int b, int h, _, int s, int d) = size;
         double[] p = new double[b * h * s * s];
         double[] o = new double[b * h * s * d];
+        double[] slopes = new double[b * h * s * s];
         for (int row = 0; row < b * h * s; row++)
         {
             int group = Group(size, row);
@@ -258,7 +272,10 @@ public sealed class AttentionTests(DeviceKind kind) : DeviceTest(kind)
                 double score = 0;
                 for (int c = 0; c < d; c++)
                     score += q[row * d + c] * k[(group * s + j) * d + c];
-                sum += p[row * s + j] = Math.Exp(score / Math.Sqrt(d));
+                score /= Math.Sqrt(d);
+                double t = softCap > 0 ? Math.Tanh(score / softCap) : 0;
+                slopes[row * s + j] = 1 - t * t;
+                sum += p[row * s + j] = Math.Exp(softCap > 0 ? softCap * t : score);
             }
             for (int j = first; j <= query; j++)
             {
@@ -267,7 +284,7 @@ public sealed class AttentionTests(DeviceKind kind) : DeviceTest(kind)
                     o[row * d + c] += p[row * s + j] * v[(group * s + j) * d + c];
             }
         }
-        return (p, o);
+        return (p, o, slopes);
     }
 
     private static double[] Magnitude((int B, int H, int KV, int S, int D) size, double[] p, double[] v) =>

@@ -10,17 +10,21 @@ public sealed class CausalSoftmaxTests(DeviceKind kind) : DeviceTest(kind)
 
     private static readonly int[] Lengths = [1, 7, 8, 32, 33, 127, 300];
 
+    // None, one that bends most scores, one that hardly bends any.
+    private static readonly float[] SoftCaps = [0, 1.3f, 50];
+
     [Test]
     public void ForwardMatchesTheReference(
         [ValueSource(nameof(Lengths))] int length,
         [ValueSource(nameof(FloatTypes))] DType type,
-        [Values(0, 1, 5, 1000)] int window
+        [Values(0, 1, 5, 1000)] int window,
+        [ValueSource(nameof(SoftCaps))] float softCap
     )
     {
         const int Matrices = 3;
         Tensor scores = Input((1, Matrices, length, length), type, out double[] values, deviation: 4);
-        CausalSoftmax.Forward(scores, Factor, window);
-        double[] expected = Softmax(values, length, window);
+        CausalSoftmax.Forward(scores, Factor, window, softCap);
+        double[] expected = Softmax(values, length, window, softCap: softCap);
         // an error of ε|s| in the exponent is one of ε|s| in the result: the terms are p (1 + |scale s|), |scale s|
         // below 10 here
         Verify(scores, expected, expected.Select(p => 10 * p).ToArray(), length);
@@ -42,7 +46,10 @@ public sealed class CausalSoftmaxTests(DeviceKind kind) : DeviceTest(kind)
     }
 
     [Test]
-    public void NothingAboveTheDiagonalIsRead([ValueSource(nameof(FloatTypes))] DType type)
+    public void NothingAboveTheDiagonalIsRead(
+        [ValueSource(nameof(FloatTypes))] DType type,
+        [ValueSource(nameof(SoftCaps))] float softCap
+    )
     {
         const int Length = 37;
         float[] host = Enumerable
@@ -50,16 +57,17 @@ public sealed class CausalSoftmaxTests(DeviceKind kind) : DeviceTest(kind)
             .Select(i => i % Length > i / Length ? float.NaN : 0.25f * (i % 5))
             .ToArray();
         Tensor scores = Input(host, (1, 1, Length, Length), type, out double[] values);
-        CausalSoftmax.Forward(scores, Factor);
-        double[] expected = Softmax(values, Length, 0);
+        CausalSoftmax.Forward(scores, Factor, softCap: softCap);
+        double[] expected = Softmax(values, Length, 0, softCap: softCap);
         Verify(scores, expected, expected.Select(p => 2 * p).ToArray(), Length);
         Tensor gradient = Input(host, (1, 1, Length, Length), type, out _);
-        CausalSoftmax.Backward(scores, gradient, Factor);
+        Tensor given = Input(host, (1, 1, Length, Length), type, out _);
+        CausalSoftmax.Backward(scores, gradient, Factor, softCap: softCap, scores: given);
         Assert.That(gradient.ToArray(), Has.None.NaN);
     }
 
     [Test]
-    public void ANaNMakesItsRowNaN([Values(0, 3, 20)] int column)
+    public void ANaNMakesItsRowNaN([Values(0, 3, 20)] int column, [ValueSource(nameof(SoftCaps))] float softCap)
     {
         const int Length = 24;
         const int Row = 20;
@@ -69,7 +77,7 @@ public sealed class CausalSoftmaxTests(DeviceKind kind) : DeviceTest(kind)
             DType.F32,
             out _
         );
-        CausalSoftmax.Forward(scores, 1);
+        CausalSoftmax.Forward(scores, 1, softCap: softCap);
         float[] result = scores.ToArray();
         Assert.That(result[(Row * Length)..(Row * Length + Row + 1)], Is.All.NaN);
         Assert.That(result[..(Row * Length)], Has.None.NaN);
@@ -79,15 +87,13 @@ public sealed class CausalSoftmaxTests(DeviceKind kind) : DeviceTest(kind)
     public void BackwardMatchesTheReference(
         [ValueSource(nameof(Lengths))] int length,
         [ValueSource(nameof(FloatTypes))] DType type,
-        [Values(0, 1, 5)] int window
+        [Values(0, 1, 5)] int window,
+        [ValueSource(nameof(SoftCaps))] float softCap
     )
     {
         const int Matrices = 2;
-        double[] exact = Softmax(
-            Enumerable.Range(0, Matrices * length * length).Select(_ => Rng.NextDouble() * 8).ToArray(),
-            length,
-            window
-        );
+        Tensor scores = Input((1, Matrices, length, length), type, out double[] sv, deviation: 4);
+        double[] exact = Softmax(sv, length, window, softCap: softCap);
         Tensor probabilities = Input(
             Array.ConvertAll(exact, p => (float)p),
             (1, Matrices, length, length),
@@ -95,7 +101,7 @@ public sealed class CausalSoftmaxTests(DeviceKind kind) : DeviceTest(kind)
             out double[] pv
         );
         Tensor gradient = Input((1, Matrices, length, length), type, out double[] gv);
-        CausalSoftmax.Backward(probabilities, gradient, Factor, window);
+        CausalSoftmax.Backward(probabilities, gradient, Factor, window, softCap, softCap > 0 ? scores : null);
         double[] expected = new double[pv.Length];
         double[] terms = new double[pv.Length];
         for (int row = 0; row < Matrices * length; row++)
@@ -109,7 +115,9 @@ public sealed class CausalSoftmaxTests(DeviceKind kind) : DeviceTest(kind)
             }
             foreach (int j in Seen(row % length, window))
             {
-                expected[row * length + j] = Factor * pv[row * length + j] * (gv[row * length + j] - dot);
+                double t = softCap > 0 ? Math.Tanh(Factor * sv[row * length + j] / softCap) : 0;
+                double slope = Factor * (1 - t * t);
+                expected[row * length + j] = slope * pv[row * length + j] * (gv[row * length + j] - dot);
                 terms[row * length + j] = Factor * pv[row * length + j] * (Math.Abs(gv[row * length + j]) + size);
             }
         }
@@ -118,15 +126,21 @@ public sealed class CausalSoftmaxTests(DeviceKind kind) : DeviceTest(kind)
     }
 
     [Test]
-    public void BackwardIsTheGradientOfForward([Values(1, 7, 33)] int length)
+    public void BackwardIsTheGradientOfForward(
+        [Values(1, 7, 33)] int length,
+        [ValueSource(nameof(SoftCaps))] float softCap
+    )
     {
-        Tensor scores = Input((1, 1, length, length), DType.F32, out double[] sv);
+        Tensor scores = Input((1, 1, length, length), DType.F32, out double[] sv, deviation: 2);
+        Tensor given = Input(scores.ToArray(), scores.Shape, DType.F32, out _);
         Tensor gradient = Input((1, 1, length, length), DType.F32, out double[] gv);
-        CausalSoftmax.Forward(scores, Factor);
-        CausalSoftmax.Backward(scores, gradient, Factor);
+        CausalSoftmax.Forward(scores, Factor, softCap: softCap);
+        CausalSoftmax.Backward(scores, gradient, Factor, softCap: softCap, scores: given);
         double[] direction = sv.Select(_ => Rng.NextDouble() - 0.5).ToArray();
         double Value(double h) =>
-            Softmax(sv.Select((s, i) => s + h * direction[i]).ToArray(), length, 0).Zip(gv, (p, g) => p * g).Sum();
+            Softmax(sv.Select((s, i) => s + h * direction[i]).ToArray(), length, 0, softCap: softCap)
+                .Zip(gv, (p, g) => p * g)
+                .Sum();
         double numeric = (Value(1e-5) - Value(-1e-5)) / 2e-5;
         double[] terms = gradient.ToArray().Select((g, i) => g * direction[i]).ToArray();
         // 1e-5: F32 rounding of a few thousand gradient elements and the truncation of the differences
@@ -160,13 +174,27 @@ public sealed class CausalSoftmaxTests(DeviceKind kind) : DeviceTest(kind)
             () => CausalSoftmax.Backward(scores, Output((1, 1, 4, 4), DType.BF16), 1),
             Throws.ArgumentException.With.Message.Contains("gradient is BF16, expected F32")
         );
+        Assert.That(
+            () => CausalSoftmax.Forward(scores, 1, softCap: -1),
+            Throws.ArgumentException.With.Message.Contains("softCap is -1, expected 0 (none) or a finite number above")
+        );
+        Assert.That(
+            () => CausalSoftmax.Backward(scores, scores, 1, softCap: 2),
+            Throws.ArgumentException.With.Message.Contains("scores is null, expected the scores")
+        );
+        Assert.That(
+            () => CausalSoftmax.Backward(scores, scores, 1, softCap: 2, scores: Output((1, 1, 5, 5))),
+            Throws.ArgumentException.With.Message.Contains("scores is [1, 1, 5, 5], expected [1, 1, 4, 4]")
+        );
     }
 
     private static IEnumerable<int> Seen(int query, int window) =>
         Enumerable.Range(0, query + 1).Where(j => window == 0 || query - j < window);
 
-    private static double[] Softmax(double[] scores, int length, int window, double scale = Factor)
+    private static double[] Softmax(double[] scores, int length, int window, double scale = Factor, double softCap = 0)
     {
+        if (softCap > 0)
+            scores = Array.ConvertAll(scores, s => softCap * Math.Tanh(scale * s / softCap) / scale);
         double[] result = new double[scores.Length];
         for (int row = 0; row < scores.Length / length; row++)
         {

@@ -23,6 +23,9 @@ public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
     // A window inside a tile, one over several tiles, one longer than most of the sequences.
     private static readonly int[] Windows = [0, 5, 70, 150];
 
+    // None, and one that bends most scores.
+    private static readonly float[] SoftCaps = [0, 0.7f];
+
     // Weights and their gradients are rounded to BF16 between two products: 2^-8 of each term, whatever their number.
     private static double Rounding(int terms, int roundings = 1) => roundings * (1 << 13) / Math.Sqrt(terms) + 1;
 
@@ -30,7 +33,8 @@ public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
     public void ForwardMatchesTheReference(
         [ValueSource(nameof(Cases))] (int B, int H, int KV, int S, int D) size,
         [ValueSource(nameof(Windows))] int window,
-        [Values(Placed.Alone, Placed.Aligned)] Placed placed
+        [Values(Placed.Alone, Placed.Aligned)] Placed placed,
+        [ValueSource(nameof(SoftCaps))] float softCap
     )
     {
         (int b, int h, int kv, int s, int d) = size;
@@ -39,8 +43,8 @@ public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
         ColumnRange v = InputColumns(b * s, kv * d, DType.BF16, placed, out double[] vv);
         ColumnRange output = OutputColumns(b * s, h * d, DType.BF16, placed);
         Tensor lse = Output((b, h, s));
-        FlashAttention.Forward(q, k, v, output, lse, window);
-        Expected expected = new(size, qv, kvs, vv, window);
+        FlashAttention.Forward(q, k, v, output, lse, window, softCap);
+        Expected expected = new(size, qv, kvs, vv, window, softCap);
         // the sum of exponentials is off by 2^-22 of itself, which is more than a rounding of a logarithm near 0
         Verify(lse, expected.Lse, Array.ConvertAll(expected.Lse, x => Math.Abs(x) + 1), d, "lse", factor: 2);
         Verify(output, expected.Output, expected.OutputTerms, d + s, "output", Rounding(d + s));
@@ -50,7 +54,8 @@ public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
     public void BackwardMatchesTheReference(
         [ValueSource(nameof(Cases))] (int B, int H, int KV, int S, int D) size,
         [ValueSource(nameof(Windows))] int window,
-        [Values(Placed.Alone, Placed.Aligned)] Placed placed
+        [Values(Placed.Alone, Placed.Aligned)] Placed placed,
+        [ValueSource(nameof(SoftCaps))] float softCap
     )
     {
         (int b, int h, int kv, int s, int d) = size;
@@ -58,7 +63,7 @@ public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
         Tensor k = Input((b, kv, s, d), DType.BF16, out double[] kvs);
         ColumnRange v = InputColumns(b * s, kv * d, DType.BF16, placed, out double[] vv);
         ColumnRange dOutput = InputColumns(b * s, h * d, DType.BF16, placed, out double[] dov);
-        Expected expected = new(size, qv, kvs, vv, window);
+        Expected expected = new(size, qv, kvs, vv, window, softCap);
         ColumnRange output = OutputColumns(b * s, h * d, DType.BF16, placed);
         ColumnRange dv = OutputColumns(b * s, kv * d, DType.BF16, placed);
         CopyBlock.Run(
@@ -70,7 +75,7 @@ public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
         Tensor lse = Input(Array.ConvertAll(expected.Lse, x => (float)x), (b, h, s), DType.F32, out _);
         Tensor dq = Output((b, h, s, d), DType.BF16);
         Tensor dk = Output((b, kv, s, d), DType.BF16);
-        FlashAttention.Backward(q, k, v, output, lse, dOutput, new(dq, dk, dv), window);
+        FlashAttention.Backward(q, k, v, output, lse, dOutput, new(dq, dk, dv), window, softCap);
         expected.Differentiate(dov);
         // a second rounding: delta comes from the rounded output
         Verify(dq, expected.Dq, expected.DqTerms, s + d, "dq", Rounding(s + d, 2));
@@ -79,7 +84,7 @@ public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
     }
 
     [Test]
-    public void LargeScoresDoNotOverflow()
+    public void LargeScoresDoNotOverflow([Values(0f, 50f)] float softCap)
     {
         const int S = 70;
         const int D = 64;
@@ -88,8 +93,8 @@ public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
         Tensor v = Input((S, D), DType.BF16, out double[] vv);
         Tensor output = Output((S, D), DType.BF16);
         Tensor lse = Output((1, 1, S));
-        FlashAttention.Forward(q, k, v, output, lse);
-        Expected expected = new((1, 1, 1, S, D), qv, kv, vv, 0);
+        FlashAttention.Forward(q, k, v, output, lse, softCap: softCap);
+        Expected expected = new((1, 1, 1, S, D), qv, kv, vv, 0, softCap);
         // scores of thousands: their own F32 rounding is an absolute error of the exponents
         double largest = expected.Lse.Max(Math.Abs);
         Verify(lse, expected.Lse, Array.ConvertAll(expected.Lse, _ => largest), D, "lse");
@@ -97,7 +102,7 @@ public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
     }
 
     [Test]
-    public void ANaNStaysInTheRowsThatSeeIt()
+    public void ANaNStaysInTheRowsThatSeeIt([ValueSource(nameof(SoftCaps))] float softCap)
     {
         const int S = 70;
         const int D = 64;
@@ -108,7 +113,7 @@ public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
         Tensor lse = Output((1, 1, S));
         float[] keys = Input((1, 1, S, D), DType.F32, out _).ToArray();
         keys[Bad * D] = float.NaN;
-        FlashAttention.Forward(q, Input(keys, (1, 1, S, D), DType.BF16, out _), v, output, lse);
+        FlashAttention.Forward(q, Input(keys, (1, 1, S, D), DType.BF16, out _), v, output, lse, softCap: softCap);
         float[] result = output.ToArray();
         for (int row = 0; row < S; row++)
             Assert.That(result.AsSpan(row * D, D).ToArray(), row < Bad ? Is.All.Not.NaN : Is.All.NaN, $"row {row}");
@@ -229,6 +234,10 @@ public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
             Throws.ArgumentException.With.Message.Contains("window is -1")
         );
         Assert.That(
+            () => FlashAttention.Forward(q, k, v, o, lse, softCap: -1),
+            Throws.ArgumentException.With.Message.Contains("softCap is -1, expected 0 (none) or a finite number above")
+        );
+        Assert.That(
             () => FlashAttention.Backward(q, k, v, o, lse, q, new(q, k, v)),
             Throws.ArgumentException.With.Message.Contains("dOutput is [1, 4, 3, 8], expected [3, any]")
         );
@@ -253,12 +262,21 @@ public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
         private readonly double[] _k;
         private readonly double[] _v;
         private readonly double[] _p;
+        private readonly double[] _slopes;
 
-        public Expected((int B, int H, int KV, int S, int D) size, double[] q, double[] k, double[] v, int window)
+        public Expected(
+            (int B, int H, int KV, int S, int D) size,
+            double[] q,
+            double[] k,
+            double[] v,
+            int window,
+            double softCap
+        )
         {
             (_size, _q, _k, _v) = (size, q, k, v);
             (int b, int h, _, int s, int d) = size;
             _p = new double[b * h * s * s];
+            _slopes = new double[b * h * s * s];
             (Lse, Output, OutputTerms) = (new double[b * h * s], new double[b * h * s * d], new double[b * h * s * d]);
             for (int row = 0; row < b * h * s; row++)
             {
@@ -269,6 +287,9 @@ public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
                 {
                     for (int c = 0; c < d; c++)
                         scores[j] += q[row * d + c] * k[Key(row, j) + c] / Math.Sqrt(d);
+                    double t = softCap > 0 ? Math.Tanh(scores[j] / softCap) : 0;
+                    _slopes[row * s + j] = 1 - t * t;
+                    scores[j] = softCap > 0 ? softCap * t : scores[j];
                 }
 
                 double most = scores[first..(query + 1)].Max();
@@ -332,7 +353,7 @@ public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
                 {
                     for (int c = 0; c < d; c++)
                     {
-                        double ds = scale * _p[row * s + j] * (dp[j] - dot);
+                        double ds = scale * _p[row * s + j] * (dp[j] - dot) * _slopes[row * s + j];
                         double dsSize = scale * _p[row * s + j] * (Math.Abs(dp[j]) + dotSize);
                         Dq[row * d + c] += ds * _k[Key(row, j) + c];
                         DqTerms[row * d + c] += dsSize * Math.Abs(_k[Key(row, j) + c]);

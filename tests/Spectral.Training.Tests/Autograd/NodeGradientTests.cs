@@ -151,12 +151,15 @@ public sealed class NodeGradientTests(DeviceKind kind) : TrainingTest(kind)
     }
 
     [Test, Covers(typeof(AttentionNode))]
-    public void Attention([Values(0, 2)] int window)
+    public void Attention([Values(0, 2)] int window, [Values(0, 0.3f)] float softCap)
     {
         (int batch, int length, int heads, int groups, int size) = (2, 5, 4, 2, 4);
         RotaryTables rotary = Keep(new RotaryTables(Device, TinyModels.Llama));
         (RotaryTable queries, RotaryTable keys) = rotary.For(0, length);
-        AttentionSettings settings = new(batch, length, heads, groups, size, window, queries, keys);
+        AttentionSettings settings = new(batch, length, heads, groups, size, window, queries, keys)
+        {
+            SoftCap = softCap,
+        };
         Check(
             [(batch * length, heads * size), (batch * length, groups * size), (batch * length, groups * size)],
             (tape, x) => AttentionNode.Apply(tape, settings, x[0], x[1], x[2])

@@ -16,7 +16,7 @@ public sealed class GenerationTests(DeviceKind kind) : TrainingTest(kind)
 {
     [Test]
     public void TheCacheGivesTheSameLogitsAsTheWholeSequence(
-        [Values("Llama", "Mistral", "Everything", "Qwen3", "Olmo2", "Granite", "SmolLm3")] string name
+        [Values("Llama", "Mistral", "Everything", "Qwen3", "Olmo2", "Granite", "SmolLm3", "Capped")] string name
     )
     {
         var config = (ModelConfig)typeof(TinyModels).GetProperty(name)!.GetValue(null)!;
@@ -150,9 +150,10 @@ public sealed class GenerationTests(DeviceKind kind) : TrainingTest(kind)
     }
 
     [Test]
-    public void ALargeVocabularyIsScoredInPieces()
+    public void ALargeVocabularyIsScoredInPieces([Values(0, 0.2f)] float softCap)
     {
         // 600 rows of 20,000 logits are more than the loss head holds at a time.
+        double Capped(double logit) => softCap > 0 ? softCap * Math.Tanh(logit / softCap) : logit;
         const int Rows = 600;
         const int Vocabulary = 20000;
         const int Width = 4;
@@ -167,13 +168,13 @@ public sealed class GenerationTests(DeviceKind kind) : TrainingTest(kind)
         using Variable x = new(Tensor.From(Device, hidden, (Rows, Width)), new LeafNode());
         using var target = Tensor.From(Device, targets, Rows);
         using var losses = Tensor.Empty(Device, Rows);
-        LossHead.Run(tape, x, new Linear("head", parameters.Parameters[0], null), target, losses);
+        LossHead.Run(tape, x, new Linear("head", parameters.Parameters[0], null), target, losses, softCap: softCap);
         using Tensor gradient = x.Node!.TakeGradient()!;
         float[] actual = losses.ToArray();
         float[] dx = gradient.ToArray();
         foreach (int row in new[] { 0, 418, 419, 420, Rows - 1 })
         {
-            double[] logits =
+            double[] given =
             [
                 .. Enumerable
                     .Range(0, Vocabulary)
@@ -181,13 +182,17 @@ public sealed class GenerationTests(DeviceKind kind) : TrainingTest(kind)
                         Enumerable.Range(0, Width).Sum(i => (double)hidden[row * Width + i] * head[v * Width + i])
                     ),
             ];
+            double[] logits = Array.ConvertAll(given, Capped);
+            double[] slopes = Array.ConvertAll(logits, z => softCap > 0 ? 1 - z / softCap * z / softCap : 1);
             double total = logits.Sum(Math.Exp);
             Assert.That(actual[row], Is.EqualTo(Math.Log(total) - logits[targets[row]]).Within(1e-5));
             for (int i = 0; i < Width; i++)
             {
                 double expected =
-                    Enumerable.Range(0, Vocabulary).Sum(v => Math.Exp(logits[v]) / total * head[v * Width + i])
-                    - head[targets[row] * Width + i];
+                    Enumerable
+                        .Range(0, Vocabulary)
+                        .Sum(v => Math.Exp(logits[v]) / total * slopes[v] * head[v * Width + i])
+                    - slopes[targets[row]] * head[targets[row] * Width + i];
                 Assert.That(dx[row * Width + i], Is.EqualTo(expected).Within(1e-5));
             }
         }

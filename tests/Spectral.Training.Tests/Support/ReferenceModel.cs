@@ -76,7 +76,10 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
         }
         double[] head = weights[config.TieWordEmbeddings ? "model.embed_tokens.weight" : "lm_head.weight"];
         double[][] logits = Each(x[prompt.Length..], row => Head(Norm(row, "model.norm.weight"), head));
-        return Each(logits, Multiplied(1 / config.LogitDivisor));
+        return Each(
+            Each(logits, Multiplied(1 / config.LogitDivisor)),
+            row => [.. row.Select(logit => Capped(logit, config.LogitSoftCap))]
+        );
     }
 
     /// <summary>Whether the model has norms after attention and the feed-forward layer.</summary>
@@ -145,6 +148,7 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
                 {
                     for (int i = 0; i < size; i++)
                         scores[s - from] += q[t][head * size + i] * k[s][group * size + i] * factor;
+                    scores[s - from] = Capped(scores[s - from], config.AttentionSoftCap);
                 }
 
                 double total = LogSumExp(scores);
@@ -201,6 +205,8 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
         double scale = 1 / Math.Sqrt(x.Sum(value => value * value) / x.Length + config.RmsNormEpsilon);
         return [.. x.Select((value, i) => value * scale * weight[i])];
     }
+
+    private static double Capped(double value, double cap) => cap > 0 ? cap * Math.Tanh(value / cap) : value;
 
     private static double[] Multiply(double[] x, double[] weight, int outputs)
     {

@@ -92,6 +92,9 @@ internal static class TinyModels
             RopeScaling = new YarnScaling(4, 16) { BetaFast = 2 },
         };
 
+    /// <summary>Soft caps on scores and logits, which bend most of them.</summary>
+    public static ModelConfig Capped { get; } = Llama with { AttentionSoftCap = 0.9, LogitSoftCap = 1.2 };
+
     public static ModelConfig[] All => [Llama, Qwen2, Mistral, Everything, Qwen3, Olmo2, Granite, SmolLm3];
 
     /// <summary>

@@ -11,6 +11,7 @@ internal static class AttentionKernels
     private const int Length = 256;
     private const int Size = 128;
     private const int SmallSize = 64;
+    private const float SoftCap = 2;
     private const int Batch = 4;
     private const double Count = (double)Heads * Length * Size;
 
@@ -19,7 +20,9 @@ internal static class AttentionKernels
             .. KernelSet.Plans(machine, "heads 8 x 128 S=256", Rotations),
             .. KernelSet.Plans(machine, "softmax 8 x 256 x 256", Softmaxes),
             .. KernelSet.Plans(machine, "decode B=4 H=8 KV=2 hd=128 n=256", Decode),
-            KernelSet.Plan(machine, "fused S=256 H=2 KV=1 hd=64", Fused),
+            KernelSet.Plan(machine, "fused S=256 H=2 KV=1 hd=64", set => Fused(set, SmallSize, 0)),
+            KernelSet.Plan(machine, "fused S=256 H=2 KV=1 hd=64 capped", set => Fused(set, SmallSize, SoftCap)),
+            KernelSet.Plan(machine, "fused S=256 H=2 KV=1 hd=128 capped", set => Fused(set, Size, SoftCap)),
         ];
 
     private static void Rotations(KernelSet set, DType type)
@@ -45,6 +48,19 @@ internal static class AttentionKernels
         double seen = (double)Heads * Length * (Length + 1) / 2;
         set.Add("forward", size * (seen + all), 6 * seen, () => CausalSoftmax.Forward(scores, 0.1f));
         set.Add("backward", size * (2 * seen + all), 5 * seen, () => CausalSoftmax.Backward(scores, gradient, 0.1f));
+        Tensor given = set.Normal((1, Heads, Length, Length), type);
+        set.Add(
+            "forward-capped",
+            size * (seen + all),
+            46 * seen,
+            () => CausalSoftmax.Forward(scores, 0.1f, softCap: SoftCap)
+        );
+        set.Add(
+            "backward-capped",
+            size * (3 * seen + all),
+            27 * seen,
+            () => CausalSoftmax.Backward(scores, gradient, 0.1f, softCap: SoftCap, scores: given)
+        );
     }
 
     private static void Decode(KernelSet set, DType type)
@@ -73,36 +89,36 @@ internal static class AttentionKernels
         );
     }
 
-    private static void Fused(KernelSet set)
+    private static void Fused(KernelSet set, int width, float softCap)
     {
         const int heads = 2;
-        double queries = (double)Length * heads * SmallSize;
-        double keys = (double)Length * SmallSize;
-        double products = (double)Length * (Length + 1) * heads * SmallSize;
+        double queries = (double)Length * heads * width;
+        double keys = (double)Length * width;
+        double products = (double)Length * (Length + 1) * heads * width;
         double sums = sizeof(float) * (double)Length * heads;
-        Tensor q = set.Normal((1, heads, Length, SmallSize), DType.BF16);
-        Tensor k = set.Normal((1, 1, Length, SmallSize), DType.BF16);
-        Tensor v = set.Normal((Length, SmallSize), DType.BF16);
-        Tensor output = set.Empty((Length, heads * SmallSize), DType.BF16);
-        Tensor dOutput = set.Normal((Length, heads * SmallSize), DType.BF16);
+        Tensor q = set.Normal((1, heads, Length, width), DType.BF16);
+        Tensor k = set.Normal((1, 1, Length, width), DType.BF16);
+        Tensor v = set.Normal((Length, width), DType.BF16);
+        Tensor output = set.Empty((Length, heads * width), DType.BF16);
+        Tensor dOutput = set.Normal((Length, heads * width), DType.BF16);
         Tensor lse = set.Empty((1, heads, Length));
         var gradients = new FlashAttentionGradients(
-            set.Empty((1, heads, Length, SmallSize), DType.BF16),
-            set.Empty((1, 1, Length, SmallSize), DType.BF16),
-            set.Empty((Length, SmallSize), DType.BF16)
+            set.Empty((1, heads, Length, width), DType.BF16),
+            set.Empty((1, 1, Length, width), DType.BF16),
+            set.Empty((Length, width), DType.BF16)
         );
-        FlashAttention.Forward(q, k, v, output, lse);
+        FlashAttention.Forward(q, k, v, output, lse, softCap: softCap);
         set.Add(
             "forward",
             sizeof(ushort) * (2 * queries + 2 * keys) + sums,
             2 * products,
-            () => FlashAttention.Forward(q, k, v, output, lse)
+            () => FlashAttention.Forward(q, k, v, output, lse, softCap: softCap)
         );
         set.Add(
             "backward",
             sizeof(ushort) * (4 * queries + 4 * keys) + sums,
             5 * products,
-            () => FlashAttention.Backward(q, k, v, output, lse, dOutput, gradients)
+            () => FlashAttention.Backward(q, k, v, output, lse, dOutput, gradients, softCap: softCap)
         );
     }
 }

@@ -14,6 +14,7 @@ internal static class BlockKernels
         [
             .. KernelSet.Plans(machine, "rms-norm 256 x 1024", RmsNorms),
             .. KernelSet.Plans(machine, "swiglu 256 x 1024", SwiGlus),
+            .. KernelSet.Plans(machine, "soft-cap 256 x 1024", SoftCaps),
             .. KernelSet.Plans(machine, "elementwise 256 x 1024", Elementwise),
             .. KernelSet.Plans(machine, "columns 256 x 1024", ColumnKernels),
             .. KernelSet.Plans(machine, "rows 256 of 256 x 1024", RowKernels),
@@ -67,6 +68,19 @@ internal static class BlockKernels
         Tensor second = set.Empty((Rows, Columns), type);
         set.Add("forward", 3 * type.Size() * Count, 5 * Count, () => SwiGlu.Forward(gate, up, first));
         set.Add("backward", 5 * type.Size() * Count, 10 * Count, () => SwiGlu.Backward(gate, up, dy, first, second));
+    }
+
+    private static void SoftCaps(KernelSet set, DType type)
+    {
+        const float cap = 2;
+        Tensor x = set.Normal((Rows, Columns));
+        Tensor y = set.Empty((Rows, Columns));
+        Tensor dy = set.Normal((Rows, Columns), type);
+        Tensor dx = set.Empty((Rows, Columns), type);
+        if (type == DType.F32)
+            set.Add("forward", 2 * sizeof(float) * Count, 20 * Count, () => SoftCap.Forward(x, y, cap));
+        double bytes = (sizeof(float) + 2 * type.Size()) * Count;
+        set.Add("backward", bytes, 4 * Count, () => SoftCap.Backward(x, dy, dx, cap));
     }
 
     private static void Elementwise(KernelSet set, DType type)
