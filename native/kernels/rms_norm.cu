@@ -1,11 +1,11 @@
 // Root mean square normalisation (Zhang, Sennrich: "Root Mean Square Layer Normalization", 2019).
 //
-// Formula        r = 1 / sqrt(mean(x^2) + epsilon);  y = x r w
+// Formula        r = 1 / sqrt(mean(x^2) + epsilon);  y = x r w, w = weight + weight_offset
 //                dx = r (w dy - x r^2 mean(w dy x)) + d_residual;  dw = sum over rows of dy x r
-// Shapes         x, y, dy, dx, d_residual [rows, columns]; w [columns]; r [rows]; partials [chunks, columns]
+// Shapes         x, y, dy, dx, d_residual [rows, columns]; weight [columns]; r [rows]; partials [chunks, columns]
 // Layout         row-major; y, dx and d_residual may be columns of wider matrices (strides), the others are contiguous;
 //                any size. dx may be d_residual or dy.
-// Types          x, y, w, dy, dx, d_residual F32 or BF16; r, partials F32
+// Types          x, y, weight, dy, dx, d_residual F32 or BF16; r, partials F32
 // Accumulation   F32, over a lane's elements, then over the warp
 // Grid/Block     forward, backward: `lanes` lanes per row (8, or 32 for long rows), 256 threads a block. Weight
 //                gradient: one thread per vector of columns (grid x) and chunk of rows (grid y); bias_gradient.cu adds
@@ -17,21 +17,22 @@
 
 struct RmsNormForwardArgs {
   const void* x;        // x [rows, columns], type of the entry; 16-byte aligned for vectors
-  const void* weight;   // w [columns], type of the entry; 16-byte aligned for vectors
+  const void* weight;   // weight [columns], type of the entry; 16-byte aligned for vectors
   // y [rows, columns], type of the entry, rows y_stride apart; written; 16-byte aligned for vectors
   void* y;
-  float* inverse_rms;   // inverse root mean square of each row [rows]; written, kept for backward
-  int rows;             // rows of x
-  int columns;          // columns of x
-  int y_stride;         // elements from one row of y to the next
-  int lanes;            // lanes of a warp that share a row: 8 or 32
-  float epsilon;        // added to the mean square
+  float* inverse_rms;    // inverse root mean square of each row [rows]; written, kept for backward
+  int rows;              // rows of x
+  int columns;           // columns of x
+  int y_stride;          // elements from one row of y to the next
+  int lanes;             // lanes of a warp that share a row: 8 or 32
+  float epsilon;         // added to the mean square
+  float weight_offset;   // added to every weight, in F32
 };
-SPECTRAL_LAYOUT(RmsNormForwardArgs, x, weight, y, inverse_rms, rows, columns, y_stride, lanes, epsilon)
+SPECTRAL_LAYOUT(RmsNormForwardArgs, x, weight, y, inverse_rms, rows, columns, y_stride, lanes, epsilon, weight_offset)
 
 struct RmsNormBackwardArgs {
   const void* x;              // x [rows, columns], type of the entry; 16-byte aligned for vectors
-  const void* weight;         // w [columns], type of the entry; 16-byte aligned for vectors
+  const void* weight;         // weight [columns], type of the entry; 16-byte aligned for vectors
   const float* inverse_rms;   // inverse root mean square of each row [rows], from forward
   const void* dy;             // dy [rows, columns], type of the entry; 16-byte aligned for vectors
   // gradient that is added [rows, columns], type of the entry, rows residual_stride apart; null: none; 16-byte aligned
@@ -45,9 +46,11 @@ struct RmsNormBackwardArgs {
   int residual_stride;   // elements from one row of d_residual to the next
   int dx_stride;         // elements from one row of dx to the next
   int lanes;             // lanes of a warp that share a row: 8 or 32
+  float weight_offset;   // added to every weight, in F32
 };
 SPECTRAL_LAYOUT(
-    RmsNormBackwardArgs, x, weight, inverse_rms, dy, d_residual, dx, rows, columns, residual_stride, dx_stride, lanes)
+    RmsNormBackwardArgs, x, weight, inverse_rms, dy, d_residual, dx, rows, columns, residual_stride, dx_stride, lanes,
+    weight_offset)
 
 struct RmsNormWeightGradientArgs {
   const void* x;              // x [rows, columns], type of the entry; 16-byte aligned for vectors
@@ -91,7 +94,7 @@ __device__ __forceinline__ void rms_norm_forward(const RmsNormForwardArgs& args)
       load_piece(x + c, v);   // from the cache
       load_piece(weight + c, w);
       for (int i = 0; i < kWidth; ++i)
-        v[i] = v[i] * r * w[i];
+        v[i] = v[i] * r * (w[i] + args.weight_offset);
       store_piece(y + c, v);
     }
   });
@@ -118,7 +121,7 @@ __device__ __forceinline__ void rms_norm_backward(const RmsNormBackwardArgs& arg
       load_piece(weight + c, w);
       load_piece(dy + c, g);
       for (int i = 0; i < kWidth; ++i)
-        products[i] += w[i] * g[i] * v[i];
+        products[i] += (w[i] + args.weight_offset) * g[i] * v[i];
     }
     float sum = 0;
     for (int i = 0; i < kWidth; ++i)
@@ -137,7 +140,7 @@ __device__ __forceinline__ void rms_norm_backward(const RmsNormBackwardArgs& arg
       if (residual)
         load_piece(residual + c, add);
       for (int i = 0; i < kWidth; ++i)
-        v[i] = r * (w[i] * g[i] - v[i] * factor) + add[i];
+        v[i] = r * ((w[i] + args.weight_offset) * g[i] - v[i] * factor) + add[i];
       store_piece(dx + c, v);
     }
   });

@@ -117,7 +117,7 @@ public sealed class BadFileTests : WorkFolder
     [TestCase("model_type", "7")]
     [TestCase("rms_norm_eps", "\"small\"")]
     [TestCase("rope_theta", "-1")]
-    [TestCase("hidden_act", "\"gelu\"")]
+    [TestCase("hidden_act", "\"relu\"")]
     [TestCase("eos_token_id", "99999")]
     [TestCase("eos_token_id", "\"end\"")]
     [TestCase("rope_scaling", "{\"rope_type\":\"strange\",\"factor\":2.0}")]

@@ -28,4 +28,15 @@ internal static class Launch
 
     /// <summary>Counts the blocks of a flat kernel over an array.</summary>
     public static int FlatBlocks(long count, DType type) => Blocks(count, FlatThreads * (16 / type.Size()));
+
+    /// <summary>
+    /// Lays out a flat kernel over the rows of a matrix. Whole matrices are one long row: no block ends with a row.
+    /// </summary>
+    /// <returns>The elements of a row, the blocks for each row, and the blocks in all.</returns>
+    public static (long Length, uint Blocks, int Grid) FlatRows(DType type, int rows, int columns, bool whole)
+    {
+        (int count, long length) = whole ? (1, (long)rows * columns) : (rows, columns);
+        int blocks = FlatBlocks(length, type);
+        return (length, (uint)blocks, checked(count * blocks));
+    }
 }

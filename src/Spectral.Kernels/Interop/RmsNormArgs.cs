@@ -49,6 +49,9 @@ public struct RmsNormForwardArgs
 
     /// <summary>Number ε that is added to the mean square.</summary>
     public float Epsilon;
+
+    /// <summary>Number that is added to every weight, in F32: 1 where weights are stored as differences to 1.</summary>
+    public float WeightOffset;
 }
 
 /// <summary>Arguments of the backward kernels in <c>rms_norm.cu</c>: the gradient of x.</summary>
@@ -111,6 +114,9 @@ public struct RmsNormBackwardArgs
 
     /// <summary>Number of lanes of a warp that share a row: 8 or 32.</summary>
     public int Lanes;
+
+    /// <summary>Number that is added to every weight, in F32: 1 where weights are stored as differences to 1.</summary>
+    public float WeightOffset;
 }
 
 /// <summary>

@@ -30,5 +30,8 @@ public readonly record struct ColumnRange(Tensor Matrix, int From, int Count)
         return copy;
     }
 
+    /// <summary>Whether the range is all columns of the matrix.</summary>
+    internal bool IsWhole => Count == Stride;
+
     internal GemmOperand Operand => new(Matrix, From, Math.Max(1, Stride));
 }

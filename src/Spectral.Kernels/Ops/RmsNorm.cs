@@ -16,8 +16,16 @@ public static class RmsNorm
     /// <param name="epsilon">Added to the mean square; not negative.</param>
     /// <param name="y">[N, D], type of x, columns of a wider matrix or all; may be x.</param>
     /// <param name="inverseRms">[N] F32: 1 / √(mean(x²) + ε), kept for backward.</param>
+    /// <param name="weightOffset">Added to every weight, in F32: 1 where weights are stored as differences to 1.</param>
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
-    public static void Forward(Tensor x, Tensor weight, float epsilon, ColumnRange y, Tensor inverseRms)
+    public static void Forward(
+        Tensor x,
+        Tensor weight,
+        float epsilon,
+        ColumnRange y,
+        Tensor inverseRms,
+        float weightOffset = 0
+    )
     {
         Verify(x, weight, inverseRms);
         Check.Operand(y, x, [x.Dim(0), x.Dim(1)]);
@@ -36,6 +44,7 @@ public static class RmsNorm
             YStride = y.Stride,
             Lanes = Launch.RowLanes(x.Dim(1)),
             Epsilon = epsilon,
+            WeightOffset = weightOffset,
         };
         RmsNormForwardArgs.Kernel.Launch(x.Device, x.DType, args, Launch.RowBlocks(args.Rows, args.Lanes));
     }
@@ -54,6 +63,7 @@ public static class RmsNorm
     /// into dx. Null is 0.</param>
     /// <param name="dWeight">[D] F32; null when the weight is frozen.</param>
     /// <param name="accumulateWeight">Add to what <paramref name="dWeight"/> holds.</param>
+    /// <param name="weightOffset">As in forward.</param>
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
     public static void Backward(
         Tensor x,
@@ -63,7 +73,8 @@ public static class RmsNorm
         ColumnRange dx,
         ColumnRange? dResidual = null,
         Tensor? dWeight = null,
-        bool accumulateWeight = false
+        bool accumulateWeight = false,
+        float weightOffset = 0
     )
     {
         Verify(x, weight, inverseRms);
@@ -90,6 +101,7 @@ public static class RmsNorm
             ResidualStride = dResidual?.Stride ?? 0,
             DxStride = dx.Stride,
             Lanes = Launch.RowLanes(x.Dim(1)),
+            WeightOffset = weightOffset,
         };
         RmsNormBackwardArgs.Kernel.Launch(x.Device, x.DType, args, Launch.RowBlocks(args.Rows, args.Lanes));
     }

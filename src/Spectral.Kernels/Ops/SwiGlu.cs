@@ -22,7 +22,12 @@ public static class SwiGlu
         if (rows == 0 || columns == 0)
             return;
         DType type = gate.Matrix.DType;
-        (long length, uint blocks, int grid) = Layout(type, rows, columns, IsWhole(gate) && IsWhole(up) && IsWhole(y));
+        (long length, uint blocks, int grid) = Launch.FlatRows(
+            type,
+            rows,
+            columns,
+            gate.IsWhole && up.IsWhole && y.IsWhole
+        );
         var args = new SwiGluForwardArgs
         {
             Gate = gate.Pointer,
@@ -54,11 +59,11 @@ public static class SwiGlu
         Check.Operand(dUp, gate, [rows, columns]);
         if (rows == 0 || columns == 0)
             return;
-        (long length, uint blocks, int grid) = Layout(
+        (long length, uint blocks, int grid) = Launch.FlatRows(
             dy.DType,
             rows,
             columns,
-            IsWhole(gate) && IsWhole(up) && IsWhole(dGate) && IsWhole(dUp)
+            gate.IsWhole && up.IsWhole && dGate.IsWhole && dUp.IsWhole
         );
         var args = new SwiGluBackwardArgs
         {
@@ -76,14 +81,4 @@ public static class SwiGlu
         };
         SwiGluBackwardArgs.Kernel.Launch(dy.Device, dy.DType, args, grid);
     }
-
-    // Whole matrices are one long row: no block ends with a row.
-    private static (long Length, uint Blocks, int Grid) Layout(DType type, int rows, int columns, bool whole)
-    {
-        (int count, long length) = whole ? (1, (long)rows * columns) : (rows, columns);
-        int blocks = Launch.FlatBlocks(length, type);
-        return (length, (uint)blocks, checked(count * blocks));
-    }
-
-    private static bool IsWhole(in ColumnRange range) => range.Count == range.Stride;
 }

@@ -16,8 +16,8 @@ internal readonly record struct TensorPlace(string Name, int? Layer, bool IsLine
             .ToDictionary(tensor => tensor.Name, tensor => new TensorPlace(tensor.Name, null, false));
         for (int layer = 0; layer < config.Layers; layer++)
         {
-            foreach (TensorSpec norm in config.Family.Norms(config, layer))
-                places[norm.Name] = new TensorPlace(norm.Name, layer, false);
+            foreach (TensorSpec tensor in config.Family.Norms(config, layer).SelectMany(norm => norm.Tensors))
+                places[tensor.Name] = new TensorPlace(tensor.Name, layer, false);
             foreach (LinearSpec linear in config.Family.Linears(config, layer))
             {
                 places[linear.Weight] = new TensorPlace(linear.Weight, layer, true);

@@ -26,7 +26,7 @@ public sealed class CausalLanguageModel : IDisposable
 {
     private readonly ModelParameters _parameters;
     private readonly Parameter _embedding;
-    private readonly Parameter _finalNorm;
+    private readonly Norm _finalNorm;
     private readonly Parameter _head;
     private readonly DecoderLayer[] _layers;
     private readonly RotaryTables _rotary;
@@ -42,7 +42,7 @@ public sealed class CausalLanguageModel : IDisposable
         (Config, Device, DType, _parameters, Path) = (config, device, dtype, parameters, path);
         ModelFamily family = config.Family;
         _embedding = parameters[family.EmbeddingWeight];
-        _finalNorm = parameters[family.FinalNormWeight];
+        _finalNorm = parameters.CreateNorm(config, family.LastNorm(config));
         // A tied head that trains is the same parameter. A frozen one only shares the memory, so that an adapter can
         // change one of the two.
         _head = (config.TieWordEmbeddings, parameters.Trained) switch
@@ -390,11 +390,7 @@ public sealed class CausalLanguageModel : IDisposable
     {
         using Variable hidden = Hidden(tape, batch, checkpoint, cache);
         using Variable picked = GatherRowsNode.Apply(tape, hidden, rows);
-        return ScaleNode.Apply(
-            tape,
-            RmsNormNode.Apply(tape, picked, _finalNorm, (float)Config.RmsNormEpsilon),
-            (float)(1 / Config.LogitDivisor)
-        );
+        return ScaleNode.Apply(tape, _finalNorm.Apply(tape, picked), (float)(1 / Config.LogitDivisor));
     }
 
     /// <summary>

@@ -19,7 +19,7 @@ public sealed record ModelConfig
     /// <summary>The width of the residual stream, D.</summary>
     public required int HiddenSize { get; init; }
 
-    /// <summary>The width of the gated feed-forward layer, F.</summary>
+    /// <summary>The width of the feed-forward layer, F.</summary>
     public required int IntermediateSize { get; init; }
 
     /// <summary>The number of decoder layers.</summary>
@@ -54,6 +54,9 @@ public sealed record ModelConfig
 
     /// <summary>Whether gate, up and down have a bias (by <c>mlp_bias</c>).</summary>
     public bool MlpBias { get; init; }
+
+    /// <summary>The function between the matrices of the feed-forward layer.</summary>
+    public Activation Activation { get; init; }
 
     /// <summary>The base of the rotary frequencies.</summary>
     public double RopeTheta { get; init; } = 10000;

@@ -23,8 +23,6 @@ internal static class ModelConfigFile
         "num_attention_heads",
         "num_key_value_heads",
         "head_dim",
-        "hidden_act",
-        "rms_norm_eps",
         "max_position_embeddings",
         "tie_word_embeddings",
         "rope_theta",
@@ -99,7 +97,11 @@ internal static class ModelConfigFile
         var rotary = new RopeContext(fields, family.DefaultRopeTheta, positions, headDimension);
         (double theta, double turning, RopeScaling? scaling) = Rope(rotary, family, path, warnings);
         // Keys of other families are known too, so that they are not carried along in this model's config.
-        HashSet<string> known = [.. CommonKeys, .. ModelFamilies.All.SelectMany(each => each.Keys)];
+        HashSet<string> known =
+        [
+            .. CommonKeys,
+            .. ModelFamilies.All.SelectMany(each => each.Keys.Append(each.ActivationKey).Append(each.NormEpsilonKey)),
+        ];
         ModelConfig common = new()
         {
             ModelType = type,
@@ -110,7 +112,8 @@ internal static class ModelConfigFile
             Heads = heads,
             KeyValueHeads = keyValueHeads,
             HeadDimension = headDimension,
-            RmsNormEpsilon = fields.Number("rms_norm_eps", 0, 1) ?? family.DefaultNormEpsilon,
+            RmsNormEpsilon = fields.Number(family.NormEpsilonKey, 0, 1) ?? family.DefaultNormEpsilon,
+            Activation = ActivationNames.Read(fields, family),
             MaxPositions = positions,
             TieWordEmbeddings = fields.Boolean("tie_word_embeddings") ?? family.TiesByDefault,
             RopeTheta = theta,
@@ -270,8 +273,8 @@ internal static class ModelConfigFile
         json.WriteNumber("num_attention_heads", config.Heads);
         json.WriteNumber("num_key_value_heads", config.KeyValueHeads);
         json.WriteNumber("head_dim", config.HeadDimension);
-        json.WriteString("hidden_act", "silu");
-        json.WriteNumber("rms_norm_eps", config.RmsNormEpsilon);
+        ActivationNames.Write(config, json);
+        json.WriteNumber(config.Family.NormEpsilonKey, config.RmsNormEpsilon);
         json.WriteNumber("max_position_embeddings", config.MaxPositions);
         json.WriteBoolean("tie_word_embeddings", config.TieWordEmbeddings);
         json.WriteNumber("initializer_range", config.InitializerRange);

@@ -11,6 +11,8 @@ internal static class ModelConfigOddities
 {
     private static readonly string[] Quantised = ["quantization_config", "compression_config", "quantization"];
 
+    private const string OtherActivation = "hidden_activation"; // of families that have it in place of hidden_act
+
     // Keys of other families. transformers' classes for the families here ignore them too, so that results are the
     // same. But a config with such a key may belong to a model with custom code.
     private static readonly string[] OfOthers =
@@ -48,8 +50,6 @@ internal static class ModelConfigOddities
             if (fields.Has(key))
                 throw fields.Wrong(key, "none: quantised base weights are not supported");
         }
-        if (fields.Text("hidden_act") is not (null or "silu" or "swish"))
-            throw fields.Wrong("hidden_act", "silu");
     }
 
     /// <summary>Lists the keys that are ignored, one line each.</summary>
@@ -69,10 +69,14 @@ internal static class ModelConfigOddities
                 + $"{type} model";
         }
 
-        if (fields.Text("hidden_activation") is { } activation && activation is not ("silu" or "swish"))
+        if (
+            family.ActivationKey != OtherActivation
+            && fields.Text(OtherActivation) is { } activation
+            && activation is not ("silu" or "swish")
+        )
         {
-            yield return $"{path}: hidden_activation is {InputText.Quote(activation)}, which {type} models "
-                + "ignore; hidden_act counts";
+            yield return $"{path}: {OtherActivation} is {InputText.Quote(activation)}, which {type} models ignore; "
+                + $"{family.ActivationKey} counts";
         }
 
         bool slides = fields.Texts("layer_types")?.Contains("sliding_attention") ?? false;

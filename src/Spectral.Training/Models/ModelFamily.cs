@@ -55,6 +55,18 @@ internal abstract class ModelFamily
     /// <summary>The epsilon of the norms if the config does not say.</summary>
     public virtual double DefaultNormEpsilon => 1e-6;
 
+    /// <summary>The key of the norms' epsilon.</summary>
+    public virtual string NormEpsilonKey => "rms_norm_eps";
+
+    /// <summary>The key of the feed-forward layer's activation.</summary>
+    public virtual string ActivationKey => "hidden_act";
+
+    /// <summary>The activation if the config does not say.</summary>
+    public virtual Activation DefaultActivation => Activation.Silu;
+
+    /// <summary>The activations that the feed-forward layer can have.</summary>
+    public virtual IReadOnlyList<Activation> Activations => Enum.GetValues<Activation>();
+
     /// <summary>Whether the output head is the embedding if the config does not say.</summary>
     public virtual bool TiesByDefault => false;
 
@@ -96,9 +108,6 @@ internal abstract class ModelFamily
     /// <summary>The name of the weight of <see cref="Embedding"/>.</summary>
     public string EmbeddingWeight => Embedding + Weight;
 
-    /// <summary>The name of the weight of <see cref="FinalNorm"/>.</summary>
-    public string FinalNormWeight => FinalNorm + Weight;
-
     /// <summary>
     /// The name of the weight of <see cref="Head"/>. A checkpoint may lack it if the head is tied to the embedding.
     /// </summary>
@@ -116,8 +125,14 @@ internal abstract class ModelFamily
     /// </summary>
     public abstract string FeedForwardOutput { get; }
 
-    /// <summary>Lists the weights of the norms of a decoder layer.</summary>
-    public abstract IReadOnlyList<TensorSpec> Norms(ModelConfig config, int layer);
+    /// <summary>Returns what the norms of a model compute.</summary>
+    public virtual NormForm FormOfNorms(ModelConfig config) => NormForm.Rms;
+
+    /// <summary>Returns the norm after the last layer.</summary>
+    public NormSpec LastNorm(ModelConfig config) => new(FinalNorm, config.HiddenSize, FormOfNorms(config));
+
+    /// <summary>Lists the norms of a decoder layer.</summary>
+    public abstract IReadOnlyList<NormSpec> Norms(ModelConfig config, int layer);
 
     /// <summary>
     /// Lists the weights of the norms of a decoder layer, each with the first of the linear layers that read the norm's

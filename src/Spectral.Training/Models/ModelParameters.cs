@@ -42,6 +42,10 @@ internal sealed class ModelParameters : IDisposable
     public Linear CreateLinear(LinearSpec linear) =>
         new(linear.Name, this[linear.Weight], linear.HasBias ? this[linear.Bias] : null);
 
+    /// <summary>Creates a norm on the weights that its description names.</summary>
+    public Norm CreateNorm(ModelConfig config, NormSpec norm) =>
+        new(norm.Form, this[norm.Weight], norm.Form.HasBias ? this[norm.Bias] : null, (float)config.RmsNormEpsilon);
+
     public static ModelParameters Load(ModelFolder folder, Device device, DType dtype, bool trains)
     {
         var parameters = new ModelParameters(device, Tensors(folder.Config), dtype, trains);
@@ -89,12 +93,13 @@ internal sealed class ModelParameters : IDisposable
     public static ModelParameters Initialize(ModelConfig config, Device device, DType dtype, ulong seed, bool trains)
     {
         var parameters = new ModelParameters(device, Tensors(config), dtype, trains);
-        foreach (Parameter parameter in parameters.All)
+        foreach (TensorSpec tensor in ModelTensors.For(config))
         {
+            Parameter parameter = parameters[tensor.Name];
             if (parameter.Master.Shape.Rank == 2)
                 DrawNormal(parameter.Master, seed, RandomStream.For(parameter.Name), (float)config.InitializerRange);
-            else if (parameter.Name.EndsWith("norm.weight", StringComparison.Ordinal))
-                parameter.Master.CopyFrom(Enumerable.Repeat(1f, (int)parameter.Master.Count).ToArray());
+            else if (tensor.Start != 0)
+                parameter.Master.CopyFrom(Enumerable.Repeat(tensor.Start, (int)parameter.Master.Count).ToArray());
             else if (!trains)
                 parameter.Master.Clear(); // masters in a set are zero from the start
         }

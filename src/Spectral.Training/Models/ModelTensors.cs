@@ -31,8 +31,8 @@ public static class ModelTensors
         yield return new TensorSpec(family.EmbeddingWeight, [config.VocabularySize, config.HiddenSize]);
         for (int layer = 0; layer < config.Layers; layer++)
         {
-            foreach (TensorSpec norm in family.Norms(config, layer))
-                yield return norm;
+            foreach (TensorSpec tensor in family.Norms(config, layer).SelectMany(norm => norm.Tensors))
+                yield return tensor;
             foreach (LinearSpec linear in family.Linears(config, layer))
             {
                 yield return new TensorSpec(linear.Weight, [linear.Outputs, linear.Inputs]);
@@ -40,7 +40,8 @@ public static class ModelTensors
                     yield return new TensorSpec(linear.Bias, [linear.Outputs]);
             }
         }
-        yield return new TensorSpec(family.FinalNormWeight, [config.HiddenSize]);
+        foreach (TensorSpec tensor in family.LastNorm(config).Tensors)
+            yield return tensor;
         if (!config.TieWordEmbeddings)
             yield return new TensorSpec(family.HeadWeight, [config.VocabularySize, config.HiddenSize]);
     }

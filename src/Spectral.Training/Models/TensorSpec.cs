@@ -3,6 +3,9 @@ namespace Spectral.Training.Models;
 /// <summary>The name and the shape of a tensor of a model.</summary>
 public sealed record TensorSpec(string Name, IReadOnlyList<long> Shape)
 {
+    /// <summary>What every element of a fresh vector is. Matrices are random.</summary>
+    internal float Start { get; init; }
+
     /// <summary>The number of elements, the product of the dimensions.</summary>
     public long Count => Shape.Aggregate(1L, (product, dimension) => product * dimension);
 }

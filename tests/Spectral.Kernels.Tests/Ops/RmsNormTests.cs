@@ -13,6 +13,7 @@ public sealed class RmsNormTests(DeviceKind kind) : DeviceTest(kind)
         [ValueSource(nameof(Sizes))] int columns,
         [Values(1, 8, 33)] int rows,
         [ValueSource(nameof(FloatTypes))] DType type,
+        [Values(0, 1)] int offset,
         [Values] Placed placed
     )
     {
@@ -20,14 +21,15 @@ public sealed class RmsNormTests(DeviceKind kind) : DeviceTest(kind)
         Tensor weight = Input(columns, type, out double[] wv);
         Tensor inverse = Output(rows);
         ColumnRange y = OutputColumns(rows, columns, type, placed);
-        RmsNorm.Forward(x, weight, Epsilon, y, inverse);
+        RmsNorm.Forward(x, weight, Epsilon, y, inverse, offset);
         double[] r = Inverse(xv, rows, columns);
         Verify(inverse, r, reductionLength: columns, what: "inverse rms");
         Verify(
             y,
-            xv.Select((v, i) => v * r[i / columns] * wv[i % columns]).ToArray(),
-            reductionLength: columns,
-            what: "y"
+            xv.Select((v, i) => v * r[i / columns] * (wv[i % columns] + offset)).ToArray(),
+            xv.Select((v, i) => Math.Abs(v) * r[i / columns] * (Math.Abs(wv[i % columns]) + offset)).ToArray(),
+            columns,
+            "y"
         );
     }
 
@@ -38,6 +40,7 @@ public sealed class RmsNormTests(DeviceKind kind) : DeviceTest(kind)
         [ValueSource(nameof(FloatTypes))] DType type,
         [Values] bool residual,
         [Values] bool accumulate,
+        [Values(0, 1)] int offset,
         [Values] Placed placed
     )
     {
@@ -57,9 +60,11 @@ public sealed class RmsNormTests(DeviceKind kind) : DeviceTest(kind)
             dx,
             residual ? new ColumnRange?(dResidual) : null,
             dWeight,
-            accumulate
+            accumulate,
+            offset
         );
 
+        wv = Array.ConvertAll(wv, value => value + offset);
         double[] expected = new double[xv.Length];
         double[] magnitude = new double[xv.Length];
         double[] dw = accumulate ? (double[])before.Clone() : new double[columns];

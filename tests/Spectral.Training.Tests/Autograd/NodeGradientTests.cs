@@ -1,3 +1,4 @@
+using GeluForm = Spectral.Kernels.Ops.GeluForm;
 using System.Reflection;
 using Spectral.Kernels;
 using Spectral.Kernels.Tests.Support;
@@ -45,6 +46,49 @@ public sealed class NodeGradientTests(DeviceKind kind) : TrainingTest(kind)
 
     [Test, Covers(typeof(SwiGluNode))]
     public void SwiGlu() => Check([(7, 5), (7, 5)], (tape, x) => SwiGluNode.Apply(tape, x[0], x[1]));
+
+    [Test, Covers(typeof(GeluNode))]
+    public void Gelu([Values] GeluForm form) =>
+        Check([(7, 5), (7, 5)], (tape, x) => GeluNode.Apply(tape, form, x[0], x[1]));
+
+    [Test]
+    public void GeluWithoutAFactor([Values] GeluForm form) =>
+        Check([(7, 5)], (tape, x) => GeluNode.Apply(tape, form, x[0], null));
+
+    [Test]
+    public void RowsCutAndJoined() =>
+        Check(
+            [(4, 6)],
+            (tape, x) =>
+            {
+                using Variable cut = ReshapeNode.Apply(tape, x[0], 2);
+                using Variable shares = AddNode.Apply(tape, cut, cut);
+                return ReshapeNode.Apply(tape, shares, 6);
+            }
+        );
+
+    [Test, Covers(typeof(LayerNormNode))]
+    public void LayerNorm([Values] bool biased)
+    {
+        ParameterSet weights = biased ? Weights(("w", 9), ("b", 9)) : Weights(("w", 9));
+        Check(
+            [(4, 9)],
+            (tape, x) =>
+            {
+                Parameter? bias = biased ? weights.Parameters[1] : null;
+                using Variable normed = LayerNormNode.Apply(tape, x[0], weights.Parameters[0], bias, 1e-5f);
+                return AddNode.Apply(tape, x[0], normed);
+            },
+            weights
+        );
+    }
+
+    [Test]
+    public void RmsNormAroundOne()
+    {
+        ParameterSet weights = Weights(("w", 9));
+        Check([(4, 9)], (tape, x) => RmsNormNode.Apply(tape, x[0], weights.Parameters[0], 1e-5f, 1), weights);
+    }
 
     [Test, Covers(typeof(RmsNormNode))]
     public void RmsNorm()

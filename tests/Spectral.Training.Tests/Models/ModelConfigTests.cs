@@ -414,7 +414,7 @@ public sealed class ModelConfigTests : FolderTest
     )]
     [TestCase("rope_parameters", """{"full_attention":{"rope_type":"default"}}""", "rope_parameters.rope_type")]
     [TestCase("tie_word_embeddings", "\"yes\"", "true or false")]
-    [TestCase("hidden_act", "\"gelu\"", "silu")]
+    [TestCase("hidden_act", "\"relu\"", "one of silu, swish, gelu, gelu_pytorch_tanh, gelu_new, gelu_fast")]
     [TestCase("eos_token_id", "11", "from 0 to 10")]
     [TestCase("eos_token_id", "[1,\"a\"]", "'a'")]
     [TestCase("quantization_config", "{}", "quantised")]

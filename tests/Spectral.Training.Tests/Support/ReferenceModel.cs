@@ -112,9 +112,17 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
         double[] up = Linear(x, prefix + "up_proj");
         double[] gated = new double[gate.Length];
         for (int i = 0; i < gated.Length; i++)
-            gated[i] = gate[i] / (1 + Math.Exp(-gate[i])) * up[i];
+            gated[i] = Activated(gate[i]) * up[i];
         return Linear(gated, prefix + "down_proj");
     }
+
+    private double Activated(double x) =>
+        config.Activation switch
+        {
+            Activation.Silu => x / (1 + Math.Exp(-x)),
+            Activation.Gelu => x * NormalDistribution.Probability(x),
+            _ => x / 2 * (1 + Math.Tanh(Math.Sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x))),
+        };
 
     private double[][] Attention(double[][] x, string prefix, int layer)
     {

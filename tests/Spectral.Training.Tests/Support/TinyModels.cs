@@ -46,13 +46,14 @@ internal static class TinyModels
             SlidingWindow = 3,
         };
 
-    /// <summary>Every bias there is, stretched rotary angles, window only in the second layer.</summary>
+    /// <summary>Every bias there is, stretched rotary angles, another gate, window only in the second layer.</summary>
     public static ModelConfig Everything { get; } =
         Llama with
         {
             QueryKeyValueBias = true,
             OutputBias = true,
             MlpBias = true,
+            Activation = Activation.Gelu,
             SlidingWindow = 2,
             SlidingLayers = [false, true],
             RopeScaling = new Llama3Scaling(8, 1, 4, 16),
@@ -69,7 +70,7 @@ internal static class TinyModels
         };
 
     /// <summary>Norms after attention and the feed-forward layer, and over all queries and all keys.</summary>
-    public static ModelConfig Olmo2 { get; } = Llama with { ModelType = "olmo2" };
+    public static ModelConfig Olmo2 { get; } = Llama with { ModelType = "olmo2", Activation = Activation.GeluTanh };
 
     /// <summary>Factors on embeddings, scores, the residual stream and logits.</summary>
     public static ModelConfig Granite { get; } =

@@ -1,5 +1,4 @@
 using Spectral.Training.Autograd;
-using Spectral.Training.Optim;
 
 namespace Spectral.Training.Models.Families;
 
@@ -15,17 +14,18 @@ internal sealed class AttentionBlock
     public required Linear Output { get; init; }
 
     /// <summary>The norm of the queries, of each head [hd] or of all [H·hd]; null: none.</summary>
-    public Parameter? QueryNorm { get; init; }
+    public Norm? QueryNorm { get; init; }
 
     /// <summary>The norm of the keys, of each head [hd] or of all [KV·hd]; null: none.</summary>
-    public Parameter? KeyNorm { get; init; }
-
-    public required float Epsilon { get; init; }
+    public Norm? KeyNorm { get; init; }
 
     public IReadOnlyList<Linear> Linears => [.. Projections.Layers, Output];
 
-    /// <summary>Whether backward has to reach the norms even if nothing below them trains.</summary>
-    public bool NeedsBackward => QueryNorm is { Trains: true } || KeyNorm is { Trains: true };
+    /// <summary>Whether backward has to reach this block even if nothing below it trains.</summary>
+    public bool NeedsBackward =>
+        QueryNorm is { Trains: true }
+        || KeyNorm is { Trains: true }
+        || Linears.Any(linear => linear.Siblings.NeedsBackward);
 
     /// <summary>Computes what attention adds to the residual stream from its input [N, D].</summary>
     public Variable Forward(Tape tape, Variable x, in AttentionSettings settings, LayerCache? cache) =>
@@ -46,11 +46,11 @@ internal sealed class AttentionBlock
         return LinearNode.Apply(tape, mixed, Output);
     }
 
-    private Variable Normed(Tape tape, Variable heads, Parameter? norm)
+    private static Variable Normed(Tape tape, Variable heads, Norm? norm)
     {
         if (norm is null)
             return heads;
         using (heads)
-            return HeadNormNode.Apply(tape, heads, norm, Epsilon);
+            return norm.ApplyToHeads(tape, heads);
     }
 }

@@ -8,6 +8,9 @@ internal abstract class FeedForwardBlock
     /// <summary>The linear layers of the block, in the order of the checkpoint.</summary>
     public abstract IReadOnlyList<Linear> Linears { get; }
 
+    /// <summary>Whether backward has to reach this block even if nothing below it trains.</summary>
+    public virtual bool NeedsBackward => Linears.Any(linear => linear.Siblings.NeedsBackward);
+
     /// <summary>
     /// Returns the distance between rows of the block's input, in elements, as <see cref="SiblingLinears.StrideFor"/>.
     /// </summary>

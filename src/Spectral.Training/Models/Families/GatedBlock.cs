@@ -2,13 +2,16 @@ using Spectral.Training.Autograd;
 
 namespace Spectral.Training.Models.Families;
 
-/// <summary>The gated feed-forward layer down(silu(gate x) ∘ up x) (Shazeer, "GLU Variants", 2020).</summary>
+/// <summary>The gated feed-forward layer down(f(gate x) ∘ up x) (Shazeer, "GLU Variants", 2020).</summary>
 internal sealed class GatedBlock : ProjectedBlock
 {
     /// <summary>The gate and up projections, in this order.</summary>
     public required Projections Gates { get; init; }
 
     public required Linear Down { get; init; }
+
+    /// <summary>The function f of the gate.</summary>
+    public required Activation Activation { get; init; }
 
     /// <inheritdoc/>
     public override IReadOnlyList<Linear> Linears => [.. Gates.Layers, Down];
@@ -21,7 +24,7 @@ internal sealed class GatedBlock : ProjectedBlock
     {
         using Variable gate = values[0];
         using Variable up = values[1];
-        using Variable gated = SwiGluNode.Apply(tape, gate, up, Down.Siblings.StrideFor(cache));
+        using Variable gated = Activations.Gate(tape, Activation, gate, up, Down.Siblings.StrideFor(cache));
         return LinearNode.Apply(tape, gated, Down);
     }
 }

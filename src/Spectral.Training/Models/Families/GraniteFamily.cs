@@ -10,8 +10,6 @@ namespace Spectral.Training.Models.Families;
 internal sealed class GraniteFamily : LlamaLayout
 {
     private const double Largest = 1e6;
-    private const string AttentionBias = "attention_bias";
-    private const string MlpBias = "mlp_bias";
     private const string Embeddings = "embedding_multiplier";
     private const string Scores = "attention_multiplier";
     private const string Residual = "residual_multiplier";
@@ -30,18 +28,15 @@ internal sealed class GraniteFamily : LlamaLayout
     public override int? DefaultEosTokenId => 2;
 
     /// <inheritdoc/>
-    public override IReadOnlyList<string> Keys => [AttentionBias, MlpBias, Embeddings, Scores, Residual, Logits];
+    public override IReadOnlyList<string> Keys =>
+        [BiasKeys.Attention, BiasKeys.Mlp, Embeddings, Scores, Residual, Logits];
 
     /// <inheritdoc/>
     public override ModelConfig Read(JsonFields fields, ModelConfig config)
     {
         WindowKeys.Check(fields);
-        bool attention = fields.Boolean(AttentionBias) ?? false;
-        return config with
+        return BiasKeys.Read(fields, config) with
         {
-            QueryKeyValueBias = attention,
-            OutputBias = attention,
-            MlpBias = fields.Boolean(MlpBias) ?? false,
             EmbeddingMultiplier = Factor(Embeddings),
             AttentionMultiplier = Factor(Scores),
             ResidualMultiplier = Factor(Residual),
@@ -54,8 +49,7 @@ internal sealed class GraniteFamily : LlamaLayout
     /// <inheritdoc/>
     public override void WriteAttention(ModelConfig config, Utf8JsonWriter json)
     {
-        json.WriteBoolean(AttentionBias, config.OutputBias);
-        json.WriteBoolean(MlpBias, config.MlpBias);
+        BiasKeys.Write(config, json);
         json.WriteNumber(Embeddings, config.EmbeddingMultiplier);
         json.WriteNumber(Scores, config.AttentionMultiplier ?? 1 / Math.Sqrt(config.HeadDimension));
         json.WriteNumber(Residual, config.ResidualMultiplier);

@@ -6,9 +6,6 @@ namespace Spectral.Training.Models.Families;
 /// <summary>Llama (Touvron et al., 2023) and models with the same <c>model_type</c>.</summary>
 internal sealed class LlamaFamily : LlamaLayout
 {
-    private const string AttentionBias = "attention_bias";
-    private const string MlpBias = "mlp_bias";
-
     /// <inheritdoc/>
     public override string ModelType => "llama";
 
@@ -25,26 +22,19 @@ internal sealed class LlamaFamily : LlamaLayout
     public override string DefaultTokenizerClass => "LlamaTokenizer";
 
     /// <inheritdoc/>
-    public override IReadOnlyList<string> Keys => [AttentionBias, MlpBias];
+    public override IReadOnlyList<string> Keys => [BiasKeys.Attention, BiasKeys.Mlp];
 
     /// <inheritdoc/>
     public override ModelConfig Read(JsonFields fields, ModelConfig config)
     {
         WindowKeys.Check(fields);
-        bool attention = fields.Boolean(AttentionBias) ?? false;
-        return config with
-        {
-            QueryKeyValueBias = attention,
-            OutputBias = attention,
-            MlpBias = fields.Boolean(MlpBias) ?? false,
-        };
+        return BiasKeys.Read(fields, config);
     }
 
     /// <inheritdoc/>
     public override void WriteAttention(ModelConfig config, Utf8JsonWriter json)
     {
-        json.WriteBoolean(AttentionBias, config.OutputBias);
-        json.WriteBoolean(MlpBias, config.MlpBias);
+        BiasKeys.Write(config, json);
         base.WriteAttention(config, json);
     }
 }

@@ -1,5 +1,3 @@
-using Spectral.Training.Optim;
-
 namespace Spectral.Training.Models.Families;
 
 /// <summary>
@@ -39,16 +37,17 @@ internal abstract class LlamaLayout : ModelFamily
     protected virtual (int Query, int Key)? HeadNorms(ModelConfig config) => null;
 
     /// <inheritdoc/>
-    public override IReadOnlyList<TensorSpec> Norms(ModelConfig config, int layer)
+    public override IReadOnlyList<NormSpec> Norms(ModelConfig config, int layer)
     {
-        TensorSpec[] heads = HeadNorms(config) is { } sizes
-            ? [new(WeightOf(layer, QueryNorm), [sizes.Query]), new(WeightOf(layer, KeyNorm), [sizes.Key])]
+        NormForm form = FormOfNorms(config);
+        NormSpec[] heads = HeadNorms(config) is { } sizes
+            ? [new(NameOf(layer, QueryNorm), sizes.Query, form), new(NameOf(layer, KeyNorm), sizes.Key, form)]
             : [];
         (string attention, string feedForward) = BlockNorms;
         return
         [
-            new(WeightOf(layer, attention), [config.HiddenSize]),
-            new(WeightOf(layer, feedForward), [config.HiddenSize]),
+            new(NameOf(layer, attention), config.HiddenSize, form),
+            new(NameOf(layer, feedForward), config.HiddenSize, form),
             .. heads,
         ];
     }
@@ -98,19 +97,19 @@ internal abstract class LlamaLayout : ModelFamily
     public override DecoderLayer CreateLayer(ModelConfig config, int layer, ModelParameters weights)
     {
         var linears = Linears(config, layer).ToDictionary(spec => spec.Name, weights.CreateLinear);
+        var norms = Norms(config, layer).ToDictionary(spec => spec.Name, spec => weights.CreateNorm(config, spec));
         var attention = new AttentionBlock
         {
             Projections = new Projections(Linear(Query), Linear(Key), Linear(Value)),
             Output = Linear(Output),
-            QueryNorm = HeadNorms(config) is null ? null : Norm(QueryNorm),
-            KeyNorm = HeadNorms(config) is null ? null : Norm(KeyNorm),
-            Epsilon = (float)config.RmsNormEpsilon,
+            QueryNorm = norms.GetValueOrDefault(NameOf(layer, QueryNorm)),
+            KeyNorm = norms.GetValueOrDefault(NameOf(layer, KeyNorm)),
         };
         FeedForwardBlock feedForward = CreateFeedForward(config, layer, Linear);
         return Join(config, attention, Norm(BlockNorms.Attention), feedForward, Norm(BlockNorms.FeedForward));
 
         Linear Linear(string module) => linears[NameOf(layer, module)];
-        Parameter Norm(string module) => weights[WeightOf(layer, module)];
+        Norm Norm(string module) => norms[NameOf(layer, module)];
     }
 
     /// <summary>Creates the feed-forward block of a decoder layer.</summary>
@@ -118,15 +117,20 @@ internal abstract class LlamaLayout : ModelFamily
     /// <param name="layer">The number of the layer.</param>
     /// <param name="linear">Returns one of its linear layers by the name within the decoder layer.</param>
     protected virtual FeedForwardBlock CreateFeedForward(ModelConfig config, int layer, Func<string, Linear> linear) =>
-        new GatedBlock { Gates = new Projections(linear(Gate), linear(Up)), Down = linear(Down) };
+        new GatedBlock
+        {
+            Gates = new Projections(linear(Gate), linear(Up)),
+            Down = linear(Down),
+            Activation = config.Activation,
+        };
 
     /// <summary>Joins attention and the feed-forward layer, each with its norm, to a decoder layer.</summary>
     protected virtual DecoderLayer Join(
         ModelConfig config,
         AttentionBlock attention,
-        Parameter attentionNorm,
+        Norm attentionNorm,
         FeedForwardBlock feedForward,
-        Parameter feedForwardNorm
+        Norm feedForwardNorm
     ) =>
         new PreNormLayer
         {
@@ -134,7 +138,6 @@ internal abstract class LlamaLayout : ModelFamily
             Attention = attention,
             FeedForwardNorm = feedForwardNorm,
             FeedForward = feedForward,
-            Epsilon = (float)config.RmsNormEpsilon,
             Multiplier = (float)config.ResidualMultiplier,
         };
 

@@ -1,6 +1,5 @@
 using System.Text.Json;
 using Spectral.Training.IO;
-using Spectral.Training.Optim;
 
 namespace Spectral.Training.Models.Families;
 
@@ -10,8 +9,6 @@ namespace Spectral.Training.Models.Families;
 /// </summary>
 internal sealed class Olmo2Family : LlamaLayout
 {
-    private const string AttentionBias = "attention_bias";
-
     /// <inheritdoc/>
     public override string ModelType => "olmo2";
 
@@ -28,7 +25,7 @@ internal sealed class Olmo2Family : LlamaLayout
     public override double DefaultNormEpsilon => 1e-5;
 
     /// <inheritdoc/>
-    public override IReadOnlyList<string> Keys => [AttentionBias];
+    public override IReadOnlyList<string> Keys => [BiasKeys.Attention];
 
     /// <inheritdoc/>
     protected override (string Attention, string FeedForward) BlockNorms =>
@@ -38,14 +35,13 @@ internal sealed class Olmo2Family : LlamaLayout
     public override ModelConfig Read(JsonFields fields, ModelConfig config)
     {
         WindowKeys.Check(fields);
-        bool bias = fields.Boolean(AttentionBias) ?? false;
-        return config with { QueryKeyValueBias = bias, OutputBias = bias };
+        return BiasKeys.ReadAttention(fields, config);
     }
 
     /// <inheritdoc/>
     public override void WriteAttention(ModelConfig config, Utf8JsonWriter json)
     {
-        json.WriteBoolean(AttentionBias, config.OutputBias);
+        BiasKeys.WriteAttention(config, json);
         base.WriteAttention(config, json);
     }
 
@@ -60,9 +56,9 @@ internal sealed class Olmo2Family : LlamaLayout
     protected override DecoderLayer Join(
         ModelConfig config,
         AttentionBlock attention,
-        Parameter attentionNorm,
+        Norm attentionNorm,
         FeedForwardBlock feedForward,
-        Parameter feedForwardNorm
+        Norm feedForwardNorm
     ) =>
         new PostNormLayer
         {
@@ -70,6 +66,5 @@ internal sealed class Olmo2Family : LlamaLayout
             AttentionNorm = attentionNorm,
             FeedForward = feedForward,
             FeedForwardNorm = feedForwardNorm,
-            Epsilon = (float)config.RmsNormEpsilon,
         };
 }

@@ -1,5 +1,4 @@
 using Spectral.Training.Autograd;
-using Spectral.Training.Optim;
 
 namespace Spectral.Training.Models.Families;
 
@@ -12,14 +11,13 @@ internal sealed class ParallelLayer : DecoderLayer
     private readonly SiblingLinears _readers;
 
     /// <summary>Joins the layers that read the norm, so that one pass over its output can serve all of them.</summary>
-    public ParallelLayer(Parameter norm, float epsilon, AttentionBlock attention, ProjectedBlock feedForward)
+    public ParallelLayer(Norm norm, AttentionBlock attention, ProjectedBlock feedForward)
     {
-        (Norm, Epsilon, Attention, FeedForward) = (norm, epsilon, attention, feedForward);
+        (Norm, Attention, FeedForward) = (norm, attention, feedForward);
         _readers = Projections.Join(attention.Projections, feedForward.Inputs);
     }
 
-    public Parameter Norm { get; }
-    public float Epsilon { get; }
+    public Norm Norm { get; }
     public AttentionBlock Attention { get; }
     public ProjectedBlock FeedForward { get; }
 
@@ -28,12 +26,12 @@ internal sealed class ParallelLayer : DecoderLayer
 
     /// <inheritdoc/>
     public override bool NeedsBackward =>
-        Norm.Trains || Attention.NeedsBackward || Linears.Any(linear => linear.Siblings.NeedsBackward);
+        Norm.Trains || Attention.NeedsBackward || FeedForward.NeedsBackward;
 
     /// <inheritdoc/>
     public override Variable Forward(Tape tape, Variable x, in AttentionSettings settings, LayerCache? cache = null)
     {
-        using Variable normed = RmsNormNode.Apply(tape, x, Norm, Epsilon, _readers.StrideFor(cache));
+        using Variable normed = Norm.Apply(tape, x, _readers.StrideFor(cache));
         Variable[] outputs = LinearNode.Apply(tape, normed, _readers);
         int first = Attention.Projections.Layers.Count;
         using Variable attended = Attention.Attend(

@@ -6,8 +6,6 @@ namespace Spectral.Training.Models.Families;
 /// <summary>Qwen3 (Yang et al., 2025), dense: Llama's layers with norms of each head's queries and keys.</summary>
 internal sealed class Qwen3Family : QwenLayout
 {
-    private const string AttentionBias = "attention_bias";
-
     /// <inheritdoc/>
     public override string ModelType => "qwen3";
 
@@ -18,20 +16,17 @@ internal sealed class Qwen3Family : QwenLayout
     public override int? DefaultHeadDimension => 128;
 
     /// <inheritdoc/>
-    public override IReadOnlyList<string> Keys => [.. base.Keys, AttentionBias];
+    public override IReadOnlyList<string> Keys => [.. base.Keys, BiasKeys.Attention];
 
     /// <inheritdoc/>
-    public override ModelConfig Read(JsonFields fields, ModelConfig config)
-    {
-        bool bias = fields.Boolean(AttentionBias) ?? false;
-        return base.Read(fields, config) with { QueryKeyValueBias = bias, OutputBias = bias };
-    }
+    public override ModelConfig Read(JsonFields fields, ModelConfig config) =>
+        BiasKeys.ReadAttention(fields, base.Read(fields, config));
 
     /// <inheritdoc/>
     public override void WriteAttention(ModelConfig config, Utf8JsonWriter json)
     {
         base.WriteAttention(config, json);
-        json.WriteBoolean(AttentionBias, config.OutputBias);
+        BiasKeys.WriteAttention(config, json);
     }
 
     /// <inheritdoc/>

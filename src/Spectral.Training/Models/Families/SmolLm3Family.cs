@@ -9,8 +9,6 @@ namespace Spectral.Training.Models.Families;
 /// </summary>
 internal sealed class SmolLm3Family : LlamaLayout
 {
-    private const string AttentionBias = "attention_bias";
-    private const string MlpBias = "mlp_bias";
     private const string UseWindow = "use_sliding_window";
     private const string RotaryLayers = "no_rope_layers"; // 1 where a layer does turn them
     private const string Interval = "no_rope_layer_interval";
@@ -35,7 +33,7 @@ internal sealed class SmolLm3Family : LlamaLayout
 
     /// <inheritdoc/>
     public override IReadOnlyList<string> Keys =>
-        [AttentionBias, MlpBias, WindowKeys.Window, UseWindow, WindowKeys.LayerTypes, RotaryLayers, Interval];
+        [BiasKeys.Attention, BiasKeys.Mlp, WindowKeys.Window, UseWindow, WindowKeys.LayerTypes, RotaryLayers, Interval];
 
     /// <inheritdoc/>
     public override int DefaultKeyValueHeads(int heads) => 4;
@@ -43,17 +41,13 @@ internal sealed class SmolLm3Family : LlamaLayout
     /// <inheritdoc/>
     public override ModelConfig Read(JsonFields fields, ModelConfig config)
     {
-        bool attention = fields.Boolean(AttentionBias) ?? false;
         int asked = fields.Integer(WindowKeys.Window, 0, int.MaxValue) ?? 0;
         int window = fields.Boolean(UseWindow) ?? false ? asked : 0;
         bool[] rotates = Rotates(fields, config.Layers);
         IReadOnlyList<bool> slides =
             WindowKeys.ReadLayers(fields, config.Layers, window) ?? Array.ConvertAll(rotates, turns => !turns);
-        return config with
+        return BiasKeys.Read(fields, config) with
         {
-            QueryKeyValueBias = attention,
-            OutputBias = attention,
-            MlpBias = fields.Boolean(MlpBias) ?? false,
             RotaryLayers = rotates,
             SlidingWindow = window,
             SlidingLayers = window == 0 ? null : slides,
@@ -63,8 +57,7 @@ internal sealed class SmolLm3Family : LlamaLayout
     /// <inheritdoc/>
     public override void WriteAttention(ModelConfig config, Utf8JsonWriter json)
     {
-        json.WriteBoolean(AttentionBias, config.OutputBias);
-        json.WriteBoolean(MlpBias, config.MlpBias);
+        BiasKeys.Write(config, json);
         base.WriteAttention(config, json);
         json.WriteStartArray(RotaryLayers);
         for (int layer = 0; layer < config.Layers; layer++)
