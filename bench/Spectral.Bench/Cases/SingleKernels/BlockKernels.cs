@@ -13,8 +13,10 @@ internal static class BlockKernels
     public static IEnumerable<Plan> Plans(Machine machine) =>
         [
             .. KernelSet.Plans(machine, "rms-norm 256 x 1024", RmsNorms),
+            .. KernelSet.Plans(machine, "layer-norm 256 x 1024", LayerNorms),
             .. KernelSet.Plans(machine, "swiglu 256 x 1024", SwiGlus),
             .. KernelSet.Plans(machine, "soft-cap 256 x 1024", SoftCaps),
+            .. KernelSet.Plans(machine, "gelu 256 x 1024", Gelus),
             .. KernelSet.Plans(machine, "elementwise 256 x 1024", Elementwise),
             .. KernelSet.Plans(machine, "columns 256 x 1024", ColumnKernels),
             .. KernelSet.Plans(machine, "rows 256 of 256 x 1024", RowKernels),
@@ -56,6 +58,63 @@ internal static class BlockKernels
             3 * size * Count + vectors + sizeof(float) * Columns,
             11 * Count,
             () => RmsNorm.Backward(x, weight, inverse, dy, result, null, dWeight)
+        );
+    }
+
+    private static void LayerNorms(KernelSet set, DType type)
+    {
+        double size = type.Size();
+        Tensor x = set.Normal((Rows, Columns), type);
+        Tensor dy = set.Normal((Rows, Columns), type);
+        Tensor weight = set.Normal(Columns, type);
+        Tensor bias = set.Normal(Columns, type);
+        Tensor result = set.Empty((Rows, Columns), type);
+        Tensor statistics = set.Empty((Rows, 2));
+        Tensor dWeight = set.Empty(Columns);
+        LayerNorm.Forward(x, weight, bias, 1e-5f, result, statistics);
+        double vectors = size * Columns + 2 * sizeof(float) * Rows;
+        set.Add(
+            "forward",
+            2 * size * Count + vectors + size * Columns,
+            7 * Count,
+            () => LayerNorm.Forward(x, weight, bias, 1e-5f, result, statistics)
+        );
+        set.Add(
+            "backward",
+            3 * size * Count + vectors,
+            12 * Count,
+            () => LayerNorm.Backward(x, weight, statistics, dy, result)
+        );
+        set.Add(
+            "backward-weight",
+            3 * size * Count + vectors + sizeof(float) * Columns,
+            16 * Count,
+            () => LayerNorm.Backward(x, weight, statistics, dy, result, null, dWeight)
+        );
+    }
+
+    private static void Gelus(KernelSet set, DType type)
+    {
+        double size = type.Size();
+        Tensor x = set.Normal((Rows, Columns), type);
+        Tensor up = set.Normal((Rows, Columns), type);
+        Tensor dy = set.Normal((Rows, Columns), type);
+        Tensor first = set.Empty((Rows, Columns), type);
+        Tensor second = set.Empty((Rows, Columns), type);
+        set.Add("gate", 3 * size * Count, 11 * Count, () => Gelu.Forward(GeluForm.Tanh, x, (ColumnRange)up, first));
+        set.Add("alone", 2 * size * Count, 11 * Count, () => Gelu.Forward(GeluForm.Tanh, x, null, first));
+        set.Add("exact", 2 * size * Count, 11 * Count, () => Gelu.Forward(GeluForm.Exact, x, null, first));
+        set.Add(
+            "gate-backward",
+            5 * size * Count,
+            22 * Count,
+            () => Gelu.Backward(GeluForm.Tanh, x, (ColumnRange)up, dy, first, (ColumnRange)second)
+        );
+        set.Add(
+            "alone-backward",
+            3 * size * Count,
+            22 * Count,
+            () => Gelu.Backward(GeluForm.Tanh, x, null, dy, first, null)
         );
     }
 
