@@ -173,16 +173,19 @@ public sealed class GeluTests(DeviceKind kind) : DeviceTest(kind)
         form == GeluForm.Tanh ? Math.Sqrt(2 / Math.PI) * (1 + 3 * 0.044715 * x * x) : 0.5 * Math.Abs(x);
 
     private static double Share(GeluForm form, double x) =>
-        form == GeluForm.Tanh ? 1 / (1 + Math.Exp(-2 * Cubic(x))) : NormalDistribution.Probability(x);
+        form == GeluForm.Tanh ? 1 / (1 + Math.Exp(-2 * Cubic(x))) : NormalProbability.Of(x);
 
     private static double Slope(GeluForm form, double x)
     {
         double share = Share(form, x);
         return share
-            + x * (form == GeluForm.Tanh ? 2 * share * (1 - share) * Lift(form, x) : NormalDistribution.Density(x));
+            + x * (form == GeluForm.Tanh ? 2 * share * (1 - share) * Lift(form, x) : NormalProbability.Density(x));
     }
 
-    /// <summary>The share and, below 0, how much its exponent's rounding changes it.</summary>
+    /// <summary>
+    /// The share and, below 0, how much its exponent's rounding changes it. Shares below 2⁻¹²⁶ may be 0: they count as
+    /// 10⁻³⁰.
+    /// </summary>
     private static double Size(GeluForm form, double x) =>
-        Share(form, x) * (1 + (form == GeluForm.Tanh ? Math.Abs(2 * Cubic(x)) : x * x));
+        1e-30 + Share(form, x) * (1 + (form == GeluForm.Tanh ? Math.Abs(2 * Cubic(x)) : x * x));
 }

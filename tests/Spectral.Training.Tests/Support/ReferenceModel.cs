@@ -120,7 +120,7 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
         config.Activation switch
         {
             Activation.Silu => x / (1 + Math.Exp(-x)),
-            Activation.Gelu => x * NormalDistribution.Probability(x),
+            Activation.Gelu => x * NormalProbability.Of(x),
             _ => x / 2 * (1 + Math.Tanh(Math.Sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x))),
         };
 

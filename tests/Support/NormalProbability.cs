@@ -1,18 +1,18 @@
 namespace Spectral.Tests.Support;
 
 /// <summary>The standard normal distribution in double precision.</summary>
-internal static class NormalDistribution
+internal static class NormalProbability
 {
     /// <summary>
     /// Computes Φ(x), the probability of values up to x: by the power series that has positive terms alone, and by
     /// Laplace's continued fraction below −3, where the series would leave a difference of nearly equal numbers.
     /// </summary>
-    public static double Probability(double x)
+    public static double Of(double x)
     {
         if (double.IsNaN(x))
             return x;
         if (x > 3)
-            return 1 - Probability(-x);
+            return 1 - Of(-x);
         double density = Density(x);
         if (x >= -3)
         {
