@@ -1,3 +1,4 @@
+using Spectral.Tests.Support;
 using Spectral.Training.Adapters.Expressions;
 using Spectral.Training.Data;
 using Spectral.Training.Models;
