@@ -16,63 +16,69 @@ internal sealed class LayerAlignment
     private readonly Dictionary<string, (int[]? Rows, int[]? Columns)> _orders = [];
 
     /// <summary>Aligns one input with the first.</summary>
-    public LayerAlignment(MergeRun run, int layer, int input)
+    /// <param name="run">The merge.</param>
+    /// <param name="units">The neurons and heads of the decoder layer.</param>
+    /// <param name="input">The number of the input.</param>
+    public LayerAlignment(MergeRun run, LayerUnits units, int input)
     {
-        var linears = run
-            .Config.Family.Linears(run.Config, layer)
-            .ToDictionary(linear => ModelTensors.EndOf(linear.Name));
-        int[] neurons = Neurons(run, linears, input);
-        (int[] queries, int[] groups) = Heads(run, linears, input);
+        int[] neurons = Neurons(run, units, input);
+        (int[] queries, int[] groups) = Heads(run, units, input);
         int size = run.Config.HeadDimension;
-        Add("gate_proj", neurons, null);
-        Add("up_proj", neurons, null);
-        Add("down_proj", null, neurons);
-        Add("q_proj", Spread(queries, size), null);
-        Add("k_proj", Spread(groups, size), null);
-        Add("v_proj", Spread(groups, size), null);
-        Add("o_proj", null, Spread(queries, size));
-
-        void Add(string end, int[]? rows, int[]? columns)
-        {
-            LinearSpec linear = linears[end];
-            _orders[linear.Weight] = (rows, columns);
-            if (linear.HasBias)
-                _orders[linear.Bias] = (rows, null);
-        }
+        foreach (OutputRows rows in units.Neurons)
+            AddRows(rows, neurons);
+        AddRows(units.Queries, Spread(queries, size));
+        AddRows(units.Keys, Spread(groups, size));
+        AddRows(units.Values, Spread(groups, size));
+        foreach ((string weight, OutputRows rows) in units.Norms)
+            _orders[weight] = (Spread(rows == units.Queries ? queries : groups, size), null);
+        _orders[units.NeuronReader.Weight] = (null, neurons);
+        _orders[units.HeadReader.Weight] = (null, Spread(queries, size));
     }
 
     /// <summary>Returns which of the input's rows and columns take the places of a tensor's; null: the same.</summary>
     public (int[]? Rows, int[]? Columns) Of(string tensor) => _orders.GetValueOrDefault(tensor);
 
-    private static int[] Neurons(MergeRun run, Dictionary<string, LinearSpec> linears, int input)
+    private void AddRows(OutputRows rows, int[] order)
     {
-        int n = run.Config.IntermediateSize;
+        LinearSpec linear = rows.Linear;
+        int[] all = Of(linear.Weight).Rows ?? [.. Enumerable.Range(0, linear.Outputs)];
+        for (int i = 0; i < order.Length; i++)
+            all[rows.From + i] = rows.From + order[i];
+        _orders[linear.Weight] = (all, null);
+        if (linear.HasBias)
+            _orders[linear.Bias] = (all, null);
+    }
+
+    private static int[] Neurons(MergeRun run, LayerUnits units, int input)
+    {
+        int n = units.Neurons[0].Count;
         using var scores = Tensor.Zeros(run.Device, (n, n));
-        foreach (string end in new[] { "gate_proj", "up_proj", "down_proj" })
+        foreach (OutputRows rows in units.Neurons)
         {
-            MergeTensor tensor = run.Open(linears[end].Weight);
-            (int rows, int columns) = ((int)tensor.Shape[0], (int)tensor.Shape[1]);
-            using var first = Tensor.From(run.Device, tensor.Values(0), (rows, columns));
-            using var other = Tensor.From(run.Device, tensor.Values(input), (rows, columns));
-            if (end == "down_proj")
-                Gemm.Run(Gemm.Transposed(first), other, scores, beta: 1);
-            else
-                Gemm.Run(first, Gemm.Transposed(other), scores, beta: 1);
+            (float[] first, float[] other) = Values(run, rows, input);
+            using var left = Tensor.From(run.Device, first, (n, rows.Linear.Inputs));
+            using var right = Tensor.From(run.Device, other, (n, rows.Linear.Inputs));
+            Gemm.Run(left, Gemm.Transposed(right), scores, beta: 1);
         }
+
+        MergeTensor reader = run.Open(units.NeuronReader.Weight);
+        using var before = Tensor.From(run.Device, reader.Values(0), (units.NeuronReader.Outputs, n));
+        using var after = Tensor.From(run.Device, reader.Values(input), (units.NeuronReader.Outputs, n));
+        Gemm.Run(Gemm.Transposed(before), after, scores, beta: 1);
         return Assignment.Best(scores.ToArray(), n);
     }
 
     /// <summary>
     /// Matches groups of heads that share keys and values, and query heads within them. A head's rows are consecutive.
     /// </summary>
-    private static (int[] Queries, int[] Groups) Heads(MergeRun run, Dictionary<string, LinearSpec> linears, int input)
+    private static (int[] Queries, int[] Groups) Heads(MergeRun run, LayerUnits units, int input)
     {
         (int heads, int groups) = (run.Config.Heads, run.Config.KeyValueHeads);
         int each = heads / groups;
-        float[] shared = Products(run, linears["k_proj"], input, groups, ofColumns: false);
-        TensorPrimitives.Add(shared, Products(run, linears["v_proj"], input, groups, ofColumns: false), shared);
-        float[] queries = Products(run, linears["q_proj"], input, heads, ofColumns: false);
-        TensorPrimitives.Add(queries, Products(run, linears["o_proj"], input, heads, ofColumns: true), queries);
+        float[] shared = Products(Values(run, units.Keys, input), groups);
+        TensorPrimitives.Add(shared, Products(Values(run, units.Values, input), groups), shared);
+        float[] queries = Products(Values(run, units.Queries, input), heads);
+        TensorPrimitives.Add(queries, Products(Columns(run, units.HeadReader, input), heads), queries);
         int[][] within = new int[groups * groups][];
         for (int group = 0; group < groups; group++)
         {
@@ -98,25 +104,34 @@ internal sealed class LayerAlignment
         return (order, matched);
     }
 
-    /// <summary>Returns the inner products of the first input's heads with those of another, [heads, heads].</summary>
-    private static float[] Products(MergeRun run, LinearSpec linear, int input, int heads, bool ofColumns)
+    /// <summary>Returns rows of a weight in the first input and in another.</summary>
+    private static (float[] First, float[] Other) Values(MergeRun run, OutputRows rows, int input)
+    {
+        MergeTensor tensor = run.Open(rows.Linear.Weight);
+        Range range = (rows.From * rows.Linear.Inputs)..((rows.From + rows.Count) * rows.Linear.Inputs);
+        return (tensor.Values(0)[range], tensor.Values(input)[range]);
+    }
+
+    /// <summary>Returns the columns of a weight in the first input and in another, one after the other.</summary>
+    private static (float[] First, float[] Other) Columns(MergeRun run, LinearSpec linear, int input)
     {
         MergeTensor tensor = run.Open(linear.Weight);
-        float[] first = tensor.Values(0);
-        float[] other = tensor.Values(input);
-        if (ofColumns)
-        {
-            first = HostMatrix.Transposed(first, linear.Outputs, linear.Inputs);
-            other = HostMatrix.Transposed(other, linear.Outputs, linear.Inputs);
-        }
+        return (
+            HostMatrix.Transposed(tensor.Values(0), linear.Outputs, linear.Inputs),
+            HostMatrix.Transposed(tensor.Values(input), linear.Outputs, linear.Inputs)
+        );
+    }
 
-        int size = first.Length / heads;
+    /// <summary>Returns the inner products of the first input's heads with those of another, [heads, heads].</summary>
+    private static float[] Products((float[] First, float[] Other) values, int heads)
+    {
+        int size = values.First.Length / heads;
         float[] products = new float[heads * heads];
         for (int i = 0; i < products.Length; i++)
         {
             products[i] = TensorPrimitives.Dot(
-                first.AsSpan(i / heads * size, size),
-                other.AsSpan(i % heads * size, size)
+                values.First.AsSpan(i / heads * size, size),
+                values.Other.AsSpan(i % heads * size, size)
             );
         }
         return products;

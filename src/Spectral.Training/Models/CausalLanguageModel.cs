@@ -390,7 +390,11 @@ public sealed class CausalLanguageModel : IDisposable
     {
         using Variable hidden = Hidden(tape, batch, checkpoint, cache);
         using Variable picked = GatherRowsNode.Apply(tape, hidden, rows);
-        return ScaleNode.Apply(tape, _finalNorm.Apply(tape, picked), (float)(1 / Config.LogitDivisor));
+        return ScaleNode.Apply(
+            tape,
+            _finalNorm.Apply(tape, picked),
+            (float)(Config.LogitMultiplier / Config.LogitDivisor)
+        );
     }
 
     /// <summary>

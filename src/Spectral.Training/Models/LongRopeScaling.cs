@@ -44,14 +44,24 @@ public sealed record LongRopeScaling(
     public override int Representative(int positions) =>
         positions > OriginalMaxPositions ? OriginalMaxPositions + 1 : 1;
 
+    /// <summary>Returns whether the amplitude is that of a config with so many positions that gives none.</summary>
+    internal bool FollowsFrom(int maxPositions) =>
+        Amplitude == AmplitudeOf(maxPositions / (double)OriginalMaxPositions, OriginalMaxPositions);
+
     internal override void WriteFields(Utf8JsonWriter json)
     {
-        WriteFactors(ShortKey, ShortFactors);
-        WriteFactors(LongKey, LongFactors);
+        WriteFactors(json);
         json.WriteNumber(OriginalMaxPositionsKey, OriginalMaxPositions);
         json.WriteNumber(AmplitudeKey, Amplitude);
+    }
 
-        void WriteFactors(string key, IReadOnlyList<double> factors)
+    /// <summary>Writes the divisors for short and for long sequences.</summary>
+    internal void WriteFactors(Utf8JsonWriter json)
+    {
+        Write(ShortKey, ShortFactors);
+        Write(LongKey, LongFactors);
+
+        void Write(string key, IReadOnlyList<double> factors)
         {
             json.WriteStartArray(key);
             foreach (double factor in factors)
@@ -59,6 +69,10 @@ public sealed record LongRopeScaling(
             json.WriteEndArray();
         }
     }
+
+    // The longer the sequences beside those of pretraining, the sharper attention.
+    private static double AmplitudeOf(double factor, int pretrained) =>
+        factor <= 1 ? 1 : Math.Sqrt(1 + (Math.Log(factor) / Math.Log(pretrained)));
 
     internal static LongRopeScaling ReadFields(JsonFields fields, RopeContext context)
     {
@@ -69,9 +83,7 @@ public sealed record LongRopeScaling(
         int pretrained = original ?? context.MaxPositions;
         if (pretrained == 1)
             throw fields.Wrong(OriginalMaxPositionsKey, "at least 2");
-        double amplitude =
-            fields.Number(AmplitudeKey, 1e-6, 1e6)
-            ?? (factor <= 1 ? 1 : Math.Sqrt(1 + (Math.Log(factor) / Math.Log(pretrained))));
+        double amplitude = fields.Number(AmplitudeKey, 1e-6, 1e6) ?? AmplitudeOf(factor, pretrained);
         return new LongRopeScaling(Factors(ShortKey), Factors(LongKey), pretrained, amplitude);
 
         double[] Factors(string key)

@@ -99,6 +99,9 @@ public sealed record ModelConfig
     /// <summary>The factor on what attention and the feed-forward layer add to the residual stream.</summary>
     public double ResidualMultiplier { get; init; } = 1;
 
+    /// <summary>The factor on the logits.</summary>
+    public double LogitMultiplier { get; init; } = 1;
+
     /// <summary>The divisor of the logits.</summary>
     public double LogitDivisor { get; init; } = 1;
 

@@ -77,8 +77,7 @@ internal static class ModelConfigFile
     {
         string type = fields.RequiredText("model_type");
         ModelFamily family =
-            ModelFamilies.Find(type)
-            ?? throw fields.Wrong("model_type", $"{ModelFamilies.Choices} (no other architecture is supported)");
+            ModelFamilies.Find(type) ?? throw fields.Wrong("model_type", ModelFamilies.ChoicesBeside(type));
         ModelConfigOddities.Refuse(fields);
         List<string> warnings = [.. ModelConfigOddities.Mention(fields, path, family)];
         int hidden = fields.RequiredInteger("hidden_size", 1, 1 << 18);
@@ -94,7 +93,7 @@ internal static class ModelConfigFile
         int layers = fields.RequiredInteger("num_hidden_layers", 1, 1 << 10);
         int positions =
             fields.Integer("max_position_embeddings", 1, ModelConfig.MaximumPositions) ?? family.DefaultMaxPositions;
-        var rotary = new RopeContext(fields, family.DefaultRopeTheta, positions, headDimension);
+        var rotary = new RopeContext(fields, family, family.DefaultRopeTheta, positions, headDimension);
         (double theta, double turning, RopeScaling? scaling) = Rope(rotary, family, path, warnings);
         // Keys of other families are known too, so that they are not carried along in this model's config.
         HashSet<string> known =

@@ -13,6 +13,13 @@ internal static class ModelConfigOddities
 
     private const string OtherActivation = "hidden_activation"; // of families that have it in place of hidden_act
 
+    private static readonly (string Key, string Place)[] Dropouts =
+    [
+        ("attention_dropout", "attention"),
+        ("embd_pdrop", "embeddings"),
+        ("resid_pdrop", "the residual stream"),
+    ];
+
     // Keys of other families. transformers' classes for the families here ignore them too, so that results are the
     // same. But a config with such a key may belong to a model with custom code.
     private static readonly string[] OfOthers =
@@ -56,10 +63,12 @@ internal static class ModelConfigOddities
     public static IEnumerable<string> Mention(JsonFields fields, string path, ModelFamily family)
     {
         string type = family.ModelType;
-        if (fields.Number("attention_dropout", 0, 1) is { } dropout && dropout > 0)
+        foreach ((string key, string place) in Dropouts)
         {
+            if (fields.Number(key, 0, 1) is not { } dropout || dropout == 0)
+                continue;
             yield return FormattableString.Invariant(
-                $"{path}: attention_dropout is {dropout:R}, but nothing is dropped from attention in training here"
+                $"{path}: {key} is {dropout:R}, but nothing is dropped from {place} in training here"
             );
         }
 

@@ -13,6 +13,16 @@ internal static partial class ModelFamilies
     public static string Choices =>
         string.Join(", ", All.SkipLast(1).Select(family => family.ModelType)) + $" or {All[^1].ModelType}";
 
+    /// <summary>Says what is expected in place of a <c>model_type</c> that is of no family.</summary>
+    public static string ChoicesBeside(string modelType)
+    {
+        string? has = All.Select(family => family.Relatives.GetValueOrDefault(modelType))
+            .FirstOrDefault(found => found is not null);
+        return has is null
+            ? $"{Choices} (no other architecture is supported)"
+            : $"{Choices}; {modelType} has {has}, which is not supported";
+    }
+
     /// <summary>Returns the family of a <c>model_type</c>; null if there is none.</summary>
     public static ModelFamily? Find(string? modelType) => All.FirstOrDefault(family => family.ModelType == modelType);
 

@@ -18,6 +18,12 @@ internal abstract class ModelFamily
     /// <summary>The value of <c>model_type</c> in <c>config.json</c>.</summary>
     public abstract string ModelType { get; }
 
+    /// <summary>
+    /// Other values of <c>model_type</c> that may be taken for this one, each with what such models have that none of
+    /// the families here has, for messages.
+    /// </summary>
+    public virtual IReadOnlyDictionary<string, string> Relatives => new Dictionary<string, string>();
+
     /// <summary>The class of transformers that a new <c>config.json</c> names under <c>architectures</c>.</summary>
     public abstract string Architecture { get; }
 
@@ -45,6 +51,12 @@ internal abstract class ModelFamily
     /// every model of the family.
     /// </summary>
     public virtual double? DefaultPartialRotaryFactor => null;
+
+    /// <summary>The length of the sequences of pretraining if neither scaling nor config says; null: unknown.</summary>
+    public virtual int? DefaultOriginalMaxPositions => null;
+
+    /// <summary>Returns the type of scaling of rotary angles that a name in a config of the family stands for.</summary>
+    public virtual string RopeTypeOf(string name) => name;
 
     /// <summary>
     /// Whether neighbouring features of a head turn together; otherwise those of the first half of what turns with
@@ -89,6 +101,12 @@ internal abstract class ModelFamily
         json.WriteNumber("rope_theta", config.RopeTheta);
         if (DefaultPartialRotaryFactor is not null)
             json.WriteNumber("partial_rotary_factor", config.PartialRotaryFactor);
+        WriteScaling(config, json);
+    }
+
+    /// <summary>Writes the scaling of rotary angles.</summary>
+    protected virtual void WriteScaling(ModelConfig config, Utf8JsonWriter json)
+    {
         json.WritePropertyName("rope_scaling");
         if (config.RopeScaling is { } scaling)
             scaling.Write(json);
@@ -142,6 +160,12 @@ internal abstract class ModelFamily
 
     /// <summary>Lists the linear layers of a decoder layer, in the order of the checkpoint.</summary>
     public abstract IReadOnlyList<LinearSpec> Linears(ModelConfig config, int layer);
+
+    /// <summary>
+    /// Returns which rows and columns belong to neurons and heads; null: the layer has others than one feed-forward
+    /// layer and attention of such heads.
+    /// </summary>
+    public virtual LayerUnits? Units(ModelConfig config, int layer) => null;
 
     /// <summary>Creates a decoder layer on the weights of a model with these norms and linear layers.</summary>
     public abstract DecoderLayer CreateLayer(ModelConfig config, int layer, ModelParameters weights);

@@ -58,9 +58,10 @@ public abstract record RopeScaling
         }
         if (type == "default")
             return null;
+        string kind = context.Family.RopeTypeOf(type);
         foreach ((string name, Func<JsonFields, RopeContext, RopeScaling> read) in Types)
         {
-            if (name == type)
+            if (name == kind)
                 return read(fields, context);
         }
         throw fields.Wrong(fields.Has("rope_type") ? "rope_type" : "type", $"{choices} (no other is supported)");
@@ -89,7 +90,8 @@ public abstract record RopeScaling
     /// <summary>Reads the length of the sequences of pretraining, from the scaling or from the config.</summary>
     private protected static int? ReadOriginalMaxPositions(JsonFields fields, RopeContext context) =>
         fields.Integer(OriginalMaxPositionsKey, 1, ModelConfig.MaximumPositions)
-        ?? context.Config.Integer(OriginalMaxPositionsKey, 1, ModelConfig.MaximumPositions);
+        ?? context.Config.Integer(OriginalMaxPositionsKey, 1, ModelConfig.MaximumPositions)
+        ?? context.Family.DefaultOriginalMaxPositions;
 
     /// <summary>The key of the length of the sequences of pretraining.</summary>
     private protected const string OriginalMaxPositionsKey = "original_max_position_embeddings";

@@ -16,7 +16,21 @@ public sealed class GenerationTests(DeviceKind kind) : TrainingTest(kind)
 {
     [Test]
     public void TheCacheGivesTheSameLogitsAsTheWholeSequence(
-        [Values("Llama", "Mistral", "Everything", "Qwen3", "Olmo2", "Granite", "SmolLm3", "Capped")] string name
+        [Values(
+            "Llama",
+            "Mistral",
+            "Everything",
+            "Qwen3",
+            "Olmo2",
+            "Granite",
+            "SmolLm3",
+            "Phi3",
+            "Glm4",
+            "Cohere2",
+            "Cohere",
+            "Capped"
+        )]
+            string name
     )
     {
         var config = (ModelConfig)typeof(TinyModels).GetProperty(name)!.GetValue(null)!;

@@ -52,6 +52,14 @@ public sealed class ModelConfigTests : FolderTest
     [TestCase("olmo2", "true", true, true, false)]
     [TestCase("granite", "true", true, true, true)]
     [TestCase("smollm3", "true", true, true, true)]
+    [TestCase("phi3", "true", false, false, false)]
+    [TestCase("phi4", "true", false, false, false)]
+    [TestCase("glm", "true", true, false, false)]
+    [TestCase("glm4", "true", true, false, false)]
+    [TestCase("glm4", "null", true, false, false)]
+    [TestCase("glm4", "false", false, false, false)]
+    [TestCase("cohere", "true", true, true, false)]
+    [TestCase("cohere2", "true", true, true, false)]
     public void BiasesFollowTheArchitecture(string type, string flag, bool queryKeyValue, bool output, bool mlp)
     {
         ModelConfig config = Load(("model_type", $"\"{type}\""), ("attention_bias", flag), ("mlp_bias", flag));
@@ -90,6 +98,15 @@ public sealed class ModelConfigTests : FolderTest
     [TestCase("smollm3", """{"sliding_window":7,"use_sliding_window":true,"no_rope_layers":[1,0]}""", "07")]
     [TestCase("olmo2", """{"sliding_window":7}""", "00")]
     [TestCase("granite", """{"sliding_window":7}""", "00")]
+    [TestCase("phi3", """{}""", "00")]
+    [TestCase("phi3", """{"sliding_window":null}""", "00")]
+    [TestCase("phi3", """{"sliding_window":7}""", "77")]
+    [TestCase("glm4", """{"sliding_window":7}""", "00")]
+    [TestCase("cohere", """{"sliding_window":7}""", "00")]
+    [TestCase("cohere2", """{}""", "40964096")]
+    [TestCase("cohere2", """{"sliding_window":7,"sliding_window_pattern":2}""", "70")]
+    [TestCase("cohere2", """{"sliding_window":7,"layer_types":["full_attention","sliding_attention"]}""", "07")]
+    [TestCase("cohere2", """{"sliding_window":null,"sliding_window_pattern":1}""", "00")]
     public void WindowsFollowTheArchitecture(string type, string keys, string windows)
     {
         JsonObject json = Json(("model_type", $"\"{type}\""));
@@ -105,7 +122,7 @@ public sealed class ModelConfigTests : FolderTest
 
     [Test]
     public void AnImpossibleWindowIsRefusedInEveryFamily(
-        [Values("llama", "mistral", "qwen2", "qwen3", "olmo2", "granite", "smollm3")] string type,
+        [ValueSource(nameof(Families))] string type,
         [Values("-1", "7.5", "\"7\"", "2147483648")] string window
     ) =>
         Assert.That(
@@ -179,13 +196,17 @@ public sealed class ModelConfigTests : FolderTest
     [TestCase("smollm3", false, 4)]
     [TestCase("granite", false, 8)]
     [TestCase("olmo2", false, 8)]
+    [TestCase("phi3", false, 64)]
+    [TestCase("glm", false, 2)]
+    [TestCase("glm4", false, 2)]
+    [TestCase("cohere2", false, 64)]
     [TestCase("llama", true, 64)]
     [TestCase("mistral", true, 64)]
     [TestCase("qwen2", true, 64)]
     public void KeyAndValueHeadsHaveTheFamilysDefault(string type, bool isNull, int expected)
     {
         string heads = type is "llama" or "granite" or "olmo2" && !isNull ? "8" : "64";
-        JsonObject json = Json(("model_type", $"\"{type}\""), ("num_attention_heads", heads), ("head_dim", "2"));
+        JsonObject json = Json(("model_type", $"\"{type}\""), ("num_attention_heads", heads), ("head_dim", "4"));
         json.Remove("num_key_value_heads");
         if (isNull)
             json["num_key_value_heads"] = null;
@@ -193,6 +214,8 @@ public sealed class ModelConfigTests : FolderTest
     }
 
     [TestCase("attention_dropout", "0.1", 1)]
+    [TestCase("resid_pdrop", "0.1", 1)]
+    [TestCase("embd_pdrop", "0.0", 0)]
     [TestCase("attention_dropout", "0.0", 0)]
     [TestCase("auto_map", """{"AutoModel":"x.Y"}""", 1)]
     [TestCase("hidden_activation", "\"gelu\"", 1)]
@@ -368,6 +391,147 @@ public sealed class ModelConfigTests : FolderTest
         }
     }
 
+    // convert_rope_params_to_dict of transformers 5: what the object has, then the key beside it, then the default.
+    [TestCase("phi3", """{}""", 6, 0)]
+    [TestCase("phi3", """{"partial_rotary_factor":0.75}""", 4, 0)]
+    [TestCase("phi3", """{"rope_parameters":{"rope_theta":500,"partial_rotary_factor":0.34}}""", 2, 0)]
+    [TestCase("phi3", """{"partial_rotary_factor":0.75,"rope_scaling":{"partial_rotary_factor":0.34}}""", 2, 1)]
+    [TestCase("phi3", """{"partial_rotary_factor":0.75,"rope_scaling":{"partial_rotary_factor":0.75}}""", 4, 0)]
+    [TestCase("glm", """{"head_dim":8}""", 4, 0)]
+    [TestCase("glm4", """{"partial_rotary_factor":1}""", 6, 0)]
+    public void AShareOfAHeadMayTurn(string type, string keys, int turning, int warnings)
+    {
+        ModelConfig config = WithKeys(type, keys, ("head_dim", "6"));
+        config.Save(folder.Path);
+        foreach (ModelConfig each in new[] { config, ModelConfig.Load(folder.Path) })
+        {
+            Assert.That((each.RotaryDimension, each.RotaryFrequencies().Length), Is.EqualTo((turning, turning / 2)));
+            Assert.That(
+                each.RotaryFrequencies()[^1],
+                Is.EqualTo((float)Math.Pow(each.RopeTheta, 2.0 / turning - 1)).Within(1).Ulps
+            );
+        }
+        Assert.That(config.Warnings, Has.Count.EqualTo(warnings));
+    }
+
+    [TestCase("phi3", """{"partial_rotary_factor":0.5}""", "partial_rotary_factor is 0.5, expected a share of the 6")]
+    [TestCase("phi3", """{"partial_rotary_factor":0}""", "partial_rotary_factor is 0, expected a share of the 6")]
+    [TestCase("phi3", """{"partial_rotary_factor":1.5}""", "partial_rotary_factor is 1.5, expected")]
+    [TestCase(
+        "phi3",
+        """{"rope_scaling":{"partial_rotary_factor":0.2}}""",
+        "rope_scaling.partial_rotary_factor is 0.2, expected a share of the 6"
+    )]
+    [TestCase("glm4", """{}""", "partial_rotary_factor is missing, expected a share of the 6")]
+    [TestCase("cohere2", """{"partial_rotary_factor":0.5}""", "partial_rotary_factor is 0.5, expected 1, as in every")]
+    [TestCase("cohere", """{"use_qk_norm":true}""", "use_qk_norm is true, expected false: norms")]
+    [TestCase(
+        "cohere2",
+        """{"sliding_window":null}""",
+        "sliding_window is missing, expected a whole number of at least 1"
+    )]
+    [TestCase("cohere2", """{"sliding_window_pattern":0}""", "sliding_window_pattern is 0, expected")]
+    [TestCase("cohere2", """{"logit_scale":0}""", "logit_scale is 0, expected")]
+    [TestCase("phi4mm", """{}""", "; phi4mm has images and sound as input, which is not supported")]
+    [TestCase("glm4v", """{}""", "; glm4v has images as input, which is not supported")]
+    public void WhatAFamilyDoesNotHaveIsRefusedByName(string type, string keys, string message) =>
+        Assert.That(
+            () => WithKeys(type, keys, ("head_dim", "6")),
+            Throws.TypeOf<InputException>().With.Message.Contains(message)
+        );
+
+    // The first checkpoints of Phi-3 call LongRoPE su or yarn. Positions of pretraining are 4096 unless given.
+    [TestCase("su", 1.1902380714238083)]
+    [TestCase("yarn", 1.1902380714238083)]
+    [TestCase("longrope", 1.1902380714238083)]
+    public void LongRopeOfPhi3IsWrittenAsTransformers4ReadsIt(string name, double amplitude)
+    {
+        ModelConfig config = WithKeys(
+            "phi3",
+            $$"""{"max_position_embeddings":131072,"rope_scaling":{"type":"{{name}}","short_factor":[1,2],"""
+                + "\"long_factor\":[4,8]}}",
+            ("head_dim", "4")
+        );
+        config.Save(folder.Path);
+        JsonObject written = JsonNode.Parse(File.ReadAllText(folder.File("config.json")))!.AsObject();
+        Assert.That(
+            written["rope_scaling"]!.AsObject().Select(pair => pair.Key),
+            Is.EqualTo(new[] { "type", "short_factor", "long_factor" })
+        );
+        Assert.That((int)written["original_max_position_embeddings"]!, Is.EqualTo(4096));
+        foreach (ModelConfig each in new[] { config, ModelConfig.Load(folder.Path) })
+        {
+            Assert.That(each.RopeScaling!.Amplitude, Is.EqualTo(amplitude).Within(1e-14));
+            Assert.That(each.RotaryFrequencies(4096), Is.EqualTo(new[] { 1, 0.005f }).Within(1).Ulps);
+            Assert.That(each.RotaryFrequencies(4097), Is.EqualTo(new[] { 0.25f, 0.00125f }).Within(1).Ulps);
+        }
+    }
+
+    [Test]
+    public void LongRopeOfPhi3KeepsWhatDoesNotFollow()
+    {
+        const string Factors = "\"short_factor\":[1,2],\"long_factor\":[4,8]";
+        ModelConfig config = WithKeys(
+            "phi3",
+            $$"""{"original_max_position_embeddings":32,"rope_scaling":{"type":"longrope",{{Factors}},"""
+                + "\"attention_factor\":1.25}}",
+            ("head_dim", "4")
+        );
+        config.Save(folder.Path);
+        var again = ModelConfig.Load(folder.Path);
+        Assert.That(again.RopeScaling!.Amplitude, Is.EqualTo(1.25));
+        Assert.That(again.RotaryFrequencies(33), Is.EqualTo(config.RotaryFrequencies(33)));
+    }
+
+    [TestCase("""{}""", "1110", 0.0625)]
+    [TestCase("""{"sliding_window_pattern":2,"logit_scale":0.3}""", "1010", 0.3)]
+    [TestCase(
+        """{"layer_types":["full_attention","sliding_attention","full_attention","full_attention"]}""",
+        "0100",
+        0.0625
+    )]
+    public void LayersOfCohere2TurnWhereTheyHaveAWindow(string keys, string expected, double scale)
+    {
+        ModelConfig config = WithKeys("cohere2", keys, ("num_hidden_layers", "4"));
+        config.Save(folder.Path);
+        foreach (ModelConfig each in new[] { config, ModelConfig.Load(folder.Path) })
+        {
+            foreach (
+                Func<int, bool> has in new Func<int, bool>[] { each.Rotates, layer => each.WindowOf(layer) == 4096 }
+            )
+            {
+                Assert.That(
+                    string.Concat(Enumerable.Range(0, 4).Select(layer => has(layer) ? 1 : 0)),
+                    Is.EqualTo(expected)
+                );
+            }
+            Assert.That((each.LogitMultiplier, each.TieWordEmbeddings), Is.EqualTo((scale, true)));
+            Assert.That(each.Warnings, Is.Empty);
+        }
+    }
+
+    [TestCase("phi3", 1e-5, 10000)]
+    [TestCase("glm4", 1.5625e-7, 10000)]
+    [TestCase("cohere", 1e-5, 500000)]
+    [TestCase("cohere2", 1e-5, 10000)]
+    public void EpsilonAndThetaHaveTheFamilysDefault(string type, double epsilon, double theta)
+    {
+        ModelConfig config = WithKeys(type, "{}", ("rms_norm_eps", "null"), ("head_dim", "8"));
+        Assert.That((config.RmsNormEpsilon, config.RopeTheta), Is.EqualTo((epsilon, theta)));
+    }
+
+    private static IEnumerable<string> Families => ModelFamilies.All.Select(family => family.ModelType);
+
+    // A config without the keys that families have defaults for, with others.
+    private ModelConfig WithKeys(string type, string keys, params (string Key, string Json)[] changes)
+    {
+        JsonObject json = Json([("model_type", $"\"{type}\""), .. changes]);
+        json.Remove("tie_word_embeddings");
+        foreach ((string key, JsonNode? value) in JsonNode.Parse(keys)!.AsObject())
+            json[key] = value?.DeepClone();
+        return TinyModel.WriteConfig(folder, json);
+    }
+
     [Test]
     public void AHeadOfQwen3IsAsWideAsTheFamilysUnlessTheConfigSays() =>
         Assert.That(
@@ -499,6 +663,26 @@ public sealed class ModelConfigTests : FolderTest
         Assert.That(again with { EosTokenIds = config.EosTokenIds, OtherKeys = config.OtherKeys }, Is.EqualTo(config));
         Assert.That(again.EosTokenIds, Is.EqualTo(config.EosTokenIds));
         Assert.That(again.OtherKeys, Is.EquivalentTo(config.OtherKeys));
+    }
+
+    [TestCase("phi3", "self_attn.qkv_proj.weight [24, 8]", "mlp.gate_up_proj.weight [24, 8]", 2)]
+    [TestCase("phi4", "self_attn.qkv_proj.weight [24, 8]", "mlp.gate_up_proj.weight [24, 8]", 2)]
+    [TestCase("glm", "self_attn.q_proj.bias [12]", "mlp.gate_up_proj.weight [24, 8]", 2)]
+    [TestCase("glm4", "post_self_attn_layernorm.weight [8]", "post_mlp_layernorm.weight [8]", 4)]
+    [TestCase("cohere", "self_attn.q_proj.weight [12, 8]", "mlp.up_proj.weight [12, 8]", 1)]
+    [TestCase("cohere2", "self_attn.q_proj.weight [12, 8]", "mlp.up_proj.weight [12, 8]", 1)]
+    public void TensorsOfAFamily(string type, string one, string other, int norms)
+    {
+        ModelConfig config = WithKeys(type, """{"partial_rotary_factor":1}""", ("head_dim", "6"));
+        string[] first =
+        [
+            .. ModelTensors
+                .For(config)
+                .Where(spec => spec.Name.StartsWith("model.layers.1.", StringComparison.Ordinal))
+                .Select(spec => $"{spec.Name["model.layers.1.".Length..]} {InputText.Shape([.. spec.Shape])}"),
+        ];
+        Assert.That(first, Is.SupersetOf([one, other]));
+        Assert.That(first.Count(name => name.Contains("norm", StringComparison.Ordinal)), Is.EqualTo(norms));
     }
 
     [Test]

@@ -20,7 +20,22 @@ public sealed class ModelGradientTests(DeviceKind kind) : TrainingTest(kind)
 
     [Test]
     public void AllWeights(
-        [Values("Llama", "Qwen2", "Mistral", "Everything", "Qwen3", "Olmo2", "Granite", "SmolLm3", "Capped")]
+        [Values(
+            "Llama",
+            "Qwen2",
+            "Mistral",
+            "Everything",
+            "Qwen3",
+            "Olmo2",
+            "Granite",
+            "SmolLm3",
+            "Phi3",
+            "Glm4",
+            "Glm",
+            "Cohere2",
+            "Cohere",
+            "Capped"
+        )]
             string name
     )
     {
@@ -47,7 +62,7 @@ public sealed class ModelGradientTests(DeviceKind kind) : TrainingTest(kind)
     [Test]
     public void EveryFactorOfAnAdapter(
         [Values("lora", "speclora")] string method,
-        [Values("Llama", "Everything", "Qwen3", "Olmo2", "Granite")] string name,
+        [Values("Llama", "Everything", "Qwen3", "Olmo2", "Granite", "Phi3", "Glm4", "Cohere2")] string name,
         [Values(0, 3)] int rank
     )
     {
@@ -98,7 +113,7 @@ public sealed class ModelGradientTests(DeviceKind kind) : TrainingTest(kind)
     [Test]
     public void Bf16FollowsTheReference(
         [Values] AttentionVariant attention,
-        [Values("Qwen2", "Mistral", "Qwen3", "Granite")] string name
+        [Values("Qwen2", "Mistral", "Qwen3", "Granite", "Phi3", "Glm4", "Cohere2")] string name
     )
     {
         using ForcedAttention forced = new(Device, attention);
@@ -156,7 +171,9 @@ public sealed class ModelGradientTests(DeviceKind kind) : TrainingTest(kind)
     }
 
     [Test]
-    public void CheckpointingChangesNoBit([Values("Everything", "Olmo2", "Granite")] string name)
+    public void CheckpointingChangesNoBit(
+        [Values("Everything", "Olmo2", "Granite", "Phi3", "Glm4", "Cohere2")] string name
+    )
     {
         CausalLanguageModel model = Keep(TinyModels.Trainable(Config(name), Device));
         model.Trainable!.EnableGradients();

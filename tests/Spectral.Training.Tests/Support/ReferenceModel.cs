@@ -62,31 +62,42 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
         for (int layer = 0; layer < config.Layers; layer++)
         {
             string prefix = $"model.layers.{layer}.";
-            double[][] attended = Attention(Before(x, prefix + "input_layernorm.weight"), prefix + "self_attn.", layer);
+            double[][] input = Normed(x, prefix + "input_layernorm.weight");
+            double[][] attended = Attention(input, prefix + "self_attn.", layer);
+            attended = Normed(attended, prefix + "post_self_attn_layernorm.weight");
             if (After)
-                attended = Each(attended, row => Norm(row, prefix + "post_attention_layernorm.weight"));
+                attended = Normed(attended, prefix + "post_attention_layernorm.weight");
             Add(x, Each(attended, Multiplied(config.ResidualMultiplier)));
-            double[][] fed = Each(
-                Before(x, prefix + "post_attention_layernorm.weight"),
-                row => Mlp(row, prefix + "mlp.")
-            );
-            if (After)
-                fed = Each(fed, row => Norm(row, prefix + "post_feedforward_layernorm.weight"));
+            if (!After && !IsParallel)
+                input = Normed(x, prefix + "post_attention_layernorm.weight");
+            double[][] fed = Each(After ? x : input, row => Mlp(row, prefix + "mlp."));
+            fed = Normed(fed, prefix + "post_mlp_layernorm.weight");
+            fed = Normed(fed, prefix + "post_feedforward_layernorm.weight");
             Add(x, Each(fed, Multiplied(config.ResidualMultiplier)));
             AfterLayer?.Invoke(layer, x);
         }
         double[] head = weights[config.TieWordEmbeddings ? "model.embed_tokens.weight" : "lm_head.weight"];
         double[][] logits = Each(x[prompt.Length..], row => Head(Norm(row, "model.norm.weight"), head));
         return Each(
-            Each(logits, Multiplied(1 / config.LogitDivisor)),
+            Each(logits, Multiplied(config.LogitMultiplier / config.LogitDivisor)),
             row => [.. row.Select(logit => Capped(logit, config.LogitSoftCap))]
         );
     }
 
-    /// <summary>Whether the model has norms after attention and the feed-forward layer.</summary>
+    /// <summary>Whether the only norms of the model are after attention and after the feed-forward layer.</summary>
     private bool After => !weights.ContainsKey("model.layers.0.input_layernorm.weight");
 
-    private double[][] Before(double[][] x, string norm) => After ? x : Each(x, row => Norm(row, norm));
+    /// <summary>Whether attention and the feed-forward layer have the same input.</summary>
+    private bool IsParallel => config.ModelType is "cohere" or "cohere2";
+
+    /// <summary>Whether norms take the mean out.</summary>
+    private bool IsCentered => config.ModelType is "cohere" or "cohere2";
+
+    /// <summary>Whether the features that turn together are neighbours.</summary>
+    private bool IsInterleaved => config.ModelType is "cohere" or "cohere2" or "glm" or "glm4";
+
+    private double[][] Normed(double[][] x, string norm) =>
+        weights.ContainsKey(norm) ? Each(x, row => Norm(row, norm)) : x;
 
     private static Func<double[], double[]> Multiplied(double factor) =>
         row => [.. row.Select(value => factor * value)];
@@ -109,8 +120,8 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
 
     private double[] Mlp(double[] x, string prefix)
     {
-        double[] gate = Linear(x, prefix + "gate_proj");
-        double[] up = Linear(x, prefix + "up_proj");
+        double[][] gates = Projected(x, prefix, ["gate_proj", "up_proj"], "gate_up_proj", [1, 1]);
+        (double[] gate, double[] up) = (gates[0], gates[1]);
         double[] gated = new double[gate.Length];
         for (int i = 0; i < gated.Length; i++)
             gated[i] = Activated(gate[i]) * up[i];
@@ -130,9 +141,14 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
         int size = config.HeadDimension;
         int window = config.WindowOf(layer);
         double factor = config.AttentionMultiplier ?? 1 / Math.Sqrt(size);
-        double[][] q = Each(x, row => HeadNorm(Linear(row, prefix + "q_proj"), prefix + "q_norm.weight"));
-        double[][] k = Each(x, row => HeadNorm(Linear(row, prefix + "k_proj"), prefix + "k_norm.weight"));
-        double[][] v = Each(x, row => Linear(row, prefix + "v_proj"));
+        int[] heads = [config.Heads, config.KeyValueHeads, config.KeyValueHeads];
+        double[][][] projected =
+        [
+            .. x.Select(row => Projected(row, prefix, ["q_proj", "k_proj", "v_proj"], "qkv_proj", heads)),
+        ];
+        double[][] q = [.. projected.Select(values => HeadNorm(values[0], prefix + "q_norm.weight"))];
+        double[][] k = [.. projected.Select(values => HeadNorm(values[1], prefix + "k_norm.weight"))];
+        double[][] v = [.. projected.Select(values => values[2])];
         int width = config.KeyValueHeads * size;
         double[][] virtualTokens = [.. Prefix.Chunk(2 * config.Layers * width)];
         int before = virtualTokens.Length;
@@ -171,6 +187,25 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
         return Each(mixed, row => Linear(row, prefix + "o_proj"));
     }
 
+    /// <summary>
+    /// Values of linear layers with the same input, or of a single layer that has all of them, in proportion to shares.
+    /// </summary>
+    private double[][] Projected(double[] x, string prefix, string[] names, string fused, int[] shares)
+    {
+        if (!weights.ContainsKey($"{prefix}{fused}.weight"))
+            return [.. names.Select(name => Linear(x, prefix + name))];
+        double[] all = Linear(x, prefix + fused);
+        int unit = all.Length / shares.Sum();
+        int from = 0;
+        double[][] values = new double[shares.Length][];
+        for (int i = 0; i < shares.Length; i++)
+        {
+            values[i] = all[from..(from + shares[i] * unit)];
+            from += shares[i] * unit;
+        }
+        return values;
+    }
+
     private double[] HeadNorm(double[] x, string name)
     {
         if (!weights.TryGetValue(name, out double[]? weight))
@@ -186,7 +221,9 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
         {
             for (int i = 0; i < frequencies.Length; i++)
             {
-                (int a, int b) = (start + i, start + i + frequencies.Length);
+                (int a, int b) = IsInterleaved
+                    ? (start + 2 * i, start + 2 * i + 1)
+                    : (start + i, start + i + frequencies.Length);
                 (double sine, double cosine) = Math.SinCos(position * (double)frequencies[i]);
                 (sine, cosine) = (amplitude * sine, amplitude * cosine);
                 (heads[a], heads[b]) = (heads[a] * cosine - heads[b] * sine, heads[b] * cosine + heads[a] * sine);
@@ -211,6 +248,8 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
     private double[] Norm(double[] x, string name)
     {
         double[] weight = weights[name];
+        double mean = IsCentered ? x.Average() : 0;
+        x = [.. x.Select(value => value - mean)];
         double scale = 1 / Math.Sqrt(x.Sum(value => value * value) / x.Length + config.RmsNormEpsilon);
         return [.. x.Select((value, i) => value * scale * weight[i])];
     }

@@ -96,7 +96,61 @@ internal static class TinyModels
     /// <summary>Soft caps on scores and logits, which bend most of them.</summary>
     public static ModelConfig Capped { get; } = Llama with { AttentionSoftCap = 0.9, LogitSoftCap = 1.2 };
 
-    public static ModelConfig[] All => [Llama, Qwen2, Mistral, Everything, Qwen3, Olmo2, Granite, SmolLm3];
+    /// <summary>Fused projections, heads of which three quarters turn, by the angles of long sequences, a window.</summary>
+    public static ModelConfig Phi3 { get; } =
+        Llama with
+        {
+            ModelType = "phi3",
+            HeadDimension = 8,
+            PartialRotaryFactor = 0.8, // 6.4 features, which is 6
+            SlidingWindow = 4,
+            RopeScaling = new LongRopeScaling([1, 1.5, 3], [2, 5, 7], 6, 1.3),
+        };
+
+    /// <summary>A norm before and after each block, a fused gate, biases on q, k and v, half a head turns.</summary>
+    public static ModelConfig Glm4 { get; } =
+        Llama with
+        {
+            ModelType = "glm4",
+            HeadDimension = 8,
+            PartialRotaryFactor = 0.5,
+            QueryKeyValueBias = true,
+        };
+
+    /// <summary>The same with norms only before the blocks, no biases and one group of heads.</summary>
+    public static ModelConfig Glm { get; } =
+        Llama with
+        {
+            ModelType = "glm",
+            KeyValueHeads = 1,
+            PartialRotaryFactor = 0.5,
+        };
+
+    /// <summary>Attention beside the feed-forward layer, and a layer that sees all and does not turn.</summary>
+    public static ModelConfig Cohere2 { get; } =
+        Llama with
+        {
+            ModelType = "cohere2",
+            HeadDimension = 6,
+            TieWordEmbeddings = true,
+            LogitMultiplier = 0.6,
+            SlidingWindow = 3,
+            SlidingLayers = [true, false],
+            RotaryLayers = [true, false],
+        };
+
+    /// <summary>The same with every bias of attention, and rotation in all layers.</summary>
+    public static ModelConfig Cohere { get; } =
+        Llama with
+        {
+            ModelType = "cohere",
+            QueryKeyValueBias = true,
+            OutputBias = true,
+            LogitMultiplier = 1.7,
+        };
+
+    public static ModelConfig[] All =>
+        [Llama, Qwen2, Mistral, Everything, Qwen3, Olmo2, Granite, SmolLm3, Phi3, Glm4, Glm, Cohere2, Cohere];
 
     /// <summary>
     /// Records with random tokens of unequal length; the first token carries no loss, nor does any before

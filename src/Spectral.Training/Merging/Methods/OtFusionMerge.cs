@@ -1,4 +1,6 @@
 using System.Numerics.Tensors;
+using Spectral.Training.IO;
+using Spectral.Training.Models;
 
 namespace Spectral.Training.Merging.Methods;
 
@@ -32,6 +34,18 @@ internal sealed class OtFusionMerge : OneModelMerge
 
     internal override TensorMerge Begin(MergeRun run)
     {
+        LayerUnits[] units =
+        [
+            .. Enumerable
+                .Range(0, run.Config.Layers)
+                .Select(layer =>
+                    run.Config.Family.Units(run.Config, layer)
+                    ?? throw new InputException(
+                        $"{Name}: layer {layer} of this {run.Config.ModelType} model has other units than the neurons "
+                            + "of one feed-forward layer and heads of attention; expected a model of such layers"
+                    )
+                ),
+        ];
         Dictionary<(int Layer, int Input), LayerAlignment> aligned = [];
         return tensor =>
         {
@@ -53,7 +67,7 @@ internal sealed class OtFusionMerge : OneModelMerge
             if (input == 0 || tensor.Place.Layer is not { } layer)
                 return (null, null);
             if (!aligned.TryGetValue((layer, input), out LayerAlignment? alignment))
-                alignment = aligned[(layer, input)] = new LayerAlignment(run, layer, input);
+                alignment = aligned[(layer, input)] = new LayerAlignment(run, units[layer], input);
             return alignment.Of(tensor.Name);
         }
     }

@@ -12,9 +12,11 @@ internal abstract class LlamaLayout : ModelFamily
     private const string Query = "self_attn.q_proj";
     private const string Key = "self_attn.k_proj";
     private const string Value = "self_attn.v_proj";
+    private const string QueryKeyValue = "self_attn.qkv_proj";
     private const string Output = "self_attn.o_proj";
     private const string Gate = "mlp.gate_proj";
     private const string Up = "mlp.up_proj";
+    private const string GateUp = "mlp.gate_up_proj";
     private const string Down = "mlp.down_proj";
 
     /// <inheritdoc/>
@@ -27,11 +29,24 @@ internal abstract class LlamaLayout : ModelFamily
     public override string Head => "lm_head";
 
     /// <inheritdoc/>
-    public override IReadOnlyList<string> DefaultTargets { get; } =
-    [.. new[] { Query, Key, Value, Output, Gate, Up, Down }.Select(ModelTensors.EndOf)];
+    public override IReadOnlyList<string> DefaultTargets =>
+        [.. Readers.Append(Output).Concat(Gates).Append(Down).Select(ModelTensors.EndOf)];
 
     /// <inheritdoc/>
     public override string FeedForwardOutput => ModelTensors.EndOf(Down);
+
+    /// <summary>Whether queries, keys and values are the output of one linear layer, side by side.</summary>
+    protected virtual bool FusesQueryKeyValue => false;
+
+    /// <summary>Whether gate and up are the output of one linear layer, side by side.</summary>
+    protected virtual bool FusesGateUp => false;
+
+    private string[] Readers => FusesQueryKeyValue ? [QueryKeyValue] : [Query, Key, Value];
+
+    private string[] Gates => FusesGateUp ? [GateUp] : [Gate, Up];
+
+    /// <summary>Returns whether attention and the feed-forward layer read the same norm, which is attention's.</summary>
+    protected virtual bool IsParallel(ModelConfig config) => false;
 
     /// <summary>Returns the sizes of the norms of queries and keys; null: there are none.</summary>
     protected virtual (int Query, int Key)? HeadNorms(ModelConfig config) => null;
@@ -44,26 +59,34 @@ internal abstract class LlamaLayout : ModelFamily
             ? [new(NameOf(layer, QueryNorm), sizes.Query, form), new(NameOf(layer, KeyNorm), sizes.Key, form)]
             : [];
         (string attention, string feedForward) = BlockNorms;
-        return
-        [
-            new(NameOf(layer, attention), config.HiddenSize, form),
-            new(NameOf(layer, feedForward), config.HiddenSize, form),
-            .. heads,
-        ];
+        List<string> names = [attention];
+        if (!IsParallel(config))
+            names.Add(feedForward);
+        if (OutputNorms is { } outputs)
+            names.AddRange([outputs.Attention, outputs.FeedForward]);
+        return [.. names.Select(name => new NormSpec(NameOf(layer, name), config.HiddenSize, form)), .. heads];
     }
 
     /// <summary>The names of the norms beside attention and beside the feed-forward layer.</summary>
     protected virtual (string Attention, string FeedForward) BlockNorms => (InputNorm, PostAttentionNorm);
 
+    /// <summary>
+    /// The names of the norms of what attention and the feed-forward layer give, where <see cref="BlockNorms"/> are
+    /// those of their inputs; null: there are none.
+    /// </summary>
+    protected virtual (string Attention, string FeedForward)? OutputNorms => null;
+
     /// <inheritdoc/>
-    public override IReadOnlyList<(string Norm, string Reader)> NormReaders(ModelConfig config, int layer) =>
-        [
-            (WeightOf(layer, InputNorm), NameOf(layer, Query)),
-            (WeightOf(layer, PostAttentionNorm), NameOf(layer, FeedForwardReader(config, layer))),
-        ];
+    public override IReadOnlyList<(string Norm, string Reader)> NormReaders(ModelConfig config, int layer)
+    {
+        (string Norm, string Reader) attention = (WeightOf(layer, BlockNorms.Attention), NameOf(layer, Readers[0]));
+        return IsParallel(config)
+            ? [attention]
+            : [attention, (WeightOf(layer, BlockNorms.FeedForward), NameOf(layer, FeedForwardReader(config, layer)))];
+    }
 
     /// <summary>The first of the linear layers that read the input of a decoder layer's feed-forward block.</summary>
-    protected virtual string FeedForwardReader(ModelConfig config, int layer) => Gate;
+    protected virtual string FeedForwardReader(ModelConfig config, int layer) => Gates[0];
 
     /// <inheritdoc/>
     public override IReadOnlyList<LinearSpec> Linears(ModelConfig config, int layer)
@@ -71,24 +94,63 @@ internal abstract class LlamaLayout : ModelFamily
         int hidden = config.HiddenSize;
         int query = config.Heads * config.HeadDimension;
         int keyValue = config.KeyValueHeads * config.HeadDimension;
+        int[] widths = FusesQueryKeyValue ? [query + 2 * keyValue] : [query, keyValue, keyValue];
         return
         [
-            new(NameOf(layer, Query), query, hidden, config.QueryKeyValueBias),
-            new(NameOf(layer, Key), keyValue, hidden, config.QueryKeyValueBias),
-            new(NameOf(layer, Value), keyValue, hidden, config.QueryKeyValueBias),
+            .. Readers.Zip(
+                widths,
+                (name, width) => new LinearSpec(NameOf(layer, name), width, hidden, config.QueryKeyValueBias)
+            ),
             new(NameOf(layer, Output), hidden, query, config.OutputBias),
             .. FeedForwardLinears(config, layer),
         ];
+    }
+
+    /// <inheritdoc/>
+    public override LayerUnits? Units(ModelConfig config, int layer)
+    {
+        var linears = Linears(config, layer).ToDictionary(linear => linear.Name);
+        // The linear layers of experts have other names.
+        if (!Gates.All(name => linears.ContainsKey(NameOf(layer, name))))
+            return null;
+        int query = config.Heads * config.HeadDimension;
+        int keyValue = config.KeyValueHeads * config.HeadDimension;
+        OutputRows[] attention = Parts(Readers, [query, keyValue, keyValue]);
+        (string, OutputRows)[] norms =
+            HeadNorms(config) == (query, keyValue)
+                ? [(WeightOf(layer, QueryNorm), attention[0]), (WeightOf(layer, KeyNorm), attention[1])]
+                : [];
+        return new LayerUnits
+        {
+            Neurons = Parts(Gates, [config.IntermediateSize, config.IntermediateSize]),
+            NeuronReader = linears[NameOf(layer, Down)],
+            Queries = attention[0],
+            Keys = attention[1],
+            Values = attention[2],
+            HeadReader = linears[NameOf(layer, Output)],
+            Norms = norms,
+        };
+
+        // Each part is a layer by itself, or all of them are one layer, in this order.
+        OutputRows[] Parts(string[] names, int[] counts) =>
+            [
+                .. counts.Select(
+                    (count, i) =>
+                        names.Length == 1
+                            ? new OutputRows(linears[NameOf(layer, names[0])], counts.Take(i).Sum(), count)
+                            : new OutputRows(linears[NameOf(layer, names[i])], 0, count)
+                ),
+            ];
     }
 
     /// <summary>Lists the linear layers of the feed-forward block of a decoder layer.</summary>
     protected virtual IReadOnlyList<LinearSpec> FeedForwardLinears(ModelConfig config, int layer)
     {
         (int hidden, int gated) = (config.HiddenSize, config.IntermediateSize);
+        int width = 2 * gated / Gates.Length;
         return
         [
-            new(NameOf(layer, Gate), gated, hidden, config.MlpBias),
-            new(NameOf(layer, Up), gated, hidden, config.MlpBias),
+            .. Gates.Select(name => new LinearSpec(NameOf(layer, name), width, hidden, config.MlpBias)),
             new(NameOf(layer, Down), hidden, gated, config.MlpBias),
         ];
     }
@@ -98,15 +160,18 @@ internal abstract class LlamaLayout : ModelFamily
     {
         var linears = Linears(config, layer).ToDictionary(spec => spec.Name, weights.CreateLinear);
         var norms = Norms(config, layer).ToDictionary(spec => spec.Name, spec => weights.CreateNorm(config, spec));
+        int query = config.Heads * config.HeadDimension;
+        int keyValue = config.KeyValueHeads * config.HeadDimension;
         var attention = new AttentionBlock
         {
-            Projections = new Projections(Linear(Query), Linear(Key), Linear(Value)),
+            Projections = FusesQueryKeyValue
+                ? new Projections(Linear(QueryKeyValue), [query, keyValue, keyValue])
+                : new Projections(Linear(Query), Linear(Key), Linear(Value)),
             Output = Linear(Output),
             QueryNorm = norms.GetValueOrDefault(NameOf(layer, QueryNorm)),
             KeyNorm = norms.GetValueOrDefault(NameOf(layer, KeyNorm)),
         };
-        FeedForwardBlock feedForward = CreateFeedForward(config, layer, Linear);
-        return Join(config, attention, Norm(BlockNorms.Attention), feedForward, Norm(BlockNorms.FeedForward));
+        return Join(config, attention, CreateFeedForward(config, layer, Linear), Norm);
 
         Linear Linear(string module) => linears[NameOf(layer, module)];
         Norm Norm(string module) => norms[NameOf(layer, module)];
@@ -119,27 +184,48 @@ internal abstract class LlamaLayout : ModelFamily
     protected virtual FeedForwardBlock CreateFeedForward(ModelConfig config, int layer, Func<string, Linear> linear) =>
         new GatedBlock
         {
-            Gates = new Projections(linear(Gate), linear(Up)),
+            Gates = FusesGateUp
+                ? new Projections(linear(GateUp), [config.IntermediateSize, config.IntermediateSize])
+                : new Projections(linear(Gate), linear(Up)),
             Down = linear(Down),
             Activation = config.Activation,
         };
 
-    /// <summary>Joins attention and the feed-forward layer, each with its norm, to a decoder layer.</summary>
+    /// <summary>Joins attention and the feed-forward layer with their norms to a decoder layer.</summary>
+    /// <param name="config">The sizes and options of the model.</param>
+    /// <param name="attention">Attention with its projections.</param>
+    /// <param name="feedForward">The feed-forward layer.</param>
+    /// <param name="norm">Returns one of the layer's norms by the name within the decoder layer.</param>
     protected virtual DecoderLayer Join(
         ModelConfig config,
         AttentionBlock attention,
-        Norm attentionNorm,
         FeedForwardBlock feedForward,
-        Norm feedForwardNorm
-    ) =>
-        new PreNormLayer
+        Func<string, Norm> norm
+    )
+    {
+        if (IsParallel(config))
+            return new ParallelLayer(norm(BlockNorms.Attention), attention, (ProjectedBlock)feedForward);
+        if (OutputNorms is { } outputs)
         {
-            AttentionNorm = attentionNorm,
+            return new SandwichNormLayer
+            {
+                AttentionNorm = norm(BlockNorms.Attention),
+                Attention = attention,
+                AttentionOutputNorm = norm(outputs.Attention),
+                FeedForwardNorm = norm(BlockNorms.FeedForward),
+                FeedForward = feedForward,
+                FeedForwardOutputNorm = norm(outputs.FeedForward),
+            };
+        }
+        return new PreNormLayer
+        {
+            AttentionNorm = norm(BlockNorms.Attention),
             Attention = attention,
-            FeedForwardNorm = feedForwardNorm,
+            FeedForwardNorm = norm(BlockNorms.FeedForward),
             FeedForward = feedForward,
             Multiplier = (float)config.ResidualMultiplier,
         };
+    }
 
     /// <summary>Returns the full name of a module from the one within its decoder layer.</summary>
     protected static string NameOf(int layer, string module) => $"model.layers.{layer}.{module}";

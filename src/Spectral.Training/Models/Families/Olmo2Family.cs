@@ -56,15 +56,14 @@ internal sealed class Olmo2Family : LlamaLayout
     protected override DecoderLayer Join(
         ModelConfig config,
         AttentionBlock attention,
-        Norm attentionNorm,
         FeedForwardBlock feedForward,
-        Norm feedForwardNorm
+        Func<string, Norm> norm
     ) =>
         new PostNormLayer
         {
             Attention = attention,
-            AttentionNorm = attentionNorm,
+            AttentionNorm = norm(BlockNorms.Attention),
             FeedForward = feedForward,
-            FeedForwardNorm = feedForwardNorm,
+            FeedForwardNorm = norm(BlockNorms.FeedForward),
         };
 }

@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Spectral.Kernels;
 using Spectral.Kernels.Tests.Support;
 using Spectral.Training.Merging;
@@ -234,6 +235,52 @@ public sealed class MatrixMergeTests(DeviceKind kind) : MergeTest(kind)
             Permute(copy, prefix + "self_attn.o_proj.weight", 18, column: entries);
         }
         Assert.That(Values(copy)[Query], Is.Not.EqualTo(Values(Base)[Query]));
+        Dictionary<string, double[]> result = Merge("otfusion", null, new MergeInput(Base), new MergeInput(copy));
+        foreach ((string name, double[] values) in Values(Base))
+            Compare(result[name], values, 1e-7, name);
+    }
+
+    /// <summary>Rows of a fused projection belong to heads and neurons by parts.</summary>
+    [Test]
+    public void OtfusionOfAPermutedCopyOfAModelWithFusedProjectionsIsTheModel()
+    {
+        JsonObject json = Config();
+        json["model_type"] = "phi3";
+        Write("base", 0, 0, json);
+        string copy = Write("permuted", 0, 0, json);
+        int[] neurons = [.. Enumerable.Range(0, 17).Select(i => (i * 5 + 3) % 17)];
+        int[] heads = [2, 0, 1];
+        int[] entries = [.. heads.SelectMany(head => Enumerable.Range(head * 6, 6))];
+        for (int layer = 0; layer < 3; layer++)
+        {
+            string prefix = $"model.layers.{layer}.";
+            int[] gates = [.. neurons, .. neurons.Select(neuron => 17 + neuron)];
+            Permute(copy, prefix + "mlp.gate_up_proj.weight", 13, row: gates);
+            Permute(copy, prefix + "mlp.down_proj.weight", 17, column: neurons);
+            Permute(copy, prefix + "self_attn.qkv_proj.weight", 13, row: [.. entries, .. Enumerable.Range(18, 12)]);
+            Permute(copy, prefix + "self_attn.o_proj.weight", 18, column: entries);
+        }
+        Dictionary<string, double[]> result = Merge("otfusion", null, new MergeInput(Base), new MergeInput(copy));
+        foreach ((string name, double[] values) in Values(Base))
+            Compare(result[name], values, 1e-7, name);
+    }
+
+    /// <summary>Norms of all queries and of all keys have weights for each head, which go with it.</summary>
+    [Test]
+    public void OtfusionMovesWeightsOfNormsWithTheirHeads()
+    {
+        JsonObject json = Config();
+        json["model_type"] = "olmo2";
+        Write("base", 0, 0, json);
+        string copy = Write("permuted", 0, 0, json);
+        int[] entries = [.. new[] { 1, 2, 0 }.SelectMany(head => Enumerable.Range(head * 6, 6))];
+        for (int layer = 0; layer < 3; layer++)
+        {
+            string prefix = $"model.layers.{layer}.self_attn.";
+            Permute(copy, prefix + "q_proj.weight", 13, row: entries);
+            Permute(copy, prefix + "q_norm.weight", 1, row: entries);
+            Permute(copy, prefix + "o_proj.weight", 18, column: entries);
+        }
         Dictionary<string, double[]> result = Merge("otfusion", null, new MergeInput(Base), new MergeInput(copy));
         foreach ((string name, double[] values) in Values(Base))
             Compare(result[name], values, 1e-7, name);
