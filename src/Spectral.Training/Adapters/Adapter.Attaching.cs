@@ -205,6 +205,7 @@ public sealed partial class Adapter
         RequireFrozen(model);
         if (!(options.Dropout is >= 0 and < 1))
             throw new InputException($"dropout {options.Dropout}: expected 0 or more and below 1");
+        options = options with { FanInFanOut = ModelTensors.Transposed(model.Config).Count > 0 };
         var adapter = new Adapter(model, method, options, modules, saved);
         try
         {

@@ -93,6 +93,12 @@ public sealed record AdapterOptions
     public IReadOnlyList<string> BiasModules { get; init; } = [];
 
     /// <summary>
+    /// Whether the model's files have the adapted weights as [in, out] (PEFT's fan_in_fan_out). It follows from the
+    /// model; factors have the same shapes either way.
+    /// </summary>
+    internal bool FanInFanOut { get; init; }
+
+    /// <summary>
     /// The ends of the names of modules that train whole and are stored beside the factors, such as <c>lm_head</c> or
     /// <c>embed_tokens</c> (PEFT's modules_to_save). They get no adapter.
     /// </summary>

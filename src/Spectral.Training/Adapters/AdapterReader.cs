@@ -64,6 +64,14 @@ public sealed partial class AdapterReader : IDisposable
                 TargetModules = config.TargetModules.Names ?? [],
                 LearningRateRatio = learningRateRatio,
             };
+            if (Options.FanInFanOut && model is not null && ModelTensors.Transposed(model).Count == 0)
+            {
+                _warnings.Add(
+                    $"{AdapterConfigFile.Path(directory)}: fan_in_fan_out is true; taken as false, as PEFT does, since the model's layers "
+                        + "store their weights [out, in]"
+                );
+            }
+
             ModuleShape[]? layers = Layers(config, model, takesPrompts);
             if (config.Method is PromptMethod prompt)
             {

@@ -11,6 +11,10 @@ namespace Spectral.Training.Adapters;
 /// </summary>
 internal static class SavedModules
 {
+    /// <summary>Why some weights are not saved whole, after their name.</summary>
+    public const string Transposed =
+        "is stored [in, out], which is not supported for whole weights of an adapter, expected other modules";
+
     /// <summary>Lists the tensors of the modules that some entries match, in model order.</summary>
     /// <exception cref="InputException">An entry matches no module of the model.</exception>
     public static IReadOnlyList<SavedTensor> Of(ModelConfig model, IReadOnlyList<string> modules)
@@ -24,11 +28,10 @@ internal static class SavedModules
             );
         }
 
-        return
-        [
-            .. all.Where(tensor => Includes(modules, tensor.Name))
-                .Select(tensor => SavedTensor.Of(tensor, trains: true)),
-        ];
+        TensorSpec[] whole = [.. all.Where(tensor => Includes(modules, tensor.Name))];
+        if (Array.Find(whole, tensor => tensor.IsTransposed) is { } transposed)
+            throw new InputException($"to be trained as well: {transposed.Name} {Transposed}");
+        return [.. whole.Select(tensor => SavedTensor.Of(tensor, trains: true))];
     }
 
     /// <summary>

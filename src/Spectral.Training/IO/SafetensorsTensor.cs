@@ -35,6 +35,22 @@ public sealed class SafetensorsTensor
         Count = bytes * 8 / type.Bits();
     }
 
+    private SafetensorsTensor(SafetensorsTensor stored)
+        : this(stored._file, stored.Name, stored.Type, [.. stored.Shape.Reverse()], stored._offset, stored.Bytes) =>
+        IsTransposed = true;
+
+    /// <summary>Whether rows and columns are exchanged in comparison with the file.</summary>
+    internal bool IsTransposed { get; }
+
+    /// <summary>The dimensions in the file, which are those of <see cref="Slice"/> and <see cref="Data"/>.</summary>
+    internal IReadOnlyList<long> StoredShape => IsTransposed ? [.. Shape.Reverse()] : Shape;
+
+    /// <summary>
+    /// Returns the matrix with rows and columns exchanged, as its values are read; its bytes stay as they are in the
+    /// file. A tensor of another rank is returned as it is.
+    /// </summary>
+    internal SafetensorsTensor Transposed() => Shape.Count == 2 ? new SafetensorsTensor(this) : this;
+
     /// <summary>The name in the file.</summary>
     public string Name { get; }
 
@@ -109,6 +125,36 @@ public sealed class SafetensorsTensor
 
         ArgumentOutOfRangeException.ThrowIfNegative(start);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(start, Count - destination.Length);
+        if (IsTransposed)
+            ReadTransposed(start, destination);
+        else
+            ReadStored(start, destination);
+    }
+
+    /// <summary>Reads the part of each stored row that lies in the asked rows of the transposed matrix.</summary>
+    private void ReadTransposed(long start, Span<float> destination)
+    {
+        if (destination.IsEmpty)
+            return;
+        (long rows, long columns) = (Shape[0], Shape[1]);
+        long first = start / columns;
+        int count = (int)((start + destination.Length - 1) / columns - first + 1);
+        float[] line = ArrayPool<float>.Shared.Rent(count);
+        for (long c = 0; c < columns; c++)
+        {
+            ReadStored(c * rows + first, line.AsSpan(0, count));
+            for (int r = 0; r < count; r++)
+            {
+                long at = (first + r) * columns + c - start;
+                if (at >= 0 && at < destination.Length)
+                    destination[(int)at] = line[r];
+            }
+        }
+        ArrayPool<float>.Shared.Return(line);
+    }
+
+    private void ReadStored(long start, Span<float> destination)
+    {
         int width = Type.Bits() / 8;
         for (int done = 0; done < destination.Length; done += Piece)
         {
@@ -119,7 +165,7 @@ public sealed class SafetensorsTensor
             {
                 throw new InputException(
                     $"{Path}: tensor {InputText.Quote(Name)} holds "
-                        + $"{FiniteValues.Describe(part[other], start + done + other, Shape)}, expected finite numbers"
+                        + $"{FiniteValues.Describe(part[other], start + done + other, StoredShape)}, expected finite numbers"
                 );
             }
         }

@@ -11,6 +11,9 @@ namespace Spectral.Training.IO;
 /// </summary>
 public sealed record TensorToWrite(string Name, StoredType Type, IReadOnlyList<long> Shape, Action<Stream> Write)
 {
+    /// <summary>Whether rows and columns are as in the file, even if the model has them exchanged.</summary>
+    private bool IsAsStored { get; init; }
+
     /// <summary>
     /// Creates a tensor of F32 values that are fetched when they are written and stored as F64, F32, F16 or BF16
     /// (rounded to nearest, ties to even). Writing throws an <see cref="InputException"/> if a value is not finite or
@@ -97,14 +100,42 @@ public sealed record TensorToWrite(string Name, StoredType Type, IReadOnlyList<l
         new(
             name ?? source.Name,
             source.Type,
-            source.Shape,
+            source.StoredShape,
             stream =>
             {
                 const int Piece = 1 << 20;
                 for (long done = 0; done < source.Bytes; done += Piece)
                     stream.Write(source.Slice(done, (int)Math.Min(Piece, source.Bytes - done)));
             }
-        );
+        )
+        {
+            IsAsStored = true,
+        };
+
+    /// <summary>Returns the tensor with rows and columns in the order in which a file has those of another.</summary>
+    internal TensorToWrite StoredAs(SafetensorsTensor source) =>
+        source.IsTransposed && !IsAsStored ? Transposed() : this;
+
+    /// <summary>Returns the matrix with rows and columns exchanged. All of it is in memory while it is written.</summary>
+    internal TensorToWrite Transposed() =>
+        this with
+        {
+            Shape = [Shape[1], Shape[0]],
+            Write = stream =>
+            {
+                (int rows, int columns, int width) = ((int)Shape[0], (int)Shape[1], Type.Bits() / 8);
+                using var buffer = new MemoryStream(checked(rows * columns * width));
+                Write(buffer);
+                ReadOnlySpan<byte> values = buffer.GetBuffer();
+                byte[] line = new byte[rows * width];
+                for (int c = 0; c < columns; c++)
+                {
+                    for (int r = 0; r < rows; r++)
+                        values.Slice((r * columns + c) * width, width).CopyTo(line.AsSpan(r * width));
+                    stream.Write(line);
+                }
+            },
+        };
 
     /// <summary>Returns the tensor with a check for cancellation before it is written.</summary>
     internal TensorToWrite StoppedBy(CancellationToken cancellation) =>

@@ -12,6 +12,9 @@ internal static class WrappedNames
     // "module" could be a model's own name at a deeper level.
     private static readonly string[] InFront = ["module.", "base_model.model."];
 
+    // The attributes in which models with a head hold the one without.
+    private static readonly string[] Bases = ["model.", "transformer."];
+
     private const string Model = "model.";
     private const string Doubled = Model + Model;
 
@@ -33,13 +36,15 @@ internal static class WrappedNames
 
     /// <summary>
     /// Returns which of some names a stored name stands for: itself, unwrapped, without the <c>model.</c> of an
-    /// attribute that held the model, or with the <c>model.</c> that a model without a head lacks.
+    /// attribute that held the model, or with the <c>model.</c> or <c>transformer.</c> that a model without a head
+    /// lacks.
     /// </summary>
     /// <returns>The resolved name; the stored name if it stands for none of them.</returns>
     public static string Resolve(string stored, IReadOnlySet<string> names)
     {
         string unwrapped = Unwrap(stored);
         string held = unwrapped.StartsWith(Model, StringComparison.Ordinal) ? unwrapped[Model.Length..] : unwrapped;
-        return Array.Find([stored, unwrapped, held, Model + unwrapped], names.Contains) ?? stored;
+        return Array.Find([stored, unwrapped, held, .. Bases.Select(start => start + unwrapped)], names.Contains)
+            ?? stored;
     }
 }

@@ -75,7 +75,7 @@ public static class Merger
             .Select(tensor => tensor.Name)
             .ToHashSet();
         string[] names = [.. model.TensorNames.Union(parts ? [family.HeadWeight] : []).Order(StringComparer.Ordinal)];
-        WeightShards.Write(directory, names.Select(name => (Merged(name).StoppedBy(cancellation), Source(name).Path)));
+        WeightShards.Write(directory, names.Select(name => (Merged(name).StoppedBy(cancellation), Source(name))));
         ConfigCopy.Write(model.Directory, directory, type, isUntied: parts || model.IsUntied);
         ModelCompanions.Copy(model.Directory, directory);
         return names.Length;

@@ -17,7 +17,7 @@ internal abstract class OneModelMerge : MergeMethod
     internal sealed override int Write(MergeRun run, string directory)
     {
         TensorMerge merge = Begin(run);
-        WeightShards.Write(directory, run.Names.Select(name => (Merged(run, merge, name), run.Stored(name).Path)));
+        WeightShards.Write(directory, run.Names.Select(name => (Merged(run, merge, name), run.Stored(name))));
         string origin = run.Model.Directory;
         ConfigCopy.Write(origin, directory, run.Options.Type, isUntied: run.Parts || run.Model.IsUntied);
         ModelCompanions.Copy(origin, directory);

@@ -27,6 +27,7 @@ public sealed class CausalLanguageModel : IDisposable
     private readonly ModelParameters _parameters;
     private readonly Parameter _embedding;
     private readonly Norm _finalNorm;
+    private readonly Parameter? _positions;
     private readonly Parameter _head;
     private readonly DecoderLayer[] _layers;
     private readonly RotaryTables _rotary;
@@ -42,6 +43,7 @@ public sealed class CausalLanguageModel : IDisposable
         (Config, Device, DType, _parameters, Path) = (config, device, dtype, parameters, path);
         ModelFamily family = config.Family;
         _embedding = parameters[family.EmbeddingWeight];
+        _positions = family.PositionsWeight is { } positions ? parameters[positions] : null;
         _finalNorm = parameters.CreateNorm(config, family.LastNorm(config));
         // A tied head that trains is the same parameter. A frozen one only shares the memory, so that an adapter can
         // change one of the two.
@@ -213,6 +215,11 @@ public sealed class CausalLanguageModel : IDisposable
             x = PrependNode.Apply(tape, tokens.Values, trained, own, rows);
         }
         x = ScaleNode.Apply(tape, x, (float)Config.EmbeddingMultiplier);
+        if (_positions is not null)
+        {
+            using Variable own = x;
+            x = PositionNode.Apply(tape, own, _positions, rows, (cache?.Length ?? 0) + (isPrefix ? before : 0));
+        }
         for (int i = 0; i < _layers.Length; i++)
         {
             (DecoderLayer layer, LayerCache? layerCache) = (_layers[i], cache?[i]);

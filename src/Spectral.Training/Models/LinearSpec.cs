@@ -7,6 +7,9 @@ namespace Spectral.Training.Models;
 /// <param name="HasBias">Whether there is a bias.</param>
 public sealed record LinearSpec(string Name, int Outputs, int Inputs, bool HasBias)
 {
+    /// <summary>Whether files have the weight as [Inputs, Outputs], as those of GPT-2's Conv1D.</summary>
+    internal bool IsTransposed { get; init; }
+
     /// <summary>The name of the weight's tensor.</summary>
     public string Weight => Name + ".weight";
 

@@ -55,6 +55,11 @@ public sealed record ModelConfig
     /// <summary>Whether gate, up and down have a bias (by <c>mlp_bias</c>).</summary>
     public bool MlpBias { get; init; }
 
+    /// <summary>
+    /// Whether attention and the feed-forward layer read the same norm, in families that have both kinds of layers.
+    /// </summary>
+    public bool ParallelResidual { get; init; }
+
     /// <summary>The function between the matrices of the feed-forward layer.</summary>
     public Activation Activation { get; init; }
 

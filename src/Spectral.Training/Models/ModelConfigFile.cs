@@ -80,33 +80,38 @@ internal static class ModelConfigFile
             ModelFamilies.Find(type) ?? throw fields.Wrong("model_type", ModelFamilies.ChoicesBeside(type));
         ModelConfigOddities.Refuse(fields);
         List<string> warnings = [.. ModelConfigOddities.Mention(fields, path, family)];
-        int hidden = fields.RequiredInteger("hidden_size", 1, 1 << 18);
-        int heads = fields.RequiredInteger("num_attention_heads", 1, 1 << 12);
+        int hidden = fields.RequiredInteger(Key("hidden_size"), 1, 1 << 18);
+        int heads = fields.RequiredInteger(Key("num_attention_heads"), 1, 1 << 12);
         int keyValueHeads = KeyValueHeads(fields, family, heads);
         int headDimension =
             fields.Integer("head_dim", 2, 1 << 12)
             ?? family.DefaultHeadDimension
-            ?? HeadDimension(fields, hidden, heads);
+            ?? HeadDimension(fields, family, hidden, heads);
         if (headDimension % 2 != 0)
             throw fields.Wrong("head_dim", "an even number");
         int vocabulary = fields.RequiredInteger("vocab_size", 1, 1 << 24);
-        int layers = fields.RequiredInteger("num_hidden_layers", 1, 1 << 10);
+        int layers = fields.RequiredInteger(Key("num_hidden_layers"), 1, 1 << 10);
         int positions =
-            fields.Integer("max_position_embeddings", 1, ModelConfig.MaximumPositions) ?? family.DefaultMaxPositions;
+            fields.Integer(Key("max_position_embeddings"), 1, ModelConfig.MaximumPositions)
+            ?? family.DefaultMaxPositions;
+        string inner = Key("intermediate_size");
+        int? innerByDefault = fields.Has(inner) ? null : family.DefaultIntermediateSize(hidden);
         var rotary = new RopeContext(fields, family, family.DefaultRopeTheta, positions, headDimension);
         (double theta, double turning, RopeScaling? scaling) = Rope(rotary, family, path, warnings);
         // Keys of other families are known too, so that they are not carried along in this model's config.
         HashSet<string> known =
         [
             .. CommonKeys,
-            .. ModelFamilies.All.SelectMany(each => each.Keys.Append(each.ActivationKey).Append(each.NormEpsilonKey)),
+            .. ModelFamilies.All.SelectMany(each =>
+                (IEnumerable<string>)[.. each.Keys, .. each.OwnNames.Values, each.ActivationKey, each.NormEpsilonKey]
+            ),
         ];
         ModelConfig common = new()
         {
             ModelType = type,
             VocabularySize = vocabulary,
             HiddenSize = hidden,
-            IntermediateSize = fields.RequiredInteger("intermediate_size", 1, 1 << 20),
+            IntermediateSize = innerByDefault ?? fields.RequiredInteger(inner, 1, 1 << 20),
             Layers = layers,
             Heads = heads,
             KeyValueHeads = keyValueHeads,
@@ -142,6 +147,11 @@ internal static class ModelConfigFile
         }
 
         return config;
+
+        string Key(string name) =>
+            family.OwnNames.TryGetValue(name, out string? own) && (fields.IsGiven(own) || !fields.IsGiven(name))
+                ? own
+                : name;
     }
 
     private static int KeyValueHeads(JsonFields fields, ModelFamily family, int heads)
@@ -159,11 +169,11 @@ internal static class ModelConfigFile
             );
     }
 
-    private static int HeadDimension(JsonFields fields, int hidden, int heads) =>
+    private static int HeadDimension(JsonFields fields, ModelFamily family, int hidden, int heads) =>
         hidden % heads == 0 && hidden / heads >= 2 && hidden / heads % 2 == 0
             ? hidden / heads
             : throw fields.Wrong(
-                "num_attention_heads",
+                family.OwnNames.GetValueOrDefault("num_attention_heads", "num_attention_heads"),
                 $"a divisor of hidden_size {hidden} that leaves an even head width, as " + "head_dim is not given"
             );
 
@@ -266,19 +276,21 @@ internal static class ModelConfigFile
     {
         json.WriteString("model_type", config.ModelType);
         json.WriteNumber("vocab_size", config.VocabularySize);
-        json.WriteNumber("hidden_size", config.HiddenSize);
-        json.WriteNumber("intermediate_size", config.IntermediateSize);
-        json.WriteNumber("num_hidden_layers", config.Layers);
-        json.WriteNumber("num_attention_heads", config.Heads);
+        json.WriteNumber(Key("hidden_size"), config.HiddenSize);
+        json.WriteNumber(Key("intermediate_size"), config.IntermediateSize);
+        json.WriteNumber(Key("num_hidden_layers"), config.Layers);
+        json.WriteNumber(Key("num_attention_heads"), config.Heads);
         json.WriteNumber("num_key_value_heads", config.KeyValueHeads);
         json.WriteNumber("head_dim", config.HeadDimension);
         ActivationNames.Write(config, json);
         json.WriteNumber(config.Family.NormEpsilonKey, config.RmsNormEpsilon);
-        json.WriteNumber("max_position_embeddings", config.MaxPositions);
+        json.WriteNumber(Key("max_position_embeddings"), config.MaxPositions);
         json.WriteBoolean("tie_word_embeddings", config.TieWordEmbeddings);
         json.WriteNumber("initializer_range", config.InitializerRange);
         if (config.WeightType is not null)
             json.WriteString("torch_dtype", config.WeightType);
+
+        string Key(string name) => config.Family.OwnNames.GetValueOrDefault(name, name);
     }
 
     private static void WriteTokens(ModelConfig config, Utf8JsonWriter json)

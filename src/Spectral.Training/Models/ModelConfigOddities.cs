@@ -16,8 +16,12 @@ internal static class ModelConfigOddities
     private static readonly (string Key, string Place)[] Dropouts =
     [
         ("attention_dropout", "attention"),
+        ("attn_pdrop", "attention"),
         ("embd_pdrop", "embeddings"),
+        ("embedding_dropout", "embeddings"),
+        ("hidden_dropout", "the feed-forward layers"),
         ("resid_pdrop", "the residual stream"),
+        ("residual_dropout", "the residual stream"),
     ];
 
     // Keys of other families. transformers' classes for the families here ignore them too, so that results are the

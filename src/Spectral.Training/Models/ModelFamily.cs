@@ -85,6 +85,22 @@ internal abstract class ModelFamily
     /// <summary>The width of a head if the config does not say; null: that of the model over the heads.</summary>
     public virtual int? DefaultHeadDimension => null;
 
+    /// <summary>
+    /// The family's names for sizes, by those of most families, which it understands too. Of both its own counts.
+    /// </summary>
+    public virtual IReadOnlyDictionary<string, string> OwnNames { get; } = new Dictionary<string, string>();
+
+    /// <summary>
+    /// Returns the width of the feed-forward layer if the config does not say; null: it has to.
+    /// </summary>
+    /// <param name="hidden">The width of the model.</param>
+    public virtual int? DefaultIntermediateSize(int hidden) => null;
+
+    /// <summary>
+    /// Returns whether a tensor of a checkpoint is not a weight but something that follows from the config.
+    /// </summary>
+    public virtual bool IsBuffer(string tensor) => tensor.EndsWith(".rotary_emb.inv_freq", StringComparison.Ordinal);
+
     /// <summary>Returns the number of key and value heads if the config does not say.</summary>
     /// <param name="heads">The number of query heads.</param>
     public virtual int DefaultKeyValueHeads(int heads) => heads;
@@ -117,6 +133,11 @@ internal abstract class ModelFamily
     /// <summary>The name of the token embedding, a module with weight [V, D].</summary>
     public abstract string Embedding { get; }
 
+    /// <summary>
+    /// The name of the learned embedding of positions, a module with weight [P, D]; null: there is none.
+    /// </summary>
+    public virtual string? Positions => null;
+
     /// <summary>The name of the norm after the last layer, a module with weight [D].</summary>
     public abstract string FinalNorm { get; }
 
@@ -125,6 +146,9 @@ internal abstract class ModelFamily
 
     /// <summary>The name of the weight of <see cref="Embedding"/>.</summary>
     public string EmbeddingWeight => Embedding + Weight;
+
+    /// <summary>The name of the weight of <see cref="Positions"/>; null: there is none.</summary>
+    public string? PositionsWeight => Positions is { } module ? module + Weight : null;
 
     /// <summary>
     /// The name of the weight of <see cref="Head"/>. A checkpoint may lack it if the head is tied to the embedding.

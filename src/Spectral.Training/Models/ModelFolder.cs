@@ -26,6 +26,7 @@ public sealed class ModelFolder : IDisposable
     private readonly List<SafetensorsFile> _files = [];
     private readonly Dictionary<string, SafetensorsTensor> _tensors = new(StringComparer.Ordinal);
     private readonly HashSet<string> _wanted;
+    private readonly IReadOnlySet<string> _transposed;
     private readonly List<string> _warnings = [];
 
     private ModelFolder(string directory)
@@ -34,6 +35,7 @@ public sealed class ModelFolder : IDisposable
         Config = ModelConfig.Load(directory);
         _warnings.AddRange(Config.Warnings);
         _wanted = [.. ModelTensors.For(Config).Select(tensor => tensor.Name), Config.Family.HeadWeight];
+        _transposed = ModelTensors.Transposed(Config);
         ModelCompanions.Check(directory);
     }
 
@@ -165,7 +167,7 @@ public sealed class ModelFolder : IDisposable
     private void Add(SafetensorsTensor tensor)
     {
         string name = WrappedNames.Resolve(tensor.Name, _wanted);
-        if (!_tensors.TryAdd(name, tensor))
+        if (!_tensors.TryAdd(name, _transposed.Contains(name) ? tensor.Transposed() : tensor))
         {
             throw new InputException(
                 $"{Directory}: the tensors {InputText.Quote(_tensors[name].Name)} and "
@@ -238,15 +240,15 @@ public sealed class ModelFolder : IDisposable
             {
                 throw new InputException(
                     $"{Directory}: tensor {wanted.Name} is missing in the weights, expected "
-                        + $"{InputText.Shape([.. wanted.Shape])}"
+                        + $"{InputText.Shape([.. StoredShape(wanted)])}"
                 );
             }
 
             if (!tensor.Shape.SequenceEqual(wanted.Shape))
             {
                 throw new InputException(
-                    $"{tensor.Path}: tensor {wanted.Name} is {InputText.Shape([.. tensor.Shape])}, "
-                        + $"expected {InputText.Shape([.. wanted.Shape])} from config.json"
+                    $"{tensor.Path}: tensor {wanted.Name} is {InputText.Shape([.. tensor.StoredShape])}, "
+                        + $"expected {InputText.Shape([.. StoredShape(wanted)])} from config.json"
                 );
             }
 
@@ -305,8 +307,10 @@ public sealed class ModelFolder : IDisposable
         return true;
     }
 
-    // Old checkpoints store the rotary frequencies, and checkpoints with a tied head may repeat it.
+    private static IEnumerable<long> StoredShape(TensorSpec tensor) =>
+        tensor.IsTransposed ? tensor.Shape.Reverse() : tensor.Shape;
+
+    // Checkpoints with a tied head may repeat it.
     private bool IsExpectedExtra(string name) =>
-        name.EndsWith(".rotary_emb.inv_freq", StringComparison.Ordinal)
-        || (Config.TieWordEmbeddings && name == Config.Family.HeadWeight);
+        Config.Family.IsBuffer(name) || (Config.TieWordEmbeddings && name == Config.Family.HeadWeight);
 }

@@ -110,9 +110,13 @@ internal sealed class ModelParameters : IDisposable
     public void Save(ModelConfig config, DType dtype, string directory, string? tokenizerSource)
     {
         StoredType stored = dtype == DType.BF16 ? StoredType.BF16 : StoredType.F32;
+        IReadOnlySet<string> transposed = ModelTensors.Transposed(config);
         IEnumerable<TensorToWrite> tensors = All.Select(parameter =>
-            TensorToWrite.Floats(parameter.Name, stored, parameter.Shape.Dimensions(), parameter.ToArray)
-        );
+        {
+            long[] shape = parameter.Shape.Dimensions();
+            var tensor = TensorToWrite.Floats(parameter.Name, stored, shape, parameter.ToArray);
+            return transposed.Contains(parameter.Name) ? tensor.Transposed() : tensor;
+        });
         SafetensorsWriter.Write(
             Path.Combine(directory, "model.safetensors"),
             [.. tensors],

@@ -29,13 +29,18 @@ public static class ModelTensors
     {
         ModelFamily family = config.Family;
         yield return new TensorSpec(family.EmbeddingWeight, [config.VocabularySize, config.HiddenSize]);
+        if (family.PositionsWeight is { } positions)
+            yield return new TensorSpec(positions, [config.MaxPositions, config.HiddenSize]);
         for (int layer = 0; layer < config.Layers; layer++)
         {
             foreach (TensorSpec tensor in family.Norms(config, layer).SelectMany(norm => norm.Tensors))
                 yield return tensor;
             foreach (LinearSpec linear in family.Linears(config, layer))
             {
-                yield return new TensorSpec(linear.Weight, [linear.Outputs, linear.Inputs]);
+                yield return new TensorSpec(linear.Weight, [linear.Outputs, linear.Inputs])
+                {
+                    IsTransposed = linear.IsTransposed,
+                };
                 if (linear.HasBias)
                     yield return new TensorSpec(linear.Bias, [linear.Outputs]);
             }
@@ -45,6 +50,10 @@ public static class ModelTensors
         if (!config.TieWordEmbeddings)
             yield return new TensorSpec(family.HeadWeight, [config.VocabularySize, config.HiddenSize]);
     }
+
+    /// <summary>Lists the names of the tensors that files have with rows and columns exchanged.</summary>
+    internal static IReadOnlySet<string> Transposed(ModelConfig config) =>
+        For(config).Where(tensor => tensor.IsTransposed).Select(tensor => tensor.Name).ToHashSet();
 
     /// <summary>Returns the name of the module that a tensor belongs to.</summary>
     internal static string ModuleOf(string tensor) => tensor[..tensor.LastIndexOf('.')];

@@ -3,6 +3,9 @@ namespace Spectral.Training.Models;
 /// <summary>The name and the shape of a tensor of a model.</summary>
 public sealed record TensorSpec(string Name, IReadOnlyList<long> Shape)
 {
+    /// <summary>Whether files have the matrix with rows and columns exchanged.</summary>
+    internal bool IsTransposed { get; init; }
+
     /// <summary>What every element of a fresh vector is. Matrices are random.</summary>
     internal float Start { get; init; }
 

@@ -11,14 +11,15 @@ internal static class WeightShards
     /// <summary>Writes the weights, and an index if they are in several files.</summary>
     /// <param name="directory">An existing folder.</param>
     /// <param name="tensors">
-    /// The tensors, each with the file that it has in another model: those of one file stay together.
+    /// The tensors, each with the one that it has in another model: those of one file stay together, and rows and
+    /// columns are stored as there.
     /// </param>
-    public static void Write(string directory, IEnumerable<(TensorToWrite Tensor, string Path)> tensors)
+    public static void Write(string directory, IEnumerable<(TensorToWrite Tensor, SafetensorsTensor Source)> tensors)
     {
         List<TensorToWrite>[] shards =
         [
             .. tensors
-                .GroupBy(entry => entry.Path, entry => entry.Tensor)
+                .GroupBy(entry => entry.Source.Path, entry => entry.Tensor.StoredAs(entry.Source))
                 .OrderBy(file => file.Key, StringComparer.Ordinal)
                 .Select(file => file.ToList()),
         ];

@@ -51,7 +51,7 @@ internal sealed class WeightCorrections
             directory,
             tuned
                 .TensorNames.Order(StringComparer.Ordinal)
-                .Select(name => (ToWrite(tuned[name]).StoppedBy(cancellation), tuned[name].Path))
+                .Select(name => (ToWrite(tuned[name]).StoppedBy(cancellation), tuned[name]))
         );
         ConfigCopy.Write(tuned.Directory, directory, type: null, isUntied: tuned.IsUntied);
         ModelCompanions.Copy(tuned.Directory, directory);

@@ -28,7 +28,11 @@ public sealed class GenerationTests(DeviceKind kind) : TrainingTest(kind)
             "Glm4",
             "Cohere2",
             "Cohere",
-            "Capped"
+            "Capped",
+            "Starcoder2",
+            "StableLm",
+            "StableLmInTurn",
+            "Gpt2"
         )]
             string name
     )

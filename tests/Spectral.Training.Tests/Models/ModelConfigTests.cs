@@ -60,9 +60,18 @@ public sealed class ModelConfigTests : FolderTest
     [TestCase("glm4", "false", false, false, false)]
     [TestCase("cohere", "true", true, true, false)]
     [TestCase("cohere2", "true", true, true, false)]
+    [TestCase("starcoder2", "null", true, true, true)]
+    [TestCase("stablelm", "true", false, false, false)]
+    [TestCase("gpt2", "false", true, true, true)]
     public void BiasesFollowTheArchitecture(string type, string flag, bool queryKeyValue, bool output, bool mlp)
     {
-        ModelConfig config = Load(("model_type", $"\"{type}\""), ("attention_bias", flag), ("mlp_bias", flag));
+        ModelConfig config = Load(
+            ("model_type", $"\"{type}\""),
+            ("attention_bias", flag),
+            ("mlp_bias", flag),
+            ("partial_rotary_factor", "1"),
+            ("num_key_value_heads", "2")
+        );
         Assert.That(
             (config.QueryKeyValueBias, config.OutputBias, config.MlpBias),
             Is.EqualTo((queryKeyValue, output, mlp))
@@ -107,6 +116,11 @@ public sealed class ModelConfigTests : FolderTest
     [TestCase("cohere2", """{"sliding_window":7,"sliding_window_pattern":2}""", "70")]
     [TestCase("cohere2", """{"sliding_window":7,"layer_types":["full_attention","sliding_attention"]}""", "07")]
     [TestCase("cohere2", """{"sliding_window":null,"sliding_window_pattern":1}""", "00")]
+    [TestCase("starcoder2", """{}""", "00")]
+    [TestCase("starcoder2", """{"sliding_window":null}""", "00")]
+    [TestCase("starcoder2", """{"sliding_window":7}""", "77")]
+    [TestCase("gpt2", """{"sliding_window":7,"num_key_value_heads":2}""", "00")]
+    [TestCase("stablelm", """{"sliding_window":7,"partial_rotary_factor":0.5}""", "00")]
     public void WindowsFollowTheArchitecture(string type, string keys, string windows)
     {
         JsonObject json = Json(("model_type", $"\"{type}\""));
@@ -126,7 +140,7 @@ public sealed class ModelConfigTests : FolderTest
         [Values("-1", "7.5", "\"7\"", "2147483648")] string window
     ) =>
         Assert.That(
-            () => Load(("model_type", $"\"{type}\""), ("sliding_window", window)),
+            () => Load(("model_type", $"\"{type}\""), ("sliding_window", window), ("head_dim", "8")),
             Throws
                 .TypeOf<InputException>()
                 .With.Message.Contains("config.json: sliding_window is ")
@@ -432,6 +446,17 @@ public sealed class ModelConfigTests : FolderTest
     )]
     [TestCase("cohere2", """{"sliding_window_pattern":0}""", "sliding_window_pattern is 0, expected")]
     [TestCase("cohere2", """{"logit_scale":0}""", "logit_scale is 0, expected")]
+    [TestCase("stablelm", """{"qk_layernorm":true,"head_dim":4,"partial_rotary_factor":0.5}""", "qk_layernorm is true")]
+    [TestCase("stablelm", """{"partial_rotary_factor":1}""", "head_dim is 6, expected hidden_size 8 over 2 heads")]
+    [TestCase("starcoder2", """{"hidden_act":"silu"}""", "hidden_act is the string 'silu', expected one of gelu, ")]
+    [TestCase("starcoder2", """{"use_bias":1}""", "use_bias is 1, expected true or false")]
+    [TestCase("gpt2", """{"activation_function":"relu"}""", "activation_function is the string 'relu', expected one")]
+    [TestCase("gpt2", """{"scale_attn_by_inverse_layer_idx":true}""", "scale_attn_by_inverse_layer_idx is true")]
+    [TestCase("gpt2", """{"add_cross_attention":true}""", "add_cross_attention is true, expected false")]
+    [TestCase("gpt2", """{}""", "head_dim is 6, expected none, or 4")]
+    [TestCase("gpt2", """{"head_dim":4,"num_key_value_heads":1}""", "num_key_value_heads is 1, expected none, or 2")]
+    [TestCase("gpt2", """{"n_layer":0}""", "n_layer is 0, expected a whole number from 1")]
+    [TestCase("gpt2", """{"n_embd":"x"}""", "n_embd is the string 'x', expected a whole number")]
     [TestCase("phi4mm", """{}""", "; phi4mm has images and sound as input, which is not supported")]
     [TestCase("glm4v", """{}""", "; glm4v has images as input, which is not supported")]
     public void WhatAFamilyDoesNotHaveIsRefusedByName(string type, string keys, string message) =>
@@ -518,6 +543,69 @@ public sealed class ModelConfigTests : FolderTest
     {
         ModelConfig config = WithKeys(type, "{}", ("rms_norm_eps", "null"), ("head_dim", "8"));
         Assert.That((config.RmsNormEpsilon, config.RopeTheta), Is.EqualTo((epsilon, theta)));
+    }
+
+    [Test]
+    public void KeysOfStableLm()
+    {
+        ModelConfig config = WithKeys(
+            "stablelm",
+            """{"use_qkv_bias":true,"use_parallel_residual":true,"layer_norm_eps":1e-3,"hidden_act":"gelu"}""",
+            ("head_dim", "null"),
+            ("hidden_size", "16"),
+            ("rms_norm_eps", "0.5")
+        );
+        config.Save(folder.Path);
+        foreach (ModelConfig each in new[] { config, ModelConfig.Load(folder.Path) })
+        {
+            Assert.That(
+                (each.QueryKeyValueBias, each.ParallelResidual, each.RmsNormEpsilon, each.Activation),
+                Is.EqualTo((true, true, 1e-3, Activation.Gelu))
+            );
+            Assert.That((each.RotaryDimension, each.PartialRotaryFactor), Is.EqualTo((2, 0.25)));
+        }
+    }
+
+    [Test]
+    public void KeysOfStarcoder2()
+    {
+        ModelConfig config = WithKeys("starcoder2", """{"use_bias":false}""", ("hidden_act", "null"));
+        config.Save(folder.Path);
+        foreach (ModelConfig each in new[] { config, ModelConfig.Load(folder.Path) })
+        {
+            Assert.That(
+                (each.MlpBias, each.TieWordEmbeddings, each.RmsNormEpsilon, each.Activation),
+                Is.EqualTo((false, true, 1e-5, Activation.GeluTanh))
+            );
+        }
+    }
+
+    /// <summary>The keys of GPT-2's own files, and those of most families, which transformers takes for it too.</summary>
+    [TestCase("""{"n_embd":8,"n_layer":2,"n_head":2,"n_positions":32,"n_inner":12,"scale_attn_weights":false}""", 12)]
+    [TestCase("""{"n_embd":8,"n_layer":2,"n_head":2,"n_positions":32,"n_inner":null,"hidden_size":99}""", 32)]
+    [TestCase("""{"hidden_size":8,"num_hidden_layers":2,"num_attention_heads":2,"max_position_embeddings":32}""", 32)]
+    public void KeysOfGpt2(string keys, int inner)
+    {
+        var json = JsonNode.Parse(keys)!.AsObject();
+        json["model_type"] = "gpt2";
+        json["vocab_size"] = 11;
+        ModelConfig config = TinyModel.WriteConfig(folder, json);
+        config.Save(folder.Path);
+        JsonObject written = JsonNode.Parse(File.ReadAllText(folder.File("config.json")))!.AsObject();
+        Assert.That(
+            new[] { "n_embd", "n_layer", "n_head", "n_positions", "n_inner" }.Select(key => (int)written[key]!),
+            Is.EqualTo(new[] { 8, 2, 2, 32, inner })
+        );
+        foreach (ModelConfig each in new[] { config, ModelConfig.Load(folder.Path) })
+        {
+            Assert.That(
+                (each.HiddenSize, each.HeadDimension, each.IntermediateSize, each.LongestSequence),
+                Is.EqualTo((8, 4, inner, 32))
+            );
+            Assert.That((each.Rotates(0), each.Activation), Is.EqualTo((false, Activation.GeluTanh)));
+            Assert.That(each.AttentionMultiplier, Is.EqualTo(json.ContainsKey("scale_attn_weights") ? 1 : null));
+            Assert.That((each.TieWordEmbeddings, each.RmsNormEpsilon), Is.EqualTo((true, 1e-5)));
+        }
     }
 
     private static IEnumerable<string> Families => ModelFamilies.All.Select(family => family.ModelType);

@@ -34,7 +34,11 @@ public sealed class ModelGradientTests(DeviceKind kind) : TrainingTest(kind)
             "Glm",
             "Cohere2",
             "Cohere",
-            "Capped"
+            "Capped",
+            "Starcoder2",
+            "StableLm",
+            "StableLmInTurn",
+            "Gpt2"
         )]
             string name
     )
@@ -62,7 +66,20 @@ public sealed class ModelGradientTests(DeviceKind kind) : TrainingTest(kind)
     [Test]
     public void EveryFactorOfAnAdapter(
         [Values("lora", "speclora")] string method,
-        [Values("Llama", "Everything", "Qwen3", "Olmo2", "Granite", "Phi3", "Glm4", "Cohere2")] string name,
+        [Values(
+            "Llama",
+            "Everything",
+            "Qwen3",
+            "Olmo2",
+            "Granite",
+            "Phi3",
+            "Glm4",
+            "Cohere2",
+            "Starcoder2",
+            "StableLm",
+            "Gpt2"
+        )]
+            string name,
         [Values(0, 3)] int rank
     )
     {
@@ -113,7 +130,7 @@ public sealed class ModelGradientTests(DeviceKind kind) : TrainingTest(kind)
     [Test]
     public void Bf16FollowsTheReference(
         [Values] AttentionVariant attention,
-        [Values("Qwen2", "Mistral", "Qwen3", "Granite", "Phi3", "Glm4", "Cohere2")] string name
+        [Values("Qwen2", "Mistral", "Qwen3", "Granite", "Phi3", "Glm4", "Cohere2", "Starcoder2")] string name
     )
     {
         using ForcedAttention forced = new(Device, attention);
@@ -172,7 +189,7 @@ public sealed class ModelGradientTests(DeviceKind kind) : TrainingTest(kind)
 
     [Test]
     public void CheckpointingChangesNoBit(
-        [Values("Everything", "Olmo2", "Granite", "Phi3", "Glm4", "Cohere2")] string name
+        [Values("Everything", "Olmo2", "Granite", "Phi3", "Glm4", "Cohere2", "StableLm", "Gpt2")] string name
     )
     {
         CausalLanguageModel model = Keep(TinyModels.Trainable(Config(name), Device));

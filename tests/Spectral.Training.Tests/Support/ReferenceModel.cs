@@ -9,8 +9,13 @@ namespace Spectral.Training.Tests.Support;
 /// The whole model once more, in double and in plain loops: one row of tokens at a time, no batching, no padding, no
 /// cache. Weights are looked up by name, so that a test can shift one scalar and see what the loss does.
 /// </summary>
-internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<string, double[]> weights)
+internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<string, double[]> own)
 {
+    private readonly Dictionary<string, double[]> weights = own.ToDictionary(
+        pair => LlamaNames.From(pair.Key),
+        pair => pair.Value
+    );
+
     /// <summary>Dense weight change of a module [out·in], if it has an adapter.</summary>
     public Func<string, double[]?> WeightChange { get; init; } = _ => null;
 
@@ -58,6 +63,8 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
         {
             double[] row = t < prompt.Length ? prompt[t] : Looked(embedding, tokens[t - prompt.Length]);
             x[t] = Multiplied(config.EmbeddingMultiplier)(row);
+            if (weights.TryGetValue("transformer.wpe.weight", out double[]? positions))
+                Add([x[t]], [positions.AsSpan((t + PrefixLength) * row.Length, row.Length).ToArray()]);
         }
         for (int layer = 0; layer < config.Layers; layer++)
         {
@@ -88,10 +95,13 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
     private bool After => !weights.ContainsKey("model.layers.0.input_layernorm.weight");
 
     /// <summary>Whether attention and the feed-forward layer have the same input.</summary>
-    private bool IsParallel => config.ModelType is "cohere" or "cohere2";
+    private bool IsParallel => config.ModelType is "cohere" or "cohere2" || config.ParallelResidual;
 
     /// <summary>Whether norms take the mean out.</summary>
-    private bool IsCentered => config.ModelType is "cohere" or "cohere2";
+    private bool IsCentered => config.ModelType is "cohere" or "cohere2" or "stablelm" or "starcoder2" or "gpt2";
+
+    /// <summary>How many virtual tokens are before the tokens' positions.</summary>
+    private int PrefixLength => Prefix.Length / (2 * config.Layers * config.KeyValueHeads * config.HeadDimension);
 
     /// <summary>Whether the features that turn together are neighbours.</summary>
     private bool IsInterleaved => config.ModelType is "cohere" or "cohere2" or "glm" or "glm4";
@@ -105,7 +115,7 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
     private double[] Looked(double[] embedding, int token)
     {
         double[] row = embedding.AsSpan(token * config.HiddenSize, config.HiddenSize).ToArray();
-        if (WeightChange("model.embed_tokens") is { } change)
+        if (WeightChange(LlamaNames.To(config.ModelType, "model.embed_tokens")) is { } change)
             Add([row], [change.AsSpan(token * config.HiddenSize, config.HiddenSize).ToArray()]);
         return row;
     }
@@ -120,6 +130,8 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
 
     private double[] Mlp(double[] x, string prefix)
     {
+        if (weights.ContainsKey(prefix + "c_fc.weight"))
+            return Linear([.. Linear(x, prefix + "c_fc").Select(Activated)], prefix + "c_proj");
         double[][] gates = Projected(x, prefix, ["gate_proj", "up_proj"], "gate_up_proj", [1, 1]);
         (double[] gate, double[] up) = (gates[0], gates[1]);
         double[] gated = new double[gate.Length];
@@ -233,12 +245,13 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
 
     private double[] Linear(double[] x, string name)
     {
-        Observe?.Invoke(name, x);
+        string ownName = LlamaNames.To(config.ModelType, name);
+        Observe?.Invoke(ownName, x);
         double[] weight = weights[name + ".weight"];
         double[] y = Multiply(x, weight, weight.Length / x.Length);
-        if (WeightChange(name) is { } change)
+        if (WeightChange(ownName) is { } change)
             Add([y], [Multiply(x, change, y.Length)]);
-        if (OutputChange(name, x) is { } added)
+        if (OutputChange(ownName, x) is { } added)
             Add([y], [added]);
         if (weights.TryGetValue(name + ".bias", out double[]? bias))
             Add([y], [bias]);
@@ -251,7 +264,8 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
         double mean = IsCentered ? x.Average() : 0;
         x = [.. x.Select(value => value - mean)];
         double scale = 1 / Math.Sqrt(x.Sum(value => value * value) / x.Length + config.RmsNormEpsilon);
-        return [.. x.Select((value, i) => value * scale * weight[i])];
+        double[] bias = weights.GetValueOrDefault(name.Replace(".weight", ".bias"), new double[x.Length]);
+        return [.. x.Select((value, i) => value * scale * weight[i] + bias[i])];
     }
 
     private static double Capped(double value, double cap) => cap > 0 ? cap * Math.Tanh(value / cap) : value;

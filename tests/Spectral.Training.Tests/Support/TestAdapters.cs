@@ -66,8 +66,19 @@ internal static class TestAdapters
         using var file = SafetensorsFile.Open(Path.Combine(directory, "model.safetensors"));
         return file.Tensors.Values.ToDictionary(
             tensor => tensor.Name,
-            tensor => Array.ConvertAll(tensor.ToFloats(), value => (double)value)
+            tensor => Array.ConvertAll(InOrder(tensor), value => (double)value)
         );
+    }
+
+    /// <summary>The values of a tensor as [out, in]; the files of GPT-2 have its linear layers as [in, out].</summary>
+    private static float[] InOrder(SafetensorsTensor tensor)
+    {
+        float[] values = tensor.ToFloats();
+        bool exchanged = tensor.Name.StartsWith("transformer.h.", StringComparison.Ordinal) && tensor.Shape.Count == 2;
+        if (!exchanged)
+            return values;
+        (int inputs, int outputs) = ((int)tensor.Shape[0], (int)tensor.Shape[1]);
+        return [.. values.Select((_, i) => values[i % inputs * outputs + i / inputs])];
     }
 
     /// <summary>

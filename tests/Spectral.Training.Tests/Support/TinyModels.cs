@@ -149,8 +149,76 @@ internal static class TinyModels
             LogitMultiplier = 1.7,
         };
 
+    /// <summary>Layer norms with biases, a feed-forward layer without a gate, a window.</summary>
+    public static ModelConfig Starcoder2 { get; } =
+        Llama with
+        {
+            ModelType = "starcoder2",
+            TieWordEmbeddings = true,
+            Activation = Activation.GeluTanh,
+            QueryKeyValueBias = true,
+            OutputBias = true,
+            MlpBias = true,
+            SlidingWindow = 3,
+        };
+
+    /// <summary>Layer norms with biases, of which both halves of a layer read one, heads of which a part turns.</summary>
+    public static ModelConfig StableLm { get; } =
+        Llama with
+        {
+            ModelType = "stablelm",
+            Heads = 2,
+            KeyValueHeads = 1,
+            HeadDimension = 6,
+            PartialRotaryFactor = 0.34, // 2.04 features, which is 2
+            QueryKeyValueBias = true,
+            ParallelResidual = true,
+        };
+
+    /// <summary>The same with a norm for each half, whose layers lack biases.</summary>
+    public static ModelConfig StableLmInTurn { get; } =
+        StableLm with
+        {
+            QueryKeyValueBias = false,
+            ParallelResidual = false,
+        };
+
+    /// <summary>Learned positions, a fused projection, weights that files have transposed.</summary>
+    public static ModelConfig Gpt2 { get; } =
+        Llama with
+        {
+            ModelType = "gpt2",
+            HeadDimension = 6,
+            Heads = 2,
+            KeyValueHeads = 2,
+            TieWordEmbeddings = true,
+            Activation = Activation.GeluTanh,
+            QueryKeyValueBias = true,
+            OutputBias = true,
+            MlpBias = true,
+            RotaryLayers = [false, false],
+        };
+
     public static ModelConfig[] All =>
-        [Llama, Qwen2, Mistral, Everything, Qwen3, Olmo2, Granite, SmolLm3, Phi3, Glm4, Glm, Cohere2, Cohere];
+        [
+            Llama,
+            Qwen2,
+            Mistral,
+            Everything,
+            Qwen3,
+            Olmo2,
+            Granite,
+            SmolLm3,
+            Phi3,
+            Glm4,
+            Glm,
+            Cohere2,
+            Cohere,
+            Starcoder2,
+            StableLm,
+            StableLmInTurn,
+            Gpt2,
+        ];
 
     /// <summary>
     /// Records with random tokens of unequal length; the first token carries no loss, nor does any before

@@ -37,18 +37,14 @@ public sealed partial record PeftField(string Key)
     internal Func<JsonFields, string?> Remark { get; private init; } = _ => null;
 
     /// <summary>
-    /// The field that says whether weights are stored [in, out], as in GPT-2's Conv1D. No model here has such layers,
-    /// and for an ordinary layer PEFT treats true as false.
+    /// The field that says whether weights are stored [in, out], as in GPT-2's Conv1D. PEFT corrects it by the kind of
+    /// the layers.
     /// </summary>
     public static PeftField FanInFanOut { get; } =
         new("fan_in_fan_out")
         {
-            Remark = fields =>
-                fields.Boolean("fan_in_fan_out") == true
-                    ? "fan_in_fan_out is true; taken as false, as PEFT does, since the model's layers "
-                        + "store their weights [out, in]"
-                    : null,
-            Write = (json, _) => json.WriteBoolean("fan_in_fan_out", false),
+            Read = (fields, options) => options with { FanInFanOut = fields.Boolean("fan_in_fan_out") ?? false },
+            Write = (json, options) => json.WriteBoolean("fan_in_fan_out", options.FanInFanOut),
         };
 
     /// <summary>The fields of PEFT's LoraConfig that affect the meaning of stored weights.</summary>

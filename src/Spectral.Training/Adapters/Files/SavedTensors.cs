@@ -96,6 +96,8 @@ internal sealed class SavedTensors
 
                 continue;
             }
+            if (wanted.IsTransposed)
+                throw new InputException($"{tensor.Path}: {wanted.Name} {SavedModules.Transposed}");
             CheckShape(tensor, wanted);
             saved.Add(Described(wanted.Name, wanted.Shape));
         }

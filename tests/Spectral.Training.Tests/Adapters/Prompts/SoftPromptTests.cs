@@ -26,7 +26,7 @@ public sealed class SoftPromptTests(DeviceKind kind) : TrainingTest(kind)
     [Test]
     public void LossAndGradientsFollowTheReference(
         [ValueSource(nameof(Plain))] string method,
-        [Values("Llama", "Qwen2", "Mistral", "Everything")] string name
+        [Values("Llama", "Qwen2", "Mistral", "Everything", "Gpt2")] string name
     )
     {
         ModelConfig config = Config(name);
@@ -131,7 +131,7 @@ public sealed class SoftPromptTests(DeviceKind kind) : TrainingTest(kind)
     /// </summary>
     [Test]
     public void APrefixOfTheCacheOfRealTokensGivesTheLogitsOfGoingOnFromIt(
-        [Values("Llama", "Qwen2", "Mistral", "Everything")] string name
+        [Values("Llama", "Qwen2", "Mistral", "Everything", "Gpt2")] string name
     )
     {
         ModelConfig config = Config(name);
