@@ -43,7 +43,7 @@ public sealed unsafe class Device : IDisposable
     private readonly Lazy<Blas> _blas;
     private readonly Lazy<Solver> _solver;
     private readonly DeviceStream _defaultStream;
-    private readonly string? _ptxTarget;
+    private readonly CpuKernelChoice? _cpu;
     private bool _disposed;
 
     // The CPU device has a choice of kernels, a GPU has none.
@@ -58,9 +58,9 @@ public sealed unsafe class Device : IDisposable
         Name = Marshal.PtrToStringUTF8((nint)name)!;
         MultiprocessorCount = Attribute(AttributeMultiprocessors);
         ComputeCapability = (Attribute(AttributeMajor), Attribute(AttributeMinor));
+        _cpu = cpu;
         CpuKernels = cpu?.Kernels;
         CpuProfile = api.IsCpu ? (CpuProfile)api.CpuOption("profile") : null;
-        _ptxTarget = cpu?.PtxTarget;
         if (CpuKernels == Kernels.CpuKernels.Ptx)
             Name += $", PTX of {PtxTarget}";
         nuint total;
@@ -83,6 +83,9 @@ public sealed unsafe class Device : IDisposable
 
     /// <summary>Number of this device as the driver counts them, from 0.</summary>
     public int Ordinal { get; }
+
+    /// <summary>Whether this device computes nothing and only counts memory (<see cref="Rehearse"/>).</summary>
+    public bool IsRehearsal => Api.IsRehearsed;
 
     /// <summary>Driver behind this device: CUDA or the CPU device.</summary>
     public DeviceKind Kind { get; }
@@ -112,7 +115,9 @@ public sealed unsafe class Device : IDisposable
     /// </summary>
     /// <exception cref="PlatformNotSupportedException">A GPU is older than compute capability 8.0.</exception>
     public string? PtxTarget =>
-        CpuKernels == Kernels.CpuKernels.Source ? null : _ptxTarget ?? KernelLibrary.ArchitectureFor(ComputeCapability);
+        CpuKernels == Kernels.CpuKernels.Source
+            ? null
+            : _cpu?.PtxTarget ?? KernelLibrary.ArchitectureFor(ComputeCapability);
 
     /// <summary>Shared memory that one block may ask for, in bytes.</summary>
     public int SharedBytesPerBlock { get; }
@@ -211,6 +216,24 @@ public sealed unsafe class Device : IDisposable
         var api = DriverApi.OwnerOf(context);
         CpuKernelChoice? cpu = api.IsCpu ? CpuKernelChoice.From(null) : null;
         return new Device(api, Driver.ContextHandle.Borrow(api, context, ordinal), ordinal, cpu);
+    }
+
+    /// <summary>
+    /// Opens a rehearsal of this device, on which work takes no memory and computes nothing: allocations are only
+    /// counted, launches and copies do nothing, and what is read to the host is all zeros. So
+    /// <see cref="DeviceMemory.Peak"/> of the rehearsal is what the same work would need on this device, also where
+    /// that is more than it has.
+    /// </summary>
+    /// <remarks>
+    /// All properties and choices of variants are those of this device, which has to stay open meanwhile. Work whose
+    /// shapes depend on values that it reads back takes those of zeros.
+    /// </remarks>
+    /// <exception cref="ObjectDisposedException">The device was disposed.</exception>
+    public Device Rehearse()
+    {
+        ThrowIfDisposed();
+        DriverApi api = Api.Rehearsed;
+        return new Device(api, Driver.ContextHandle.Borrow(api, Context.Value, Ordinal), Ordinal, _cpu);
     }
 
     /// <summary>

@@ -9,6 +9,22 @@ public sealed class DeviceMemory
 
     internal DeviceMemory() { }
 
+    /// <summary>
+    /// Largest number of bytes that the device may hold, <see cref="InUse"/> and <see cref="Cached"/> together; null
+    /// for all that the driver gives. An allocation beyond it fails as one for which the driver has no memory.
+    /// </summary>
+    /// <exception cref="ArgumentOutOfRangeException">The value is below 1.</exception>
+    public long? Limit
+    {
+        get;
+        set
+        {
+            if (value is { } bytes)
+                ArgumentOutOfRangeException.ThrowIfLessThan(bytes, 1, nameof(value));
+            field = value;
+        }
+    }
+
     /// <summary>Bytes of the tensors that are alive, rounded up to the pool's size classes.</summary>
     public long InUse => Interlocked.Read(ref InUseBytes);
 
@@ -22,6 +38,9 @@ public sealed class DeviceMemory
 
     /// <summary>Starts a new measurement of <see cref="Peak"/>.</summary>
     public void ResetPeak() => Interlocked.Exchange(ref PeakBytes, InUse);
+
+    /// <summary>Returns whether so many bytes more would exceed the limit.</summary>
+    internal bool Exceeds(long size) => Limit is { } limit && size > limit - InUse - Cached;
 
     internal void Use(long size)
     {

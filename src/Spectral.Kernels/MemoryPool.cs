@@ -151,11 +151,11 @@ internal sealed unsafe class MemoryPool(DriverApi api, ContextHandle context, st
     {
         ulong pointer;
         api.Check(api.CtxSetCurrent(context.Value), "allocating device memory");
-        int status = api.MemAlloc(&pointer, (nuint)size);
+        int status = Ask(&pointer, size);
         if (status == DriverApi.OutOfMemory && Memory.Cached > 0)
         {
             Trim();
-            status = api.MemAlloc(&pointer, (nuint)size);
+            status = Ask(&pointer, size);
         }
         if (status == DriverApi.OutOfMemory)
             throw OutOfMemory(size);
@@ -171,11 +171,20 @@ internal sealed unsafe class MemoryPool(DriverApi api, ContextHandle context, st
         );
     }
 
+    private int Ask(ulong* pointer, long size) =>
+        Memory.Exceeds(size) ? DriverApi.OutOfMemory : api.MemAlloc(pointer, (nuint)size);
+
     private OutOfDeviceMemoryException OutOfMemory(long size)
     {
         nuint free = 0;
         nuint total = 0;
         api.MemGetInfo(&free, &total);
+        if (Memory.Limit is { } limit)
+        {
+            total = (nuint)Math.Min(limit, (long)total);
+            free = (nuint)Math.Clamp(limit - Memory.InUse - Memory.Cached, 0, (long)free);
+        }
+
         return new OutOfDeviceMemoryException(
             "cuMemAlloc(&pointer, size)",
             DriverApi.OutOfMemory,
@@ -190,6 +199,7 @@ internal sealed unsafe class MemoryPool(DriverApi api, ContextHandle context, st
             InUse = Memory.InUse,
             Free = (long)free,
             Total = (long)total,
+            IsLimited = Memory.Limit == (long)total,
         };
     }
 }

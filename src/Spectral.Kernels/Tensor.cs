@@ -18,14 +18,14 @@ namespace Spectral.Kernels;
 /// </example>
 public sealed unsafe class Tensor : IDisposable
 {
-    private readonly ulong _pointer;
+    private readonly ulong _offset; // bytes from the start of the block, which may move
     private MemoryBlock? _block;
 
-    private Tensor(Device device, MemoryBlock block, ulong pointer, Shape shape, DType type)
+    private Tensor(Device device, MemoryBlock block, ulong offset, Shape shape, DType type)
     {
         Device = device;
         _block = block;
-        _pointer = pointer;
+        _offset = offset;
         Shape = shape;
         DType = type;
         LiveObjects.Add("tensor", 1);
@@ -49,14 +49,17 @@ public sealed unsafe class Tensor : IDisposable
     /// <summary>Whether this handle has been disposed.</summary>
     public bool IsDisposed => _block is null;
 
-    /// <summary>Device address of the first element (CUdeviceptr), valid until this handle is disposed.</summary>
+    /// <summary>
+    /// Device address of the first element (CUdeviceptr), valid until this handle is disposed or its memory is given
+    /// up by <see cref="Offload"/>, from which asking for the address brings it back.
+    /// </summary>
     /// <exception cref="ObjectDisposedException">This handle was disposed.</exception>
     public ulong Pointer
     {
         get
         {
             ObjectDisposedException.ThrowIf(_block is null, this);
-            return _pointer;
+            return _block.Pointer + _offset;
         }
     }
 
@@ -68,7 +71,7 @@ public sealed unsafe class Tensor : IDisposable
     public static Tensor Empty(Device device, Shape shape, DType type = DType.F32)
     {
         MemoryBlock block = device.Allocate(Math.Max(1, shape.Count * type.Size()));
-        return new Tensor(device, block, block.Pointer, shape, type);
+        return new Tensor(device, block, 0, shape, type);
     }
 
     /// <summary>Allocates a tensor and fills it with zeros.</summary>
@@ -118,7 +121,7 @@ public sealed unsafe class Tensor : IDisposable
         return new Tensor(
             device,
             new MemoryBlock(null, null, pointer, shape.Count * type.Size(), 0, null),
-            pointer,
+            0,
             shape,
             type
         );
@@ -139,7 +142,7 @@ public sealed unsafe class Tensor : IDisposable
             );
         }
 
-        return Alias(Pointer, shape);
+        return Alias(0, shape);
     }
 
     /// <summary>
@@ -164,7 +167,7 @@ public sealed unsafe class Tensor : IDisposable
             3 => (count, Shape[1], Shape[2]),
             _ => (count, Shape[1], Shape[2], Shape[3]),
         };
-        return Alias(Pointer + (ulong)(start * row * DType.Size()), shape);
+        return Alias((ulong)(start * row * DType.Size()), shape);
     }
 
     /// <summary>Copies values from the host, rounded to the tensor's type.</summary>
@@ -266,6 +269,22 @@ public sealed unsafe class Tensor : IDisposable
         HostCopy.Download(this, bytes);
     }
 
+    /// <summary>
+    /// Moves the block of memory that the elements are in to page-locked host memory, and returns the device memory to
+    /// the pool. The next use of any handle to the block brings it back, bit for bit, to another address. The copies
+    /// are queued on the current stream; the host memory is kept for the next time, until the last handle is disposed.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">
+    /// The memory belongs to other code, or a graph is being captured, whose replays would not move it.
+    /// </exception>
+    public void Offload()
+    {
+        ObjectDisposedException.ThrowIf(_block is null, this);
+        if (Device.IsCapturing)
+            throw new InvalidOperationException("memory cannot be moved to the host while a graph is captured");
+        _block.Offload(Device);
+    }
+
     /// <summary>Sets every element to zero.</summary>
     public void Clear()
     {
@@ -292,10 +311,11 @@ public sealed unsafe class Tensor : IDisposable
     /// <summary>Writes type, dimensions and device as errors show them.</summary>
     public override string ToString() => $"{DType} {Shape} on {Device}";
 
-    private Tensor Alias(ulong pointer, Shape shape)
+    private Tensor Alias(ulong offset, Shape shape)
     {
-        _block!.AddReference();
-        return new Tensor(Device, _block, pointer, shape, DType);
+        ObjectDisposedException.ThrowIf(_block is null, this);
+        _block.AddReference();
+        return new Tensor(Device, _block, _offset + offset, shape, DType);
     }
 
     private void Expect(int length, [CallerArgumentExpression(nameof(length))] string what = "")

@@ -67,8 +67,17 @@ internal sealed unsafe class DriverApi
     private static bool HasCpuInstructions =>
         Avx2.IsSupported && Fma.IsSupported && Bmi1.IsSupported && Bmi2.IsSupported && Lzcnt.IsSupported;
 
+    private static readonly Lazy<DriverApi> LazyRehearsedCuda = new(() => new DriverApi(Cuda));
+    private static readonly Lazy<DriverApi> LazyRehearsedCpu = new(() => new DriverApi(Cpu));
+
     public static DriverApi Cuda => LazyCuda.Value;
     public static DriverApi Cpu => LazyCpu.Value;
+
+    /// <summary>
+    /// The same driver with the calls of <see cref="RehearsedCalls"/> in place of those that take device memory or
+    /// compute.
+    /// </summary>
+    public DriverApi Rehearsed => IsCpu ? LazyRehearsedCpu.Value : LazyRehearsedCuda.Value;
 
     /// <summary>
     /// Returns the reason why the CPU device cannot run here, or null if it can. It is asked before any of that
@@ -102,6 +111,8 @@ internal sealed unsafe class DriverApi
             return Cuda; // a library that cannot be loaded has made no context
         }
     }
+
+    private readonly IReadOnlyDictionary<string, nint>? _replaced;
 
     public readonly nint Library;
     public readonly bool IsCpu;
@@ -138,6 +149,8 @@ internal sealed unsafe class DriverApi
     public readonly delegate* unmanaged<nint, nuint, nuint*, nuint*, int> FuncGetParamInfo;
     public readonly delegate* unmanaged<ulong*, nuint, int> MemAlloc;
     public readonly delegate* unmanaged<ulong, int> MemFree;
+    public readonly delegate* unmanaged<nint*, nuint, uint, int> MemHostAlloc;
+    public readonly delegate* unmanaged<nint, int> MemFreeHost;
     public readonly delegate* unmanaged<nuint*, nuint*, int> MemGetInfo;
     public readonly delegate* unmanaged<ulong, void*, nuint, nint, int> MemcpyHtoDAsync;
     public readonly delegate* unmanaged<void*, ulong, nuint, nint, int> MemcpyDtoHAsync;
@@ -169,11 +182,20 @@ internal sealed unsafe class DriverApi
     private readonly delegate* unmanaged<byte*, nuint, int> _cpuCounters;
     private readonly delegate* unmanaged<nint, byte*, nuint, int> _parameterTypes;
 
-    private DriverApi(nint library, string name, bool isCpu)
+    private DriverApi(DriverApi rehearsed)
+        : this(
+            rehearsed.Library,
+            rehearsed.IsCpu ? CpuLibraryName : "the CUDA driver",
+            rehearsed.IsCpu,
+            RehearsedCalls.Entries
+        ) { }
+
+    private DriverApi(nint library, string name, bool isCpu, IReadOnlyDictionary<string, nint>? replaced = null)
     {
         Library = library;
         IsCpu = isCpu;
-        nint F(string function) => NativeLibraries.Function(library, name, function);
+        _replaced = replaced;
+        nint F(string function) => Replaced(function) ?? NativeLibraries.Function(library, name, function);
         nint Newer(string function) => NativeLibrary.TryGetExport(library, function, out nint address) ? address : 0;
         Init = (delegate* unmanaged<uint, int>)F("cuInit");
         DriverGetVersion = (delegate* unmanaged<int*, int>)F("cuDriverGetVersion");
@@ -200,6 +222,8 @@ internal sealed unsafe class DriverApi
         FuncSetAttribute = (delegate* unmanaged<nint, int, int, int>)F("cuFuncSetAttribute");
         MemAlloc = (delegate* unmanaged<ulong*, nuint, int>)F("cuMemAlloc_v2");
         MemFree = (delegate* unmanaged<ulong, int>)F("cuMemFree_v2");
+        MemHostAlloc = (delegate* unmanaged<nint*, nuint, uint, int>)F("cuMemHostAlloc");
+        MemFreeHost = (delegate* unmanaged<nint, int>)F("cuMemFreeHost");
         MemGetInfo = (delegate* unmanaged<nuint*, nuint*, int>)F("cuMemGetInfo_v2");
         MemcpyHtoDAsync = (delegate* unmanaged<ulong, void*, nuint, nint, int>)F("cuMemcpyHtoDAsync_v2");
         MemcpyDtoHAsync = (delegate* unmanaged<void*, ulong, nuint, nint, int>)F("cuMemcpyDtoHAsync_v2");
@@ -235,6 +259,16 @@ internal sealed unsafe class DriverApi
         }
         Check(Init(0), "starting the driver");
     }
+
+    /// <summary>Whether this is a driver that <see cref="Rehearsed"/> returned.</summary>
+    public bool IsRehearsed => _replaced is not null;
+
+    /// <summary>
+    /// Returns the address of what stands in for a function of the driver or of one of its libraries; null where
+    /// nothing does.
+    /// </summary>
+    public nint? Replaced(string function) =>
+        _replaced is not null && _replaced.TryGetValue(function, out nint address) ? address : null;
 
     /// <summary>Turns a status other than success into an exception with the text of the call.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

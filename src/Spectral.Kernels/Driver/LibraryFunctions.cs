@@ -8,6 +8,7 @@ namespace Spectral.Kernels.Driver;
 /// </summary>
 internal sealed class LibraryFunctions
 {
+    private readonly DriverApi _api;
     private readonly nint _library;
     private readonly string _libraryName;
     private readonly string _prefix;
@@ -33,6 +34,7 @@ internal sealed class LibraryFunctions
         string[] names = new string[versions.Length];
         for (int i = 0; i < names.Length; i++)
             names[i] = OperatingSystem.IsWindows() ? $"{file}64_{versions[i]}.dll" : $"lib{file}.so.{versions[i]}";
+        _api = api;
         _library = api.IsCpu ? api.Library : NativeLibraries.Load(name, names);
         _libraryName = api.IsCpu ? DriverApi.CpuLibraryName : name;
         _prefix = prefix;
@@ -45,7 +47,8 @@ internal sealed class LibraryFunctions
 
     /// <summary>Address of a function, whose name is given without the prefix.</summary>
     /// <exception cref="EntryPointNotFoundException">The library has no such function.</exception>
-    public nint this[string function] => NativeLibraries.Function(_library, _libraryName, _prefix + function);
+    public nint this[string function] =>
+        _api.Replaced(_prefix + function) ?? NativeLibraries.Function(_library, _libraryName, _prefix + function);
 
     /// <summary>Turns a status other than 0 into an exception with the text of the call.</summary>
     /// <param name="status">What the call returned.</param>

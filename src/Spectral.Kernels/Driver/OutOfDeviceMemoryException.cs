@@ -23,6 +23,9 @@ public sealed class OutOfDeviceMemoryException : CudaException
     /// </summary>
     public required long Free { get; init; }
 
-    /// <summary>Bytes of memory that the device has in all.</summary>
+    /// <summary>Bytes of memory that the device has in all, or may hold if there is a limit.</summary>
     public required long Total { get; init; }
+
+    /// <summary>Whether <see cref="Total"/> is a limit that was set, below what the device has.</summary>
+    public required bool IsLimited { get; init; }
 }
