@@ -83,7 +83,15 @@ public sealed partial class Trainer
     /// <summary>Returns the options on which the run's bits depend, by name, except for its length.</summary>
     private static JsonObject Options(TrainerOptions options)
     {
-        TrainerOptions counted = options with { LogEvery = 0, MaxSkipped = 0, Steps = null, Epochs = 0 };
+        TrainerOptions counted = options with
+        {
+            LogEvery = 0,
+            MaxSkipped = 0,
+            Steps = null,
+            Epochs = 0,
+            ActivationCheckpointing = false,
+            OffloadOptimizer = false,
+        };
         return JsonSerializer.SerializeToNode(counted, StateJson.Default.TrainerOptions)!.AsObject();
     }
 

@@ -90,6 +90,8 @@ public sealed partial class Trainer : IDisposable
         _optimizer = OptimizerMethods
             .Find(options.OptimizerChoice.Name)
             .Create(_parameters, options.Optimizer, options.OptimizerChoice.Settings);
+        _optimizer.OffloadsState = options.OffloadOptimizer;
+        _optimizer.Offload();
         if (options.FlopBudget is { } budget)
             _budget = new TensorBudget(_optimizer, budget, options.FlopInterval);
         _parameters.StepState.SeedDropout(options.Seed);
@@ -175,6 +177,7 @@ public sealed partial class Trainer : IDisposable
             double elapsed = Stopwatch.GetElapsedTime(started).TotalSeconds;
             report = report with { TokensPerSecond = report.Tokens / elapsed };
             Progress = Progress with { Seconds = Progress.Seconds + elapsed };
+            TrainingMeters.Record(report, elapsed, _model.Device.Memory);
             if (_options.LogEvery > 0 && (step % _options.LogEvery == 0 || step == steps))
                 LogStep(step, steps, report.Loss, report.LearningRate, report.GradientNorm, report.TokensPerSecond);
             foreach (ITrainerCallback callback in callbacks)
@@ -220,6 +223,7 @@ public sealed partial class Trainer : IDisposable
         }
 
         HideAverage();
+        _optimizer.Offload(); // a saved state or a shown average may have brought some back
         _current = step;
         _budget?.Begin(step);
         _scheduled?.BeforeForward(step, _steps!.Value);
@@ -358,6 +362,7 @@ public sealed partial class Trainer : IDisposable
             cancellation: cancellation
         );
         LogEvaluation(Progress.Step, result.Loss, result.ExactMatch);
+        TrainingMeters.Record(result);
         Progress = Progress with { Evaluations = [.. Progress.Evaluations, new StepEvaluation(Progress.Step, result)] };
         foreach (ITrainerCallback callback in callbacks)
             callback.OnEvaluation(Progress.Step, result);

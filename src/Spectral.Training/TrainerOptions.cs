@@ -79,6 +79,12 @@ public sealed record TrainerOptions
     public bool ActivationCheckpointing { get; init; }
 
     /// <summary>
+    /// Whether the optimizer's state is in page-locked host memory outside of the updates
+    /// (<see cref="Optimizer.OffloadsState"/>).
+    /// </summary>
+    public bool OffloadOptimizer { get; init; }
+
+    /// <summary>
     /// The share of the rows of a linear layer's input, above 0 and up to 1, from which backward computes the gradients
     /// of its weights. The rows are drawn at random for each layer and micro-batch, and only they are kept after
     /// forward. The mean over the draws is the exact gradient; gradients of activations, of a low-rank term's left
@@ -137,6 +143,21 @@ public sealed record TrainerOptions
             throw new InputException($"{optimizer.Name} {refusal}: expected no --graph");
         if (EmaDecay is not null && optimizer.KeepsAverage)
             throw new InputException($"{optimizer.Name} keeps an average itself: expected no --ema");
+        if (ActivationCheckpointing && !optimizer.NeedsGradients)
+        {
+            throw new InputException(
+                $"{optimizer.Name} needs no backward, so that no activations are kept: expected no --checkpointing"
+            );
+        }
+
+        if (OffloadOptimizer && CudaGraph)
+        {
+            throw new InputException(
+                "--offload-optimizer moves the optimizer's state in each step, which a replayed step cannot: expected no "
+                    + "--graph"
+            );
+        }
+
         RequireSampling(optimizer, adapter);
         RequireBudget(optimizer, method);
         if (adapter is { Dropout: > 0 } && !optimizer.NeedsGradients)

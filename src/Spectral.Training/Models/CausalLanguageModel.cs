@@ -146,6 +146,21 @@ public sealed class CausalLanguageModel : IDisposable
     }
 
     /// <summary>
+    /// Creates a model whose weights have the values of fresh memory, for a device that computes nothing
+    /// (<see cref="Device.Rehearse"/>).
+    /// </summary>
+    /// <param name="config">The sizes and options of the model.</param>
+    /// <param name="device">The device for the weights.</param>
+    /// <param name="dtype">The compute type, F32 or BF16.</param>
+    /// <param name="trainWeights">Whether all weights train; otherwise they are frozen.</param>
+    internal static CausalLanguageModel Unset(
+        ModelConfig config,
+        Device device,
+        DType dtype,
+        bool trainWeights = false
+    ) => new(config, device, dtype, ModelParameters.Unset(config, device, dtype, trainWeights), null);
+
+    /// <summary>
     /// Creates a model with random weights: N(0, 0.02²) for matrices, ones for norms, zeros for biases.
     /// </summary>
     /// <param name="config">The sizes and options of the model.</param>

@@ -107,6 +107,10 @@ internal sealed class ModelParameters : IDisposable
         return parameters;
     }
 
+    /// <summary>Creates parameters whose values are those of fresh memory.</summary>
+    public static ModelParameters Unset(ModelConfig config, Device device, DType dtype, bool trains) =>
+        new(device, Tensors(config), dtype, trains);
+
     public void Save(ModelConfig config, DType dtype, string directory, string? tokenizerSource)
     {
         StoredType stored = dtype == DType.BF16 ? StoredType.BF16 : StoredType.F32;

@@ -69,6 +69,12 @@ public class Optimizer : IDisposable
     /// <summary>The bytes of the optimizer's state on the device, without masters and gradients.</summary>
     public long StateBytes => Run.StateBytes;
 
+    /// <summary>
+    /// Whether the state is in page-locked host memory between updates. Each update brings it to the device and back,
+    /// so that forward and backward have its memory; no bit of the results depends on it.
+    /// </summary>
+    public bool OffloadsState { get; set; }
+
     /// <summary>Chooses the tensors that train in a step; null: all do.</summary>
     internal TensorBudget? Budget { get; set; }
 
@@ -185,6 +191,14 @@ public class Optimizer : IDisposable
         Budget?.Finish();
         Parameters.ClearGradients();
         Parameters.NotifyChanged();
+        Offload();
+    }
+
+    /// <summary>Moves state to the host that was used since the last update, if it is to be there.</summary>
+    internal void Offload()
+    {
+        if (OffloadsState)
+            Run.Offload();
     }
 
     /// <summary>

@@ -162,6 +162,13 @@ internal sealed class OptimizerRun : IDisposable
         }
     }
 
+    /// <summary>Moves all state to the host until it is used again.</summary>
+    public void Offload()
+    {
+        foreach (Tensor tensor in _memory)
+            tensor.Offload();
+    }
+
     /// <summary>Sets all state to zero.</summary>
     public void Clear()
     {

@@ -55,16 +55,17 @@ internal sealed class EvaMethod : AdapterMethod
             most,
             options
         );
-        IEnumerable<(double Share, int Module)> shares = found.SelectMany(
+        IEnumerable<(double Share, int Place, int Module)> shares = found.SelectMany(
             (directions, module) =>
-                directions.ExplainedVariance.Take(most).Select(share => (Share: share, Module: module))
+                directions.ExplainedVariance.Take(most).Select((share, place) => (share, place, module))
         );
         int[] ranks = new int[modules.Count];
         foreach (
-            (double _, int module) in shares
+            (double _, int _, int module) in shares
                 .OrderByDescending(candidate => candidate.Share)
+                .ThenBy(candidate => candidate.Place)
                 .Take(options.Rank * modules.Count)
-        ) // ties in model order
+        ) // of equal shares, leading directions come first, then they are in model order
         {
             ranks[module]++;
         }

@@ -1,0 +1,25 @@
+using Spectral.Kernels;
+using Spectral.Training.Adapters;
+using Spectral.Training.Models;
+
+namespace Spectral.Training.Planning;
+
+/// <summary>A training run whose memory is to be planned.</summary>
+/// <param name="Model">The sizes and options of the model.</param>
+/// <param name="Type">The compute type.</param>
+/// <param name="Training">The settings of the run.</param>
+/// <param name="Length">The number of tokens of each record.</param>
+public sealed record PlannedRun(ModelConfig Model, DType Type, TrainerOptions Training, int Length)
+{
+    /// <summary>The number of tokens of each record that carry loss; null: all but the first.</summary>
+    public int? LossTokens { get; init; }
+
+    /// <summary>The method of the adapter that trains; null: all weights of the model train.</summary>
+    public AdapterMethod? Method { get; init; }
+
+    /// <summary>The settings of the adapter.</summary>
+    public AdapterOptions Adapter { get; init; } = new();
+
+    /// <summary>The number of records that calibrate a method that starts from data.</summary>
+    public int CalibrationRecords { get; init; } = 64;
+}
