@@ -55,6 +55,7 @@ internal static class Program
             new ContinualCommand(),
             new MethodsCommand(),
             new PlaceCommand(),
+            new PlanCommand(),
             new PretrainCommand(),
             new EvalCommand(),
             new GenerateCommand(),

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using Spectral.Cli.Evaluation;
 using Spectral.Cli.Hosting;
+using Spectral.Cli.Memory;
 using Spectral.Cli.Options;
 using Spectral.Cli.Output;
 using Spectral.Kernels;
@@ -10,6 +11,7 @@ using Spectral.Training;
 using Spectral.Training.Adapters;
 using Spectral.Training.Data;
 using Spectral.Training.Models;
+using Spectral.Training.Planning;
 using Spectral.Training.Routing;
 
 namespace Spectral.Cli.Commands;
@@ -49,7 +51,24 @@ internal sealed class EvalCommand : SpectralCommand
         ExpertFolder? experts = inputs.CheckExperts(context, context.Get(_adapter));
         EncodedRecord[] records = _evaluation.Encode(context, inputs, context.Get(_data), _trainOn.Read(context));
         using Device computing = _device.Open(context);
-        using CausalLanguageModel loaded = inputs.Load(computing, _device.TypeOn(computing, context));
+        DType type = _device.TypeOn(computing, context);
+        MemorySavings.Explain(
+            context,
+            () => experts is null ? Plan(context, inputs, records, computing, type) : null,
+            () => Evaluate(context, inputs, experts, records, computing, type)
+        );
+    }
+
+    private void Evaluate(
+        CommandContext context,
+        ModelInputs inputs,
+        ExpertFolder? experts,
+        EncodedRecord[] records,
+        Device computing,
+        DType type
+    )
+    {
+        using CausalLanguageModel loaded = inputs.Load(computing, type);
         using Adapter? attached =
             experts is null && context.Get(_adapter) is { } folder ? Adapter.Load(loaded, folder) : null;
         RoutedEvaluation scores = context.Terminal.Track(
@@ -87,6 +106,58 @@ internal sealed class EvalCommand : SpectralCommand
                     ExpertScores.Print(terminal, scores);
             }
         );
+    }
+
+    /// <summary>Plans the evaluation of the longest records, as it is and with options that may need less.</summary>
+    private (Func<long> Peak, IEnumerable<(string Option, Func<long> Peak)> Others) Plan(
+        CommandContext context,
+        ModelInputs inputs,
+        EncodedRecord[] records,
+        Device device,
+        DType type
+    )
+    {
+        int batch = context.Get(_evaluation.Batch);
+        EncodedRecord[] longest = [.. records.OrderByDescending(record => record.Tokens.Length).Take(batch)];
+        int length = longest[0].Tokens.Length;
+        return (Peak(batch, length, type), Others());
+
+        IEnumerable<(string, Func<long>)> Others()
+        {
+            if (batch > 1)
+                yield return ($"--batch {batch / 2}", Peak(batch / 2, length, type));
+            if (length > 2)
+                yield return ($"--max-length {length / 2}", Peak(batch, length / 2, type));
+            if (type == DType.F32)
+                yield return ("--dtype bf16", Peak(batch, length, DType.BF16));
+        }
+
+        Func<long> Peak(int rows, int tokens, DType chosen) =>
+            () =>
+                MemoryPlanner.Peak(
+                    device,
+                    inputs.Folder.Config,
+                    chosen,
+                    model =>
+                    {
+                        using Adapter? attached = context.Get(_adapter) is { } folder
+                            ? Adapter.Load(model, folder)
+                            : null;
+                        Evaluator.Evaluate(model, [.. longest.Select(record => Cut(record, tokens))], rows, true);
+                    }
+                );
+    }
+
+    private static EncodedRecord Cut(EncodedRecord record, int length)
+    {
+        int removed = Math.Max(0, record.Tokens.Length - length);
+        return record with
+        {
+            Tokens = record.Tokens[removed..],
+            PromptLength = Math.Max(1, record.PromptLength - removed),
+            LossFrom = Math.Max(1, record.LossFrom - removed),
+            Learns = record.Learns?.Skip(removed).ToArray(),
+        };
     }
 
     private RoutedEvaluation Measure(

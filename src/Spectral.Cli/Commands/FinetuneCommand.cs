@@ -1,4 +1,5 @@
 using Spectral.Cli.Hosting;
+using Spectral.Cli.Memory;
 using Spectral.Cli.Options;
 using Spectral.Cli.Output;
 using Spectral.Cli.Runs;
@@ -6,6 +7,7 @@ using Spectral.Training;
 using Spectral.Training.Adapters;
 using Spectral.Training.Data;
 using Spectral.Training.Models;
+using Spectral.Training.Planning;
 
 namespace Spectral.Cli.Commands;
 
@@ -73,45 +75,69 @@ internal sealed class FinetuneCommand : SpectralCommand
         );
         if (started is null)
             return;
-        using CausalLanguageModel model = inputs.Load(started.Device, started.Type);
         options = _adapter.Encode(context, options with { Seed = settings.Seed }, inputs.Tokenizer);
-        using DirectionAblation? ablation = _ablate.Load(context, model);
-        var run = new AdapterRun(context, _training, _adapter);
-        using Adapter attached = run.Attach(
-            model,
-            method,
-            options,
-            start,
-            calibration ?? records.Training,
-            settings,
-            started.Saved
+        MemorySavings.Explain(
+            context,
+            () =>
+                start is not null
+                    ? null
+                    : new PlannedRun(
+                        inputs.Folder.Config,
+                        started.Type,
+                        settings,
+                        records.Training.Max(record => record.Tokens.Length)
+                    )
+                    {
+                        LossTokens = records.Training.Max(record => record.LossTokens),
+                        Method = method,
+                        Adapter = options,
+                        CalibrationRecords = context.Get(_adapter.CalibrationRecords),
+                    },
+            started.Device,
+            Train
         );
-        if (start is not null)
-            InitAdapterConflicts.Refuse(context, _adapter, model.Config, attached, inputs.Tokenizer);
-        model.Ablation = ablation;
-        TrainingRun training = run.Of(
-            model,
-            attached,
-            settings,
-            output,
-            started.Identity,
-            $"{attached.Method.Name} on {Path.GetFileName(inputs.Folder.Directory)}",
-            [
-                _training.DescribeData(context, records.Training.Length),
-                .. ablation is null ? [] : new[] { ("ablate", context.Get(_ablate.Option)!) },
-            ]
-        );
-        TrainingResult result = training.Train(model, records, started.Saved);
-        context.Finish(
-            training.Json(result),
-            terminal =>
-                TrainingRun.Print(
-                    terminal,
-                    result,
-                    attached.TrainableCount,
-                    AdapterRun.Total(model, attached),
-                    output.FullPath
-                )
-        );
+
+        void Train()
+        {
+            using CausalLanguageModel model = inputs.Load(started.Device, started.Type);
+            using DirectionAblation? ablation = _ablate.Load(context, model);
+            var run = new AdapterRun(context, _training, _adapter);
+            using Adapter attached = run.Attach(
+                model,
+                method,
+                options,
+                start,
+                calibration ?? records.Training,
+                settings,
+                started.Saved
+            );
+            if (start is not null)
+                InitAdapterConflicts.Refuse(context, _adapter, model.Config, attached, inputs.Tokenizer);
+            model.Ablation = ablation;
+            TrainingRun training = run.Of(
+                model,
+                attached,
+                settings,
+                output,
+                started.Identity,
+                $"{attached.Method.Name} on {Path.GetFileName(inputs.Folder.Directory)}",
+                [
+                    _training.DescribeData(context, records.Training.Length),
+                    .. ablation is null ? [] : new[] { ("ablate", context.Get(_ablate.Option)!) },
+                ]
+            );
+            TrainingResult result = training.Train(model, records, started.Saved);
+            context.Finish(
+                training.Json(result),
+                terminal =>
+                    TrainingRun.Print(
+                        terminal,
+                        result,
+                        attached.TrainableCount,
+                        AdapterRun.Total(model, attached),
+                        output.FullPath
+                    )
+            );
+        }
     }
 }

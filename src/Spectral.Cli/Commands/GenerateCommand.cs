@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
 using Spectral.Cli.Hosting;
+using Spectral.Cli.Memory;
 using Spectral.Cli.Options;
 using Spectral.Cli.Output;
 using Spectral.Kernels;
@@ -9,6 +10,7 @@ using Spectral.Training.Chat;
 using Spectral.Training.Generation;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
+using Spectral.Training.Planning;
 using Spectral.Training.Routing;
 
 namespace Spectral.Cli.Commands;
@@ -54,7 +56,40 @@ internal sealed class GenerateCommand : SpectralCommand
         int[] prompt = Prompt(context, inputs);
         ExpertFolder? experts = inputs.CheckExperts(context, context.Get(_adapter));
         using Device computing = _device.Open(context);
-        using CausalLanguageModel loaded = inputs.Load(computing, _device.TypeOn(computing, context));
+        DType type = _device.TypeOn(computing, context);
+        MemorySavings.Explain(
+            context,
+            () => experts is null ? (Peak(type), type == DType.F32 ? [("--dtype bf16", Peak(DType.BF16))] : []) : null,
+            () => Generate(context, inputs, experts, prompt, options, computing, type)
+        );
+
+        Func<long> Peak(DType chosen) =>
+            () =>
+                MemoryPlanner.Peak(
+                    computing,
+                    inputs.Folder.Config,
+                    chosen,
+                    model =>
+                    {
+                        using Adapter? attached = context.Get(_adapter) is { } folder
+                            ? Adapter.Load(model, folder)
+                            : null;
+                        TextGenerator.Generate(model, inputs.Tokenizer, prompt, options);
+                    }
+                );
+    }
+
+    private void Generate(
+        CommandContext context,
+        ModelInputs inputs,
+        ExpertFolder? experts,
+        int[] prompt,
+        GenerationOptions options,
+        Device computing,
+        DType type
+    )
+    {
+        using CausalLanguageModel loaded = inputs.Load(computing, type);
         Expert? expert = experts?.Choose(loaded, prompt);
         string? adapter = expert?.Directory ?? context.Get(_adapter);
         using Adapter? attached = adapter is not null ? Adapter.Load(loaded, adapter) : null;

@@ -52,6 +52,8 @@ internal sealed class PretrainCommand : SpectralCommand
             Settings = _training.Describe(context, model, records.Training.Length),
             SaveEvery = context.Get(_training.SaveEvery),
             KeepsCheckpoints = context.Get(_training.KeepCheckpoints),
+            Logs = _training.Log.Read(context),
+            Port = _training.Serve.Read(context),
             Save = folder => model.Save(folder, inputs.Folder.Directory),
             Json = result =>
             {

@@ -29,6 +29,11 @@ internal sealed class CommandContext(ParseResult arguments, bool json)
     /// </summary>
     public List<string> SavesMemory { get; } = [];
 
+    /// <summary>
+    /// What some of these options save, each in words, if the command planned its memory when it ran out.
+    /// </summary>
+    public IReadOnlyList<string> MemorySavings { get; set; } = [];
+
     public T Get<T>(Option<T> option) => arguments.GetValue(option)!;
 
     /// <summary>Returns whether the option is given on the command line, rather than left at its default.</summary>

@@ -31,14 +31,14 @@ internal static class ErrorBoundary
                 InputException => BadInput,
                 _ => Failed,
             };
-            Report(command.Name, error, code, context.SavesMemory);
+            Report(command.Name, error, code, context);
             if (context.Debug)
                 Console.Error.WriteLine(error);
             return code;
         }
     }
 
-    private static void Report(string command, Exception error, int code, IReadOnlyList<string> savesMemory)
+    private static void Report(string command, Exception error, int code, CommandContext context)
     {
         string message = error switch
         {
@@ -47,13 +47,20 @@ internal static class ErrorBoundary
             InputException or TrainingDivergedException or IOException or UnauthorizedAccessException => OneLine(
                 error.Message
             ),
-            CudaException { IsOutOfMemory: true } memory => "out of device memory: "
-                + Numbers(memory)
-                + (savesMemory.Count > 0 ? "; these options need less: " + string.Join(", or ", savesMemory) : ""),
+            CudaException { IsOutOfMemory: true } memory => "out of device memory: " + Numbers(memory) + Help(context),
             OutOfMemoryException => "not enough memory: " + OneLine(error.Message),
             _ => OneLine(error.Message) + " (--debug shows where)",
         };
         Console.Error.WriteLine($"spectral {command}: {message}");
+    }
+
+    private static string Help(CommandContext context)
+    {
+        if (context.MemorySavings is { Count: > 0 } savings)
+            return "; " + string.Join(", ", savings);
+        return context.SavesMemory.Count > 0
+            ? "; these options need less: " + string.Join(", or ", context.SavesMemory)
+            : "";
     }
 
     private static string Numbers(CudaException error) =>
@@ -62,7 +69,7 @@ internal static class ErrorBoundary
                 CultureInfo.InvariantCulture,
                 $"{Mebibytes(memory.Requested)} MiB were asked for on {memory.Device}, with "
                     + $"{Mebibytes(memory.InUse)} MiB in use and {Mebibytes(memory.Free)} MiB of "
-                    + $"{Mebibytes(memory.Total)} MiB free"
+                    + $"{Mebibytes(memory.Total)} MiB free{(memory.IsLimited ? ", which --max-memory allows" : "")}"
             )
             : OneLine(error.Message);
 

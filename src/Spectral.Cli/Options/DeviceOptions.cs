@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using Spectral.Cli.Hosting;
+using Spectral.Cli.Memory;
 using Spectral.Kernels;
 using Spectral.Training.IO;
 
@@ -47,19 +48,34 @@ internal sealed class DeviceOptions
         4096
     );
 
+    private readonly Option<string?> _memory = new("--max-memory")
+    {
+        Description =
+            "Device memory that the command may hold, e.g. 8GB or 512MiB; with less than it needs, it fails and says "
+            + "which options would help. [default: all of the device's]",
+        HelpName = "SIZE",
+        CustomParser = result =>
+        {
+            string value = OptionTypes.Value(result);
+            if (MemorySize.Parse(value) is null)
+                result.AddError(OptionTypes.Complaint("--max-memory", value, MemorySize.Expected));
+            return value;
+        },
+    };
+
     private readonly Option<bool> _tune = OptionTypes.Flag(
         "--tune",
         "Time the variants of each op once per shape and use the fastest, instead of choosing by fixed rules; the "
             + "choices are kept in the user's cache folder."
     );
 
-    public Option[] All => [_device, _type, _threads];
+    public Option[] All => [_device, _type, _threads, _memory];
 
     /// <summary>
     /// The options of commands that compute in F32, and whose --dtype is the type of the result
     /// (<see cref="ResultTypeOption"/>).
     /// </summary>
-    public Option[] WithoutType => [_device, _threads];
+    public Option[] WithoutType => [_device, _threads, _memory];
 
     public Option[] WithTuning => [.. All, _tune];
 
@@ -77,8 +93,9 @@ internal sealed class DeviceOptions
         {
             throw new InputException(error.Message);
         }
-        if (opened.Kind == DeviceKind.Cuda)
+        if (opened.Kind == DeviceKind.Cuda && context.Get(_memory) is null)
             context.SavesMemory.Add("--device cpu");
+        opened.Memory.Limit = context.Get(_memory) is { } size ? MemorySize.Parse(size) : null;
         opened.Tuner.Enabled = context.Get(_tune);
         opened.Tuner.Warning = context.Terminal.Warn;
         return opened;

@@ -162,12 +162,13 @@ internal sealed class ModelInputs : IDisposable
     private void RequireMemory(Device device, int bytesPerParameter)
     {
         long parameters = Folder.Config.ParameterCount;
-        if (parameters > device.TotalMemory / bytesPerParameter)
+        long memory = Math.Min(device.TotalMemory, device.Memory.Limit ?? long.MaxValue);
+        if (parameters > memory / bytesPerParameter)
         {
             throw new InputException(
                 $"{Path.Combine(Folder.Directory, "config.json")}: {parameters} parameters at "
                     + $"{bytesPerParameter} bytes each; "
-                    + $"expected a model that fits into the {device.TotalMemory >> 20} MiB of {device.Name}"
+                    + $"expected a model that fits into the {memory >> 20} MiB of {device.Name}"
             );
         }
     }

@@ -30,7 +30,8 @@ internal sealed class HtmlPage
     /// <summary>Begins a page with a heading and a paragraph.</summary>
     /// <param name="title">The heading.</param>
     /// <param name="summary">A paragraph below the heading.</param>
-    public HtmlPage(string title, string summary)
+    /// <param name="isLive">Whether the script asks for further results of a run, where the page came from.</param>
+    public HtmlPage(string title, string summary, bool isLive = false)
     {
         _page.Append(
             $"""
@@ -38,19 +39,21 @@ internal sealed class HtmlPage
             <html lang="en">
             <head>
             <meta charset="utf-8">
-            <meta http-equiv="Content-Security-Policy" content="{PageAssets.Policy}">
+            <meta http-equiv="Content-Security-Policy" content="{(isLive ? PageAssets.LivePolicy : PageAssets.Policy)}">
             <meta name="viewport" content="width=device-width, initial-scale=1">
             <title>{Escape(title)}</title>
             <style>{PageAssets.Style}</style>
             </head>
             <body>
             <h1>{Escape(title)}</h1>
-            <p>{Escape(summary)}</p>
+            <p data-summary>{Escape(summary)}</p>
             <noscript><p>The charts are drawn by the script inside this page, which is switched off here.</p></noscript>
 
             """
         );
         _data["charts"] = _charts;
+        if (isLive)
+            _data["live"] = true;
     }
 
     public void Heading(string text) => _page.Append($"<h2>{Escape(text)}</h2>\n");

@@ -33,10 +33,13 @@ public sealed class HtmlReport
     /// <summary>The loss on held-out records, by step.</summary>
     public IReadOnlyList<LossPoint> Evaluation { get; init; } = [];
 
+    /// <summary>Whether the run goes on, and the page asks for its further steps.</summary>
+    internal bool IsLive { get; init; }
+
     /// <summary>Returns the whole page as HTML. Every text given is escaped.</summary>
     public string Render()
     {
-        var page = new HtmlPage(Title, Summary);
+        var page = new HtmlPage(Title, Summary, IsLive);
         if (Numbers.Count > 0)
         {
             page.Heading("Before and after");
@@ -52,7 +55,8 @@ public sealed class HtmlReport
         return page.Render();
     }
 
-    private JsonObject LossChart()
+    /// <summary>Returns the loss curve, as the page's script takes it.</summary>
+    internal JsonObject LossChart()
     {
         LossPoint[] steps = LossCurve.Thin(LossCurve.Finite(Training), MostPoints);
         LossPoint[] held = LossCurve.Finite(Evaluation);

@@ -22,6 +22,9 @@ internal static class PageAssets
         + $"'sha256-{Convert.ToBase64String(SHA256.HashData(Encoding.UTF8.GetBytes(Script)))}'; style-src "
         + "'unsafe-inline'; base-uri 'none'; form-action 'none'";
 
+    /// <summary>The policy of a page that asks where it came from for further results of a run.</summary>
+    public static string LivePolicy { get; } = Policy + "; connect-src 'self'";
+
     private static string Read(string name)
     {
         using Stream stream = typeof(PageAssets).Assembly.GetManifestResourceStream(name)!;

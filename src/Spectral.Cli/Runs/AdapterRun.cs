@@ -96,6 +96,8 @@ internal sealed class AdapterRun(CommandContext context, TrainingOptions trainin
             Settings = [.. AdapterDescription.Of(attached), .. training.Describe(context, model, data)],
             SaveEvery = context.Get(training.SaveEvery),
             KeepsCheckpoints = context.Get(training.KeepCheckpoints),
+            Logs = training.Log.Read(context),
+            Port = training.Serve.Read(context),
             Save = attached.Save,
             Json = result =>
                 TrainingRun.JsonOf(settings, result, model, attached.TrainableCount, Total(model, attached)),

@@ -33,7 +33,15 @@ internal sealed class CheckpointFolder(string output)
     public bool HoldsNothing =>
         Directory
             .EnumerateFileSystemEntries(output)
-            .All(path => Path.GetFileName(path) is Name or KeptName or TrainingRun.LogName or OutputFolder.LockName);
+            .All(path =>
+                Path.GetFileName(path)
+                    is Name
+                        or KeptName
+                        or TrainingRun.LogName
+                        or FurtherLogs.CsvName
+                        or FurtherLogs.TensorBoardName
+                        or OutputFolder.LockName
+            );
 
     /// <summary>Returns whether a name in a state is that of a staging folder, and not a path to elsewhere.</summary>
     public static bool IsStaging(string name) =>

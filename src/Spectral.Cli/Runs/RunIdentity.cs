@@ -22,6 +22,11 @@ internal sealed class RunIdentity
         "--log-every",
         "--threads",
         "--max-skipped",
+        "--checkpointing",
+        "--offload-optimizer",
+        "--log",
+        "--serve",
+        "--max-memory",
         "--device",
         "--dtype",
     ];

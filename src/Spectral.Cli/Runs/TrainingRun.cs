@@ -1,7 +1,7 @@
 using System.Globalization;
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using Spectral.Cli.Hosting;
+using Spectral.Cli.Live;
 using Spectral.Cli.Options;
 using Spectral.Cli.Output;
 using Spectral.Cli.Reports;
@@ -44,6 +44,12 @@ internal sealed class TrainingRun(
     /// <summary>Whether what each checkpoint saves is kept beside those of other steps.</summary>
     public bool KeepsCheckpoints { get; init; }
 
+    /// <summary>The forms of the log (<see cref="LogOption"/>).</summary>
+    public IReadOnlySet<string> Logs { get; init; } = new HashSet<string>();
+
+    /// <summary>The port of the live page, 0 for any free one; null: there is none.</summary>
+    public int? Port { get; init; }
+
     /// <summary>Writes the trained adapter or model into a folder.</summary>
     public required Action<string> Save { get; init; }
 
@@ -77,11 +83,17 @@ internal sealed class TrainingRun(
         using var trainer = new Trainer(model, settings);
         if (saved is not null)
             trainer.Restore(saved.State);
+        var live = new LiveRun(Title, Settings);
+        using LiveServer? server = Port is { } port ? new LiveServer(live, port) : null;
+        if (server is not null)
+            context.Terminal.Line($"the run is shown at {server.Address}");
         string log = Path.Combine(output.FullPath, LogName);
+        FurtherLogs? further = null;
         try
         {
             using TrainingLog writer = saved is null ? new(log) : new(log, saved.Log.Bytes, saved.Log.Sha256);
-            Begin(saved, log, trainer);
+            further = new FurtherLogs(output.FullPath, Logs, saved?.State.Step ?? 0);
+            Begin(saved, log, trainer, [_recorder, live, .. further.Rewritten]);
             using CancellationTokenRegistration told = context.Cancellation.Register(() =>
                 context.Terminal.Line("stopping after this step; a second signal stops at once")
             );
@@ -95,7 +107,9 @@ internal sealed class TrainingRun(
                         records.Evaluation,
                         [
                             writer,
+                            .. further.Callbacks,
                             _recorder,
+                            live,
                             new ProgressCallback(context.Terminal, progress, settings.LogEvery),
                             saving,
                         ],
@@ -124,14 +138,25 @@ internal sealed class TrainingRun(
             if (output.WasEmpty)
                 output.Clear();
             else
-                File.Delete(log);
+                DeleteLogs();
             throw;
+        }
+        finally
+        {
+            further?.Dispose();
+        }
+
+        void DeleteLogs()
+        {
+            File.Delete(log);
+            further?.Dispose();
+            further?.Delete();
         }
     }
 
     private string HowToResume => identity.Overwrites ? "with --resume instead of --overwrite" : "with --resume";
 
-    private void Begin(SavedRun? saved, string log, Trainer trainer)
+    private void Begin(SavedRun? saved, string log, Trainer trainer, ITrainerCallback[] followers)
     {
         if (saved is null)
         {
@@ -140,7 +165,7 @@ internal sealed class TrainingRun(
         }
         _checkpoints.Recover(saved.Staged);
         _savedStep = saved.State.Step;
-        _recorder.Load(log, trainer.Progress);
+        LoggedRun.Replay(log, trainer.Progress, followers);
         // While it is mapped, the file would keep its space on the disk after it is replaced, and on Windows it could
         // not be replaced at all.
         saved.Dispose();
@@ -284,27 +309,6 @@ internal sealed class TrainingRun(
 
         public void OnEvaluation(int step, EvaluationResult result) =>
             Evaluations.Add(new LossPoint(step, result.Loss));
-
-        /// <summary>Reads the curve of the steps before the checkpoint.</summary>
-        public void Load(string log, TrainerProgress progress)
-        {
-            using var reader = new StreamReader(
-                new FileStream(log, FileMode.Open, FileAccess.Read, FileShare.ReadWrite)
-            );
-            while (reader.ReadLine() is { } line)
-            {
-                using var step = JsonDocument.Parse(line);
-                JsonElement loss = step.RootElement.GetProperty("loss");
-                Losses.Add(
-                    new LossPoint(
-                        step.RootElement.GetProperty("step").GetInt32(),
-                        loss.ValueKind == JsonValueKind.Number ? loss.GetDouble() : double.NaN
-                    )
-                );
-            }
-            foreach (StepEvaluation made in progress.Evaluations)
-                OnEvaluation(made.Step, made.Result);
-        }
     }
 
     private sealed class ProgressCallback(Terminal terminal, WorkProgress progress, int every) : ITrainerCallback

@@ -18,6 +18,7 @@ public sealed class DependencyTests
     [
         ("Spectral.Kernels.Blas", "the table of functions that the BLAS library of the device exports"),
         ("Spectral.Kernels.Driver.DriverApi", "the CUDA driver, or the CPU device in its place"),
+        ("Spectral.Kernels.Driver.RehearsedCalls", "nothing: it lists what is called in place of such functions"),
         ("Spectral.Kernels.LibraryHandle", "the functions of such a library that make and free its handle"),
         ("Spectral.Kernels.Solver", "the table of functions that the solver library of the device exports"),
         ("Spectral.Training.IO.DirectorySync", "fsync of a directory, which .NET has no call for"),

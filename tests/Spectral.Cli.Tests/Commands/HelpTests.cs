@@ -14,6 +14,7 @@ public sealed class HelpTests
         "continual",
         "methods",
         "place",
+        "plan",
         "pretrain",
         "eval",
         "generate",
@@ -65,6 +66,11 @@ public sealed class HelpTests
     [TestCase("--calibration-records")]
     [TestCase("--lr-ratio")]
     [TestCase("--previous-adapter")]
+    [TestCase("--checkpointing")]
+    [TestCase("--offload-optimizer")]
+    [TestCase("--max-memory")]
+    [TestCase("--log")]
+    [TestCase("--serve")]
     public void FinetuneHelpNamesItsOptions(string option) =>
         Assert.That(CommandLine.Run("finetune", "--help").Output, Does.Contain("  " + option));
 

@@ -69,6 +69,17 @@ public sealed class BadOptionTests : WorkFolder
     [TestCase("--seed", "x")]
     [TestCase("--save-every", "0")]
     [TestCase("--log-every", "0")]
+    [TestCase("--log", "xml")]
+    [TestCase("--log", "csv,")]
+    [TestCase("--log", "")]
+    [TestCase("--serve", "0")]
+    [TestCase("--serve", "65536")]
+    [TestCase("--serve", "http")]
+    [TestCase("--max-memory", "")]
+    [TestCase("--max-memory", "0")]
+    [TestCase("--max-memory", "-1GB")]
+    [TestCase("--max-memory", "8 parsecs")]
+    [TestCase("--max-memory", "1e300GB")]
     [TestCase("--eval-every", "0")]
     public void ValueIsRefused(string option, string value) =>
         Refused(
@@ -100,6 +111,8 @@ public sealed class BadOptionTests : WorkFolder
         Refused([.. run, "--flop-budget", "0.5", "--graph"], "--flop-budget", "expected no --graph");
         Refused([.. run, "--rmm", "0.5", "--dropout", "0.1"], "expected no --dropout with --rmm");
         Refused([.. run, "--graph", "--optimizer", "aro"], "aro", "expected no --graph");
+        Refused([.. run, "--checkpointing", "--optimizer", "mezo"], "mezo", "expected no --checkpointing");
+        Refused([.. run, "--offload-optimizer", "--graph"], "--offload-optimizer", "expected no --graph");
     }
 
     [Test]

@@ -71,6 +71,7 @@ public sealed class ResumeTests : WorkFolder
     [TestCase("dora", "--ema", "0.6")]
     [TestCase("lora", "--clip-groups", "component", "--optimizer", "root")]
     [TestCase("lora", "--rmm", "0.4", "--flop-budget", "0.5", "--flop-interval", "3")]
+    [TestCase("lora", "--checkpointing", "--offload-optimizer", "--optimizer", "muon8bit")]
     [TestCase("lora", "--init-adapter")]
     [TestCase("o-lora", "--previous-adapter")]
     [TestCase("p-tuning", "--set", "virtual-tokens=5")]

@@ -1,6 +1,7 @@
 import { CHART_STYLE } from "./chart/palette";
 import { standalone } from "./chart/standalone";
 import { Figure, FILE_WIDTH } from "./figure";
+import { follow } from "./live";
 import type { Chart } from "./model";
 import { chooser } from "./shown";
 import { spectraPage } from "./spectra/page";
@@ -12,6 +13,8 @@ interface PageData {
     /** Names of series that all charts have; a box shows and hides each. */
     names?: string[];
     spectra?: Spectra;
+    /** Whether the page is of a run that goes on. */
+    live?: boolean;
 }
 
 const data = JSON.parse(document.getElementById("data")!.textContent!) as PageData;
@@ -26,6 +29,8 @@ for (const figure of figures)
     document.querySelector(`[data-chart="${CSS.escape(figure.shown.id)}"]`)!.replaceWith(figure.element);
 if (data.names) document.querySelector("[data-chooser]")?.replaceWith(chooser(data.names, figures));
 if (data.spectra) figures.push(...spectraPage(data.spectra, document.querySelector("[data-spectra]")!, asked));
+
+if (data.live) follow(figures[0]!, document.querySelector("[data-summary]")!);
 
 const wanted = asked.get("svg");
 if (wanted !== null) {

@@ -1,0 +1,107 @@
+using System.Text.Json;
+using Spectral.Cli.Tests.Support;
+
+namespace Spectral.Cli.Tests.Commands;
+
+/// <summary>Compares what `plan` says with the peak that the same run reports.</summary>
+public sealed class PlanCommandTests : WorkFolder
+{
+    private const int Length = 96;
+
+    [SetUp]
+    public void WriteLongRecords() =>
+        File.WriteAllLines(
+            Data,
+            Enumerable.Range(0, 24).Select(_ => JsonSerializer.Serialize(new { text = new string('a', 200) }))
+        );
+
+    [TestCase("--adapter", "lora")]
+    [TestCase("--adapter", "speclora")]
+    [TestCase("--adapter", "dora", "--rank", "16")]
+    [TestCase("--adapter", "lora", "--checkpointing")]
+    [TestCase("--adapter", "lora", "--batch", "2", "--accumulate", "2")]
+    [TestCase("--adapter", "lora", "--dtype", "bf16")]
+    [TestCase("--adapter", "lora", "--optimizer", "muon")]
+    [TestCase("--adapter", "lora", "--optimizer", "adamw8bit", "--rank", "64")]
+    [TestCase("--adapter", "lora", "--target", "q_proj,lm_head", "--train-also", "norm")]
+    [TestCase("--adapter", "lora", "--offload-optimizer", "--rank", "64")]
+    [TestCase("--adapter", "eva", "--calibration-records", "8")]
+    [TestCase("--adapter", "p-tuning", "--set", "virtual-tokens=5")]
+    public void ThePeakIsThatOfTheRun(params string[] options)
+    {
+        string[] common = [.. options, "--max-length", $"{Length}", "--device", "cpu"];
+        long planned = Plan(common).GetProperty("peak_memory_bytes").GetInt64();
+        long measured = CommandLine
+            .Run(["finetune", "--model", Model, "--data", Data, "--out", Out, "--steps", "3", "--json", .. common])
+            .Succeeded()
+            .Json.GetProperty("peak_memory_bytes")
+            .GetInt64();
+        TestContext.Out.WriteLine($"{string.Join(' ', options)}: planned {planned:N0}, measured {measured:N0}");
+        Assert.That((double)planned, Is.EqualTo((double)measured).Within(10).Percent);
+    }
+
+    [Test]
+    public void NoWeightsAndNoTokenizerAreRead()
+    {
+        JsonElement whole = Plan("--adapter", "lora");
+        File.Delete(Path.Combine(Model, "model.safetensors"));
+        File.Delete(Path.Combine(Model, "tokenizer.json"));
+        Assert.That(Plan("--adapter", "lora").ToString(), Is.EqualTo(whole.ToString()));
+    }
+
+    [Test]
+    public void TheOptionsSaveWhatAPlanWithThemSays()
+    {
+        JsonElement plan = Plan("--adapter", "lora");
+        JsonElement[] options = [.. plan.GetProperty("options").EnumerateArray()];
+        Assert.That(
+            options.Select(option => option.GetProperty("option").GetString()),
+            Is.SupersetOf(new[] { "--checkpointing", "--batch 4 --accumulate 2", "--max-length 128", "--dtype bf16" })
+        );
+        foreach (JsonElement option in options)
+        {
+            string[] text = option.GetProperty("option").GetString()!.Split(' ');
+            long peak = Plan(["--adapter", "lora", .. text]).GetProperty("peak_memory_bytes").GetInt64();
+            Assert.That(option.GetProperty("peak_memory_bytes").GetInt64(), Is.EqualTo(peak), string.Join(' ', text));
+            Assert.That(
+                option.GetProperty("saves_bytes").GetInt64(),
+                Is.EqualTo(plan.GetProperty("peak_memory_bytes").GetInt64() - peak).And.Positive
+            );
+        }
+    }
+
+    [Test]
+    public void TheTableHasThePartsAndTheirSum()
+    {
+        string text = CommandLine
+            .Run("plan", "--model", Model, "--device", "cpu", "--max-memory", "1MiB")
+            .Succeeded()
+            .Output;
+        foreach (
+            string part in new[] { "weights", "adapter", "gradients", "optimizer state", "activations", "loss head" }
+        )
+            Assert.That(text, Does.Match($@"(?m)^{part} +[\d.]+ +[\d.]+ %$"));
+        Assert.That(text, Does.Match(@"peak [\d.]+ MiB of 1 MiB: it does not fit"));
+        Assert.That(text, Does.Match(@"(?m)^--checkpointing +[\d.]+ +[\d.]+$"));
+        JsonElement plan = Plan();
+        Assert.That(
+            plan.GetProperty("parts").EnumerateObject().Sum(part => part.Value.GetInt64()),
+            Is.EqualTo(plan.GetProperty("step_bytes").GetInt64())
+        );
+    }
+
+    [Test]
+    public void BadInputIsRefusedInALine()
+    {
+        Refused(["plan"], "--model");
+        Refused(["plan", "--model", At("none")], "none");
+        Refused(["plan", "--model", Model, "--adapter", "vera", "--train-also", "nothing"], "nothing");
+        Refused(["plan", "--model", Model, "--optimizer", "mezo", "--checkpointing"], "expected no --checkpointing");
+        Refused(["plan", "--model", Model, "--max-memory", "lots"], "--max-memory \"lots\"", "expected a size");
+        File.WriteAllText(Path.Combine(Model, "config.json"), "{}");
+        Refused(["plan", "--model", Model], "config.json");
+    }
+
+    private JsonElement Plan(params string[] options) =>
+        CommandLine.Run(["plan", "--model", Model, "--device", "cpu", "--json", .. options]).Succeeded().Json;
+}
