@@ -261,6 +261,7 @@ public sealed partial class Adapter
                     new AdapterStart(module.Shape, linear.Weight.Value, module.Factors, module.Options)
                     {
                         Calibration = calibration!,
+                        TokenScale = _model.TokenScale,
                     }
             ),
         ]);

@@ -20,9 +20,12 @@ internal static class ActivationNames
     /// <param name="fields">The fields of <c>config.json</c>.</param>
     /// <param name="family">The family, which names the key and what an absent one means.</param>
     /// <exception cref="InputException">The family has no such activation.</exception>
-    public static Activation Read(JsonFields fields, ModelFamily family)
+    public static Activation Read(JsonFields fields, ModelFamily family) => Read(fields, family.ActivationKey, family);
+
+    /// <summary>Reads an activation under a key.</summary>
+    /// <exception cref="InputException">The family has no such activation.</exception>
+    public static Activation Read(JsonFields fields, string key, ModelFamily family)
     {
-        string key = family.ActivationKey;
         if (fields.Text(key) is not { } name)
             return family.DefaultActivation;
         (string Name, Activation Activation)[] known =
@@ -35,7 +38,15 @@ internal static class ActivationNames
             : throw fields.Wrong(key, $"one of {string.Join(", ", known.Select(each => each.Name))}");
     }
 
+    /// <summary>Returns the activation of a name; null if there is none.</summary>
+    public static Activation? Find(string name) =>
+        All.Where(each => each.Name == name).Select(each => (Activation?)each.Activation).FirstOrDefault();
+
     /// <summary>Writes the activation of a config under the family's key.</summary>
     public static void Write(ModelConfig config, Utf8JsonWriter json) =>
-        json.WriteString(config.Family.ActivationKey, All.First(each => each.Activation == config.Activation).Name);
+        Write(config, config.Family.ActivationKey, json);
+
+    /// <summary>Writes the activation of a config under a key.</summary>
+    public static void Write(ModelConfig config, string key, Utf8JsonWriter json) =>
+        json.WriteString(key, All.First(each => each.Activation == config.Activation).Name);
 }

@@ -95,6 +95,16 @@ public sealed class CausalLanguageModel : IDisposable
     /// <summary>The number of weights, without adapters.</summary>
     public long ParameterCount => _parameters.All.Sum(parameter => parameter.Shape.Count);
 
+    /// <summary>The factor on the embedding of a token that is none on virtual tokens; 1: there is none.</summary>
+    internal float TokenScale
+    {
+        get
+        {
+            float factor = Config.Family.ScalesOnlyTokens ? (float)Config.EmbeddingMultiplier : 1;
+            return DType == DType.BF16 ? BFloat16.Round(factor) : factor;
+        }
+    }
+
     /// <summary>The soft cap of the logits; 0: none.</summary>
     private float SoftCap => (float)Config.LogitSoftCap;
 
@@ -224,12 +234,13 @@ public sealed class CausalLanguageModel : IDisposable
         Variable x = Embedding.Adapter is null
             ? EmbeddingNode.Apply(tape, _embedding, batch.Tokens, order)
             : Embedding.Adapter.LookUp(tape, Embedding, batch.Tokens, order);
+        x = ScaleNode.Apply(tape, x, TokenScale);
         if (tokens is not null && !isPrefix)
         {
             using Variable own = x;
             x = PrependNode.Apply(tape, tokens.Values, trained, own, rows);
         }
-        x = ScaleNode.Apply(tape, x, (float)Config.EmbeddingMultiplier);
+        x = ScaleNode.Apply(tape, x, Config.Family.ScalesOnlyTokens ? 1 : (float)Config.EmbeddingMultiplier);
         if (_positions is not null)
         {
             using Variable own = x;

@@ -75,6 +75,9 @@ public sealed record ModelConfig
     /// <summary>The scaling of rotary angles; null: they are not scaled.</summary>
     public RopeScaling? RopeScaling { get; init; }
 
+    /// <summary>The rotary angles in layers with a window; null: those of the other layers.</summary>
+    public RotaryAngles? SlidingRotary { get; init; }
+
     /// <summary>
     /// The attention window: key j is visible to query i if 0 ≤ i − j &lt; window, in the layers that
     /// <see cref="SlidingLayers"/> names. 0: no window.
@@ -161,17 +164,17 @@ public sealed record ModelConfig
     /// <summary>Returns whether a layer turns queries and keys by their positions.</summary>
     public bool Rotates(int layer) => RotaryLayers?[layer] ?? true;
 
+    /// <summary>Returns the angles by which queries and keys of a layer turn, if they do.</summary>
+    public RotaryAngles RotaryOf(int layer) => (WindowOf(layer) > 0 ? SlidingRotary : null) ?? Rotary;
+
     /// <summary>
-    /// Returns the rotary angle per position for each of the RotaryDimension/2 pairs, rounded once to F32 as in Hugging
-    /// Face.
+    /// Returns the rotary angle per position for each of the RotaryDimension/2 pairs, in layers without angles of their
+    /// own.
     /// </summary>
     /// <param name="positions">The length of the sequence, on which some scalings depend.</param>
-    public float[] RotaryFrequencies(int positions = 1) =>
-        Array.ConvertAll(
-            RopeScaling?.Frequencies(RopeTheta, RotaryDimension, positions)
-                ?? Models.RopeScaling.Unscaled(RopeTheta, RotaryDimension),
-            frequency => (float)frequency
-        );
+    public float[] RotaryFrequencies(int positions = 1) => Rotary.Frequencies(RotaryDimension, positions);
+
+    private RotaryAngles Rotary => new(RopeTheta, RopeScaling);
 
     /// <summary>Reads <c>config.json</c> of a model folder and, if it exists, <c>generation_config.json</c>.</summary>
     /// <exception cref="InputException">

@@ -12,6 +12,8 @@ internal static class ModelConfigFile
     private const string TurningKey = "partial_rotary_factor";
     private const long MaximumBytes = 16 << 20;
     private const long MaximumParameters = 1L << 40;
+    private const double LargestTheta = 1e12;
+    private const double DefaultSlidingTheta = 10000;
 
     private static readonly string[] CommonKeys =
     [
@@ -77,7 +79,8 @@ internal static class ModelConfigFile
     {
         string type = fields.RequiredText("model_type");
         ModelFamily family =
-            ModelFamilies.Find(type) ?? throw fields.Wrong("model_type", ModelFamilies.ChoicesBeside(type));
+            ModelFamilies.Find(type)
+            ?? throw fields.Wrong("model_type", ModelFamilies.ChoicesBeside(type) + TextModel(fields));
         ModelConfigOddities.Refuse(fields);
         List<string> warnings = [.. ModelConfigOddities.Mention(fields, path, family)];
         int hidden = fields.RequiredInteger(Key("hidden_size"), 1, 1 << 18);
@@ -97,7 +100,11 @@ internal static class ModelConfigFile
         string inner = Key("intermediate_size");
         int? innerByDefault = fields.Has(inner) ? null : family.DefaultIntermediateSize(hidden);
         var rotary = new RopeContext(fields, family, family.DefaultRopeTheta, positions, headDimension);
-        (double theta, double turning, RopeScaling? scaling) = Rope(rotary, family, path, warnings);
+        JsonFields? rope = NotEmpty(fields, "rope_parameters");
+        JsonFields? sliding = null;
+        if (family.SlidingRopeThetaKey is not null)
+            (rope, sliding) = ByLayerType(rope);
+        (double theta, double turning, RopeScaling? scaling) = Rope(rotary, rope, family, path, warnings);
         // Keys of other families are known too, so that they are not carried along in this model's config.
         HashSet<string> known =
         [
@@ -123,6 +130,7 @@ internal static class ModelConfigFile
             RopeTheta = theta,
             PartialRotaryFactor = turning,
             RopeScaling = scaling,
+            SlidingRotary = SlidingRotary(rotary, sliding, family),
             BosTokenId = fields.IntegerOrList("bos_token_id", 0, vocabulary - 1) is { Count: > 0 } bos ? bos[0] : null,
             EosTokenIds = fields.IntegerOrList("eos_token_id", 0, vocabulary - 1) ?? [],
             FamilyEosTokenId =
@@ -183,16 +191,15 @@ internal static class ModelConfigFile
     // The same goes for the share of a head's features that turn.
     private static (double Theta, double Turning, RopeScaling? Scaling) Rope(
         RopeContext rotary,
+        JsonFields? parameters,
         ModelFamily family,
         string path,
         List<string> warnings
     )
     {
-        const double Largest = 1e12;
         JsonFields fields = rotary.Config;
-        double theta = fields.Number("rope_theta", 1, Largest) ?? rotary.Theta;
+        double theta = fields.Number("rope_theta", 1, LargestTheta) ?? rotary.Theta;
         JsonFields? old = NotEmpty(fields, "rope_scaling");
-        JsonFields? parameters = NotEmpty(fields, "rope_parameters");
         if ((old ?? parameters) is not { } chosen)
             return (theta, Turning(fields, null, family, rotary.Size), null);
         string name = old is null ? "rope_parameters" : "rope_scaling";
@@ -213,7 +220,7 @@ internal static class ModelConfigFile
                     + "as in transformers 5 (4 takes the former)"
             );
         }
-        double inner = chosen.Number("rope_theta", 1, Largest) ?? theta;
+        double inner = chosen.Number("rope_theta", 1, LargestTheta) ?? theta;
         if (inner != theta && fields.Has("rope_theta"))
         {
             warnings.Add(
@@ -224,6 +231,46 @@ internal static class ModelConfigFile
         }
         RopeContext context = rotary with { Theta = inner, Size = (int)(rotary.Size * turning) };
         return (inner, turning, RopeScaling.Read(chosen, context));
+    }
+
+    // The rotary parameters of layers without a window and of layers with one, which have keys of their own.
+    private static (JsonFields? Full, JsonFields? Sliding) ByLayerType(JsonFields? parameters)
+    {
+        if (parameters is not { } types)
+            return (null, null);
+        foreach (JsonProperty type in types.Element.EnumerateObject())
+        {
+            if (type.Name is LayerTypeNames.Full or LayerTypeNames.Sliding)
+                continue;
+            const string Expected = $"no such key, but {LayerTypeNames.Full} and {LayerTypeNames.Sliding} alone";
+            throw types.Wrong(type.Name, Expected);
+        }
+        return (NotEmpty(types, LayerTypeNames.Full), NotEmpty(types, LayerTypeNames.Sliding));
+    }
+
+    private static RotaryAngles? SlidingRotary(RopeContext rotary, JsonFields? parameters, ModelFamily family)
+    {
+        if (family.SlidingRopeThetaKey is not { } key)
+            return null;
+        int size = (int)(rotary.Size * Turning(rotary.Config, parameters, family, rotary.Size));
+        double theta =
+            parameters?.Number("rope_theta", 1, LargestTheta)
+            ?? rotary.Config.Number(key, 1, LargestTheta)
+            ?? DefaultSlidingTheta;
+        RopeContext context = rotary with { Theta = theta, Size = size };
+        return new RotaryAngles(theta, parameters is { } given ? RopeScaling.Read(given, context) : null);
+    }
+
+    // What can be read of a model with several kinds of input, whose text model is of a family.
+    private static string TextModel(JsonFields fields)
+    {
+        string? type = fields.Find("text_config") is { ValueKind: JsonValueKind.Object }
+            ? fields.Object("text_config")!.Value.Text("model_type")
+            : null;
+        return ModelFamilies.Find(type) is null
+            ? ""
+            : $"; its text model, a {type}, can be read from a folder of its own, with text_config as its config.json "
+                + "and the tensors of the text model alone";
     }
 
     // The share of a head's features that turn, from the object with the scaling or from the config.

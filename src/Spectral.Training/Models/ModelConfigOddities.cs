@@ -82,15 +82,8 @@ internal static class ModelConfigOddities
                 + $"{type} model";
         }
 
-        if (
-            family.ActivationKey != OtherActivation
-            && fields.Text(OtherActivation) is { } activation
-            && activation is not ("silu" or "swish")
-        )
-        {
-            yield return $"{path}: {OtherActivation} is {InputText.Quote(activation)}, which {type} models ignore; "
-                + $"{family.ActivationKey} counts";
-        }
+        if (OtherActivationOf(fields, family) is { } other)
+            yield return $"{path}: {other}";
 
         bool slides = fields.Texts("layer_types")?.Contains("sliding_attention") ?? false;
         if (slides && !family.Keys.Contains("layer_types"))
@@ -101,6 +94,23 @@ internal static class ModelConfigOddities
             yield return $"{path}: {key} is {InputText.Quote(fields.Find(key)!.Value.GetRawText())}, which {type} "
                 + "models ignore, in transformers as well as here";
         }
+    }
+
+    // Of the two keys of an activation, the one that does not count and differs from what does.
+    private static string? OtherActivationOf(JsonFields fields, ModelFamily family)
+    {
+        const string Usual = "hidden_act";
+        bool hasBoth = family.ActivationKey == Usual && family.Keys.Contains(OtherActivation);
+        if (hasBoth && !fields.Has(OtherActivation))
+            return null;
+        string counts = hasBoth ? OtherActivation : family.ActivationKey;
+        string ignored = counts == Usual ? OtherActivation : Usual;
+        string? value = fields.Text(ignored);
+        if (value is null || ActivationNames.Find(value) == ActivationNames.Read(fields, counts, family))
+            return null;
+        return hasBoth
+            ? $"{ignored} is {InputText.Quote(value)}, but {counts} counts (transformers 5 takes the former)"
+            : $"{ignored} is {InputText.Quote(value)}, which {family.ModelType} models ignore; {counts} counts";
     }
 
     private static bool Matters(JsonElement value) =>

@@ -59,6 +59,18 @@ internal abstract class ModelFamily
     public virtual string RopeTypeOf(string name) => name;
 
     /// <summary>
+    /// The key of the rotary base of layers with a window, in a family where it may differ from that of the others, and
+    /// where <c>rope_parameters</c> has an object for each type of layer; null: all layers turn alike.
+    /// </summary>
+    public virtual string? SlidingRopeThetaKey => null;
+
+    /// <summary>
+    /// Whether <see cref="ModelConfig.EmbeddingMultiplier"/> belongs to the embedding: it is rounded to the type of the
+    /// weights, as in transformers, and is not a factor on virtual tokens.
+    /// </summary>
+    public virtual bool ScalesOnlyTokens => false;
+
+    /// <summary>
     /// Whether neighbouring features of a head turn together; otherwise those of the first half of what turns with
     /// those of the second.
     /// </summary>
@@ -120,14 +132,28 @@ internal abstract class ModelFamily
         WriteScaling(config, json);
     }
 
-    /// <summary>Writes the scaling of rotary angles.</summary>
+    /// <summary>Writes the scaling of rotary angles, and the angles of layers with a window.</summary>
     protected virtual void WriteScaling(ModelConfig config, Utf8JsonWriter json)
     {
-        json.WritePropertyName("rope_scaling");
-        if (config.RopeScaling is { } scaling)
-            scaling.Write(json);
-        else
-            json.WriteNullValue();
+        Write("rope_scaling", config.RopeScaling);
+        if (SlidingRopeThetaKey is null || config.SlidingRotary is not { } sliding)
+            return;
+        json.WriteNumber(SlidingRopeThetaKey, sliding.Theta);
+        if (sliding.Scaling is null)
+            return;
+        json.WriteStartObject("rope_parameters");
+        Write(LayerTypeNames.Full, config.RopeScaling);
+        Write(LayerTypeNames.Sliding, sliding.Scaling);
+        json.WriteEndObject();
+
+        void Write(string key, RopeScaling? scaling)
+        {
+            json.WritePropertyName(key);
+            if (scaling is not null)
+                scaling.Write(json);
+            else
+                json.WriteNullValue();
+        }
     }
 
     /// <summary>The name of the token embedding, a module with weight [V, D].</summary>

@@ -35,11 +35,11 @@ public sealed class RotaryTables : IDisposable
     public (RotaryTable Queries, RotaryTable Keys) For(int layer, int positions)
     {
         bool rotates = _config.Rotates(layer);
-        int length = rotates ? _config.RopeScaling?.Representative(positions) ?? 1 : 1;
-        double amplitude = rotates ? _config.RopeScaling?.Amplitude ?? 1 : 1;
+        RotaryAngles? angles = rotates ? _config.RotaryOf(layer) : null;
+        int length = angles?.Representative(positions) ?? 1;
         // Attention itself divides by √hd.
         double factor = _config.AttentionMultiplier is { } given ? given * Math.Sqrt(_config.HeadDimension) : 1;
-        return (Of(new Kind(rotates, length, amplitude, factor)), Of(new Kind(rotates, length, amplitude, 1)));
+        return (Of(new Kind(angles, length, factor)), Of(new Kind(angles, length, 1)));
 
         RotaryTable Of(Kind kind)
         {
@@ -59,17 +59,18 @@ public sealed class RotaryTables : IDisposable
 
     private RotaryTable Build(Kind kind, int positions)
     {
-        float[] frequencies = _config.RotaryFrequencies(kind.Length);
-        int half = frequencies.Length;
+        double amplitude = kind.Angles?.Amplitude ?? 1;
+        int half = _config.RotaryDimension / 2;
+        float[] frequencies = kind.Angles?.Frequencies(_config.RotaryDimension, kind.Length) ?? new float[half];
         float[] cosine = new float[positions * half];
         float[] sine = new float[positions * half];
         for (int p = 0; p < positions; p++)
         {
             for (int i = 0; i < half; i++)
             {
-                (double s, double c) = kind.Rotates ? Math.SinCos(p * (double)frequencies[i]) : (0, 1);
-                cosine[p * half + i] = p < _unrotated ? 1 : (float)(kind.Amplitude * kind.Factor * c);
-                sine[p * half + i] = p < _unrotated ? 0 : (float)(kind.Amplitude * kind.Factor * s);
+                (double s, double c) = Math.SinCos(p * (double)frequencies[i]);
+                cosine[p * half + i] = p < _unrotated ? 1 : (float)(amplitude * kind.Factor * c);
+                sine[p * half + i] = p < _unrotated ? 0 : (float)(amplitude * kind.Factor * s);
             }
         }
 
@@ -84,8 +85,8 @@ public sealed class RotaryTables : IDisposable
     }
 
     /// <summary>
-    /// What tables differ by: whether they turn, for sequences of which length, and the factors on what turns and on
-    /// all.
+    /// What tables differ by: the angles, null where nothing turns, for sequences of which length, and the factor on all
+    /// features.
     /// </summary>
-    private readonly record struct Kind(bool Rotates, int Length, double Amplitude, double Factor);
+    private readonly record struct Kind(RotaryAngles? Angles, int Length, double Factor);
 }

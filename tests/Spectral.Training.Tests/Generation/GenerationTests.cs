@@ -28,11 +28,13 @@ public sealed class GenerationTests(DeviceKind kind) : TrainingTest(kind)
             "Glm4",
             "Cohere2",
             "Cohere",
-            "Capped",
             "Starcoder2",
             "StableLm",
             "StableLmInTurn",
-            "Gpt2"
+            "Gpt2",
+            "Gemma",
+            "Gemma2",
+            "Gemma3"
         )]
             string name
     )

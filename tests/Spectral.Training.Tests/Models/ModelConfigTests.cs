@@ -18,6 +18,15 @@ public sealed class ModelConfigTests : FolderTest
         return json;
     }
 
+    /// <summary>Loads the config of another family with further keys.</summary>
+    private ModelConfig LoadWith(string type, string keys, params (string Key, string Json)[] changes)
+    {
+        JsonObject json = Json([("model_type", $"\"{type}\""), .. changes]);
+        foreach ((string key, JsonNode? value) in JsonNode.Parse(keys)!.AsObject())
+            json[key] = value?.DeepClone();
+        return TinyModel.WriteConfig(folder, json);
+    }
+
     [Test]
     public void AbsentKeysGetTheUsualDefaults()
     {
@@ -63,6 +72,9 @@ public sealed class ModelConfigTests : FolderTest
     [TestCase("starcoder2", "null", true, true, true)]
     [TestCase("stablelm", "true", false, false, false)]
     [TestCase("gpt2", "false", true, true, true)]
+    [TestCase("gemma", "true", true, true, false)]
+    [TestCase("gemma2", "true", true, true, false)]
+    [TestCase("gemma3_text", "false", false, false, false)]
     public void BiasesFollowTheArchitecture(string type, string flag, bool queryKeyValue, bool output, bool mlp)
     {
         ModelConfig config = Load(
@@ -105,6 +117,18 @@ public sealed class ModelConfigTests : FolderTest
     )]
     [TestCase("smollm3", """{"sliding_window":7}""", "00")]
     [TestCase("smollm3", """{"sliding_window":7,"use_sliding_window":true,"no_rope_layers":[1,0]}""", "07")]
+    [TestCase("gemma", """{"sliding_window":7}""", "00")]
+    [TestCase("gemma2", "{}", "40960")]
+    [TestCase("gemma2", """{"sliding_window":7}""", "70")]
+    [TestCase("gemma2", """{"sliding_window":7,"layer_types":["full_attention","sliding_attention"]}""", "07")]
+    [TestCase("gemma2", """{"sliding_window":null,"layer_types":["full_attention","full_attention"]}""", "00")]
+    [TestCase("gemma3_text", """{"sliding_window":7}""", "77")]
+    [TestCase("gemma3_text", """{"sliding_window":7,"sliding_window_pattern":2}""", "70")]
+    [TestCase(
+        "gemma3_text",
+        """{"sliding_window":7,"sliding_window_pattern":2,"layer_types":["full_attention","sliding_attention"]}""",
+        "07"
+    )]
     [TestCase("olmo2", """{"sliding_window":7}""", "00")]
     [TestCase("granite", """{"sliding_window":7}""", "00")]
     [TestCase("phi3", """{}""", "00")]
@@ -214,6 +238,10 @@ public sealed class ModelConfigTests : FolderTest
     [TestCase("glm", false, 2)]
     [TestCase("glm4", false, 2)]
     [TestCase("cohere2", false, 64)]
+    [TestCase("gemma", false, 16)]
+    [TestCase("gemma2", false, 4)]
+    [TestCase("gemma3_text", false, 4)]
+    [TestCase("gemma2", true, 64)]
     [TestCase("llama", true, 64)]
     [TestCase("mistral", true, 64)]
     [TestCase("qwen2", true, 64)]
@@ -625,6 +653,137 @@ public sealed class ModelConfigTests : FolderTest
         Assert.That(
             (Load(("model_type", "\"qwen3\"")).HeadDimension, Load(("model_type", "\"olmo2\"")).HeadDimension),
             Is.EqualTo((128, 4))
+        );
+
+    // Values of Gemma2Config in transformers; null is no cap, and a whole number stays one.
+    [TestCase("{}", 0.0625, 50, 30)]
+    [TestCase("""{"attn_logit_softcapping":null,"final_logit_softcapping":null}""", 0.0625, 0, 0)]
+    [TestCase(
+        """{"query_pre_attn_scalar":144,"attn_logit_softcapping":20.5,"final_logit_softcapping":5}""",
+        0.083333333333333329,
+        20.5,
+        5
+    )]
+    public void Gemma2HasSoftCapsAndAFactorOnScores(string keys, double multiplier, double scores, double logits)
+    {
+        ModelConfig config = LoadWith("gemma2", keys);
+        config.Save(folder.Path);
+        string written = File.ReadAllText(folder.File("config.json"));
+        Assert.That(written, Does.Match("\"query_pre_attn_scalar\": (256|144),"));
+        foreach (ModelConfig each in new[] { config, ModelConfig.Load(folder.Path) })
+        {
+            Assert.That(
+                (each.AttentionMultiplier, each.AttentionSoftCap, each.LogitSoftCap),
+                Is.EqualTo((multiplier, scores, logits))
+            );
+            Assert.That(
+                (each.EmbeddingMultiplier, each.Activation, each.HeadDimension, each.TieWordEmbeddings),
+                Is.EqualTo((Math.Sqrt(8), Activation.GeluTanh, 256, true))
+            );
+            Assert.That(each.Warnings, Is.Empty);
+        }
+    }
+
+    // Gemma3TextConfig of transformers 4 and of 5: the base of layers with a window in a key of its own, or an object of
+    // parameters for each type of layer.
+    [TestCase("{}", 1e6, 0, 1e4, 0)]
+    [TestCase(
+        """{"rope_theta":5e5,"rope_local_base_freq":300,"rope_scaling":{"rope_type":"linear","factor":8}}""",
+        5e5,
+        8,
+        300,
+        0
+    )]
+    [TestCase(
+        """{"rope_parameters":{"full_attention":{"rope_type":"linear","factor":8,"rope_theta":7e5},"sliding_attention":"""
+            + """{"rope_type":"default","rope_theta":400}}}""",
+        7e5,
+        8,
+        400,
+        0
+    )]
+    [TestCase(
+        """{"rope_theta":5e5,"rope_local_base_freq":300,"rope_parameters":{"sliding_attention":"""
+            + """{"rope_type":"linear","factor":2},"full_attention":{"rope_type":"default"}}}""",
+        5e5,
+        0,
+        300,
+        2
+    )]
+    public void LayersOfGemma3TurnByTheirType(string keys, double full, double factor, double sliding, double second)
+    {
+        ModelConfig config = LoadWith("gemma3_text", keys, ("sliding_window_pattern", "2"));
+        config.Save(folder.Path);
+        foreach (ModelConfig each in new[] { config, ModelConfig.Load(folder.Path) })
+        {
+            Assert.That(each.RotaryOf(1), Is.EqualTo(Angles(full, factor)));
+            Assert.That(each.RotaryOf(0), Is.EqualTo(Angles(sliding, second)));
+            Assert.That(each.Warnings, Is.Empty);
+        }
+
+        static RotaryAngles Angles(double theta, double factor) =>
+            new(theta, factor > 0 ? new LinearScaling(factor) : null);
+    }
+
+    [TestCase(
+        "gemma2",
+        """{"use_bidirectional_attention":true}""",
+        "use_bidirectional_attention is true, expected false"
+    )]
+    [TestCase(
+        "gemma3_text",
+        """{"use_bidirectional_attention":1}""",
+        "use_bidirectional_attention is 1, expected true"
+    )]
+    [TestCase("gemma2", """{"attn_logit_softcapping":0}""", "attn_logit_softcapping is 0, expected a number from")]
+    [TestCase("gemma3_text", """{"final_logit_softcapping":-3}""", "final_logit_softcapping is -3, expected a number")]
+    [TestCase("gemma2", """{"query_pre_attn_scalar":0}""", "query_pre_attn_scalar is 0, expected a number from")]
+    [TestCase("gemma2", """{"sliding_window":null}""", "sliding_window is missing, expected a whole number from 1")]
+    [TestCase("gemma3_text", """{"sliding_window_pattern":0}""", "sliding_window_pattern is 0, expected a whole")]
+    [TestCase("gemma3_text", """{"rope_local_base_freq":0}""", "rope_local_base_freq is 0, expected a number from 1")]
+    [TestCase(
+        "gemma3_text",
+        """{"rope_parameters":{"rope_type":"default"}}""",
+        "rope_parameters.rope_type is the string 'default', expected no such key"
+    )]
+    [TestCase(
+        "gemma3_text",
+        """{"rope_parameters":{"sliding_attention":{"rope_type":"mrope"}}}""",
+        "rope_parameters.sliding_attention.rope_type is the string 'mrope'"
+    )]
+    [TestCase("gemma2", """{"hidden_activation":"relu"}""", "hidden_activation is the string 'relu', expected one of")]
+    [TestCase(
+        "gemma3",
+        """{"text_config":{"model_type":"gemma3_text"}}""",
+        "gemma3 has images as input, which is not supported; its text model, a gemma3_text, can be read from a folder"
+    )]
+    public void WhatGemmaCannotBeIsRefused(string type, string keys, string says) =>
+        Assert.That(() => LoadWith(type, keys), Throws.TypeOf<InputException>().With.Message.Contains(says));
+
+    // What hidden_act and hidden_activation mean in GemmaConfig and in Gemma2Config of transformers 4.
+    [TestCase("gemma", "{}", Activation.GeluTanh, 0)]
+    [TestCase("gemma", """{"hidden_act":"gelu"}""", Activation.Gelu, 0)]
+    [TestCase("gemma", """{"hidden_act":"gelu","hidden_activation":null}""", Activation.Gelu, 0)]
+    [TestCase("gemma", """{"hidden_act":"gelu","hidden_activation":"gelu_pytorch_tanh"}""", Activation.GeluTanh, 1)]
+    [TestCase("gemma2", """{"hidden_act":"silu"}""", Activation.GeluTanh, 1)]
+    [TestCase("gemma2", """{"hidden_act":"gelu_new"}""", Activation.GeluTanh, 0)]
+    [TestCase("gemma3_text", """{"hidden_activation":"gelu"}""", Activation.Gelu, 0)]
+    public void TheActivationOfGemmaIsUnderItsKeys(string type, string keys, Activation expected, int warnings)
+    {
+        ModelConfig config = LoadWith(type, keys);
+        Assert.That((config.Activation, config.Warnings.Count), Is.EqualTo((expected, warnings)));
+        config.Save(folder.Path);
+        var again = ModelConfig.Load(folder.Path);
+        Assert.That((again.Activation, again.Warnings.Count), Is.EqualTo((expected, 0)));
+    }
+
+    [Test]
+    public void ASoftCapThatGemma3IgnoresIsMentioned() =>
+        Assert.That(
+            LoadWith("gemma3_text", """{"attn_logit_softcapping":50.0}""").Warnings.Single(),
+            Does.EndWith(
+                "attn_logit_softcapping is '50.0', which gemma3_text models ignore, in transformers as well as here"
+            )
         );
 
     [Test]

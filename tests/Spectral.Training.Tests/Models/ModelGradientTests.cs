@@ -34,11 +34,13 @@ public sealed class ModelGradientTests(DeviceKind kind) : TrainingTest(kind)
             "Glm",
             "Cohere2",
             "Cohere",
-            "Capped",
             "Starcoder2",
             "StableLm",
             "StableLmInTurn",
-            "Gpt2"
+            "Gpt2",
+            "Gemma",
+            "Gemma2",
+            "Gemma3"
         )]
             string name
     )
@@ -77,7 +79,9 @@ public sealed class ModelGradientTests(DeviceKind kind) : TrainingTest(kind)
             "Cohere2",
             "Starcoder2",
             "StableLm",
-            "Gpt2"
+            "Gpt2",
+            "Gemma2",
+            "Gemma3"
         )]
             string name,
         [Values(0, 3)] int rank
@@ -130,7 +134,8 @@ public sealed class ModelGradientTests(DeviceKind kind) : TrainingTest(kind)
     [Test]
     public void Bf16FollowsTheReference(
         [Values] AttentionVariant attention,
-        [Values("Qwen2", "Mistral", "Qwen3", "Granite", "Phi3", "Glm4", "Cohere2", "Starcoder2")] string name
+        [Values("Qwen2", "Mistral", "Qwen3", "Granite", "Phi3", "Glm4", "Cohere2", "Starcoder2", "Gemma2", "Gemma3")]
+            string name
     )
     {
         using ForcedAttention forced = new(Device, attention);
@@ -189,7 +194,8 @@ public sealed class ModelGradientTests(DeviceKind kind) : TrainingTest(kind)
 
     [Test]
     public void CheckpointingChangesNoBit(
-        [Values("Everything", "Olmo2", "Granite", "Phi3", "Glm4", "Cohere2", "StableLm", "Gpt2")] string name
+        [Values("Everything", "Olmo2", "Granite", "Phi3", "Glm4", "Cohere2", "StableLm", "Gpt2", "Gemma2", "Gemma3")]
+            string name
     )
     {
         CausalLanguageModel model = Keep(TinyModels.Trainable(Config(name), Device));

@@ -62,7 +62,7 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
         for (int t = 0; t < x.Length; t++)
         {
             double[] row = t < prompt.Length ? prompt[t] : Looked(embedding, tokens[t - prompt.Length]);
-            x[t] = Multiplied(config.EmbeddingMultiplier)(row);
+            x[t] = t < prompt.Length && IsGemma ? row : Multiplied(config.EmbeddingMultiplier)(row);
             if (weights.TryGetValue("transformer.wpe.weight", out double[]? positions))
                 Add([x[t]], [positions.AsSpan((t + PrefixLength) * row.Length, row.Length).ToArray()]);
         }
@@ -72,11 +72,12 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
             double[][] input = Normed(x, prefix + "input_layernorm.weight");
             double[][] attended = Attention(input, prefix + "self_attn.", layer);
             attended = Normed(attended, prefix + "post_self_attn_layernorm.weight");
-            if (After)
+            if (After || IsSandwich)
                 attended = Normed(attended, prefix + "post_attention_layernorm.weight");
             Add(x, Each(attended, Multiplied(config.ResidualMultiplier)));
+            string before = IsSandwich ? "pre_feedforward_layernorm.weight" : "post_attention_layernorm.weight";
             if (!After && !IsParallel)
-                input = Normed(x, prefix + "post_attention_layernorm.weight");
+                input = Normed(x, prefix + before);
             double[][] fed = Each(After ? x : input, row => Mlp(row, prefix + "mlp."));
             fed = Normed(fed, prefix + "post_mlp_layernorm.weight");
             fed = Normed(fed, prefix + "post_feedforward_layernorm.weight");
@@ -93,6 +94,12 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
 
     /// <summary>Whether the only norms of the model are after attention and after the feed-forward layer.</summary>
     private bool After => !weights.ContainsKey("model.layers.0.input_layernorm.weight");
+
+    /// <summary>Whether attention and the feed-forward layer stand between two norms each, under Gemma's names.</summary>
+    private bool IsSandwich => weights.ContainsKey("model.layers.0.pre_feedforward_layernorm.weight");
+
+    /// <summary>Whether norms have weights around 1 and only tokens have scaled embeddings.</summary>
+    private bool IsGemma => config.ModelType is "gemma" or "gemma2" or "gemma3_text";
 
     /// <summary>Whether attention and the feed-forward layer have the same input.</summary>
     private bool IsParallel => config.ModelType is "cohere" or "cohere2" || config.ParallelResidual;
@@ -166,8 +173,8 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
         int before = virtualTokens.Length;
         for (int t = 0; t < x.Length && config.Rotates(layer); t++)
         {
-            Rotate(q[t], before + t, before + x.Length);
-            Rotate(k[t], before + t, before + x.Length);
+            Rotate(q[t], before + t, before + x.Length, layer);
+            Rotate(k[t], before + t, before + x.Length, layer);
         }
         k = [.. Each(virtualTokens, token => token.AsSpan(2 * layer * width, width).ToArray()), .. k];
         v = [.. Each(virtualTokens, token => token.AsSpan((2 * layer + 1) * width, width).ToArray()), .. v];
@@ -225,10 +232,16 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
         return [.. x.Chunk(weight.Length).SelectMany(head => Norm(head, name))];
     }
 
-    private void Rotate(double[] heads, int position, int length)
+    private void Rotate(double[] heads, int position, int length, int layer)
     {
         float[] frequencies = config.RotaryFrequencies(length);
         double amplitude = config.RopeScaling?.Amplitude ?? 1;
+        if (config is { SlidingRotary: { Scaling: null } own, SlidingLayers: { } slides } && slides[layer])
+        {
+            int size = config.HeadDimension;
+            frequencies = [.. Enumerable.Range(0, size / 2).Select(i => (float)Math.Pow(own.Theta, -2.0 * i / size))];
+            amplitude = 1;
+        }
         for (int start = 0; start < heads.Length; start += config.HeadDimension)
         {
             for (int i = 0; i < frequencies.Length; i++)
@@ -265,7 +278,8 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
         x = [.. x.Select(value => value - mean)];
         double scale = 1 / Math.Sqrt(x.Sum(value => value * value) / x.Length + config.RmsNormEpsilon);
         double[] bias = weights.GetValueOrDefault(name.Replace(".weight", ".bias"), new double[x.Length]);
-        return [.. x.Select((value, i) => value * scale * weight[i] + bias[i])];
+        double offset = IsGemma ? 1 : 0;
+        return [.. x.Select((value, i) => value * scale * (offset + weight[i]) + bias[i])];
     }
 
     private static double Capped(double value, double cap) => cap > 0 ? cap * Math.Tanh(value / cap) : value;

@@ -93,8 +93,47 @@ internal static class TinyModels
             RopeScaling = new YarnScaling(4, 16) { BetaFast = 2 },
         };
 
-    /// <summary>Soft caps on scores and logits, which bend most of them.</summary>
-    public static ModelConfig Capped { get; } = Llama with { AttentionSoftCap = 0.9, LogitSoftCap = 1.2 };
+    /// <summary>Norms around 1, a gate of GELU, scaled embeddings, wide heads in one group.</summary>
+    public static ModelConfig Gemma { get; } =
+        Llama with
+        {
+            ModelType = "gemma",
+            KeyValueHeads = 1,
+            HeadDimension = 6,
+            TieWordEmbeddings = true,
+            Activation = Activation.GeluTanh,
+            EmbeddingMultiplier = Math.Sqrt(12),
+        };
+
+    /// <summary>Four norms in a layer, a window in the first one, soft caps that bend most scores and logits.</summary>
+    public static ModelConfig Gemma2 { get; } =
+        Gemma with
+        {
+            ModelType = "gemma2",
+            KeyValueHeads = 2,
+            QueryKeyValueBias = true,
+            OutputBias = true,
+            AttentionMultiplier = Math.Pow(5, -0.5),
+            AttentionSoftCap = 1.5,
+            LogitSoftCap = 2.5,
+            SlidingWindow = 3,
+            SlidingLayers = [true, false],
+        };
+
+    /// <summary>Norms of heads, and rotary angles that differ between layers with and without a window.</summary>
+    public static ModelConfig Gemma3 { get; } =
+        Gemma with
+        {
+            ModelType = "gemma3_text",
+            TieWordEmbeddings = false,
+            AttentionMultiplier = Math.Pow(7, -0.5),
+            LogitSoftCap = 4,
+            SlidingWindow = 3,
+            SlidingLayers = [true, false],
+            RopeTheta = 500,
+            RopeScaling = new LinearScaling(2),
+            SlidingRotary = new RotaryAngles(20, null),
+        };
 
     /// <summary>Fused projections, heads of which three quarters turn, by the angles of long sequences, a window.</summary>
     public static ModelConfig Phi3 { get; } =
@@ -218,6 +257,9 @@ internal static class TinyModels
             StableLm,
             StableLmInTurn,
             Gpt2,
+            Gemma,
+            Gemma2,
+            Gemma3,
         ];
 
     /// <summary>

@@ -88,6 +88,7 @@ internal sealed class PromptTuningMethod : PromptMethod
             using var index = Tensor.From(start.Weight.Device, tokens, tokens.Length);
             using var rows = Tensor.Empty(start.Weight.Device, start[TensorName].Shape, start.Weight.DType);
             Rows.Gather(start.Weight, index, rows);
+            Scale.Run(rows, start.TokenScale);
             Cast.Run(rows, start[TensorName]);
         }
     }

@@ -13,8 +13,6 @@ internal static class WindowKeys
     public const string LayerTypes = "layer_types";
 
     private const int Default = 4096;
-    private const string Full = "full_attention";
-    private const string Sliding = "sliding_attention";
 
     /// <summary>Reads the window; 0: none. An absent key means transformers' default.</summary>
     /// <exception cref="InputException">The value is not a whole number of at least 0.</exception>
@@ -33,11 +31,14 @@ internal static class WindowKeys
     {
         if (fields.Texts(LayerTypes) is not { } types)
             return null;
-        if (types.Count != layers || types.Any(type => type is not (Full or Sliding)))
-            throw fields.Wrong(LayerTypes, $"{layers} entries, each {Full} or {Sliding}");
-        return window > 0 || !types.Contains(Sliding)
-            ? [.. types.Select(type => type == Sliding)]
-            : throw fields.Wrong(LayerTypes, $"{Full} alone, as there is no window: {Window} is null or not in use");
+        if (types.Count != layers || types.Any(type => type is not (LayerTypeNames.Full or LayerTypeNames.Sliding)))
+            throw fields.Wrong(LayerTypes, $"{layers} entries, each {LayerTypeNames.Full} or {LayerTypeNames.Sliding}");
+        return window > 0 || !types.Contains(LayerTypeNames.Sliding)
+            ? [.. types.Select(type => type == LayerTypeNames.Sliding)]
+            : throw fields.Wrong(
+                LayerTypes,
+                $"{LayerTypeNames.Full} alone, as there is no window: {Window} is null or not in use"
+            );
     }
 
     /// <summary>Writes which layers have a window.</summary>
@@ -45,7 +46,7 @@ internal static class WindowKeys
     {
         json.WriteStartArray(LayerTypes);
         for (int layer = 0; layer < config.Layers; layer++)
-            json.WriteStringValue(config.WindowOf(layer) > 0 ? Sliding : Full);
+            json.WriteStringValue(config.WindowOf(layer) > 0 ? LayerTypeNames.Sliding : LayerTypeNames.Full);
         json.WriteEndArray();
     }
 

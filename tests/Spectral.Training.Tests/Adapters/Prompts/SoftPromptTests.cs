@@ -26,7 +26,7 @@ public sealed class SoftPromptTests(DeviceKind kind) : TrainingTest(kind)
     [Test]
     public void LossAndGradientsFollowTheReference(
         [ValueSource(nameof(Plain))] string method,
-        [Values("Llama", "Qwen2", "Mistral", "Everything", "Gpt2")] string name
+        [Values("Llama", "Qwen2", "Mistral", "Everything", "Gemma2", "Gemma3", "Gpt2")] string name
     )
     {
         ModelConfig config = Config(name);
@@ -109,11 +109,14 @@ public sealed class SoftPromptTests(DeviceKind kind) : TrainingTest(kind)
     }
 
     [Test]
-    public void APromptOfTheEmbeddingsOfRealTokensGivesTheBitsOfTheseTokens([Values] DType type)
+    public void APromptOfTheEmbeddingsOfRealTokensGivesTheBitsOfTheseTokens(
+        [Values] DType type,
+        [Values("Llama", "Granite", "Gemma2")] string name
+    )
     {
         if (type is not (DType.F32 or DType.BF16))
             return;
-        CausalLanguageModel model = Keep(TinyModels.Frozen(TinyModels.Llama, Device, Folder, type));
+        CausalLanguageModel model = Keep(TinyModels.Frozen(Config(name), Device, Folder, type));
         int[] first = [3, 1, 4, 1];
         int[] rest = [5, 9, 2, 6, 5];
         float[] expected = Logits(model, [.. first, .. rest])[first.Length..].SelectMany(row => row).ToArray();
@@ -151,7 +154,7 @@ public sealed class SoftPromptTests(DeviceKind kind) : TrainingTest(kind)
     [Test]
     public void GenerationWithACacheGivesTheLogitsOfTheWholeSequence(
         [ValueSource(nameof(Plain))] string method,
-        [Values("Llama", "Mistral", "Everything")] string name,
+        [Values("Llama", "Mistral", "Everything", "Gemma2", "Gemma3")] string name,
         [Values(1, 4)] int prefill
     )
     {
