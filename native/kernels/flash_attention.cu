@@ -193,9 +193,12 @@ __device__ __forceinline__ void flash_forward(const FlashAttentionArgs& args) {
           return;
         Accumulator<kBlocks, kTilesM> s = {};
         multiply_rows<kHead, kBlocks, kTilesM>(s, q_tile, m, stage);
-        if (kCapped)
-          each<kBlocks, kTilesM>(s, [&](float& value, int, int, int) { value = tanh_fast(value * score.inner); });
-        if (!all_seen(first, last, key, kKeys, window))
+        const bool all = all_seen(first, last, key, kKeys, window);
+        if (kCapped)   // in one pass with the mask, or a register spills
+          each<kBlocks, kTilesM>(s, [&](float& value, int, int row, int column) {
+            value = all || seen(first + row, key + column, window) ? tanh_fast(value * score.inner) : -INFINITY;
+          });
+        else if (!all)
           each<kBlocks, kTilesM>(s, [&](float& value, int, int row, int column) {
             if (!seen(first + row, key + column, window))
               value = -INFINITY;
@@ -280,6 +283,8 @@ __device__ __forceinline__ void flash_query_gradient(const FlashAttentionGradien
         Accumulator<1, kTilesM> s = {};
         Accumulator<1, kTilesM> dp = {};
         multiply_rows<kHead, 1, kTilesM>(s, q_tile, m, stage);
+        if (kCapped)   // before the next product, or registers spill
+          each<1, kTilesM>(s, [&](float& value, int, int, int) { value = tanh_fast(value * score.inner); });
         multiply_rows<kHead, 1, kTilesM>(dp, g_tile, m, stage + kTile);
         const bool all = all_seen(first, last, key, kKeys, window);
 #pragma unroll
@@ -293,7 +298,7 @@ __device__ __forceinline__ void flash_query_gradient(const FlashAttentionGradien
 #pragma unroll
               for (int e = 2 * h; e < 2 * h + 2; ++e) {
                 const bool sees = all || seen(first + row, key + 8 * j + lane_id() % 4 * 2 + e % 2, window);
-                const float t = kCapped ? tanh_fast(s[0][i][j][e] * score.inner) : s[0][i][j][e];
+                const float t = s[0][i][j][e];
                 const float slope = kCapped ? 1.0f - t * t : 1.0f;
                 s[0][i][j][e] = sees ? exp2_fast(t * factor - numbers.x) * (dp[0][i][j][e] - numbers.y) * slope : 0.0f;
               }
