@@ -26,6 +26,7 @@ internal static class KnownCosts
             // Pieces of eight: 32 bytes of F32 are two accesses, each to half of all sectors.
             ["cast_f32_bf16"] = 40,
             ["cast_bf16_f32"] = 40,
+            ["soft_cap_backward_bf16"] = 33.4,
             ["copy_block_bf16"] = 40,
             ["dropout_f32"] = 49.3,
             ["embedding_backward_bf16"] = 32.6,
@@ -42,6 +43,10 @@ internal static class KnownCosts
             ["causal_softmax_forward_bf16"] = 1.6,
             ["causal_softmax_backward_f32"] = 1.1,
             ["causal_softmax_backward_bf16"] = 2,
+            ["causal_softmax_forward_capped_f32"] = 0.8,
+            ["causal_softmax_forward_capped_bf16"] = 1.6,
+            ["causal_softmax_backward_capped_f32"] = 1.25,
+            ["causal_softmax_backward_capped_bf16"] = 2.3,
             // A thread reads a key of its own, 16 bytes at a time: the next access takes the other half of each sector.
             ["attention_decode_f32"] = 33.3,
             ["attention_decode_bf16"] = 33.3,
