@@ -143,7 +143,7 @@ internal static class TinyModels
             HeadDimension = 8,
             PartialRotaryFactor = 0.8, // 6.4 features, which is 6
             SlidingWindow = 4,
-            RopeScaling = new LongRopeScaling([1, 1.5, 3], [2, 5, 7], 6, 1.3),
+            RopeScaling = new LongRopeScaling([1, 1.5, 3], [2, 5, 7], 6, 1.1),
         };
 
     /// <summary>A norm before and after each block, a fused gate, biases on q, k and v, half a head turns.</summary>
