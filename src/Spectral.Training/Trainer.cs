@@ -81,6 +81,14 @@ public sealed partial class Trainer : IDisposable
             );
         }
 
+        if (options.CudaGraph && model.Config.Experts is not null)
+        {
+            throw new InputException(
+                $"{model.Config.ModelType} has experts, of which each step needs others, so that no step can be "
+                    + "replayed: expected no --graph"
+            );
+        }
+
         if (options.FlopBudget is { } least)
             TensorBudget.Check(_parameters, least);
         if (options.SampledRows is not null)

@@ -281,12 +281,17 @@ public sealed class ModelCalibration : ICalibration
     private Linear[] Find(IReadOnlyList<string> modules)
     {
         var byName = _model.Linears.ToDictionary(linear => linear.Name);
-        return
-        [
-            .. modules.Select(name =>
-                byName.GetValueOrDefault(name)
-                ?? throw new InputException($"calibration: the model has no linear layer {name}")
-            ),
-        ];
+        return [.. modules.Select(Found)];
+
+        Linear Found(string name) =>
+            byName.GetValueOrDefault(name) switch
+            {
+                null => throw new InputException($"calibration: the model has no linear layer {name}"),
+                { Siblings.ReadsAllTokens: false } => throw new InputException(
+                    $"calibration: {name} belongs to an expert, which sees only some of the tokens; expected layers "
+                        + "that see all of them"
+                ),
+                { } linear => linear,
+            };
     }
 }

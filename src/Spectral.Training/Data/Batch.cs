@@ -15,6 +15,9 @@ public sealed record Batch(int Rows, int Length, int[] Tokens, int[] Targets, in
     /// <summary>The number of tokens that are not padding.</summary>
     public int TokenCount { get; private init; }
 
+    /// <summary>Whether each position holds a token, not padding; null: all do.</summary>
+    internal bool[]? IsReal { get; private init; }
+
     /// <summary>Creates a batch of one row of tokens without targets, for generation.</summary>
     public static Batch Of(int[] tokens)
     {
@@ -71,6 +74,7 @@ public sealed record Batch(int Rows, int Length, int[] Tokens, int[] Targets, in
         if (wanted > 0 && length > wanted)
             throw new ArgumentException($"a record of {length} tokens in a batch of rows of {wanted}", nameof(length));
         int[] tokens = new int[checked(rows * length)];
+        bool[] isReal = new bool[tokens.Length];
         int[] targets = new int[tokens.Length];
         Array.Fill(tokens, paddingToken);
         Array.Fill(targets, -1);
@@ -78,12 +82,13 @@ public sealed record Batch(int Rows, int Length, int[] Tokens, int[] Targets, in
         {
             EncodedRecord record = records[row];
             record.Tokens.CopyTo(tokens, row * length);
+            isReal.AsSpan(row * length, record.Tokens.Length).Fill(true);
             for (int at = record.LossFrom; at < record.Tokens.Length; at++)
             {
                 if (record.Learns is null || record.Learns[at])
                     targets[(row * length) + at - 1] = record.Tokens[at];
             }
         }
-        return new Batch(rows, length, tokens, targets, lossTokens) { TokenCount = tokenCount };
+        return new Batch(rows, length, tokens, targets, lossTokens) { TokenCount = tokenCount, IsReal = isReal };
     }
 }

@@ -27,4 +27,7 @@ public readonly record struct AttentionSettings(
 
     /// <summary>The virtual tokens that are among the positions but not in the layer's input; null: none.</summary>
     internal KeyValuePrefix? Prefix { get; init; }
+
+    /// <summary>The loss that balances the load of experts; null: there is none.</summary>
+    internal RouterBalance? Balance { get; init; }
 }

@@ -209,7 +209,17 @@ public sealed class CausalLanguageModel : IDisposable
     /// The rows, with virtual tokens before them, are longer than the model's positions.
     /// </exception>
     /// <exception cref="InputException">A token has no row in the embedding.</exception>
-    public Variable Hidden(Tape tape, BatchTensors batch, bool checkpoint = false, KeyValueCache? cache = null)
+    public Variable Hidden(Tape tape, BatchTensors batch, bool checkpoint = false, KeyValueCache? cache = null) =>
+        States(tape, batch, checkpoint, cache, balance: null);
+
+    /// <summary>Does the same, with the loss that balances the load of experts; null: none.</summary>
+    private Variable States(
+        Tape tape,
+        BatchTensors batch,
+        bool checkpoint,
+        KeyValueCache? cache,
+        RouterBalance? balance
+    )
     {
         batch.Source.CheckIds(Config.VocabularySize);
         // A cache that is filled has the virtual tokens in it.
@@ -264,6 +274,7 @@ public sealed class CausalLanguageModel : IDisposable
             {
                 SoftCap = (float)Config.AttentionSoftCap,
                 Prefix = isPrefix ? new KeyValuePrefix(tokens!.Values, trained, i) : null,
+                Balance = balance,
             };
             using Variable input = x;
             x =
@@ -289,6 +300,10 @@ public sealed class CausalLanguageModel : IDisposable
     /// <see cref="Tape.Backward"/> then gives the gradients of that sum times <paramref name="gradientScale"/>. The
     /// caller disposes the result.
     /// </summary>
+    /// <remarks>
+    /// If the config asks for a loss that balances the load of experts, it is added once for each token that carries
+    /// loss, so that a mean over the tokens has it once, as in transformers.
+    /// </remarks>
     /// <param name="tape">The tape that records the operations.</param>
     /// <param name="batch">The tokens and targets.</param>
     /// <param name="gradientScale">
@@ -306,9 +321,11 @@ public sealed class CausalLanguageModel : IDisposable
         Tensor? lossScale = null
     )
     {
-        using Tensor losses = TokenLosses(tape, batch, gradientScale, checkpoint, lossScale: lossScale);
+        RouterBalance? balance = BeginBalance(tape, batch);
+        using Tensor losses = TokenLosses(tape, batch, gradientScale, checkpoint, null, lossScale, balance);
         var sum = Tensor.Empty(Device, 1);
         Sum.Run(losses, sum);
+        balance?.Complete(sum, batch.Source.LossTokens, gradientScale, lossScale);
         return sum;
     }
 
@@ -330,9 +347,19 @@ public sealed class CausalLanguageModel : IDisposable
         bool checkpoint = false,
         Tensor? predictions = null,
         Tensor? lossScale = null
+    ) => TokenLosses(tape, batch, gradientScale, checkpoint, predictions, lossScale, balance: null);
+
+    private Tensor TokenLosses(
+        Tape tape,
+        BatchTensors batch,
+        float gradientScale,
+        bool checkpoint,
+        Tensor? predictions,
+        Tensor? lossScale,
+        RouterBalance? balance
     )
     {
-        using Variable normed = Final(tape, batch, batch.LossRows, checkpoint);
+        using Variable normed = Final(tape, batch, batch.LossRows, checkpoint, balance: balance);
         var losses = Tensor.Empty(Device, batch.LossRows.Dim(0));
         LossHead.Run(tape, normed, Head, batch.LossTargets, losses, gradientScale, predictions, lossScale, SoftCap);
         return losses;
@@ -412,16 +439,36 @@ public sealed class CausalLanguageModel : IDisposable
             return AblationNode.Apply(tape, hidden, directions);
     }
 
+    /// <summary>Begins the loss that balances the load of experts; null where the config does not ask for it.</summary>
+    private RouterBalance? BeginBalance(Tape tape, BatchTensors batch)
+    {
+        if (Config.Experts is not { AddsBalanceLoss: true, BalanceCoefficient: > 0 } experts)
+            return null;
+        // Virtual tokens that are rows of the layers' input count like all others.
+        int before = Adapter?.VirtualTokens is { PrefixRotary: null } tokens ? tokens.Values.Dim(0) : 0;
+        (int rows, int length) = (batch.Source.Rows, batch.Source.Length);
+        bool[] isReal = new bool[rows * (before + length)];
+        Array.Fill(isReal, true);
+        for (int row = 0; row < rows && batch.Source.IsReal is not null; row++)
+        {
+            batch
+                .Source.IsReal.AsSpan(row * length, length)
+                .CopyTo(isReal.AsSpan(row * (before + length) + before, length));
+        }
+        return RouterBalance.Begin(tape, experts, isReal);
+    }
+
     /// <summary>Computes the normalised final hidden states of some rows of a batch, [K, D].</summary>
     private Variable Final(
         Tape tape,
         BatchTensors batch,
         Tensor rows,
         bool checkpoint = false,
-        KeyValueCache? cache = null
+        KeyValueCache? cache = null,
+        RouterBalance? balance = null
     )
     {
-        using Variable hidden = Hidden(tape, batch, checkpoint, cache);
+        using Variable hidden = States(tape, batch, checkpoint, cache, balance);
         using Variable picked = GatherRowsNode.Apply(tape, hidden, rows);
         return ScaleNode.Apply(
             tape,

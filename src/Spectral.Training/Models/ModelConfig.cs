@@ -90,6 +90,9 @@ public sealed record ModelConfig
     /// <summary>Whether each layer turns queries and keys by their positions; null: all do.</summary>
     public IReadOnlyList<bool>? RotaryLayers { get; init; }
 
+    /// <summary>The mixtures of experts in place of feed-forward layers; null: the model has none.</summary>
+    public ExpertsConfig? Experts { get; init; }
+
     /// <summary>The factor on queryᵀ key before the softmax; null: 1/√<see cref="HeadDimension"/>.</summary>
     public double? AttentionMultiplier { get; init; }
 

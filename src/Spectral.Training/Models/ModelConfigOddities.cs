@@ -76,6 +76,13 @@ internal static class ModelConfigOddities
             );
         }
 
+        if (fields.Number("router_jitter_noise", 0, 1) is { } noise && noise > 0)
+        {
+            yield return FormattableString.Invariant(
+                $"{path}: router_jitter_noise is {noise:R}, but the input of experts gets no noise in training here"
+            );
+        }
+
         if (fields.Has("auto_map"))
         {
             yield return $"{path}: auto_map names code of the model's own, which is never run; it is read as a plain "

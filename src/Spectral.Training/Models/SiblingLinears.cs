@@ -51,6 +51,11 @@ public sealed class SiblingLinears
     /// <summary>Whether backward has to reach these layers even if nothing below them trains.</summary>
     internal bool NeedsBackward => Trains || Observer is { SeesGradients: true };
 
+    /// <summary>
+    /// Whether every token is a row of the input, in order; the input of an expert has only some of them.
+    /// </summary>
+    internal bool ReadsAllTokens { get; set; } = true;
+
     /// <summary>The random stream of the rows that stand for all rows of the input in backward.</summary>
     internal uint SampleStream { get; }
 

@@ -34,7 +34,9 @@ public sealed class GenerationTests(DeviceKind kind) : TrainingTest(kind)
             "Gpt2",
             "Gemma",
             "Gemma2",
-            "Gemma3"
+            "Gemma3",
+            "Mixtral",
+            "Qwen3Moe"
         )]
             string name
     )

@@ -78,7 +78,7 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
             string before = IsSandwich ? "pre_feedforward_layernorm.weight" : "post_attention_layernorm.weight";
             if (!After && !IsParallel)
                 input = Normed(x, prefix + before);
-            double[][] fed = Each(After ? x : input, row => Mlp(row, prefix + "mlp."));
+            double[][] fed = Each(After ? x : input, row => FeedForward(row, prefix));
             fed = Normed(fed, prefix + "post_mlp_layernorm.weight");
             fed = Normed(fed, prefix + "post_feedforward_layernorm.weight");
             Add(x, Each(fed, Multiplied(config.ResidualMultiplier)));
@@ -135,16 +135,47 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
         return logits;
     }
 
-    private double[] Mlp(double[] x, string prefix)
+    private double[] FeedForward(double[] x, string prefix)
+    {
+        if (weights.ContainsKey(prefix + "block_sparse_moe.gate.weight"))
+            return Mixture(x, prefix + "block_sparse_moe.", ["w1", "w3"], "w2");
+        return weights.ContainsKey(prefix + "mlp.gate.weight")
+            ? Mixture(x, prefix + "mlp.", ["gate_proj", "up_proj"], "down_proj")
+            : Mlp(x, prefix + "mlp.", ["gate_proj", "up_proj"], "down_proj");
+    }
+
+    private double[] Mixture(double[] x, string prefix, string[] gates, string down)
+    {
+        double[] logits = Linear(x, prefix + "gate");
+        double total = LogSumExp(logits);
+        double[] probabilities = [.. logits.Select(logit => Math.Exp(logit - total))];
+        int[] chosen =
+        [
+            .. Enumerable
+                .Range(0, logits.Length)
+                .OrderByDescending(expert => logits[expert])
+                .Take(config.Experts!.PerToken),
+        ];
+        double divisor = config.Experts.NormalisesWeights ? chosen.Sum(expert => probabilities[expert]) : 1;
+        double[] sum = new double[x.Length];
+        foreach (int expert in chosen)
+        {
+            double[] own = Mlp(x, $"{prefix}experts.{expert}.", gates, down);
+            Add([sum], [Multiplied(probabilities[expert] / divisor)(own)]);
+        }
+        return sum;
+    }
+
+    private double[] Mlp(double[] x, string prefix, string[] gateNames, string downName)
     {
         if (weights.ContainsKey(prefix + "c_fc.weight"))
             return Linear([.. Linear(x, prefix + "c_fc").Select(Activated)], prefix + "c_proj");
-        double[][] gates = Projected(x, prefix, ["gate_proj", "up_proj"], "gate_up_proj", [1, 1]);
+        double[][] gates = Projected(x, prefix, gateNames, "gate_up_proj", [1, 1]);
         (double[] gate, double[] up) = (gates[0], gates[1]);
         double[] gated = new double[gate.Length];
         for (int i = 0; i < gated.Length; i++)
             gated[i] = Activated(gate[i]) * up[i];
-        return Linear(gated, prefix + "down_proj");
+        return Linear(gated, prefix + downName);
     }
 
     private double Activated(double x) =>

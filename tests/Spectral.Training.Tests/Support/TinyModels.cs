@@ -238,6 +238,37 @@ internal static class TinyModels
             RotaryLayers = [false, false],
         };
 
+    /// <summary>A mixture of experts in each layer, whose weights sum to 1 for a token.</summary>
+    public static ModelConfig Mixtral { get; } =
+        Llama with
+        {
+            ModelType = "mixtral",
+            SlidingWindow = 3,
+            Experts = new()
+            {
+                Count = 5,
+                PerToken = 2,
+                NormalisesWeights = true,
+            },
+        };
+
+    /// <summary>Experts in one layer, narrower than the feed-forward layer of the other, with their probabilities.</summary>
+    public static ModelConfig Qwen3Moe { get; } =
+        Llama with
+        {
+            ModelType = "qwen3_moe",
+            QueryKeyValueBias = true,
+            OutputBias = true,
+            HeadDimension = 6,
+            Experts = new()
+            {
+                Count = 7,
+                PerToken = 3,
+                IntermediateSize = 5,
+                Layers = [false, true],
+            },
+        };
+
     public static ModelConfig[] All =>
         [
             Llama,
@@ -260,6 +291,8 @@ internal static class TinyModels
             Gemma,
             Gemma2,
             Gemma3,
+            Mixtral,
+            Qwen3Moe,
         ];
 
     /// <summary>

@@ -30,7 +30,7 @@ internal abstract class LlamaLayout : ModelFamily
 
     /// <inheritdoc/>
     public override IReadOnlyList<string> DefaultTargets =>
-        [.. Readers.Append(Output).Concat(Gates).Append(Down).Select(ModelTensors.EndOf)];
+        [.. AttentionTargets, .. Gates.Append(Down).Select(ModelTensors.EndOf)];
 
     /// <inheritdoc/>
     public override string FeedForwardOutput => ModelTensors.EndOf(Down);
@@ -47,6 +47,9 @@ internal abstract class LlamaLayout : ModelFamily
 
     /// <summary>Returns whether attention and the feed-forward layer read the same norm, which is attention's.</summary>
     protected virtual bool IsParallel(ModelConfig config) => false;
+
+    /// <summary>The ends of the names of attention's projections.</summary>
+    protected IReadOnlyList<string> AttentionTargets => [.. Readers.Append(Output).Select(ModelTensors.EndOf)];
 
     /// <summary>Returns the sizes of the norms of queries and keys; null: there are none.</summary>
     protected virtual (int Query, int Key)? HeadNorms(ModelConfig config) => null;
