@@ -145,7 +145,7 @@ public sealed class ExpertConfigTests : FolderTest
     [TestCase("qwen3_moe", """{"decoder_sparse_step":0}""", "decoder_sparse_step is 0, expected")]
     [TestCase("qwen3_moe", """{"mlp_only_layers":[-1]}""", "mlp_only_layers")]
     [TestCase("qwen3_moe", """{"moe_intermediate_size":0}""", "moe_intermediate_size is 0, expected")]
-    [TestCase("qwen3_moe", """{"norm_topk_prob":"yes"}""", "norm_topk_prob is 'yes', expected")]
+    [TestCase("qwen3_moe", """{"norm_topk_prob":"yes"}""", "norm_topk_prob is the string 'yes', expected")]
     public void ImpossibleValuesAreNamed(string type, string changes, string message) =>
         Assert.That(() => Load(type, changes), Throws.TypeOf<InputException>().With.Message.Contains(message));
 
