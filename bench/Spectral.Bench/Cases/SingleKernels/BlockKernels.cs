@@ -21,6 +21,7 @@ internal static class BlockKernels
             .. KernelSet.Plans(machine, "columns 256 x 1024", ColumnKernels),
             .. KernelSet.Plans(machine, "rows 256 of 256 x 1024", RowKernels),
             .. KernelSet.Plans(machine, "copy 256 x 1024", Copies),
+            .. KernelSet.Plans(machine, "experts 2 of 64, 128 x 1024", Experts),
         ];
 
     private static void RmsNorms(KernelSet set, DType type)
@@ -211,6 +212,51 @@ internal static class BlockKernels
             size * Count + 2 * sizeof(float) * (double)unique * Columns + sizeof(int) * (Rows + 2 * unique + 1),
             Count,
             () => Embedding.Backward(y, order, segments, ids, table, accumulate: true)
+        );
+    }
+
+    private static void Experts(KernelSet set, DType type)
+    {
+        (int tokens, int experts, int k) = (128, 64, 2);
+        double size = type.Size();
+        Tensor logits = set.Normal((tokens, experts), type);
+        Tensor probabilities = set.Empty((tokens, experts));
+        Tensor index = set.Empty((tokens, k), DType.I32);
+        Tensor weight = set.Empty((tokens, k));
+        Tensor dWeight = set.Normal((tokens, k));
+        Tensor slope = set.Normal(experts);
+        Tensor mask = set.Normal(tokens);
+        Tensor rows = set.Normal((tokens * k, Columns), type);
+        Tensor place = set.Own(set.Indices(tokens * k, i => i * 37 % (tokens * k)).View((tokens, k)));
+        Tensor y = set.Normal((tokens, Columns), type);
+        Tensor dRows = set.Empty((tokens * k, Columns), type);
+        ExpertRouter.Forward(logits, true, probabilities, index, weight);
+        double all = (size + sizeof(float)) * tokens * experts;
+        double choices = 2.0 * sizeof(float) * tokens * k;
+        double row = size * tokens * Columns;
+        set.Add(
+            "route",
+            all + choices,
+            5.0 * tokens * experts,
+            () => ExpertRouter.Forward(logits, true, probabilities, index, weight)
+        );
+        set.Add(
+            "route-backward",
+            all + 1.5 * choices + sizeof(float) * (experts + tokens),
+            (4.0 + k) * tokens * experts,
+            () => ExpertRouter.Backward(probabilities, index, weight, true, dWeight, slope, mask, logits)
+        );
+        set.Add(
+            "combine",
+            (k + 1) * row + choices,
+            2.0 * k * tokens * Columns,
+            () => ExpertRows.Combine(rows, place, weight, y)
+        );
+        set.Add(
+            "combine-backward",
+            (2 * k + 1) * row + 1.5 * choices,
+            3.0 * k * tokens * Columns,
+            () => ExpertRows.Backward(y, place, weight, rows, dRows, dWeight)
         );
     }
 

@@ -82,18 +82,24 @@ internal static class ModuleSizes
     }
 
     /// <summary>
-    /// Returns the number of a module's layer, the largest for the head, and the module's place in the layer.
+    /// Returns the number of a module's layer, the largest for the head, that of the expert in the layer, −1 if it
+    /// belongs to none, and the module's place among the others.
     /// </summary>
-    private static (int Layer, int Place) Place(string module)
+    private static (int Layer, int Expert, int Place) Place(string module)
     {
         string[] parts = module.Split('.');
-        int place = Projections.IndexOf(parts[^1]);
+        List<int> numbers = [];
         foreach (string part in parts)
         {
-            if (int.TryParse(part, CultureInfo.InvariantCulture, out int layer))
-                return (layer, place);
+            if (int.TryParse(part, CultureInfo.InvariantCulture, out int number))
+                numbers.Add(number);
         }
-        return (int.MaxValue, place);
+        int place = Projections.IndexOf(parts[^1]);
+        return (
+            numbers.Count > 0 ? numbers[0] : int.MaxValue,
+            numbers.Count > 1 ? numbers[1] : -1,
+            place < 0 ? int.MaxValue : place
+        );
     }
 
     private static (int Out, int In) Deduce(
