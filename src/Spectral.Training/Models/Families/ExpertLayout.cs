@@ -112,7 +112,12 @@ internal abstract class ExpertLayout : LlamaLayout
             : base.CreateFeedForward(config, layer, linear);
 
         GatedBlock Expert((string Gate, string Up, string Down) names) =>
-            new() { Gates = new Projections(linear(names.Gate), linear(names.Up)), Down = linear(names.Down) };
+            new()
+            {
+                Gates = new Projections(linear(names.Gate), linear(names.Up)),
+                Down = linear(names.Down),
+                Activation = config.Activation,
+            };
     }
 
     /// <inheritdoc/>
