@@ -41,6 +41,9 @@ internal sealed class ExpertOrder : IDisposable
             Span<int> sorted = buffer.AsSpan(count, count);
             Span<int> places = buffer.AsSpan(2 * count, count);
             index.CopyTo(MemoryMarshal.AsBytes(chosen));
+            // A rehearsal chooses nothing: as if the router spread the tokens evenly.
+            for (int i = 0; i < count && index.Device.IsRehearsal; i++)
+                chosen[i] = i % experts;
             balance?.Count(chosen);
             int[] next = new int[experts + 1];
             foreach (int expert in chosen)
