@@ -1,3 +1,4 @@
+using Spectral.Training.Adapters.Files;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
 
@@ -65,10 +66,13 @@ internal static class SavedRows
         TensorSpec[] tables = [.. model.Where(tensor => ModelFamilies.IsTable(tensor.Name))];
         IEnumerable<string> ends = tables.Select(table => ModelTensors.EndOf(ModelTensors.ModuleOf(table.Name)));
         return Array.Find(tables, table => name.Length > 0 && SavedModules.Includes([name], table.Name))
+            ?? Array.Find(tables, table => name == PeftField.EmbeddingName && IsEmbedding(table))
             ?? throw new InputException(
                 $"trainable tokens of {InputText.Quote(name)}: expected {string.Join(" or ", ends)}"
             );
     }
+
+    private static bool IsEmbedding(TensorSpec table) => ModelFamilies.IsEmbedding(ModelTensors.ModuleOf(table.Name));
 
     private static void Check(IReadOnlyList<int> tokens, TensorSpec table)
     {

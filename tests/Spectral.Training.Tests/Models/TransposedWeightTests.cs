@@ -164,6 +164,39 @@ public sealed class TransposedWeightTests(DeviceKind kind) : TrainingTest(kind)
         }
     }
 
+    /// <summary>PEFT's list of tokens is of the token embedding, whatever its name.</summary>
+    [Test]
+    public void TokensOfTheEmbeddingTrainUnderPeftsName()
+    {
+        CausalLanguageModel model = Keep(TinyModels.Frozen(TinyModels.Gpt2, Device, Folder));
+        string saved = Path.Combine(Folder.Path, "adapter");
+        using (
+            var adapter = Adapter.Attach(
+                model,
+                AdapterMethods.Find("lora"),
+                new AdapterOptions
+                {
+                    Rank = 2,
+                    TargetModules = ["c_attn"],
+                    TrainableTokens = [KeyValuePair.Create("embed_tokens", (IReadOnlyList<int>)[3, 5])],
+                }
+            )
+        )
+        {
+            TestAdapters.Randomize(adapter, 5);
+            adapter.Save(saved);
+        }
+        using (var file = SafetensorsFile.Open(Path.Combine(saved, "adapter_model.safetensors")))
+        {
+            Assert.That(
+                file.Tensors.Keys,
+                Does.Contain("base_model.model.transformer.wte.token_adapter.trainable_tokens_delta")
+            );
+        }
+        using var again = Adapter.Load(model, saved);
+        Assert.That(again.Options.TrainableTokens.Single().Value, Is.EqualTo(new[] { 3, 5 }));
+    }
+
     [Test]
     public void WeightsOfAnAdapterThatAreWholeAreRefused()
     {

@@ -12,7 +12,10 @@ namespace Spectral.Training.Adapters.Files;
 public sealed partial record PeftField(string Key)
 {
     private const int LargestRank = 1 << 16;
-    private const string EmbeddingName = "embed_tokens";
+
+    /// <summary>What PEFT calls the token embedding in a list of tokens, whatever its name in the model.</summary>
+    internal const string EmbeddingName = "embed_tokens";
+
     private const string TyingKey = "ensure_weight_tying";
     private const string TokensKey = "trainable_token_indices";
 
