@@ -9,7 +9,7 @@ namespace Spectral.Training;
 /// </summary>
 /// <example>
 /// <code>
-/// using MeterListener listener = new();
+/// using System.Diagnostics.Metrics.MeterListener listener = new();
 /// listener.InstrumentPublished = (instrument, to) =>
 /// {
 ///     if (instrument.Meter.Name == TrainingMeters.Name)
