@@ -1,4 +1,5 @@
-// Soft cap: numbers of any size brought between -cap and cap, those near 0 hardly changed (Gemma team: "Gemma 2", 2024).
+// Soft cap: numbers of any size brought between -cap and cap, those near 0 hardly changed
+// (Gemma team: "Gemma 2", 2024).
 //
 // Formula        forward   y = cap tanh(x / cap)
 //                backward  dx = dy (1 - (y / cap)^2)

@@ -94,8 +94,8 @@ public struct CausalSoftmaxBackwardArgs
     public ulong Gradient;
 
     /// <summary>
-    /// Device address of the scores before the softmax, [Rows, Length], element type of the entry; 0 without a soft cap.
-    /// 16-byte alignment allows vector accesses.
+    /// Device address of the scores before the softmax, [Rows, Length], element type of the entry; 0 without a soft
+    /// cap. 16-byte alignment allows vector accesses.
     /// </summary>
     public ulong Scores;
 

@@ -18,7 +18,8 @@ public struct FlashAttentionArgs
     };
 
     /// <summary>
-    /// The kernel for head dimensions up to 64, <c>flash_attention_capped_forward_64</c>; one block per head and 128 queries.
+    /// The kernel for head dimensions up to 64 with a soft cap, <c>flash_attention_capped_forward_64</c>; one block per
+    /// head and 128 queries.
     /// </summary>
     public static readonly KernelEntry<FlashAttentionArgs> NarrowCapped = new(
         "flash_attention",
@@ -43,8 +44,8 @@ public struct FlashAttentionArgs
     };
 
     /// <summary>
-    /// The kernel for head dimensions up to 128, <c>flash_attention_capped_forward_128</c>; one block per head and 128
-    /// queries.
+    /// The kernel for head dimensions up to 128 with a soft cap, <c>flash_attention_capped_forward_128</c>; one block
+    /// per head and 128 queries.
     /// </summary>
     public static readonly KernelEntry<FlashAttentionArgs> WideCapped = new(
         "flash_attention",
@@ -137,8 +138,8 @@ public struct FlashAttentionGradientArgs
     };
 
     /// <summary>
-    /// The kernel of the queries' gradient for head dimensions up to 64, <c>flash_attention_capped_query_gradient_64</c>; one
-    /// block per head and 128 queries.
+    /// The kernel of the queries' gradient for head dimensions up to 64 with a soft cap,
+    /// <c>flash_attention_capped_query_gradient_64</c>; one block per head and 128 queries.
     /// </summary>
     public static readonly KernelEntry<FlashAttentionGradientArgs> QueryNarrowCapped = new(
         "flash_attention",
@@ -163,8 +164,8 @@ public struct FlashAttentionGradientArgs
     };
 
     /// <summary>
-    /// The kernel of the queries' gradient for head dimensions up to 128, <c>flash_attention_capped_query_gradient_128</c>;
-    /// one block per head and 128 queries.
+    /// The kernel of the queries' gradient for head dimensions up to 128 with a soft cap,
+    /// <c>flash_attention_capped_query_gradient_128</c>; one block per head and 128 queries.
     /// </summary>
     public static readonly KernelEntry<FlashAttentionGradientArgs> QueryWideCapped = new(
         "flash_attention",
@@ -189,7 +190,7 @@ public struct FlashAttentionGradientArgs
     };
 
     /// <summary>
-    /// The kernel of the keys' and values' gradients for head dimensions up to 64,
+    /// The kernel of the keys' and values' gradients for head dimensions up to 64 with a soft cap,
     /// <c>flash_attention_capped_key_gradient_64</c>; one block per key/value head and 128 keys.
     /// </summary>
     public static readonly KernelEntry<FlashAttentionGradientArgs> KeyNarrowCapped = new(
@@ -215,7 +216,7 @@ public struct FlashAttentionGradientArgs
     };
 
     /// <summary>
-    /// The kernel of the keys' and values' gradients for head dimensions up to 128,
+    /// The kernel of the keys' and values' gradients for head dimensions up to 128 with a soft cap,
     /// <c>flash_attention_capped_key_gradient_128</c>; one block per key/value head and 64 keys.
     /// </summary>
     public static readonly KernelEntry<FlashAttentionGradientArgs> KeyWideCapped = new(

@@ -5,8 +5,8 @@ namespace Spectral.Kernels.Ops;
 
 /// <summary>
 /// Causal attention <c>softmax(q kᵀ / √hd) v</c> with grouped key/value heads: query head h uses key/value head <c>⌊h ·
-/// KV / H⌋</c>. With a window w, query i sees the keys <c>i − w &lt; j ≤ i</c>. With a soft cap c, each scaled score x is
-/// <c>c · tanh(x / c)</c>.
+/// KV / H⌋</c>. With a window w, query i sees the keys <c>i − w &lt; j ≤ i</c>. With a soft cap c, each scaled score x
+/// is <c>c · tanh(x / c)</c>.
 /// </summary>
 /// <remarks>
 /// In training the H / KV query heads of a group lie one after the other in [B, H, S, hd], so they are the rows of one

@@ -5,8 +5,8 @@ namespace Spectral.Kernels.Ops;
 
 /// <summary>
 /// Computes the softmax over the keys that a query sees: with query i and window w, the keys <c>max(0, i − w + 1) ≤ j ≤
-/// i</c> (all j ≤ i for w = 0). Unseen keys get 0. A NaN among the seen scores makes its row NaN. Scores may have a soft
-/// cap c, which brings each scaled score x to <c>c · tanh(x / c)</c> (Gemma team, "Gemma 2", 2024).
+/// i</c> (all j ≤ i for w = 0). Unseen keys get 0. A NaN among the seen scores makes its row NaN. Scores may have a
+/// soft cap c, which brings each scaled score x to <c>c · tanh(x / c)</c> (Gemma team, "Gemma 2", 2024).
 /// </summary>
 public static class CausalSoftmax
 {
@@ -39,8 +39,8 @@ public static class CausalSoftmax
     }
 
     /// <summary>
-    /// Turns the gradient of the probabilities into that of the scores: <c>ds = scale · p (dp − Σ p dp)</c>, with a soft
-    /// cap times <c>1 − tanh²(scale · s / c)</c>.
+    /// Turns the gradient of the probabilities into that of the scores: <c>ds = scale · p (dp − Σ p dp)</c>, with a
+    /// soft cap times <c>1 − tanh²(scale · s / c)</c>.
     /// </summary>
     /// <param name="probabilities">[B, H, S, S], from forward.</param>
     /// <param name="gradient">[B, H, S, S], type of the probabilities, in place.</param>

@@ -33,7 +33,7 @@ public sealed record AdapterStart(
         internal init => _calibration = value;
     }
 
-    /// <summary>The factor of the model on embeddings of tokens that is none on virtual tokens; 1: there is none.</summary>
+    /// <summary>The model's factor on embeddings of tokens that is none on virtual tokens; 1: there is none.</summary>
     internal float TokenScale { get; init; } = 1;
 
     /// <summary>The F32 values of a factor, to be filled.</summary>

@@ -9,9 +9,10 @@ namespace Spectral.Training.Models;
 /// H·hd].
 /// </summary>
 /// <remarks>
-/// Scores are scaled by 1/√hd, then capped where the settings say so. Right padding needs no mask, because a causal row never sees what is to its right. The
-/// fused variant (<see cref="Attention.Choose"/>) keeps the rotated q and k and one number per row, and shares v and
-/// the output with the projections. The composed variant keeps copies of q, k and v and the S × S probabilities.
+/// Scores are scaled by 1/√hd, then capped where the settings say so. Right padding needs no mask, because a causal row
+/// never sees what is to its right. The fused variant (<see cref="Attention.Choose"/>) keeps the rotated q and k and
+/// one number per row, and shares v and the output with the projections. The composed variant keeps copies of q, k and
+/// v and the S × S probabilities.
 /// </remarks>
 public sealed class AttentionNode : Node
 {

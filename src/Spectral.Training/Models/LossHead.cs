@@ -45,8 +45,8 @@ public static class LossHead
     /// A further factor on the gradient, [1] F32 on the device, which a replayed step may change; null: 1.
     /// </param>
     /// <param name="softCap">
-    /// The soft cap c that brings each logit z to c·tanh(z/c) before anything else; 0: none. With one, the gradient of a
-    /// chunk has memory of its own.
+    /// The soft cap c that brings each logit z to c·tanh(z/c) before anything else; 0: none. With one, the gradient of
+    /// a chunk has memory of its own.
     /// </param>
     public static void Run(
         Tape tape,

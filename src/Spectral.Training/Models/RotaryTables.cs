@@ -27,8 +27,8 @@ public sealed class RotaryTables : IDisposable
         (_device, _config, _unrotated) = (device, config, unrotated);
 
     /// <summary>
-    /// Returns tables [P, n] F32 for n pairs with P ≥ <paramref name="positions"/> for the queries and the keys of a layer.
-    /// Those of the queries contain the model's factor on the scores. They are valid as long as this object.
+    /// Returns tables [P, n] F32 for n pairs with P ≥ <paramref name="positions"/> for the queries and the keys of a
+    /// layer. Those of the queries contain the model's factor on the scores. They are valid as long as this object.
     /// </summary>
     /// <param name="layer">The number of the layer.</param>
     /// <param name="positions">The length of the sequence.</param>
@@ -85,8 +85,8 @@ public sealed class RotaryTables : IDisposable
     }
 
     /// <summary>
-    /// What tables differ by: the angles, null where nothing turns, for sequences of which length, and the factor on all
-    /// features.
+    /// What tables differ by: the angles, null where nothing turns, for sequences of which length, and the factor on
+    /// all features.
     /// </summary>
     private readonly record struct Kind(RotaryAngles? Angles, int Length, double Factor);
 }

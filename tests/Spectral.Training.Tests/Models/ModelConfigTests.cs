@@ -684,8 +684,8 @@ public sealed class ModelConfigTests : FolderTest
         }
     }
 
-    // Gemma3TextConfig of transformers 4 and of 5: the base of layers with a window in a key of its own, or an object of
-    // parameters for each type of layer.
+    // Gemma3TextConfig of transformers 4 and of 5: the base of layers with a window in a key of its own, or an object
+    // of parameters for each type of layer.
     [TestCase("{}", 1e6, 0, 1e4, 0)]
     [TestCase(
         """{"rope_theta":5e5,"rope_local_base_freq":300,"rope_scaling":{"rope_type":"linear","factor":8}}""",
@@ -695,8 +695,8 @@ public sealed class ModelConfigTests : FolderTest
         0
     )]
     [TestCase(
-        """{"rope_parameters":{"full_attention":{"rope_type":"linear","factor":8,"rope_theta":7e5},"sliding_attention":"""
-            + """{"rope_type":"default","rope_theta":400}}}""",
+        """{"rope_parameters":{"full_attention":{"rope_type":"linear","factor":8,"rope_theta":7e5},"""
+            + """ "sliding_attention":{"rope_type":"default","rope_theta":400}}}""",
         7e5,
         8,
         400,
