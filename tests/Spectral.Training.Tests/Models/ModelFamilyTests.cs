@@ -57,8 +57,8 @@ public sealed class ModelFamilyTests
             Is.EqualTo(expected.Select(linear => linear.Name))
         );
         Assert.That(
-            ModelTensors.Linears(config).Select(linear => ModelTensors.EndOf(linear.Name)),
-            Does.Contain(config.Family.FeedForwardOutput)
+            ModelTensors.Linears(config).Select(linear => linear.Name),
+            Has.Some.EndsWith($".{config.Family.FeedForwardOutput}")
         );
     }
 
