@@ -25,8 +25,7 @@ internal sealed class ParallelLayer : DecoderLayer
     public override IReadOnlyList<Linear> Linears => [.. Attention.Linears, .. FeedForward.Linears];
 
     /// <inheritdoc/>
-    public override bool NeedsBackward =>
-        Norm.Trains || Attention.NeedsBackward || FeedForward.NeedsBackward;
+    public override bool NeedsBackward => Norm.Trains || Attention.NeedsBackward || FeedForward.NeedsBackward;
 
     /// <inheritdoc/>
     public override Variable Forward(Tape tape, Variable x, in AttentionSettings settings, LayerCache? cache = null)
