@@ -118,15 +118,22 @@ __device__ __forceinline__ void store_rows(
           *reinterpret_cast<const uint4*>(tile + tile_offset<2 * kHead>(m + r, u));
   }
 }
-// A query sees the keys up to its own position, with a window the last `window` of them.
-__device__ __forceinline__ bool seen(int query, int key, int window) {
-  return key <= query && (window == 0 || key > query - window);
-}
-// Does some query in [first, last] see some key in [key, key + keys)?
-__device__ __forceinline__ bool some_seen(int first, int last, int key, int keys, int window) {
-  return key <= last && (window == 0 || key + keys - 1 > first - window);
-}
-// Does every query in [first, last] see all keys in [key, key + keys)?
-__device__ __forceinline__ bool all_seen(int first, int last, int key, int keys, int window) {
-  return key + keys - 1 <= first && (window == 0 || key > last - window);
-}
+// The keys that the queries of one sequence see: those up to a query's own position, with a window the last `window` of
+// them, where several records are joined those of the query's own.
+struct SeenKeys {
+  // [length, 2]: of each position the first of its record and the one after its last; null: one record
+  const int* spans;
+  int length;   // positions of the sequence
+  int window;   // 0: none
+
+  // The first key that a query sees; it does not decrease from one query to the next.
+  __device__ __forceinline__ int first(int query) const {
+    const int near = window > 0 ? max(0, query - window + 1) : 0;
+    return spans ? max(near, spans[2 * min(query, length - 1)]) : near;
+  }
+  // The query after the last one that sees a key.
+  __device__ __forceinline__ int end(int key) const {
+    const int near = window > 0 ? min(length, key + window) : length;
+    return spans ? min(near, spans[2 * min(key, length - 1) + 1]) : near;
+  }
+};

@@ -1,12 +1,14 @@
 // Softmax over the keys a query may see, in place.
 //
-// Formula        query i sees the keys j with first <= j <= i, first = window > 0 ? max(0, i - window + 1) : 0
+// Formula        query i sees the keys j with first <= j <= i, first = window > 0 ? max(0, i - window + 1) : 0, with
+//                spans at least spans[sequence,i,0]; sequence = matrix / heads
 //                x[i,j] = scale s[i,j], or with a soft cap c > 0: c t, t = tanh(scale s[i,j] / c)
 //                p[i,j] = exp(x[i,j] - max) / sum over seen keys, 0 elsewhere
 //                ds[i,j] = scale p[i,j] (dp[i,j] - sum over seen j of p dp), 0 elsewhere; times 1 - t^2 with a soft cap
-// Shapes         s, p, dp, ds [matrices, length, length]; s becomes p, dp becomes ds; with a soft cap backward reads s
+// Shapes         s, p, dp, ds [matrices, length, length]; s becomes p, dp becomes ds; with a soft cap backward reads s;
+//                spans [matrices / heads, length, 2]
 // Layout         row-major, contiguous; any size
-// Types          F32, BF16
+// Types          F32, BF16; spans I32 or null
 // Accumulation   F32: running maximum and sum per lane, joined over the warp (Milakov, Gimelshein: "Online normalizer
 //                calculation for softmax", 2018)
 // Grid/Block     `lanes` lanes per query row (8, or 32 for long rows), 256 threads a block. Of a row only the seen part
@@ -23,32 +25,49 @@
 struct CausalSoftmaxForwardArgs {
   // scores [rows, length], type of the entry; overwritten with probabilities; 16-byte aligned for vectors
   void* scores;
+  // of each position the first of its record and the one after its last [matrices / heads, length, 2]; null: a sequence
+  // is one record
+  const int* spans;
   int64_t rows;   // query rows in all: matrices times length
+  int heads;      // matrices of a sequence
   int length;     // queries, and keys, of one matrix
   int window;     // keys that a query sees, its own included; 0: all before it
   int lanes;      // lanes of a warp that share a row: 8 or 32
   float scale;    // factor of the scores before the softmax
   float cap;      // soft cap of the scaled scores; 0: none
 };
-SPECTRAL_LAYOUT(CausalSoftmaxForwardArgs, scores, rows, length, window, lanes, scale, cap)
+SPECTRAL_LAYOUT(CausalSoftmaxForwardArgs, scores, spans, rows, heads, length, window, lanes, scale, cap)
 
 struct CausalSoftmaxBackwardArgs {
   const void* probabilities;   // probabilities [rows, length], type of the entry; 16-byte aligned for vectors
   // their gradient [rows, length], type of the entry; overwritten with that of the scores; 16-byte aligned for vectors
   void* gradient;
   const void*
-      scores;     // scores [rows, length], type of the entry; null without a soft cap; 16-byte aligned for vectors
+      scores;   // scores [rows, length], type of the entry; null without a soft cap; 16-byte aligned for vectors
+  // of each position the first of its record and the one after its last [matrices / heads, length, 2]; null: a sequence
+  // is one record
+  const int* spans;
   int64_t rows;   // query rows in all: matrices times length
+  int heads;      // matrices of a sequence
   int length;     // queries, and keys, of one matrix
   int window;     // keys that a query sees, its own included; 0: all before it
   int lanes;      // lanes of a warp that share a row: 8 or 32
   float scale;    // factor of the scores in the forward pass
   float cap;      // soft cap in the forward pass; 0: none
 };
-SPECTRAL_LAYOUT(CausalSoftmaxBackwardArgs, probabilities, gradient, scores, rows, length, window, lanes, scale, cap)
+SPECTRAL_LAYOUT(
+    CausalSoftmaxBackwardArgs, probabilities, gradient, scores, spans, rows, heads, length, window, lanes, scale, cap)
 
 namespace {
-__device__ __forceinline__ int first_seen(int query, int window) { return window > 0 ? max(0, query - window + 1) : 0; }
+// The first key that a row's query sees.
+template <class Args>
+__device__ __forceinline__ int first_seen(const Args& args, int64_t row, int query) {
+  const int near = args.window > 0 ? max(0, query - args.window + 1) : 0;
+  if (!args.spans || query < 0)
+    return near;
+  const int64_t sequence = row / args.length / args.heads;
+  return max(near, args.spans[2 * (sequence * args.length + query)]);
+}
 
 // A score as the softmax takes it, and its derivative.
 template <bool kCapped>
@@ -69,7 +88,7 @@ __device__ __forceinline__ void causal_softmax_forward(const CausalSoftmaxForwar
   const int lane = group.lane;
   const int length = group.columns;
   const int query = length ? int(row % length) : -1;
-  const int first = first_seen(query, args.window);   // -1: sees nothing
+  const int first = first_seen(args, row, query);   // -1: sees nothing
   const Score<kCapped> score{args.scale, args.cap};
   T* scores = static_cast<T*>(args.scores) + row * args.length;
   by_width<T>(args.length, is_aligned16(args.scores), [&](auto width) {
@@ -113,7 +132,7 @@ __device__ __forceinline__ void causal_softmax_backward(const CausalSoftmaxBackw
   const int lane = group.lane;
   const int length = group.columns;
   const int query = length ? int(row % length) : -1;
-  const int first = first_seen(query, args.window);   // -1: sees nothing
+  const int first = first_seen(args, row, query);   // -1: sees nothing
   const T* probabilities = static_cast<const T*>(args.probabilities) + row * args.length;
   T* gradient = static_cast<T*>(args.gradient) + row * args.length;
   const T* scores = static_cast<const T*>(args.scores) + row * args.length;

@@ -1,8 +1,8 @@
 // Causal attention of whole sequences, forward and backward, that never stores the scores
 // (Dao: "FlashAttention-2", 2023).
 //
-// Formula        query i sees the keys j with first <= j <= i, first = window > 0 ? max(0, i - window + 1) : 0; g = h
-//                kv_heads / heads
+// Formula        query i sees the keys j with first <= j <= i, first = window > 0 ? max(0, i - window + 1) : 0, with
+//                spans at least spans[b,i,0]; g = h kv_heads / heads
 //                forward:  s = scale q[b,h] k[b,g]^T, capped: c t with t = tanh(scale q k^T / c);
 //                          lse[b,h,i] = log sum_j exp(s[i,j]);
 //                          output = exp(s - lse) v[b,g]
@@ -12,20 +12,20 @@
 //                            dv = the same sum of p^T dOutput
 // Shapes         q, dq [batch, heads, length, head_dim]; k, dk [batch, kv_heads, length, head_dim];
 //                v, dv [batch length, kv_heads head_dim]; output, dOutput [batch length, heads head_dim];
-//                lse, delta [batch, heads, length]
+//                lse, delta [batch, heads, length]; spans [batch, length, 2]
 // Layout         row-major: q and k as the rotary embedding writes them, v and output as the projections beside them
 //                do; v, dv, output and dOutput may be columns of wider matrices (strides, multiples of 8, from 16-byte
 //                addresses on), the others are contiguous; head_dim a multiple of 8 up to 128 (tiles are 64 or 128
 //                wide; a narrower head pays for zeros)
-// Types          BF16; lse, delta F32
+// Types          BF16; lse, delta F32; spans I32 or null
 // Accumulation   F32: online softmax over tiles of keys. p and ds are rounded to BF16 between two products, 2^-8 of
 //                each term. 2^x is approximate (exp2_fast, 2^-22), so is tanh (tanh_fast, 2^-21).
 // Grid/Block     128 threads. forward, query gradient: a block per head and 128 queries, 32 a warp, the longest rows
 //                first.
 //                key gradient: a block per key/value head and 64 (head_dim > 64) or 128 keys, its own by warps; it
 //                walks the group's heads and their queries in order, so no two blocks add to one element. delta: 8
-//                lanes a row. Dynamic shared memory: forward 65,536 bytes (81,920 above 64), query gradient 50,176
-//                (99,328), key gradient 49,664 (66,048)
+//                lanes a row. Dynamic shared memory: forward 66,048 bytes (82,432 above 64), query gradient 50,688
+//                (99,840), key gradient 50,176 (66,304)
 // Bytes          forward 4 batch length heads head_dim, and from L2 4 batch heads length^2 / 256 head_dim of keys and
 //                values; backward 10 batch length heads head_dim, and from L2 three times forward's
 // Flops          forward 2 batch heads length^2 head_dim (the seen half of two products), backward 3.5 times that
@@ -35,11 +35,13 @@
 #include "pieces.cuh"
 
 struct FlashAttentionArgs {
-  const void* q;       // queries [batch, heads, length, head_dim] BF16; 16-byte aligned
-  const void* k;       // keys [batch, kv_heads, length, head_dim] BF16; 16-byte aligned
-  const void* v;       // values [batch length, kv_heads head_dim] BF16, rows v_stride apart; 16-byte aligned
-  void* output;        // result [batch length, heads head_dim] BF16, rows output_stride apart; written; 16-byte aligned
-  float* lse;          // logarithms of the softmax's sums [batch, heads, length]; written
+  const void* q;   // queries [batch, heads, length, head_dim] BF16; 16-byte aligned
+  const void* k;   // keys [batch, kv_heads, length, head_dim] BF16; 16-byte aligned
+  const void* v;   // values [batch length, kv_heads head_dim] BF16, rows v_stride apart; 16-byte aligned
+  void* output;    // result [batch length, heads head_dim] BF16, rows output_stride apart; written; 16-byte aligned
+  float* lse;      // logarithms of the softmax's sums [batch, heads, length]; written
+  // of each position the first of its record and the one after its last [batch, length, 2]; null: a sequence is one record
+  const int* spans;
   int batch;           // sequences
   int heads;           // query heads, a multiple of kv_heads
   int kv_heads;        // key/value heads
@@ -52,8 +54,8 @@ struct FlashAttentionArgs {
   float cap;           // soft cap c of the scaled scores, read by the capped kernels
 };
 SPECTRAL_LAYOUT(
-    FlashAttentionArgs, q, k, v, output, lse, batch, heads, kv_heads, length, head_dim, v_stride, output_stride, window,
-    scale, cap)
+    FlashAttentionArgs, q, k, v, output, lse, spans, batch, heads, kv_heads, length, head_dim, v_stride, output_stride,
+    window, scale, cap)
 
 struct FlashAttentionGradientArgs {
   const void* q;   // queries [batch, heads, length, head_dim] BF16; 16-byte aligned
@@ -73,6 +75,8 @@ struct FlashAttentionGradientArgs {
   // gradient of v [batch length, kv_heads head_dim] BF16, rows dv_stride apart; written by the key kernels; 16-byte
   // aligned
   void* dv;
+  // of each position the first of its record and the one after its last [batch, length, 2]; null: a sequence is one record
+  const int* spans;
   int batch;             // sequences
   int heads;             // query heads, a multiple of kv_heads
   int kv_heads;          // key/value heads
@@ -87,8 +91,8 @@ struct FlashAttentionGradientArgs {
   float cap;             // soft cap c of the scaled scores, read by the capped kernels
 };
 SPECTRAL_LAYOUT(
-    FlashAttentionGradientArgs, q, k, v, output, d_output, lse, delta, dq, dk, dv, batch, heads, kv_heads, length,
-    head_dim, v_stride, output_stride, d_output_stride, dv_stride, window, scale, cap)
+    FlashAttentionGradientArgs, q, k, v, output, d_output, lse, delta, dq, dk, dv, spans, batch, heads, kv_heads,
+    length, head_dim, v_stride, output_stride, d_output_stride, dv_stride, window, scale, cap)
 
 namespace {
 constexpr int kThreads = 128;
@@ -97,20 +101,24 @@ constexpr int kQueries = kThreads / 32 * 16 * kQueryTiles;   // of a block: forw
 constexpr int kForwardStages = 3;
 constexpr int kGradientStages = 2;
 constexpr int kRowBytes = sizeof(float2);   // of a query's (lse, delta)
+constexpr int kSeenBytes =
+    sizeof(int);   // of the first key that a query sees, or the end of the queries that see a key
 constexpr float kLog2E = 0x1.715476p0f;
 
 // Dynamic shared memory. Forward: the queries, stages of keys and values.
 template <int kHead, int kBlocks>
-constexpr int kForwardShared = kTileBytes<kQueries, kHead> + kForwardStages * 2 * kTileBytes<kBlocks * kBlock, kHead>;
+constexpr int kForwardShared = kTileBytes<kQueries, kHead> + kForwardStages * 2 * kTileBytes<kBlocks * kBlock, kHead> +
+                               (kQueries * kSeenBytes);
 // Query gradient: the queries and their dOutput, stages of keys and values, (lse, delta) of the rows.
 template <int kHead>
 constexpr int kQueryShared = 2 * kTileBytes<kQueries, kHead> + kGradientStages * 2 * kTileBytes<kBlock, kHead> +
-                             (kQueries * kRowBytes);
+                             (kQueries * (kRowBytes + kSeenBytes));
 // Key gradient: keys and values, stages of queries and dOutput with (lse, delta) of their rows.
 template <int kHead>
 constexpr int kQueryStage = 2 * kTileBytes<kBlock, kHead> + (kBlock * kRowBytes);
 template <int kHead, int kTilesM>
-constexpr int kKeyShared = 2 * kTileBytes<kThreads / 32 * 16 * kTilesM, kHead> + (kGradientStages * kQueryStage<kHead>);
+constexpr int kKeyShared = 2 * kTileBytes<kThreads / 32 * 16 * kTilesM, kHead> +
+                           (kGradientStages * kQueryStage<kHead>)+(kThreads / 32 * 16 * kTilesM * kSeenBytes);
 
 // What an element of q k^T is multiplied by, before and after the tanh of a soft cap.
 template <bool kCapped>
@@ -122,6 +130,11 @@ struct Score {
   explicit __device__ __forceinline__ Score(const Args& args)
       : inner(kCapped ? args.scale / args.cap : 0.0f), unit(kCapped ? args.cap : args.scale), factor(unit * kLog2E) {}
 };
+
+template <class Args>
+__device__ __forceinline__ SeenKeys seen_keys(const Args& args, int b) {
+  return {args.spans ? args.spans + int64_t(b) * args.length * 2 : nullptr, args.length, args.window};
+}
 
 // A block of queries of one head and the keys that they see. Blocks with the longest rows, which are the last, come
 // first.
@@ -143,7 +156,7 @@ struct QueryBlock {
     h = pair % args.heads;
     group = b * args.kv_heads + int(int64_t(h) * args.kv_heads / args.heads);
     query0 = (ceil_div(args.length, kQueries) - 1 - int(blockIdx.x) / pairs) * kQueries;
-    begin = (args.window > 0 ? max(0, query0 - args.window + 1) : 0) / kKeys * kKeys;
+    begin = seen_keys(args, b).first(query0) / kKeys * kKeys;
     end = min(args.length, query0 + kQueries);
     head = pair;
     row = head * args.length + query0;
@@ -168,7 +181,6 @@ __device__ __forceinline__ void flash_forward(const FlashAttentionArgs& args) {
   unsigned char* const q_tile = shared;
   unsigned char* const stages = q_tile + kTileBytes<kQueries, kHead>;
   const int length = args.length;
-  const int window = args.window;
   const int m = threadIdx.x / 32 * 16 * kTilesM;
   const QueryBlock<kHead, kKeys> block(args);
   const int first = block.query0 + m;
@@ -182,6 +194,9 @@ __device__ __forceinline__ void flash_forward(const FlashAttentionArgs& args) {
 #pragma unroll
   for (int r = 0; r < 2 * kTilesM; ++r)
     most[r] = -INFINITY;
+  static_assert(kQueries == kThreads, "a thread finds the first key of one row");
+  int* const firsts = reinterpret_cast<int*>(stages + kForwardStages * 2 * kTile);   // registers are short
+  firsts[threadIdx.x] = seen_keys(args, block.b).first(block.query0 + int(threadIdx.x));
   load_tile<bf16, kQueries, kHead, kThreads>(q_tile, block.q, block.query0, 0);
   pipeline<kForwardStages, 1>(
       block.steps(),
@@ -189,18 +204,19 @@ __device__ __forceinline__ void flash_forward(const FlashAttentionArgs& args) {
       [&](int step, int) {
         const unsigned char* const stage = stages + step % kForwardStages * 2 * kTile;
         const int key = block.key(step);
-        if (!some_seen(first, last, key, kKeys, window))
+        if (key > last || key + kKeys <= firsts[m])   // seen by no row
           return;
         Accumulator<kBlocks, kTilesM> s = {};
         multiply_rows<kHead, kBlocks, kTilesM>(s, q_tile, m, stage);
-        const bool all = all_seen(first, last, key, kKeys, window);
+        const bool all = key + kKeys - 1 <= first && key >= firsts[m + 16 * kTilesM - 1];
         if (kCapped)   // in one pass with the mask, or a register spills
           each<kBlocks, kTilesM>(s, [&](float& value, int, int row, int column) {
-            value = all || seen(first + row, key + column, window) ? tanh_fast(value * score.inner) : -INFINITY;
+            const bool sees = all || (key + column <= first + row && key + column >= firsts[m + row]);
+            value = sees ? tanh_fast(value * score.inner) : -INFINITY;
           });
         else if (!all)
           each<kBlocks, kTilesM>(s, [&](float& value, int, int row, int column) {
-            if (!seen(first + row, key + column, window))
+            if (key + column > first + row || key + column < firsts[m + row])
               value = -INFINITY;
           });
         float top[2 * kTilesM], fade[2 * kTilesM], shift[2 * kTilesM];
@@ -251,7 +267,6 @@ __device__ __forceinline__ void flash_query_gradient(const FlashAttentionGradien
   unsigned char* const g_tile = q_tile + kTileBytes<kQueries, kHead>;
   unsigned char* const stages = g_tile + kTileBytes<kQueries, kHead>;
   const int length = args.length;
-  const int window = args.window;
   const int m = threadIdx.x / 32 * 16 * kTilesM;
   const QueryBlock<kHead, kKeys> block(args);
   const int first = block.query0 + m;
@@ -266,6 +281,8 @@ __device__ __forceinline__ void flash_query_gradient(const FlashAttentionGradien
   rows[threadIdx.x] = make_float2(
       inside ? args.lse[block.row + threadIdx.x] * kLog2E : INFINITY,
       inside ? args.delta[block.row + threadIdx.x] : 0.0f);
+  int* const firsts = reinterpret_cast<int*>(rows + kQueries);
+  firsts[threadIdx.x] = seen_keys(args, block.b).first(block.query0 + int(threadIdx.x));
   Accumulator<kHead / kBlock, kTilesM> dq = {};
   load_pair<kQueries, kHead, kThreads>(
       q_tile,
@@ -278,29 +295,30 @@ __device__ __forceinline__ void flash_query_gradient(const FlashAttentionGradien
       [&](int step, int) {
         const unsigned char* const stage = stages + step % kGradientStages * 2 * kTile;
         const int key = block.key(step);
-        if (!some_seen(first, last, key, kKeys, window))
+        if (key > last || key + kKeys <= firsts[m])   // seen by no row
           return;
         Accumulator<1, kTilesM> s = {};
         Accumulator<1, kTilesM> dp = {};
         multiply_rows<kHead, 1, kTilesM>(s, q_tile, m, stage);
-        if (kCapped)   // before the next product, or registers spill
-          each<1, kTilesM>(s, [&](float& value, int, int, int) { value = tanh_fast(value * score.inner); });
         multiply_rows<kHead, 1, kTilesM>(dp, g_tile, m, stage + kTile);
-        const bool all = all_seen(first, last, key, kKeys, window);
+        const bool all = key + kKeys - 1 <= first && key >= firsts[m + 16 * kTilesM - 1];
 #pragma unroll
         for (int i = 0; i < kTilesM; ++i)
 #pragma unroll
           for (int h = 0; h < 2; ++h) {
             const int row = 16 * i + lane_id() / 4 + 8 * h;
-            const float2 numbers = rows[m + row];
+            const float2 held = kCapped ? float2{} : rows[m + row];
+            auto numbers = [&]() -> float2 { return kCapped ? rows[m + row] : held; };   // a tanh takes the registers
 #pragma unroll
             for (int j = 0; j < kBlockTiles; ++j)
 #pragma unroll
               for (int e = 2 * h; e < 2 * h + 2; ++e) {
-                const bool sees = all || seen(first + row, key + 8 * j + lane_id() % 4 * 2 + e % 2, window);
-                const float t = s[0][i][j][e];
+                const int column = key + 8 * j + lane_id() % 4 * 2 + e % 2;
+                const bool sees = all || (column <= first + row && column >= firsts[m + row]);
+                const float t = kCapped ? tanh_fast(s[0][i][j][e] * score.inner) : s[0][i][j][e];
                 const float slope = kCapped ? 1.0f - t * t : 1.0f;
-                s[0][i][j][e] = sees ? exp2_fast(t * factor - numbers.x) * (dp[0][i][j][e] - numbers.y) * slope : 0.0f;
+                s[0][i][j][e] =
+                    sees ? exp2_fast(t * factor - numbers().x) * (dp[0][i][j][e] - numbers().y) * slope : 0.0f;
               }
           }
         multiply_columns<kHead, 1, kTilesM>(dq, s, stage);
@@ -317,12 +335,12 @@ __device__ __forceinline__ void flash_key_gradient(const FlashAttentionGradientA
   constexpr int kStepQueries = kBlock;
   constexpr int kTile = kTileBytes<kStepQueries, kHead>;
   constexpr int kStage = kQueryStage<kHead>;
+  static_assert(kKeys <= kThreads, "a thread finds the end of one key");
   DYNAMIC_SHARED(shared);
   unsigned char* const k_tile = shared;
   unsigned char* const v_tile = k_tile + kTileBytes<kKeys, kHead>;
   unsigned char* const stages = v_tile + kTileBytes<kKeys, kHead>;
   const int length = args.length;
-  const int window = args.window;
   const int m = threadIdx.x / 32 * 16 * kTilesM;
   const int groups = args.batch * args.kv_heads;
   const int group = int(blockIdx.x) % groups;
@@ -332,7 +350,11 @@ __device__ __forceinline__ void flash_key_gradient(const FlashAttentionGradientA
   const int key0 = int(blockIdx.x) / groups * kKeys;
   const int key = key0 + m;
   const int begin = key0 / kStepQueries * kStepQueries;
-  const int end = window > 0 ? min(length, key0 + kKeys - 1 + window) : length;
+  const SeenKeys seen = seen_keys(args, b);
+  const int end = seen.end(key0 + kKeys - 1);
+  int* const ends = reinterpret_cast<int*>(stages + kGradientStages * kStage);   // registers are short
+  if (threadIdx.x < kKeys)
+    ends[threadIdx.x] = seen.end(key0 + int(threadIdx.x));
   const int tiles = ceil_div(end - begin, kStepQueries);
   const Score<kCapped> score(args);
   const float factor = score.factor;
@@ -379,9 +401,9 @@ __device__ __forceinline__ void flash_key_gradient(const FlashAttentionGradientA
         const float* const rows = reinterpret_cast<const float*>(stage + 2 * kTile);
         const int query = begin + step % tiles * kStepQueries;
         const int last = query + kStepQueries - 1;
-        if (!some_seen(query, last, key, 16 * kTilesM, window))
+        if (key > last || query >= ends[m + 16 * kTilesM - 1])   // seen by no query
           return;
-        const bool all = all_seen(query, last, key, 16 * kTilesM, window);
+        const bool all = key + 16 * kTilesM - 1 <= query && last < ends[m];
         Accumulator<1, kTilesM> p = {};
         Accumulator<1, kTilesM> ds = {};
         multiply_rows<kHead, 1, kTilesM>(p, k_tile, m, stage);
@@ -396,15 +418,16 @@ __device__ __forceinline__ void flash_key_gradient(const FlashAttentionGradientA
                 const int row = 16 * i + lane_id() / 4 + e / 2 * 8;
                 const int column = 8 * j + lane_id() % 4 * 2 + e % 2;
                 const float t = tanh_fast(p[0][i][j][e] * score.inner);
-                const bool sees = all || seen(query + column, key + row, window);
+                const bool sees = all || (key + row <= query + column && query + column < ends[m + row]);
                 p[0][i][j][e] = sees ? exp2_fast(t * factor - rows[2 * column]) : 0.0f;
                 ds[0][i][j][e] = p[0][i][j][e] * (ds[0][i][j][e] - rows[2 * column + 1]) * (1.0f - t * t);
               }
           multiply_columns<kHead, 1, kTilesM>(dv, p, stage + kTile);
         } else {
           each<1, kTilesM>(p, [&](float& value, int, int row, int column) {
-            value =
-                all || seen(query + column, key + row, window) ? exp2_fast(value * factor - rows[2 * column]) : 0.0f;
+            value = all || (key + row <= query + column && query + column < ends[m + row])
+                        ? exp2_fast(value * factor - rows[2 * column])
+                        : 0.0f;
           });
           multiply_columns<kHead, 1, kTilesM>(dv, p, stage + kTile);
           multiply_rows<kHead, 1, kTilesM>(ds, v_tile, m, stage + kTile);

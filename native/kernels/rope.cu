@@ -1,17 +1,17 @@
 // Rotary position embedding (Su et al.: "RoFormer", 2021) of the first elements of each head, in pairs of neighbours or
 // of halves. It also moves the heads in front of the sequence.
 //
-// Formula        p = (offsets ? offsets[b] : 0) + s;  for i < pairs, elements (j, k) = interleaved ? (2i, 2i + 1)
+// Formula        p = (offsets ? offsets[b] : 0) + s - (spans ? spans[b,s,0] : 0);  for i < pairs, elements (j, k) = interleaved ? (2i, 2i + 1)
 //                : (i, i + pairs):
 //                y[b,h,s,j] = x[b,s,h,j] cos[p,i] - x[b,s,h,k] sin[p,i]
 //                y[b,h,s,k] = x[b,s,h,k] cos[p,i] + x[b,s,h,j] sin[p,i]
 //                for i >= 2 pairs: y[b,h,s,i] = rest x[b,s,h,i]
 //                backward: the inverse rotation of dy, and rest dy, heads moved back
 // Shapes         x, dx [batch length, heads head_dim]; y, dy [batch, heads, length, head_dim]; cos, sin
-//                [positions, pairs]; offsets [batch]
+//                [positions, pairs]; offsets [batch]; spans [batch, length, 2]
 // Layout         row-major; x and dx may be columns of a wider matrix (merged_stride), the others are contiguous; any
 //                size, 2 pairs <= head_dim
-// Types          x, y F32 or BF16; cos, sin F32; offsets I32 or null
+// Types          x, y F32 or BF16; cos, sin F32; offsets, spans I32 or null
 // Accumulation   F32
 // Grid/Block     one warp per (b, s), 8 a block; a lane takes pieces of pairs, then of the elements that do not turn
 // Bytes          2 size(T) batch length heads head_dim; the tables stay in the caches
@@ -27,6 +27,9 @@ struct RopeArgs {
   const float* cosine;   // cosines [positions, pairs]; 16-byte aligned for vectors
   const float* sine;     // sines [positions, pairs]; 16-byte aligned for vectors
   const int* offsets;    // position of each sequence's first row [batch]; null: all start at 0
+  // of each row the first of its record, where positions start again, and the one after its last [batch, length, 2];
+  // null: a sequence is one record
+  const int* spans;
   // what is written, type of the entry: y forward, dx backward, in the other shape; 16-byte aligned for vectors
   void* destination;
   int batch;           // sequences
@@ -40,8 +43,8 @@ struct RopeArgs {
   float rest;          // factor on the elements that do not turn
 };
 SPECTRAL_LAYOUT(
-    RopeArgs, source, cosine, sine, offsets, destination, batch, length, heads, head_dim, pairs, interleaved, positions,
-    merged_stride, rest)
+    RopeArgs, source, cosine, sine, offsets, spans, destination, batch, length, heads, head_dim, pairs, interleaved,
+    positions, merged_stride, rest)
 
 namespace {
 // 2 kWidth elements in a row; with a width of 1 they need no more alignment than one of them.
@@ -103,7 +106,7 @@ __device__ __forceinline__ void rope(const RopeArgs& args) {
   const int b = int(row / args.length);
   const int s = int(row % args.length);
   const int pairs = args.pairs;
-  const int position = (args.offsets ? args.offsets[b] : 0) + s;
+  const int position = (args.offsets ? args.offsets[b] : 0) + s - (args.spans ? args.spans[2 * row] : 0);
   const bool inside = position >= 0 && position < args.positions;
   const float* cosine = args.cosine + int64_t(inside ? position : 0) * pairs;
   const float* sine = args.sine + int64_t(inside ? position : 0) * pairs;

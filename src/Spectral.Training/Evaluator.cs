@@ -16,9 +16,15 @@ public static class Evaluator
     /// </remarks>
     /// <param name="model">The model, including its adapter if one is attached.</param>
     /// <param name="records">The records to score.</param>
-    /// <param name="batch">The number of records per forward pass. It affects results only by rounding.</param>
+    /// <param name="batch">
+    /// The number of records, or of packed sequences, per forward pass. It affects results only by rounding.
+    /// </param>
     /// <param name="exactMatch">Whether to measure exact match.</param>
     /// <param name="progress">Receives the number of records done.</param>
+    /// <param name="packTo">
+    /// The number of tokens of the sequences that records are joined to; null: each is a row of its own. It affects
+    /// results only by rounding.
+    /// </param>
     /// <param name="cancellation">Checked between batches.</param>
     public static EvaluationResult Evaluate(
         CausalLanguageModel model,
@@ -26,15 +32,23 @@ public static class Evaluator
         int batch = 8,
         bool exactMatch = true,
         IProgress<int>? progress = null,
+        int? packTo = null,
         CancellationToken cancellation = default
     )
     {
+        int[][] rows = packTo is { } length
+            ? SequencePacker.Pack(records, length, 0)
+            : [.. Enumerable.Range(0, records.Count).Select(record => new[] { record })];
+        int done = 0;
         (double sum, long tokens, int matches, int candidates) = (0.0, 0L, 0, 0);
-        for (int start = 0; start < records.Count; start += batch)
+        foreach (int[][] chunk in rows.Chunk(batch))
         {
             cancellation.ThrowIfCancellationRequested();
-            EncodedRecord[] part = [.. records.Skip(start).Take(batch)];
-            using var tensors = new BatchTensors(model.Device, Batch.Create(part, 0));
+            EncodedRecord[][] part = [.. chunk.Select(row => row.Select(record => records[record]).ToArray())];
+            using var tensors = new BatchTensors(
+                model.Device,
+                packTo is null ? Batch.Create([.. part.Select(row => row[0])]) : Batch.Pack(part)
+            );
             using var tape = new Tape(model.Device, records: false);
             using Tensor? predictions = exactMatch
                 ? Tensor.Empty(model.Device, tensors.LossTargets.Shape, DType.I32)
@@ -45,7 +59,8 @@ public static class Evaluator
             tokens += losses.Count;
             if (predictions is not null)
                 CountMatches(part, tensors.Source, predictions.ToInt32Array(), ref matches, ref candidates);
-            progress?.Report(start + part.Length);
+            done += part.Sum(row => row.Length);
+            progress?.Report(done);
         }
         return new EvaluationResult(
             tokens == 0 ? 0 : sum / tokens,
@@ -56,7 +71,7 @@ public static class Evaluator
     }
 
     private static void CountMatches(
-        EncodedRecord[] records,
+        EncodedRecord[][] rows,
         Batch batch,
         int[] predictions,
         ref int matches,
@@ -64,19 +79,26 @@ public static class Evaluator
     )
     {
         int next = 0;
-        for (int row = 0; row < records.Length; row++)
+        for (int row = 0; row < rows.Length; row++)
         {
-            bool match = true;
-            foreach (int target in batch.Targets.AsSpan(row * batch.Length, batch.Length))
+            int start = row * batch.Length;
+            foreach (EncodedRecord record in rows[row])
             {
-                if (target >= 0)
-                    match &= predictions[next++] == target;
-            }
+                bool match = true;
+                for (int at = 1; at < record.Tokens.Length; at++)
+                {
+                    int target = batch.Targets[start + at - 1];
+                    if (target >= 0)
+                        match &=
+                            predictions[next++] == target || at < record.LastTurn.From || at >= record.LastTurn.End;
+                }
 
-            if (!records[row].HasCompletion)
-                continue;
-            candidates++;
-            matches += match ? 1 : 0;
+                start += record.Tokens.Length;
+                if (!record.HasCompletion)
+                    continue;
+                candidates++;
+                matches += match ? 1 : 0;
+            }
         }
     }
 }

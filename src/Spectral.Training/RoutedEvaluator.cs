@@ -13,9 +13,12 @@ public static class RoutedEvaluator
     /// <param name="model">The base, without an adapter. An expert at a time is attached to it.</param>
     /// <param name="experts">The experts.</param>
     /// <param name="records">The records to score.</param>
-    /// <param name="batch">The number of records per forward pass. It affects results only by rounding.</param>
+    /// <param name="batch">
+    /// The number of records, or of packed sequences, per forward pass. It affects results only by rounding.
+    /// </param>
     /// <param name="exactMatch">Whether to measure exact match.</param>
     /// <param name="progress">Receives the number of records done.</param>
+    /// <param name="packTo">As in <see cref="Evaluator.Evaluate"/>.</param>
     /// <param name="cancellation">Checked between batches.</param>
     /// <exception cref="InputException">An expert is malformed or of another base.</exception>
     public static RoutedEvaluation Evaluate(
@@ -25,6 +28,7 @@ public static class RoutedEvaluator
         int batch = 8,
         bool exactMatch = true,
         IProgress<int>? progress = null,
+        int? packTo = null,
         CancellationToken cancellation = default
     )
     {
@@ -42,7 +46,7 @@ public static class RoutedEvaluator
 
             using var adapter = Adapter.Load(model, experts.Experts[i].Directory);
             Behind? behind = progress is null ? null : new Behind(progress, total.Records);
-            EvaluationResult result = Evaluator.Evaluate(model, own, batch, exactMatch, behind, cancellation);
+            EvaluationResult result = Evaluator.Evaluate(model, own, batch, exactMatch, behind, packTo, cancellation);
             total.Add(result, own.Count(record => record.HasCompletion));
             results.Add((experts.Experts[i], result));
         }

@@ -141,15 +141,17 @@ public sealed partial class Trainer : IDisposable
         if (data.Count == 0)
             throw new InputException("there are no training records");
         callbacks ??= [];
-        BeginRun(data.Count);
+        int[][] units = _options.Rows(data);
+        BeginRun(units.Length);
         int steps = _steps!.Value;
         var schedule = new LearningRateSchedule(_options.Schedule, _options.LearningRate, steps, _options.Warmup);
         var sampler = new BatchSampler(
-            data.Count,
+            units.Length,
             _options.RecordsPerStep,
             _options.Seed,
             _options.Shuffle,
-            _options.DropLast
+            _options.DropLast,
+            _options.GroupByLength ? [.. data.Select(record => record.Tokens.Length)] : null
         )
         {
             Position = Progress.Step,
@@ -157,10 +159,13 @@ public sealed partial class Trainer : IDisposable
         (int rows, int length, int micros) = (0, 0, 0);
         if (_options.FixedShapes || _options.CudaGraph)
         {
-            (rows, length) = (Math.Min(_options.Batch, data.Count), data.Max(record => record.Tokens.Length));
-            micros = Math.Min(_options.Accumulate, (data.Count + rows - 1) / rows);
-            _lossRows = rows * data.Max(record => record.LossTokens);
+            rows = Math.Min(_options.Batch, units.Length);
+            length = units.Max(unit => unit.Sum(record => data[record].Tokens.Length));
+            micros = Math.Min(_options.Accumulate, (units.Length + rows - 1) / rows);
+            _lossRows = rows * units.Max(unit => unit.Sum(record => data[record].LossTokens));
         }
+
+        int longest = rows > 0 ? data.Max(record => record.Tokens.Length) : 0;
         foreach (ITrainerCallback callback in callbacks)
             callback.OnStart(steps);
         if (Progress.Step == 0)
@@ -171,16 +176,10 @@ public sealed partial class Trainer : IDisposable
         {
             cancellation.ThrowIfCancellationRequested();
             (int step, long started) = (Progress.Step + 1, Stopwatch.GetTimestamp());
-            List<Batch> batches =
-            [
-                .. sampler
-                    .Next()
-                    .Chunk(_options.Batch)
-                    .Select(micro => Batch.Create([.. micro.Select(index => data[index])], PaddingToken, length, rows)),
-            ];
+            List<Batch> batches = [.. sampler.Next().Chunk(_options.Batch).Select(MicroBatch)];
             // A step of fixed shape has the same number of micro-batches as all others; the added ones carry no loss.
             while (batches.Count < micros)
-                batches.Add(Batch.Create([], PaddingToken, length, rows));
+                batches.Add(MicroBatch([]));
             StepReport report = Step(step, batches, schedule.At(step));
             double elapsed = Stopwatch.GetElapsedTime(started).TotalSeconds;
             report = report with { TokensPerSecond = report.Tokens / elapsed };
@@ -198,6 +197,14 @@ public sealed partial class Trainer : IDisposable
         }
         _shown = UseAverage();
         return Result ??= Progress.ToResult(); // a restored run may already be complete
+
+        Batch MicroBatch(int[] micro)
+        {
+            EncodedRecord[][] chosen = [.. micro.Select(unit => units[unit].Select(record => data[record]).ToArray())];
+            return _options.PackTo is null
+                ? Batch.Create([.. chosen.Select(row => row[0])], PaddingToken, length, rows)
+                : Batch.Pack(chosen, PaddingToken, length, rows, longest);
+        }
     }
 
     /// <summary>
@@ -251,7 +258,8 @@ public sealed partial class Trainer : IDisposable
             _options.ActivationCheckpointing,
             _lossRows,
             _scheduled is null ? null : () => _scheduled.BeforeUpdate(_current, _steps!.Value),
-            _options.SampledRows
+            _options.SampledRows,
+            _options.NeftuneAlpha
         );
         float[] sums = _step.Run(batches);
         double loss = lossTokens == 0 ? 0 : sums.Sum(sum => (double)sum) / lossTokens;
@@ -316,7 +324,10 @@ public sealed partial class Trainer : IDisposable
     {
         HideAverage();
         if (_isRestored && records != _records)
-            throw new InputException($"{records} training records, expected the {_records} of the run to go on with");
+        {
+            string what = _options.PackTo is null ? "training records" : "packed sequences";
+            throw new InputException($"{records} {what}, expected the {_records} of the run to go on with");
+        }
         if (!_isRestored)
             Progress = new TrainerProgress();
         (_records, _isRestored, Result) = (records, false, null);
@@ -367,6 +378,7 @@ public sealed partial class Trainer : IDisposable
             records,
             _options.Batch,
             exactMatch: true,
+            packTo: _options.PackTo,
             cancellation: cancellation
         );
         LogEvaluation(Progress.Step, result.Loss, result.ExactMatch);

@@ -20,7 +20,25 @@ public sealed record TrainerOptions
     /// <summary>Whether the last step of an epoch is dropped if it has fewer records than the others.</summary>
     public bool DropLast { get; init; }
 
-    /// <summary>The number of records per micro-batch.</summary>
+    /// <summary>
+    /// The number of tokens of the sequences that records are joined to (<see cref="SequencePacker"/>), each with its
+    /// own attention and positions. <see cref="Batch"/> then counts sequences. Null: each record is a row of its own.
+    /// </summary>
+    public int? PackTo { get; init; }
+
+    /// <summary>
+    /// Whether records of similar length come in one step: after each shuffle they are sorted by length, longest first,
+    /// within groups of up to 50 steps, and a step with the longest record of all is the first.
+    /// </summary>
+    public bool GroupByLength { get; init; }
+
+    /// <summary>
+    /// The strength α of noise on the embeddings in training (NEFTune: Jain et al., 2023, arXiv 2310.05914), above 0:
+    /// uniform from −1 to 1 times α/√(L·D) for the D features of each of the L tokens of a record. Null: none.
+    /// </summary>
+    public double? NeftuneAlpha { get; init; }
+
+    /// <summary>The number of records, or of packed sequences, per micro-batch.</summary>
     public int Batch { get; init; } = 8;
 
     /// <summary>
@@ -158,6 +176,8 @@ public sealed record TrainerOptions
             );
         }
 
+        RequireOrder();
+        RequireNoise(optimizer);
         RequireSampling(optimizer, adapter);
         RequireBudget(optimizer, method);
         if (adapter is { Dropout: > 0 } && !optimizer.NeedsGradients)
@@ -192,6 +212,26 @@ public sealed record TrainerOptions
                     + "for: expected no --graph"
             );
         }
+    }
+
+    private void RequireOrder()
+    {
+        if (GroupByLength && !Shuffle)
+            throw new InputException("--group-by-length sorts what a shuffle gives: expected no --no-shuffle");
+        if (GroupByLength && PackTo is not null)
+            throw new InputException(
+                "--group-by-length: packed sequences have about one length, expected no --packing"
+            );
+    }
+
+    private void RequireNoise(OptimizerMethod optimizer)
+    {
+        if (NeftuneAlpha is not { } alpha)
+            return;
+        if (!(alpha > 0 && double.IsFinite(alpha)))
+            throw new InputException($"--neftune {alpha}: expected a number above 0");
+        if (!optimizer.NeedsGradients)
+            throw new InputException($"{optimizer.Name} measures losses without noise: expected no --neftune");
     }
 
     private void RequireBudget(OptimizerMethod optimizer, AdapterMethod? method)
@@ -239,7 +279,21 @@ public sealed record TrainerOptions
     /// <summary>The number of records in a full optimizer step.</summary>
     public int RecordsPerStep => (int)Math.Min(int.MaxValue, (long)Batch * Accumulate);
 
-    /// <summary>Returns the number of optimizer steps of a run over <paramref name="records"/> records.</summary>
+    /// <summary>Returns the number of optimizer steps of a run over some records, packed if they are to be.</summary>
+    /// <exception cref="InputException">The run would have no step, or fewer steps than warm-up.</exception>
+    public int StepsFor(IReadOnlyList<EncodedRecord> records) => StepsFor(Rows(records).Length);
+
+    /// <summary>
+    /// Returns the indices of the records of each row of batches: one, or those of a packed sequence.
+    /// </summary>
+    internal int[][] Rows(IReadOnlyList<EncodedRecord> records) =>
+        PackTo is { } length
+            ? SequencePacker.Pack(records, length, Shuffle ? Seed : null)
+            : [.. Enumerable.Range(0, records.Count).Select(record => new[] { record })];
+
+    /// <summary>
+    /// Returns the number of optimizer steps of a run over <paramref name="records"/> records, or packed sequences.
+    /// </summary>
     /// <exception cref="InputException">The run would have no step, or fewer steps than warm-up.</exception>
     public int StepsFor(int records)
     {

@@ -24,7 +24,8 @@ internal sealed class TrainingStep(
     bool checkpointing,
     int? lossRows,
     Action? beforeUpdate,
-    double? sampledRows = null
+    double? sampledRows = null,
+    double? neftuneAlpha = null
 ) : IDisposable
 {
     private BatchTensors[]? _fixed;
@@ -168,6 +169,7 @@ internal sealed class TrainingStep(
         using var tape = new Tape(model.Device, dropout: parameters.StepState)
         {
             Sampling = sampledRows is { } share ? new RowSampling(parameters.StepState, share) : null,
+            Noise = neftuneAlpha is { } alpha ? new EmbeddingNoise(parameters.StepState, alpha) : null,
         };
         using Tensor loss = model.Loss(tape, batch, 1, checkpointing, parameters.StepState.LossScale);
         tape.Backward();

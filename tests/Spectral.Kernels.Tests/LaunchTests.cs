@@ -34,7 +34,7 @@ public sealed class LaunchTests(DeviceKind kind) : DeviceTest(kind)
             error.Message,
             Does.StartWith(
                 "flash_attention_forward_64: "
-                    + "cuLaunchKernel(grid 1×70000×1, 128 threads, 65,536 bytes of shared memory) returned "
+                    + "cuLaunchKernel(grid 1×70000×1, 128 threads, 66,048 bytes of shared memory) returned "
                     + "CUDA_ERROR_INVALID_VALUE (1)"
             )
         );

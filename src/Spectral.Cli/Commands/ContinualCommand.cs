@@ -156,11 +156,7 @@ internal sealed class ContinualCommand : SpectralCommand
         EncodedRecord[] evaluation = _training.Encode(context, inputs, files.Evaluation);
         try
         {
-            return new ContinualTask(
-                number,
-                files,
-                new RunRecords(training, evaluation, settings.StepsFor(training.Length))
-            );
+            return new ContinualTask(number, files, new RunRecords(training, evaluation, settings.StepsFor(training)));
         }
         catch (InputException error)
         {

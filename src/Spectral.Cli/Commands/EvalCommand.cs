@@ -34,6 +34,7 @@ internal sealed class EvalCommand : SpectralCommand
         "FILE"
     );
     private readonly EvaluationOptions _evaluation = new();
+    private readonly PackingOption _packing = new();
     private readonly TrainOnOption _trainOn = new();
     private readonly DeviceOptions _device = new();
 
@@ -42,14 +43,29 @@ internal sealed class EvalCommand : SpectralCommand
             "eval",
             "Measures loss, perplexity and exact match on records.",
             "spectral eval --model base-model --adapter adapter --data eval.jsonl"
-        ) => AddOptions([_model, _adapter, _data, .. _evaluation.All, _trainOn.Option, .. _device.WithTuning]);
+        ) =>
+        AddOptions([
+            _model,
+            _adapter,
+            _data,
+            .. _evaluation.All,
+            _packing.Option,
+            _trainOn.Option,
+            .. _device.WithTuning,
+        ]);
 
     public override void Execute(CommandContext context)
     {
         _evaluation.SaveMemory(context);
         using var inputs = new ModelInputs(context, context.Get(_model));
         ExpertFolder? experts = inputs.CheckExperts(context, context.Get(_adapter));
-        EncodedRecord[] records = _evaluation.Encode(context, inputs, context.Get(_data), _trainOn.Read(context));
+        EncodedRecord[] records = _evaluation.Encode(
+            context,
+            inputs,
+            context.Get(_data),
+            _trainOn.Read(context),
+            context.Get(_packing.Option)
+        );
         using Device computing = _device.Open(context);
         DType type = _device.TypeOn(computing, context);
         MemorySavings.Explain(
@@ -169,9 +185,10 @@ internal sealed class EvalCommand : SpectralCommand
     )
     {
         int batch = context.Get(_evaluation.Batch);
+        int? packTo = _packing.Length(context, _evaluation.MaxLength);
         CancellationToken cancellation = context.Cancellation;
         return experts is null
-            ? new RoutedEvaluation(Evaluator.Evaluate(model, records, batch, true, progress, cancellation), [])
-            : RoutedEvaluator.Evaluate(model, experts, records, batch, true, progress, cancellation);
+            ? new RoutedEvaluation(Evaluator.Evaluate(model, records, batch, true, progress, packTo, cancellation), [])
+            : RoutedEvaluator.Evaluate(model, experts, records, batch, true, progress, packTo, cancellation);
     }
 }

@@ -153,6 +153,7 @@ internal sealed class ContinualRun(CommandContext context, IReadOnlyList<Continu
                         Settings.Batch,
                         exactMatch: true,
                         new RecordsDone(progress, before),
+                        Settings.PackTo,
                         context.Cancellation
                     );
                     measured.Add(new TaskScore(result.Loss, result.ExactMatch));

@@ -31,8 +31,9 @@ internal sealed class EvaluationOptions
         CommandContext context,
         ModelInputs inputs,
         string file,
-        TrainOn trainOn = TrainOn.Assistant
-    ) => inputs.Encode(context, file, context.Get(MaxLength), _format.Read(context), trainOn);
+        TrainOn trainOn = TrainOn.Assistant,
+        bool packs = false
+    ) => inputs.Encode(context, file, context.Get(MaxLength), _format.Read(context), trainOn, packs);
 
     /// <summary>Says how the command would need less memory, should it run out.</summary>
     public void SaveMemory(CommandContext context)

@@ -75,13 +75,15 @@ internal sealed class ModelInputs : IDisposable
     /// <param name="maxLength">The largest number of tokens of a record.</param>
     /// <param name="format">The format of the records; null: each has the one whose keys it has.</param>
     /// <param name="trainOn">Which tokens of conversations carry loss.</param>
+    /// <param name="packs">Whether records are joined to sequences, for which none is cut.</param>
     /// <exception cref="InputException">The file or one of its records is not valid.</exception>
     public EncodedRecord[] Encode(
         CommandContext context,
         string file,
         int maxLength,
         RecordFormat? format,
-        TrainOn trainOn = TrainOn.Assistant
+        TrainOn trainOn = TrainOn.Assistant,
+        bool packs = false
     )
     {
         if (EndTokens.Count == 0)
@@ -89,6 +91,14 @@ internal sealed class ModelInputs : IDisposable
             throw new InputException(
                 $"{Path.Combine(Folder.Directory, "config.json")}: no eos_token_id; expected the id of the token that "
                     + "ends a text"
+            );
+        }
+
+        if (packs && VirtualTokens > 0)
+        {
+            throw new InputException(
+                $"--packing: the adapter puts {VirtualTokens} virtual tokens before each record, which records that are "
+                    + "joined have no place for; expected no --packing"
             );
         }
 
@@ -117,7 +127,16 @@ internal sealed class ModelInputs : IDisposable
         {
             if (chat is null && Array.Exists(read, record => record.Chat is not null))
                 chat = ChatFormat.Load(Folder.Directory);
-            all.AddRange(RecordEncoder.EncodeAll(read, Tokenizer, EndTokens, length, chat, trainOn));
+            EncodedRecord[] part = RecordEncoder.EncodeAll(read, Tokenizer, EndTokens, length, chat, trainOn);
+            if (packs && Array.FindIndex(part, record => record.Cut) is var cutOff && cutOff >= 0)
+            {
+                throw new InputException(
+                    $"{read[cutOff].Place}: more than {length} tokens, expected at most that many with --packing, which "
+                        + "splits no record"
+                );
+            }
+
+            all.AddRange(part);
         }
 
         EncodedRecord[] records = [.. all];

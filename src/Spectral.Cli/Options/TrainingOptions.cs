@@ -56,6 +56,19 @@ internal sealed class TrainingOptions
         2,
         1 << 20
     );
+    public readonly PackingOption Packing = new();
+    public readonly Option<bool> GroupByLength = OptionTypes.Flag(
+        "--group-by-length",
+        "Have records of similar length in a step, which saves padding: each shuffle is sorted by length within groups "
+            + "of up to 50 steps."
+    );
+    public readonly Option<double?> Neftune = OptionTypes.OptionalNumber(
+        "--neftune",
+        "Noise on the embeddings in training: uniform within X / sqrt(L D), for a record of L tokens of D features, "
+            + "e.g. 5.",
+        x => x > 0,
+        "a number above 0"
+    );
     public readonly TrainOnOption TrainOn = new();
     public readonly RecordFormatOption Format = new();
     public readonly Option<double> LearningRate = OptionTypes.Number(
@@ -246,6 +259,9 @@ internal sealed class TrainingOptions
             Batch,
             Accumulate,
             MaxLength,
+            Packing.Option,
+            GroupByLength,
+            Neftune,
             TrainOn.Option,
             Format.Option,
             LearningRate,
@@ -323,6 +339,9 @@ internal sealed class TrainingOptions
                 ClipGroups = context.Get(ClipGroups),
             },
             EmaDecay = context.Get(Ema),
+            PackTo = Packing.Length(context, MaxLength),
+            GroupByLength = context.Get(GroupByLength),
+            NeftuneAlpha = context.Get(Neftune),
             SampledRows = context.Get(SampledRows),
             FlopBudget = context.Get(FlopBudget),
             FlopInterval = context.Get(FlopInterval),
@@ -347,13 +366,20 @@ internal sealed class TrainingOptions
     {
         EncodedRecord[] training = Encode(context, inputs, context.Get(Data));
         EncodedRecord[]? evaluation = context.Get(Eval) is { } file ? Encode(context, inputs, file) : null;
-        return new RunRecords(training, evaluation, settings.StepsFor(training.Length));
+        return new RunRecords(training, evaluation, settings.StepsFor(training));
     }
 
     /// <summary>Reads and encodes a data file.</summary>
     /// <exception cref="InputException">The file or one of its records is not valid.</exception>
     public EncodedRecord[] Encode(CommandContext context, ModelInputs inputs, string file) =>
-        inputs.Encode(context, file, context.Get(MaxLength), Format.Read(context), TrainOn.Read(context));
+        inputs.Encode(
+            context,
+            file,
+            context.Get(MaxLength),
+            Format.Read(context),
+            TrainOn.Read(context),
+            context.Get(Packing.Option)
+        );
 
     /// <summary>Returns the folder to write to, which may have files in it only with --overwrite or --resume.</summary>
     /// <exception cref="InputException">The folder may not be written to.</exception>
@@ -423,6 +449,12 @@ internal sealed class TrainingOptions
         if (context.Get(OffloadOptimizer))
             rows.Add(("offload-optimizer", "yes"));
         rows.Add(("shuffle", context.Get(NoShuffle) ? "no" : "yes"));
+        if (context.Get(Packing.Option))
+            rows.Add(("packing", "yes"));
+        if (context.Get(GroupByLength))
+            rows.Add(("group-by-length", "yes"));
+        if (context.Get(Neftune) is not null)
+            rows.Add(("neftune", context.Text(Neftune)));
         if (context.Get(DropLast))
             rows.Add(("drop-last", "yes"));
         if (context.Get(Graph))

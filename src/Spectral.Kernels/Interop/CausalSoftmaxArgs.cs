@@ -34,8 +34,17 @@ public struct CausalSoftmaxForwardArgs
     /// </summary>
     public ulong Scores;
 
+    /// <summary>
+    /// Device address of the first position of the record of each position and of the one after its last,
+    /// [matrices / Heads, Length, 2] I32; 0 if a sequence is one record.
+    /// </summary>
+    public ulong Spans;
+
     /// <summary>Number of query rows in all: matrices times <see cref="Length"/>.</summary>
     public long Rows;
+
+    /// <summary>Number of matrices of a sequence.</summary>
+    public int Heads;
 
     /// <summary>Number of queries, and of keys, of one matrix.</summary>
     public int Length;
@@ -99,8 +108,17 @@ public struct CausalSoftmaxBackwardArgs
     /// </summary>
     public ulong Scores;
 
+    /// <summary>
+    /// Device address of the first position of the record of each position and of the one after its last,
+    /// [matrices / Heads, Length, 2] I32; 0 if a sequence is one record.
+    /// </summary>
+    public ulong Spans;
+
     /// <summary>Number of query rows in all: matrices times <see cref="Length"/>.</summary>
     public long Rows;
+
+    /// <summary>Number of matrices of a sequence.</summary>
+    public int Heads;
 
     /// <summary>Number of queries, and of keys, of one matrix.</summary>
     public int Length;

@@ -14,7 +14,7 @@ public struct FlashAttentionArgs
         "flash_attention_forward_64"
     )
     {
-        SharedBytes = 65_536,
+        SharedBytes = 66_048,
     };
 
     /// <summary>
@@ -27,7 +27,7 @@ public struct FlashAttentionArgs
         "flash_attention_capped_forward_64"
     )
     {
-        SharedBytes = 65_536,
+        SharedBytes = 66_048,
     };
 
     /// <summary>
@@ -40,7 +40,7 @@ public struct FlashAttentionArgs
         "flash_attention_forward_128"
     )
     {
-        SharedBytes = 81_920,
+        SharedBytes = 82_432,
     };
 
     /// <summary>
@@ -53,7 +53,7 @@ public struct FlashAttentionArgs
         "flash_attention_capped_forward_128"
     )
     {
-        SharedBytes = 81_920,
+        SharedBytes = 82_432,
     };
 
     /// <summary>Device address of the queries, [Batch, Heads, Length, HeadDim] BF16; 16-byte aligned.</summary>
@@ -78,6 +78,12 @@ public struct FlashAttentionArgs
     /// Device address of the logarithm of each query's softmax sum, [Batch, Heads, Length] F32; written.
     /// </summary>
     public ulong Lse;
+
+    /// <summary>
+    /// Device address of the first position of the record of each position and of the one after its last,
+    /// [Batch, Length, 2] I32; 0 if a sequence is one record.
+    /// </summary>
+    public ulong Spans;
 
     /// <summary>Number of sequences in the batch.</summary>
     public int Batch;
@@ -134,7 +140,7 @@ public struct FlashAttentionGradientArgs
         "flash_attention_query_gradient_64"
     )
     {
-        SharedBytes = 50_176,
+        SharedBytes = 50_688,
     };
 
     /// <summary>
@@ -147,7 +153,7 @@ public struct FlashAttentionGradientArgs
         "flash_attention_capped_query_gradient_64"
     )
     {
-        SharedBytes = 50_176,
+        SharedBytes = 50_688,
     };
 
     /// <summary>
@@ -160,7 +166,7 @@ public struct FlashAttentionGradientArgs
         "flash_attention_query_gradient_128"
     )
     {
-        SharedBytes = 99_328,
+        SharedBytes = 99_840,
     };
 
     /// <summary>
@@ -173,7 +179,7 @@ public struct FlashAttentionGradientArgs
         "flash_attention_capped_query_gradient_128"
     )
     {
-        SharedBytes = 99_328,
+        SharedBytes = 99_840,
     };
 
     /// <summary>
@@ -186,7 +192,7 @@ public struct FlashAttentionGradientArgs
         "flash_attention_key_gradient_64"
     )
     {
-        SharedBytes = 49_664,
+        SharedBytes = 50_176,
     };
 
     /// <summary>
@@ -199,7 +205,7 @@ public struct FlashAttentionGradientArgs
         "flash_attention_capped_key_gradient_64"
     )
     {
-        SharedBytes = 49_664,
+        SharedBytes = 50_176,
     };
 
     /// <summary>
@@ -212,7 +218,7 @@ public struct FlashAttentionGradientArgs
         "flash_attention_key_gradient_128"
     )
     {
-        SharedBytes = 66_048,
+        SharedBytes = 66_304,
     };
 
     /// <summary>
@@ -225,7 +231,7 @@ public struct FlashAttentionGradientArgs
         "flash_attention_capped_key_gradient_128"
     )
     {
-        SharedBytes = 66_048,
+        SharedBytes = 66_304,
     };
 
     /// <summary>Device address of the queries, [Batch, Heads, Length, HeadDim] BF16; 16-byte aligned.</summary>
@@ -278,6 +284,12 @@ public struct FlashAttentionGradientArgs
     /// apart; written by the key kernels; 16-byte aligned.
     /// </summary>
     public ulong Dv;
+
+    /// <summary>
+    /// Device address of the first position of the record of each position and of the one after its last,
+    /// [Batch, Length, 2] I32; 0 if a sequence is one record.
+    /// </summary>
+    public ulong Spans;
 
     /// <summary>Number of sequences in the batch.</summary>
     public int Batch;

@@ -47,6 +47,12 @@ public struct RopeArgs
     public ulong Offsets;
 
     /// <summary>
+    /// Device address of the first position of the record of each position, where positions start again, and of the
+    /// one after its last, [Batch, Length, 2] I32; 0 if a sequence is one record.
+    /// </summary>
+    public ulong Spans;
+
+    /// <summary>
     /// Device address of the destination, element type of the entry: y forward, dx backward, in the other of the two
     /// shapes; written. 16-byte alignment allows vector accesses.
     /// </summary>

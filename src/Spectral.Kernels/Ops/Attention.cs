@@ -92,6 +92,10 @@ public static class Attention
     /// <param name="output">[B, H, S, hd]; written.</param>
     /// <param name="window">Keys seen, the query's own included; 0 is no limit.</param>
     /// <param name="softCap">Soft cap of the scaled scores; 0 is none.</param>
+    /// <param name="spans">
+    /// [B·S, 2] I32: of each position the first of its record and the one after its last, for rows of several records,
+    /// of which a query sees its own; null: a row is one.
+    /// </param>
     /// <exception cref="ArgumentException">Shape, type, device or a value does not fit.</exception>
     public static void Forward(
         Tensor q,
@@ -100,7 +104,8 @@ public static class Attention
         Tensor probabilities,
         Tensor output,
         int window = 0,
-        float softCap = 0
+        float softCap = 0,
+        Tensor? spans = null
     )
     {
         Groups groups = Verify(q, k, v, probabilities);
@@ -108,7 +113,7 @@ public static class Attention
         if (q.Count == 0)
             return;
         groups.Score(q, k, probabilities);
-        CausalSoftmax.Forward(probabilities, groups.Scale, window, softCap);
+        CausalSoftmax.Forward(probabilities, groups.Scale, window, softCap, spans);
         Gemm.Run(
             groups.Scores(probabilities),
             groups.Keys(v),
@@ -131,6 +136,7 @@ public static class Attention
     /// <param name="dv">[B, KV, S, hd]; written.</param>
     /// <param name="window">As in forward.</param>
     /// <param name="softCap">As in forward.</param>
+    /// <param name="spans">As in forward.</param>
     /// <exception cref="ArgumentException">Shape, type, device or a value does not fit.</exception>
     public static void Backward(
         Tensor q,
@@ -142,7 +148,8 @@ public static class Attention
         Tensor dk,
         Tensor dv,
         int window = 0,
-        float softCap = 0
+        float softCap = 0,
+        Tensor? spans = null
     )
     {
         Groups groups = Verify(q, k, v, probabilities);
@@ -170,7 +177,7 @@ public static class Attention
         {
             if (scores is not null)
                 groups.Score(q, k, scores);
-            CausalSoftmax.Backward(probabilities, dScores, groups.Scale, window, softCap, scores);
+            CausalSoftmax.Backward(probabilities, dScores, groups.Scale, window, softCap, scores, spans);
         }
 
         Gemm.Run(

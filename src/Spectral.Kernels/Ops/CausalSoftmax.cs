@@ -15,18 +15,25 @@ public static class CausalSoftmax
     /// <param name="scale">Factor of the scores, above 0.</param>
     /// <param name="window">Keys seen, the query's own included; 0 is no limit.</param>
     /// <param name="softCap">Soft cap of the scaled scores; 0 is none.</param>
+    /// <param name="spans">
+    /// [B·S, 2] I32: of each position the first of its record and the one after its last, for rows of several records,
+    /// of which a query sees its own; null: a row is one.
+    /// </param>
     /// <exception cref="ArgumentException">Shape, type or a value does not fit.</exception>
-    public static void Forward(Tensor scores, float scale, int window = 0, float softCap = 0)
+    public static void Forward(Tensor scores, float scale, int window = 0, float softCap = 0, Tensor? spans = null)
     {
         Verify(scores, scale, window);
         VerifySoftCap(softCap);
+        VerifySpans(spans, scores);
         if (scores.Count == 0)
             return;
         int length = scores.Dim(3);
         var args = new CausalSoftmaxForwardArgs
         {
             Scores = scores.Pointer,
+            Spans = spans?.Pointer ?? 0,
             Rows = scores.Count / length,
+            Heads = scores.Dim(1),
             Length = length,
             Window = window,
             Lanes = Launch.RowLanes(length),
@@ -50,6 +57,7 @@ public static class CausalSoftmax
     /// <param name="scores">
     /// [B, H, S, S], type of the probabilities: the scores given to forward; null where there is no soft cap.
     /// </param>
+    /// <param name="spans">As in forward.</param>
     /// <exception cref="ArgumentException">Shape, type, device or a value does not fit.</exception>
     public static void Backward(
         Tensor probabilities,
@@ -57,7 +65,8 @@ public static class CausalSoftmax
         float scale,
         int window = 0,
         float softCap = 0,
-        Tensor? scores = null
+        Tensor? scores = null,
+        Tensor? spans = null
     )
     {
         Verify(probabilities, scale, window);
@@ -67,6 +76,7 @@ public static class CausalSoftmax
             throw new ArgumentException("scores is null, expected the scores, as there is a soft cap", nameof(scores));
         if (scores is not null)
             Check.SameAs(scores, probabilities);
+        VerifySpans(spans, probabilities);
         if (probabilities.Count == 0)
             return;
         int length = probabilities.Dim(3);
@@ -75,7 +85,9 @@ public static class CausalSoftmax
             Probabilities = probabilities.Pointer,
             Gradient = gradient.Pointer,
             Scores = scores?.Pointer ?? 0,
+            Spans = spans?.Pointer ?? 0,
             Rows = probabilities.Count / length,
+            Heads = probabilities.Dim(1),
             Length = length,
             Window = window,
             Lanes = Launch.RowLanes(length),
@@ -100,6 +112,12 @@ public static class CausalSoftmax
                 $"softCap is {softCap}, expected 0 (none) or a finite number above",
                 nameof(softCap)
             );
+    }
+
+    internal static void VerifySpans(Tensor? spans, Tensor heads)
+    {
+        if (spans is not null)
+            Check.Operand(spans, heads, DType.I32, [checked(heads.Dim(0) * heads.Dim(2)), 2]);
     }
 
     private static void Verify(

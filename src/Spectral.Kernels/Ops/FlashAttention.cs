@@ -30,6 +30,10 @@ public static class FlashAttention
     /// backward.</param>
     /// <param name="window">Keys seen, the query's own included; 0 is no limit.</param>
     /// <param name="softCap">Soft cap of the scaled scores; 0 is none.</param>
+    /// <param name="spans">
+    /// [B·S, 2] I32: of each position the first of its record and the one after its last, for rows of several records,
+    /// of which a query sees its own; null: a row is one.
+    /// </param>
     /// <exception cref="ArgumentException">Shape, type, device or a value does not fit.</exception>
     public static void Forward(
         Tensor q,
@@ -38,10 +42,11 @@ public static class FlashAttention
         ColumnRange output,
         Tensor lse,
         int window = 0,
-        float softCap = 0
+        float softCap = 0,
+        Tensor? spans = null
     )
     {
-        FlashAttentionGradientArgs sizes = Verify(q, k, v, output, lse, window, softCap);
+        FlashAttentionGradientArgs sizes = Verify(q, k, v, output, lse, window, softCap, spans);
         if (q.Count == 0)
             return;
         var args = new FlashAttentionArgs
@@ -51,6 +56,7 @@ public static class FlashAttention
             V = v.Pointer,
             Output = output.Pointer,
             Lse = lse.Pointer,
+            Spans = sizes.Spans,
             Batch = sizes.Batch,
             Heads = sizes.Heads,
             KvHeads = sizes.KvHeads,
@@ -85,6 +91,7 @@ public static class FlashAttention
     /// <param name="gradients">Where the gradients of q, k and v are written.</param>
     /// <param name="window">As in forward.</param>
     /// <param name="softCap">As in forward.</param>
+    /// <param name="spans">As in forward.</param>
     /// <exception cref="ArgumentException">Shape, type, device or a value does not fit.</exception>
     public static void Backward(
         Tensor q,
@@ -95,11 +102,12 @@ public static class FlashAttention
         ColumnRange dOutput,
         in FlashAttentionGradients gradients,
         int window = 0,
-        float softCap = 0
+        float softCap = 0,
+        Tensor? spans = null
     )
     {
         (Tensor dq, Tensor dk, ColumnRange dv) = gradients;
-        FlashAttentionGradientArgs args = Verify(q, k, v, output, lse, window, softCap);
+        FlashAttentionGradientArgs args = Verify(q, k, v, output, lse, window, softCap, spans);
         VerifyMerged(dOutput, args.Heads, args, q);
         Check.SameAs(dq, q);
         Check.SameAs(dk, k);
@@ -153,7 +161,8 @@ public static class FlashAttention
         in ColumnRange output,
         Tensor lse,
         int window,
-        float softCap
+        float softCap,
+        Tensor? spans
     )
     {
         Check.Operand(q, DType.BF16, [-1, -1, -1, -1]);
@@ -172,8 +181,10 @@ public static class FlashAttention
         Check.Operand(lse, q, DType.F32, [batch, heads, length]);
         CausalSoftmax.VerifyWindow(window);
         CausalSoftmax.VerifySoftCap(softCap);
+        CausalSoftmax.VerifySpans(spans, q);
         var sizes = new FlashAttentionGradientArgs
         {
+            Spans = spans?.Pointer ?? 0,
             Batch = batch,
             Heads = heads,
             KvHeads = kvHeads,

@@ -18,6 +18,10 @@ public static class Rope
     /// <param name="y">[B, H, S, hd], type of x; written. A position beyond the tables gives NaN.</param>
     /// <param name="interleaved">Whether pairs are neighbours; otherwise their elements are n apart.</param>
     /// <param name="rest">Factor on the hd − 2n last elements of a head, which do not turn.</param>
+    /// <param name="spans">
+    /// [B·S, 2] I32: of each row the first of its record, where positions start again, and the one after its last; null:
+    /// a sequence is one record.
+    /// </param>
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
     public static void Forward(
         ColumnRange x,
@@ -26,10 +30,12 @@ public static class Rope
         Tensor? offsets,
         Tensor y,
         bool interleaved = false,
-        float rest = 1
+        float rest = 1,
+        Tensor? spans = null
     )
     {
         RopeArgs args = Verify(x, y, cosine, sine);
+        CausalSoftmax.VerifySpans(spans, y);
         if (offsets is not null)
             Check.Operand(offsets, y, DType.I32, [args.Batch]);
         Run(
@@ -40,6 +46,7 @@ public static class Rope
                 Destination = y.Pointer,
                 Interleaved = interleaved ? 1 : 0,
                 Rest = rest,
+                Spans = spans?.Pointer ?? 0,
             },
             y,
             RopeArgs.Forward
@@ -53,6 +60,7 @@ public static class Rope
     /// <param name="dx">[B·S, H·hd], type of dy, columns of a wider matrix or all; written.</param>
     /// <param name="interleaved">Whether pairs are neighbours; otherwise their elements are n apart.</param>
     /// <param name="rest">Factor on the hd − 2n last elements of a head, which do not turn.</param>
+    /// <param name="spans">As in forward.</param>
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
     public static void Backward(
         Tensor dy,
@@ -60,10 +68,12 @@ public static class Rope
         Tensor sine,
         ColumnRange dx,
         bool interleaved = false,
-        float rest = 1
+        float rest = 1,
+        Tensor? spans = null
     )
     {
         RopeArgs args = Verify(dx, dy, cosine, sine);
+        CausalSoftmax.VerifySpans(spans, dy);
         Run(
             args with
             {
@@ -71,6 +81,7 @@ public static class Rope
                 Destination = dx.Pointer,
                 Interleaved = interleaved ? 1 : 0,
                 Rest = rest,
+                Spans = spans?.Pointer ?? 0,
             },
             dy,
             RopeArgs.Backward

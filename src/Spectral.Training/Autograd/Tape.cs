@@ -39,6 +39,9 @@ public sealed class Tape : IDisposable
     /// <summary>How linear layers choose rows for the gradients of weights; null: from all rows.</summary>
     internal RowSampling? Sampling { get; init; }
 
+    /// <summary>The noise that embeddings get in training; null: none.</summary>
+    internal EmbeddingNoise? Noise { get; init; }
+
     /// <summary>The number of operations that are recorded and that backward has not passed yet.</summary>
     public int Count => _nodes.Count;
 

@@ -18,12 +18,31 @@ public sealed record Batch(int Rows, int Length, int[] Tokens, int[] Targets, in
     /// <summary>Whether each position holds a token, not padding; null: all do.</summary>
     internal bool[]? IsReal { get; private init; }
 
+    /// <summary>
+    /// For each position the first position of its record in the row, and the one after its last, [Rows · Length · 2];
+    /// null: a row has one record. A position of padding is a record of its own.
+    /// </summary>
+    public int[]? Spans { get; private init; }
+
+    /// <summary>The number of tokens of the longest record, to which positions of packed rows reach.</summary>
+    public int LongestRecord { get; private init; }
+
+    /// <summary>The number of tokens of the record of each position, 0 for padding; [Rows · Length].</summary>
+    internal int[] RecordLengths { get; private init; } = [];
+
     /// <summary>Creates a batch of one row of tokens without targets, for generation.</summary>
     public static Batch Of(int[] tokens)
     {
         int[] targets = new int[tokens.Length];
         Array.Fill(targets, -1);
-        return new Batch(1, tokens.Length, tokens, targets, 0) { TokenCount = tokens.Length };
+        int[] lengths = new int[tokens.Length];
+        Array.Fill(lengths, tokens.Length);
+        return new Batch(1, tokens.Length, tokens, targets, 0)
+        {
+            TokenCount = tokens.Length,
+            LongestRecord = tokens.Length,
+            RecordLengths = lengths,
+        };
     }
 
     /// <summary>Checks that every token has a row in an embedding of <paramref name="vocabularySize"/> rows.</summary>
@@ -59,36 +78,97 @@ public sealed record Batch(int Rows, int Length, int[] Tokens, int[] Targets, in
     /// </exception>
     public static Batch Create(ReadOnlySpan<EncodedRecord> records, int paddingToken = 0, int length = 0, int rows = 0)
     {
-        if (rows > 0 && records.Length > rows)
-            throw new ArgumentException($"{records.Length} records in a batch of {rows} rows", nameof(rows));
-        rows = Math.Max(rows, records.Length);
-        int wanted = length;
-        int lossTokens = 0;
-        int tokenCount = 0;
-        foreach (EncodedRecord record in records)
-        {
-            length = Math.Max(length, record.Tokens.Length);
-            lossTokens += record.LossTokens;
-            tokenCount += record.Tokens.Length;
-        }
-        if (wanted > 0 && length > wanted)
-            throw new ArgumentException($"a record of {length} tokens in a batch of rows of {wanted}", nameof(length));
+        var alone = new EncodedRecord[records.Length][];
+        for (int i = 0; i < alone.Length; i++)
+            alone[i] = [records[i]];
+        return Join(alone, paddingToken, length, rows, spans: false);
+    }
+
+    /// <summary>
+    /// Creates a batch of rows that have several records each. Nothing is put between the records of a row, which do
+    /// not see each other, and whose positions each begin at 0.
+    /// </summary>
+    /// <param name="sequences">The records of each row, as <see cref="SequencePacker"/> joins them.</param>
+    /// <param name="paddingToken">Any token.</param>
+    /// <param name="length">The number of tokens of every row; 0: that of the longest row.</param>
+    /// <param name="rows">The number of rows; 0: as many as sequences.</param>
+    /// <param name="longest">The least value of <see cref="LongestRecord"/>.</param>
+    /// <exception cref="ArgumentException">
+    /// A row is longer than <paramref name="length"/>, or there are more than <paramref name="rows"/>.
+    /// </exception>
+    public static Batch Pack(
+        IReadOnlyList<EncodedRecord[]> sequences,
+        int paddingToken = 0,
+        int length = 0,
+        int rows = 0,
+        int longest = 0
+    )
+    {
+        Batch batch = Join(sequences, paddingToken, length, rows, spans: true);
+        return batch with { LongestRecord = Math.Max(longest, batch.LongestRecord) };
+    }
+
+    private static Batch Join(
+        IReadOnlyList<EncodedRecord[]> sequences,
+        int paddingToken,
+        int length,
+        int rows,
+        bool spans
+    )
+    {
+        if (rows > 0 && sequences.Count > rows)
+            throw new ArgumentException($"{sequences.Count} records in a batch of {rows} rows", nameof(rows));
+        rows = Math.Max(rows, sequences.Count);
+        int longest = sequences.Count == 0 ? 0 : sequences.Max(Tokens);
+        if (length > 0 && longest > length)
+            throw new ArgumentException($"a record of {longest} tokens in a batch of rows of {length}", nameof(length));
+        length = Math.Max(length, longest);
         int[] tokens = new int[checked(rows * length)];
-        bool[] isReal = new bool[tokens.Length];
         int[] targets = new int[tokens.Length];
+        int[] lengths = new int[tokens.Length];
         Array.Fill(tokens, paddingToken);
         Array.Fill(targets, -1);
-        for (int row = 0; row < records.Length; row++)
+        for (int row = 0; row < sequences.Count; row++)
         {
-            EncodedRecord record = records[row];
-            record.Tokens.CopyTo(tokens, row * length);
-            isReal.AsSpan(row * length, record.Tokens.Length).Fill(true);
+            int start = row * length;
+            foreach (EncodedRecord record in sequences[row])
+            {
+                Place(record, start);
+                start += record.Tokens.Length;
+            }
+        }
+        return new Batch(rows, length, tokens, targets, sequences.Sum(row => row.Sum(record => record.LossTokens)))
+        {
+            TokenCount = sequences.Sum(Tokens),
+            LongestRecord = sequences.Max(row => row.Max(record => (int?)record.Tokens.Length)) ?? 0,
+            RecordLengths = lengths,
+            IsReal = Array.ConvertAll(lengths, count => count > 0),
+            Spans = spans ? SpansOf(lengths, length) : null,
+        };
+
+        static int Tokens(EncodedRecord[] row) => row.Sum(record => record.Tokens.Length);
+
+        void Place(EncodedRecord record, int start)
+        {
+            record.Tokens.CopyTo(tokens, start);
+            Array.Fill(lengths, record.Tokens.Length, start, record.Tokens.Length);
             for (int at = record.LossFrom; at < record.Tokens.Length; at++)
             {
                 if (record.Learns is null || record.Learns[at])
-                    targets[(row * length) + at - 1] = record.Tokens[at];
+                    targets[start + at - 1] = record.Tokens[at];
             }
         }
-        return new Batch(rows, length, tokens, targets, lossTokens) { TokenCount = tokenCount, IsReal = isReal };
+    }
+
+    private static int[] SpansOf(int[] lengths, int row)
+    {
+        int[] spans = new int[2 * lengths.Length];
+        for (int at = 0; at < lengths.Length; )
+        {
+            (int first, int count) = (at % row, Math.Max(1, lengths[at]));
+            for (int i = 0; i < count; i++, at++)
+                (spans[2 * at], spans[2 * at + 1]) = (first, first + count);
+        }
+        return spans;
     }
 }

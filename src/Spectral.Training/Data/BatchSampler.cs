@@ -11,13 +11,17 @@ namespace Spectral.Training.Data;
 /// <remarks>
 /// The shuffle is Fisher–Yates from the last element down, driven by SplitMix64 (Steele, Lea and Flood, 2014). Its
 /// state starts at SplitMix64's output for seed + 0x9E3779B97F4A7C15·(epoch + 1). Numbers below n are the upper half of
-/// the 128-bit product with n, redrawn in the biased zone (Lemire, 2019).
+/// the 128-bit product with n, redrawn in the biased zone (Lemire, 2019). Groups by length are those of transformers'
+/// sampler: of up to 50 batches and at most a quarter of an epoch.
 /// </remarks>
 public sealed class BatchSampler
 {
+    private const int LongestGroup = 50;
+
     private readonly int[] _order;
     private readonly ulong _seed;
     private readonly bool _shuffle;
+    private readonly IReadOnlyList<int>? _lengths;
     private long _shuffledEpoch = -1;
 
     /// <summary>
@@ -30,8 +34,19 @@ public sealed class BatchSampler
     /// <param name="seed">The seed of the shuffles.</param>
     /// <param name="shuffle">Whether to shuffle; otherwise records come in file order.</param>
     /// <param name="dropLast">Whether to drop an epoch's last batch if it is short.</param>
+    /// <param name="lengths">
+    /// The lengths of the records, to have batches of similar ones: after each shuffle, groups of batches are sorted by
+    /// length, longest first, and the longest record of all is the first. Null: the shuffle alone counts.
+    /// </param>
     /// <exception cref="InputException">No batch would be left.</exception>
-    public BatchSampler(int count, int batch, ulong seed, bool shuffle, bool dropLast = false)
+    public BatchSampler(
+        int count,
+        int batch,
+        ulong seed,
+        bool shuffle,
+        bool dropLast = false,
+        IReadOnlyList<int>? lengths = null
+    )
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(batch, 1);
@@ -39,6 +54,7 @@ public sealed class BatchSampler
         BatchesPerEpoch = BatchesOf(count, batch, dropLast);
         _seed = seed;
         _shuffle = shuffle;
+        _lengths = lengths;
         _order = new int[count];
     }
 
@@ -94,6 +110,25 @@ public sealed class BatchSampler
             int j = (int)Below(ref state, (ulong)i + 1);
             (_order[i], _order[j]) = (_order[j], _order[i]);
         }
+        if (_lengths is not null)
+            Group(_lengths);
+    }
+
+    private void Group(IReadOnlyList<int> lengths)
+    {
+        int batches = Math.Clamp((int)(_order.Length / (4L * BatchSize)), 1, LongestGroup);
+        int[][] groups =
+        [
+            .. _order
+                .Chunk((int)Math.Min(_order.Length, (long)batches * BatchSize))
+                .Select(group => group.OrderByDescending(record => lengths[record]).ToArray()),
+        ];
+        // First, so that memory that does not suffice shows at once.
+        int[] longest = groups.MaxBy(group => lengths[group[0]])!;
+        (groups[0][0], longest[0]) = (longest[0], groups[0][0]);
+        int at = 0;
+        foreach (int record in groups.SelectMany(group => group))
+            _order[at++] = record;
     }
 
     private static ulong NextRandom(ref ulong state) => SplitMix64.Mix(unchecked(state += SplitMix64.Step));

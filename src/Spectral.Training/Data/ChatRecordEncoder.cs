@@ -12,12 +12,16 @@ namespace Spectral.Training.Data;
 /// </summary>
 internal static class ChatRecordEncoder
 {
-    /// <summary>Encodes one conversation to at most <paramref name="maximumLength"/> tokens.</summary>
+    /// <summary>
+    /// Encodes one conversation to at most <paramref name="maximumLength"/> tokens. Its last turn, if it is the
+    /// assistant's, is what a greedy continuation is compared with.
+    /// </summary>
     /// <exception cref="InputException">The template refuses it, or no token would carry loss.</exception>
     public static EncodedRecord Encode(
         Conversation conversation,
         BpeTokenizer tokenizer,
         ChatFormat format,
+        IReadOnlyList<int> endTokenIds,
         TrainOn trainOn,
         int maximumLength
     )
@@ -32,13 +36,18 @@ internal static class ChatRecordEncoder
         };
         List<int> tokens = [];
         List<bool> learns = [];
-        int at = 0;
+        (int at, int last) = (0, 0);
         foreach ((int start, int end) in learnt)
         {
             Append(chat.Text[at..start], false);
+            last = tokens.Count;
             Append(chat.Text[start..end], true);
             at = end;
         }
+        int stop = tokens.Count;
+        // A turn that is generated stops at an end token; what a template puts behind it is not.
+        if (tokens.FindIndex(last, endTokenIds.Contains) is var token && token >= 0 && token < stop)
+            stop = token + 1;
         Append(chat.Text[at..], false);
         int excess = Math.Max(0, tokens.Count - maximumLength);
         tokens.RemoveRange(0, excess);
@@ -54,7 +63,20 @@ internal static class ChatRecordEncoder
                     + $"{maximumLength} tokens"
             );
         }
-        return new EncodedRecord([.. tokens], first, first, excess > 0) { Learns = [.. learns] };
+        var record = new EncodedRecord([.. tokens], first, first, excess > 0) { Learns = [.. learns] };
+        (last, stop) = (last - excess, stop - excess);
+        return
+            trainOn != TrainOn.All
+            && conversation.Role(conversation.Count - 1) == "assistant"
+            && last > 0
+            && last < stop
+            ? record with
+            {
+                PromptLength = last,
+                HasCompletion = true,
+                LastTurn = (last, stop),
+            }
+            : record;
 
         void Append(string text, bool isLearnt)
         {

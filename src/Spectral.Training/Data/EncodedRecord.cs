@@ -14,10 +14,15 @@ namespace Spectral.Training.Data;
 public sealed record EncodedRecord(int[] Tokens, int PromptLength, int LossFrom, bool Cut)
 {
     /// <summary>
-    /// Whether the record is a prompt with a completion, so that a greedy continuation of the prompt can be compared
-    /// with the completion.
+    /// Whether the record is a prompt with a completion, or a conversation that ends with a turn of the assistant, so
+    /// that a greedy continuation of what is before can be compared with it.
     /// </summary>
     public bool HasCompletion { get; init; }
+
+    /// <summary>
+    /// The tokens of a last turn that are compared, all of which carry loss; without one, all that carry loss are.
+    /// </summary>
+    internal (int From, int End) LastTurn { get; init; } = (0, int.MaxValue);
 
     /// <summary>
     /// For each token whether it carries loss, for a conversation of several turns; null: all from

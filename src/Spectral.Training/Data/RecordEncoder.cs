@@ -103,7 +103,14 @@ public static class RecordEncoder
                 {
                     encoded[i] =
                         chat is not null && records[i].Chat is { } conversation
-                            ? ChatRecordEncoder.Encode(conversation, tokenizer, chat, trainOn, maximumLength)
+                            ? ChatRecordEncoder.Encode(
+                                conversation,
+                                tokenizer,
+                                chat,
+                                endTokenIds,
+                                trainOn,
+                                maximumLength
+                            )
                             : Encode(records[i], tokenizer, endTokenIds, maximumLength);
                 }
                 catch (InputException e)

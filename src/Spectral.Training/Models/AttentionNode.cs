@@ -25,6 +25,7 @@ public sealed class AttentionNode : Node
     private readonly ColumnRange _value;
     private readonly Tensor _statistics;
     private readonly ColumnRange? _output;
+    private readonly Tensor? _spans;
 
     /// <summary>
     /// Saves the values for backward. With an output these are those of the fused variant; without, those of the
@@ -48,10 +49,11 @@ public sealed class AttentionNode : Node
         _key = Save(key);
         _value = Save(value);
         _statistics = Save(statistics);
+        _spans = settings.Spans is { } spans ? Save(spans) : null;
         _output = output is { } kept ? new ColumnRange?(Save(kept)) : null;
     }
 
-    /// <summary>Computes attention within each row of the batch.</summary>
+    /// <summary>Computes attention within each row of the batch, or within each of the records of a row.</summary>
     /// <param name="tape">The tape that records the operation.</param>
     /// <param name="settings">The sizes, the window and the RoPE tables.</param>
     /// <param name="q">The queries before RoPE, [B·S, H·hd].</param>
@@ -91,8 +93,8 @@ public sealed class AttentionNode : Node
         (Device device, DType type) = (tape.Device, q.Columns.Matrix.DType);
         using var query = Tensor.Empty(device, (batch, heads, length, size), type);
         using var key = Tensor.Empty(device, (batch, groups, length, size), type);
-        settings.Queries.Turn(q.Columns, null, query);
-        settings.Keys.Turn(k.Columns, null, key);
+        settings.Queries.Turn(q.Columns, null, query, settings.Spans);
+        settings.Keys.Turn(k.Columns, null, key, settings.Spans);
         bool fused = Attention.Choose(device, type, size) == AttentionVariant.Fused;
         using Tensor? split = fused && cache is null ? null : Tensor.Empty(device, key.Shape, type);
         if (split is not null)
@@ -103,7 +105,7 @@ public sealed class AttentionNode : Node
         if (fused)
         {
             using var lse = Tensor.Empty(device, (batch, heads, length));
-            FlashAttention.Forward(query, key, v.Columns, y, lse, settings.Window, settings.SoftCap);
+            FlashAttention.Forward(query, key, v.Columns, y, lse, settings.Window, settings.SoftCap, settings.Spans);
             return new Variable(
                 y,
                 records ? tape.Record(new AttentionNode(settings, q, k, v, query, key, v.Columns, lse, y)) : null
@@ -111,7 +113,16 @@ public sealed class AttentionNode : Node
         }
         using var probabilities = Tensor.Empty(device, (batch, heads, length, length), type);
         using var attended = Tensor.Empty(device, query.Shape, type);
-        Attention.Forward(query, key, split!, probabilities, attended, settings.Window, settings.SoftCap);
+        Attention.Forward(
+            query,
+            key,
+            split!,
+            probabilities,
+            attended,
+            settings.Window,
+            settings.SoftCap,
+            settings.Spans
+        );
         Heads.Merge(attended, y);
         return new Variable(
             y,
@@ -137,7 +148,8 @@ public sealed class AttentionNode : Node
                 gradient,
                 new FlashAttentionGradients(dQuery, dKey, dValue),
                 _settings.Window,
-                _settings.SoftCap
+                _settings.SoftCap,
+                _spans
             );
         }
         else
@@ -155,7 +167,8 @@ public sealed class AttentionNode : Node
                 dKey,
                 dv,
                 _settings.Window,
-                _settings.SoftCap
+                _settings.SoftCap,
+                _spans
             );
             Heads.Merge(dv, dValue);
         }
@@ -169,7 +182,7 @@ public sealed class AttentionNode : Node
         if (node is null)
             return;
         ColumnRange dx = Place(node, _settings.Batch * _settings.Length, heads * _settings.HeadSize, rotated);
-        table.TurnBack(rotated, dx);
+        table.TurnBack(rotated, dx, _spans);
         Deposit(node, dx);
     }
 }

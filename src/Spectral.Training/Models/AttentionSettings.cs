@@ -1,3 +1,5 @@
+using Spectral.Kernels;
+
 namespace Spectral.Training.Models;
 
 /// <summary>The sizes and tables of an attention layer.</summary>
@@ -24,6 +26,12 @@ public readonly record struct AttentionSettings(
 {
     /// <summary>The soft cap c of the scores, which brings each score s to c·tanh(s/c); 0: none.</summary>
     public float SoftCap { get; init; }
+
+    /// <summary>
+    /// For each position the first position of its record in the row, and the one after its last, [B·S, 2] I32. Queries
+    /// see keys of their own record, whose positions begin at 0. Null: a row is one record.
+    /// </summary>
+    public Tensor? Spans { get; init; }
 
     /// <summary>The virtual tokens that are among the positions but not in the layer's input; null: none.</summary>
     internal KeyValuePrefix? Prefix { get; init; }

@@ -1,4 +1,5 @@
 using Spectral.Kernels;
+using Spectral.Training.Autograd;
 using Spectral.Training.Data;
 using Spectral.Training.Optim;
 
@@ -10,6 +11,10 @@ public sealed class BatchTensors : IDisposable
     private TokenOrder? _order;
     private TrainedRows? _trainedRows;
     private TokenOrder? _rowOrder;
+    private Tensor? _places;
+    private TokenOrder? _placeOrder;
+    private Tensor? _noiseScales;
+    private Func<float[]>? _computeNoiseScales;
 
     /// <summary>Copies the batch to the device.</summary>
     /// <param name="device">The device to copy to.</param>
@@ -34,6 +39,7 @@ public sealed class BatchTensors : IDisposable
         Tokens = Tensor.Empty(device, batch.Tokens.Length, DType.I32);
         LossRows = Tensor.Empty(device, count, DType.I32);
         LossTargets = Tensor.Empty(device, count, DType.I32);
+        Spans = batch.Spans is null ? null : Tensor.Empty(device, (batch.Tokens.Length, 2), DType.I32);
         Update(batch);
     }
 
@@ -49,6 +55,12 @@ public sealed class BatchTensors : IDisposable
     /// <summary>The next tokens at <see cref="LossRows"/>, −1 for positions without loss; [K] I32.</summary>
     public Tensor LossTargets { get; }
 
+    /// <summary>
+    /// For each position the first position of its record in the row, and the one after its last, [B·S, 2] I32; null:
+    /// a row has one record.
+    /// </summary>
+    public Tensor? Spans { get; }
+
     /// <summary>The tokens sorted, for the gradient of the embedding. Created on first use.</summary>
     public TokenOrder Order => _order ??= new TokenOrder(Tokens.Device, Source.Tokens);
 
@@ -63,9 +75,22 @@ public sealed class BatchTensors : IDisposable
         if (_trainedRows != rows)
         {
             _rowOrder?.Dispose();
-            (_trainedRows, _rowOrder) = (rows, new TokenOrder(Tokens.Device, Places(rows)));
+            (_trainedRows, _rowOrder) = (rows, new TokenOrder(Tokens.Device, PlacesIn(rows)));
         }
         return _rowOrder!;
+    }
+
+    /// <summary>The position of each token in its record, [B·S] I32. Created on first use.</summary>
+    internal Tensor Places => _places ??= Tensor.From(Tokens.Device, PlacesOnHost(), Tokens.Dim(0));
+
+    /// <summary>The positions sorted, for the gradient of their embeddings. Created on first use.</summary>
+    internal TokenOrder PlaceOrder => _placeOrder ??= new TokenOrder(Tokens.Device, PlacesOnHost());
+
+    /// <summary>Returns the largest noise of the embedding of each position, [B·S] F32.</summary>
+    internal Tensor NoiseScalesFor(EmbeddingNoise noise, int width)
+    {
+        _computeNoiseScales ??= () => noise.Scales(Source.RecordLengths, width);
+        return _noiseScales ??= Tensor.From(Tokens.Device, _computeNoiseScales(), Tokens.Dim(0));
     }
 
     /// <summary>Replaces the batch with another of the same shape, in the same memory.</summary>
@@ -74,7 +99,11 @@ public sealed class BatchTensors : IDisposable
     /// </exception>
     public void Update(Batch batch)
     {
-        if ((batch.Rows, batch.Length) != (Source.Rows, Source.Length) || batch.LossTokens > LossRows.Count)
+        if (
+            (batch.Rows, batch.Length) != (Source.Rows, Source.Length)
+            || batch.LossTokens > LossRows.Count
+            || batch.Spans is null != Spans is null
+        )
         {
             throw new ArgumentException(
                 $"a batch of [{batch.Rows}, {batch.Length}] with {batch.LossTokens} loss tokens, expected "
@@ -97,9 +126,13 @@ public sealed class BatchTensors : IDisposable
         Tokens.CopyFrom(batch.Tokens);
         LossRows.CopyFrom(rows);
         LossTargets.CopyFrom(targets);
+        Spans?.CopyFrom(batch.Spans!);
+        _places?.CopyFrom(PlacesOnHost());
+        _placeOrder?.Update(PlacesOnHost());
+        _noiseScales?.CopyFrom(_computeNoiseScales!());
         _order?.Update(batch.Tokens);
         if (_trainedRows is { } trained)
-            _rowOrder!.Update(Places(trained));
+            _rowOrder!.Update(PlacesIn(trained));
     }
 
     /// <inheritdoc/>
@@ -108,9 +141,21 @@ public sealed class BatchTensors : IDisposable
         Tokens.Dispose();
         LossRows.Dispose();
         LossTargets.Dispose();
+        Spans?.Dispose();
+        _places?.Dispose();
+        _placeOrder?.Dispose();
+        _noiseScales?.Dispose();
         _order?.Dispose();
         _rowOrder?.Dispose();
     }
 
-    private int[] Places(TrainedRows rows) => Array.ConvertAll(Source.Tokens, rows.PlaceOf);
+    private int[] PlacesOnHost()
+    {
+        int[] places = new int[Source.Tokens.Length];
+        for (int i = 0; i < places.Length; i++)
+            places[i] = i % Source.Length - (Source.Spans?[2 * i] ?? 0);
+        return places;
+    }
+
+    private int[] PlacesIn(TrainedRows rows) => Array.ConvertAll(Source.Tokens, rows.PlaceOf);
 }

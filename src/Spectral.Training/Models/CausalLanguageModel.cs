@@ -226,7 +226,15 @@ public sealed class CausalLanguageModel : IDisposable
         IVirtualTokens? tokens = cache is { Length: > 0 } ? null : Adapter?.VirtualTokens;
         int before = tokens?.Values.Dim(0) ?? 0;
         (int rows, int length) = (batch.Source.Rows, before + batch.Source.Length);
-        int reach = cache?.Capacity ?? length;
+        if (batch.Spans is not null && (tokens is not null || cache is not null))
+        {
+            throw new ArgumentException(
+                "rows of several records with virtual tokens or a cache, expected rows of one record",
+                nameof(batch)
+            );
+        }
+
+        int reach = cache?.Capacity ?? (batch.Spans is null ? length : batch.Source.LongestRecord);
         if (reach > Config.LongestSequence)
         {
             throw new ArgumentException(
@@ -244,6 +252,7 @@ public sealed class CausalLanguageModel : IDisposable
         Variable x = Embedding.Adapter is null
             ? EmbeddingNode.Apply(tape, _embedding, batch.Tokens, order)
             : Embedding.Adapter.LookUp(tape, Embedding, batch.Tokens, order);
+        tape.Noise?.Add(x.Value, batch.NoiseScalesFor(tape.Noise, Config.HiddenSize));
         x = ScaleNode.Apply(tape, x, TokenScale);
         if (tokens is not null && !isPrefix)
         {
@@ -254,7 +263,9 @@ public sealed class CausalLanguageModel : IDisposable
         if (_positions is not null)
         {
             using Variable own = x;
-            x = PositionNode.Apply(tape, own, _positions, rows, (cache?.Length ?? 0) + (isPrefix ? before : 0));
+            x = batch.Spans is null
+                ? PositionNode.Apply(tape, own, _positions, rows, (cache?.Length ?? 0) + (isPrefix ? before : 0))
+                : WithPlaces(tape, own, _positions, batch);
         }
         for (int i = 0; i < _layers.Length; i++)
         {
@@ -275,6 +286,7 @@ public sealed class CausalLanguageModel : IDisposable
                 SoftCap = (float)Config.AttentionSoftCap,
                 Prefix = isPrefix ? new KeyValuePrefix(tokens!.Values, trained, i) : null,
                 Balance = balance,
+                Spans = batch.Spans,
             };
             using Variable input = x;
             x =
@@ -426,6 +438,14 @@ public sealed class CausalLanguageModel : IDisposable
         if (_head != _embedding)
             _head.Dispose();
         _parameters.Dispose();
+    }
+
+    /// <summary>Adds the embeddings of positions that start again with each record of a row.</summary>
+    private static Variable WithPlaces(Tape tape, Variable x, Parameter positions, BatchTensors batch)
+    {
+        TokenOrder? order = tape.Records && positions.Trains ? batch.PlaceOrder : null;
+        using Variable places = EmbeddingNode.Apply(tape, positions, batch.Places, order);
+        return AddNode.Apply(tape, x, places);
     }
 
     /// <summary>

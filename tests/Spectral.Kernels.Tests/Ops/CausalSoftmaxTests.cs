@@ -32,6 +32,42 @@ public sealed class CausalSoftmaxTests(DeviceKind kind) : DeviceTest(kind)
     }
 
     [Test]
+    public void RecordsOfARowAreApart(
+        [ValueSource(nameof(Lengths))] int length,
+        [ValueSource(nameof(FloatTypes))] DType type,
+        [Values(0, 5)] int window
+    )
+    {
+        const int Batch = 2;
+        const int Heads = 3;
+        int[] spans = JoinedRecords.Spans(Batch, length, Rng);
+        Tensor given = Input(spans, (Batch * length, 2));
+        Shape shape = (Batch, Heads, length, length);
+        Tensor scores = Input(shape, type, out double[] values, deviation: 4);
+        Tensor gradient = Input(shape, type, out double[] gv);
+        // What a query does not see has a score of minus infinity, and no gradient.
+        double[] masked = values
+            .Select((s, i) => i % length < First(i / length) ? double.NegativeInfinity : s)
+            .ToArray();
+        double[] expected = Softmax(masked, length, window);
+        CausalSoftmax.Forward(scores, Factor, window, spans: given);
+        Verify(scores, expected, expected.Select(p => 10 * p).ToArray(), length);
+
+        Tensor probabilities = Input(Array.ConvertAll(expected, p => (float)p), shape, type, out double[] pv);
+        CausalSoftmax.Backward(probabilities, gradient, Factor, window, spans: given);
+        double[] dots = pv.Zip(gv, (p, g) => p * g).Chunk(length).Select(row => row.Sum()).ToArray();
+        double[] sizes = pv.Zip(gv, (p, g) => Math.Abs(p * g)).Chunk(length).Select(row => row.Sum()).ToArray();
+        Verify(
+            gradient,
+            pv.Select((p, i) => Factor * p * (gv[i] - dots[i / length])).ToArray(),
+            pv.Select((p, i) => Factor * p * (Math.Abs(gv[i]) + sizes[i / length])).ToArray(),
+            length
+        );
+
+        int First(int row) => spans[2 * (row / length / Heads * length + row % length)];
+    }
+
+    [Test]
     public void LargeScoresDoNotOverflow([ValueSource(nameof(FloatTypes))] DType type)
     {
         Tensor scores = Input((1, 1, 40, 40), type, out double[] values, deviation: 1e4);
@@ -165,6 +201,10 @@ public sealed class CausalSoftmaxTests(DeviceKind kind) : DeviceTest(kind)
         Assert.That(
             () => CausalSoftmax.Forward(scores, 0),
             Throws.ArgumentException.With.Message.Contains("scale is 0")
+        );
+        Assert.That(
+            () => CausalSoftmax.Forward(scores, 1, spans: Output((5, 2), DType.I32)),
+            Throws.ArgumentException.With.Message.Contains("spans is [5, 2], expected [4, 2]")
         );
         Assert.That(
             () => CausalSoftmax.Forward(scores, 1, -1),

@@ -106,7 +106,7 @@ public sealed class DropoutTests(DeviceKind kind) : DeviceTest(kind)
     }
 
     // Salmon, Moraes, Dror, Shaw 2011.
-    private static uint[] Philox(uint key0, uint key1, params uint[] counter)
+    internal static uint[] Philox(uint key0, uint key1, params uint[] counter)
     {
         uint[] c = [.. counter];
         for (int round = 0; round < 10; round++)

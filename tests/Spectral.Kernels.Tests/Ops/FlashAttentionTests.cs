@@ -35,6 +35,28 @@ public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
         [ValueSource(nameof(Windows))] int window,
         [Values(Placed.Alone, Placed.Aligned)] Placed placed,
         [ValueSource(nameof(SoftCaps))] float softCap
+    ) => VerifyForward(size, window, placed, softCap, spans: null);
+
+    [Test]
+    public void RecordsOfARowAreApartInForward(
+        [ValueSource(nameof(Cases))] (int B, int H, int KV, int S, int D) size,
+        [Values(0, 5, 150)] int window,
+        [ValueSource(nameof(SoftCaps))] float softCap
+    ) => VerifyForward(size, window, Placed.Aligned, softCap, JoinedRecords.Spans(size.B, size.S, Rng));
+
+    [Test]
+    public void RecordsOfARowAreApartInBackward(
+        [ValueSource(nameof(Cases))] (int B, int H, int KV, int S, int D) size,
+        [Values(0, 5, 150)] int window,
+        [ValueSource(nameof(SoftCaps))] float softCap
+    ) => VerifyBackward(size, window, Placed.Aligned, softCap, JoinedRecords.Spans(size.B, size.S, Rng));
+
+    private void VerifyForward(
+        (int B, int H, int KV, int S, int D) size,
+        int window,
+        Placed placed,
+        float softCap,
+        int[]? spans
     )
     {
         (int b, int h, int kv, int s, int d) = size;
@@ -43,8 +65,8 @@ public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
         ColumnRange v = InputColumns(b * s, kv * d, DType.BF16, placed, out double[] vv);
         ColumnRange output = OutputColumns(b * s, h * d, DType.BF16, placed);
         Tensor lse = Output((b, h, s));
-        FlashAttention.Forward(q, k, v, output, lse, window, softCap);
-        Expected expected = new(size, qv, kvs, vv, window, softCap);
+        FlashAttention.Forward(q, k, v, output, lse, window, softCap, Given(spans));
+        Expected expected = new(size, qv, kvs, vv, window, softCap, spans);
         // the sum of exponentials is off by 2^-22 of itself, which is more than a rounding of a logarithm near 0
         Verify(lse, expected.Lse, Array.ConvertAll(expected.Lse, x => Math.Abs(x) + 1), d, "lse", factor: 2);
         Verify(output, expected.Output, expected.OutputTerms, d + s, "output", Rounding(d + s));
@@ -56,6 +78,14 @@ public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
         [ValueSource(nameof(Windows))] int window,
         [Values(Placed.Alone, Placed.Aligned)] Placed placed,
         [ValueSource(nameof(SoftCaps))] float softCap
+    ) => VerifyBackward(size, window, placed, softCap, spans: null);
+
+    private void VerifyBackward(
+        (int B, int H, int KV, int S, int D) size,
+        int window,
+        Placed placed,
+        float softCap,
+        int[]? spans
     )
     {
         (int b, int h, int kv, int s, int d) = size;
@@ -63,7 +93,7 @@ public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
         Tensor k = Input((b, kv, s, d), DType.BF16, out double[] kvs);
         ColumnRange v = InputColumns(b * s, kv * d, DType.BF16, placed, out double[] vv);
         ColumnRange dOutput = InputColumns(b * s, h * d, DType.BF16, placed, out double[] dov);
-        Expected expected = new(size, qv, kvs, vv, window, softCap);
+        Expected expected = new(size, qv, kvs, vv, window, softCap, spans);
         ColumnRange output = OutputColumns(b * s, h * d, DType.BF16, placed);
         ColumnRange dv = OutputColumns(b * s, kv * d, DType.BF16, placed);
         CopyBlock.Run(
@@ -75,13 +105,15 @@ public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
         Tensor lse = Input(Array.ConvertAll(expected.Lse, x => (float)x), (b, h, s), DType.F32, out _);
         Tensor dq = Output((b, h, s, d), DType.BF16);
         Tensor dk = Output((b, kv, s, d), DType.BF16);
-        FlashAttention.Backward(q, k, v, output, lse, dOutput, new(dq, dk, dv), window, softCap);
+        FlashAttention.Backward(q, k, v, output, lse, dOutput, new(dq, dk, dv), window, softCap, Given(spans));
         expected.Differentiate(dov);
         // a second rounding: delta comes from the rounded output
         Verify(dq, expected.Dq, expected.DqTerms, s + d, "dq", Rounding(s + d, 2));
         Verify(dk, expected.Dk, expected.DkTerms, s + d, "dk", Rounding(s + d, 2));
         Verify(dv, expected.Dv, expected.DvTerms, s + d, "dv", Rounding(s + d));
     }
+
+    private Tensor? Given(int[]? spans) => spans is null ? null : Input(spans, (spans.Length / 2, 2));
 
     [Test]
     public void LargeScoresDoNotOverflow([Values(0f, 50f)] float softCap)
@@ -238,6 +270,10 @@ public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
             Throws.ArgumentException.With.Message.Contains("softCap is -1, expected 0 (none) or a finite number above")
         );
         Assert.That(
+            () => FlashAttention.Forward(q, k, v, o, lse, spans: Output((4, 2), DType.I32)),
+            Throws.ArgumentException.With.Message.Contains("spans is [4, 2], expected [3, 2]")
+        );
+        Assert.That(
             () => FlashAttention.Backward(q, k, v, o, lse, q, new(q, k, v)),
             Throws.ArgumentException.With.Message.Contains("dOutput is [1, 4, 3, 8], expected [3, any]")
         );
@@ -270,7 +306,8 @@ public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
             double[] k,
             double[] v,
             int window,
-            double softCap
+            double softCap,
+            int[]? spans = null
         )
         {
             (_size, _q, _k, _v) = (size, q, k, v);
@@ -282,6 +319,7 @@ public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
             {
                 int query = row % s;
                 int first = window == 0 ? 0 : Math.Max(0, query - window + 1);
+                first = Math.Max(first, spans?[2 * (row / s / h * s + query)] ?? 0);
                 double[] scores = new double[s];
                 for (int j = first; j <= query; j++)
                 {

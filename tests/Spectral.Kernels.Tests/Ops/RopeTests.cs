@@ -98,6 +98,40 @@ public sealed class RopeTests(DeviceKind kind) : DeviceTest(kind)
     }
 
     [Test]
+    public void PositionsStartAgainWithEachRecord(
+        [ValueSource(nameof(FloatTypes))] DType type,
+        [Values] bool interleaved
+    )
+    {
+        const int Batch = 2;
+        const int Length = 23;
+        int[] spans = JoinedRecords.Spans(Batch, Length, Rng);
+        (Tensor cosine, Tensor sine, double[] cv, double[] sv) = Tables(4);
+        // One head of 8, so that both layouts are the same.
+        Tensor x = Input((Batch * Length, 8), type, out double[] xv);
+        Tensor y = Output((Batch, 1, Length, 8), type);
+        Tensor back = Output((Batch * Length, 8), type);
+        Tensor given = Input(spans, (Batch * Length, 2));
+        Rope.Forward(x, cosine, sine, null, y, interleaved, spans: given);
+        Rope.Backward(Input(x.ToArray(), y.Shape, type, out _), cosine, sine, back, interleaved, spans: given);
+        foreach ((Tensor turned, int direction) in new[] { (y, 1), (back, -1) })
+        {
+            double[] expected = new double[xv.Length];
+            double[] terms = new double[xv.Length];
+            for (int at = 0; at < xv.Length; at++)
+            {
+                (int row, int i) = (at / 8, at % 8);
+                (int number, int partner, bool isFirst) = PairOf(i, 4, interleaved)!.Value;
+                int table = (row % Length - spans[2 * row]) * 4 + number;
+                (double own, double other) = (xv[at] * cv[table], xv[at + partner - i] * sv[table]);
+                expected[at] = own + direction * (isFirst ? -other : other);
+                terms[at] = Math.Abs(own) + Math.Abs(other);
+            }
+            Verify(turned, expected, terms, 2);
+        }
+    }
+
+    [Test]
     public void PositionsBeyondTheTablesGiveNaN(
         [ValueSource(nameof(FloatTypes))] DType type,
         [Values(4, 3)] int pairs,

@@ -71,6 +71,39 @@ public sealed class BatchTests
         Assert.That(new BatchSampler(10, 10, seed: 4, shuffle: true).Next(), Is.Not.EqualTo(epochs[0]));
     }
 
+    /// <summary>
+    /// As transformers' sampler: groups of min(50, records / (4 · batch)) batches, at least one, longest first; the
+    /// longest of all changes places with the first.
+    /// </summary>
+    [TestCase(3, 8)]
+    [TestCase(7, 3)]
+    [TestCase(40, 1)]
+    public void GroupsAreSortedByLength(int batch, int batchesInAGroup)
+    {
+        int[] lengths = [.. Enumerable.Range(0, 100).Select(i => 1 + (i * 37 % 101))];
+        BatchSampler plain = new(100, 100, seed: 3, shuffle: true);
+        BatchSampler sampler = new(100, batch, seed: 3, shuffle: true, lengths: lengths);
+        for (int epoch = 0; epoch < 3; epoch++)
+        {
+            int[] order = [.. Enumerable.Range(0, sampler.BatchesPerEpoch).SelectMany(_ => sampler.Next())];
+            List<int> expected =
+            [
+                .. plain
+                    .Next()
+                    .Chunk(batchesInAGroup * batch)
+                    .SelectMany(group => group.OrderByDescending(i => lengths[i])),
+            ];
+            int longest = expected.FindIndex(i => lengths[i] == lengths.Max());
+            (expected[0], expected[longest]) = (expected[longest], expected[0]);
+            Assert.That(order, Is.EqualTo(expected), $"epoch {epoch}");
+        }
+        BatchSampler resumed = new(100, batch, seed: 3, shuffle: true, lengths: lengths)
+        {
+            Position = sampler.Position,
+        };
+        Assert.That(resumed.Next(), Is.EqualTo(sampler.Next()));
+    }
+
     [Test]
     public void AnyStepCanBeGoneTo()
     {

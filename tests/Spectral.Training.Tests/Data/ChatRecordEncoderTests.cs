@@ -36,6 +36,35 @@ public sealed class ChatRecordEncoderTests : FolderTest
         Assert.That(batch.Targets[record.LossFrom - 1], Is.EqualTo((int)learnt[0]));
     }
 
+    [TestCase(Plain, TrainOn.Assistant, 0, "e.")]
+    [TestCase(Plain, TrainOn.Assistant, 'e', "e")]
+    [TestCase(Plain, TrainOn.Completion, '.', "e.")]
+    [TestCase(Marked, TrainOn.Assistant, 0, "e.")]
+    public void AContinuationIsComparedWithTheLastTurnUpToItsEndToken(
+        string template,
+        TrainOn trainOn,
+        int endToken,
+        string turn
+    )
+    {
+        EncodedRecord record = Encode(template, trainOn, endToken: endToken);
+        Assert.Multiple(() =>
+        {
+            Assert.That(record.HasCompletion);
+            Assert.That(Text(record.Tokens[record.LastTurn.From..record.LastTurn.End]), Is.EqualTo(turn));
+            Assert.That(Text(record.Tokens[..record.PromptLength]), Is.EqualTo("<u>a.<a>bc.<u>d.<a>"));
+        });
+    }
+
+    [Test]
+    public void WithoutALastTurnOfTheAssistantNothingIsCompared()
+    {
+        Assert.That(Encode(Plain, TrainOn.All).HasCompletion, Is.False);
+        Assert.That(Encode(Plain, TrainOn.Assistant, maximumLength: 2).HasCompletion, Is.False, "cut into the turn");
+        string open = Turns.Replace("]}", """, {"role": "user", "content": "f"}]}""");
+        Assert.That(Encode(Plain, TrainOn.Assistant, turns: open).HasCompletion, Is.False);
+    }
+
     [Test]
     public void LongConversationsLoseTokensOnTheLeft()
     {
@@ -66,14 +95,18 @@ public sealed class ChatRecordEncoderTests : FolderTest
 
     private BpeTokenizer Tokenizer() => TokenizerFiles.Load(folder, TokenizerFiles.ByteLevel(null, []));
 
-    private EncodedRecord Encode(string template, TrainOn trainOn, int maximumLength = 99)
+    private EncodedRecord Encode(
+        string template,
+        TrainOn trainOn,
+        int maximumLength = 99,
+        int endToken = 0,
+        string turns = Turns
+    )
     {
         folder.Write("chat_template.jinja", template);
-        IReadOnlyList<TrainingRecord> records = RecordReader.Load(folder.Write("d.jsonl", Turns));
-        BpeTokenizer tokenizer = Tokenizer();
-        return RecordEncoder.EncodeAll(records, tokenizer, [0], maximumLength, ChatFormat.Load(folder.Path), trainOn)[
-            0
-        ];
+        IReadOnlyList<TrainingRecord> records = RecordReader.Load(folder.Write("d.jsonl", turns));
+        var chat = ChatFormat.Load(folder.Path);
+        return RecordEncoder.EncodeAll(records, Tokenizer(), [endToken], maximumLength, chat, trainOn)[0];
     }
 
     private static string Text(IEnumerable<int> tokens) =>

@@ -136,6 +136,9 @@ internal static class StepKernels
         Tensor places = set.Indices(Parameters, k => k);
         StepState state = set.Own(new StepState(set.Device));
         set.Add("sample-rows", written, 3.0 * Parameters, () => SampleRows.Draw(state, 1, 4 * Parameters, places));
+        Tensor strengths = set.Empty(Rows);
+        Tensor matrix = set.Empty((Rows, Parameters / Rows));
+        set.Add("row-noise", 2 * written, 4.0 * Parameters, () => RowNoise.Add(state, 0, strengths, matrix));
         set.Add("uniform", written, 2.0 * Parameters, () => Philox.Uniform(values, 1, 1));
         set.Add("normal", written, 0, () => Philox.Normal(values, 1, 1));
     }
