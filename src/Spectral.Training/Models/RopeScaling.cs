@@ -6,7 +6,7 @@ namespace Spectral.Training.Models;
 /// <summary>A scaling of rotary angles for sequences longer than those of pretraining.</summary>
 public abstract record RopeScaling
 {
-    private static readonly (string Type, Func<JsonFields, RopeContext, RopeScaling> Read)[] Types =
+    private static readonly (string Type, Func<JsonFields, RopeContext, RopeScaling> Read)[] Known =
     [
         (LinearScaling.Name, LinearScaling.ReadFields),
         (DynamicScaling.Name, DynamicScaling.ReadFields),
@@ -14,6 +14,9 @@ public abstract record RopeScaling
         (LongRopeScaling.Name, LongRopeScaling.ReadFields),
         (Llama3Scaling.Name, Llama3Scaling.ReadFields),
     ];
+
+    /// <summary>The values of <c>rope_type</c> that are supported beside <c>default</c>.</summary>
+    internal static IEnumerable<string> Types => Known.Select(each => each.Type);
 
     /// <summary>The value of <c>rope_type</c> in <c>config.json</c>.</summary>
     public abstract string Type { get; }
@@ -44,8 +47,8 @@ public abstract record RopeScaling
     /// <exception cref="InputException">The scaling is of no known type, or a value of it is impossible.</exception>
     internal static RopeScaling? Read(JsonFields fields, RopeContext context)
     {
-        string choices = "default, " + string.Join(", ", Types.SkipLast(1).Select(each => each.Type));
-        choices += $" or {Types[^1].Type}";
+        string choices = "default, " + string.Join(", ", Types.SkipLast(1));
+        choices += $" or {Types.Last()}";
         string? type = fields.Text("rope_type") ?? fields.Text("type");
         if (fields.Text("type") is { } old && old != type)
             throw fields.Wrong("rope_type", $"{InputText.Quote(old)}, as type says, or one of the two");
@@ -59,7 +62,7 @@ public abstract record RopeScaling
         if (type == "default")
             return null;
         string kind = context.Family.RopeTypeOf(type);
-        foreach ((string name, Func<JsonFields, RopeContext, RopeScaling> read) in Types)
+        foreach ((string name, Func<JsonFields, RopeContext, RopeScaling> read) in Known)
         {
             if (name == kind)
                 return read(fields, context);

@@ -1,0 +1,96 @@
+using System.Text;
+using Spectral.Training.Data;
+using Spectral.Training.Models;
+using Spectral.Training.Tests.Support;
+
+namespace Spectral.Training.Tests.Models;
+
+/// <summary>
+/// <c>docs/models.md</c> lists what the code finds: families, scalings of rotary angles, formats of records. After a
+/// change of one, run this test with SPECTRAL_UPDATE_DOCS=1, which writes the file.
+/// </summary>
+public sealed class ModelsDocumentTests
+{
+    /// <summary>What models of a family are published, and what their layers are, after the cards and configs.</summary>
+    private static readonly Dictionary<string, (string Published, string Layers)> Families = new()
+    {
+        ["granite"] = (
+            "Granite 3.0 to 3.3, 2B and 8B",
+            "Llama's, with factors on embeddings, scores, the residual stream and logits"
+        ),
+        ["llama"] = ("Llama 1 to 3.3, TinyLlama, Yi, SmolLM 1 and 2", "RMSNorm before each block, rotary angles, SwiGLU"),
+        ["mistral"] = ("Mistral 7B, Mistral Nemo, Mistral Small (text)", "Llama's, with an attention window"),
+        ["olmo2"] = ("OLMo 2", "RMSNorm after each block, and over all queries and all keys"),
+        ["qwen2"] = ("Qwen 1.5, 2 and 2.5", "Llama's, with biases on q, k and v; windows in some layers"),
+        ["qwen3"] = ("Qwen 3 without experts", "Llama's, with RMSNorm of each head's queries and keys"),
+        ["smollm3"] = ("SmolLM3", "Llama's; some layers do not turn queries and keys"),
+    };
+
+    [Test]
+    public void TheDocumentIsWhatTheCodeFinds() => GeneratedDocument.Verify("models.md", Document());
+
+    /// <summary>The models of these tests are compared with a float64 reference, gradients and cache included.</summary>
+    [Test]
+    public void EveryFamilyIsComparedWithAReference() =>
+        Assert.That(
+            TinyModels.All.Select(config => config.ModelType),
+            Is.SupersetOf(ModelFamilies.All.Select(family => family.ModelType))
+        );
+
+    private static string Document()
+    {
+        var text = new StringBuilder(
+            """
+            # Models, files and records
+
+            A model is a folder as Hugging Face publishes it: `config.json`, safetensors in one file or in shards, and
+            the files of the tokenizer. `model_type` in `config.json` says of which family it is. What a config asks for
+            and the family does not have is refused by name. Keys that change nothing here are written back unchanged;
+            [data.md](data.md#model-configs) has the defaults of absent keys.
+
+            Every family is compared with a float64 forward pass of its own, written from what the published configs
+            mean: losses, gradients and generation with a cache, at small odd sizes. The published weights themselves
+            were not at hand for these tests. A test writes this file.
+
+            ## Families
+
+            | `model_type` | published models | layers | `--target` by default |
+            | --- | --- | --- | --- |
+
+            """
+        );
+        foreach (ModelFamily family in ModelFamilies.All)
+        {
+            (string published, string layers) = Families[family.ModelType];
+            string targets = string.Join(' ', family.DefaultTargets.Select(target => $"`{target}`"));
+            text.Append($"| `{family.ModelType}` | {published} | {layers} | {targets} |\n");
+        }
+
+        text.Append(
+            $"""
+
+            Rotary angles are as trained (`default`), or scaled: {string.Join(", ", RopeScaling.Types.Select(type => $"`{type}`"))}.
+            A window on attention holds in all layers, or in those of `layer_types`.
+
+            ## Records and files
+
+            `--format auto` knows a record by its keys; [data.md](data.md#formats) says what they become.
+
+            | `--format` | keys |
+            | --- | --- |
+
+            """
+        );
+        foreach (RecordFormat format in RecordFormats.All)
+            text.Append($"| `{format.Name}` | {format.Keys} |\n");
+        text.Append(
+            """
+
+            They are read from JSON Lines, from a JSON array, from Parquet, or from a folder of such files
+            ([data.md](data.md#files)).
+
+            """
+        );
+        return text.ToString();
+    }
+}
