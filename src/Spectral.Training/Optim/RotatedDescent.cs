@@ -23,7 +23,7 @@ internal sealed class RotatedDescent
     private readonly Shape _flat;
     private readonly Shape _square;
 
-    /// <summary>Declares the rotation.</summary>
+    /// <summary>Declares the rotation among the optimizer's state.</summary>
     /// <param name="run">What the optimizer works with.</param>
     /// <param name="index">The number of the parameter, a matrix.</param>
     /// <param name="sum">Its momentum.</param>
@@ -71,7 +71,7 @@ internal sealed class RotatedDescent
         Muon.Apply(_parameter.Master, direction, _factors.Scale, _run.StepState, _factors.Rate);
     }
 
-    /// <summary>Computes f(RᵀM).</summary>
+    /// <summary>Computes the direction f(RᵀM), before it is turned back.</summary>
     private void Rotate(Tensor rotation, Tensor rotated)
     {
         Gemm.Run(rotation, _isTall ? Gemm.Transposed(_sum) : _sum, rotated);

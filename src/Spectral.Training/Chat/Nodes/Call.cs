@@ -27,36 +27,43 @@ internal sealed class Call(Place place, Expression callee, ArgumentList argument
     }
 }
 
+/// <summary>A filter or test of the library, which gets a value and arguments.</summary>
+internal abstract class LibraryCall(Place place, Expression value, ArgumentList arguments) : Expression(place)
+{
+    /// <summary>Calls what the name stands for.</summary>
+    protected abstract object? Invoke(object? input, Arguments given, Rendering rendering);
+
+    protected override object? Compute(Scope scope)
+    {
+        object? input = value.Evaluate(scope);
+        Arguments given = arguments.Evaluate(scope);
+        Begin(scope);
+        return Invoke(input, given, scope.Rendering);
+    }
+
+    /// <summary>Returns the error of a name that the library does not have.</summary>
+    protected static TemplateError Missing(string kind, string name) =>
+        new("TemplateRuntimeError", $"No {kind} named {PythonText.Quote(name)} found.");
+}
+
 /// <summary><c>value | name(arguments)</c>.</summary>
-internal sealed class FilterCall(Place place, Expression value, string name, ArgumentList arguments) : Expression(place)
+internal sealed class FilterCall(Place place, Expression value, string name, ArgumentList arguments)
+    : LibraryCall(place, value, arguments)
 {
     private readonly Filter? _filter = Filters.Find(name);
 
-    protected override object? Compute(Scope scope)
-    {
-        object? input = value.Evaluate(scope);
-        Arguments given = arguments.Evaluate(scope);
-        Begin(scope);
-        return _filter is not null
-            ? _filter(input, given, scope.Rendering)
-            : throw new TemplateError("TemplateRuntimeError", $"No filter named {PythonText.Quote(name)} found.");
-    }
+    protected override object? Invoke(object? input, Arguments given, Rendering rendering) =>
+        _filter is not null ? _filter(input, given, rendering) : throw Missing("filter", name);
 }
 
 /// <summary><c>value is name(arguments)</c>.</summary>
-internal sealed class TestCall(Place place, Expression value, string name, ArgumentList arguments) : Expression(place)
+internal sealed class TestCall(Place place, Expression value, string name, ArgumentList arguments)
+    : LibraryCall(place, value, arguments)
 {
     private readonly Test? _test = Tests.Find(name);
 
-    protected override object? Compute(Scope scope)
-    {
-        object? input = value.Evaluate(scope);
-        Arguments given = arguments.Evaluate(scope);
-        Begin(scope);
-        return _test is not null
-            ? _test(input, given, scope.Rendering)
-            : throw new TemplateError("TemplateRuntimeError", $"No test named {PythonText.Quote(name)} found.");
-    }
+    protected override object? Invoke(object? input, Arguments given, Rendering rendering) =>
+        _test is not null ? _test(input, given, rendering) : throw Missing("test", name);
 }
 
 /// <summary>The text that a filter block gives to its filter.</summary>

@@ -6,15 +6,15 @@ namespace Spectral.Training.Chat.Nodes;
 /// <param name="place">Where it is.</param>
 internal abstract class Target(Place place)
 {
-    /// <summary>Where it is.</summary>
+    /// <summary>The place of the target in the template.</summary>
     public Place Place { get; } = place;
 
-    /// <summary>Assigns a value.</summary>
+    /// <summary>Assigns a value to the target in a scope.</summary>
     /// <exception cref="TemplateError">The value does not fit.</exception>
     public abstract void Assign(Scope scope, object? value);
 }
 
-/// <summary>A name.</summary>
+/// <summary>A variable that is assigned by its name.</summary>
 internal sealed class NameTarget(Place place, string name) : Target(place)
 {
     public override void Assign(Scope scope, object? value) => scope.Set(name, value);

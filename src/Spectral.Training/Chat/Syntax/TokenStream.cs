@@ -16,7 +16,7 @@ internal sealed class TokenStream(List<Token> tokens)
     /// <summary>Whether all tokens are read.</summary>
     public bool IsAtEnd => Current.Kind == TokenKind.End;
 
-    /// <summary>Reads a token.</summary>
+    /// <summary>Reads the next token, whatever it is.</summary>
     public Token Next() => IsAtEnd ? Current : tokens[_at++];
 
     /// <summary>Returns whether the next token is a name or keyword.</summary>
@@ -47,11 +47,11 @@ internal sealed class TokenStream(List<Token> tokens)
     /// <exception cref="SyntaxError">Another one comes next.</exception>
     public Token Expect(TokenKind kind) => Current.Kind == kind ? Next() : throw Unexpected(Token.Describe(kind));
 
-    /// <summary>Reads an operator.</summary>
+    /// <summary>Reads an operator, which has to come next.</summary>
     /// <exception cref="SyntaxError">Another token comes next.</exception>
     public Token ExpectOperator(string text) => IsOperator(text) ? Next() : throw Unexpected(text);
 
-    /// <summary>Reads a keyword.</summary>
+    /// <summary>Reads a keyword, which has to come next.</summary>
     /// <exception cref="SyntaxError">Another token comes next.</exception>
     public Token ExpectName(string name) => IsName(name) ? Next() : throw Unexpected(name);
 

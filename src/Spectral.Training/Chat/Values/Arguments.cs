@@ -8,10 +8,10 @@ internal sealed record Arguments(object?[] Positional, KeyValuePair<string, obje
     /// <summary>Stands for a parameter that is not given.</summary>
     public static readonly object Absent = new();
 
-    /// <summary>No arguments.</summary>
+    /// <summary>The arguments of a call that has none.</summary>
     public static readonly Arguments None = new([], []);
 
-    /// <summary>Creates positional arguments.</summary>
+    /// <summary>Creates positional arguments, without names.</summary>
     public static Arguments Of(params object?[] values) => new(values, []);
 
     /// <summary>Assigns the arguments to parameters, as Python does.</summary>

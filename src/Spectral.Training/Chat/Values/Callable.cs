@@ -9,10 +9,10 @@ internal abstract class Callable
     /// <summary>Python's text of the value.</summary>
     public abstract string Text { get; }
 
-    /// <summary>Calls it.</summary>
+    /// <summary>Calls the value with arguments.</summary>
     public abstract object? Call(Arguments arguments, Rendering rendering);
 
-    /// <summary>Finds an attribute.</summary>
+    /// <summary>Finds an attribute of the value by its name.</summary>
     public virtual bool TryGet(string name, out object? value)
     {
         value = null;
