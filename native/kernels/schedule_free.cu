@@ -64,11 +64,15 @@ SPECTRAL_KERNEL_PLAIN(schedule_free_f32, ScheduleFreeArgs, kFlatThreads) {
     load_piece(args.gradient + at, g);
     load_piece(args.z + at, z);
     load_piece(args.v + at, v);
+    // Two loops: what the second needs beside this would not fit the registers that live across a division.
     for (int i = 0; i < kWidth; ++i) {
       const float gradient = g[i] * state.clip;
-      const float fast = first ? y[i] : z[i];
       v[i] = state.keep_beta2 * v[i] + state.one_minus_beta2 * gradient * gradient;
-      const float step = gradient / (sqrtf(v[i]) * state.correction + state.epsilon_f) + weight_decay * y[i];
+      g[i] = gradient / (sqrtf(v[i]) * state.correction + state.epsilon_f);
+    }
+    for (int i = 0; i < kWidth; ++i) {
+      const float fast = first ? y[i] : z[i];
+      const float step = g[i] + weight_decay * y[i];
       y[i] = y[i] + to_z * (fast - y[i]) + of_y * step;
       z[i] = fast - step_size * step;
     }
