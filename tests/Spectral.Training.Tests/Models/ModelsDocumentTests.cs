@@ -22,10 +22,7 @@ public sealed class ModelsDocumentTests
             "Command R7B, Command A",
             "as `cohere`; layers with a window turn queries and keys, the others do not"
         ),
-        ["gemma"] = (
-            "Gemma 1, CodeGemma",
-            "RMSNorm with weights around 1, GeGLU, embeddings scaled by √D"
-        ),
+        ["gemma"] = ("Gemma 1, CodeGemma", "RMSNorm with weights around 1, GeGLU, embeddings scaled by √D"),
         ["gemma2"] = (
             "Gemma 2",
             "as `gemma`, with a norm before and after each block, soft caps on scores and logits, a window in every second layer"
@@ -38,10 +35,7 @@ public sealed class ModelsDocumentTests
             "GLM-4 9B as converted for transformers, GLM-Edge",
             "a fused gate, biases on q, k and v, half of each head turns, neighbours together"
         ),
-        ["glm4"] = (
-            "GLM-4 0414, 9B and 32B",
-            "as `glm`, with a norm before and after each block"
-        ),
+        ["glm4"] = ("GLM-4 0414, 9B and 32B", "as `glm`, with a norm before and after each block"),
         ["gpt2"] = (
             "GPT-2, DistilGPT-2",
             "LayerNorm, GELU without a gate, learned positions, a fused projection, weights stored [in, out]"
@@ -54,50 +48,20 @@ public sealed class ModelsDocumentTests
             "Llama 1 to 3.3, TinyLlama, Yi, SmolLM 1 and 2",
             "RMSNorm before each block, rotary angles, SwiGLU"
         ),
-        ["mistral"] = (
-            "Mistral 7B, Mistral Nemo, Mistral Small (text)",
-            "Llama's, with an attention window"
-        ),
-        ["mixtral"] = (
-            "Mixtral 8x7B and 8x22B",
-            "Mistral's, with a mixture of experts for the feed-forward layer"
-        ),
-        ["olmo2"] = (
-            "OLMo 2",
-            "RMSNorm after each block, and over all queries and all keys"
-        ),
+        ["mistral"] = ("Mistral 7B, Mistral Nemo, Mistral Small (text)", "Llama's, with an attention window"),
+        ["mixtral"] = ("Mixtral 8x7B and 8x22B", "Mistral's, with a mixture of experts for the feed-forward layer"),
+        ["olmo2"] = ("OLMo 2", "RMSNorm after each block, and over all queries and all keys"),
         ["phi3"] = (
             "Phi-3 mini and medium, Phi-3.5 mini, Phi-4, Phi-4 mini",
             "fused projections, a part of each head turns, LongRoPE"
         ),
-        ["phi4"] = (
-            "none; a name that some tools write for Phi-4",
-            "as `phi3`"
-        ),
-        ["qwen2"] = (
-            "Qwen 1.5, 2 and 2.5",
-            "Llama's, with biases on q, k and v; windows in some layers"
-        ),
-        ["qwen3"] = (
-            "Qwen 3 without experts",
-            "Llama's, with RMSNorm of each head's queries and keys"
-        ),
-        ["qwen3_moe"] = (
-            "Qwen 3 30B-A3B and 235B-A22B",
-            "as `qwen3`, with a mixture of experts in some or all layers"
-        ),
-        ["smollm3"] = (
-            "SmolLM3",
-            "Llama's; some layers do not turn queries and keys"
-        ),
-        ["stablelm"] = (
-            "StableLM 3B, StableLM 2 1.6B",
-            "LayerNorm with bias, a part of each head turns"
-        ),
-        ["starcoder2"] = (
-            "StarCoder2",
-            "LayerNorm, GELU without a gate, biases, a window"
-        ),
+        ["phi4"] = ("none; a name that some tools write for Phi-4", "as `phi3`"),
+        ["qwen2"] = ("Qwen 1.5, 2 and 2.5", "Llama's, with biases on q, k and v; windows in some layers"),
+        ["qwen3"] = ("Qwen 3 without experts", "Llama's, with RMSNorm of each head's queries and keys"),
+        ["qwen3_moe"] = ("Qwen 3 30B-A3B and 235B-A22B", "as `qwen3`, with a mixture of experts in some or all layers"),
+        ["smollm3"] = ("SmolLM3", "Llama's; some layers do not turn queries and keys"),
+        ["stablelm"] = ("StableLM 3B, StableLM 2 1.6B", "LayerNorm with bias, a part of each head turns"),
+        ["starcoder2"] = ("StarCoder2", "LayerNorm, GELU without a gate, biases, a window"),
     };
 
     [Test]
@@ -144,7 +108,10 @@ public sealed class ModelsDocumentTests
         text.Append(
             $"""
 
-            Rotary angles are as trained (`default`), or scaled: {string.Join(", ", RopeScaling.Types.Select(type => $"`{type}`"))}.
+            Rotary angles are as trained (`default`), or scaled: {string.Join(
+                ", ",
+                RopeScaling.Types.Select(type => $"`{type}`")
+            )}.
             A window on attention holds in all layers, or in those of `layer_types`.
 
             ## Records and files
