@@ -89,8 +89,10 @@ public static class Evaluator
                 {
                     int target = batch.Targets[start + at - 1];
                     if (target >= 0)
+                    {
                         match &=
                             predictions[next++] == target || at < record.LastTurn.From || at >= record.LastTurn.End;
+                    }
                 }
 
                 start += record.Tokens.Length;

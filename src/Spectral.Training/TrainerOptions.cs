@@ -219,9 +219,11 @@ public sealed record TrainerOptions
         if (GroupByLength && !Shuffle)
             throw new InputException("--group-by-length sorts what a shuffle gives: expected no --no-shuffle");
         if (GroupByLength && PackTo is not null)
+        {
             throw new InputException(
                 "--group-by-length: packed sequences have about one length, expected no --packing"
             );
+        }
     }
 
     private void RequireNoise(OptimizerMethod optimizer)

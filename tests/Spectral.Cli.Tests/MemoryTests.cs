@@ -51,7 +51,9 @@ public sealed class MemoryTests : WorkFolder
         foreach (
             string option in new[] { "--batch 2 --accumulate 2", "--max-length 125", "--dtype bf16", "--checkpointing" }
         )
+        {
             Assert.That(outcome.Error, Does.Match($@"{option} saves [\d.]+ MiB"));
+        }
         Assert.That(
             outcome.Error,
             Does.Contain(

@@ -54,7 +54,7 @@ public sealed class PackedTrainingTests(DeviceKind kind) : TrainingTest(kind)
         try
         {
             Attention.Force(Device, AttentionVariant.Fused);
-            using CausalLanguageModel model = CausalLanguageModel.Initialize(config, Device, DType.BF16, 5);
+            using var model = CausalLanguageModel.Initialize(config, Device, DType.BF16, 5);
             EncodedRecord[] records = TinyModels.Records(6, config, new Random(8), longest: 9);
             double apart = records.Sum(record => Losses.Of(model, Batch.Create([record])));
             // Weights in 8 bits; the sums of a tile are in another order.
@@ -106,7 +106,7 @@ public sealed class PackedTrainingTests(DeviceKind kind) : TrainingTest(kind)
             LogEvery = 0,
         };
         int[][] sequences = SequencePacker.Pack(records, 16, options.Seed);
-        using var model = TinyModels.Trainable(TinyModels.Llama, Device);
+        using CausalLanguageModel model = TinyModels.Trainable(TinyModels.Llama, Device);
         using Trainer trainer = new(model, options);
         Steps steps = new();
         trainer.Run(records, callbacks: [steps]);
@@ -167,7 +167,7 @@ public sealed class PackedTrainingTests(DeviceKind kind) : TrainingTest(kind)
             LogEvery = 0,
             LearningRate = 0,
         };
-        using var model = TinyModels.Trainable(TinyModels.Llama, Device);
+        using CausalLanguageModel model = TinyModels.Trainable(TinyModels.Llama, Device);
         Batch batch = packs ? Batch.Pack([records]) : Batch.Create(records);
         double expected = Losses.Of(model, batch) / batch.LossTokens;
         Assert.Multiple(() =>
@@ -237,7 +237,7 @@ public sealed class PackedTrainingTests(DeviceKind kind) : TrainingTest(kind)
 
     private float[] Train(TrainerOptions options, EncodedRecord[] records, int? stopAfter)
     {
-        using var model = TinyModels.Trainable(TinyModels.Llama, Device);
+        using CausalLanguageModel model = TinyModels.Trainable(TinyModels.Llama, Device);
         string state = Folder.File("state");
         if (stopAfter is { } steps)
         {
@@ -249,7 +249,7 @@ public sealed class PackedTrainingTests(DeviceKind kind) : TrainingTest(kind)
             );
             first.Save(state);
         }
-        using var resumed = TinyModels.Trainable(TinyModels.Llama, Device);
+        using CausalLanguageModel resumed = TinyModels.Trainable(TinyModels.Llama, Device);
         using Trainer trainer = new(resumed, options);
         if (stopAfter is not null)
         {

@@ -2,6 +2,7 @@ using System.Diagnostics.Metrics;
 using Spectral.Kernels;
 using Spectral.Kernels.Tests.Support;
 using Spectral.Training.Adapters;
+using Spectral.Training.Data;
 using Spectral.Training.Models;
 using Spectral.Training.Tests.Support;
 
@@ -16,7 +17,7 @@ public sealed class TrainingMetersTests(DeviceKind kind) : TrainingTest(kind)
     {
         CausalLanguageModel model = Keep(TinyModels.Frozen(TinyModels.Llama, Device, Folder));
         using var adapter = Adapter.Attach(model, AdapterMethods.Find("lora"), new AdapterOptions { Rank = 2 });
-        var data = TinyModels.Records(6, TinyModels.Llama, new Random(3));
+        EncodedRecord[] data = TinyModels.Records(6, TinyModels.Llama, new Random(3));
         using var trainer = new Trainer(
             model,
             new TrainerOptions

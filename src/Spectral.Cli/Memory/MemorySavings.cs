@@ -84,6 +84,7 @@ internal static class MemorySavings
     {
         (int batch, int accumulate) = (run.Training.Batch, run.Training.Accumulate);
         if (!run.Training.ActivationCheckpointing)
+        {
             yield return (
                 "--checkpointing",
                 run with
@@ -91,6 +92,7 @@ internal static class MemorySavings
                     Training = run.Training with { ActivationCheckpointing = true },
                 }
             );
+        }
         if (run.Training is { OffloadOptimizer: false, CudaGraph: false })
             yield return ("--offload-optimizer", run with { Training = run.Training with { OffloadOptimizer = true } });
         if (batch > 1)

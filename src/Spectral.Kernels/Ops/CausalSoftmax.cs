@@ -108,10 +108,12 @@ public static class CausalSoftmax
     internal static void VerifySoftCap(float softCap)
     {
         if (!(softCap >= 0 && float.IsFinite(softCap)))
+        {
             throw new ArgumentException(
                 $"softCap is {softCap}, expected 0 (none) or a finite number above",
                 nameof(softCap)
             );
+        }
     }
 
     internal static void VerifySpans(Tensor? spans, Tensor heads)

@@ -66,10 +66,12 @@ public sealed class TensorBoardLog : ITrainerCallback, IDisposable
         foreach ((string tag, double value) in values)
         {
             if (double.IsFinite(value))
+            {
                 summary.Message(
                     SummaryValue,
                     new ProtobufMessage().Text(ValueTag, tag).Float(ValueNumber, (float)value)
                 );
+            }
         }
 
         Write(Event(step).Message(EventSummary, summary));

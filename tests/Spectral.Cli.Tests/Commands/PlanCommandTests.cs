@@ -80,7 +80,9 @@ public sealed class PlanCommandTests : WorkFolder
         foreach (
             string part in new[] { "weights", "adapter", "gradients", "optimizer state", "activations", "loss head" }
         )
+        {
             Assert.That(text, Does.Match($@"(?m)^{part} +[\d.]+ +[\d.]+ %$"));
+        }
         Assert.That(text, Does.Match(@"peak [\d.]+ MiB of 1 MiB: it does not fit"));
         Assert.That(text, Does.Match(@"(?m)^--checkpointing +[\d.]+ +[\d.]+$"));
         JsonElement plan = Plan();

@@ -1,4 +1,3 @@
-using GeluForm = Spectral.Kernels.Ops.GeluForm;
 using System.Reflection;
 using Spectral.Kernels;
 using Spectral.Kernels.Tests.Support;
@@ -7,6 +6,7 @@ using Spectral.Training.Autograd;
 using Spectral.Training.Models;
 using Spectral.Training.Optim;
 using Spectral.Training.Tests.Support;
+using GeluForm = Spectral.Kernels.Ops.GeluForm;
 
 namespace Spectral.Training.Tests.Autograd;
 

@@ -265,7 +265,9 @@ public sealed class ExpertModelTests(DeviceKind kind) : TrainingTest(kind)
                 foreach (
                     int e in Enumerable.Range(0, experts.Count).OrderByDescending(e => logits[e]).Take(experts.PerToken)
                 )
+                {
                     load[e]++;
+                }
                 for (int e = 0; e < experts.Count; e++)
                     probability[e] += Math.Exp(logits[e]) / total;
             },

@@ -614,7 +614,7 @@ public sealed class ModelConfigTests : FolderTest
     [TestCase("""{"hidden_size":8,"num_hidden_layers":2,"num_attention_heads":2,"max_position_embeddings":32}""", 32)]
     public void KeysOfGpt2(string keys, int inner)
     {
-        var json = JsonNode.Parse(keys)!.AsObject();
+        JsonObject json = JsonNode.Parse(keys)!.AsObject();
         json["model_type"] = "gpt2";
         json["vocab_size"] = 11;
         ModelConfig config = TinyModel.WriteConfig(folder, json);

@@ -2,11 +2,9 @@ using System.Text.Json.Nodes;
 using Spectral.Kernels;
 using Spectral.Kernels.Tests.Support;
 using Spectral.Training.Adapters;
-using Spectral.Training.Data;
 using Spectral.Training.IO;
 using Spectral.Training.Merging;
 using Spectral.Training.Models;
-using Spectral.Training.Optim;
 using Spectral.Training.Tests.Support;
 
 namespace Spectral.Training.Tests.Models;

@@ -81,7 +81,7 @@ public sealed class OffloadTests(DeviceKind kind) : TrainingTest(kind)
         string? resume = null
     )
     {
-        using var model = TinyModels.Frozen(TinyModels.Llama, Device, Folder);
+        using CausalLanguageModel model = TinyModels.Frozen(TinyModels.Llama, Device, Folder);
         using var adapter = Adapter.Attach(
             model,
             AdapterMethods.Find("lora"),

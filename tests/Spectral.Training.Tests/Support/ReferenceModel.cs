@@ -11,7 +11,7 @@ namespace Spectral.Training.Tests.Support;
 /// </summary>
 internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<string, double[]> own)
 {
-    private readonly Dictionary<string, double[]> weights = own.ToDictionary(
+    private readonly Dictionary<string, double[]> _weights = own.ToDictionary(
         pair => LlamaNames.From(pair.Key),
         pair => pair.Value
     );
@@ -56,14 +56,14 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
     /// <summary>Logits of every position of one row.</summary>
     public double[][] Logits(ReadOnlySpan<int> tokens)
     {
-        double[] embedding = weights["model.embed_tokens.weight"];
+        double[] embedding = _weights["model.embed_tokens.weight"];
         double[][] prompt = [.. Prompt.Chunk(config.HiddenSize)];
         double[][] x = new double[prompt.Length + tokens.Length][];
         for (int t = 0; t < x.Length; t++)
         {
             double[] row = t < prompt.Length ? prompt[t] : Looked(embedding, tokens[t - prompt.Length]);
             x[t] = t < prompt.Length && IsGemma ? row : Multiplied(config.EmbeddingMultiplier)(row);
-            if (weights.TryGetValue("transformer.wpe.weight", out double[]? positions))
+            if (_weights.TryGetValue("transformer.wpe.weight", out double[]? positions))
                 Add([x[t]], [positions.AsSpan((t + PrefixLength) * row.Length, row.Length).ToArray()]);
         }
         for (int layer = 0; layer < config.Layers; layer++)
@@ -84,7 +84,7 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
             Add(x, Each(fed, Multiplied(config.ResidualMultiplier)));
             AfterLayer?.Invoke(layer, x);
         }
-        double[] head = weights[config.TieWordEmbeddings ? "model.embed_tokens.weight" : "lm_head.weight"];
+        double[] head = _weights[config.TieWordEmbeddings ? "model.embed_tokens.weight" : "lm_head.weight"];
         double[][] logits = Each(x[prompt.Length..], row => Head(Norm(row, "model.norm.weight"), head));
         return Each(
             Each(logits, Multiplied(config.LogitMultiplier / config.LogitDivisor)),
@@ -93,10 +93,10 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
     }
 
     /// <summary>Whether the only norms of the model are after attention and after the feed-forward layer.</summary>
-    private bool After => !weights.ContainsKey("model.layers.0.input_layernorm.weight");
+    private bool After => !_weights.ContainsKey("model.layers.0.input_layernorm.weight");
 
     /// <summary>Whether attention and the feed-forward layer stand between two norms each, under Gemma's names.</summary>
-    private bool IsSandwich => weights.ContainsKey("model.layers.0.pre_feedforward_layernorm.weight");
+    private bool IsSandwich => _weights.ContainsKey("model.layers.0.pre_feedforward_layernorm.weight");
 
     /// <summary>Whether norms have weights around 1 and only tokens have scaled embeddings.</summary>
     private bool IsGemma => config.ModelType is "gemma" or "gemma2" or "gemma3_text";
@@ -114,7 +114,7 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
     private bool IsInterleaved => config.ModelType is "cohere" or "cohere2" or "glm" or "glm4";
 
     private double[][] Normed(double[][] x, string norm) =>
-        weights.ContainsKey(norm) ? Each(x, row => Norm(row, norm)) : x;
+        _weights.ContainsKey(norm) ? Each(x, row => Norm(row, norm)) : x;
 
     private static Func<double[], double[]> Multiplied(double factor) =>
         row => [.. row.Select(value => factor * value)];
@@ -137,9 +137,9 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
 
     private double[] FeedForward(double[] x, string prefix)
     {
-        if (weights.ContainsKey(prefix + "block_sparse_moe.gate.weight"))
+        if (_weights.ContainsKey(prefix + "block_sparse_moe.gate.weight"))
             return Mixture(x, prefix + "block_sparse_moe.", ["w1", "w3"], "w2");
-        return weights.ContainsKey(prefix + "mlp.gate.weight")
+        return _weights.ContainsKey(prefix + "mlp.gate.weight")
             ? Mixture(x, prefix + "mlp.", ["gate_proj", "up_proj"], "down_proj")
             : Mlp(x, prefix + "mlp.", ["gate_proj", "up_proj"], "down_proj");
     }
@@ -168,7 +168,7 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
 
     private double[] Mlp(double[] x, string prefix, string[] gateNames, string downName)
     {
-        if (weights.ContainsKey(prefix + "c_fc.weight"))
+        if (_weights.ContainsKey(prefix + "c_fc.weight"))
             return Linear([.. Linear(x, prefix + "c_fc").Select(Activated)], prefix + "c_proj");
         double[][] gates = Projected(x, prefix, gateNames, "gate_up_proj", [1, 1]);
         (double[] gate, double[] up) = (gates[0], gates[1]);
@@ -242,7 +242,7 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
     /// </summary>
     private double[][] Projected(double[] x, string prefix, string[] names, string fused, int[] shares)
     {
-        if (!weights.ContainsKey($"{prefix}{fused}.weight"))
+        if (!_weights.ContainsKey($"{prefix}{fused}.weight"))
             return [.. names.Select(name => Linear(x, prefix + name))];
         double[] all = Linear(x, prefix + fused);
         int unit = all.Length / shares.Sum();
@@ -258,7 +258,7 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
 
     private double[] HeadNorm(double[] x, string name)
     {
-        if (!weights.TryGetValue(name, out double[]? weight))
+        if (!_weights.TryGetValue(name, out double[]? weight))
             return x;
         return [.. x.Chunk(weight.Length).SelectMany(head => Norm(head, name))];
     }
@@ -291,24 +291,24 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
     {
         string ownName = LlamaNames.To(config.ModelType, name);
         Observe?.Invoke(ownName, x);
-        double[] weight = weights[name + ".weight"];
+        double[] weight = _weights[name + ".weight"];
         double[] y = Multiply(x, weight, weight.Length / x.Length);
         if (WeightChange(ownName) is { } change)
             Add([y], [Multiply(x, change, y.Length)]);
         if (OutputChange(ownName, x) is { } added)
             Add([y], [added]);
-        if (weights.TryGetValue(name + ".bias", out double[]? bias))
+        if (_weights.TryGetValue(name + ".bias", out double[]? bias))
             Add([y], [bias]);
         return y;
     }
 
     private double[] Norm(double[] x, string name)
     {
-        double[] weight = weights[name];
+        double[] weight = _weights[name];
         double mean = IsCentered ? x.Average() : 0;
         x = [.. x.Select(value => value - mean)];
         double scale = 1 / Math.Sqrt(x.Sum(value => value * value) / x.Length + config.RmsNormEpsilon);
-        double[] bias = weights.GetValueOrDefault(name.Replace(".weight", ".bias"), new double[x.Length]);
+        double[] bias = _weights.GetValueOrDefault(name.Replace(".weight", ".bias"), new double[x.Length]);
         double offset = IsGemma ? 1 : 0;
         return [.. x.Select((value, i) => value * scale * (offset + weight[i]) + bias[i])];
     }

@@ -1,7 +1,6 @@
 using System.Buffers;
 using System.Text.Json;
 using Parquet;
-using Parquet.Schema;
 using Spectral.Training.IO;
 
 namespace Spectral.Training.Data.Files;
@@ -93,9 +92,11 @@ internal static class ParquetRecords
         foreach (ParquetLeaf leaf in table.Leaves)
         {
             if (rows.GetMetadata(leaf.Field)?.MetaData?.NumValues is not (>= 0 and <= MaximumValues))
+            {
                 throw new InvalidDataException(
                     $"a row group with more than {MaximumValues} values in {leaf.Field.Path}"
                 );
+            }
             leaf.Open(rows);
         }
     }

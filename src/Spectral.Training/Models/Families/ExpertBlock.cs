@@ -45,7 +45,7 @@ internal sealed class ExpertBlock : FeedForwardBlock
         using (order)
         {
             Variable[] inputs = ExpertGatherNode.Apply(tape, x, order);
-            Variable[] outputs = new Variable[inputs.Length];
+            var outputs = new Variable[inputs.Length];
             for (int i = 0; i < inputs.Length; i++)
             {
                 using Variable input = inputs[i];

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Spectral.Training.IO;
 
 namespace Spectral.Training.Models.Families;

@@ -106,10 +106,12 @@ internal sealed class Gpt2Family : ModelFamily
                 throw fields.Wrong(key, "false: nothing else is supported");
         }
         if (config.HeadDimension * config.Heads != config.HiddenSize)
+        {
             throw fields.Wrong(
                 "head_dim",
                 $"none, or {config.HiddenSize / config.Heads}, as the family has no such key"
             );
+        }
         if (config.KeyValueHeads != config.Heads)
             throw fields.Wrong("num_key_value_heads", $"none, or {config.Heads}, as the family has no such key");
         return config with

@@ -50,10 +50,12 @@ internal sealed class StableLmFamily : LlamaLayout
         if (fields.Boolean(HeadNorm) ?? false)
             throw fields.Wrong(HeadNorm, "false: norms with weights for each head are not supported");
         if (config.HeadDimension * config.Heads != config.HiddenSize)
+        {
             throw fields.Wrong(
                 "head_dim",
                 $"hidden_size {config.HiddenSize} over {config.Heads} heads, as in all models of the family"
             );
+        }
         return config with
         {
             QueryKeyValueBias = fields.Boolean(Bias) ?? false,
