@@ -1,6 +1,6 @@
 // The router of a mixture of experts: which k experts a token goes to, and with what weights (Shazeer et al.,
-// "Outrageously Large Neural Networks", 2017; the softmax over all experts before the choice as in Fedus et al., "Switch
-// Transformers", 2021).
+// "Outrageously Large Neural Networks", 2017; the softmax over all experts before the choice as in Fedus et al.,
+// "Switch Transformers", 2021).
 //
 // Formula        forward   p[n, :] = softmax(logits[n, :]); index[n, 0..k) = the k largest of them, the largest first;
 //                          weight[n, t] = p[n, index[n, t]], divided by the sum of the k where they are normalised
@@ -16,8 +16,8 @@
 // Grid/Block     one warp per token, 8 a block
 // Bytes          forward (size(T) (k + 1) + 4) tokens experts + 8 tokens k; backward (size(T) + 8) tokens experts +
 //                12 tokens k, and the slope once per token
-// Flops          forward 5 tokens experts, one of them an exponential, and k tokens experts comparisons; backward (4 + k)
-//                tokens experts
+// Flops          forward 5 tokens experts, one of them an exponential, and k tokens experts comparisons;
+//                backward (4 + k) tokens experts
 // Deterministic  yes. Of equal logits the first is taken
 // NaN            a NaN among a token's logits makes its p and weights NaN; so do logits that are all -inf, or +inf. Its
 //                indices stay in range

@@ -9,8 +9,8 @@
 // Types          rows, drows, y, dy F32 or BF16; weight, dweight F32; place I32
 // Accumulation   F32
 // Grid/Block     combine: one warp per token; backward: one warp per token and expert; 8 a block
-// Bytes          combine size(T) tokens columns (k + 1); backward 3 size(T) tokens k columns, of which dy is read k times
-//                in a row; 8 tokens k each
+// Bytes          combine size(T) tokens columns (k + 1); backward 3 size(T) tokens k columns, of which dy is read k
+//                times in a row; 8 tokens k each
 // Flops          combine 2 tokens k columns; backward 3 tokens k columns
 // Deterministic  yes, for places that are all different: a token's sum goes by t
 // Out of range   a place outside [0, tokens k) makes the token's row NaN; backward leaves it out, with dweight NaN

@@ -40,7 +40,8 @@ struct FlashAttentionArgs {
   const void* v;   // values [batch length, kv_heads head_dim] BF16, rows v_stride apart; 16-byte aligned
   void* output;    // result [batch length, heads head_dim] BF16, rows output_stride apart; written; 16-byte aligned
   float* lse;      // logarithms of the softmax's sums [batch, heads, length]; written
-  // of each position the first of its record and the one after its last [batch, length, 2]; null: a sequence is one record
+  // of each position the first of its record and the one after its last [batch, length, 2]; null: a sequence is one
+  // record
   const int* spans;
   int batch;           // sequences
   int heads;           // query heads, a multiple of kv_heads
@@ -75,7 +76,8 @@ struct FlashAttentionGradientArgs {
   // gradient of v [batch length, kv_heads head_dim] BF16, rows dv_stride apart; written by the key kernels; 16-byte
   // aligned
   void* dv;
-  // of each position the first of its record and the one after its last [batch, length, 2]; null: a sequence is one record
+  // of each position the first of its record and the one after its last [batch, length, 2]; null: a sequence is one
+  // record
   const int* spans;
   int batch;             // sequences
   int heads;             // query heads, a multiple of kv_heads

@@ -1,8 +1,8 @@
 // Rotary position embedding (Su et al.: "RoFormer", 2021) of the first elements of each head, in pairs of neighbours or
 // of halves. It also moves the heads in front of the sequence.
 //
-// Formula        p = (offsets ? offsets[b] : 0) + s - (spans ? spans[b,s,0] : 0);  for i < pairs, elements (j, k) = interleaved ? (2i, 2i + 1)
-//                : (i, i + pairs):
+// Formula        p = (offsets ? offsets[b] : 0) + s - (spans ? spans[b,s,0] : 0);
+//                for i < pairs, elements (j, k) = interleaved ? (2i, 2i + 1) : (i, i + pairs):
 //                y[b,h,s,j] = x[b,s,h,j] cos[p,i] - x[b,s,h,k] sin[p,i]
 //                y[b,h,s,k] = x[b,s,h,k] cos[p,i] + x[b,s,h,j] sin[p,i]
 //                for i >= 2 pairs: y[b,h,s,i] = rest x[b,s,h,i]

@@ -171,7 +171,8 @@ public sealed record TrainerOptions
         if (OffloadOptimizer && CudaGraph)
         {
             throw new InputException(
-                "--offload-optimizer moves the optimizer's state in each step, which a replayed step cannot: expected no "
+                "--offload-optimizer moves the optimizer's state in each step, which a replayed step cannot: expected "
+                    + "no "
                     + "--graph"
             );
         }

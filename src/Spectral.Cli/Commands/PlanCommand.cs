@@ -91,7 +91,9 @@ internal sealed class PlanCommand : SpectralCommand
         );
     }
 
-    /// <summary>Returns the tokens of the longest record, and the most that carry loss; null: all but the first.</summary>
+    /// <summary>
+    /// Returns the tokens of the longest record, and the most that carry loss; null: all but the first.
+    /// </summary>
     private (int Length, int? LossTokens) Length(CommandContext context, ModelConfig config, int virtualTokens)
     {
         int longest = Math.Min(context.Get(_training.MaxLength), config.LongestSequence - virtualTokens);

@@ -17,7 +17,8 @@ internal sealed class LogOption
         Option = new Option<string>("--log")
         {
             Description =
-                "Forms of the log, separated by commas: csv writes train_log.csv, tensorboard event files in the folder "
+                "Forms of the log, separated by commas: csv writes train_log.csv, tensorboard event files in the "
+                + "folder "
                 + "tensorboard; jsonl (train_log.jsonl) is always written, as --resume reads it.",
             HelpName = "jsonl|csv|tensorboard,…",
             DefaultValueFactory = _ => JsonLines,

@@ -97,7 +97,8 @@ internal sealed class ModelInputs : IDisposable
         if (packs && VirtualTokens > 0)
         {
             throw new InputException(
-                $"--packing: the adapter puts {VirtualTokens} virtual tokens before each record, which records that are "
+                $"--packing: the adapter puts {VirtualTokens} virtual tokens before each record, which records that "
+                    + "are "
                     + "joined have no place for; expected no --packing"
             );
         }
@@ -131,7 +132,8 @@ internal sealed class ModelInputs : IDisposable
             if (packs && Array.FindIndex(part, record => record.Cut) is var cutOff && cutOff >= 0)
             {
                 throw new InputException(
-                    $"{read[cutOff].Place}: more than {length} tokens, expected at most that many with --packing, which "
+                    $"{read[cutOff].Place}: more than {length} tokens, expected at most that many with --packing, "
+                        + "which "
                         + "splits no record"
                 );
             }

@@ -12,7 +12,8 @@ internal sealed class RecordFormatOption
     public Option<string> Option { get; } =
         OptionTypes.Choice(
             "--format",
-            "Format of the records: by the keys that each has (auto), or one for all. Files are JSON Lines, a JSON array "
+            "Format of the records: by the keys that each has (auto), or one for all. Files are JSON Lines, a JSON "
+                + "array "
                 + "or Parquet, or a folder of them.",
             Automatic,
             [Automatic, .. RecordFormats.All.Select(format => format.Name)]

@@ -168,7 +168,8 @@ internal sealed class TrainingOptions
     );
     public readonly Option<bool> OffloadOptimizer = OptionTypes.Flag(
         "--offload-optimizer",
-        "Keep the optimizer's state in page-locked host memory, from which each update copies it to the device and back. "
+        "Keep the optimizer's state in page-locked host memory, from which each update copies it to the device and "
+            + "back. "
             + "Results are the same to the bit."
     );
     public readonly Option<ulong> Seed = OptionTypes.Seed("Random seed.");

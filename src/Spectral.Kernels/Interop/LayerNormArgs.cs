@@ -1,11 +1,13 @@
 namespace Spectral.Kernels.Interop;
 
-/// <summary>Arguments of the forward kernels in <c>layer_norm.cu</c>: <c>y = (x − m) / √(mean((x − m)²) + ε) ∘ w + b</c>.</summary>
+/// <summary>
+/// Arguments of the forward kernels in <c>layer_norm.cu</c>: <c>y = (x − m) / √(mean((x − m)²) + ε) ∘ w + b</c>.
+/// </summary>
 public struct LayerNormForwardArgs
 {
     /// <summary>
-    /// The kernels by element type, <c>layer_norm_forward_f32</c> and <c>layer_norm_forward_bf16</c>; <see cref="Lanes"/>
-    /// lanes per row.
+    /// The kernels by element type, <c>layer_norm_forward_f32</c> and <c>layer_norm_forward_bf16</c>;
+    /// <see cref="Lanes"/> lanes per row.
     /// </summary>
     public static readonly KernelEntry<LayerNormForwardArgs> Kernel = new(
         "layer_norm",
@@ -62,8 +64,8 @@ public struct LayerNormForwardArgs
 public struct LayerNormBackwardArgs
 {
     /// <summary>
-    /// The kernels by element type, <c>layer_norm_backward_f32</c> and <c>layer_norm_backward_bf16</c>; <see cref="Lanes"/>
-    /// lanes per row.
+    /// The kernels by element type, <c>layer_norm_backward_f32</c> and <c>layer_norm_backward_bf16</c>;
+    /// <see cref="Lanes"/> lanes per row.
     /// </summary>
     public static readonly KernelEntry<LayerNormBackwardArgs> Kernel = new(
         "layer_norm",
@@ -83,7 +85,8 @@ public struct LayerNormBackwardArgs
     public ulong Weight;
 
     /// <summary>
-    /// Device address of mean and inverse standard deviation of each row, [Rows, 2] F32, as the forward pass wrote them.
+    /// Device address of mean and inverse standard deviation of each row, [Rows, 2] F32, as the forward pass wrote
+    /// them.
     /// </summary>
     public ulong Statistics;
 
@@ -126,8 +129,8 @@ public struct LayerNormBackwardArgs
 public struct LayerNormWeightGradientArgs
 {
     /// <summary>
-    /// The kernels by element type, <c>layer_norm_weight_gradient_f32</c> and <c>layer_norm_weight_gradient_bf16</c>; one
-    /// thread per 16 bytes of a row (grid x) and chunk of rows (grid y).
+    /// The kernels by element type, <c>layer_norm_weight_gradient_f32</c> and <c>layer_norm_weight_gradient_bf16</c>;
+    /// one thread per 16 bytes of a row (grid x) and chunk of rows (grid y).
     /// </summary>
     public static readonly KernelEntry<LayerNormWeightGradientArgs> Kernel = new(
         "layer_norm",

@@ -38,7 +38,9 @@ public struct RopeArgs
     /// </summary>
     public ulong Cosine;
 
-    /// <summary>Device address of the sines, [Positions, Pairs] F32. 16-byte alignment allows vector accesses.</summary>
+    /// <summary>
+    /// Device address of the sines, [Positions, Pairs] F32. 16-byte alignment allows vector accesses.
+    /// </summary>
     public ulong Sine;
 
     /// <summary>

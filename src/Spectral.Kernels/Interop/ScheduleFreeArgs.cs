@@ -4,8 +4,8 @@ namespace Spectral.Kernels.Interop;
 public struct ScheduleFreeArgs
 {
     /// <summary>
-    /// The kernel <c>schedule_free_advance</c>: updates the weights of the average and the factors of the step, once per
-    /// step; one thread. It uses <see cref="Weights"/>, <see cref="Factors"/> and <see cref="State"/> alone.
+    /// The kernel <c>schedule_free_advance</c>: updates the weights of the average and the factors of the step, once
+    /// per step; one thread. It uses <see cref="Weights"/>, <see cref="Factors"/> and <see cref="State"/> alone.
     /// </summary>
     public static readonly KernelEntry<ScheduleFreeArgs> Advance = new("schedule_free", 32, "schedule_free_advance");
 

@@ -16,7 +16,9 @@ public static class RmsNorm
     /// <param name="epsilon">Added to the mean square; not negative.</param>
     /// <param name="y">[N, D], type of x, columns of a wider matrix or all; may be x.</param>
     /// <param name="inverseRms">[N] F32: 1 / √(mean(x²) + ε), kept for backward.</param>
-    /// <param name="weightOffset">Added to every weight, in F32: 1 where weights are stored as differences to 1.</param>
+    /// <param name="weightOffset">
+    /// Added to every weight, in F32: 1 where weights are stored as differences to 1.
+    /// </param>
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
     public static void Forward(
         Tensor x,

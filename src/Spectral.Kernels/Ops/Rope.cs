@@ -5,8 +5,8 @@ namespace Spectral.Kernels.Ops;
 
 /// <summary>
 /// Applies rotary position embedding (Su et al. 2021) to the first elements of each head: pairs <c>(xᵢ, xᵢ₊ₙ)</c>, or
-/// neighbours <c>(x₂ᵢ, x₂ᵢ₊₁)</c>, turn by an angle of the position, n = number of pairs. Heads move outside the sequence
-/// in the same pass.
+/// neighbours <c>(x₂ᵢ, x₂ᵢ₊₁)</c>, turn by an angle of the position, n = number of pairs. Heads move outside the
+/// sequence in the same pass.
 /// </summary>
 public static class Rope
 {
@@ -19,8 +19,8 @@ public static class Rope
     /// <param name="interleaved">Whether pairs are neighbours; otherwise their elements are n apart.</param>
     /// <param name="rest">Factor on the hd − 2n last elements of a head, which do not turn.</param>
     /// <param name="spans">
-    /// [B·S, 2] I32: of each row the first of its record, where positions start again, and the one after its last; null:
-    /// a sequence is one record.
+    /// [B·S, 2] I32: of each row the first of its record, where positions start again, and the one after its last;
+    /// null: a sequence is one record.
     /// </param>
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
     public static void Forward(

@@ -67,7 +67,8 @@ public sealed partial class AdapterReader : IDisposable
             if (Options.FanInFanOut && model is not null && ModelTensors.Transposed(model).Count == 0)
             {
                 _warnings.Add(
-                    $"{AdapterConfigFile.Path(directory)}: fan_in_fan_out is true; taken as false, as PEFT does, since the model's layers "
+                    $"{AdapterConfigFile.Path(directory)}: fan_in_fan_out is true; taken as false, as PEFT does, since "
+                        + "the model's layers "
                         + "store their weights [out, in]"
                 );
             }

@@ -37,7 +37,8 @@ public static partial class RecordFormats
                     + string.Join("; ", All.Select(format => $"{format.Keys} ({format.Name})"))
             ),
             _ => throw new InputException(
-                $"{place}: has keys of {string.Join(" and ", found.Select(format => format.Name))}, expected one or the "
+                $"{place}: has keys of {string.Join(" and ", found.Select(format => format.Name))}, expected one or "
+                    + "the "
                     + "other, or --format with the one that counts"
             ),
         };

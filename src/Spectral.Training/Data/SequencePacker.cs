@@ -1,8 +1,8 @@
 namespace Spectral.Training.Data;
 
 /// <summary>
-/// Joins records to sequences of a given length, none of which is split. The same records, length and seed give the same
-/// sequences everywhere.
+/// Joins records to sequences of a given length, none of which is split. The same records, length and seed give the
+/// same sequences everywhere.
 /// </summary>
 /// <remarks>
 /// Records are shuffled once, and each window of 8192 of them is packed best-fit decreasing: the longest first, each

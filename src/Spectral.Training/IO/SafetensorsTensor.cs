@@ -165,7 +165,8 @@ public sealed class SafetensorsTensor
             {
                 throw new InputException(
                     $"{Path}: tensor {InputText.Quote(Name)} holds "
-                        + $"{FiniteValues.Describe(part[other], start + done + other, StoredShape)}, expected finite numbers"
+                        + $"{FiniteValues.Describe(part[other], start + done + other, StoredShape)}, expected finite "
+                        + "numbers"
                 );
             }
         }

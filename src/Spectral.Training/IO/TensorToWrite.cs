@@ -116,7 +116,9 @@ public sealed record TensorToWrite(string Name, StoredType Type, IReadOnlyList<l
     internal TensorToWrite StoredAs(SafetensorsTensor source) =>
         source.IsTransposed && !IsAsStored ? Transposed() : this;
 
-    /// <summary>Returns the matrix with rows and columns exchanged. All of it is in memory while it is written.</summary>
+    /// <summary>
+    /// Returns the matrix with rows and columns exchanged. All of it is in memory while it is written.
+    /// </summary>
     internal TensorToWrite Transposed() =>
         this with
         {

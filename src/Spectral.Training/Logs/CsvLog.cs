@@ -4,9 +4,9 @@ using System.Text;
 namespace Spectral.Training.Logs;
 
 /// <summary>
-/// Writes the steps and evaluations of a run as a table of comma-separated values, flushed line by line: a line for each
-/// step and one for each evaluation, which has the number of the step that it came after. Values that a line does not
-/// have, or that are not finite, are empty.
+/// Writes the steps and evaluations of a run as a table of comma-separated values, flushed line by line: a line for
+/// each step and one for each evaluation, which has the number of the step that it came after. Values that a line does
+/// not have, or that are not finite, are empty.
 /// </summary>
 /// <remarks>
 /// The columns are <c>step, loss, lr, grad_norm, tokens, tokens_per_second, eval_loss, exact_match</c>, with a head,

@@ -84,7 +84,9 @@ public sealed class TensorBoardLog : ITrainerCallback, IDisposable
 
     private static double Now() => (DateTimeOffset.UtcNow - DateTimeOffset.UnixEpoch).TotalSeconds;
 
-    /// <summary>Returns a name that TensorBoard takes for an event file, and that sorts after those of earlier files.</summary>
+    /// <summary>
+    /// Returns a name that TensorBoard takes for an event file, and that sorts after those of earlier files.
+    /// </summary>
     private static string FreeName(string folder)
     {
         string seconds = ((long)Now()).ToString("D10", CultureInfo.InvariantCulture);

@@ -55,7 +55,9 @@ internal abstract class ModelFamily
     /// <summary>The length of the sequences of pretraining if neither scaling nor config says; null: unknown.</summary>
     public virtual int? DefaultOriginalMaxPositions => null;
 
-    /// <summary>Returns the type of scaling of rotary angles that a name in a config of the family stands for.</summary>
+    /// <summary>
+    /// Returns the type of scaling of rotary angles that a name in a config of the family stands for.
+    /// </summary>
     public virtual string RopeTypeOf(string name) => name;
 
     /// <summary>

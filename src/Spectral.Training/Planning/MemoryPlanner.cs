@@ -14,8 +14,8 @@ namespace Spectral.Training.Planning;
 /// <remarks>
 /// The run itself is made, by the code that trains, on a rehearsal of the device (<see cref="Device.Rehearse"/>): there
 /// is no formula that could differ from what the code allocates. Two steps are made, as the second is the one that a
-/// captured run records. The host memory of the driver, and what its libraries take for themselves, are not counted, and
-/// neither is the memory of the CUDA context.
+/// captured run records. The host memory of the driver, and what its libraries take for themselves, are not counted,
+/// and neither is the memory of the CUDA context.
 /// </remarks>
 /// <example>
 /// <code>

@@ -244,7 +244,9 @@ public sealed class LayerNormTests(DeviceKind kind) : DeviceTest(kind)
     private static double Largest(double[] x, int row, int columns) =>
         x.AsSpan(row * columns, columns).ToArray().Max(Math.Abs);
 
-    /// <summary>The sizes of the statistics' terms: of a mean, and of a deviation beside what its differences lost.</summary>
+    /// <summary>
+    /// The sizes of the statistics' terms: of a mean, and of a deviation beside what its differences lost.
+    /// </summary>
     private static double[] Spread(double[] x, double[] both, int rows, int columns)
     {
         double[] sizes = new double[2 * rows];

@@ -185,7 +185,9 @@ public sealed class RopeTests(DeviceKind kind) : DeviceTest(kind)
         );
     }
 
-    /// <summary>The number and the partner of the pair of which an element of a head is one; null: it does not turn.</summary>
+    /// <summary>
+    /// The number and the partner of the pair of which an element of a head is one; null: it does not turn.
+    /// </summary>
     private static (int Number, int Partner, bool IsFirst)? PairOf(int i, int pairs, bool interleaved)
     {
         if (i >= 2 * pairs)

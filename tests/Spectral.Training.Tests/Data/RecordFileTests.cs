@@ -9,8 +9,8 @@ using Spectral.Training.Tests.Support;
 namespace Spectral.Training.Tests.Data;
 
 /// <summary>
-/// Reads JSON arrays, Parquet and folders. The Parquet files in Data/Parquet were written by DuckDB 1.5, which shares no
-/// code with the library that reads them.
+/// Reads JSON arrays, Parquet and folders. The Parquet files in Data/Parquet were written by DuckDB 1.5, which shares
+/// no code with the library that reads them.
 /// </summary>
 public sealed class RecordFileTests : FolderTest
 {

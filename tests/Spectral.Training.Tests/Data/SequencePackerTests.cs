@@ -17,7 +17,8 @@ public sealed class SequencePackerTests
             Assert.That(sequences.SelectMany(row => row).Order(), Is.EqualTo(Enumerable.Range(0, records.Length)));
             Assert.That(sequences.Select(row => row.Sum(i => records[i].Tokens.Length)), Is.All.InRange(2, 128));
             Assert.That(SequencePacker.Pack(records, 128, seed), Is.EqualTo(sequences), "the same again");
-            // Lengths are spread evenly, so that few sequences stay open; in file order about every fifth place is lost.
+            // Lengths are spread evenly, so that few sequences stay open; in file order about every fifth place is
+            // lost.
             double fill = records.Sum(record => record.Tokens.Length) / (128.0 * sequences.Length);
             Assert.That(fill, Is.GreaterThan(seed is null ? 0.7 : 0.99));
         });

@@ -9,7 +9,9 @@ namespace Spectral.Training.Tests.Logs;
 /// </summary>
 internal static class EventFileReader
 {
-    /// <summary>An event: its time and step, and what it has of a version, a session's status and numbers by tag.</summary>
+    /// <summary>
+    /// An event: its time and step, and what it has of a version, a session's status and numbers by tag.
+    /// </summary>
     internal sealed record Event(
         double Time,
         long Step,

@@ -608,7 +608,9 @@ public sealed class ModelConfigTests : FolderTest
         }
     }
 
-    /// <summary>The keys of GPT-2's own files, and those of most families, which transformers takes for it too.</summary>
+    /// <summary>
+    /// The keys of GPT-2's own files, and those of most families, which transformers takes for it too.
+    /// </summary>
     [TestCase("""{"n_embd":8,"n_layer":2,"n_head":2,"n_positions":32,"n_inner":12,"scale_attn_weights":false}""", 12)]
     [TestCase("""{"n_embd":8,"n_layer":2,"n_head":2,"n_positions":32,"n_inner":null,"hidden_size":99}""", 32)]
     [TestCase("""{"hidden_size":8,"num_hidden_layers":2,"num_attention_heads":2,"max_position_embeddings":32}""", 32)]

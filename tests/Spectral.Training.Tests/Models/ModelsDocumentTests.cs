@@ -11,12 +11,15 @@ namespace Spectral.Training.Tests.Models;
 /// </summary>
 public sealed class ModelsDocumentTests
 {
-    /// <summary>What models of a family are published, and what their layers are, after the cards and configs.</summary>
+    /// <summary>
+    /// What models of a family are published, and what their layers are, after the cards and configs.
+    /// </summary>
     private static readonly Dictionary<string, (string Published, string Layers)> Families = new()
     {
         ["cohere"] = (
             "Command R (Command R+ asks for norms of queries and keys, which are refused)",
-            "LayerNorm without bias, attention beside the feed-forward layer, neighbouring features turn, a factor on logits"
+            "LayerNorm without bias, attention beside the feed-forward layer, neighbouring features turn, a factor on "
+                + "logits"
         ),
         ["cohere2"] = (
             "Command R7B, Command A",
@@ -25,7 +28,8 @@ public sealed class ModelsDocumentTests
         ["gemma"] = ("Gemma 1, CodeGemma", "RMSNorm with weights around 1, GeGLU, embeddings scaled by √D"),
         ["gemma2"] = (
             "Gemma 2",
-            "as `gemma`, with a norm before and after each block, soft caps on scores and logits, a window in every second layer"
+            "as `gemma`, with a norm before and after each block, soft caps on scores and logits, a window in every "
+                + "second layer"
         ),
         ["gemma3_text"] = (
             "Gemma 3 270M and 1B",
@@ -67,12 +71,15 @@ public sealed class ModelsDocumentTests
     [Test]
     public void TheDocumentIsWhatTheCodeFinds() => GeneratedDocument.Verify("models.md", Document());
 
-    /// <summary>The models of these tests are compared with a float64 reference, gradients and cache included.</summary>
+    /// <summary>
+    /// The models of these tests are compared with a float64 reference, gradients and cache included.
+    /// </summary>
     [Test]
     public void EveryFamilyIsComparedWithAReference() =>
         Assert.That(
             TinyModels.All.Select(config => config.ModelType),
-            Is.SupersetOf(ModelFamilies.All.Select(family => family.ModelType).Except(["phi4"])), // phi3 by another name
+            // phi4 is phi3 by another name
+            Is.SupersetOf(ModelFamilies.All.Select(family => family.ModelType).Except(["phi4"])),
             "families without a tiny model"
         );
 

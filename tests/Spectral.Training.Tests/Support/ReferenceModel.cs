@@ -95,7 +95,9 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
     /// <summary>Whether the only norms of the model are after attention and after the feed-forward layer.</summary>
     private bool After => !_weights.ContainsKey("model.layers.0.input_layernorm.weight");
 
-    /// <summary>Whether attention and the feed-forward layer stand between two norms each, under Gemma's names.</summary>
+    /// <summary>
+    /// Whether attention and the feed-forward layer stand between two norms each, under Gemma's names.
+    /// </summary>
     private bool IsSandwich => _weights.ContainsKey("model.layers.0.pre_feedforward_layernorm.weight");
 
     /// <summary>Whether norms have weights around 1 and only tokens have scaled embeddings.</summary>

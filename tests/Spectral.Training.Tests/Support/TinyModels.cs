@@ -135,7 +135,9 @@ internal static class TinyModels
             SlidingRotary = new RotaryAngles(20, null),
         };
 
-    /// <summary>Fused projections, heads of which three quarters turn, by the angles of long sequences, a window.</summary>
+    /// <summary>
+    /// Fused projections, heads of which three quarters turn, by the angles of long sequences, a window.
+    /// </summary>
     public static ModelConfig Phi3 { get; } =
         Llama with
         {
@@ -201,7 +203,9 @@ internal static class TinyModels
             SlidingWindow = 3,
         };
 
-    /// <summary>Layer norms with biases, of which both halves of a layer read one, heads of which a part turns.</summary>
+    /// <summary>
+    /// Layer norms with biases, of which both halves of a layer read one, heads of which a part turns.
+    /// </summary>
     public static ModelConfig StableLm { get; } =
         Llama with
         {
@@ -252,7 +256,9 @@ internal static class TinyModels
             },
         };
 
-    /// <summary>Experts in one layer, narrower than the feed-forward layer of the other, with their probabilities.</summary>
+    /// <summary>
+    /// Experts in one layer, narrower than the feed-forward layer of the other, with their probabilities.
+    /// </summary>
     public static ModelConfig Qwen3Moe { get; } =
         Llama with
         {

@@ -10,8 +10,8 @@ namespace Spectral.Training.Data.Files;
 /// values are read, and lists and structures of them; others, such as images, are left out.
 /// </summary>
 /// <remarks>
-/// A structure in a column has the same fields in all rows, where JSON would leave some out. So its fields that are null
-/// are left out.
+/// A structure in a column has the same fields in all rows, where JSON would leave some out. So its fields that are
+/// null are left out.
 /// </remarks>
 internal static class ParquetRecords
 {

@@ -45,7 +45,9 @@ internal abstract class LlamaLayout : ModelFamily
 
     private string[] Gates => FusesGateUp ? [GateUp] : [Gate, Up];
 
-    /// <summary>Returns whether attention and the feed-forward layer read the same norm, which is attention's.</summary>
+    /// <summary>
+    /// Returns whether attention and the feed-forward layer read the same norm, which is attention's.
+    /// </summary>
     protected virtual bool IsParallel(ModelConfig config) => false;
 
     /// <summary>The ends of the names of attention's projections.</summary>

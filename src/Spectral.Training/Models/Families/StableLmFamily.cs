@@ -4,8 +4,8 @@ using Spectral.Training.IO;
 namespace Spectral.Training.Models.Families;
 
 /// <summary>
-/// StableLM (Bellagente et al., "Stable LM 2 1.6B", 2024): Llama's projections between layer norms with biases, of which
-/// attention and the feed-forward layer may share one, and heads of which a part turns.
+/// StableLM (Bellagente et al., "Stable LM 2 1.6B", 2024): Llama's projections between layer norms with biases, of
+/// which attention and the feed-forward layer may share one, and heads of which a part turns.
 /// </summary>
 internal sealed class StableLmFamily : LlamaLayout
 {

@@ -4,8 +4,8 @@ using Spectral.Training.IO;
 namespace Spectral.Training.Models.Families;
 
 /// <summary>
-/// StarCoder2 (Lozhkov et al., "StarCoder 2 and The Stack v2", 2024): Llama's attention between layer norms with biases,
-/// a feed-forward layer without a gate, and biases on all linear layers.
+/// StarCoder2 (Lozhkov et al., "StarCoder 2 and The Stack v2", 2024): Llama's attention between layer norms with
+/// biases, a feed-forward layer without a gate, and biases on all linear layers.
 /// </summary>
 internal sealed class Starcoder2Family : LlamaLayout
 {
