@@ -23,6 +23,10 @@ internal static class KnownCosts
             ["swiglu_forward_bf16"] = 66.7,
             ["swiglu_backward_f32"] = 54.6,
             ["swiglu_backward_bf16"] = 70.6,
+            ["gelu_forward_f32"] = 60,
+            ["gelu_forward_bf16"] = 75,
+            ["gelu_backward_f32"] = 50,
+            ["gelu_backward_bf16"] = 66.7,
             // Pieces of eight: 32 bytes of F32 are two accesses, each to half of all sectors.
             ["cast_f32_bf16"] = 40,
             ["cast_bf16_f32"] = 40,
@@ -33,6 +37,7 @@ internal static class KnownCosts
             ["low_rank_merge_f32_into_bf16"] = 41.6,
             // The same for vectors in F32 beside rows in BF16: scales, tables of cosines, sums.
             ["rms_norm_weight_gradient_bf16"] = 2.9,
+            ["layer_norm_weight_gradient_bf16"] = 2.8,
             ["bias_gradient_bf16"] = 3,
             ["scale_shift_bf16"] = 1.6,
             ["scale_gradient_bf16"] = 1.6,
@@ -57,6 +62,9 @@ internal static class KnownCosts
             ["random_combination_backward"] = 75,
             ["matrix_copy_f32"] = 75,
             ["matrix_copy_bf16"] = 75,
+            // The four elements of a thread one by one, each with the scale of its row.
+            ["row_noise_f32"] = 71.7,
+            ["row_noise_bf16"] = 80,
             // Partial sums of a column lie a column's chunks apart.
             ["broadcast_dot_columns"] = 4.5,
             // Elements that an index or another order of dimensions puts elsewhere.
@@ -72,8 +80,8 @@ internal static class KnownCosts
             ["largest_entries_count"] = 87.5,
             ["largest_entries_write"] = 86.9,
             ["largest_entries_histogram"] = 1.7,
-            // Counts are added to single bins, and two lanes walk the sums of both magnitudes.
-            ["clip_quantile_count"] = 0.6,
+            // Counts are added to single bins, how many depends on the values; and two lanes walk the sums of both magnitudes.
+            ["clip_quantile_count"] = 0.7,
             ["clip_quantile_choose"] = 2.8,
             // A thread has 64 bytes of each row of its tile, 16 bytes at a time: the next access takes the other half
             // of each sector, from L1. Sums of rows are single words.
@@ -92,7 +100,7 @@ internal static class KnownCosts
             ["cholesky_scale"] = 74,
             ["cholesky_finish"] = 80.7,
             ["cholesky_inverse"] = 8,
-            ["jacobi_svd"] = 1.1,
+            ["jacobi_svd"] = 1.2,
             ["sketch_product_nn"] = 62,
             ["sketch_product_nt"] = 9,
             ["sketch_product_tn"] = 45,
@@ -137,6 +145,9 @@ internal static class KnownCosts
         {
             // It reads again what it has written: a few weights, 0.5 KB.
             ["top_k_select"] = 1.056,
+            // The same for the probabilities, which are divided by their sum once all are written.
+            ["expert_router_forward_f32"] = 1.5,
+            ["expert_router_forward_bf16"] = 1.65,
         };
 
     /// <summary>Bytes of local memory, where there are any.</summary>

@@ -137,8 +137,16 @@ internal static class StepKernels
         StepState state = set.Own(new StepState(set.Device));
         set.Add("sample-rows", written, 3.0 * Parameters, () => SampleRows.Draw(state, 1, 4 * Parameters, places));
         Tensor strengths = set.Empty(Rows);
-        Tensor matrix = set.Empty((Rows, Parameters / Rows));
-        set.Add("row-noise", 2 * written, 4.0 * Parameters, () => RowNoise.Add(state, 0, strengths, matrix));
+        foreach (DType type in KernelSet.Types)
+        {
+            Tensor matrix = set.Empty((Rows, Parameters / Rows), type);
+            set.Add(
+                $"row-noise {type}".ToLowerInvariant(),
+                2.0 * type.Size() * Parameters,
+                4.0 * Parameters,
+                () => RowNoise.Add(state, 0, strengths, matrix)
+            );
+        }
         set.Add("uniform", written, 2.0 * Parameters, () => Philox.Uniform(values, 1, 1));
         set.Add("normal", written, 0, () => Philox.Normal(values, 1, 1));
     }
