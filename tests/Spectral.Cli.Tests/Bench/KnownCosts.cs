@@ -80,7 +80,8 @@ internal static class KnownCosts
             ["largest_entries_count"] = 87.5,
             ["largest_entries_write"] = 86.9,
             ["largest_entries_histogram"] = 1.7,
-            // Counts are added to single bins, how many depends on the values; and two lanes walk the sums of both magnitudes.
+            // Counts are added to single bins, how many depends on the values; and two lanes walk the sums of both
+            // magnitudes.
             ["clip_quantile_count"] = 0.7,
             ["clip_quantile_choose"] = 2.8,
             // A thread has 64 bytes of each row of its tile, 16 bytes at a time: the next access takes the other half
