@@ -78,7 +78,7 @@ public sealed class InputStartTests(DeviceKind kind) : DataMethodTest(kind)
             );
             Assert.That(
                 adapter.Options.TargetModules,
-                ranks.Count == all.Length ? Is.EqualTo(options.TargetModules) : Is.EquivalentTo(ranks.Keys)
+                ranks.Count == all.Length ? Is.EqualTo(Model.Config.Family.DefaultTargets) : Is.EquivalentTo(ranks.Keys)
             );
         });
         // No share left out is larger than one taken.

@@ -1,4 +1,3 @@
-using System.Text;
 using System.Text.Json.Nodes;
 using Spectral.Training.Adapters;
 using Spectral.Training.Adapters.Files;
@@ -175,7 +174,10 @@ public sealed class LargeClaimsTests : FolderTest
     [Test]
     public void LinesOfData()
     {
-        folder.Write("d.jsonl", Encoding.UTF8.GetBytes(string.Concat(Enumerable.Repeat("[", 1 << 20))));
+        string deep = new('[', 1 << 20);
+        folder.Write("d.jsonl", deep);
+        Soon(() => RecordReader.Load(folder.File("d.jsonl")), "expected ] at its end");
+        folder.Write("d.jsonl", $"{{\"text\":{deep}");
         Soon(() => RecordReader.Load(folder.File("d.jsonl")), "not valid JSON");
         folder.Write("d.jsonl", "{" + Entries(i => $"\"{i}\":0") + ",\"text\":\"t\"}");
         Soon(() => RecordReader.Load(folder.File("d.jsonl")));
