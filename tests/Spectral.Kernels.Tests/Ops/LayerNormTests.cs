@@ -25,11 +25,10 @@ public sealed class LayerNormTests(DeviceKind kind) : DeviceTest(kind)
         LayerNorm.Forward(x, weight, biased ? bias : null, Epsilon, y, statistics);
         (double[] normal, double[] both) = Normal(xv, rows, columns);
         Verify(statistics, both, Spread(xv, both, rows, columns), columns, "statistics");
+        double[] largest = Largest(xv, rows, columns);
         double[] magnitude = normal
             .Select(
-                (n, i) =>
-                    (Math.Abs(n) + Largest(xv, i / columns, columns) * both[i / columns * 2 + 1])
-                    * Math.Abs(wv[i % columns])
+                (n, i) => (Math.Abs(n) + largest[i / columns] * both[i / columns * 2 + 1]) * Math.Abs(wv[i % columns])
             )
             .ToArray();
         Verify(
@@ -84,6 +83,7 @@ public sealed class LayerNormTests(DeviceKind kind) : DeviceTest(kind)
             accumulate
         );
 
+        double[] largest = Largest(xv, rows, columns);
         double[] expected = new double[xv.Length];
         double[] magnitude = new double[xv.Length];
         double[] dw = accumulate ? (double[])weightBefore.Clone() : new double[columns];
@@ -115,7 +115,7 @@ public sealed class LayerNormTests(DeviceKind kind) : DeviceTest(kind)
         Verify(dBias, db, dbMagnitude, rows, "dBias");
 
         // The size of n, and that of the numbers whose difference it is: their rounding is left in it.
-        double Rounded(int at, double r) => Math.Abs(normal[at]) + Largest(xv, at / columns, columns) * r;
+        double Rounded(int at, double r) => Math.Abs(normal[at]) + largest[at / columns] * r;
     }
 
     [Test]
@@ -241,20 +241,20 @@ public sealed class LayerNormTests(DeviceKind kind) : DeviceTest(kind)
         );
     }
 
-    private static double Largest(double[] x, int row, int columns) =>
-        x.AsSpan(row * columns, columns).ToArray().Max(Math.Abs);
+    private static double[] Largest(double[] x, int rows, int columns) =>
+        [.. Enumerable.Range(0, rows).Select(row => x.AsSpan(row * columns, columns).ToArray().Max(Math.Abs))];
 
     /// <summary>
     /// The sizes of the statistics' terms: of a mean, and of a deviation beside what its differences lost.
     /// </summary>
     private static double[] Spread(double[] x, double[] both, int rows, int columns)
     {
+        double[] largest = Largest(x, rows, columns);
         double[] sizes = new double[2 * rows];
         for (int i = 0; i < rows; i++)
         {
-            double largest = Largest(x, i, columns);
-            sizes[2 * i] = largest;
-            sizes[2 * i + 1] = both[2 * i + 1] * (1 + largest * both[2 * i + 1]);
+            sizes[2 * i] = largest[i];
+            sizes[2 * i + 1] = both[2 * i + 1] * (1 + largest[i] * both[2 * i + 1]);
         }
         return sizes;
     }
