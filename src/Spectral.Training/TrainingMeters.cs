@@ -79,7 +79,7 @@ public static class TrainingMeters
         "Mean loss per token of the last evaluation."
     );
 
-    /// <summary>Reports a step.</summary>
+    /// <summary>Reports a step to the meter.</summary>
     internal static void Record(in StepReport report, double seconds, DeviceMemory memory)
     {
         Steps.Add(1);
@@ -96,6 +96,6 @@ public static class TrainingMeters
         Peak.Record(memory.Peak);
     }
 
-    /// <summary>Reports an evaluation.</summary>
+    /// <summary>Reports an evaluation to the meter.</summary>
     internal static void Record(EvaluationResult result) => EvaluationLoss.Record(result.Loss);
 }

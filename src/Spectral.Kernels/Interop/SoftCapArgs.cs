@@ -18,7 +18,7 @@ public struct SoftCapForwardArgs
     /// </summary>
     public ulong Y;
 
-    /// <summary>Number of elements.</summary>
+    /// <summary>Number of elements of the array.</summary>
     public long Count;
 
     /// <summary>Bound of the magnitude of y, above 0.</summary>
@@ -55,7 +55,7 @@ public struct SoftCapBackwardArgs
     /// </summary>
     public ulong Dx;
 
-    /// <summary>Number of elements.</summary>
+    /// <summary>Number of elements of the array.</summary>
     public long Count;
 
     /// <summary>Bound of the magnitude of y, above 0.</summary>

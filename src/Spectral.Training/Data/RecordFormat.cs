@@ -20,7 +20,7 @@ public abstract class RecordFormat
     /// <summary>Returns whether a record has the key by which this format is known.</summary>
     internal abstract bool IsKnownBy(JsonFields record);
 
-    /// <summary>Reads a record.</summary>
+    /// <summary>Reads a record of this format.</summary>
     /// <param name="record">The record.</param>
     /// <param name="place">Where it is, for messages.</param>
     /// <exception cref="InputException">It lacks a key, or a value has another type.</exception>
