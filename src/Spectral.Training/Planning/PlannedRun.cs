@@ -6,7 +6,7 @@ namespace Spectral.Training.Planning;
 
 /// <summary>A training run whose memory is to be planned.</summary>
 /// <param name="Model">The sizes and options of the model.</param>
-/// <param name="Type">The compute type.</param>
+/// <param name="Type">The compute type of the run.</param>
 /// <param name="Training">The settings of the run.</param>
 /// <param name="Length">The number of tokens of each record.</param>
 public sealed record PlannedRun(ModelConfig Model, DType Type, TrainerOptions Training, int Length)
