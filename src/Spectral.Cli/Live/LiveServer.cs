@@ -20,7 +20,7 @@ internal sealed class LiveServer : IDisposable
     private readonly HttpListener _listener;
     private readonly string[] _hosts;
 
-    /// <summary>Starts to serve.</summary>
+    /// <summary>Starts to serve the page.</summary>
     /// <param name="run">The run.</param>
     /// <param name="port">The port; 0 for any free one.</param>
     /// <exception cref="InputException">The port is not free.</exception>
@@ -36,7 +36,7 @@ internal sealed class LiveServer : IDisposable
     /// <summary>The address of the page.</summary>
     public string Address { get; }
 
-    /// <summary>Stops to serve.</summary>
+    /// <summary>Stops to serve the page.</summary>
     public void Dispose() => _listener.Close();
 
     private static (HttpListener Listener, int Port) Listen(int port)

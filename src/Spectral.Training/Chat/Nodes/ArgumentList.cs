@@ -14,10 +14,10 @@ internal sealed record ArgumentList(
     Expression? NamedRest
 )
 {
-    /// <summary>No arguments.</summary>
+    /// <summary>The list of a call without arguments.</summary>
     public static readonly ArgumentList Empty = new([], [], null, null);
 
-    /// <summary>Returns their values.</summary>
+    /// <summary>Returns the values of the arguments.</summary>
     public Arguments Evaluate(Scope scope)
     {
         object?[] positional =

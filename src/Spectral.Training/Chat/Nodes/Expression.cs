@@ -6,10 +6,10 @@ namespace Spectral.Training.Chat.Nodes;
 /// <param name="place">Where it is.</param>
 internal abstract class Expression(Place place)
 {
-    /// <summary>Where it is.</summary>
+    /// <summary>The place of the expression in the template.</summary>
     public Place Place { get; } = place;
 
-    /// <summary>Returns its value.</summary>
+    /// <summary>Returns the value of the expression.</summary>
     /// <exception cref="TemplateError">It has none.</exception>
     public object? Evaluate(Scope scope)
     {

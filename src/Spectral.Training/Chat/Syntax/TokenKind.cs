@@ -21,10 +21,10 @@ internal enum TokenKind
     /// <summary>A name or keyword.</summary>
     Name,
 
-    /// <summary>A quoted text.</summary>
+    /// <summary>A text between quotes.</summary>
     Text,
 
-    /// <summary>A whole number.</summary>
+    /// <summary>A number without a point or exponent.</summary>
     Integer,
 
     /// <summary>A number with a point or exponent.</summary>
