@@ -14,4 +14,7 @@ public enum DType
 
     /// <summary>IEEE 754 double precision, 8 bytes: small factorizations.</summary>
     F64,
+
+    /// <summary>Unsigned 8-bit integer, 1 byte: codes of quantised weights.</summary>
+    U8,
 }

@@ -9,11 +9,12 @@ public static class DTypeExtensions
         {
             DType.BF16 => 2,
             DType.F64 => 8,
+            DType.U8 => 1,
             _ => 4,
         };
 
     /// <summary>
-    /// Returns the ending of kernel names for this type: <c>f32</c>, <c>bf16</c>, <c>i32</c> or <c>f64</c>.
+    /// Returns the ending of kernel names for this type: <c>f32</c>, <c>bf16</c>, <c>i32</c>, <c>f64</c> or <c>u8</c>.
     /// </summary>
     public static string Suffix(this DType type) =>
         type switch
@@ -21,6 +22,7 @@ public static class DTypeExtensions
             DType.F32 => "f32",
             DType.BF16 => "bf16",
             DType.I32 => "i32",
+            DType.U8 => "u8",
             _ => "f64",
         };
 }

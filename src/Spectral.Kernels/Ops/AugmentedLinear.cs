@@ -54,7 +54,7 @@ public static class AugmentedLinear
             new LowRankProduct(
                 call,
                 new(x, 0, weight.Inputs),
-                new(weight.Buffer, 0, weight.Inputs),
+                new ColumnRange(weight.Buffer, 0, weight.Inputs),
                 new(x, weight.Inputs, weight.Rank),
                 1,
                 new(weight.Buffer, weight.Inputs, weight.Rank),
@@ -163,7 +163,7 @@ public static class AugmentedLinear
             new LowRankProduct(
                 call,
                 new(dy, 0, weight.Outputs),
-                new(weight.Buffer, 0, weight.Inputs),
+                new ColumnRange(weight.Buffer, 0, weight.Inputs),
                 new(dy, weight.Outputs, weight.Rank),
                 1,
                 weight.Right,

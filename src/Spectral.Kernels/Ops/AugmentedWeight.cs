@@ -48,11 +48,11 @@ public sealed class AugmentedWeight : IDisposable
         }
 
         (_stack, _outputFrom, _rankFrom) = (stack, new int[layers.Length + 1], new int[layers.Length + 1]);
-        Check.Floating(layers[0].Weight, nameof(layers));
-        (Tensor first, Inputs, bool biased) = (layers[0].Weight.Matrix, layers[0].Weight.Count, false);
+        Check.Floating(layers[0].Weight.Dense, nameof(layers));
+        (Tensor first, Inputs, bool biased) = (layers[0].Weight.Dense.Matrix, layers[0].Weight.Columns, false);
         for (int j = 0; j < layers.Length; j++)
         {
-            ColumnRange weight = layers[j].Weight;
+            ColumnRange weight = layers[j].Weight.Dense;
             Check.Operand(weight, first, [-1, Inputs], nameof(layers), nameof(layers));
             if (weight.Rows == 0 || Inputs == 0)
             {
@@ -84,7 +84,7 @@ public sealed class AugmentedWeight : IDisposable
         Bias = biased ? Tensor.Zeros(first.Device, Outputs, first.DType) : null;
         for (int j = 0; j < layers.Length; j++)
         {
-            CopyBlock.Run(layers[j].Weight, Buffer, _outputFrom[j], 0);
+            CopyBlock.Run(layers[j].Weight.Dense, Buffer, _outputFrom[j], 0);
             if (layers[j].Bias is not { } bias)
                 continue;
             using Tensor part = Bias!.Rows(_outputFrom[j], bias.Dim(0));

@@ -1,6 +1,8 @@
+using Spectral.Kernels.Quantization;
+
 namespace Spectral.Kernels.Ops;
 
 /// <summary>Names the frozen part of a linear layer: its weight and its bias.</summary>
-/// <param name="Weight">W [out, in], columns of a wider matrix or all.</param>
+/// <param name="Weight">W [out, in]: columns of a wider matrix or all, or a quantised matrix.</param>
 /// <param name="Bias">Bias [out] of the layer, or null.</param>
-public readonly record struct LowRankLayer(ColumnRange Weight, Tensor? Bias);
+public readonly record struct LowRankLayer(FrozenWeight Weight, Tensor? Bias);

@@ -1,3 +1,5 @@
+using Spectral.Kernels.Quantization;
+
 namespace Spectral.Kernels.Ops;
 
 /// <summary>
@@ -60,15 +62,17 @@ internal readonly struct LowRankLayerProduct(
     private static LowRankCase CaseOf(
         LowRankDirection direction,
         Tensor activation,
-        in ColumnRange weight,
+        in FrozenWeight weight,
         Tensor factor,
         bool dropped
     )
     {
-        (int outputs, int inputs) = (weight.Rows, weight.Count);
+        (int outputs, int inputs) = (weight.Rows, weight.Columns);
         bool forward = direction == LowRankDirection.Forward;
         LowRankLayout layout = dropped ? LowRankLayout.Dropped : LowRankLayout.Apart;
-        if (weight.Stride != inputs)
+        if (weight.Quantized is not null)
+            layout = LowRankLayout.Quantized;
+        else if (weight.Dense.Stride != inputs)
             layout = LowRankLayout.WideWeight;
         return new LowRankCase(
             activation.Device,

@@ -12,6 +12,9 @@ internal enum LowRankLayout
     /// <summary>W is columns of a wider matrix; the activations are matrices of their own.</summary>
     WideWeight,
 
+    /// <summary>W is quantised; the activations are matrices of their own.</summary>
+    Quantized,
+
     /// <summary>z stands behind x and L behind W in the same rows, or g behind dy and R below W.</summary>
     LaidOut,
 }

@@ -29,7 +29,7 @@ internal sealed class LowRankLinearAugmented : LowRankLinearVariant
         LowRankCase call = product.Case;
         Gemm.Run(
             product.X.Operand,
-            product.Weight.Operand with
+            product.Weight.Dense.Operand with
             {
                 Transposed = product.Transposed,
             },

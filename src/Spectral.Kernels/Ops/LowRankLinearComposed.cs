@@ -1,3 +1,5 @@
+using Spectral.Kernels.Quantization;
+
 namespace Spectral.Kernels.Ops;
 
 /// <summary>
@@ -21,20 +23,7 @@ internal sealed class LowRankLinearComposed(LowRankVariant kind, string name) : 
         LowRankCase call = product.Case;
         var y = new GemmOperand(product.Y, 0, call.Columns);
         if (frozenFirst)
-        {
-            Gemm.Run(
-                product.X.Operand,
-                product.Weight.Operand with
-                {
-                    Transposed = product.Transposed,
-                },
-                y,
-                new GemmSize(call.Rows, call.Columns, call.Depth),
-                1,
-                beta
-            );
-        }
-
+            Frozen(product, beta);
         Gemm.Run(
             product.Source.Operand,
             product.Factor.Operand with
@@ -47,21 +36,16 @@ internal sealed class LowRankLinearComposed(LowRankVariant kind, string name) : 
             frozenFirst ? 1 : beta
         );
         if (!frozenFirst)
-        {
-            Gemm.Run(
-                product.X.Operand,
-                product.Weight.Operand with
-                {
-                    Transposed = product.Transposed,
-                },
-                y,
-                new GemmSize(call.Rows, call.Columns, call.Depth),
-                1,
-                1
-            );
-        }
-
+            Frozen(product, 1);
         if (product.Bias is not null)
             AddBias.Run(product.Y, product.Bias);
+    }
+
+    private static void Frozen(in LowRankProduct product, float beta)
+    {
+        if (product.Transposed)
+            FrozenProduct.Forward(product.X, product.Weight, product.Y, beta);
+        else
+            FrozenProduct.InputGradient(product.X, product.Weight, product.Y, beta);
     }
 }

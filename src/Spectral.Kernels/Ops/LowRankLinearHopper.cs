@@ -22,7 +22,7 @@ internal sealed class LowRankLinearHopper : LowRankLinearVariant
     {
         if (call.Type != DType.BF16)
             return "it is BF16 only";
-        if (call.Layout is LowRankLayout.WideWeight or LowRankLayout.LaidOut)
+        if (call.Layout is not (LowRankLayout.Apart or LowRankLayout.Dropped))
             return "W is not a matrix of its own";
         if (call.Device.ComputeCapability != (9, 0))
             return "it needs compute capability 9.0";
@@ -40,8 +40,8 @@ internal sealed class LowRankLinearHopper : LowRankLinearVariant
         {
             X = Map(product.X, call.Rows, call.Depth, TileRows),
             Weight = product.Transposed
-                ? Map(product.Weight, call.Columns, call.Depth, weightRows)
-                : Map(product.Weight, call.Depth, call.Columns, weightRows),
+                ? Map(product.Weight.Dense, call.Columns, call.Depth, weightRows)
+                : Map(product.Weight.Dense, call.Depth, call.Columns, weightRows),
             Z = Map(product.Source, call.Rows, call.Rank, TileRows),
             Factor = product.Transposed
                 ? Map(product.Factor, call.Columns, call.Rank, weightRows)

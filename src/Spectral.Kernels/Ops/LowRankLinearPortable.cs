@@ -20,7 +20,9 @@ internal sealed class LowRankLinearPortable : LowRankLinearVariant
     {
         if (call.Type != DType.BF16)
             return "it is BF16 only";
-        return call.Layout is LowRankLayout.WideWeight or LowRankLayout.LaidOut ? "W is not a matrix of its own" : null;
+        return call.Layout is not (LowRankLayout.Apart or LowRankLayout.Dropped)
+            ? "W is not a matrix of its own"
+            : null;
     }
 
     public override void Run(in LowRankProduct product)
@@ -29,7 +31,7 @@ internal sealed class LowRankLinearPortable : LowRankLinearVariant
         var args = new LowRankLinearArgs
         {
             X = product.X.Pointer,
-            Weight = product.Weight.Pointer,
+            Weight = product.Weight.Dense.Pointer,
             Z = product.Source.Pointer,
             Factor = product.Factor.Pointer,
             Bias = product.Bias?.Pointer ?? 0,

@@ -1,3 +1,5 @@
+using Spectral.Kernels.Quantization;
+
 namespace Spectral.Kernels.Ops;
 
 /// <summary>
@@ -18,7 +20,7 @@ namespace Spectral.Kernels.Ops;
 internal readonly record struct LowRankProduct(
     LowRankCase Case,
     ColumnRange X,
-    ColumnRange Weight,
+    FrozenWeight Weight,
     ColumnRange Source,
     float Scale,
     ColumnRange Factor,

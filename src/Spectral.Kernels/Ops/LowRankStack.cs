@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using Spectral.Kernels.Quantization;
 
 namespace Spectral.Kernels.Ops;
 
@@ -96,9 +97,9 @@ public sealed class LowRankStack : IDisposable
         int rows = x.Dim(0);
         for (int j = 0; j < layers.Length; j++)
         {
-            ColumnRange weight = layers[j].Weight;
+            FrozenWeight weight = layers[j].Weight;
             VerifyLayer(weight, _members[j], x);
-            Check.Floating(x, [rows, weight.Count]);
+            Check.Floating(x, [rows, weight.Columns]);
             Check.Operand(ys[j], x, [rows, weight.Rows], "y");
             if (layers[j].Bias is { } bias)
                 Check.Operand(bias, x, [weight.Rows]);
@@ -173,10 +174,10 @@ public sealed class LowRankStack : IDisposable
         var targets = new List<(Tensor, int)>(layers.Length);
         for (int j = 0; j < layers.Length; j++)
         {
-            ColumnRange weight = layers[j].Weight;
+            FrozenWeight weight = layers[j].Weight;
             VerifyLayer(weight, _members[j], dys[0], "dy");
             Check.Operand(dys[j], dys[0], [rows, weight.Rows], "dy", "the first dy");
-            gradients[j].Verify(weight.Rows, weight.Count, _members[j].Rank, z);
+            gradients[j].Verify(weight.Rows, weight.Columns, _members[j].Rank, z);
             if (_rectified && gradients[j].Middle is not null)
                 throw new ArgumentException("a rectified stack has no gradient of c", nameof(gradients));
             if (gradients[j].Right is { } right)
@@ -269,14 +270,7 @@ public sealed class LowRankStack : IDisposable
             Dropout.Run(apart ?? dx, dx, dropout, accumulate: accumulate);
         for (int j = 0; j < layers.Length; j++)
         {
-            Gemm.Run(
-                ((ColumnRange)dys[j]).Operand,
-                layers[j].Weight.Operand,
-                new(dx, 0, Math.Max(1, dx.Dim(1))),
-                new GemmSize(dx.Dim(0), dx.Dim(1), dys[j].Dim(1)),
-                1,
-                1
-            );
+            FrozenProduct.InputGradient(dys[j], layers[j].Weight, dx, beta: 1);
         }
     }
 
@@ -324,14 +318,14 @@ public sealed class LowRankStack : IDisposable
     }
 
     private static void VerifyLayer(
-        in ColumnRange weight,
+        in FrozenWeight weight,
         LowRankFactors factors,
         Tensor activation,
         [CallerArgumentExpression(nameof(activation))] string activationName = ""
     )
     {
-        Check.Operand(weight, activation, [-1, -1], nameof(weight), activationName);
-        factors.Verify(weight.Rows, weight.Count, activation);
+        weight.Verify(activation, nameof(weight), activationName);
+        factors.Verify(weight.Rows, weight.Columns, activation);
         Check.Operand(factors.Left, activation, name: nameof(factors.Left), likeName: activationName);
     }
 }

@@ -1,4 +1,5 @@
 using Spectral.Kernels.Ops.Dispatch;
+using Spectral.Kernels.Quantization;
 
 namespace Spectral.Kernels.Ops;
 
@@ -14,9 +15,9 @@ internal sealed class LowRankTrial : IVariantTrial<LowRankLinearVariant>
     private readonly Tensor _factor;
     private readonly Tensor _y;
     private readonly Tensor _source;
-    private readonly ColumnRange _weight;
+    private readonly FrozenWeight _weight;
 
-    public LowRankTrial(in LowRankCase call, Tensor x, ColumnRange weight, Tensor factor)
+    public LowRankTrial(in LowRankCase call, Tensor x, FrozenWeight weight, Tensor factor)
     {
         (_call, _x, _weight, _factor) = (call, x, weight, factor);
         _y = Tensor.Empty(x.Device, (call.Rows, call.Columns), x.DType);

@@ -1,0 +1,75 @@
+// Frozen weights in codes of 4 or 8 bits: W[i, j] = table[code of (i, j)] * scale of the block of (i, j), one product
+// in F32. A block is 2^shift neighbours of the row-major flattened matrix, which cross rows, or a tile of the matrix.
+// The scales may be codes themselves (double quantisation; Dettmers et al.: "QLoRA", 2023).
+#pragma once
+#include "spectral.cuh"
+
+constexpr int kCodesPerThread = 8;   // a 16-byte vector of BF16, and one word of 4-bit codes
+constexpr int kScaleBlock = 256;     // scales that share a largest magnitude when they are compressed
+
+struct QuantizedWeight {
+  const uint8_t* codes;         // of two in a byte the first is the high half; 16-byte aligned
+  const float* table;           // value of each code [16 or 256]
+  const float* scales;          // scale of each block; null where they are compressed
+  const uint8_t* scale_codes;   // code of each scale, less the mean
+  const float* scale_most;      // largest magnitude of each kScaleBlock of them
+  const float* scale_map;       // value of each of their codes [256]
+  float scale_mean;             // added to each
+  int columns;                  // of the whole matrix
+  int shift;                    // log2 of the elements of a flat block; negative: blocks are tiles
+  int tile_rows, tile_columns;
+  int tiles;   // tiles beside one another
+};
+
+// The number of the block of an element, and how many elements of its row from there on are in it.
+__device__ __forceinline__ int64_t block_of(const QuantizedWeight& weight, int row, int column, int64_t& left) {
+  if (weight.shift >= 0) {
+    const int64_t at = int64_t(row) * weight.columns + column;
+    const int64_t block = at >> weight.shift;
+    left = ((block + 1) << weight.shift) - at;
+    return block;
+  }
+  const int tile = column / weight.tile_columns;
+  left = int64_t(tile + 1) * weight.tile_columns - column;
+  return int64_t(row / weight.tile_rows) * weight.tiles + tile;
+}
+
+// Are the eight elements from a column that is a multiple of eight in one block, and their codes whole words?
+__device__ __forceinline__ bool in_eights(const QuantizedWeight& weight) {
+  return weight.columns % kCodesPerThread == 0 &&
+         (weight.shift >= 0 ? weight.shift >= 3
+                            : weight.tile_columns % kCodesPerThread == 0 || weight.tile_columns >= weight.columns);
+}
+
+__device__ __forceinline__ float scale_of(const QuantizedWeight& weight, int64_t block) {
+  if (weight.scales != nullptr)
+    return weight.scales[block];
+  // rounded twice, as bitsandbytes does
+  return __fmul_rn(weight.scale_map[weight.scale_codes[block]], weight.scale_most[block / kScaleBlock]) +
+         weight.scale_mean;
+}
+
+template <int kBits>
+__device__ __forceinline__ unsigned code_of(const QuantizedWeight& weight, int64_t at) {
+  if (kBits == 8)
+    return weight.codes[at];
+  const unsigned both = weight.codes[at / 2];
+  return at % 2 ? both & 15 : both >> 4;
+}
+
+// Values of the eight codes from `at` on, a multiple of eight.
+template <int kBits>
+__device__ __forceinline__ void eight_values(const QuantizedWeight& weight, int64_t at, float scale, float* values) {
+  constexpr int kWords = kBits / 4;
+  constexpr int kEach = kCodesPerThread / kWords;
+  const uint32_t* words = reinterpret_cast<const uint32_t*>(weight.codes + at / 8 * kBits);
+#pragma unroll
+  for (int w = 0; w < kWords; ++w) {
+    const uint32_t word = words[w];
+#pragma unroll
+    for (int i = 0; i < kEach; ++i) {
+      const int from = kBits == 8 ? 8 * i : 8 * (i / 2) + (i % 2 ? 0 : 4);
+      values[kEach * w + i] = weight.table[word >> from & ((1 << kBits) - 1)] * scale;
+    }
+  }
+}

@@ -1,0 +1,56 @@
+using Spectral.Kernels.Ops;
+
+namespace Spectral.Kernels.Quantization;
+
+/// <summary>
+/// Names a weight that a product only reads: columns of a tensor, or a quantised matrix. Both convert to it, and so
+/// does a tensor.
+/// </summary>
+public readonly record struct FrozenWeight
+{
+    private readonly ColumnRange _columns;
+
+    private FrozenWeight(ColumnRange columns, QuantizedMatrix? quantized) =>
+        (_columns, Quantized) = (columns, quantized);
+
+    /// <summary>Number of rows of the weight.</summary>
+    public int Rows => Quantized?.Rows ?? _columns.Rows;
+
+    /// <summary>Number of columns of the weight.</summary>
+    public int Columns => Quantized?.Columns ?? _columns.Count;
+
+    /// <summary>The quantised matrix; null where the weight is columns of a tensor.</summary>
+    public QuantizedMatrix? Quantized { get; }
+
+    /// <summary>The columns of a tensor.</summary>
+    /// <exception cref="ArgumentException">The weight is quantised.</exception>
+    public ColumnRange Dense =>
+        Quantized is null
+            ? _columns
+            : throw new ArgumentException($"the weight is {Quantized.Layout.Format.Name()}, expected F32 or BF16");
+
+    /// <summary>Takes columns of a tensor.</summary>
+    public static implicit operator FrozenWeight(ColumnRange columns) => new(columns, null);
+
+    /// <summary>Takes all columns of a tensor.</summary>
+    public static implicit operator FrozenWeight(Tensor matrix) => new(matrix, null);
+
+    /// <summary>Takes a quantised matrix.</summary>
+    public static implicit operator FrozenWeight(QuantizedMatrix matrix) => new(default, matrix);
+
+    /// <summary>
+    /// Checks that the weight is on the device of an operand and, unless it is quantised, has its type.
+    /// </summary>
+    /// <exception cref="ArgumentException">Type or device does not fit.</exception>
+    internal void Verify(in ColumnRange like, string name, string likeName)
+    {
+        if (Quantized is null)
+        {
+            Check.Operand(_columns, like, [-1, -1], name, likeName);
+            return;
+        }
+
+        ObjectDisposedException.ThrowIf(Quantized.IsDisposed, Quantized);
+        Check.SameDevice(Quantized.Device, like.Matrix, name);
+    }
+}
