@@ -150,7 +150,8 @@ internal sealed class SvdFactors(
     {
         Shape shape = ((int)tensor.Shape[0], (int)tensor.Shape[1]);
         if (
-            tensor.Type != StoredType.BF16
+            tensor.Computed is not null
+            || tensor.Type != StoredType.BF16
             || type != DType.BF16
             || tensor.Bytes > int.MaxValue
             || !BitConverter.IsLittleEndian

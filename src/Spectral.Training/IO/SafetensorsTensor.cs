@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Buffers.Binary;
 using System.Numerics;
 using System.Runtime.InteropServices;
+using System.Security.Cryptography;
 
 namespace Spectral.Training.IO;
 
@@ -35,9 +36,26 @@ public sealed class SafetensorsTensor
         Count = bytes * 8 / type.Bits();
     }
 
+    /// <summary>
+    /// Makes a tensor of computed values. Its bytes are those of the stored parts, which can only be counted.
+    /// </summary>
+    internal SafetensorsTensor(ComputedValues computed)
+    {
+        Computed = computed;
+        _file = computed.Parts[0]._file;
+        Name = computed.Name;
+        Type = computed.Type;
+        Shape = [computed.Rows, computed.Columns];
+        Bytes = computed.Parts.Sum(part => part.Bytes);
+        Count = (long)computed.Rows * computed.Columns;
+    }
+
     private SafetensorsTensor(SafetensorsTensor stored)
         : this(stored._file, stored.Name, stored.Type, [.. stored.Shape.Reverse()], stored._offset, stored.Bytes) =>
         IsTransposed = true;
+
+    /// <summary>What the values are computed by; null: they are stored themselves.</summary>
+    internal ComputedValues? Computed { get; }
 
     /// <summary>Whether rows and columns are exchanged in comparison with the file.</summary>
     internal bool IsTransposed { get; }
@@ -72,10 +90,12 @@ public sealed class SafetensorsTensor
     /// <summary>
     /// All bytes, unaligned. A span is limited to 2 GB; read larger tensors in pieces with <see cref="Slice"/>.
     /// </summary>
-    /// <exception cref="InvalidOperationException">The tensor has 2 GB or more.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// The tensor has 2 GB or more, or is quantised in the file, so that its values have no bytes there.
+    /// </exception>
     public ReadOnlySpan<byte> Data =>
         Bytes <= int.MaxValue
-            ? _file.Span(_offset, (int)Bytes)
+            ? Slice(0, (int)Bytes)
             : throw new InvalidOperationException(
                 $"{Name} has {Bytes} bytes, more than a span holds; read it with Slice"
             );
@@ -84,8 +104,11 @@ public sealed class SafetensorsTensor
     /// <param name="start">The first byte.</param>
     /// <param name="count">The number of bytes.</param>
     /// <exception cref="ArgumentOutOfRangeException">The piece reaches outside the tensor.</exception>
+    /// <exception cref="InvalidOperationException">The tensor is quantised in the file.</exception>
     public ReadOnlySpan<byte> Slice(long start, int count)
     {
+        if (Computed is not null)
+            throw new InvalidOperationException($"{Name} is quantised in its file; its values have no bytes there");
         ArgumentOutOfRangeException.ThrowIfNegative(start);
         ArgumentOutOfRangeException.ThrowIfNegative(count);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(start, Bytes - count);
@@ -125,7 +148,9 @@ public sealed class SafetensorsTensor
 
         ArgumentOutOfRangeException.ThrowIfNegative(start);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(start, Count - destination.Length);
-        if (IsTransposed)
+        if (Computed is not null)
+            Computed.ReadFloats(start, destination);
+        else if (IsTransposed)
             ReadTransposed(start, destination);
         else
             ReadStored(start, destination);
@@ -170,6 +195,18 @@ public sealed class SafetensorsTensor
                 );
             }
         }
+    }
+
+    /// <summary>Adds all bytes to a digest, those of the stored parts if the values are computed.</summary>
+    internal void AppendTo(IncrementalHash hash)
+    {
+        foreach (SafetensorsTensor part in Computed?.Parts ?? [])
+            part.AppendTo(hash);
+        if (Computed is not null)
+            return;
+        const int Piece = 1 << 24;
+        for (long done = 0; done < Bytes; done += Piece)
+            hash.AppendData(Slice(done, (int)Math.Min(Piece, Bytes - done)));
     }
 
     /// <summary>Checks that all values are finite without keeping them.</summary>

@@ -93,12 +93,38 @@ public sealed record TensorToWrite(string Name, StoredType Type, IReadOnlyList<l
             }
         );
 
-    /// <summary>Creates a tensor with the bytes of a tensor in an open file, optionally under another name.</summary>
+    /// <summary>
+    /// Creates a tensor with the bytes of a tensor in an open file, optionally under another name. Of a quantised
+    /// weight it has the values, in the type that they had before.
+    /// </summary>
     /// <param name="source">The tensor to copy. Its file has to stay open until the copy is written.</param>
     /// <param name="name">The name in the new file; null: the same.</param>
     public static TensorToWrite Copy(SafetensorsTensor source, string? name = null) =>
+        source.Computed is null ? Bytes(source, name ?? source.Name) : Values(source, name ?? source.Name, source.Type);
+
+    /// <summary>Creates a tensor with the values of a tensor in an open file, which are read piece by piece.</summary>
+    /// <param name="source">The tensor to read. Its file has to stay open until the values are written.</param>
+    /// <param name="name">The name in the new file.</param>
+    /// <param name="type">The type to store: F64, F32, F16 or BF16.</param>
+    internal static TensorToWrite Values(SafetensorsTensor source, string name, StoredType type)
+    {
+        return FloatPieces(name, type, source.Shape, Pieces);
+
+        IEnumerable<ReadOnlyMemory<float>> Pieces()
+        {
+            float[] buffer = new float[(int)Math.Min(source.Count, 1 << 20)];
+            for (long done = 0; done < source.Count; done += buffer.Length)
+            {
+                Memory<float> piece = buffer.AsMemory(0, (int)Math.Min(buffer.Length, source.Count - done));
+                source.ReadFloats(done, piece.Span);
+                yield return piece;
+            }
+        }
+    }
+
+    private static TensorToWrite Bytes(SafetensorsTensor source, string name) =>
         new(
-            name ?? source.Name,
+            name,
             source.Type,
             source.StoredShape,
             stream =>

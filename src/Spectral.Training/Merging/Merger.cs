@@ -19,7 +19,8 @@ public static class Merger
     /// <summary>Writes the merged model folder, tensor by tensor.</summary>
     /// <remarks>
     /// W + ΔW is accumulated in F32 and rounded once to the type of the result. All other tensors are copied bit for
-    /// bit, unless <paramref name="type"/> differs from theirs. Only one tensor is in memory at a time, and the result
+    /// bit, unless <paramref name="type"/> differs from theirs. Quantised weights of the base count as their values and
+    /// are written as such, in the type that they had before. Only one tensor is in memory at a time, and the result
     /// has as many files of weights as the base. Modules that the adapter saved whole replace those of the base. If
     /// head and embedding, tied in the base, differ in the result, it has both, and its config says so.
     /// </remarks>
@@ -109,15 +110,15 @@ public static class Merger
     }
 
     /// <summary>
-    /// Returns a tensor of the base as it is: bit for bit, or in another type. What a model uses is checked to be
-    /// finite.
+    /// Returns a tensor of the base as it is: bit for bit, or in another type, or with the values of a quantised weight.
+    /// What a model uses is checked to be finite.
     /// </summary>
     internal static TensorToWrite Unchanged(SafetensorsTensor source, string name, StoredType? type, bool isUsed)
     {
         if (type is { } other && source.Type.IsFloat() && source.Type != other)
             return TensorToWrite.Floats(name, other, source.Shape, source.ToFloats);
         var copy = TensorToWrite.Copy(source, name);
-        if (!isUsed)
+        if (!isUsed || source.Computed is not null)
             return copy;
         return copy with
         {

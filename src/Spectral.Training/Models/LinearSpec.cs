@@ -10,6 +10,11 @@ public sealed record LinearSpec(string Name, int Outputs, int Inputs, bool HasBi
     /// <summary>Whether files have the weight as [Inputs, Outputs], as those of GPT-2's Conv1D.</summary>
     internal bool IsTransposed { get; init; }
 
+    /// <summary>
+    /// Whether it chooses among experts. It is small and its errors change the choice, so that it is never quantised.
+    /// </summary>
+    internal bool IsRouter { get; init; }
+
     /// <summary>The name of the weight's tensor.</summary>
     public string Weight => Name + ".weight";
 

@@ -1,4 +1,5 @@
 using Spectral.Training.IO;
+using Spectral.Training.Quantization;
 
 namespace Spectral.Training.Models;
 
@@ -149,6 +150,12 @@ public sealed record ModelConfig
     /// unchanged.
     /// </summary>
     public IReadOnlyDictionary<string, string> OtherKeys { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>
+    /// How the weights of the folder are quantised; null: they are not. It is not written: weights that are saved with
+    /// a config are not quantised.
+    /// </summary>
+    internal QuantizationSettings? Quantization { get; init; }
 
     /// <summary>The model family that <see cref="ModelType"/> names.</summary>
     /// <exception cref="InvalidOperationException">No family has that name.</exception>

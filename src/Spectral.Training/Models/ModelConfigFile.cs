@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Spectral.Training.IO;
+using Spectral.Training.Quantization;
 
 namespace Spectral.Training.Models;
 
@@ -36,6 +37,7 @@ internal static class ModelConfigFile
         "torch_dtype",
         "dtype",
         "initializer_range",
+        .. ConfigCopy.QuantizationKeys,
     ];
 
     public static ModelConfig Load(string directory)
@@ -139,6 +141,7 @@ internal static class ModelConfigFile
                     : null,
             Warnings = warnings.ToArray(),
             WeightType = fields.Text("dtype") ?? fields.Text("torch_dtype"),
+            Quantization = QuantizationSettings.Read(fields, path),
             InitializerRange = fields.Number("initializer_range", 0, 1) ?? 0.02,
             OtherKeys = fields
                 .Element.EnumerateObject()

@@ -9,7 +9,7 @@ namespace Spectral.Training.Models;
 /// </summary>
 internal static class ModelConfigOddities
 {
-    private static readonly string[] Quantised = ["quantization_config", "compression_config", "quantization"];
+    private const string MlxQuantization = "quantization";
 
     private const string OtherActivation = "hidden_activation"; // of families that have it in place of hidden_act
 
@@ -56,11 +56,8 @@ internal static class ModelConfigOddities
     /// <exception cref="InputException">The config has such a key.</exception>
     public static void Refuse(JsonFields fields)
     {
-        foreach (string key in Quantised)
-        {
-            if (fields.Has(key))
-                throw fields.Wrong(key, "none: quantised base weights are not supported");
-        }
+        if (fields.Has(MlxQuantization))
+            throw fields.Wrong(MlxQuantization, "none: weights that are quantised as MLX does it are not read");
     }
 
     /// <summary>Lists the keys that are ignored, one line each.</summary>

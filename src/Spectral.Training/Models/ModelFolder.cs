@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text.Json;
 using Spectral.Training.IO;
+using Spectral.Training.Quantization;
 
 namespace Spectral.Training.Models;
 
@@ -27,7 +28,10 @@ public sealed class ModelFolder : IDisposable
     private readonly Dictionary<string, SafetensorsTensor> _tensors = new(StringComparer.Ordinal);
     private readonly HashSet<string> _wanted;
     private readonly IReadOnlySet<string> _transposed;
+    private readonly QuantizedTensors? _quantized;
     private readonly List<string> _warnings = [];
+    private int _added;
+    private long _addedBytes;
 
     private ModelFolder(string directory)
     {
@@ -36,6 +40,7 @@ public sealed class ModelFolder : IDisposable
         _warnings.AddRange(Config.Warnings);
         _wanted = [.. ModelTensors.For(Config).Select(tensor => tensor.Name), Config.Family.HeadWeight];
         _transposed = ModelTensors.Transposed(Config);
+        _quantized = Config.Quantization is { } settings ? new QuantizedTensors(settings, directory) : null;
         ModelCompanions.Check(directory);
     }
 
@@ -78,6 +83,12 @@ public sealed class ModelFolder : IDisposable
     /// <exception cref="InputException">The folder has no such tensor.</exception>
     internal SafetensorsTensor Untied(string name) => this[Source(name)];
 
+    /// <summary>
+    /// Returns the quantised weight whose values the tensor of a name has; null: its values are stored themselves.
+    /// </summary>
+    /// <exception cref="InputException">The folder has no such tensor.</exception>
+    internal StoredWeight? Quantized(string name) => Untied(name).Computed as StoredWeight;
+
     /// <summary>Returns whether there is a tensor for <see cref="Untied"/>.</summary>
     internal bool HasUntied(string name) => _tensors.ContainsKey(Source(name));
 
@@ -104,15 +115,12 @@ public sealed class ModelFolder : IDisposable
 
     /// <summary>
     /// Computes the SHA-256 of a tensor's bytes as stored, in lower-case hexadecimal. Adapters identify the tensors of
-    /// their base with it.
+    /// their base with it. Of a quantised weight it covers codes and scales.
     /// </summary>
     public string Sha256(string name)
     {
-        SafetensorsTensor tensor = Untied(name);
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        const int Piece = 1 << 24;
-        for (long done = 0; done < tensor.Bytes; done += Piece)
-            hash.AppendData(tensor.Slice(done, (int)Math.Min(Piece, tensor.Bytes - done)));
+        Untied(name).AppendTo(hash);
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 
@@ -153,7 +161,21 @@ public sealed class ModelFolder : IDisposable
             );
         }
 
+        AssembleQuantized();
         CheckTensors();
+    }
+
+    private void AssembleQuantized()
+    {
+        if (_quantized is null)
+            return;
+        var shapes = ModelTensors.Untied(Config).ToDictionary(tensor => tensor.Name, tensor => tensor.Shape);
+        if (_quantized.Assemble(_tensors, shapes) > 0)
+            return;
+        _warnings.Add(
+            $"{Directory}: config.json has a {Config.Quantization!.Key}, but no weight is quantised; weights are read as "
+                + "they are"
+        );
     }
 
     private void OpenSingle(string path)
@@ -166,6 +188,10 @@ public sealed class ModelFolder : IDisposable
 
     private void Add(SafetensorsTensor tensor)
     {
+        _added++;
+        _addedBytes += tensor.Bytes;
+        if (_quantized?.TryAdd(tensor, _wanted) ?? false)
+            return;
         string name = WrappedNames.Resolve(tensor.Name, _wanted);
         if (!_tensors.TryAdd(name, _transposed.Contains(name) ? tensor.Transposed() : tensor))
         {
@@ -205,18 +231,21 @@ public sealed class ModelFolder : IDisposable
             }
             Add(file[entry.Name]);
         }
-        int unmapped = _files.Sum(file => file.Tensors.Count) - _tensors.Count;
+        int unmapped = _files.Sum(file => file.Tensors.Count) - _added;
         if (unmapped > 0)
             _warnings.Add($"{index}: {unmapped} tensors of the files are not in weight_map and are ignored");
-        long total = _tensors.Values.Sum(tensor => tensor.Bytes);
         if (
             root.Object("metadata")?.Find("total_size") is { } size
-            && !(size.ValueKind == JsonValueKind.Number && size.TryGetDouble(out double claimed) && claimed == total)
+            && !(
+                size.ValueKind == JsonValueKind.Number
+                && size.TryGetDouble(out double claimed)
+                && claimed == _addedBytes
+            )
         )
         {
             _warnings.Add(
                 $"{index}: metadata.total_size is {InputText.Quote(size.GetRawText())}, the mapped "
-                    + $"tensors have {total} bytes"
+                    + $"tensors have {_addedBytes} bytes"
             );
         }
     }
@@ -288,7 +317,7 @@ public sealed class ModelFolder : IDisposable
 
         if (!head.Shape.SequenceEqual(embedding.Shape))
             return true;
-        if (head.Type == embedding.Type)
+        if (head.Type == embedding.Type && head.Computed is null && embedding.Computed is null)
             return !HaveSameBytes(head, embedding);
         return head.Type.IsFloat()
             && embedding.Type.IsFloat()

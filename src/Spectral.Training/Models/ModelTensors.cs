@@ -51,6 +51,13 @@ public static class ModelTensors
             yield return new TensorSpec(family.HeadWeight, [config.VocabularySize, config.HiddenSize]);
     }
 
+    /// <summary>
+    /// Lists the names of the weights that may be quantised: those of the linear layers of all decoder layers, without
+    /// the routers of experts.
+    /// </summary>
+    internal static IReadOnlySet<string> Quantizable(ModelConfig config) =>
+        Linears(config).Where(linear => !linear.IsRouter).Select(linear => linear.Weight).ToHashSet();
+
     /// <summary>Lists the names of the tensors that files have with rows and columns exchanged.</summary>
     internal static IReadOnlySet<string> Transposed(ModelConfig config) =>
         For(config).Where(tensor => tensor.IsTransposed).Select(tensor => tensor.Name).ToHashSet();

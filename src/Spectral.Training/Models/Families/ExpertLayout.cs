@@ -84,7 +84,7 @@ internal abstract class ExpertLayout : LlamaLayout
         (int hidden, int width) = (config.HiddenSize, experts.IntermediateSize ?? config.IntermediateSize);
         return
         [
-            new(NameOf(layer, Router), experts.Count, hidden, false),
+            new(NameOf(layer, Router), experts.Count, hidden, false) { IsRouter = true },
             .. Enumerable
                 .Range(0, experts.Count)
                 .Select(NamesOf)
