@@ -1,7 +1,9 @@
+using Spectral.Training.Objectives;
+
 namespace Spectral.Training;
 
 /// <summary>The scores of a model on some records.</summary>
-/// <param name="Loss">The mean loss over the loss tokens.</param>
+/// <param name="Loss">The mean loss over the loss tokens, or over pairs.</param>
 /// <param name="Tokens">The number of loss tokens.</param>
 /// <param name="ExactMatch">
 /// The share of prompt/completion records whose greedy continuation is the completion and the end token; null if it was
@@ -10,6 +12,9 @@ namespace Spectral.Training;
 /// <param name="Records">The number of records.</param>
 public sealed record EvaluationResult(double Loss, long Tokens, double? ExactMatch, int Records)
 {
-    /// <summary>The perplexity, e to the power of the loss.</summary>
+    /// <summary>The rewards of pairs, of which the loss is the mean; null: it is the mean over tokens.</summary>
+    public PairScores? PairScores { get; init; }
+
+    /// <summary>The perplexity, e to the power of the loss, which is one of tokens.</summary>
     public double Perplexity => Math.Exp(Loss);
 }

@@ -1,6 +1,8 @@
 using Spectral.Kernels;
 using Spectral.Training.Autograd;
 using Spectral.Training.Data;
+using Spectral.Training.IO;
+using Spectral.Training.Objectives;
 using Spectral.Training.Models;
 
 namespace Spectral.Training;
@@ -68,6 +70,34 @@ public static class Evaluator
             candidates == 0 ? null : (double)matches / candidates,
             records.Count
         );
+    }
+
+    /// <summary>Measures a loss on records, or on pairs if the loss takes pairs.</summary>
+    /// <param name="model">The model, including its adapter if one is attached.</param>
+    /// <param name="records">The records to score.</param>
+    /// <param name="loss">The loss.</param>
+    /// <param name="batch">
+    /// The number of records, of packed sequences or of pairs per forward pass. It affects results only by rounding,
+    /// except KTO's, whose divergence is that of each batch.
+    /// </param>
+    /// <param name="progress">Receives the number of records done.</param>
+    /// <param name="packTo">The number of tokens of packed sequences; null: none are packed.</param>
+    /// <param name="cancellation">Checked between batches.</param>
+    /// <exception cref="InputException">There is no such loss, or its settings are not valid.</exception>
+    /// <exception cref="ArgumentException">The loss takes pairs, and a record is none.</exception>
+    public static EvaluationResult Evaluate(
+        CausalLanguageModel model,
+        IReadOnlyList<EncodedRecord> records,
+        LossChoice loss,
+        int batch = 8,
+        IProgress<int>? progress = null,
+        int? packTo = null,
+        CancellationToken cancellation = default
+    )
+    {
+        LossMethod method = LossMethods.Find(loss.Name);
+        method.Check(loss.Settings);
+        return method.Begin(model, loss.Settings).Evaluate(records, batch, progress, packTo, cancellation);
     }
 
     private static void CountMatches(

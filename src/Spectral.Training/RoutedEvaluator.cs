@@ -18,7 +18,9 @@ public static class RoutedEvaluator
     /// </param>
     /// <param name="exactMatch">Whether to measure exact match.</param>
     /// <param name="progress">Receives the number of records done.</param>
-    /// <param name="packTo">As in <see cref="Evaluator.Evaluate"/>.</param>
+    /// <param name="packTo">
+    /// The number of tokens of the sequences that records are joined to; null: each is a row of its own.
+    /// </param>
     /// <param name="cancellation">Checked between batches.</param>
     /// <exception cref="InputException">An expert is malformed or of another base.</exception>
     public static RoutedEvaluation Evaluate(

@@ -1,10 +1,11 @@
+using Spectral.Training.Objectives;
 using Spectral.Training.Optim;
 
 namespace Spectral.Training;
 
 /// <summary>The results of one optimizer step.</summary>
 /// <param name="Step">The number of the step, from 1.</param>
-/// <param name="Loss">The mean loss of the step's loss tokens before the update; NaN if it is not finite.</param>
+/// <param name="Loss">The mean loss of the step's loss tokens, or pairs, before the update; NaN if it is not finite.</param>
 /// <param name="LearningRate">The learning rate of this step.</param>
 /// <param name="GradientNorm">The global L2 norm of the gradients before clipping.</param>
 /// <param name="Tokens">The number of tokens processed, without padding.</param>
@@ -25,6 +26,9 @@ public readonly record struct StepReport(
     /// norm.
     /// </summary>
     public IReadOnlyList<GroupNorm>? Groups { get; init; }
+
+    /// <summary>The rewards of the step's pairs, of whose losses the loss is the mean; null without pairs.</summary>
+    public PairScores? PairScores { get; init; }
 
     /// <summary>
     /// The number of tensors that trained with <see cref="TrainerOptions.FlopBudget"/>; null without a budget.

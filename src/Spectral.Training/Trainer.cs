@@ -7,6 +7,7 @@ using Spectral.Training.Adapters.Expressions;
 using Spectral.Training.Autograd;
 using Spectral.Training.Data;
 using Spectral.Training.IO;
+using Spectral.Training.Objectives;
 using Spectral.Training.Models;
 using Spectral.Training.Optim;
 
@@ -38,6 +39,7 @@ public sealed partial class Trainer : IDisposable
     private readonly CausalLanguageModel _model;
     private readonly TrainerOptions _options;
     private readonly ILogger _logger;
+    private readonly StepLoss _loss;
     private readonly Optimizer _optimizer;
     private readonly ParameterSet _parameters;
     private readonly Adapter? _scheduled;
@@ -56,7 +58,8 @@ public sealed partial class Trainer : IDisposable
     /// <param name="options">The settings of the run.</param>
     /// <param name="logger">Receives log lines; null: none are written.</param>
     /// <exception cref="InputException">
-    /// The options do not suit the optimizer or the adapter's method (<see cref="TrainerOptions.RequireSuits"/>).
+    /// The options do not suit the optimizer or the adapter's method (<see cref="TrainerOptions.RequireSuits"/>), or the
+    /// loss compares with a base that trains.
     /// </exception>
     /// <exception cref="InvalidOperationException">Nothing in the model is trainable.</exception>
     public Trainer(CausalLanguageModel model, TrainerOptions options, ILogger? logger = null)
@@ -69,6 +72,8 @@ public sealed partial class Trainer : IDisposable
             );
         var adapter = Adapter.Of(model);
         options.RequireSuits(adapter?.Method, adapter?.Options);
+        options.RequireBase(keepsBase: adapter is not null);
+        _loss = LossMethods.Find(options.Loss.Name).Begin(model, options.Loss.Settings);
         if (
             adapter is not null
             && !OptimizerMethods.Find(options.OptimizerChoice.Name).NeedsGradients
@@ -141,6 +146,7 @@ public sealed partial class Trainer : IDisposable
         if (data.Count == 0)
             throw new InputException("there are no training records");
         callbacks ??= [];
+        bool takesPairs = LossMethods.Find(_options.Loss.Name).TakesPairs;
         int[][] units = _options.Rows(data);
         BeginRun(units.Length);
         int steps = _steps!.Value;
@@ -151,7 +157,7 @@ public sealed partial class Trainer : IDisposable
             _options.Seed,
             _options.Shuffle,
             _options.DropLast,
-            _options.GroupByLength ? [.. data.Select(record => record.Tokens.Length)] : null
+            _options.GroupByLength ? [.. data.Select(record => record.Longest)] : null
         )
         {
             Position = Progress.Step,
@@ -200,6 +206,8 @@ public sealed partial class Trainer : IDisposable
 
         Batch MicroBatch(int[] micro)
         {
+            if (takesPairs)
+                return Batch.CreatePairs([.. micro.Select(pair => data[pair])], PaddingToken);
             EncodedRecord[][] chosen = [.. micro.Select(unit => units[unit].Select(record => data[record]).ToArray())];
             return _options.PackTo is null
                 ? Batch.Create([.. chosen.Select(row => row[0])], PaddingToken, length, rows)
@@ -220,7 +228,9 @@ public sealed partial class Trainer : IDisposable
     /// skipped unless loss and norm are finite.
     /// </summary>
     /// <param name="step">The number of the step, from 1, for methods that act between steps.</param>
-    /// <param name="batches">The micro-batches; the loss is the mean over the loss tokens of all of them.</param>
+    /// <param name="batches">
+    /// The micro-batches; the loss is the mean over the loss tokens, or the pairs, of all of them.
+    /// </param>
     /// <param name="learningRate">The learning rate of this step.</param>
     /// <exception cref="ArgumentException">
     /// With fixed shapes, the batches differ in shape from those of the first step.
@@ -242,8 +252,8 @@ public sealed partial class Trainer : IDisposable
         _current = step;
         _budget?.Begin(step);
         _scheduled?.BeforeForward(step, _steps!.Value);
-        int lossTokens = batches.Sum(batch => batch.LossTokens);
-        _optimizer.Configure(learningRate, lossTokens == 0 ? 0 : 1f / lossTokens);
+        int count = batches.Sum(_loss.Count);
+        _optimizer.Configure(learningRate, count == 0 ? 0 : 1f / count);
         StepKind kind = _options switch
         {
             { CudaGraph: true } => StepKind.Captured,
@@ -254,6 +264,7 @@ public sealed partial class Trainer : IDisposable
             _model,
             _parameters,
             _optimizer,
+            _loss,
             kind,
             _options.ActivationCheckpointing,
             _lossRows,
@@ -262,7 +273,7 @@ public sealed partial class Trainer : IDisposable
             _options.NeftuneAlpha
         );
         float[] sums = _step.Run(batches);
-        double loss = lossTokens == 0 ? 0 : sums.Sum(sum => (double)sum) / lossTokens;
+        double loss = count == 0 ? 0 : sums.Sum(sum => (double)sum) / count;
         (long _, double norm, bool skipped) = _parameters.StepState.Read();
         // This also happens after a skipped step: the factors are unchanged, and what the schedule requires at this
         // step still has to be done.
@@ -278,6 +289,7 @@ public sealed partial class Trainer : IDisposable
         )
         {
             Groups = _optimizer.GroupNorms(),
+            PairScores = _loss.Scores,
             TrainedTensors = _budget?.Training,
         };
         if (!skipped)
@@ -373,14 +385,7 @@ public sealed partial class Trainer : IDisposable
         if (records is null)
             return;
         using IDisposable? average = UseAverage();
-        EvaluationResult result = Evaluator.Evaluate(
-            _model,
-            records,
-            _options.Batch,
-            exactMatch: true,
-            packTo: _options.PackTo,
-            cancellation: cancellation
-        );
+        EvaluationResult result = _loss.Evaluate(records, _options.Batch, null, _options.PackTo, cancellation);
         LogEvaluation(Progress.Step, result.Loss, result.ExactMatch);
         TrainingMeters.Record(result);
         Progress = Progress with { Evaluations = [.. Progress.Evaluations, new StepEvaluation(Progress.Step, result)] };

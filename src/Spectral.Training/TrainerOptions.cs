@@ -1,6 +1,7 @@
 using Spectral.Training.Adapters;
 using Spectral.Training.Data;
 using Spectral.Training.IO;
+using Spectral.Training.Objectives;
 using Spectral.Training.Optim;
 
 namespace Spectral.Training;
@@ -38,7 +39,10 @@ public sealed record TrainerOptions
     /// </summary>
     public double? NeftuneAlpha { get; init; }
 
-    /// <summary>The number of records, or of packed sequences, per micro-batch.</summary>
+    /// <summary>The loss that a step minimises and evaluations measure; cross-entropy unless another is chosen.</summary>
+    public LossChoice Loss { get; init; } = new();
+
+    /// <summary>The number of records, of packed sequences or of pairs per micro-batch.</summary>
     public int Batch { get; init; } = 8;
 
     /// <summary>
@@ -149,7 +153,8 @@ public sealed record TrainerOptions
     /// <param name="method">The adapter's method; null: a model's own weights train.</param>
     /// <param name="adapter">The adapter's settings; null: not known yet, or there is no adapter.</param>
     /// <exception cref="InputException">
-    /// A setting of the optimizer is unknown or out of range. Or steps are to be captured, or an average is wanted, but
+    /// A setting of the optimizer or the loss is unknown or out of range. Or the loss takes pairs, and they are to be packed
+    /// or steps captured. Or steps are to be captured, or an average is wanted, but
     /// the optimizer has a reason against it or the method <see cref="AdapterMethod.ActsBetweenSteps"/>. Or the adapter
     /// has dropout, which an optimizer without gradients does not apply.
     /// </exception>
@@ -177,6 +182,7 @@ public sealed record TrainerOptions
             );
         }
 
+        RequireLoss();
         RequireOrder();
         RequireNoise(optimizer);
         RequireSampling(optimizer, adapter);
@@ -211,6 +217,42 @@ public sealed record TrainerOptions
             throw new InputException(
                 $"{method.Name} changes its factors between steps, which a replayed step leaves no room "
                     + "for: expected no --graph"
+            );
+        }
+    }
+
+    /// <summary>Checks that the loss has what it needs besides the records.</summary>
+    /// <param name="keepsBase">Whether the base stays as it is, as it does with an adapter.</param>
+    /// <exception cref="InputException">The loss compares with the base, and the base trains.</exception>
+    public void RequireBase(bool keepsBase)
+    {
+        if (!keepsBase && LossMethods.Find(Loss.Name).NeedsBase)
+        {
+            throw new InputException(
+                $"--loss {Loss.Name} compares with the base, which is lost where all weights train: expected an adapter "
+                    + "(spectral finetune), or a loss that does without the base"
+            );
+        }
+    }
+
+    private void RequireLoss()
+    {
+        LossMethod loss = LossMethods.Find(Loss.Name);
+        loss.Check(Loss.Settings);
+        if (!loss.TakesPairs)
+            return;
+        if (CudaGraph || FixedShapes)
+        {
+            throw new InputException(
+                $"--loss {loss.Name} computes on the host in the middle of a step, which a replayed step cannot: "
+                    + "expected no --graph"
+            );
+        }
+
+        if (PackTo is not null)
+        {
+            throw new InputException(
+                $"--loss {loss.Name} takes pairs, whose sides are rows of their own: expected no --packing"
             );
         }
     }

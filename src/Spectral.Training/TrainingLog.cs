@@ -1,13 +1,14 @@
 using System.Security.Cryptography;
 using System.Text.Json;
 using Spectral.Training.IO;
+using Spectral.Training.Objectives;
 using Spectral.Training.Optim;
 
 namespace Spectral.Training;
 
 /// <summary>
 /// Writes <c>train_log.jsonl</c>: one object per optimizer step, flushed to the file when the step is done. With groups
-/// that are clipped apart it has the norm of each. Values that are not finite are written as null.
+/// that are clipped apart it has the norm of each, and with pairs their rewards and accuracy. Values that are not finite are written as null.
 /// </summary>
 public sealed class TrainingLog : ITrainerCallback, IDisposable
 {
@@ -87,6 +88,12 @@ public sealed class TrainingLog : ITrainerCallback, IDisposable
                 foreach (GroupNorm group in groups)
                     Number(group.Group, group.Norm);
                 json.WriteEndObject();
+            }
+
+            if (report.PairScores is { } scores)
+            {
+                foreach ((string name, double value) in PairScores.Names.Zip(scores.Values()))
+                    Number(name, value);
             }
 
             if (report.TrainedTensors is { } trained)

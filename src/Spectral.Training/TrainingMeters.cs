@@ -46,7 +46,7 @@ public static class TrainingMeters
     private static readonly Gauge<double> Loss = Meter.CreateGauge<double>(
         "spectral.training.loss",
         "nat",
-        "Mean loss per token of the last step."
+        "Mean loss per token, or per pair, of the last step."
     );
     private static readonly Gauge<double> LearningRate = Meter.CreateGauge<double>(
         "spectral.training.learning_rate",
@@ -76,7 +76,17 @@ public static class TrainingMeters
     private static readonly Gauge<double> EvaluationLoss = Meter.CreateGauge<double>(
         "spectral.training.evaluation.loss",
         "nat",
-        "Mean loss per token of the last evaluation."
+        "Mean loss per token, or per pair, of the last evaluation."
+    );
+    private static readonly Gauge<double> RewardMargin = Meter.CreateGauge<double>(
+        "spectral.training.reward_margin",
+        "1",
+        "Mean difference between the rewards of chosen and rejected sides in the last step."
+    );
+    private static readonly Gauge<double> RewardAccuracy = Meter.CreateGauge<double>(
+        "spectral.training.reward_accuracy",
+        "1",
+        "Share of the pairs of the last step whose chosen side has the larger reward."
     );
 
     /// <summary>Reports a step to the meter.</summary>
@@ -88,6 +98,12 @@ public static class TrainingMeters
         Tokens.Add(report.Tokens);
         if (double.IsFinite(report.Loss))
             Loss.Record(report.Loss);
+        if (report.PairScores is { } scores && double.IsFinite(report.Loss))
+        {
+            RewardMargin.Record(scores.ChosenReward - scores.RejectedReward);
+            RewardAccuracy.Record(scores.Accuracy);
+        }
+
         LearningRate.Record(report.LearningRate);
         if (double.IsFinite(report.GradientNorm))
             GradientNorm.Record(report.GradientNorm);

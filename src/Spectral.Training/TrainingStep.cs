@@ -1,6 +1,7 @@
 using Spectral.Kernels;
 using Spectral.Training.Autograd;
 using Spectral.Training.Data;
+using Spectral.Training.Objectives;
 using Spectral.Training.Models;
 using Spectral.Training.Optim;
 
@@ -20,6 +21,7 @@ internal sealed class TrainingStep(
     CausalLanguageModel model,
     ParameterSet parameters,
     Optimizer optimizer,
+    StepLoss stepLoss,
     StepKind kind,
     bool checkpointing,
     int? lossRows,
@@ -33,7 +35,7 @@ internal sealed class TrainingStep(
     private Graph? _graph;
 
     /// <summary>
-    /// Runs the step and returns the sum of the token losses of each micro-batch, their mean over the probes if the
+    /// Runs the step and returns the sum of the losses of each micro-batch, its mean over the probes if the
     /// optimizer has some. Waits for the device.
     /// </summary>
     public float[] Run(IReadOnlyList<Batch> batches)
@@ -52,6 +54,7 @@ internal sealed class TrainingStep(
             _losses?.Dispose();
             _losses = Tensor.Empty(model.Device, (probes, batches.Count));
         }
+        stepLoss.Begin(batches);
         if (kind == StepKind.AsGiven)
         {
             Launch(run =>
@@ -171,7 +174,7 @@ internal sealed class TrainingStep(
             Sampling = sampledRows is { } share ? new RowSampling(parameters.StepState, share) : null,
             Noise = neftuneAlpha is { } alpha ? new EmbeddingNoise(parameters.StepState, alpha) : null,
         };
-        using Tensor loss = model.Loss(tape, batch, 1, checkpointing, parameters.StepState.LossScale);
+        using Tensor loss = stepLoss.Run(index, tape, batch, checkpointing, parameters.StepState.LossScale);
         tape.Backward();
         Keep(loss, 0, index);
     }
@@ -179,7 +182,7 @@ internal sealed class TrainingStep(
     private void Measure(int probe, int index, BatchTensors batch)
     {
         using var tape = new Tape(model.Device, records: false);
-        using Tensor loss = model.Loss(tape, batch, 1);
+        using Tensor loss = stepLoss.Run(index, tape, batch);
         Keep(loss, probe, index);
     }
 

@@ -10,6 +10,8 @@ using Spectral.Kernels;
 using Spectral.Training;
 using Spectral.Training.Adapters;
 using Spectral.Training.Data;
+using Spectral.Training.IO;
+using Spectral.Training.Objectives;
 using Spectral.Training.Models;
 using Spectral.Training.Planning;
 using Spectral.Training.Routing;
@@ -37,26 +39,35 @@ internal sealed class EvalCommand : SpectralCommand
     private readonly PackingOption _packing = new();
     private readonly TrainOnOption _trainOn = new();
     private readonly DeviceOptions _device = new();
+    private readonly SettingsOption _settings = new(LossOption.SettingsHelp, LossOption.Group);
+    private readonly LossOption _loss;
 
     public EvalCommand()
         : base(
             "eval",
-            "Measures loss, perplexity and exact match on records.",
-            "spectral eval --model base-model --adapter adapter --data eval.jsonl"
-        ) =>
+            "Measures loss, perplexity and exact match on records, or loss and rewards on pairs.",
+            "spectral eval --model base-model --adapter adapter --data eval.jsonl",
+            "spectral eval --model base-model --adapter adapter --data pairs.jsonl --loss dpo"
+        )
+    {
+        _loss = new LossOption(_settings);
         AddOptions([
             _model,
             _adapter,
             _data,
+            .. _loss.All,
+            _settings.Option,
             .. _evaluation.All,
             _packing.Option,
             _trainOn.Option,
             .. _device.WithTuning,
         ]);
+    }
 
     public override void Execute(CommandContext context)
     {
         _evaluation.SaveMemory(context);
+        LossChoice loss = ReadLoss(context);
         using var inputs = new ModelInputs(context, context.Get(_model));
         ExpertFolder? experts = inputs.CheckExperts(context, context.Get(_adapter));
         EncodedRecord[] records = _evaluation.Encode(
@@ -64,14 +75,22 @@ internal sealed class EvalCommand : SpectralCommand
             inputs,
             context.Get(_data),
             _trainOn.Read(context),
-            context.Get(_packing.Option)
+            context.Get(_packing.Option),
+            _loss.TakesPairs(context)
         );
+        if (experts is not null && _loss.TakesPairs(context))
+        {
+            throw new InputException(
+                $"{context.Get(_adapter)}: a folder of experts, expected one adapter with --loss {loss.Name}"
+            );
+        }
+
         using Device computing = _device.Open(context);
         DType type = _device.TypeOn(computing, context);
         MemorySavings.Explain(
             context,
-            () => experts is null ? Plan(context, inputs, records, computing, type) : null,
-            () => Evaluate(context, inputs, experts, records, computing, type)
+            () => experts is null ? Plan(context, inputs, records, loss, computing, type) : null,
+            () => Evaluate(context, inputs, experts, records, loss, computing, type)
         );
     }
 
@@ -80,6 +99,7 @@ internal sealed class EvalCommand : SpectralCommand
         ModelInputs inputs,
         ExpertFolder? experts,
         EncodedRecord[] records,
+        LossChoice loss,
         Device computing,
         DType type
     )
@@ -90,33 +110,35 @@ internal sealed class EvalCommand : SpectralCommand
         RoutedEvaluation scores = context.Terminal.Track(
             "evaluating",
             records.Length,
-            progress => Measure(context, loaded, experts, records, new RecordsDone(progress))
+            progress => Measure(context, loaded, experts, records, loss, new RecordsDone(progress))
         );
         EvaluationResult measured = scores.Result;
         var result = new JsonObject
         {
             ["loss"] = JsonOutput.Number(measured.Loss),
-            ["perplexity"] = JsonOutput.Number(measured.Perplexity),
+            ["perplexity"] = JsonOutput.Number(measured.PairScores is null ? measured.Perplexity : null),
             ["tokens"] = measured.Tokens,
             ["exact_match"] = JsonOutput.Number(measured.ExactMatch),
             ["records"] = measured.Records,
             ["variants"] = JsonOutput.Array(computing.Variants.All.Select(use => use.ToString())),
         };
+        foreach ((string name, double value) in Rewards(measured))
+            result[name] = JsonOutput.Number(value);
         if (experts is not null)
             result["experts"] = ExpertScores.Json(scores);
         context.Finish(
             result,
             terminal =>
             {
-                var rows = new List<(string, string)>
-                {
-                    ("loss", measured.Loss.ToString("0.0000", CultureInfo.InvariantCulture)),
-                    ("perplexity", measured.Perplexity.ToString("0.000", CultureInfo.InvariantCulture)),
-                    ("tokens", measured.Tokens.ToString("N0", CultureInfo.InvariantCulture)),
-                    ("records", measured.Records.ToString("N0", CultureInfo.InvariantCulture)),
-                };
+                var rows = new List<(string, string)> { ("loss", Text(measured.Loss, "0.0000")) };
+                if (measured.PairScores is null)
+                    rows.Add(("perplexity", Text(measured.Perplexity, "0.000")));
+                foreach ((string name, double value) in Rewards(measured))
+                    rows.Add((name.Replace('_', ' '), Text(value, "0.0000")));
+                rows.Add(("tokens", Text(measured.Tokens, "N0")));
+                rows.Add(("records", Text(measured.Records, "N0")));
                 if (measured.ExactMatch is { } match)
-                    rows.Add(("exact match", (100 * match).ToString("0.0", CultureInfo.InvariantCulture) + " %"));
+                    rows.Add(("exact match", Text(100 * match, "0.0") + " %"));
                 terminal.Table([.. rows]);
                 if (experts is not null)
                     ExpertScores.Print(terminal, scores);
@@ -129,13 +151,14 @@ internal sealed class EvalCommand : SpectralCommand
         CommandContext context,
         ModelInputs inputs,
         EncodedRecord[] records,
+        LossChoice loss,
         Device device,
         DType type
     )
     {
         int batch = context.Get(_evaluation.Batch);
-        EncodedRecord[] longest = [.. records.OrderByDescending(record => record.Tokens.Length).Take(batch)];
-        int length = longest[0].Tokens.Length;
+        EncodedRecord[] longest = [.. records.OrderByDescending(record => record.Longest).Take(batch)];
+        int length = longest[0].Longest;
         return (Peak(batch, length, type), Others());
 
         IEnumerable<(string, Func<long>)> Others()
@@ -159,10 +182,31 @@ internal sealed class EvalCommand : SpectralCommand
                         using Adapter? attached = context.Get(_adapter) is { } folder
                             ? Adapter.Load(model, folder)
                             : null;
-                        Evaluator.Evaluate(model, [.. longest.Select(record => Cut(record, tokens))], rows, true);
+                        Evaluator.Evaluate(model, [.. longest.Select(record => Cut(record, tokens))], loss, rows);
                     }
                 );
     }
+
+    /// <summary>Reads the loss, and refuses options that say nothing about it.</summary>
+    private LossChoice ReadLoss(CommandContext context)
+    {
+        _settings.RequireGroups(context);
+        LossChoice loss = _loss.Read(context);
+        _loss.RefuseUnused(context, _trainOn);
+        if (_loss.TakesPairs(context) && context.Get(_packing.Option))
+        {
+            throw new InputException(
+                $"--loss {loss.Name} takes pairs, whose sides are rows of their own: expected no --packing"
+            );
+        }
+
+        return loss;
+    }
+
+    private static IEnumerable<(string Name, double Value)> Rewards(EvaluationResult measured) =>
+        measured.PairScores is { } scores ? PairScores.Names.Zip(scores.Values()) : [];
+
+    private static string Text(double value, string form) => value.ToString(form, CultureInfo.InvariantCulture);
 
     private static EncodedRecord Cut(EncodedRecord record, int length)
     {
@@ -173,6 +217,7 @@ internal sealed class EvalCommand : SpectralCommand
             PromptLength = Math.Max(1, record.PromptLength - removed),
             LossFrom = Math.Max(1, record.LossFrom - removed),
             Learns = record.Learns?.Skip(removed).ToArray(),
+            Rejected = record.Rejected is { } rejected ? Cut(rejected, length) : null,
         };
     }
 
@@ -181,6 +226,7 @@ internal sealed class EvalCommand : SpectralCommand
         CausalLanguageModel model,
         ExpertFolder? experts,
         EncodedRecord[] records,
+        LossChoice loss,
         RecordsDone progress
     )
     {
@@ -188,7 +234,7 @@ internal sealed class EvalCommand : SpectralCommand
         int? packTo = _packing.Length(context, _evaluation.MaxLength);
         CancellationToken cancellation = context.Cancellation;
         return experts is null
-            ? new RoutedEvaluation(Evaluator.Evaluate(model, records, batch, true, progress, packTo, cancellation), [])
+            ? new RoutedEvaluation(Evaluator.Evaluate(model, records, loss, batch, progress, packTo, cancellation), [])
             : RoutedEvaluator.Evaluate(model, experts, records, batch, true, progress, packTo, cancellation);
     }
 }

@@ -85,10 +85,10 @@ internal sealed class FinetuneCommand : SpectralCommand
                         inputs.Folder.Config,
                         started.Type,
                         settings,
-                        records.Training.Max(record => record.Tokens.Length)
+                        records.Training.Max(record => record.Longest)
                     )
                     {
-                        LossTokens = records.Training.Max(record => record.LossTokens),
+                        LossTokens = records.Training.Max(record => record.MostLossTokens),
                         Method = method,
                         Adapter = options,
                         CalibrationRecords = context.Get(_adapter.CalibrationRecords),

@@ -5,6 +5,7 @@ using Spectral.Cli.Hosting;
 using Spectral.Cli.Options;
 using Spectral.Training.Adapters;
 using Spectral.Training.IO;
+using Spectral.Training.Objectives;
 using Spectral.Training.Models;
 using Spectral.Training.Optim;
 
@@ -30,27 +31,43 @@ internal sealed class MethodsCommand : SpectralCommand
         Arity = ArgumentArity.ZeroOrOne,
         CustomParser = result => result.Tokens.Count == 0 ? null : OptimizerNames.One(result),
     };
+    private readonly Option<string?> _losses = new("--losses")
+    {
+        Description = "List the losses instead, or show the one that is named in detail.",
+        HelpName = "NAME",
+        Arity = ArgumentArity.ZeroOrOne,
+        CustomParser = result => result.Tokens.Count == 0 ? null : LossNames.One(result),
+    };
     private readonly AdapterCommandOptions _adapter = new(trains: false);
 
     public MethodsCommand()
         : base(
             "methods",
-            "Lists adapter methods and what each costs on a model or one layer, or the optimizers.",
+            "Lists adapter methods and what each costs on a model or one layer, or the optimizers or losses.",
             "spectral methods --model base-model --rank 16",
             "spectral methods --adapter lora",
             "spectral methods --rank 4 --json",
-            "spectral methods --optimizers"
+            "spectral methods --optimizers",
+            "spectral methods --losses dpo"
         )
     {
         Details =
             "The columns, for the options given: trainable parameters; operations of the adapter's forward pass, "
             + "relative to those of the layers, and whether each step computes the weights W' anew; whether it can be "
             + "merged; its name in adapter files; its source.";
-        AddOptions([_model, _one, _optimizers, .. _adapter.Shared]);
+        AddOptions([_model, _one, _optimizers, _losses, .. _adapter.Shared]);
     }
 
     public override void Execute(CommandContext context)
     {
+        if (context.IsGiven(_losses))
+        {
+            RefuseAllBut(context, _losses);
+            string? named = context.Get(_losses);
+            new LossList().Print(context, named is null ? null : LossMethods.Find(named));
+            return;
+        }
+
         if (context.IsGiven(_optimizers))
         {
             RefuseAllBut(context, _optimizers, _adapter.Rank);
@@ -102,15 +119,15 @@ internal sealed class MethodsCommand : SpectralCommand
         );
     }
 
-    /// <summary>Refuses options that say nothing about optimizers.</summary>
-    private void RefuseAllBut(CommandContext context, params ReadOnlySpan<Option> kept)
+    /// <summary>Refuses options that say nothing about what a list shows.</summary>
+    private void RefuseAllBut(CommandContext context, Option list, params ReadOnlySpan<Option> kept)
     {
-        foreach (Option option in (Option[])[_model, _one, .. _adapter.Shared])
+        foreach (Option option in (Option[])[_model, _one, _optimizers, .. _adapter.Shared])
         {
-            if (context.IsGiven(option) && !kept.Contains(option))
+            if (context.IsGiven(option) && option != list && !kept.Contains(option))
             {
                 throw new InputException(
-                    $"{option.Name} \"{context.Text(option)}\": --optimizers does not read it, "
+                    $"{option.Name} \"{context.Text(option)}\": {list.Name} does not read it, "
                         + "so it would change nothing"
                 );
             }

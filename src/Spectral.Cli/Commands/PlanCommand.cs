@@ -112,7 +112,7 @@ internal sealed class PlanCommand : SpectralCommand
             VirtualTokens = virtualTokens,
         };
         EncodedRecord[] records = _training.Encode(context, inputs, file);
-        return (records.Max(record => record.Tokens.Length), records.Max(record => record.LossTokens));
+        return (records.Max(record => record.Longest), records.Max(record => record.MostLossTokens));
     }
 
     private static JsonObject Json(PlannedRun run, MemoryPlan plan, IEnumerable<MemorySaving> savings, Device device) =>

@@ -29,6 +29,7 @@ internal sealed class PretrainCommand : SpectralCommand
     public override void Execute(CommandContext context)
     {
         TrainerOptions settings = _training.Read(context);
+        settings.RequireBase(keepsBase: false);
         using OutputFolder output = _training.Output(context, context.Get(_training.Model));
         using var inputs = new ModelInputs(context, context.Get(_training.Model), weightsOptional: true);
         RunRecords records = _training.Encode(context, inputs, settings);

@@ -150,8 +150,8 @@ internal sealed class ContinualRun(CommandContext context, IReadOnlyList<Continu
                     EvaluationResult result = Evaluator.Evaluate(
                         model,
                         task.Records.Evaluation!,
+                        Settings.Loss,
                         Settings.Batch,
-                        exactMatch: true,
                         new RecordsDone(progress, before),
                         Settings.PackTo,
                         context.Cancellation

@@ -80,9 +80,12 @@ internal sealed class LiveRun(string title, IReadOnlyList<(string Name, string V
         string loss = last.Skipped
             ? "skipped"
             : string.Create(CultureInfo.InvariantCulture, $"loss {last.Loss:0.0000}");
+        string accuracy = last.PairScores is { } scores
+            ? string.Create(CultureInfo.InvariantCulture, $", reward accuracy {100 * scores.Accuracy:0.0} %")
+            : "";
         return string.Create(
             CultureInfo.InvariantCulture,
-            $"Step {last.Step} of {_count}: {loss}{held}, {last.TokensPerSecond:N0} tokens/s."
+            $"Step {last.Step} of {_count}: {loss}{accuracy}{held}, {last.TokensPerSecond:N0} tokens/s."
         );
     }
 }

@@ -10,7 +10,7 @@ using Spectral.Training.Tokenization;
 namespace Spectral.Cli.Options;
 
 /// <summary>The options that describe an adapter, for one method or for several.</summary>
-/// <param name="trains">Whether the command trains, so that --set takes settings of an optimizer too.</param>
+/// <param name="trains">Whether the command trains, so that --set takes settings of an optimizer and a loss too.</param>
 internal sealed class AdapterCommandOptions(bool trains)
 {
     public Option<string> Name { get; } =
@@ -265,7 +265,7 @@ internal sealed class AdapterCommandOptions(bool trains)
     )
     {
         RequireCalibration(context, method);
-        return context.Get(CalibrationData) is { } file ? training.Encode(context, inputs, file) : null;
+        return context.Get(CalibrationData) is { } file ? training.EncodeCalibration(context, inputs, file) : null;
     }
 
     /// <summary>Checks that a method which keeps what the model does on some records is given these.</summary>

@@ -32,8 +32,9 @@ internal sealed class EvaluationOptions
         ModelInputs inputs,
         string file,
         TrainOn trainOn = TrainOn.Assistant,
-        bool packs = false
-    ) => inputs.Encode(context, file, context.Get(MaxLength), _format.Read(context), trainOn, packs);
+        bool packs = false,
+        bool pairs = false
+    ) => inputs.Encode(context, file, context.Get(MaxLength), _format.Read(context), trainOn, packs, pairs);
 
     /// <summary>Says how the command would need less memory, should it run out.</summary>
     public void SaveMemory(CommandContext context)

@@ -5,13 +5,17 @@ using Spectral.Training.IO;
 
 namespace Spectral.Cli.Options;
 
-/// <summary>--set: settings that an adapter method has of its own, and in training those of the optimizer.</summary>
+/// <summary>--set: settings that an adapter method has of its own, and in training those of optimizer and loss.</summary>
 internal sealed class MethodSettingsOption
 {
-    /// <param name="trains">Whether the command trains, so that settings of an optimizer may be given too.</param>
+    /// <param name="trains">Whether the command trains, so that settings of an optimizer and a loss may be given too.</param>
     public MethodSettingsOption(bool trains) =>
         All = trains
-            ? new SettingsOption($"{Help} {OptimizerOption.SettingsHelp}", OptimizerOption.Group)
+            ? new SettingsOption(
+                $"{Help} {OptimizerOption.SettingsHelp} {LossOption.SettingsHelp}",
+                OptimizerOption.Group,
+                LossOption.Group
+            )
             : new SettingsOption(Help);
 
     private const string Help =

@@ -14,6 +14,10 @@ namespace Spectral.Cli.Options;
 internal sealed class ModelInputs : IDisposable
 {
     private const int EncodedAtOnce = 4096;
+    private const string Pairs = "preference";
+    private const string NoPair = "no pair, expected prompt, chosen and rejected (preference) for this --loss";
+    private const string APair =
+        "a pair (chosen and rejected), expected another record, or with finetune and eval a --loss that takes pairs";
 
     /// <summary>Opens a model folder and prints its warnings.</summary>
     /// <exception cref="InputException">A file in the folder is missing or not valid.</exception>
@@ -76,6 +80,7 @@ internal sealed class ModelInputs : IDisposable
     /// <param name="format">The format of the records; null: each has the one whose keys it has.</param>
     /// <param name="trainOn">Which tokens of conversations carry loss.</param>
     /// <param name="packs">Whether records are joined to sequences, for which none is cut.</param>
+    /// <param name="pairs">Whether all records must be pairs, or none may be; null: they may be either.</param>
     /// <exception cref="InputException">The file or one of its records is not valid.</exception>
     public EncodedRecord[] Encode(
         CommandContext context,
@@ -83,7 +88,8 @@ internal sealed class ModelInputs : IDisposable
         int maxLength,
         RecordFormat? format,
         TrainOn trainOn = TrainOn.Assistant,
-        bool packs = false
+        bool packs = false,
+        bool? pairs = false
     )
     {
         if (EndTokens.Count == 0)
@@ -121,11 +127,15 @@ internal sealed class ModelInputs : IDisposable
             );
         }
 
+        if (pairs == true)
+            format ??= RecordFormats.Find(Pairs);
         // In parts, so that a text is not kept beside its tokens.
         ChatFormat? chat = null;
         List<EncodedRecord> all = [];
         foreach (TrainingRecord[] read in RecordReader.Read(file, format).Chunk(EncodedAtOnce))
         {
+            if (Array.Find(read, record => record.Rejected is null == pairs) is { } odd)
+                throw new InputException($"{odd.Place}: {(pairs == true ? NoPair : APair)}");
             if (chat is null && Array.Exists(read, record => record.Chat is not null))
                 chat = ChatFormat.Load(Folder.Directory);
             EncodedRecord[] part = RecordEncoder.EncodeAll(read, Tokenizer, EndTokens, length, chat, trainOn);

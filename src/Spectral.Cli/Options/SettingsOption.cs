@@ -33,6 +33,23 @@ internal sealed class SettingsOption
 
     public Option<string[]> Option { get; }
 
+    /// <summary>Refuses names without a group, in a command where all settings belong to one.</summary>
+    /// <exception cref="InputException">Such a name is given.</exception>
+    public void RequireGroups(CommandContext context)
+    {
+        string[] given = context.Get(Option) ?? [];
+        if (
+            given.FirstOrDefault(one => !_groups.Any(word => one.StartsWith(word + ".", StringComparison.Ordinal))) is
+            { } odd
+        )
+        {
+            throw new InputException(
+                $"{Name} \"{odd}\": expected a name that begins with "
+                    + string.Join(" or ", _groups.Select(word => word + "."))
+            );
+        }
+    }
+
     /// <summary>Returns the names and values that are given, without those of other groups.</summary>
     /// <param name="context">The command line.</param>
     /// <param name="owner">Who has the settings, for messages.</param>

@@ -5,6 +5,7 @@ using Spectral.Cli.Output;
 using Spectral.Training;
 using Spectral.Training.Data;
 using Spectral.Training.IO;
+using Spectral.Training.Objectives;
 using Spectral.Training.Models;
 using Spectral.Training.Optim;
 
@@ -37,7 +38,13 @@ internal sealed class TrainingOptions
         3,
         1
     );
-    public readonly Option<int> Batch = OptionTypes.Integer("--batch", "Records per micro-batch.", 8, 1, 65536);
+    public readonly Option<int> Batch = OptionTypes.Integer(
+        "--batch",
+        "Records, or pairs, per micro-batch.",
+        8,
+        1,
+        65536
+    );
     public readonly Option<int> Accumulate = OptionTypes.Integer(
         "--accumulate",
         "Micro-batches per optimizer step; the last step of an epoch may have fewer.",
@@ -216,21 +223,27 @@ internal sealed class TrainingOptions
     );
     public readonly DeviceOptions Device = new();
     public readonly OptimizerOption Optimizer;
-    private readonly Option? _ownSettings;
+    public readonly LossOption Loss;
+    private readonly SettingsOption? _ownSettings;
 
     /// <param name="modelHelp">The help of --model.</param>
     /// <param name="outHelp">The help of --out.</param>
-    /// <param name="settings">The command's --set; null: it has none for anything else than an optimizer.</param>
+    /// <param name="settings">The command's --set; null: it has none for anything else than an optimizer and a loss.</param>
     /// <param name="compares">Whether several optimizers may be named.</param>
     public TrainingOptions(string modelHelp, string outHelp, SettingsOption? settings = null, bool compares = false)
     {
         if (settings is null)
         {
-            settings = new SettingsOption(OptimizerOption.SettingsHelp, OptimizerOption.Group);
-            _ownSettings = settings.Option;
+            settings = new SettingsOption(
+                $"{OptimizerOption.SettingsHelp} {LossOption.SettingsHelp}",
+                OptimizerOption.Group,
+                LossOption.Group
+            );
+            _ownSettings = settings;
         }
 
         Optimizer = new OptimizerOption(settings, compares);
+        Loss = new LossOption(settings);
         Model = OptionTypes.RequiredPath("--model", modelHelp, "DIR");
         Data = OptionTypes.RequiredPath("--data", "Training records: a file, or a folder of files.", "FILE");
         Out = OptionTypes.RequiredPath("--out", outHelp, "DIR");
@@ -241,7 +254,7 @@ internal sealed class TrainingOptions
     /// <summary>The settings of a single run, which writes checkpoints and reports its steps.</summary>
     public Option[] Settings =>
         [
-            .. _ownSettings is null ? (Option[])[] : [_ownSettings],
+            .. _ownSettings is null ? (Option[])[] : [_ownSettings.Option],
             .. Common,
             SaveEvery,
             KeepCheckpoints,
@@ -255,6 +268,7 @@ internal sealed class TrainingOptions
     public Option[] Common =>
         [
             Optimizer.Name,
+            .. Loss.All,
             Steps,
             Epochs,
             Batch,
@@ -315,6 +329,9 @@ internal sealed class TrainingOptions
             context.SavesMemory.Add(Checkpointing.Name);
         if (context.Get(MaxLength) > 2)
             context.SavesMemory.Add($"--max-length {context.Get(MaxLength) / 2}");
+        _ownSettings?.RequireGroups(context);
+        LossChoice loss = Loss.Read(context);
+        Loss.RefuseUnused(context, TrainOn);
         OptimizerChoice[] optimizers = Optimizer.Read(context);
         OptimizerOption.RefuseUnused(
             context,
@@ -323,6 +340,7 @@ internal sealed class TrainingOptions
         );
         TrainerOptions options = new()
         {
+            Loss = loss,
             Steps = context.Get(Steps),
             Epochs = context.Get(Epochs),
             Batch = context.Get(Batch),
@@ -370,16 +388,25 @@ internal sealed class TrainingOptions
         return new RunRecords(training, evaluation, settings.StepsFor(training));
     }
 
-    /// <summary>Reads and encodes a data file.</summary>
+    /// <summary>Reads and encodes a data file of records that suit the loss.</summary>
     /// <exception cref="InputException">The file or one of its records is not valid.</exception>
     public EncodedRecord[] Encode(CommandContext context, ModelInputs inputs, string file) =>
+        Encode(context, inputs, file, Loss.TakesPairs(context));
+
+    /// <summary>Reads and encodes a data file that calibrates, of pairs by their chosen sides.</summary>
+    /// <exception cref="InputException">The file or one of its records is not valid.</exception>
+    public EncodedRecord[] EncodeCalibration(CommandContext context, ModelInputs inputs, string file) =>
+        Encode(context, inputs, file, pairs: null);
+
+    private EncodedRecord[] Encode(CommandContext context, ModelInputs inputs, string file, bool? pairs) =>
         inputs.Encode(
             context,
             file,
             context.Get(MaxLength),
             Format.Read(context),
             TrainOn.Read(context),
-            context.Get(Packing.Option)
+            context.Get(Packing.Option),
+            pairs
         );
 
     /// <summary>Returns the folder to write to, which may have files in it only with --overwrite or --resume.</summary>
@@ -415,6 +442,7 @@ internal sealed class TrainingOptions
         };
         rows.AddRange(data);
         rows.Add(("device", $"{model.Device}, {model.DType}"));
+        rows.AddRange(LossOption.Describe(Loss.Read(context)));
         OptimizerChoice[] optimizers = Optimizer.Read(context);
         rows.AddRange(optimizers.SelectMany(OptimizerOption.Describe));
         OptimizerMethod[] methods = [.. optimizers.Select(optimizer => OptimizerMethods.Find(optimizer.Name))];

@@ -20,13 +20,14 @@ internal sealed class FurtherLogs : IDisposable
     /// <param name="folder">The output folder.</param>
     /// <param name="forms">The forms that are wanted (<see cref="LogOption"/>).</param>
     /// <param name="resumedAfter">The number of steps that a resumed run has made; 0 for a new run.</param>
-    public FurtherLogs(string folder, IReadOnlySet<string> forms, int resumedAfter)
+    /// <param name="hasPairs">Whether the run is on pairs.</param>
+    public FurtherLogs(string folder, IReadOnlySet<string> forms, int resumedAfter, bool hasPairs)
     {
         (_table, _events) = (Path.Combine(folder, CsvName), Path.Combine(folder, TensorBoardName));
         if (resumedAfter == 0)
             Delete();
         if (forms.Contains(LogOption.Csv))
-            _csv = new CsvLog(_table);
+            _csv = new CsvLog(_table, hasPairs);
         if (forms.Contains(LogOption.TensorBoard))
             _tensorBoard = new TensorBoardLog(_events, resumedAfter);
     }

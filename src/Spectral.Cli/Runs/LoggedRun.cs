@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Spectral.Training;
+using Spectral.Training.Objectives;
 
 namespace Spectral.Cli.Runs;
 
@@ -41,7 +42,12 @@ internal static class LoggedRun
             Number("grad_norm"),
             fields.GetProperty("tokens").GetInt32(),
             Number("tokens_per_second")
-        );
+        )
+        {
+            PairScores = fields.TryGetProperty(PairScores.Names[0], out _)
+                ? new PairScores(Number(PairScores.Names[0]), Number(PairScores.Names[1]), Number(PairScores.Names[2]))
+                : null,
+        };
 
         double Number(string name) =>
             fields.GetProperty(name) is { ValueKind: JsonValueKind.Number } value ? value.GetDouble() : double.NaN;

@@ -8,6 +8,7 @@ using Spectral.Cli.Reports;
 using Spectral.Kernels;
 using Spectral.Training;
 using Spectral.Training.IO;
+using Spectral.Training.Objectives;
 using Spectral.Training.Models;
 
 namespace Spectral.Cli.Runs;
@@ -92,7 +93,12 @@ internal sealed class TrainingRun(
         try
         {
             using TrainingLog writer = saved is null ? new(log) : new(log, saved.Log.Bytes, saved.Log.Sha256);
-            further = new FurtherLogs(output.FullPath, Logs, saved?.State.Step ?? 0);
+            further = new FurtherLogs(
+                output.FullPath,
+                Logs,
+                saved?.State.Step ?? 0,
+                LossMethods.Find(settings.Loss.Name).TakesPairs
+            );
             Begin(saved, log, trainer, [_recorder, live, .. further.Rewritten]);
             using CancellationTokenRegistration told = context.Cancellation.Register(() =>
                 context.Terminal.Line("stopping after this step; a second signal stops at once")
@@ -210,8 +216,9 @@ internal sealed class TrainingRun(
         CausalLanguageModel model,
         long trainable,
         long total
-    ) =>
-        new()
+    )
+    {
+        var json = new JsonObject
         {
             ["optimizer"] = settings.OptimizerChoice.Name,
             ["optimizer_settings"] = OptimizerOption.Json(settings.OptimizerChoice),
@@ -230,6 +237,21 @@ internal sealed class TrainingRun(
             ["device"] = model.Device.ToString(),
             ["variants"] = JsonOutput.Array(model.Device.Variants.All.Select(use => use.ToString())),
         };
+        if (LossMethods.Find(settings.Loss.Name).TakesPairs)
+        {
+            json["loss"] = settings.Loss.Name;
+            json["loss_settings"] = LossOption.Json(settings.Loss);
+            foreach (
+                (string suffix, EvaluationResult? scores) in new[] { ("_before", result.Before), ("", result.After) }
+            )
+            {
+                for (int i = 0; i < PairScores.Names.Count; i++)
+                    json[PairScores.Names[i] + suffix] = JsonOutput.Number(scores?.PairScores?.Values()[i]);
+            }
+        }
+
+        return json;
+    }
 
     /// <summary>Prints the result of a run as text.</summary>
     public static void Print(Terminal terminal, TrainingResult result, long trainable, long total, string output)
@@ -244,6 +266,9 @@ internal sealed class TrainingRun(
                     Text($"{"exact match", -14}{Percent(before.ExactMatch), 10}{Percent(after.ExactMatch), 10}")
                 );
             }
+
+            foreach ((string name, string was, string now) in Rewards(before, after))
+                terminal.Line(Text($"{name, -16}{was, 8}{now, 10}"));
         }
         if (result.Skipped > 0)
             terminal.Line($"{result.Skipped} steps were skipped: their loss or gradient was not a finite number");
@@ -265,6 +290,20 @@ internal sealed class TrainingRun(
             : made;
     }
 
+    /// <summary>Returns the scores of pairs before and after the run; none without pairs.</summary>
+    private static IEnumerable<(string Name, string Before, string After)> Rewards(
+        EvaluationResult before,
+        EvaluationResult after
+    ) =>
+        before.PairScores is { } was && after.PairScores is { } now
+            ?
+            [
+                ("chosen reward", Text($"{was.ChosenReward:0.0000}"), Text($"{now.ChosenReward:0.0000}")),
+                ("rejected reward", Text($"{was.RejectedReward:0.0000}"), Text($"{now.RejectedReward:0.0000}")),
+                ("reward accuracy", Percent(was.Accuracy), Percent(now.Accuracy)),
+            ]
+            : [];
+
     private static string Percent(double? share) => share is { } value ? Text($"{100 * value:0.0} %") : "";
 
     private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
@@ -277,9 +316,15 @@ internal sealed class TrainingRun(
             numbers.Add(
                 new BeforeAfter("Loss on held-out records", Text($"{before.Loss:0.0000}"), Text($"{after.Loss:0.0000}"))
             );
-            numbers.Add(
-                new BeforeAfter("Perplexity", Text($"{before.Perplexity:0.000}"), Text($"{after.Perplexity:0.000}"))
-            );
+            if (before.PairScores is null)
+            {
+                numbers.Add(
+                    new BeforeAfter("Perplexity", Text($"{before.Perplexity:0.000}"), Text($"{after.Perplexity:0.000}"))
+                );
+            }
+
+            foreach ((string name, string was, string now) in Rewards(before, after))
+                numbers.Add(new BeforeAfter(char.ToUpperInvariant(name[0]) + name[1..], was, now));
             if (before.ExactMatch is not null)
                 numbers.Add(new BeforeAfter("Exact match", Percent(before.ExactMatch), Percent(after.ExactMatch)));
         }
@@ -318,12 +363,19 @@ internal sealed class TrainingRun(
                 report.Step,
                 Text(
                     $"loss {report.Loss:0.0000}  lr {report.LearningRate:0.0e-00}  {report.TokensPerSecond:N0} tokens/s"
-                ) + Clipped(report),
+                )
+                    + Accuracy(report.PairScores)
+                    + Clipped(report),
                 report.Step % every == 0
             );
 
         public void OnEvaluation(int step, EvaluationResult result) =>
-            terminal.Line(Text($"step {step}: eval loss {result.Loss:0.0000}") + ExactMatch(result));
+            terminal.Line(
+                Text($"step {step}: eval loss {result.Loss:0.0000}") + ExactMatch(result) + Accuracy(result.PairScores)
+            );
+
+        private static string Accuracy(PairScores? scores) =>
+            scores is null ? "" : $"  reward accuracy {Percent(scores.Accuracy)}";
 
         private static string Clipped(StepReport report) =>
             report.Groups is { } groups

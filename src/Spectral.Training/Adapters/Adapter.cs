@@ -148,6 +148,12 @@ public sealed partial class Adapter : IModelAdapter, IDisposable
         _model.Adapter = null;
     }
 
+    /// <summary>
+    /// Has the model compute with its base weights until the returned value is disposed. Unlike <see cref="Detach"/>,
+    /// it moves and copies nothing. Meanwhile the model cannot train.
+    /// </summary>
+    internal IDisposable Suspend() => new SuspendedAdapter(_model, _factors.Saved.Keys.Select(saved => saved.Name));
+
     /// <inheritdoc/>
     public void Dispose()
     {

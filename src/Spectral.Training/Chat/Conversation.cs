@@ -54,15 +54,31 @@ public sealed class Conversation
         JsonElement record,
         IReadOnlyCollection<string> others,
         string place
+    ) => new(Variables(record, others), Messages(messages), place);
+
+    /// <summary>Creates a conversation of lists of messages that stand beside each other in a record.</summary>
+    /// <param name="record">The record.</param>
+    /// <param name="lists">The lists in order, each with its key.</param>
+    /// <param name="others">Keys of the record that are no variables.</param>
+    /// <param name="place">Where it is, for messages.</param>
+    /// <exception cref="InputException">An element is no message.</exception>
+    internal static Conversation Join(
+        JsonElement record,
+        IReadOnlyList<(string Key, JsonElement[] Messages)> lists,
+        IReadOnlyCollection<string> others,
+        string place
     )
     {
-        Mapping variables = new();
-        foreach (JsonProperty property in record.EnumerateObject())
+        List<object?> messages = [];
+        foreach ((string key, JsonElement[] list) in lists)
         {
-            if (!others.Contains(property.Name))
-                variables[property.Name] = JsonValues.Read(property.Value);
+            for (int i = 0; i < list.Length; i++)
+            {
+                Check(list[i], $"{place}: {key}[{i}]");
+                messages.Add(JsonValues.Read(list[i]));
+            }
         }
-        return new Conversation(variables, Messages(messages), place);
+        return new Conversation(Variables(record, others), messages, place);
     }
 
     /// <summary>Reads a conversation from JSON.</summary>
@@ -98,6 +114,17 @@ public sealed class Conversation
     {
         Mapping variables = new(_variables);
         variables["messages"] = messages == Count ? _messages : _messages.GetRange(0, messages);
+        return variables;
+    }
+
+    private static Mapping Variables(JsonElement record, IReadOnlyCollection<string> others)
+    {
+        Mapping variables = new();
+        foreach (JsonProperty property in record.EnumerateObject())
+        {
+            if (!others.Contains(property.Name))
+                variables[property.Name] = JsonValues.Read(property.Value);
+        }
         return variables;
     }
 

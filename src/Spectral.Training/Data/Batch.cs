@@ -30,6 +30,12 @@ public sealed record Batch(int Rows, int Length, int[] Tokens, int[] Targets, in
     /// <summary>The number of tokens of the record of each position, 0 for padding; [Rows · Length].</summary>
     internal int[] RecordLengths { get; private init; } = [];
 
+    /// <summary>
+    /// The pairs whose chosen sides are the first rows and whose rejected sides are the others, in the same order;
+    /// null: rows are records.
+    /// </summary>
+    public IReadOnlyList<EncodedRecord>? Pairs { get; private init; }
+
     /// <summary>Creates a batch of one row of tokens without targets, for generation.</summary>
     public static Batch Of(int[] tokens)
     {
@@ -82,6 +88,20 @@ public sealed record Batch(int Rows, int Length, int[] Tokens, int[] Targets, in
         for (int i = 0; i < alone.Length; i++)
             alone[i] = [records[i]];
         return Join(alone, paddingToken, length, rows, spans: false);
+    }
+
+    /// <summary>Creates a batch of pairs: a row for each chosen side, then one for each rejected side.</summary>
+    /// <param name="pairs">The records, each with its rejected side.</param>
+    /// <param name="paddingToken">Any token.</param>
+    /// <exception cref="ArgumentException">A record has no rejected side.</exception>
+    public static Batch CreatePairs(IReadOnlyList<EncodedRecord> pairs, int paddingToken = 0)
+    {
+        for (int i = 0; i < pairs.Count; i++)
+        {
+            if (pairs[i].Rejected is null)
+                throw new ArgumentException($"record {i} has no rejected side, expected pairs", nameof(pairs));
+        }
+        return Create([.. pairs, .. pairs.Select(pair => pair.Rejected!)], paddingToken) with { Pairs = pairs };
     }
 
     /// <summary>

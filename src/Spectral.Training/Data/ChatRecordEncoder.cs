@@ -16,6 +16,15 @@ internal static class ChatRecordEncoder
     /// Encodes one conversation to at most <paramref name="maximumLength"/> tokens. Its last turn, if it is the
     /// assistant's, is what a greedy continuation is compared with.
     /// </summary>
+    /// <param name="conversation">The conversation.</param>
+    /// <param name="tokenizer">The model's tokenizer.</param>
+    /// <param name="format">The model's chat templates.</param>
+    /// <param name="endTokenIds">The end tokens.</param>
+    /// <param name="trainOn">Which tokens carry loss.</param>
+    /// <param name="maximumLength">The largest number of tokens.</param>
+    /// <param name="promptMessages">
+    /// The number of messages that carry no loss, while all after them do; null: <paramref name="trainOn"/> counts.
+    /// </param>
     /// <exception cref="InputException">The template refuses it, or no token would carry loss.</exception>
     public static EncodedRecord Encode(
         Conversation conversation,
@@ -23,12 +32,14 @@ internal static class ChatRecordEncoder
         ChatFormat format,
         IReadOnlyList<int> endTokenIds,
         TrainOn trainOn,
-        int maximumLength
+        int maximumLength,
+        int? promptMessages = null
     )
     {
         RenderedChat chat = format.Render(conversation, conversation.Count, addGenerationPrompt: false);
         IReadOnlyList<(int Start, int End)> learnt = trainOn switch
         {
+            _ when promptMessages is { } prompt => [(Start(conversation, format, chat.Text, prompt), chat.Text.Length)],
             TrainOn.All => [(0, chat.Text.Length)],
             TrainOn.Completion => [Completion(conversation, format, chat.Text)],
             _ when chat.Generated.Count > 0 && !chat.HasUnplacedGeneration => chat.Generated,

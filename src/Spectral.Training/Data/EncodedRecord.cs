@@ -30,6 +30,15 @@ public sealed record EncodedRecord(int[] Tokens, int PromptLength, int LossFrom,
     /// </summary>
     public IReadOnlyList<bool>? Learns { get; init; }
 
+    /// <summary>The rejected side of a pair, of which this record is the chosen one; null: it is no pair.</summary>
+    public EncodedRecord? Rejected { get; init; }
+
+    /// <summary>The number of tokens of the record, or of the longer side of a pair.</summary>
+    internal int Longest => Math.Max(Tokens.Length, Rejected?.Tokens.Length ?? 0);
+
+    /// <summary>The number of tokens that carry loss, or of the side of a pair that has more of them.</summary>
+    internal int MostLossTokens => Math.Max(LossTokens, Rejected?.LossTokens ?? 0);
+
     /// <summary>The number of tokens that carry loss.</summary>
     public int LossTokens => Learns?.Count(learns => learns) ?? Tokens.Length - LossFrom;
 }

@@ -9,7 +9,7 @@ namespace Spectral.Training.Data;
 /// would follow. The end token is appended to every record that does not end with one. A begin token is put first if
 /// the tokenizer's post-processor does so and the text does not begin with it. A record that is too long loses tokens
 /// on the left, but not the begin token: first those of the prompt, then those of the completion, so that the end is
-/// always learnt. docs/data.md has examples.
+/// always learnt. Each side of a pair is encoded as a record of its own. docs/data.md has examples.
 /// </summary>
 public static class RecordEncoder
 {
@@ -26,35 +26,7 @@ public static class RecordEncoder
         BpeTokenizer tokenizer,
         IReadOnlyList<int> endTokenIds,
         int maximumLength
-    )
-    {
-        int begin = tokenizer.PrefixIds.Count;
-        ArgumentOutOfRangeException.ThrowIfLessThan(maximumLength, begin + 2);
-        if (record.Chat is not null)
-        {
-            throw new InputException(
-                $"{record.Place}: a conversation (messages), expected a chat template to encode it with, or prompt "
-                    + "and completion, or text"
-            );
-        }
-
-        int[] before = tokenizer.EncodePrompt(record.Prompt ?? "");
-        int[] learnt = Learnt(record, tokenizer, before);
-        int[] prompt = before[begin..];
-        if (learnt.Length == 0 || !endTokenIds.Contains(learnt[^1]))
-            learnt = [.. learnt, endTokenIds[0]];
-        int excess = Math.Max(0, begin + prompt.Length + learnt.Length - maximumLength);
-        int fromPrompt = Math.Min(excess, prompt.Length);
-        int[] tokens = [.. tokenizer.PrefixIds, .. prompt.AsSpan(fromPrompt), .. learnt.AsSpan(excess - fromPrompt)];
-        int promptLength = begin + prompt.Length - fromPrompt;
-        int lossFrom = Math.Max(1, promptLength);
-        if (tokens.Length <= lossFrom)
-            throw new InputException($"{record.Place}: nothing to learn from, expected text beside the end token");
-        return new EncodedRecord(tokens, promptLength, lossFrom, excess > 0)
-        {
-            HasCompletion = record.Completion is not null,
-        };
-    }
+    ) => EncodeSides(record, tokenizer, endTokenIds, maximumLength, chat: null, TrainOn.Assistant);
 
     /// <summary>Encodes all records, in parallel and in order.</summary>
     /// <inheritdoc cref="Encode"/>
@@ -101,17 +73,7 @@ public static class RecordEncoder
             {
                 try
                 {
-                    encoded[i] =
-                        chat is not null && records[i].Chat is { } conversation
-                            ? ChatRecordEncoder.Encode(
-                                conversation,
-                                tokenizer,
-                                chat,
-                                endTokenIds,
-                                trainOn,
-                                maximumLength
-                            )
-                            : Encode(records[i], tokenizer, endTokenIds, maximumLength);
+                    encoded[i] = EncodeSides(records[i], tokenizer, endTokenIds, maximumLength, chat, trainOn);
                 }
                 catch (InputException e)
                 {
@@ -120,6 +82,65 @@ public static class RecordEncoder
             }
         );
         return faults.FirstOrDefault(fault => fault is not null) is { } first ? throw first : encoded;
+    }
+
+    private static EncodedRecord EncodeSides(
+        TrainingRecord record,
+        BpeTokenizer tokenizer,
+        IReadOnlyList<int> endTokenIds,
+        int maximumLength,
+        ChatFormat? chat,
+        TrainOn trainOn
+    )
+    {
+        EncodedRecord encoded = (record.Chat, chat) switch
+        {
+            (null, _) => EncodeText(record, tokenizer, endTokenIds, maximumLength),
+            ({ } conversation, { } format) => ChatRecordEncoder.Encode(
+                conversation,
+                tokenizer,
+                format,
+                endTokenIds,
+                trainOn,
+                maximumLength,
+                record.PromptMessages
+            ),
+            _ => throw new InputException(
+                $"{record.Place}: a conversation (messages), expected a chat template to encode it with, or prompt "
+                    + "and completion, or text"
+            ),
+        };
+        if (record.Rejected is not { } other)
+            return encoded;
+        EncodedRecord rejected = EncodeSides(other, tokenizer, endTokenIds, maximumLength, chat, trainOn);
+        return encoded with { Rejected = rejected, Cut = encoded.Cut || rejected.Cut };
+    }
+
+    private static EncodedRecord EncodeText(
+        TrainingRecord record,
+        BpeTokenizer tokenizer,
+        IReadOnlyList<int> endTokenIds,
+        int maximumLength
+    )
+    {
+        int begin = tokenizer.PrefixIds.Count;
+        ArgumentOutOfRangeException.ThrowIfLessThan(maximumLength, begin + 2);
+        int[] before = tokenizer.EncodePrompt(record.Prompt ?? "");
+        int[] learnt = Learnt(record, tokenizer, before);
+        int[] prompt = before[begin..];
+        if (learnt.Length == 0 || !endTokenIds.Contains(learnt[^1]))
+            learnt = [.. learnt, endTokenIds[0]];
+        int excess = Math.Max(0, begin + prompt.Length + learnt.Length - maximumLength);
+        int fromPrompt = Math.Min(excess, prompt.Length);
+        int[] tokens = [.. tokenizer.PrefixIds, .. prompt.AsSpan(fromPrompt), .. learnt.AsSpan(excess - fromPrompt)];
+        int promptLength = begin + prompt.Length - fromPrompt;
+        int lossFrom = Math.Max(1, promptLength);
+        if (tokens.Length <= lossFrom)
+            throw new InputException($"{record.Place}: nothing to learn from, expected text beside the end token");
+        return new EncodedRecord(tokens, promptLength, lossFrom, excess > 0)
+        {
+            HasCompletion = record.Completion is not null,
+        };
     }
 
     // A text, or a completion without a prompt, begins the record and may itself contain the begin token.

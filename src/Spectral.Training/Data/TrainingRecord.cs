@@ -3,13 +3,22 @@ using Spectral.Training.Chat;
 namespace Spectral.Training.Data;
 
 /// <summary>
-/// A record of training or evaluation data: a prompt with its completion, a text, or a conversation.
+/// A record of training or evaluation data: a prompt with its completion, a text, or a conversation. With
+/// <see cref="Rejected"/> it is a pair.
 /// <paramref name="Place"/> is the file and line it came from, for error messages.
 /// </summary>
 public sealed record TrainingRecord(string? Prompt, string? Completion, string? Text, string Place = "record")
 {
     /// <summary>The conversation, if it is one; prompt, completion and text are null then.</summary>
     public Conversation? Chat { get; init; }
+
+    /// <summary>The rejected side of a pair, of which this record is the chosen one; null: it is no pair.</summary>
+    public TrainingRecord? Rejected { get; init; }
+
+    /// <summary>
+    /// The number of messages of a conversation that are the prompt of a pair; null: <see cref="TrainOn"/> counts.
+    /// </summary>
+    internal int? PromptMessages { get; init; }
 
     /// <summary>Creates a record of a conversation.</summary>
     public static TrainingRecord Of(Conversation conversation) =>

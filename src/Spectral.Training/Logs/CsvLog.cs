@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Spectral.Training.Objectives;
 
 namespace Spectral.Training.Logs;
 
@@ -10,51 +11,69 @@ namespace Spectral.Training.Logs;
 /// </summary>
 /// <remarks>
 /// The columns are <c>step, loss, lr, grad_norm, tokens, tokens_per_second, eval_loss, exact_match</c>, with a head,
-/// decimal points and line feeds whatever the machine's culture.
+/// decimal points and line feeds whatever the machine's culture. A run on pairs also has <see cref="PairScores.Names"/>,
+/// and the same with <c>eval_</c> before them.
 /// </remarks>
 public sealed class CsvLog : ITrainerCallback, IDisposable
 {
     private const string Head = "step,loss,lr,grad_norm,tokens,tokens_per_second,eval_loss,exact_match";
 
     private readonly StreamWriter _file;
+    private readonly bool _hasPairs;
 
     /// <summary>Starts a new table and replaces an existing one.</summary>
     /// <param name="path">The file to write.</param>
-    public CsvLog(string path)
+    /// <param name="hasPairs">Whether the run is on pairs, whose rewards have columns then.</param>
+    public CsvLog(string path, bool hasPairs = false)
     {
+        _hasPairs = hasPairs;
         var stream = new FileStream(path, FileMode.Create, FileAccess.Write, FileShare.Read);
         _file = new StreamWriter(stream, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false))
         {
             AutoFlush = true,
             NewLine = "\n",
         };
-        _file.WriteLine(Head);
+        IEnumerable<string> ofPairs = PairScores.Names.Concat(PairScores.Names.Select(name => $"eval_{name}"));
+        _file.WriteLine(hasPairs ? $"{Head},{string.Join(',', ofPairs)}" : Head);
     }
 
     /// <inheritdoc/>
     public void OnStep(StepReport report) =>
-        _file.WriteLine(
-            string.Join(
-                ',',
-                Whole(report.Step),
-                Number(report.Loss),
-                Number(report.LearningRate),
-                Number(report.GradientNorm),
-                Whole(report.Tokens),
-                Number(report.TokensPerSecond),
-                "",
-                ""
-            )
-        );
+        Write([
+            Whole(report.Step),
+            Number(report.Loss),
+            Number(report.LearningRate),
+            Number(report.GradientNorm),
+            Whole(report.Tokens),
+            Number(report.TokensPerSecond),
+            "",
+            "",
+            .. OfPairs(report.PairScores, null),
+        ]);
 
     /// <inheritdoc/>
     public void OnEvaluation(int step, EvaluationResult result) =>
-        _file.WriteLine(
-            string.Join(',', Whole(step), "", "", "", "", "", Number(result.Loss), Number(result.ExactMatch))
-        );
+        Write([
+            Whole(step),
+            "",
+            "",
+            "",
+            "",
+            "",
+            Number(result.Loss),
+            Number(result.ExactMatch),
+            .. OfPairs(null, result.PairScores),
+        ]);
 
     /// <inheritdoc/>
     public void Dispose() => _file.Dispose();
+
+    private void Write(string[] values) => _file.WriteLine(string.Join(',', values));
+
+    private IEnumerable<string> OfPairs(params PairScores?[] scores) =>
+        _hasPairs
+            ? scores.SelectMany(one => one?.Values().Select(value => Number(value)) ?? PairScores.Names.Select(_ => ""))
+            : [];
 
     private static string Whole(int value) => value.ToString(CultureInfo.InvariantCulture);
 

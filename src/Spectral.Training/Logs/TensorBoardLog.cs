@@ -1,11 +1,13 @@
 using System.Globalization;
+using Spectral.Training.Objectives;
 
 namespace Spectral.Training.Logs;
 
 /// <summary>
 /// Writes the figures of a run as an event file, which TensorBoard shows: <c>train/loss</c>,
 /// <c>train/learning_rate</c>, <c>train/gradient_norm</c> and <c>train/tokens_per_second</c> of each step,
-/// <c>eval/loss</c> and <c>eval/exact_match</c> of each evaluation. Every event is flushed at once. Values that are not
+/// <c>eval/loss</c> and <c>eval/exact_match</c> of each evaluation, and of pairs <see cref="PairScores.Names"/> in both
+/// groups. Every event is flushed at once. Values that are not
 /// finite are left out.
 /// </summary>
 /// <remarks>
@@ -47,20 +49,33 @@ public sealed class TensorBoardLog : ITrainerCallback, IDisposable
     public void OnStep(StepReport report) =>
         Write(
             report.Step,
-            ("train/loss", report.Loss),
-            ("train/learning_rate", report.LearningRate),
-            ("train/gradient_norm", report.GradientNorm),
-            ("train/tokens_per_second", report.TokensPerSecond)
+            [
+                ("train/loss", report.Loss),
+                ("train/learning_rate", report.LearningRate),
+                ("train/gradient_norm", report.GradientNorm),
+                ("train/tokens_per_second", report.TokensPerSecond),
+                .. OfPairs("train", report.PairScores),
+            ]
         );
 
     /// <inheritdoc/>
     public void OnEvaluation(int step, EvaluationResult result) =>
-        Write(step, ("eval/loss", result.Loss), ("eval/exact_match", result.ExactMatch ?? double.NaN));
+        Write(
+            step,
+            [
+                ("eval/loss", result.Loss),
+                ("eval/exact_match", result.ExactMatch ?? double.NaN),
+                .. OfPairs("eval", result.PairScores),
+            ]
+        );
 
     /// <inheritdoc/>
     public void Dispose() => _file.Dispose();
 
-    private void Write(int step, params ReadOnlySpan<(string Tag, double Value)> values)
+    private static IEnumerable<(string Tag, double Value)> OfPairs(string group, PairScores? scores) =>
+        scores is null ? [] : PairScores.Names.Select(name => $"{group}/{name}").Zip(scores.Values());
+
+    private void Write(int step, ReadOnlySpan<(string Tag, double Value)> values)
     {
         var summary = new ProtobufMessage();
         foreach ((string tag, double value) in values)

@@ -378,6 +378,40 @@ public sealed class CausalLanguageModel : IDisposable
     }
 
     /// <summary>
+    /// Computes a loss that is a function of the token losses of a batch, [1] F32. Its derivatives are known only once
+    /// all token losses are, so that the output head runs a second time for the gradients. The caller disposes the
+    /// result.
+    /// </summary>
+    /// <param name="tape">The tape that records the operations.</param>
+    /// <param name="batch">The tokens and targets.</param>
+    /// <param name="weigh">Computes the loss and its derivatives from the token losses.</param>
+    /// <param name="count">How many there are of what a mean of the loss is over, each of which balances experts.</param>
+    /// <param name="checkpoint">Whether to recompute each layer's activations during backward.</param>
+    /// <param name="lossScale">A factor on the gradients, [1] F32 on the device; null: 1.</param>
+    internal Tensor RowLoss(
+        Tape tape,
+        BatchTensors batch,
+        Func<float[], RowFactors> weigh,
+        int count,
+        bool checkpoint,
+        Tensor? lossScale
+    )
+    {
+        RouterBalance? balance = BeginBalance(tape, batch);
+        using Variable normed = Final(tape, batch, batch.LossRows, checkpoint, balance: balance);
+        using var losses = Tensor.Empty(Device, batch.LossRows.Dim(0));
+        // With the same dropout in the head as the pass that gives the gradients.
+        using (var first = new Tape(Device, records: false, tape.Dropout))
+            LossHead.Run(first, normed, Head, batch.LossTargets, losses, softCap: SoftCap);
+        RowFactors factors = weigh(losses.ToArray());
+        if (tape.Records)
+            LossHead.RunGroups(tape, normed, Head, batch.LossTargets, losses, factors.Groups, lossScale, SoftCap);
+        var sum = Tensor.From(Device, [(float)factors.Loss], 1);
+        balance?.Complete(sum, count, 1, lossScale);
+        return sum;
+    }
+
+    /// <summary>
     /// Computes the entropy of the prediction of each token that carries loss, [K] F32, without reading the token. The
     /// caller disposes the result.
     /// </summary>

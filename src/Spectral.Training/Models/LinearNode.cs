@@ -62,12 +62,15 @@ public sealed class LinearNode : Node
         return [.. values.Select(value => new Variable(value))];
     }
 
-    /// <summary>Computes y of one layer without its adapter.</summary>
+    /// <summary>
+    /// Computes y of one layer without its adapter, also while that has moved the weight into a wider matrix.
+    /// </summary>
     internal static void Forward(ColumnRange x, Linear layer, Tensor y)
     {
+        ColumnRange weight = layer.Weight.Columns;
         Gemm.Run(
             new(x.Matrix, x.From, x.Stride),
-            new GemmOperand(layer.Weight.Value, 0, layer.In).Transpose(),
+            new GemmOperand(weight.Matrix, weight.From, weight.Stride).Transpose(),
             new(y, 0, layer.Out),
             new GemmSize(x.Rows, layer.Out, layer.In)
         );

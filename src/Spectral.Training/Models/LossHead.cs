@@ -79,6 +79,53 @@ public static class LossHead
         );
 
     /// <summary>
+    /// Computes losses as <see cref="Run"/> does, with a factor on the gradients for each group of rows.
+    /// </summary>
+    /// <param name="tape">The tape.</param>
+    /// <param name="hidden">The normalised final hidden states of the rows that carry loss.</param>
+    /// <param name="head">The output head, with or without an adapter.</param>
+    /// <param name="targets">The next tokens; −1 gives loss 0 and no gradient.</param>
+    /// <param name="losses">Receives −log p(target), [K] F32.</param>
+    /// <param name="groups">The groups in order. Rows after them have no gradient.</param>
+    /// <param name="lossScale">A further factor on the gradients, [1] F32 on the device; null: 1.</param>
+    /// <param name="softCap">The soft cap of the logits; 0: none.</param>
+    internal static void RunGroups(
+        Tape tape,
+        Variable hidden,
+        Linear head,
+        Tensor targets,
+        Tensor losses,
+        IReadOnlyList<RowGroup> groups,
+        Tensor? lossScale,
+        float softCap
+    )
+    {
+        int listed = groups.Sum(group => group.Rows);
+        RowGroup[] all = [.. groups, new RowGroup(targets.Dim(0) - listed, 0)];
+        RunChunks(tape, hidden, head, softCap, OfChunk);
+
+        // A launch for each group costs less than a factor for each row, which every element of the logits would meet.
+        void OfChunk(Tensor logits, Tensor? dLogits, int start)
+        {
+            int end = start + logits.Dim(0);
+            int first = 0;
+            foreach (RowGroup group in all)
+            {
+                int from = Math.Max(start, first);
+                int count = Math.Min(end, first + group.Rows) - from;
+                first += group.Rows;
+                if (count <= 0)
+                    continue;
+                using Tensor own = logits.Rows(from - start, count);
+                using Tensor? gradient = dLogits?.Rows(from - start, count);
+                using Tensor target = targets.Rows(from, count);
+                using Tensor loss = losses.Rows(from, count);
+                CrossEntropy.Run(own, target, loss, gradient, group.Factor, lossScale);
+            }
+        }
+    }
+
+    /// <summary>
     /// Computes the entropies of the predictions from <paramref name="hidden"/> [K, D] under a head [V, D], with
     /// gradients as <see cref="Run"/> takes them.
     /// </summary>

@@ -5,6 +5,7 @@ using Spectral.Training.Autograd;
 using Spectral.Training.Calibration;
 using Spectral.Training.Data;
 using Spectral.Training.IO;
+using Spectral.Training.Objectives;
 using Spectral.Training.Models;
 using Spectral.Training.Optim;
 
@@ -91,8 +92,11 @@ public static class MemoryPlanner
     private static EncodedRecord Record(PlannedRun run)
     {
         int lossFrom = Math.Max(1, run.Length - (run.LossTokens ?? run.Length));
-        return new EncodedRecord(new int[run.Length], lossFrom, lossFrom, Cut: false);
+        var record = new EncodedRecord(new int[run.Length], lossFrom, lossFrom, Cut: false);
+        return TakesPairs(run) ? record with { Rejected = record } : record;
     }
+
+    private static bool TakesPairs(PlannedRun run) => LossMethods.Find(run.Training.Loss.Name).TakesPairs;
 
     private static Adapter Attach(
         PlannedRun run,
@@ -132,10 +136,16 @@ public static class MemoryPlanner
     {
         DeviceMemory memory = model.Device.Memory;
         StepState state = model.Trainable!.StepState;
+        EncodedRecord[] first = records[..run.Training.Batch];
         long before = memory.InUse;
+        using var batch = new BatchTensors(
+            model.Device,
+            TakesPairs(run) ? Batch.CreatePairs(first) : Batch.Create(first)
+        );
+        StepLoss loss = LossMethods.Find(run.Training.Loss.Name).Begin(model, run.Training.Loss.Settings);
+        loss.Begin([batch.Source]);
         long layers = before;
         memory.ResetPeak();
-        using var batch = new BatchTensors(model.Device, Batch.Create(records.AsSpan(0, run.Training.Batch)));
         using var tape = new Tape(model.Device, learns, state)
         {
             Sampling = run.Training.SampledRows is { } share ? new RowSampling(state, share) : null,
@@ -145,7 +155,7 @@ public static class MemoryPlanner
             layers = memory.InUse;
             memory.ResetPeak();
         };
-        using Tensor loss = model.Loss(tape, batch, 1, run.Training.ActivationCheckpointing && learns);
+        using Tensor sum = loss.Run(0, tape, batch, run.Training.ActivationCheckpointing && learns);
         model.AfterLayer = null;
         return (layers - before, memory.Peak - layers);
     }

@@ -16,7 +16,7 @@ internal sealed class MessagesFormat : RecordFormat
     public override string Keys => "messages, each with role and content";
 
     /// <inheritdoc/>
-    internal override IReadOnlyCollection<string> Outranks { get; } = ["prompt-completion", "text"];
+    internal override IReadOnlyCollection<string> Outranks { get; } = ["preference", "prompt-completion", "text"];
 
     /// <inheritdoc/>
     internal override bool IsKnownBy(JsonFields record) => record.Has("messages");

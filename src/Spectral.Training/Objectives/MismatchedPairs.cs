@@ -1,0 +1,36 @@
+using Spectral.Training.Data;
+
+namespace Spectral.Training.Objectives;
+
+/// <summary>
+/// Joins prompts with answers to other prompts, on which KTO measures how far a model has gone from its base.
+/// </summary>
+internal static class MismatchedPairs
+{
+    /// <summary>
+    /// Takes the chosen sides, then the rejected ones, and gives each prompt the answer of the side before it; the
+    /// first takes the last one's.
+    /// </summary>
+    /// <param name="pairs">The pairs of a step.</param>
+    /// <param name="rows">The number of rows of a batch.</param>
+    /// <param name="longest">The most tokens of a row, which loses those on the left beyond it.</param>
+    public static Batch[] Of(IReadOnlyList<EncodedRecord> pairs, int rows, int longest)
+    {
+        EncodedRecord[] sides = [.. pairs, .. pairs.Select(pair => pair.Rejected!)];
+        return
+        [
+            .. sides
+                .Select((side, i) => Join(side, sides[(i + sides.Length - 1) % sides.Length], longest))
+                .Chunk(rows)
+                .Select(part => Batch.Create(part)),
+        ];
+    }
+
+    private static EncodedRecord Join(EncodedRecord side, EncodedRecord before, int longest)
+    {
+        int[] tokens = [.. side.Tokens.AsSpan(0, side.PromptLength), .. before.Tokens.AsSpan(before.PromptLength)];
+        int excess = Math.Max(0, tokens.Length - longest);
+        int prompt = Math.Max(0, side.PromptLength - excess);
+        return new EncodedRecord(tokens[excess..], prompt, Math.Max(1, prompt), excess > 0);
+    }
+}

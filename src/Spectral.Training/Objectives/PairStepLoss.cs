@@ -1,0 +1,141 @@
+using Spectral.Kernels;
+using Spectral.Training.Adapters;
+using Spectral.Training.Autograd;
+using Spectral.Training.Data;
+using Spectral.Training.Models;
+
+namespace Spectral.Training.Objectives;
+
+/// <summary>
+/// A loss on pairs. Forward gives the log-probability of each side; the host computes the losses and their slopes from
+/// these, in F64; a slope is then the factor on the gradients of its side's tokens.
+/// </summary>
+/// <remarks>
+/// The base is the same model while its adapter does not act, so that no second model is in memory. It is asked at the
+/// beginning of a step for all micro-batches, without recording, and so without dropout and noise. The divergence is
+/// that of the whole step, so that micro-batches change a step only by rounding.
+/// </remarks>
+/// <param name="model">The model, with its adapter if it has one.</param>
+/// <param name="method">The loss.</param>
+/// <param name="settings">Its settings that differ from their defaults.</param>
+internal sealed class PairStepLoss(
+    CausalLanguageModel model,
+    PairLossMethod method,
+    IReadOnlyDictionary<string, double> settings
+) : StepLoss
+{
+    private PairTotal _total = new();
+    private RowSums[] _base = [];
+    private double _divergence;
+
+    /// <inheritdoc/>
+    public override PairScores? Scores => _total.Scores;
+
+    /// <inheritdoc/>
+    public override int Count(Batch batch) => Pairs(batch).Count;
+
+    /// <inheritdoc/>
+    public override void Begin(IReadOnlyList<Batch> batches)
+    {
+        _total = new PairTotal();
+        if (!method.NeedsBase)
+            return;
+        Batch[] mismatched = method.NeedsDivergence
+            ? MismatchedPairs.Of([.. batches.SelectMany(Pairs)], batches[0].Rows, LongestRecord)
+            : [];
+        RowSums[] trained = [.. mismatched.Select(Score)];
+        using (Adapter.Of(model)?.Suspend())
+        {
+            _base = [.. batches.Select(Score)];
+            RowSums[] untrained = [.. mismatched.Select(Score)];
+            _divergence = Divergence(trained, untrained);
+        }
+    }
+
+    /// <inheritdoc/>
+    public override Tensor Run(int index, Tape tape, BatchTensors batch, bool checkpoint, Tensor? lossScale)
+    {
+        RowSums? untrained = method.NeedsBase ? _base[index] : null;
+        return model.RowLoss(
+            tape,
+            batch,
+            losses => Weigh(RowSums.Of(batch.Source, losses), untrained),
+            Count(batch.Source),
+            checkpoint,
+            lossScale
+        );
+    }
+
+    /// <inheritdoc/>
+    public override EvaluationResult Evaluate(
+        IReadOnlyList<EncodedRecord> records,
+        int batch,
+        IProgress<int>? progress,
+        int? packTo,
+        CancellationToken cancellation
+    )
+    {
+        var total = new PairTotal();
+        (long tokens, int done) = (0, 0);
+        foreach (EncodedRecord[] part in records.Chunk(batch))
+        {
+            cancellation.ThrowIfCancellationRequested();
+            using var tensors = new BatchTensors(model.Device, Batch.CreatePairs(part));
+            using var tape = new Tape(model.Device, records: false);
+            Begin([tensors.Source]);
+            Run(0, tape, tensors, checkpoint: false, lossScale: null).Dispose();
+            total.Add(_total);
+            tokens += tensors.Source.LossTokens;
+            done += part.Length;
+            progress?.Report(done);
+        }
+        return new EvaluationResult(total.MeanLoss, tokens, null, records.Count) { PairScores = total.Scores };
+    }
+
+    /// <summary>The most tokens that a record may have beside an adapter's virtual ones.</summary>
+    private int LongestRecord => model.Config.LongestSequence - (Adapter.Of(model)?.VirtualTokens ?? 0);
+
+    /// <summary>Returns by how much the sums exceed those of the base in the mean, and 0 at least.</summary>
+    private static double Divergence(RowSums[] trained, RowSums[] untrained)
+    {
+        double[] gains =
+        [
+            .. trained.Zip(untrained).SelectMany(part => part.First.Values.Zip(part.Second.Values, (x, y) => x - y)),
+        ];
+        return gains.Length == 0 ? 0 : Math.Max(0, gains.Average());
+    }
+
+    private static IReadOnlyList<EncodedRecord> Pairs(Batch batch) =>
+        batch.Pairs
+        ?? throw new ArgumentException("a batch of records, expected one of pairs (Batch.CreatePairs)", nameof(batch));
+
+    /// <summary>Computes the losses of a micro-batch and the factors on the gradients of its rows.</summary>
+    private RowFactors Weigh(RowSums rows, RowSums? untrained)
+    {
+        int pairs = rows.Values.Count / 2;
+        var factors = new RowGroup[2 * pairs];
+        var own = new PairTotal();
+        for (int i = 0; i < pairs; i++)
+        {
+            PairTerm term = method.Term(Side(i), Side(pairs + i), _divergence, Setting);
+            own.Add(term);
+            // The loss of a token is −log p, so that its slope has the other sign.
+            factors[i] = new RowGroup(rows.Tokens[i], (float)-term.ChosenSlope);
+            factors[pairs + i] = new RowGroup(rows.Tokens[pairs + i], (float)-term.RejectedSlope);
+        }
+        _total.Add(own);
+        return new RowFactors(own.Loss, factors);
+
+        SequenceScore Side(int row) => new(rows.Values[row], rows.Tokens[row], untrained?.Values[row] ?? 0);
+    }
+
+    private double Setting(string name) => method.ValueOf(name, settings);
+
+    private RowSums Score(Batch batch)
+    {
+        using var tensors = new BatchTensors(model.Device, batch);
+        using var tape = new Tape(model.Device, records: false);
+        using Tensor losses = model.TokenLosses(tape, tensors);
+        return RowSums.Of(batch, losses.ToArray());
+    }
+}
