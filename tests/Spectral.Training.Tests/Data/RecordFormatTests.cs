@@ -91,7 +91,7 @@ public sealed class RecordFormatTests : FolderTest
     public void TheFormatsAreNamed() =>
         Assert.That(
             RecordFormats.All.Select(format => format.Name),
-            Is.EqualTo(new[] { "alpaca", "messages", "prompt-completion", "sharegpt", "text" })
+            Is.EqualTo(new[] { "alpaca", "messages", "preference", "prompt-completion", "sharegpt", "text" })
         );
 
     [Test]

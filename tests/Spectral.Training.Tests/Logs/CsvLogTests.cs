@@ -46,4 +46,26 @@ public sealed class CsvLogTests : FolderTest
             "no digit is lost"
         );
     }
+
+    [Test]
+    public void ARunOnPairsHasColumnsForTheirRewards()
+    {
+        string path = folder.File("log.csv");
+        using (CsvLog log = new(path, hasPairs: true))
+        {
+            log.OnStep(new StepReport(1, 2.5, 1e-3, 0.1, 100, 1234.5) { PairScores = new(0.5, -1.25, 0.75) });
+            log.OnEvaluation(1, new EvaluationResult(3.5, 10, null, 4) { PairScores = new(1, 2, 0) });
+        }
+
+        Assert.That(
+            File.ReadAllText(path),
+            Is.EqualTo(
+                "step,loss,lr,grad_norm,tokens,tokens_per_second,eval_loss,exact_match,"
+                    + "chosen_reward,rejected_reward,reward_accuracy,"
+                    + "eval_chosen_reward,eval_rejected_reward,eval_reward_accuracy\n"
+                    + "1,2.5,0.001,0.1,100,1234.5,,,0.5,-1.25,0.75,,,\n"
+                    + "1,,,,,,3.5,,,,,1,2,0\n"
+            )
+        );
+    }
 }

@@ -42,6 +42,7 @@ public sealed class TensorBoardLogTests : FolderTest
             log.OnStep(new StepReport(2, double.NaN, 5e-4, double.PositiveInfinity, 100, 1200, Skipped: true));
             log.OnStep(new StepReport(1 << 20, 1.25, 0, 0.5, 100, 1200));
             log.OnEvaluation(1 << 20, new EvaluationResult(1.5, 10, null, 4));
+            log.OnEvaluation(1 << 20, new EvaluationResult(1.5, 10, null, 4) { PairScores = new(0.5, -0.25, 1) });
         }
 
         double after = Seconds();
@@ -63,6 +64,7 @@ public sealed class TensorBoardLogTests : FolderTest
                     "1048576: train/gradient_norm 0.5, train/learning_rate 0, train/loss 1.25, "
                         + "train/tokens_per_second 1200",
                     "1048576: eval/loss 1.5",
+                    "1048576: eval/chosen_reward 0.5, eval/loss 1.5, eval/rejected_reward -0.25, eval/reward_accuracy 1",
                 }
             )
         );
