@@ -5,7 +5,9 @@ namespace Spectral.Training;
 
 /// <summary>The results of one optimizer step.</summary>
 /// <param name="Step">The number of the step, from 1.</param>
-/// <param name="Loss">The mean loss of the step's loss tokens, or pairs, before the update; NaN if it is not finite.</param>
+/// <param name="Loss">
+/// The mean loss of the step's loss tokens, or of its pairs, before the update; NaN if it is not finite.
+/// </param>
 /// <param name="LearningRate">The learning rate of this step.</param>
 /// <param name="GradientNorm">The global L2 norm of the gradients before clipping.</param>
 /// <param name="Tokens">The number of tokens processed, without padding.</param>

@@ -58,8 +58,8 @@ public sealed partial class Trainer : IDisposable
     /// <param name="options">The settings of the run.</param>
     /// <param name="logger">Receives log lines; null: none are written.</param>
     /// <exception cref="InputException">
-    /// The options do not suit the optimizer or the adapter's method (<see cref="TrainerOptions.RequireSuits"/>), or the
-    /// loss compares with a base that trains.
+    /// The options do not suit the optimizer or the adapter's method (<see cref="TrainerOptions.RequireSuits"/>), or
+    /// the loss compares with a base that trains.
     /// </exception>
     /// <exception cref="InvalidOperationException">Nothing in the model is trainable.</exception>
     public Trainer(CausalLanguageModel model, TrainerOptions options, ILogger? logger = null)

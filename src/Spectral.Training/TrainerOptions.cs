@@ -39,7 +39,7 @@ public sealed record TrainerOptions
     /// </summary>
     public double? NeftuneAlpha { get; init; }
 
-    /// <summary>The loss that a step minimises and evaluations measure; cross-entropy unless another is chosen.</summary>
+    /// <summary>The loss that steps minimise and evaluations measure; cross-entropy unless another is chosen.</summary>
     public LossChoice Loss { get; init; } = new();
 
     /// <summary>The number of records, of packed sequences or of pairs per micro-batch.</summary>
@@ -153,10 +153,10 @@ public sealed record TrainerOptions
     /// <param name="method">The adapter's method; null: a model's own weights train.</param>
     /// <param name="adapter">The adapter's settings; null: not known yet, or there is no adapter.</param>
     /// <exception cref="InputException">
-    /// A setting of the optimizer or the loss is unknown or out of range. Or the loss takes pairs, and they are to be packed
-    /// or steps captured. Or steps are to be captured, or an average is wanted, but
-    /// the optimizer has a reason against it or the method <see cref="AdapterMethod.ActsBetweenSteps"/>. Or the adapter
-    /// has dropout, which an optimizer without gradients does not apply.
+    /// A setting of the optimizer or the loss is unknown or out of range. Or the loss takes pairs, and they are to be
+    /// packed or steps captured. Or steps are to be captured, or an average is wanted, but the optimizer has a reason
+    /// against it or the method <see cref="AdapterMethod.ActsBetweenSteps"/>. Or the adapter has dropout, which an
+    /// optimizer without gradients does not apply.
     /// </exception>
     public void RequireSuits(AdapterMethod? method, AdapterOptions? adapter = null)
     {
@@ -229,8 +229,8 @@ public sealed record TrainerOptions
         if (!keepsBase && LossMethods.Find(Loss.Name).NeedsBase)
         {
             throw new InputException(
-                $"--loss {Loss.Name} compares with the base, which is lost where all weights train: expected an adapter "
-                    + "(spectral finetune), or a loss that does without the base"
+                $"--loss {Loss.Name} compares with the base, which is lost where all weights train: expected an "
+                    + "adapter (spectral finetune), or a loss that does without the base"
             );
         }
     }

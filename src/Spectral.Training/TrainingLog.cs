@@ -8,7 +8,8 @@ namespace Spectral.Training;
 
 /// <summary>
 /// Writes <c>train_log.jsonl</c>: one object per optimizer step, flushed to the file when the step is done. With groups
-/// that are clipped apart it has the norm of each, and with pairs their rewards and accuracy. Values that are not finite are written as null.
+/// that are clipped apart it has the norm of each, and with pairs their rewards and accuracy. Values that are not
+/// finite are written as null.
 /// </summary>
 public sealed class TrainingLog : ITrainerCallback, IDisposable
 {

@@ -5,8 +5,8 @@ using Spectral.Cli.Hosting;
 using Spectral.Cli.Options;
 using Spectral.Training.Adapters;
 using Spectral.Training.IO;
-using Spectral.Training.Objectives;
 using Spectral.Training.Models;
+using Spectral.Training.Objectives;
 using Spectral.Training.Optim;
 
 namespace Spectral.Cli.Commands;
@@ -43,7 +43,7 @@ internal sealed class MethodsCommand : SpectralCommand
     public MethodsCommand()
         : base(
             "methods",
-            "Lists adapter methods and what each costs on a model or one layer, or the optimizers or losses.",
+            "Lists adapter methods with their cost on a model or one layer, optimizers, or losses.",
             "spectral methods --model base-model --rank 16",
             "spectral methods --adapter lora",
             "spectral methods --rank 4 --json",

@@ -10,7 +10,7 @@ using Spectral.Training.Tokenization;
 namespace Spectral.Cli.Options;
 
 /// <summary>The options that describe an adapter, for one method or for several.</summary>
-/// <param name="trains">Whether the command trains, so that --set takes settings of an optimizer and a loss too.</param>
+/// <param name="trains">Whether the command trains, so that --set takes those of an optimizer and a loss too.</param>
 internal sealed class AdapterCommandOptions(bool trains)
 {
     public Option<string> Name { get; } =

@@ -74,15 +74,15 @@ internal sealed class LossOption(SettingsOption settings)
         return new LossChoice(method.Name) { Settings = given };
     }
 
-    /// <summary>Refuses the option that says which turns of conversations count, which those of pairs do not read.</summary>
+    /// <summary>Refuses the option that says which turns of conversations count, which pairs do not read.</summary>
     /// <exception cref="InputException">It is given, and the loss takes pairs.</exception>
     public void RefuseUnused(CommandContext context, TrainOnOption trainOn)
     {
         if (!TakesPairs(context) || !context.IsGiven(trainOn.Option))
             return;
         throw new InputException(
-            $"{trainOn.Option.Name} \"{context.Text(trainOn.Option)}\": of pairs it is the answers that count: expected "
-                + $"no {trainOn.Option.Name} with --loss {context.Get(Name)}"
+            $"{trainOn.Option.Name} \"{context.Text(trainOn.Option)}\": of pairs the answers count: expected no "
+                + $"{trainOn.Option.Name} with --loss {context.Get(Name)}"
         );
     }
 

@@ -5,10 +5,10 @@ using Spectral.Training.IO;
 
 namespace Spectral.Cli.Options;
 
-/// <summary>--set: settings that an adapter method has of its own, and in training those of optimizer and loss.</summary>
+/// <summary>--set: settings that an adapter method has of its own, and in training those of other choices.</summary>
 internal sealed class MethodSettingsOption
 {
-    /// <param name="trains">Whether the command trains, so that settings of an optimizer and a loss may be given too.</param>
+    /// <param name="trains">Whether the command trains, so that those of optimizer and loss may be given too.</param>
     public MethodSettingsOption(bool trains) =>
         All = trains
             ? new SettingsOption(

@@ -228,7 +228,7 @@ internal sealed class TrainingOptions
 
     /// <param name="modelHelp">The help of --model.</param>
     /// <param name="outHelp">The help of --out.</param>
-    /// <param name="settings">The command's --set; null: it has none for anything else than an optimizer and a loss.</param>
+    /// <param name="settings">The command's --set; null: it has none but those of optimizer and loss.</param>
     /// <param name="compares">Whether several optimizers may be named.</param>
     public TrainingOptions(string modelHelp, string outHelp, SettingsOption? settings = null, bool compares = false)
     {

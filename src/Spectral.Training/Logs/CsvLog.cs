@@ -11,8 +11,8 @@ namespace Spectral.Training.Logs;
 /// </summary>
 /// <remarks>
 /// The columns are <c>step, loss, lr, grad_norm, tokens, tokens_per_second, eval_loss, exact_match</c>, with a head,
-/// decimal points and line feeds whatever the machine's culture. A run on pairs also has <see cref="PairScores.Names"/>,
-/// and the same with <c>eval_</c> before them.
+/// decimal points and line feeds whatever the machine's culture. A run on pairs also has
+/// <see cref="PairScores.Names"/>, and the same with <c>eval_</c> before them.
 /// </remarks>
 public sealed class CsvLog : ITrainerCallback, IDisposable
 {

@@ -385,7 +385,7 @@ public sealed class CausalLanguageModel : IDisposable
     /// <param name="tape">The tape that records the operations.</param>
     /// <param name="batch">The tokens and targets.</param>
     /// <param name="weigh">Computes the loss and its derivatives from the token losses.</param>
-    /// <param name="count">How many there are of what a mean of the loss is over, each of which balances experts.</param>
+    /// <param name="count">The number of terms of the loss, each of which balances experts.</param>
     /// <param name="checkpoint">Whether to recompute each layer's activations during backward.</param>
     /// <param name="lossScale">A factor on the gradients, [1] F32 on the device; null: 1.</param>
     internal Tensor RowLoss(

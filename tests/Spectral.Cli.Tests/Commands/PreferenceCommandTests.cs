@@ -120,12 +120,15 @@ public sealed class PreferenceCommandTests : WorkFolder
         string texts = At("texts.jsonl");
         File.WriteAllText(texts, """{"prompt":"[user]Hi<|end|>[assistant]","chosen":"yes","rejected":"no!"}""");
         string lists = At("lists.jsonl");
-        File.WriteAllText(
+        const string Question = """{"role":"user","content":"Hi"}""";
+        const string Yes = """{"role":"assistant","content":"yes"}""";
+        const string No = """{"role":"assistant","content":"no!"}""";
+        File.WriteAllLines(
             lists,
-            """
-            {"prompt":[{"role":"user","content":"Hi"}],"chosen":[{"role":"assistant","content":"yes"}],"rejected":[{"role":"assistant","content":"no!"}]}
-            {"chosen":[{"role":"user","content":"Hi"},{"role":"assistant","content":"yes"}],"rejected":[{"role":"user","content":"Hi"},{"role":"assistant","content":"no!"}]}
-            """
+            [
+                $$"""{"prompt":[{{Question}}],"chosen":[{{Yes}}],"rejected":[{{No}}]}""",
+                $$"""{"chosen":[{{Question}},{{Yes}}],"rejected":[{{Question}},{{No}}]}""",
+            ]
         );
         Assert.That(Loss(lists), Is.EqualTo(Loss(texts)).Within(1e-6));
 
@@ -167,7 +170,7 @@ public sealed class PreferenceCommandTests : WorkFolder
         string[] run = [.. Finetune("--data", PairFile), "--loss", "dpo"];
         Refused([.. run, "--graph"], "--loss dpo computes on the host in the middle of a step", "expected no --graph");
         Refused([.. run, "--packing"], "--loss dpo takes pairs", "expected no --packing");
-        Refused([.. run, "--train-on", "all"], "--train-on \"all\": of pairs it is the answers that count");
+        Refused([.. run, "--train-on", "all"], "--train-on \"all\": of pairs the answers count");
         Refused([.. run, "--beta", "0"], "--beta \"0\": expected a number above 0");
         Refused([.. run, "--beta", "1", "--set", "loss.beta=2"], "--beta and --set loss.beta: expected one of the two");
         Refused([.. run, "--set", "loss.gamma=1"], "expected one of the settings of dpo: beta, label-smoothing");
@@ -216,7 +219,7 @@ public sealed class PreferenceCommandTests : WorkFolder
             )
         );
 
-    /// <summary>Computes what a loss says of the pairs from losses of single records, with an adapter and without.</summary>
+    /// <summary>Computes what a loss says of the pairs, from the losses of single records.</summary>
     private Expected Expect(string name, string[] settings, string adapter)
     {
         double Setting(string setting, double initial)

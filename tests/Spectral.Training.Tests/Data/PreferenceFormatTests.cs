@@ -6,7 +6,7 @@ using Spectral.Training.Tests.Support;
 
 namespace Spectral.Training.Tests.Data;
 
-/// <summary>Checks pairs: texts and conversations, with and without a prompt of their own, and what is no pair.</summary>
+/// <summary>Checks pairs: texts and conversations, with and without a prompt, and what is no pair.</summary>
 public sealed class PreferenceFormatTests : FolderTest
 {
     private const string Template =

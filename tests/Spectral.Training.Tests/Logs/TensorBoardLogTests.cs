@@ -64,7 +64,8 @@ public sealed class TensorBoardLogTests : FolderTest
                     "1048576: train/gradient_norm 0.5, train/learning_rate 0, train/loss 1.25, "
                         + "train/tokens_per_second 1200",
                     "1048576: eval/loss 1.5",
-                    "1048576: eval/chosen_reward 0.5, eval/loss 1.5, eval/rejected_reward -0.25, eval/reward_accuracy 1",
+                    "1048576: eval/chosen_reward 0.5, eval/loss 1.5, eval/rejected_reward -0.25, "
+                        + "eval/reward_accuracy 1",
                 }
             )
         );

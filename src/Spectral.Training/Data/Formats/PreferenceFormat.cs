@@ -69,8 +69,8 @@ internal sealed class PreferenceFormat : RecordFormat
             if (begun == shorter)
             {
                 throw new InputException(
-                    $"{place}: {Chosen} and {Rejected} do not part before the end of one, expected an answer of its own "
-                        + "in each"
+                    $"{place}: {Chosen} and {Rejected} do not part before the end of one, expected an answer of its "
+                        + "own in each"
                 );
             }
         }

@@ -11,8 +11,8 @@ internal sealed class DpoLoss : PairLossMethod
     public override string Formula => "−log σ(β((S⁺ − R⁺) − (S⁻ − R⁻)))";
 
     public override string Source =>
-        "Rafailov et al., \"Direct Preference Optimization\", 2023, arXiv 2305.18290; smoothed labels: Mitchell, \"A note "
-        + "on DPO with noisy preferences\", 2023";
+        "Rafailov et al., \"Direct Preference Optimization\", 2023, arXiv 2305.18290; smoothed labels: Mitchell, \"A "
+        + "note on DPO with noisy preferences\", 2023";
 
     public override string Use =>
         "The usual choice. Raises the chosen answer against the rejected one, and stays near the base. A step also "
@@ -28,8 +28,8 @@ internal sealed class DpoLoss : PairLossMethod
             0,
             0,
             0.5,
-            "the share ε of pairs whose sides may be exchanged: the loss is (1 − ε) times that of the pair plus ε times "
-                + "that of the exchanged one"
+            "the share ε of pairs whose sides may be exchanged: the loss is (1 − ε) times that of the pair plus ε "
+                + "times that of the exchanged one"
         ),
     ];
 

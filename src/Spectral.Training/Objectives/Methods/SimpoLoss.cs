@@ -13,8 +13,8 @@ internal sealed class SimpoLoss : PairLossMethod
     public override string Source => "Meng, Xia, Chen, \"SimPO\", 2024, arXiv 2405.14734";
 
     public override string Use =>
-        "Needs no base to compare with, and does not favour long answers. Wants a smaller learning rate than others, as "
-        + "nothing holds the model to the base. The reward of a side is βa.";
+        "Needs no base to compare with, and does not favour long answers. Wants a smaller learning rate than others, "
+        + "as nothing holds the model to the base. The reward of a side is βa.";
 
     public override IReadOnlyList<Setting> Settings { get; } =
     [
