@@ -45,18 +45,26 @@ internal sealed class AdapterConversion(string adapterHelp, string outHelp, stri
         Func<Written, JsonObject> json
     )
     {
+        Written written = Write(context, target, write);
+        context.Finish(
+            json(written),
+            terminal => terminal.Line($"wrote {written.Tensors} tensors to {written.Folder}")
+        );
+    }
+
+    /// <summary>Writes the folder whole or not at all.</summary>
+    /// <param name="context">The command line.</param>
+    /// <param name="target">The folder.</param>
+    /// <param name="write">Writes the files into a folder on a device and returns the number of tensors.</param>
+    public Written Write(CommandContext context, OutputFolder target, Func<string, Device, int> write)
+    {
         using Device device = Device.Open(context);
         target.Claim();
         long start = Stopwatch.GetTimestamp();
         int tensors = 0;
         target.Fill(folder => tensors = write(folder, device));
-        var written = new Written(
-            target.FullPath,
-            tensors,
-            Stopwatch.GetElapsedTime(start).TotalSeconds,
-            device.ToString()
-        );
-        context.Finish(json(written), terminal => terminal.Line($"wrote {tensors} tensors to {target.FullPath}"));
+        double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+        return new Written(target.FullPath, tensors, seconds, device.ToString());
     }
 
     /// <summary>What was written, for the command's JSON object.</summary>

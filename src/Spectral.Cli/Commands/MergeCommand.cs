@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using Spectral.Cli.Hosting;
 using Spectral.Cli.Options;
 using Spectral.Cli.Output;
+using Spectral.Kernels.Quantization;
 using Spectral.Training.Adapters;
 using Spectral.Training.IO;
 using Spectral.Training.Merging;
@@ -22,6 +23,7 @@ internal sealed class MergeCommand : SpectralCommand
         "Folder for the result.",
         "keeps the type of each tensor in the base model"
     );
+    private readonly RequantizeOption _requantize = new();
     private readonly MethodMerge _several;
     private readonly Option<bool> _list = OptionTypes.Flag(
         "--list",
@@ -34,6 +36,7 @@ internal sealed class MergeCommand : SpectralCommand
             "Merges an adapter, or several tuned models by a method, into a plain checkpoint.",
             "spectral merge --model base-model --adapter adapter --out merged-model",
             "spectral merge --model base-model --adapter adapter --out merged-model --dtype bf16",
+            "spectral merge --model base-model --adapter adapter --out merged-model --requantize nf4",
             "spectral merge --model base-model --method ties --density 0.2 --input adapter --input tuned-model=0.5 "
                 + "--out merged-model",
             "spectral merge --model base-model --method linear --input one=0.5 --input two=0.5 --as-adapter --rank 16 "
@@ -55,7 +58,14 @@ internal sealed class MergeCommand : SpectralCommand
         _several = new MethodMerge(_conversion);
         (_conversion.Adapter.Required, _conversion.Out.Required) = (false, false);
         _conversion.Overwrite.Description = "Replace files in --out if it is not empty, and an existing --page.";
-        AddOptions([_model, _conversion.Adapter, .. _several.Options, _list, .. _conversion.Result]);
+        AddOptions([
+            _model,
+            _conversion.Adapter,
+            .. _several.Options,
+            _list,
+            .. _requantize.All,
+            .. _conversion.Result,
+        ]);
     }
 
     public override void Execute(CommandContext context)
@@ -72,6 +82,7 @@ internal sealed class MergeCommand : SpectralCommand
             throw Missing(_conversion.Out);
         if (context.Get(_several.Method) is not null)
         {
+            context.RefuseWithout("--adapter DIR", _requantize.All);
             _several.Execute(context, model);
             return;
         }
@@ -87,6 +98,7 @@ internal sealed class MergeCommand : SpectralCommand
     private void Fold(CommandContext context, string model)
     {
         string adapter = context.Get(_conversion.Adapter);
+        WeightFormat? format = _requantize.Read(context);
         using OutputFolder target = _conversion.Target(context, adapter, model);
         using ModelFolder folder = context.OpenModel(model);
         using (var read = new AdapterReader(adapter, folder))
@@ -100,17 +112,50 @@ internal sealed class MergeCommand : SpectralCommand
                 );
             }
         }
-        _conversion.Run(
+        (int Weights, double Error) rounded = default;
+        AdapterConversion.Written made = _conversion.Write(
             context,
             target,
             (written, device) =>
-                Merger.Merge(folder, adapter, written, device, context.Cancellation, _conversion.Type.Read(context)),
-            made => new JsonObject
             {
-                ["out"] = made.Folder,
-                ["tensors"] = made.Tensors,
-                ["seconds"] = JsonOutput.Number(made.Seconds),
-                ["device"] = made.Device,
+                using QuantizedOutput? output = _requantize.Open(context, folder, device);
+                int tensors = Merger.Merge(
+                    folder,
+                    adapter,
+                    written,
+                    device,
+                    context.Cancellation,
+                    _conversion.Type.Read(context),
+                    output
+                );
+                rounded = (output?.Count ?? 0, output?.RelativeError ?? 0);
+                return tensors;
+            }
+        );
+        var result = new JsonObject
+        {
+            ["out"] = made.Folder,
+            ["tensors"] = made.Tensors,
+            ["seconds"] = JsonOutput.Number(made.Seconds),
+            ["device"] = made.Device,
+        };
+        if (format is not null)
+        {
+            result["requantized"] = rounded.Weights;
+            result["error"] = JsonOutput.Number(rounded.Error);
+        }
+        context.Finish(
+            result,
+            terminal =>
+            {
+                terminal.Line($"wrote {made.Tensors} tensors to {made.Folder}");
+                if (format is { } name)
+                {
+                    terminal.Line(
+                        FormattableString.Invariant($"rounded {rounded.Weights} weights to {name.Name()}: ")
+                            + FormattableString.Invariant($"relative error {rounded.Error:G4}")
+                    );
+                }
             }
         );
     }

@@ -56,8 +56,8 @@ public static class Merger
         );
 
     /// <summary>
-    /// Writes the merged model folder as the public overload does, with some tensors corrected before they are rounded:
-    /// <paramref name="corrections"/> has, by the name of a tensor, what changes its merged values in place.
+    /// Writes the merged model folder as the public overload does; <paramref name="output"/> quantises linear layers,
+    /// null: none is.
     /// </summary>
     internal static int Merge(
         ModelFolder model,
@@ -66,7 +66,33 @@ public static class Merger
         Device device,
         CancellationToken cancellation,
         StoredType? type,
-        IReadOnlyDictionary<string, Action<float[]>> corrections
+        QuantizedOutput? output
+    ) =>
+        Merge(
+            model,
+            adapterDirectory,
+            directory,
+            device,
+            cancellation,
+            type,
+            new Dictionary<string, Action<float[]>>(),
+            output
+        );
+
+    /// <summary>
+    /// Writes the merged model folder as the public overload does, with some tensors corrected before they are rounded:
+    /// <paramref name="corrections"/> has, by the name of a tensor, what changes its merged values in place;
+    /// <paramref name="output"/> quantises linear layers, null: none is.
+    /// </summary>
+    internal static int Merge(
+        ModelFolder model,
+        string adapterDirectory,
+        string directory,
+        Device device,
+        CancellationToken cancellation,
+        StoredType? type,
+        IReadOnlyDictionary<string, Action<float[]>> corrections,
+        QuantizedOutput? output = null
     )
     {
         using AdapterSource adapter = new(model, adapterDirectory, device);
@@ -76,24 +102,36 @@ public static class Merger
             .Select(tensor => tensor.Name)
             .ToHashSet();
         string[] names = [.. model.TensorNames.Union(parts ? [family.HeadWeight] : []).Order(StringComparer.Ordinal)];
-        WeightShards.Write(directory, names.Select(name => (Merged(name).StoppedBy(cancellation), Source(name))));
-        ConfigCopy.Write(model.Directory, directory, type, isUntied: parts || model.IsUntied);
+        (TensorToWrite Tensor, SafetensorsTensor Source)[] written =
+        [
+            .. names.SelectMany(name => Written(name).Select(tensor => (tensor.StoppedBy(cancellation), Source(name)))),
+        ];
+        WeightShards.Write(directory, written);
+        ConfigCopy.Write(model.Directory, directory, type, parts || model.IsUntied, output?.Settings(type));
         ModelCompanions.Copy(model.Directory, directory);
-        return names.Length;
+        return written.Length;
 
-        TensorToWrite Merged(string name)
+        IEnumerable<TensorToWrite> Written(string name)
+        {
+            if (output is null || !output.Takes(name))
+                return [Merged(name, type)];
+            bool isChanged = adapter.Changes(name) || corrections.ContainsKey(name);
+            return output.Tensors(Source(name), Merged(name, StoredType.F32), isChanged, type);
+        }
+
+        TensorToWrite Merged(string name, StoredType? type)
         {
             // A redundant copy of a tied embedding follows the embedding.
             if (name == family.HeadWeight && model.Config.TieWordEmbeddings && !parts)
-                return Merged(family.EmbeddingWeight) with { Name = name };
+                return Merged(family.EmbeddingWeight, type) with { Name = name };
             if (adapter.Changes(name))
-                return Floats(name, () => adapter.Values(name));
+                return Floats(name, type, () => adapter.Values(name));
             if (corrections.ContainsKey(name))
-                return Floats(name, Source(name).ToFloats);
+                return Floats(name, type, Source(name).ToFloats);
             return Unchanged(Source(name), name, type, isUsed: used.Contains(name));
         }
 
-        TensorToWrite Floats(string name, Func<float[]> values) =>
+        TensorToWrite Floats(string name, StoredType? type, Func<float[]> values) =>
             TensorToWrite.Floats(
                 name,
                 type ?? Source(name).Type,
@@ -110,8 +148,8 @@ public static class Merger
     }
 
     /// <summary>
-    /// Returns a tensor of the base as it is: bit for bit, or in another type, or with the values of a quantised weight.
-    /// What a model uses is checked to be finite.
+    /// Returns a tensor of the base as it is: bit for bit, or in another type, or with the values of a quantised
+    /// weight. What a model uses is checked to be finite.
     /// </summary>
     internal static TensorToWrite Unchanged(SafetensorsTensor source, string name, StoredType? type, bool isUsed)
     {

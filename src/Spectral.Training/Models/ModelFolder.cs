@@ -173,8 +173,8 @@ public sealed class ModelFolder : IDisposable
         if (_quantized.Assemble(_tensors, shapes) > 0)
             return;
         _warnings.Add(
-            $"{Directory}: config.json has a {Config.Quantization!.Key}, but no weight is quantised; weights are read as "
-                + "they are"
+            $"{Directory}: config.json has a {Config.Quantization!.Key}, but no weight is quantised; weights are read "
+                + "as they are"
         );
     }
 

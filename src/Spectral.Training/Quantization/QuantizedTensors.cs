@@ -41,7 +41,7 @@ internal sealed class QuantizedTensors(QuantizationSettings settings, string dir
     /// <param name="tensors">The folder's tensors by name, companions left out.</param>
     /// <param name="shapes">The tensors of the model and their dimensions.</param>
     /// <returns>The number of quantised weights.</returns>
-    /// <exception cref="InputException">A weight is stored in parts that do not fit, or may not be quantised.</exception>
+    /// <exception cref="InputException">The parts of a weight do not fit, or it may not be quantised.</exception>
     public int Assemble(
         Dictionary<string, SafetensorsTensor> tensors,
         IReadOnlyDictionary<string, IReadOnlyList<long>> shapes

@@ -11,7 +11,7 @@ internal sealed record StoredCodes(SafetensorsTensor Stored, int Bits, bool Firs
     /// <summary>Returns the number of bytes that codes take.</summary>
     public static long BytesOf(long count, int bits) => (count * bits + 7) / 8;
 
-    /// <summary>Looks codes up in a table, from <paramref name="start"/> on, as many as the destination holds.</summary>
+    /// <summary>Looks up codes from <paramref name="start"/> on, as many as the destination holds.</summary>
     public void Decode(ReadOnlySpan<float> table, long start, Span<float> destination)
     {
         if (destination.IsEmpty)

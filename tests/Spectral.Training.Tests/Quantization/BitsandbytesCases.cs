@@ -26,6 +26,10 @@ internal static class BitsandbytesCases
             float[] absmax = new float[blocks];
             for (int i = 0; i < weight.Length; i++)
                 absmax[i / block] = Math.Max(absmax[i / block], Math.Abs(weight[i]));
+            int[] codes =
+            [
+                .. weight.Select((value, i) => SmallFloats.Nearest(table, value / (double)absmax[i / block])),
+            ];
             string state =
                 $"\"quant_type\": \"{type}\", \"blocksize\": {block}, \"dtype\": \"bfloat16\", "
                 + $"\"shape\": [{rows}, {columns}]";
@@ -39,15 +43,11 @@ internal static class BitsandbytesCases
                 tensors.Add(Encoded.Floats($"{name}.absmax", [blocks], [.. absmax]));
             byte[] json = Encoding.UTF8.GetBytes($"{{{state}}}");
             tensors.Add(Encoded.Bytes($"{name}.quant_state.bitsandbytes__{type}", StoredType.U8, [json.Length], json));
-            byte[] codes = new byte[(weight.Length + 1) / 2];
-            float[] values = new float[weight.Length];
+            byte[] pairs = new byte[(weight.Length + 1) / 2];
             for (int i = 0; i < weight.Length; i++)
-            {
-                int code = SmallFloats.Nearest(table, weight[i] / absmax[i / block]);
-                codes[i / 2] |= (byte)(i % 2 == 0 ? code << 4 : code);
-                values[i] = (float)((double)(float)table[code] * absmax[i / block]);
-            }
-            tensors.Add(Encoded.Bytes(name, StoredType.U8, [codes.Length, 1], codes));
+                pairs[i / 2] |= (byte)(i % 2 == 0 ? codes[i] << 4 : codes[i]);
+            tensors.Add(Encoded.Bytes(name, StoredType.U8, [pairs.Length, 1], pairs));
+            float[] values = [.. codes.Select((code, i) => (float)((double)(float)table[code] * absmax[i / block]))];
             return new Encoded(tensors, values);
         };
 

@@ -40,7 +40,8 @@ internal static class QuantizedFolders
                 ScaledCases.Compressed("float-quantized", "\"block_structure\":[128,128]"),
                 ScaledCases.Float8("weight_scale", 128, 128)
             ),
-            ["int-quantized"] = (ScaledCases.Compressed("int-quantized"), ScaledCases.Int8),
+            ["int-quantized"] = (ScaledCases.Compressed("int-quantized"), ScaledCases.Int8(StoredType.BF16)),
+            ["int-quantized f32"] = (ScaledCases.Compressed("int-quantized"), ScaledCases.Int8(StoredType.F32)),
             ["mxfp4"] = (ScaledCases.Compressed("mxfp4-pack-quantized"), ScaledCases.Mxfp4),
         };
 

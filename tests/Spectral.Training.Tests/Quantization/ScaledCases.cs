@@ -44,18 +44,19 @@ internal static class ScaledCases
             );
 
     /// <summary>Signed bytes with a scale for each row.</summary>
-    public static Encoded Int8(string name, int rows, int columns, float[] weight) =>
-        Rectangles(
-            name,
-            (rows, columns),
-            weight,
-            (1, columns),
-            ("weight_scale", null, StoredType.BF16),
-            127,
-            StoredType.I8,
-            value => (byte)(sbyte)Math.Clamp(Math.Round(value), -127, 127),
-            code => (sbyte)code
-        );
+    public static Func<string, int, int, float[], Encoded> Int8(StoredType type) =>
+        (name, rows, columns, weight) =>
+            Rectangles(
+                name,
+                (rows, columns),
+                weight,
+                (1, columns),
+                ("weight_scale", null, type),
+                127,
+                StoredType.I8,
+                value => (byte)(sbyte)Math.Clamp(Math.Round(value), -127, 127),
+                code => (sbyte)code
+            );
 
     /// <summary>E2M1 codes, the first of two in the lower half of a byte, of 32 with a power of two.</summary>
     public static Encoded Mxfp4(string name, int rows, int columns, float[] weight)
