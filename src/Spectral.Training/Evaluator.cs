@@ -2,8 +2,8 @@ using Spectral.Kernels;
 using Spectral.Training.Autograd;
 using Spectral.Training.Data;
 using Spectral.Training.IO;
-using Spectral.Training.Objectives;
 using Spectral.Training.Models;
+using Spectral.Training.Objectives;
 
 namespace Spectral.Training;
 
@@ -97,7 +97,9 @@ public static class Evaluator
     {
         LossMethod method = LossMethods.Find(loss.Name);
         method.Check(loss.Settings);
-        return method.Begin(model, loss.Settings).Evaluate(records, batch, progress, packTo, cancellation);
+        return method.TakesPairs
+            ? PairEvaluator.Evaluate(model, records, method.Begin(model, loss.Settings), batch, progress, cancellation)
+            : Evaluate(model, records, batch, exactMatch: true, progress, packTo, cancellation);
     }
 
     private static void CountMatches(

@@ -7,8 +7,8 @@ using Spectral.Training.Adapters.Expressions;
 using Spectral.Training.Autograd;
 using Spectral.Training.Data;
 using Spectral.Training.IO;
-using Spectral.Training.Objectives;
 using Spectral.Training.Models;
+using Spectral.Training.Objectives;
 using Spectral.Training.Optim;
 
 namespace Spectral.Training;
@@ -289,7 +289,7 @@ public sealed partial class Trainer : IDisposable
         )
         {
             Groups = _optimizer.GroupNorms(),
-            PairScores = _loss.Scores,
+            PairScores = _loss.Total?.Scores,
             TrainedTensors = _budget?.Training,
         };
         if (!skipped)
@@ -385,7 +385,14 @@ public sealed partial class Trainer : IDisposable
         if (records is null)
             return;
         using IDisposable? average = UseAverage();
-        EvaluationResult result = _loss.Evaluate(records, _options.Batch, null, _options.PackTo, cancellation);
+        EvaluationResult result = Evaluator.Evaluate(
+            _model,
+            records,
+            _options.Loss,
+            _options.Batch,
+            packTo: _options.PackTo,
+            cancellation: cancellation
+        );
         LogEvaluation(Progress.Step, result.Loss, result.ExactMatch);
         TrainingMeters.Record(result);
         Progress = Progress with { Evaluations = [.. Progress.Evaluations, new StepEvaluation(Progress.Step, result)] };

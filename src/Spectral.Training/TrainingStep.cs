@@ -1,8 +1,8 @@
 using Spectral.Kernels;
 using Spectral.Training.Autograd;
 using Spectral.Training.Data;
-using Spectral.Training.Objectives;
 using Spectral.Training.Models;
+using Spectral.Training.Objectives;
 using Spectral.Training.Optim;
 
 namespace Spectral.Training;

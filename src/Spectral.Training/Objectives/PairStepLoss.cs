@@ -29,7 +29,7 @@ internal sealed class PairStepLoss(
     private double _divergence;
 
     /// <inheritdoc/>
-    public override PairScores? Scores => _total.Scores;
+    public override PairTotal? Total => _total;
 
     /// <inheritdoc/>
     public override int Count(Batch batch) => Pairs(batch).Count;
@@ -64,32 +64,6 @@ internal sealed class PairStepLoss(
             checkpoint,
             lossScale
         );
-    }
-
-    /// <inheritdoc/>
-    public override EvaluationResult Evaluate(
-        IReadOnlyList<EncodedRecord> records,
-        int batch,
-        IProgress<int>? progress,
-        int? packTo,
-        CancellationToken cancellation
-    )
-    {
-        var total = new PairTotal();
-        (long tokens, int done) = (0, 0);
-        foreach (EncodedRecord[] part in records.Chunk(batch))
-        {
-            cancellation.ThrowIfCancellationRequested();
-            using var tensors = new BatchTensors(model.Device, Batch.CreatePairs(part));
-            using var tape = new Tape(model.Device, records: false);
-            Begin([tensors.Source]);
-            Run(0, tape, tensors, checkpoint: false, lossScale: null).Dispose();
-            total.Add(_total);
-            tokens += tensors.Source.LossTokens;
-            done += part.Length;
-            progress?.Report(done);
-        }
-        return new EvaluationResult(total.MeanLoss, tokens, null, records.Count) { PairScores = total.Scores };
     }
 
     /// <summary>The most tokens that a record may have beside an adapter's virtual ones.</summary>

@@ -5,7 +5,7 @@ using Spectral.Training.Models;
 
 namespace Spectral.Training.Objectives;
 
-/// <summary>Computes a loss with its gradients for the micro-batches of a step, or over records to evaluate.</summary>
+/// <summary>Computes a loss with its gradients for the micro-batches of a step, or of an evaluation.</summary>
 internal abstract class StepLoss
 {
     /// <summary>Returns how many there are in a batch of what the mean is over: loss tokens, or pairs.</summary>
@@ -31,20 +31,6 @@ internal abstract class StepLoss
         Tensor? lossScale = null
     );
 
-    /// <summary>The scores of the pairs of all passes since <see cref="Begin"/>; null without pairs.</summary>
-    public virtual PairScores? Scores => null;
-
-    /// <summary>Measures the loss on records.</summary>
-    /// <param name="records">The records, or pairs.</param>
-    /// <param name="batch">The number of records, packed sequences or pairs per forward pass.</param>
-    /// <param name="progress">Receives the number of records done.</param>
-    /// <param name="packTo">The number of tokens of packed sequences; null: none are packed.</param>
-    /// <param name="cancellation">Checked between batches.</param>
-    public abstract EvaluationResult Evaluate(
-        IReadOnlyList<EncodedRecord> records,
-        int batch,
-        IProgress<int>? progress,
-        int? packTo,
-        CancellationToken cancellation
-    );
+    /// <summary>What the pairs of all passes since <see cref="Begin"/> add up to; null without pairs.</summary>
+    public virtual PairTotal? Total => null;
 }

@@ -14,13 +14,4 @@ internal sealed class TokenStepLoss(CausalLanguageModel model) : StepLoss
     /// <inheritdoc/>
     public override Tensor Run(int index, Tape tape, BatchTensors batch, bool checkpoint, Tensor? lossScale) =>
         model.Loss(tape, batch, 1, checkpoint, lossScale);
-
-    /// <inheritdoc/>
-    public override EvaluationResult Evaluate(
-        IReadOnlyList<EncodedRecord> records,
-        int batch,
-        IProgress<int>? progress,
-        int? packTo,
-        CancellationToken cancellation
-    ) => Evaluator.Evaluate(model, records, batch, exactMatch: true, progress, packTo, cancellation);
 }

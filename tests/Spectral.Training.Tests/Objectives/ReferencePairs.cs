@@ -4,13 +4,19 @@ using Spectral.Training.Objectives;
 namespace Spectral.Training.Tests.Objectives;
 
 /// <summary>
-/// The losses with their default settings as docs/preference.md has them, in double, from log-probabilities of whole
+/// The losses as docs/preference.md has them, in double, from log-probabilities of whole
 /// sequences: means over pairs.
 /// </summary>
 /// <param name="name">The loss.</param>
 /// <param name="pairs">The pairs of a step.</param>
+/// <param name="beta">β of dpo and kto.</param>
 /// <param name="ofBase">The log-probability of a record under the base.</param>
-internal sealed class ReferencePairs(string name, EncodedRecord[] pairs, Func<EncodedRecord, double> ofBase)
+internal sealed class ReferencePairs(
+    string name,
+    EncodedRecord[] pairs,
+    double beta,
+    Func<EncodedRecord, double> ofBase
+)
 {
     private readonly Dictionary<EncodedRecord, double> _ofBase = [];
 
@@ -48,7 +54,7 @@ internal sealed class ReferencePairs(string name, EncodedRecord[] pairs, Func<En
             double rejected = logProbability(other);
             double own = name switch
             {
-                "dpo" => -Math.Log(Sigma(0.1 * (Gain(pair, chosen) - Gain(other, rejected)))),
+                "dpo" => -Math.Log(Sigma(beta * (Gain(pair, chosen) - Gain(other, rejected)))),
                 "simpo" => -Math.Log(Sigma(2 * (chosen / pair.LossTokens - rejected / other.LossTokens) - 0.5)),
                 "orpo" => -chosen / pair.LossTokens
                     - 0.1
@@ -59,9 +65,9 @@ internal sealed class ReferencePairs(string name, EncodedRecord[] pairs, Func<En
                         ),
                 _ => (
                     1
-                    - Sigma(0.1 * (Gain(pair, chosen) - divergence))
+                    - Sigma(beta * (Gain(pair, chosen) - divergence))
                     + 1
-                    - Sigma(0.1 * (divergence - Gain(other, rejected)))
+                    - Sigma(beta * (divergence - Gain(other, rejected)))
                 ) / 2,
             };
             loss += own;
@@ -69,7 +75,7 @@ internal sealed class ReferencePairs(string name, EncodedRecord[] pairs, Func<En
             {
                 "simpo" => (2 * chosen / pair.LossTokens, 2 * rejected / other.LossTokens),
                 "orpo" => (0.1 * chosen / pair.LossTokens, 0.1 * rejected / other.LossTokens),
-                _ => (0.1 * Gain(pair, chosen), 0.1 * Gain(other, rejected)),
+                _ => (beta * Gain(pair, chosen), beta * Gain(other, rejected)),
             };
             chosenRewards += reward;
             rejectedRewards += otherReward;

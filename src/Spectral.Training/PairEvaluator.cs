@@ -1,0 +1,44 @@
+using Spectral.Kernels;
+using Spectral.Training.Autograd;
+using Spectral.Training.Data;
+using Spectral.Training.Models;
+using Spectral.Training.Objectives;
+
+namespace Spectral.Training;
+
+/// <summary>Measures a loss on pairs and the rewards of their sides.</summary>
+internal static class PairEvaluator
+{
+    /// <summary>Scores all pairs with one forward pass per batch, and those that the loss needs besides.</summary>
+    /// <param name="model">The model, including its adapter if one is attached.</param>
+    /// <param name="pairs">The pairs to score.</param>
+    /// <param name="loss">The loss on them.</param>
+    /// <param name="batch">The number of pairs per forward pass.</param>
+    /// <param name="progress">Receives the number of pairs done; null: nobody does.</param>
+    /// <param name="cancellation">Checked between batches.</param>
+    public static EvaluationResult Evaluate(
+        CausalLanguageModel model,
+        IReadOnlyList<EncodedRecord> pairs,
+        StepLoss loss,
+        int batch,
+        IProgress<int>? progress,
+        CancellationToken cancellation
+    )
+    {
+        var total = new PairTotal();
+        (long tokens, int done) = (0, 0);
+        foreach (EncodedRecord[] part in pairs.Chunk(batch))
+        {
+            cancellation.ThrowIfCancellationRequested();
+            using var tensors = new BatchTensors(model.Device, Batch.CreatePairs(part));
+            using var tape = new Tape(model.Device, records: false);
+            loss.Begin([tensors.Source]);
+            using Tensor sum = loss.Run(0, tape, tensors);
+            total.Add(loss.Total!);
+            tokens += tensors.Source.LossTokens;
+            done += part.Length;
+            progress?.Report(done);
+        }
+        return new EvaluationResult(total.MeanLoss, tokens, null, pairs.Count) { PairScores = total.Scores };
+    }
+}
