@@ -24,6 +24,7 @@ internal sealed class ChatCommand : SpectralCommand
         "TEXT"
     );
     private readonly SamplingOptions _sampling = new(maxTokens: 512);
+    private readonly QuantizeOption _quantize = new();
     private readonly DeviceOptions _device = new();
 
     public ChatCommand()
@@ -31,11 +32,11 @@ internal sealed class ChatCommand : SpectralCommand
             "chat",
             "Talks with a model in the terminal: each line is a message, an empty one ends.",
             "spectral chat --model base-model --adapter adapter --temperature 0.7"
-        ) => AddOptions([_model, _adapter, _system, .. _sampling.All, .. _device.All]);
+        ) => AddOptions([_model, _adapter, _system, .. _sampling.All, .. _quantize.All, .. _device.All]);
 
     public override void Execute(CommandContext context)
     {
-        using var inputs = new ModelInputs(context, context.Get(_model));
+        using var inputs = new ModelInputs(context, context.Get(_model), quantization: _quantize.Read(context));
         var format = ChatFormat.Load(context.Get(_model));
         GenerationOptions options = _sampling.Read(context, inputs.EndTokens);
         inputs.CheckAdapter(context, context.Get(_adapter));

@@ -37,6 +37,7 @@ internal sealed class CompareCommand : SpectralCommand
         1,
         1000
     );
+    private readonly QuantizeOption _quantize = new();
     private readonly Option<string> _budget = OptionTypes.Choice(
         "--budget",
         "What the methods have in common. params: data, steps and number of trainable parameters; the rank of each "
@@ -67,7 +68,7 @@ internal sealed class CompareCommand : SpectralCommand
             "The model is loaded once. After each run, the results so far are written: a table, and an HTML page with "
             + "the curves. They are kept if the command is stopped.";
         _training.Eval.Required = true;
-        AddOptions([.. _training.Inputs, _methods, _seeds, _budget, .. _adapter.Shared, .. _training.Common]);
+        AddOptions([.. _training.Inputs, _methods, _seeds, _budget, .. _adapter.Shared, .. _quantize.All, .. _training.Common]);
     }
 
     public override void Execute(CommandContext context)
@@ -78,7 +79,11 @@ internal sealed class CompareCommand : SpectralCommand
             context.Get(_training.Overwrite),
             context.Get(_training.Model)
         );
-        using var inputs = new ModelInputs(context, context.Get(_training.Model));
+        using var inputs = new ModelInputs(
+            context,
+            context.Get(_training.Model),
+            quantization: _quantize.Read(context)
+        );
         EncodedRecord[]? calibration = context.Get(_adapter.CalibrationData) is { } file
             ? _training.Encode(context, inputs, file)
             : null;
@@ -163,6 +168,7 @@ internal sealed class CompareCommand : SpectralCommand
             {
                 IReadOnlyList<ModuleShape> layers = AdapterTargets.Of(model, method, options);
                 settings.With(optimizer).RequireSuits(method, options);
+                method.RequireSuits(_quantize.Read(context));
                 _adapter.RequireCalibration(context, method);
                 if (compared.Count > 0 && context.Get(_budget) == SameParameters)
                     options = AdapterSize.WithTrainable(method, layers, options, compared[0].Facts.Trainable);

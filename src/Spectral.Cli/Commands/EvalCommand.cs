@@ -38,6 +38,7 @@ internal sealed class EvalCommand : SpectralCommand
     private readonly EvaluationOptions _evaluation = new();
     private readonly PackingOption _packing = new();
     private readonly TrainOnOption _trainOn = new();
+    private readonly QuantizeOption _quantize = new();
     private readonly DeviceOptions _device = new();
     private readonly SettingsOption _settings = new(LossOption.SettingsHelp, LossOption.Group);
     private readonly LossOption _loss;
@@ -60,6 +61,7 @@ internal sealed class EvalCommand : SpectralCommand
             .. _evaluation.All,
             _packing.Option,
             _trainOn.Option,
+            .. _quantize.All,
             .. _device.WithTuning,
         ]);
     }
@@ -68,7 +70,7 @@ internal sealed class EvalCommand : SpectralCommand
     {
         _evaluation.SaveMemory(context);
         LossChoice loss = ReadLoss(context);
-        using var inputs = new ModelInputs(context, context.Get(_model));
+        using var inputs = new ModelInputs(context, context.Get(_model), quantization: _quantize.Read(context));
         ExpertFolder? experts = inputs.CheckExperts(context, context.Get(_adapter));
         EncodedRecord[] records = _evaluation.Encode(
             context,
@@ -177,6 +179,7 @@ internal sealed class EvalCommand : SpectralCommand
                     device,
                     inputs.Folder.Config,
                     chosen,
+                    inputs.Folder.Quantization,
                     model =>
                     {
                         using Adapter? attached = context.Get(_adapter) is { } folder

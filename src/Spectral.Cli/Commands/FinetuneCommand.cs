@@ -16,6 +16,7 @@ internal sealed class FinetuneCommand : SpectralCommand
     private readonly AdapterCommandOptions _adapter = new(trains: true);
     private readonly TrainingOptions _training;
     private readonly AblationOption _ablate = new();
+    private readonly QuantizeOption _quantize = new();
 
     public FinetuneCommand()
         : base(
@@ -32,7 +33,7 @@ internal sealed class FinetuneCommand : SpectralCommand
             _adapter.Settings.All
         );
         Details = TrainingOptions.ResumeDetails;
-        AddOptions([.. _training.Inputs, .. _adapter.All, _ablate.Option, .. _training.Settings]);
+        AddOptions([.. _training.Inputs, .. _adapter.All, _ablate.Option, .. _quantize.All, .. _training.Settings]);
     }
 
     public override void Execute(CommandContext context)
@@ -43,8 +44,16 @@ internal sealed class FinetuneCommand : SpectralCommand
         AdapterMethod method = _adapter.Method(context);
         AdapterOptions options = _adapter.Read(context);
         if (start is null)
+        {
             settings.RequireSuits(method, options);
-        using var inputs = new ModelInputs(context, context.Get(_training.Model));
+            method.RequireSuits(_quantize.Read(context));
+        }
+
+        using var inputs = new ModelInputs(
+            context,
+            context.Get(_training.Model),
+            quantization: _quantize.Read(context)
+        );
         inputs.CheckAdapter(context, start);
         if (start is null)
         {
@@ -89,6 +98,7 @@ internal sealed class FinetuneCommand : SpectralCommand
                     )
                     {
                         LossTokens = records.Training.Max(record => record.MostLossTokens),
+                        Quantization = inputs.Folder.Quantization,
                         Method = method,
                         Adapter = options,
                         CalibrationRecords = context.Get(_adapter.CalibrationRecords),

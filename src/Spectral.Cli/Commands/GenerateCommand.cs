@@ -36,6 +36,7 @@ internal sealed class GenerateCommand : SpectralCommand
         "FILE"
     );
     private readonly SamplingOptions _sampling = new(maxTokens: 64);
+    private readonly QuantizeOption _quantize = new();
     private readonly DeviceOptions _device = new();
 
     public GenerateCommand()
@@ -45,13 +46,13 @@ internal sealed class GenerateCommand : SpectralCommand
             "spectral generate --model base-model --adapter adapter --prompt \"Once upon a time\"",
             "spectral generate --model base-model --prompt \"Once\" --temperature 0.8 --top-p 0.95 --seed 7",
             "spectral generate --model base-model --messages chat.json"
-        ) => AddOptions([_model, _adapter, _prompt, _messages, .. _sampling.All, .. _device.All]);
+        ) => AddOptions([_model, _adapter, _prompt, _messages, .. _sampling.All, .. _quantize.All, .. _device.All]);
 
     public override void Execute(CommandContext context)
     {
         if (context.Get(_prompt) is null == context.Get(_messages) is null)
             throw new InputException("expected one of --prompt TEXT and --messages FILE");
-        using var inputs = new ModelInputs(context, context.Get(_model));
+        using var inputs = new ModelInputs(context, context.Get(_model), quantization: _quantize.Read(context));
         GenerationOptions options = _sampling.Read(context, inputs.EndTokens);
         int[] prompt = Prompt(context, inputs);
         ExpertFolder? experts = inputs.CheckExperts(context, context.Get(_adapter));
@@ -69,6 +70,7 @@ internal sealed class GenerateCommand : SpectralCommand
                     computing,
                     inputs.Folder.Config,
                     chosen,
+                    inputs.Folder.Quantization,
                     model =>
                     {
                         using Adapter? attached = context.Get(_adapter) is { } folder

@@ -23,6 +23,7 @@ internal sealed class MergeCommand : SpectralCommand
         "Folder for the result.",
         "keeps the type of each tensor in the base model"
     );
+    private readonly QuantizeOption _quantize = new();
     private readonly RequantizeOption _requantize = new();
     private readonly MethodMerge _several;
     private readonly Option<bool> _list = OptionTypes.Flag(
@@ -36,6 +37,7 @@ internal sealed class MergeCommand : SpectralCommand
             "Merges an adapter, or several tuned models by a method, into a plain checkpoint.",
             "spectral merge --model base-model --adapter adapter --out merged-model",
             "spectral merge --model base-model --adapter adapter --out merged-model --dtype bf16",
+            "spectral merge --model base-model --adapter adapter --quantize nf4 --out merged-model",
             "spectral merge --model base-model --adapter adapter --out merged-model --requantize nf4",
             "spectral merge --model base-model --method ties --density 0.2 --input adapter --input tuned-model=0.5 "
                 + "--out merged-model",
@@ -49,7 +51,8 @@ internal sealed class MergeCommand : SpectralCommand
         )
     {
         Details =
-            "With --adapter, one adapter is folded in. With --method, inputs are adapters of any method and rank, and "
+            "With --adapter, one adapter is folded in; with --quantize, into the base as a run with --quantize had it. "
+            + "With --method, inputs are adapters of any method and rank, and "
             + "whole checkpoints tuned from the base; an adapter counts as the dense change it makes. Tensors are read "
             + "piece by piece, and the result has as many files as the base. With --eval, base, inputs and result are "
             + "measured on each task: loss, exact match, and how much is kept of the gain that the best single input "
@@ -63,6 +66,7 @@ internal sealed class MergeCommand : SpectralCommand
             _conversion.Adapter,
             .. _several.Options,
             _list,
+            .. _quantize.All,
             .. _requantize.All,
             .. _conversion.Result,
         ]);
@@ -82,7 +86,7 @@ internal sealed class MergeCommand : SpectralCommand
             throw Missing(_conversion.Out);
         if (context.Get(_several.Method) is not null)
         {
-            context.RefuseWithout("--adapter DIR", _requantize.All);
+            context.RefuseWithout("--adapter DIR", [.. _quantize.All, .. _requantize.All]);
             _several.Execute(context, model);
             return;
         }
@@ -100,7 +104,7 @@ internal sealed class MergeCommand : SpectralCommand
         string adapter = context.Get(_conversion.Adapter);
         WeightFormat? format = _requantize.Read(context);
         using OutputFolder target = _conversion.Target(context, adapter, model);
-        using ModelFolder folder = context.OpenModel(model);
+        using ModelFolder folder = context.OpenModel(model, quantization: _quantize.Read(context));
         using (var read = new AdapterReader(adapter, folder))
         {
             context.Warn(read.Warnings);

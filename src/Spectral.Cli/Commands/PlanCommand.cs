@@ -27,6 +27,7 @@ internal sealed class PlanCommand : SpectralCommand
         "FILE"
     );
     private readonly AdapterCommandOptions _adapter = new(trains: true);
+    private readonly QuantizeOption _quantize = new();
     private readonly TrainingOptions _training;
 
     public PlanCommand()
@@ -46,6 +47,7 @@ internal sealed class PlanCommand : SpectralCommand
             _model,
             _data,
             .. _adapter.All.Where(option => option != _adapter.InitAdapter),
+            .. _quantize.All,
             .. _training.Common.Where(option => option != _training.Overwrite && option != _training.EvalEvery),
         ]);
     }
@@ -59,6 +61,7 @@ internal sealed class PlanCommand : SpectralCommand
         AdapterMethod method = _adapter.Method(context);
         AdapterOptions options = _adapter.Read(context);
         settings.RequireSuits(method, options);
+        method.RequireSuits(_quantize.Read(context));
         UnusedAdapterOptions.Refuse(
             context,
             _adapter,
@@ -72,6 +75,7 @@ internal sealed class PlanCommand : SpectralCommand
         var run = new PlannedRun(config, type, settings, length)
         {
             LossTokens = lossTokens,
+            Quantization = _quantize.Read(context),
             Method = method,
             Adapter = options with { Seed = settings.Seed },
             CalibrationRecords = context.Get(_adapter.CalibrationRecords),

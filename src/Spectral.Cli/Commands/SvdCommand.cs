@@ -8,6 +8,7 @@ using Spectral.Kernels;
 using Spectral.Kernels.Linalg;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
+using Spectral.Training.Quantization;
 
 namespace Spectral.Cli.Commands;
 
@@ -48,6 +49,7 @@ internal sealed class SvdCommand : SpectralCommand
         "FILE"
     );
     private readonly Option<bool> _overwrite = OptionTypes.Flag("--overwrite", "Replace an existing --out.");
+    private readonly QuantizeOption _quantize = new();
     private readonly DeviceOptions _device = new();
 
     public SvdCommand()
@@ -76,6 +78,7 @@ internal sealed class SvdCommand : SpectralCommand
             _seed,
             _output,
             _overwrite,
+            .. _quantize.All,
             .. _device.All,
         ]);
     }
@@ -87,7 +90,10 @@ internal sealed class SvdCommand : SpectralCommand
         if (fromFile is null == fromModel is null)
             throw new InputException("--file FILE, --model DIR: expected exactly one of the two");
         using SafetensorsFile? weights = fromFile is null ? null : SafetensorsFile.Open(fromFile);
-        using ModelFolder? folder = fromModel is null ? null : context.OpenModel(fromModel);
+        BaseQuantization? quantization = _quantize.Read(context);
+        if (fromFile is not null)
+            context.RefuseWithout("--model DIR", _quantize.All);
+        using ModelFolder? folder = fromModel is null ? null : context.OpenModel(fromModel, quantization: quantization);
         List<SafetensorsTensor> chosen = Choose(
             weights is not null ? weights.Tensors.Values : folder!.TensorNames.Select(name => folder[name]),
             fromFile ?? fromModel!,
@@ -111,7 +117,7 @@ internal sealed class SvdCommand : SpectralCommand
             Seed = context.Get(_seed),
         };
         WarmUp(computing, type);
-        using var factors = new SvdFactors(chosen, computing, type, context.Get(_rank), options, context.Cancellation);
+        using var factors = new SvdFactors(chosen, folder, computing, type, context.Get(_rank), options, context.Cancellation);
         context.Terminal.Track(
             "svd",
             chosen.Count,

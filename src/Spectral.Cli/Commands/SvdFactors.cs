@@ -4,6 +4,7 @@ using Spectral.Cli.Output;
 using Spectral.Kernels;
 using Spectral.Kernels.Linalg;
 using Spectral.Training.IO;
+using Spectral.Training.Models;
 
 namespace Spectral.Cli.Commands;
 
@@ -12,8 +13,16 @@ namespace Spectral.Cli.Commands;
 /// decomposed in batches of one shape, and released once written, so that memory holds one window of weights (1 GiB on
 /// the device) and its factors, whatever the size of the model.
 /// </summary>
+/// <param name="tensors">The matrices.</param>
+/// <param name="folder">The model that they belong to, which may keep them quantised; null: none.</param>
+/// <param name="device">The device that decomposes.</param>
+/// <param name="type">The compute type.</param>
+/// <param name="rank">The number of triplets of each matrix.</param>
+/// <param name="options">How to decompose.</param>
+/// <param name="cancellation">Checked between batches.</param>
 internal sealed class SvdFactors(
     IReadOnlyList<SafetensorsTensor> tensors,
+    ModelFolder? folder,
     Device device,
     DType type,
     int rank,
@@ -149,6 +158,8 @@ internal sealed class SvdFactors(
     private Tensor Read(SafetensorsTensor tensor)
     {
         Shape shape = ((int)tensor.Shape[0], (int)tensor.Shape[1]);
+        if (folder?.Quantization is not null)
+            return Tensor.From(device, folder.ReadRounded(tensor, device), shape, type);
         if (
             tensor.Computed is not null
             || tensor.Type != StoredType.BF16

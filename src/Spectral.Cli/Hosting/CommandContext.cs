@@ -4,6 +4,7 @@ using System.Text.Json.Nodes;
 using Spectral.Cli.Output;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
+using Spectral.Training.Quantization;
 
 namespace Spectral.Cli.Hosting;
 
@@ -74,9 +75,13 @@ internal sealed class CommandContext(ParseResult arguments, bool json)
 
     /// <summary>Opens a model folder and prints its warnings.</summary>
     /// <exception cref="InputException">A file in the folder is missing or not valid.</exception>
-    public ModelFolder OpenModel(string directory, bool weightsOptional = false)
+    public ModelFolder OpenModel(
+        string directory,
+        bool weightsOptional = false,
+        BaseQuantization? quantization = null
+    )
     {
-        var folder = ModelFolder.Open(directory, weightsOptional);
+        var folder = ModelFolder.Open(directory, weightsOptional, quantization);
         Warn(folder.Warnings);
         return folder;
     }

@@ -1,9 +1,11 @@
 using Spectral.Cli.Hosting;
 using Spectral.Kernels;
 using Spectral.Kernels.Driver;
+using Spectral.Kernels.Quantization;
 using Spectral.Training.IO;
 using Spectral.Training.Optim;
 using Spectral.Training.Planning;
+using Spectral.Training.Quantization;
 
 namespace Spectral.Cli.Memory;
 
@@ -122,6 +124,8 @@ internal static class MemorySavings
 
         if (run.Type == DType.F32)
             yield return ("--dtype bf16", run with { Type = DType.BF16 });
+        if (run is { Method: not null, Quantization: null })
+            yield return ("--quantize nf4", run with { Quantization = new BaseQuantization(WeightFormat.Nf4) });
         if (run.Method is not null && run.Adapter.Rank > 1)
         {
             int rank = run.Adapter.Rank / 2;

@@ -5,6 +5,7 @@ using Spectral.Training.Chat;
 using Spectral.Training.Data;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
+using Spectral.Training.Quantization;
 using Spectral.Training.Routing;
 using Spectral.Training.Tokenization;
 
@@ -21,10 +22,15 @@ internal sealed class ModelInputs : IDisposable
 
     /// <summary>Opens a model folder and prints its warnings.</summary>
     /// <exception cref="InputException">A file in the folder is missing or not valid.</exception>
-    public ModelInputs(CommandContext context, string directory, bool weightsOptional = false)
+    public ModelInputs(
+        CommandContext context,
+        string directory,
+        bool weightsOptional = false,
+        BaseQuantization? quantization = null
+    )
     {
         Tokenizer = BpeTokenizer.Load(directory);
-        Folder = context.OpenModel(directory, weightsOptional);
+        Folder = context.OpenModel(directory, weightsOptional, quantization);
         var ends = Training.Generation.EndTokens.Of(Folder, Tokenizer);
         EndTokens = ends.Ids;
         context.Warn(Tokenizer.Warnings.Concat(ends.Warnings));
@@ -167,7 +173,7 @@ internal sealed class ModelInputs : IDisposable
     /// <exception cref="InputException">The device has too little memory for the model.</exception>
     public CausalLanguageModel Load(Device device, DType type)
     {
-        RequireMemory(device, type.Size());
+        RequireMemory(device, type.Size(), Folder.QuantizedWeights);
         return CausalLanguageModel.Load(Folder, device, type);
     }
 
@@ -190,15 +196,16 @@ internal sealed class ModelInputs : IDisposable
     /// Refuses a model that is larger than the device's memory. A config can claim any size, and asking the system for
     /// memory that it does not have may end other programs.
     /// </summary>
-    private void RequireMemory(Device device, int bytesPerParameter)
+    private void RequireMemory(Device device, int bytesPerParameter, long quantized = 0)
     {
         long parameters = Folder.Config.ParameterCount;
         long memory = Math.Min(device.TotalMemory, device.Memory.Limit ?? long.MaxValue);
-        if (parameters > memory / bytesPerParameter)
+        if (parameters - quantized > (memory - (quantized / 2)) / bytesPerParameter)
         {
             throw new InputException(
-                $"{Path.Combine(Folder.Directory, "config.json")}: {parameters} parameters at "
-                    + $"{bytesPerParameter} bytes each; "
+                $"{Path.Combine(Folder.Directory, "config.json")}: {parameters} parameters"
+                    + (quantized > 0 ? $", {quantized} of them quantised and the others" : "")
+                    + $" at {bytesPerParameter} bytes each; "
                     + $"expected a model that fits into the {memory >> 20} MiB of {device.Name}"
             );
         }

@@ -107,7 +107,7 @@ public sealed partial class Adapter
                 adapter._baseModel = reader.BaseModel ?? adapter._baseModel;
                 reader.Fill(
                     adapter.Modules,
-                    module => model.Adaptable.First(linear => linear.Name == module.Shape.Name).Weight.Value
+                    module => model.Adaptable.First(linear => linear.Name == module.Shape.Name).Weight
                 );
                 foreach ((SavedTensor tensor, Optim.Parameter parameter) in adapter._factors.Saved)
                     parameter.Master.CopyFrom(reader.Stored(tensor).ToFloats());
@@ -251,17 +251,21 @@ public sealed partial class Adapter
     /// <param name="calibration">Runs the model on data; null unless the method starts from data.</param>
     private void Begin(IReadOnlyList<Linear> linears, ICalibration? calibration)
     {
+        using ModelFolder? originals = Method.RequantizesBase ? RequantizedBase.Open(_model, Method) : null;
         foreach ((AdaptedModule module, Linear linear) in _modules.Zip(linears))
             module.BindBase(linear);
         Fill(factor => !factor.Start.IsCopy);
-        Method.Initialize([
+        Method.BeginAll([
             .. _modules.Zip(
                 linears,
                 (module, linear) =>
-                    new AdapterStart(module.Shape, linear.Weight.Value, module.Factors, module.Options)
+                    new AdapterStart(module.Shape, linear.Weight, module.Factors, module.Options)
                     {
                         Calibration = calibration!,
                         TokenScale = _model.TokenScale,
+                        Original = Method.RequantizesBase
+                            ? RequantizedBase.Original(_model, originals, linear)
+                            : null!,
                     }
             ),
         ]);
@@ -272,7 +276,7 @@ public sealed partial class Adapter
 
     private void CopyBase(SavedTensor tensor, Tensor values)
     {
-        Tensor weight = _model.ParameterOf(tensor.Name).Value;
+        using Tensor weight = _model.ParameterOf(tensor.Name).Dense();
         if (tensor.Tokens is null)
         {
             Cast.Run(weight, values);

@@ -29,6 +29,7 @@ public sealed partial class Adapter : IModelAdapter, IDisposable
     private readonly bool _headFollows;
     private readonly AdaptedModule? _head;
     private BoundPrompt? _prompt;
+    private RequantizedBase? _requantized;
     private string? _baseModel;
     private bool _frozenChanged;
     private Dictionary<string, string>? _baseDigests;
@@ -139,6 +140,7 @@ public sealed partial class Adapter : IModelAdapter, IDisposable
             packed.Reduce();
         foreach (Linear linear in _model.Adaptable)
             (linear.Adapter, linear.Siblings.Adapter) = (null, null);
+        _requantized?.Dispose();
         foreach (SavedTensor saved in _factors.Saved.Keys)
             _model.ParameterOf(saved.Name).StandIn = null;
         _model.ParameterOf(_model.Config.Family.HeadWeight).StandIn = null;
@@ -166,6 +168,7 @@ public sealed partial class Adapter : IModelAdapter, IDisposable
 
     private void Bind()
     {
+        _requantized = RequantizedBase.Of(_model, Method, Layers);
         foreach (
             (SavedTensor tensor, Parameter parameter) in _factors.Saved.OrderBy(pair => pair.Key.Tokens is not null)
         )

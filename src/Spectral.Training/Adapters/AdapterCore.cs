@@ -1,5 +1,6 @@
 using Spectral.Kernels;
 using Spectral.Kernels.Ops;
+using Spectral.Kernels.Quantization;
 using Spectral.Training.Adapters.Expressions;
 using Spectral.Training.Autograd;
 using Spectral.Training.Models;
@@ -47,7 +48,7 @@ public sealed class AdapterCore : ILayerAdapter, IDisposable
         long kept = KeptRank * (module.Shape.Out + module.Shape.In);
         _graph = new ExpressionGraph(_form.Outputs, kept);
         _penalty = _form.Penalty is null ? null : new ExpressionGraph([_form.Penalty], kept);
-        Device device = layer.Weight.Value.Device;
+        Device device = layer.Weight.Device;
         _weight = _form.Weight is null ? null : Tensor.Empty(device, (module.Shape.Out, module.Shape.In), dtype);
         _bias = _form.Bias is null ? null : Tensor.Empty(device, module.Shape.Out, dtype);
         Pack(all: true);
@@ -59,11 +60,10 @@ public sealed class AdapterCore : ILayerAdapter, IDisposable
     /// <summary>The packed L, c and R; null when the form has no terms.</summary>
     public LowRankFactors? Factors { get; }
 
-    /// <summary>The weight that the layer computes with: the base weight unless the form replaces it.</summary>
-    internal Tensor Weight => _weight ?? _layer.Weight.Value;
-
-    /// <summary>The same weight as <see cref="Weight"/>, possibly as columns of a wider matrix.</summary>
-    internal ColumnRange WeightColumns => _weight is null ? _layer.Weight.Columns : _weight;
+    /// <summary>
+    /// The weight that the layer computes with: the base weight, quantised or not, unless the form replaces it.
+    /// </summary>
+    internal FrozenWeight Weight => _weight is null ? _layer.Weight.Frozen : _weight;
 
     /// <summary>The bias that the layer computes with, or null.</summary>
     public Tensor? Bias => _bias ?? _layer.Bias?.Value;
@@ -114,7 +114,7 @@ public sealed class AdapterCore : ILayerAdapter, IDisposable
     /// </summary>
     internal LowRankGradients Gradients()
     {
-        Device device = _layer.Weight.Columns.Matrix.Device;
+        Device device = _layer.Weight.Device;
         bool wantsLeft = _leftFrom < Rank && IsWanted(term => term.Left);
         bool wantsRight = _rightFrom < Rank && IsWanted(term => term.Right);
         return new LowRankGradients(
@@ -176,7 +176,7 @@ public sealed class AdapterCore : ILayerAdapter, IDisposable
     /// Copies the weight that the layer computes with. With an adapter attached, the weight itself may be part of a
     /// wider buffer.
     /// </summary>
-    public Tensor CopyWeight() => WithEntries() ?? WeightColumns.Copy();
+    public Tensor CopyWeight() => WithEntries() ?? Copy();
 
     /// <summary>
     /// Computes the sum of the base weight and the form's entries, in the compute type; null where the form has none.
@@ -186,7 +186,7 @@ public sealed class AdapterCore : ILayerAdapter, IDisposable
     {
         if (_form.Entries.Count == 0)
             return null;
-        Tensor sum = WeightColumns.Copy();
+        Tensor sum = Copy();
         AddEntries(sum);
         return sum;
     }
@@ -202,7 +202,7 @@ public sealed class AdapterCore : ILayerAdapter, IDisposable
     {
         if (!_form.IsMergeable)
             throw new InvalidOperationException($"{_module.Shape.Name}: its form is not a change of the weight");
-        using Tensor weight = WeightColumns.Copy();
+        using Tensor weight = Copy();
         using var merged = Tensor.Empty(weight.Device, weight.Shape);
         Cast.Run(weight, merged);
         AddEntries(merged);
@@ -225,7 +225,7 @@ public sealed class AdapterCore : ILayerAdapter, IDisposable
     /// </summary>
     internal float[] ChangeAlone()
     {
-        using var sum = Tensor.Zeros(_layer.Weight.Value.Device, (_module.Shape.Out, _module.Shape.In));
+        using var sum = Tensor.Zeros(_layer.Weight.Device, (_module.Shape.Out, _module.Shape.In));
         if (Factors is { } factors)
             LowRank.Merge(sum, factors, sum);
         AddEntries(sum);
@@ -240,6 +240,8 @@ public sealed class AdapterCore : ILayerAdapter, IDisposable
         _weight?.Dispose();
         _bias?.Dispose();
     }
+
+    private Tensor Copy() => _weight is null ? _layer.Weight.Copy() : ((ColumnRange)_weight).Copy();
 
     private void AddEntries(Tensor weight)
     {

@@ -52,6 +52,12 @@ public sealed record AdapterForm
     /// </summary>
     public Expression? VirtualTokens { get; init; }
 
+    /// <summary>
+    /// The part s·L·R of the base weight that is taken out before the rest is quantised, so that the terms stand beside
+    /// what rounding left; null: the base is the model's own. Its factors do not train.
+    /// </summary>
+    internal LowRankTerm? Subtracted { get; init; }
+
     /// <summary>Whether a plain weight and bias can have the same effect.</summary>
     public bool IsMergeable => !Rectified && VirtualTokens is null;
 
@@ -70,6 +76,7 @@ public sealed record AdapterForm
         && Weight is null
         && InputScale is null
         && OutputScale is null
+        && Subtracted is null
         && !Rectified;
 
     /// <summary>The sum of the terms' ranks.</summary>
@@ -101,6 +108,11 @@ public sealed record AdapterForm
             Require(term.Left, module.Out, term.Rank);
             Require(term.Right, term.Rank, module.In);
             RequireCount(term.Middle, term.Rank);
+        }
+        if (Subtracted is not null)
+        {
+            Require(Subtracted.Left, module.Out, Subtracted.Rank);
+            Require(Subtracted.Right, Subtracted.Rank, module.In);
         }
         if (Weight is not null)
             Require(Weight, module.Out, module.In);

@@ -2,6 +2,7 @@ using Spectral.Training.Adapters.Expressions;
 using Spectral.Training.Adapters.Files;
 using Spectral.Training.Calibration;
 using Spectral.Training.IO;
+using Spectral.Training.Quantization;
 using Spectral.Training.Settings;
 
 namespace Spectral.Training.Adapters;
@@ -112,6 +113,12 @@ public abstract class AdapterMethod : MethodDescription
     public virtual bool StartsAtBase => true;
 
     /// <summary>
+    /// Whether the base weights are quantised again without a part of them (<see cref="AdapterForm.Subtracted"/>). The
+    /// model then has to be one in full precision that is quantised on loading.
+    /// </summary>
+    public virtual bool RequantizesBase => false;
+
+    /// <summary>
     /// Returns the number of positions that the adapter takes before every row: the virtual tokens of a soft prompt, 0
     /// for all other methods.
     /// </summary>
@@ -170,6 +177,33 @@ public abstract class AdapterMethod : MethodDescription
     /// layers, so that costly work can be batched.
     /// </summary>
     public virtual void Initialize(IReadOnlyList<AdapterStart> starts) { }
+
+    /// <summary>Refuses a base that is not quantised on loading, if the method needs one that is.</summary>
+    /// <param name="quantization">The form in which the base is kept; null: as it is stored.</param>
+    /// <exception cref="InputException">The method <see cref="RequantizesBase"/>, and the base is not.</exception>
+    public void RequireSuits(BaseQuantization? quantization)
+    {
+        if (RequantizesBase && quantization is null)
+        {
+            throw new InputException(
+                $"{Name} starts from what quantising a weight loses, expected a model in full precision and --quantize"
+            );
+        }
+    }
+
+    /// <summary>Computes these start values, and frees what they needed of quantised weights.</summary>
+    internal void BeginAll(IReadOnlyList<AdapterStart> starts)
+    {
+        try
+        {
+            Initialize(starts);
+        }
+        finally
+        {
+            foreach (AdapterStart start in starts)
+                start.Dispose();
+        }
+    }
 
     /// <summary>How the adapter of a further task builds on that of the tasks before it.</summary>
     public virtual TaskSequence Sequence => TaskSequence.OneAdapter;

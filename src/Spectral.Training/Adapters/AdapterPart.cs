@@ -1,6 +1,7 @@
 using Spectral.Kernels;
 using Spectral.Kernels.Linalg;
 using Spectral.Kernels.Ops;
+using Spectral.Kernels.Quantization;
 using Spectral.Training.Autograd;
 using Spectral.Training.Models;
 
@@ -30,7 +31,7 @@ internal sealed class AdapterPart : IDisposable
         LowRankTerm[] terms = [.. modules.SelectMany(module => module.Form.Terms)];
         if (terms.Length > 0)
         {
-            Device device = layers[0].Weight.Value.Device;
+            Device device = layers[0].Weight.Device;
             Rank = terms.Sum(term => term.Rank);
             _right = Tensor.Empty(device, (Rank, layers[0].In), dtype);
             // A scale that all terms share costs nothing. Different scales become a diagonal, which is applied while z
@@ -101,7 +102,7 @@ internal sealed class AdapterPart : IDisposable
         }
         (AdapterCore core, Tensor value) = (_cores[0], values[_places[0]]);
         using Tensor? sum = core.WithEntries();
-        Gemm.Run(x, Gemm.Transposed(sum ?? core.Weight), value);
+        FrozenProduct.Forward(x, sum ?? core.Weight, value);
         if (core.OutputScale is null && core.Bias is not null)
             AddBias.Run(value, core.Bias);
     }
@@ -164,7 +165,7 @@ internal sealed class AdapterPart : IDisposable
         if (dx is null)
             return;
         using Tensor? sum = _cores[0].WithEntries();
-        Gemm.Run(gradient, sum ?? _cores[0].Weight, dx, 1, accumulate ? 1 : 0);
+        FrozenProduct.InputGradient(gradient, sum ?? _cores[0].Weight, dx, accumulate ? 1 : 0);
     }
 
     /// <summary>
@@ -242,5 +243,5 @@ internal sealed class AdapterPart : IDisposable
     }
 
     private LowRankLayer[] Layers() =>
-        [.. _cores.Select(core => new LowRankLayer(core.WeightColumns, core.OutputScale is null ? core.Bias : null))];
+        [.. _cores.Select(core => new LowRankLayer(core.Weight, core.OutputScale is null ? core.Bias : null))];
 }

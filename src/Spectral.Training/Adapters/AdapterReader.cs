@@ -1,9 +1,12 @@
 using Spectral.Kernels;
+using Spectral.Kernels.Quantization;
 using Spectral.Training.Adapters.Expressions;
 using Spectral.Training.Adapters.Files;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
 using Spectral.Training.Numerics;
+using Spectral.Training.Optim;
+using Spectral.Training.Quantization;
 
 namespace Spectral.Training.Adapters;
 
@@ -182,7 +185,7 @@ public sealed partial class AdapterReader : IDisposable
     /// <param name="weight">
     /// Returns the base weight [out, in] of a module. It is called only if the file <see cref="LacksStart"/>.
     /// </param>
-    internal void Fill(IReadOnlyList<AdaptedModule> modules, Func<AdaptedModule, Tensor> weight)
+    internal void Fill(IReadOnlyList<AdaptedModule> modules, Func<AdaptedModule, Parameter> weight)
     {
         if (LacksStart)
             RecomputeStarts(modules, weight);
@@ -220,6 +223,33 @@ public sealed partial class AdapterReader : IDisposable
         _saved.Find(saved => saved.Name == tensor && !saved.Trains) is { } own ? Stored(own) : model.Untied(tensor);
 
     /// <summary>
+    /// Reads the weight [out, in] to which a module's changes are added, as a model computes with it: rounded where the
+    /// folder is quantised on loading, and without the part that the method takes out before.
+    /// </summary>
+    /// <exception cref="InputException">The folder is not quantised, and the method needs one that is.</exception>
+    internal float[] ReadBase(ModelFolder model, AdaptedModule module, Device device)
+    {
+        string name = $"{module.Shape.Name}.weight";
+        SafetensorsTensor stored = BaseOf(model, name);
+        if (!ReferenceEquals(stored, model.Untied(name)))
+            return stored.ToFloats(); // the adapter's own values are never quantised
+        if (module.Form.Subtracted is not { } part)
+            return model.ReadRounded(stored, device);
+        Method.RequireSuits(model.Quantization);
+        Shape shape = (module.Shape.Out, module.Shape.In);
+        using Tensor left = Own(part.Left, (shape[0], part.Rank));
+        using Tensor right = Own(part.Right, (part.Rank, shape[1]));
+        var original = new OriginalWeight(device, shape, stored, model.Quantization!);
+        using QuantizedMatrix rest = original.Without(left, right, part.Scale);
+        using var values = Tensor.Empty(device, shape);
+        rest.Dequantize(0, values);
+        return values.ToArray();
+
+        Tensor Own(Expression factor, Shape size) =>
+            Tensor.From(device, Stored(module, ((Factor)factor).Name), size);
+    }
+
+    /// <summary>
     /// Returns whether embedding and head, tied in the model, differ with the adapter. They stay equal if both are
     /// saved with the same values.
     /// </summary>
@@ -251,9 +281,9 @@ public sealed partial class AdapterReader : IDisposable
     /// Recomputes the start values of the factors. Signs may differ from those of the program that trained them; the
     /// products do not.
     /// </summary>
-    private void RecomputeStarts(IReadOnlyList<AdaptedModule> modules, Func<AdaptedModule, Tensor> weight)
+    private void RecomputeStarts(IReadOnlyList<AdaptedModule> modules, Func<AdaptedModule, Parameter> weight)
     {
-        Method.Initialize([
+        Method.BeginAll([
             .. modules.Select(module => new AdapterStart(module.Shape, weight(module), module.Factors, module.Options)),
         ]);
         foreach (AdaptedModule module in modules)

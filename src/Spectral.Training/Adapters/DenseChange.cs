@@ -52,7 +52,7 @@ internal static class DenseChange
     )
     {
         using var factors = new BoundFactors(weight.Value.Device, [module]);
-        adapter.Fill([module], _ => weight.Value);
+        adapter.Fill([module], _ => weight);
         var layer = new Linear(module.Shape.Name, weight, bias);
         using var packed = new PackedAdapters(
             layer.Siblings,

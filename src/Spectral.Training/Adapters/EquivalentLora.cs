@@ -68,9 +68,20 @@ internal sealed class EquivalentLora(AdapterReader adapter, string directory, Mo
         ModuleShape shape = module.Shape;
         bool readsBase = module.ReadsWeight || adapter.LacksStart;
         using BoundFactors factors = new(device, [module]);
-        using Parameter? weight = readsBase ? Stored(".weight", (shape.Out, shape.In)) : null;
-        using Parameter? bias = readsBase && shape.HasBias ? Stored(".bias", shape.Out) : null;
-        adapter.Fill([module], _ => weight!.Value);
+        using Parameter? weight = readsBase
+            ? new Parameter(
+                shape.Name + ".weight",
+                Tensor.From(device, adapter.ReadBase(model!, module, device), (shape.Out, shape.In))
+            )
+            : null;
+        using Parameter? bias =
+            readsBase && shape.HasBias
+                ? new Parameter(
+                    shape.Name + ".bias",
+                    Tensor.From(device, adapter.BaseOf(model!, shape.Name + ".bias").ToFloats(), shape.Out)
+                )
+                : null;
+        adapter.Fill([module], _ => weight!);
         if (readsBase)
             module.BindBase(new Linear(shape.Name, weight!, bias));
         ExpressionGraph graph = new(module.Form.Outputs, 0);
@@ -82,9 +93,6 @@ internal sealed class EquivalentLora(AdapterReader adapter, string directory, Mo
         {
             graph.Clear();
         }
-
-        Parameter Stored(string leaf, Shape size) =>
-            new(shape.Name + leaf, Tensor.From(device, adapter.BaseOf(model!, shape.Name + leaf).ToFloats(), size));
     }
 
     /// <summary>Returns R = [R1; R2; …; 0], [rank, in]. The terms' scales are all in the left factor.</summary>
@@ -129,6 +137,7 @@ internal sealed class EquivalentLora(AdapterReader adapter, string directory, Mo
         {
             { Rectified: true } => "there is a rectifier between its factors",
             { Weight: not null } => "it replaces the weight instead of adding low-rank terms",
+            { Subtracted: not null } => "the base it stands on is quantised without a part of its own",
             { Entries.Count: > 0 } => "it changes single entries of the weight",
             { OutputScale: not null } => "it scales outputs",
             { InputScale: not null } => "it scales inputs",

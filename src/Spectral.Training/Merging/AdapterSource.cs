@@ -131,7 +131,7 @@ internal sealed class AdapterSource : MergeSource
     )
     {
         (string name, ModuleShape shape) = (module.Shape.Name, module.Shape);
-        float[] values = adapter.BaseOf(model, $"{name}.weight").ToFloats();
+        float[] values = adapter.ReadBase(model, module, device);
         using var weight = new Parameter($"{name}.weight", Tensor.From(device, values, (shape.Out, shape.In)));
         using Parameter? bias = shape.HasBias
             ? new Parameter($"{name}.bias", Tensor.From(device, model[$"{name}.bias"].ToFloats(), shape.Out))

@@ -19,8 +19,9 @@ public static class Merger
     /// <summary>Writes the merged model folder, tensor by tensor.</summary>
     /// <remarks>
     /// W + ΔW is accumulated in F32 and rounded once to the type of the result. All other tensors are copied bit for
-    /// bit, unless <paramref name="type"/> differs from theirs. Quantised weights of the base count as their values and
-    /// are written as such, in the type that they had before. Only one tensor is in memory at a time, and the result
+    /// bit, unless <paramref name="type"/> differs from theirs. Quantised weights of the base, and those of a folder that
+    /// was opened to be quantised, count as their values and are written as such, in the type that they had before.
+    /// Only one tensor is in memory at a time, and the result
     /// has as many files of weights as the base. Modules that the adapter saved whole replace those of the base. If
     /// head and embedding, tied in the base, differ in the result, it has both, and its config says so.
     /// </remarks>
@@ -126,8 +127,8 @@ public static class Merger
                 return Merged(family.EmbeddingWeight, type) with { Name = name };
             if (adapter.Changes(name))
                 return Floats(name, type, () => adapter.Values(name));
-            if (corrections.ContainsKey(name))
-                return Floats(name, type, Source(name).ToFloats);
+            if (corrections.ContainsKey(name) || model.IsRounded(Source(name)))
+                return Floats(name, type, () => model.ReadRounded(Source(name), device));
             return Unchanged(Source(name), name, type, isUsed: used.Contains(name));
         }
 

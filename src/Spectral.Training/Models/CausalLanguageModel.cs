@@ -3,6 +3,7 @@ using Spectral.Kernels.Ops;
 using Spectral.Training.Autograd;
 using Spectral.Training.IO;
 using Spectral.Training.Optim;
+using Spectral.Training.Quantization;
 
 namespace Spectral.Training.Models;
 
@@ -75,6 +76,11 @@ public sealed class CausalLanguageModel : IDisposable
     /// <summary>The folder from which the weights were loaded; null for a freshly initialised model.</summary>
     public string? Path { get; }
 
+    /// <summary>
+    /// The form in which the linear layers are kept because they were quantised on loading; null: they were not.
+    /// </summary>
+    internal BaseQuantization? Quantization { get; private init; }
+
     /// <summary>The linear layers of all blocks, in checkpoint order.</summary>
     public IReadOnlyList<Linear> Linears { get; }
 
@@ -94,6 +100,9 @@ public sealed class CausalLanguageModel : IDisposable
 
     /// <summary>The number of weights, without adapters.</summary>
     public long ParameterCount => _parameters.All.Sum(parameter => parameter.Shape.Count);
+
+    /// <summary>The device memory of the weights, without adapters, in bytes.</summary>
+    public long Bytes => _parameters.All.Sum(parameter => parameter.Bytes);
 
     /// <summary>The factor on the embedding of a token that is none on virtual tokens; 1: there is none.</summary>
     internal float TokenScale
@@ -132,11 +141,17 @@ public sealed class CausalLanguageModel : IDisposable
     /// <param name="folder">An open and validated model folder. It is only read, during the call.</param>
     /// <param name="device">The device for the weights.</param>
     /// <param name="dtype">The compute type, F32 or BF16.</param>
-    /// <param name="trainWeights">Whether all weights train, with F32 masters; otherwise they are frozen.</param>
+    /// <param name="trainWeights">
+    /// Whether all weights train, with F32 masters; otherwise they are frozen, and linear layers are quantised where
+    /// the folder says so (<see cref="ModelFolder.Quantization"/>).
+    /// </param>
     public static CausalLanguageModel Load(ModelFolder folder, Device device, DType dtype, bool trainWeights = false)
     {
         var parameters = ModelParameters.Load(folder, device, dtype, trainWeights);
-        return new CausalLanguageModel(folder.Config, device, dtype, parameters, folder.Directory);
+        return new CausalLanguageModel(folder.Config, device, dtype, parameters, folder.Directory)
+        {
+            Quantization = trainWeights ? null : folder.Quantization,
+        };
     }
 
     /// <summary>Creates a model with F32 weights that are asked for by name, one tensor at a time.</summary>
@@ -163,12 +178,18 @@ public sealed class CausalLanguageModel : IDisposable
     /// <param name="device">The device for the weights.</param>
     /// <param name="dtype">The compute type, F32 or BF16.</param>
     /// <param name="trainWeights">Whether all weights train; otherwise they are frozen.</param>
+    /// <param name="quantization">The form in which frozen linear layers are kept; null: in the compute type.</param>
     internal static CausalLanguageModel Unset(
         ModelConfig config,
         Device device,
         DType dtype,
-        bool trainWeights = false
-    ) => new(config, device, dtype, ModelParameters.Unset(config, device, dtype, trainWeights), null);
+        bool trainWeights = false,
+        BaseQuantization? quantization = null
+    ) =>
+        new(config, device, dtype, ModelParameters.Unset(config, device, dtype, trainWeights, quantization), null)
+        {
+            Quantization = trainWeights ? null : quantization,
+        };
 
     /// <summary>
     /// Creates a model with random weights: N(0, 0.02²) for matrices, ones for norms, zeros for biases.

@@ -1,5 +1,6 @@
 using Spectral.Kernels;
 using Spectral.Kernels.Ops;
+using Spectral.Kernels.Quantization;
 using Spectral.Training.Autograd;
 
 namespace Spectral.Training.Models;
@@ -67,13 +68,7 @@ public sealed class LinearNode : Node
     /// </summary>
     internal static void Forward(ColumnRange x, Linear layer, Tensor y)
     {
-        ColumnRange weight = layer.Weight.Columns;
-        Gemm.Run(
-            new(x.Matrix, x.From, x.Stride),
-            new GemmOperand(weight.Matrix, weight.From, weight.Stride).Transpose(),
-            new(y, 0, layer.Out),
-            new GemmSize(x.Rows, layer.Out, layer.In)
-        );
+        FrozenProduct.Forward(x, layer.Weight.Frozen, y);
         if (layer.Bias is not null)
             AddBias.Run(y, layer.Bias.Value);
     }
@@ -116,7 +111,7 @@ public sealed class LinearNode : Node
             BiasGradient.Run(gradient, dBias, true);
         if (dx is null)
             return;
-        Gemm.Run(gradient, layer.Weight.Value, dx, 1, accumulate ? 1 : 0);
+        FrozenProduct.InputGradient(gradient, layer.Weight.Frozen, dx, accumulate ? 1 : 0);
         accumulate = true;
     }
 

@@ -1,5 +1,7 @@
 using System.Security.Cryptography;
 using System.Text.Json;
+using Spectral.Kernels;
+using Spectral.Kernels.Quantization;
 using Spectral.Training.IO;
 using Spectral.Training.Quantization;
 
@@ -29,6 +31,7 @@ public sealed class ModelFolder : IDisposable
     private readonly HashSet<string> _wanted;
     private readonly IReadOnlySet<string> _transposed;
     private readonly QuantizedTensors? _quantized;
+    private readonly IReadOnlySet<string> _quantizable;
     private readonly List<string> _warnings = [];
     private int _added;
     private long _addedBytes;
@@ -41,6 +44,7 @@ public sealed class ModelFolder : IDisposable
         _wanted = [.. ModelTensors.For(Config).Select(tensor => tensor.Name), Config.Family.HeadWeight];
         _transposed = ModelTensors.Transposed(Config);
         _quantized = Config.Quantization is { } settings ? new QuantizedTensors(settings, directory) : null;
+        _quantizable = BaseQuantization.TensorsOf(Config);
         ModelCompanions.Check(directory);
     }
 
@@ -52,6 +56,11 @@ public sealed class ModelFolder : IDisposable
     /// that the head is not tied, whatever its file says.
     /// </summary>
     public ModelConfig Config { get; private set; }
+
+    /// <summary>
+    /// The form in which a frozen model of this folder keeps its linear layers; null: as they are stored.
+    /// </summary>
+    public BaseQuantization? Quantization { get; private init; }
 
     /// <summary>
     /// Whether config.json ties the head to the embedding but the weights have a different head, which is then used.
@@ -95,12 +104,19 @@ public sealed class ModelFolder : IDisposable
     /// <summary>Opens a model folder and checks its files.</summary>
     /// <param name="directory">The model's folder.</param>
     /// <param name="weightsOptional">Whether a folder without weights is accepted, as for pretraining.</param>
+    /// <param name="quantization">
+    /// The form in which a frozen model keeps its linear layers; null: as they are stored.
+    /// </param>
     /// <exception cref="InputException">
     /// A file in the folder is missing or malformed, or files contradict each other.
     /// </exception>
-    public static ModelFolder Open(string directory, bool weightsOptional = false)
+    public static ModelFolder Open(
+        string directory,
+        bool weightsOptional = false,
+        BaseQuantization? quantization = null
+    )
     {
-        ModelFolder folder = new(directory);
+        ModelFolder folder = new(directory) { Quantization = quantization };
         try
         {
             folder.OpenWeights(weightsOptional);
@@ -123,6 +139,33 @@ public sealed class ModelFolder : IDisposable
         Untied(name).AppendTo(hash);
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
+
+    /// <summary>
+    /// Reads a tensor in the form in which a frozen model keeps it; null: it is kept as it is. The caller disposes it.
+    /// </summary>
+    /// <exception cref="InputException">A value is not finite.</exception>
+    internal QuantizedMatrix? ReadQuantized(string name, Device device) =>
+        Quantization is not null && _quantizable.Contains(name) ? Quantization.Read(this[name], device) : null;
+
+    /// <summary>Returns whether a frozen model keeps a tensor in another form than the files do.</summary>
+    internal bool IsRounded(SafetensorsTensor stored) =>
+        Quantization is not null && _quantizable.Contains(WrappedNames.Resolve(stored.Name, _wanted));
+
+    /// <summary>
+    /// Reads the values of a tensor of this folder, rounded as in a model that keeps it in the form of
+    /// <see cref="Quantization"/>.
+    /// </summary>
+    /// <param name="stored">The tensor.</param>
+    /// <param name="device">The device that rounds.</param>
+    /// <exception cref="InputException">A value is not finite.</exception>
+    public float[] ReadRounded(SafetensorsTensor stored, Device device) =>
+        IsRounded(stored) ? Quantization!.Round(stored, device) : stored.ToFloats();
+
+    /// <summary>The number of weights that <see cref="Quantization"/> keeps in a few bits each.</summary>
+    public long QuantizedWeights =>
+        Quantization is null
+            ? 0
+            : ModelTensors.For(Config).Where(tensor => _quantizable.Contains(tensor.Name)).Sum(tensor => tensor.Count);
 
     /// <summary>Closes the files of the weights, which unmaps them.</summary>
     public void Dispose()

@@ -1,8 +1,10 @@
 using Spectral.Kernels;
 using Spectral.Kernels.Ops;
+using Spectral.Kernels.Quantization;
 using Spectral.Training.IO;
 using Spectral.Training.Numerics;
 using Spectral.Training.Optim;
+using Spectral.Training.Quantization;
 
 namespace Spectral.Training.Models;
 
@@ -19,16 +21,30 @@ internal sealed class ModelParameters : IDisposable
 
     private readonly Dictionary<string, Parameter> _byName = [];
 
-    private ModelParameters(Device device, IReadOnlyList<(string Name, Shape Shape)> tensors, DType dtype, bool trains)
+    private ModelParameters(
+        Device device,
+        IReadOnlyList<(string Name, Shape Shape)> tensors,
+        DType dtype,
+        bool trains,
+        Func<string, QuantizedMatrix?>? quantized = null
+    )
     {
         Trained = trains ? new ParameterSet(device, tensors, dtype) : null;
-        foreach (
-            Parameter? parameter in Trained?.Parameters
-                ?? tensors.Select(tensor => new Parameter(tensor.Name, Tensor.Empty(device, tensor.Shape, dtype)))
-        )
+        try
         {
-            _byName.Add(parameter.Name, parameter);
+            foreach (Parameter parameter in Trained?.Parameters ?? tensors.Select(Frozen))
+                _byName.Add(parameter.Name, parameter);
         }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+
+        Parameter Frozen((string Name, Shape Shape) tensor) =>
+            quantized?.Invoke(tensor.Name) is { } matrix
+                ? new Parameter(tensor.Name, matrix, dtype)
+                : new Parameter(tensor.Name, Tensor.Empty(device, tensor.Shape, dtype));
     }
 
     /// <summary>All trainable weights; null if they are frozen.</summary>
@@ -48,9 +64,15 @@ internal sealed class ModelParameters : IDisposable
 
     public static ModelParameters Load(ModelFolder folder, Device device, DType dtype, bool trains)
     {
-        var parameters = new ModelParameters(device, Tensors(folder.Config), dtype, trains);
+        var parameters = new ModelParameters(
+            device,
+            Tensors(folder.Config),
+            dtype,
+            trains,
+            trains ? null : name => folder.ReadQuantized(name, device)
+        );
         float[] buffer = new float[Piece];
-        foreach (Parameter parameter in parameters.All)
+        foreach (Parameter parameter in parameters.All.Where(parameter => !parameter.IsQuantized))
         {
             SafetensorsTensor stored = folder[parameter.Name];
             using Tensor flat = parameter.Master.View(checked((int)parameter.Master.Count));
@@ -108,8 +130,25 @@ internal sealed class ModelParameters : IDisposable
     }
 
     /// <summary>Creates parameters whose values are those of fresh memory.</summary>
-    public static ModelParameters Unset(ModelConfig config, Device device, DType dtype, bool trains) =>
-        new(device, Tensors(config), dtype, trains);
+    public static ModelParameters Unset(
+        ModelConfig config,
+        Device device,
+        DType dtype,
+        bool trains,
+        BaseQuantization? quantization
+    )
+    {
+        IReadOnlySet<string> quantized =
+            quantization is null || trains ? new HashSet<string>() : BaseQuantization.TensorsOf(config);
+        var shapes = ModelTensors.For(config).ToDictionary(tensor => tensor.Name, tensor => tensor.Shape);
+        return new(
+            device,
+            Tensors(config),
+            dtype,
+            trains,
+            name => quantized.Contains(name) ? quantization!.Unset(shapes[name], device) : null
+        );
+    }
 
     public void Save(ModelConfig config, DType dtype, string directory, string? tokenizerSource)
     {

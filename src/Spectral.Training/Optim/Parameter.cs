@@ -1,12 +1,17 @@
 using Spectral.Kernels;
 using Spectral.Kernels.Ops;
+using Spectral.Kernels.Quantization;
 
 namespace Spectral.Training.Optim;
 
-/// <summary>A named tensor of a model or adapter: frozen, or trained through an F32 master.</summary>
+/// <summary>
+/// A named tensor of a model or adapter: frozen, as it is or in a few bits per element, or trained through an F32
+/// master.
+/// </summary>
 public sealed class Parameter : IDisposable
 {
     private readonly Tensor? _master;
+    private readonly QuantizedMatrix? _quantized;
     private Tensor? _value;
     private readonly TrainedRows? _trainedRows;
     private Tensor? _gradient;
@@ -18,8 +23,19 @@ public sealed class Parameter : IDisposable
     public Parameter(string name, Tensor value)
     {
         Name = name;
-        _value = value;
+        (_value, DType) = (value, value.DType);
         Shape = value.Shape;
+    }
+
+    /// <summary>Creates a frozen matrix in a few bits per element, which takes ownership of it.</summary>
+    /// <param name="name">The name of the tensor.</param>
+    /// <param name="quantized">The matrix.</param>
+    /// <param name="type">The compute type, to which values are rounded when they are read.</param>
+    internal Parameter(string name, QuantizedMatrix quantized, DType type)
+    {
+        Name = name;
+        (_quantized, DType) = (quantized, type);
+        Shape = (quantized.Rows, quantized.Columns);
     }
 
     internal Parameter(string name, Tensor master, DType valueType)
@@ -34,17 +50,39 @@ public sealed class Parameter : IDisposable
     /// <summary>The shape of the value.</summary>
     public Shape Shape { get; }
 
+    /// <summary>The compute type.</summary>
+    public DType DType { get; }
+
+    /// <summary>The device of the value.</summary>
+    public Device Device => _quantized?.Device ?? Columns.Matrix.Device;
+
+    /// <summary>Whether the value is kept in a few bits per element, and no tensor holds it.</summary>
+    public bool IsQuantized => StandIn?.IsQuantized ?? _quantized is not null;
+
+    /// <summary>The device memory of the value and of the master, if it is another one, in bytes.</summary>
+    public long Bytes =>
+        (_quantized?.Bytes ?? Shape.Count * DType.Size())
+        + (_master is not null && DType != DType.F32 ? _master.Bytes : 0);
+
     /// <summary>The value that kernels read, in the compute type. In F32 this is the master itself.</summary>
     /// <exception cref="InvalidOperationException">
-    /// It is a weight that an attached adapter has moved into a wider matrix; detach the adapter first.
+    /// It is a weight that an attached adapter has moved into a wider matrix, in which case detach the adapter first;
+    /// or it is quantised (<see cref="IsQuantized"/>), in which case <see cref="ToArray"/> has its values.
     /// </exception>
     public Tensor Value =>
         StandIn?.Value
         ?? _value
-        ?? throw new InvalidOperationException($"{Name} is part of a wider matrix while an adapter is attached");
+        ?? throw new InvalidOperationException(
+            _quantized is null
+                ? $"{Name} is part of a wider matrix while an adapter is attached"
+                : $"{Name} is quantised, so that no tensor holds its value"
+        );
 
     /// <summary>The value of a matrix, in its own tensor or as columns of a wider one.</summary>
     internal ColumnRange Columns => _place ?? Value;
+
+    /// <summary>The frozen matrix that products read: quantised, in its own tensor, or part of a wider one.</summary>
+    internal FrozenWeight Frozen => StandIn?.Frozen ?? (_quantized is null ? Columns : _quantized);
 
     /// <summary>The F32 values that the optimizer updates; for a frozen parameter the value itself.</summary>
     public Tensor Master => StandIn?.Master ?? _master ?? Value;
@@ -77,13 +115,30 @@ public sealed class Parameter : IDisposable
         init => _trainedRows = value;
     }
 
-    /// <summary>Copies the master's values to the host.</summary>
+    /// <summary>Copies the master's values, or those that a quantised matrix stands for, to the host.</summary>
     public float[] ToArray()
     {
-        if (_place is not { } place)
+        if (_place is null && !IsQuantized)
             return Master.ToArray();
-        using Tensor copy = place.Copy();
+        using Tensor copy = Dense();
         return copy.ToArray();
+    }
+
+    /// <summary>
+    /// Returns the value in a tensor, which the caller disposes: the parameter's own, or a copy where it has none.
+    /// </summary>
+    internal Tensor Dense() => IsQuantized || _place is not null ? Copy() : Value.Share();
+
+    /// <summary>Copies a matrix into a tensor of its own in the compute type, which the caller disposes.</summary>
+    internal Tensor Copy()
+    {
+        if (StandIn is not null)
+            return StandIn.Copy();
+        if (_quantized is null)
+            return Columns.Copy();
+        var values = Tensor.Empty(Device, Shape, DType);
+        _quantized.Dequantize(0, values);
+        return values;
     }
 
     /// <summary>
@@ -114,6 +169,7 @@ public sealed class Parameter : IDisposable
     public void Dispose()
     {
         _value?.Dispose();
+        _quantized?.Dispose();
         _master?.Dispose();
         _gradient?.Dispose();
     }

@@ -8,6 +8,7 @@ using Spectral.Training.IO;
 using Spectral.Training.Objectives;
 using Spectral.Training.Models;
 using Spectral.Training.Optim;
+using Spectral.Training.Quantization;
 
 namespace Spectral.Training.Planning;
 
@@ -40,7 +41,13 @@ public static class MemoryPlanner
     {
         using Device rehearsal = device.Rehearse();
         DeviceMemory memory = rehearsal.Memory;
-        using var model = CausalLanguageModel.Unset(run.Model, rehearsal, run.Type, run.Method is null);
+        using var model = CausalLanguageModel.Unset(
+            run.Model,
+            rehearsal,
+            run.Type,
+            run.Method is null,
+            run.Quantization
+        );
         long weights = memory.InUse;
         EncodedRecord[] records = [.. Enumerable.Repeat(Record(run), Records(run))];
         TrainerOptions options = run.Training with
@@ -77,11 +84,20 @@ public static class MemoryPlanner
     /// <param name="device">The device that the work is to run on.</param>
     /// <param name="config">The sizes and options of the model.</param>
     /// <param name="type">The compute type.</param>
+    /// <param name="quantization">
+    /// The form in which the linear layers are kept; null: in the compute type.
+    /// </param>
     /// <param name="work">The work on the model, whose weights are frozen.</param>
-    public static long Peak(Device device, ModelConfig config, DType type, Action<CausalLanguageModel> work)
+    public static long Peak(
+        Device device,
+        ModelConfig config,
+        DType type,
+        BaseQuantization? quantization,
+        Action<CausalLanguageModel> work
+    )
     {
         using Device rehearsal = device.Rehearse();
-        using var model = CausalLanguageModel.Unset(config, rehearsal, type);
+        using var model = CausalLanguageModel.Unset(config, rehearsal, type, quantization: quantization);
         work(model);
         return rehearsal.Memory.Peak;
     }

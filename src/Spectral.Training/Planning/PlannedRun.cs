@@ -1,6 +1,7 @@
 using Spectral.Kernels;
 using Spectral.Training.Adapters;
 using Spectral.Training.Models;
+using Spectral.Training.Quantization;
 
 namespace Spectral.Training.Planning;
 
@@ -13,6 +14,9 @@ public sealed record PlannedRun(ModelConfig Model, DType Type, TrainerOptions Tr
 {
     /// <summary>The number of tokens of each record that carry loss; null: all but the first.</summary>
     public int? LossTokens { get; init; }
+
+    /// <summary>The form in which the frozen linear layers are kept; null: in the compute type.</summary>
+    public BaseQuantization? Quantization { get; init; }
 
     /// <summary>The method of the adapter that trains; null: all weights of the model train.</summary>
     public AdapterMethod? Method { get; init; }

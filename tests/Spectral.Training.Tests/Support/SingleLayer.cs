@@ -39,7 +39,7 @@ internal sealed class SingleLayer : IDisposable
         _weight = new Parameter("layer.weight", Tensor.From(device, values, (rows, columns)));
         _layer = new Linear("layer", _weight, null);
         Fill(copies: false);
-        method.Initialize([new AdapterStart(Module.Shape, _weight.Value, Module.Factors, options)]);
+        method.BeginAll([new AdapterStart(Module.Shape, _weight, Module.Factors, options)]);
         Fill(copies: true);
         _factors.Trained.EnableGradients();
         _packed = new PackedAdapters(

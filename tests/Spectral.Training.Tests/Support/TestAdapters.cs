@@ -11,9 +11,16 @@ namespace Spectral.Training.Tests.Support;
 /// <summary>What tests need to know about adapters, in double and by the formulas alone.</summary>
 internal static class TestAdapters
 {
-    /// <summary>The names of all methods that change layers; the others are soft prompts.</summary>
+    /// <summary>
+    /// The names of all methods that change layers of any base; the others are soft prompts, or need one that is
+    /// quantised.
+    /// </summary>
     public static string[] LayerMethods { get; } =
-    [.. AdapterMethods.All.Where(method => method is not PromptMethod).Select(method => method.Name)];
+    [
+        .. AdapterMethods
+            .All.Where(method => method is not PromptMethod && !method.RequantizesBase)
+            .Select(method => method.Name),
+    ];
 
     /// <summary>The options that a method takes: a soft prompt has no targets.</summary>
     public static AdapterOptions For(AdapterMethod method, AdapterOptions options) =>

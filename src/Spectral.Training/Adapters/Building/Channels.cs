@@ -17,7 +17,7 @@ internal static class Channels
     {
         string name = start.Module.Name;
         string parent = name[..Math.Max(0, name.LastIndexOf('.'))];
-        using var chosen = Tensor.Empty(start.Weight.Device, start.Options.Rank, DType.I32);
+        using var chosen = Tensor.Empty(start.Device, start.Options.Rank, DType.I32);
         LargestEntries.Draw(count, chosen, start.Options.Seed, RandomStream.For($"{parent}.channels"));
         return chosen.ToInt32Array();
     }

@@ -118,11 +118,12 @@ internal static class LoraStarts
             (Tensor weight, int rank) = (start.Weight, start.Options.Rank);
             using var wide = Tensor.Empty(weight.Device, weight.Shape);
             Cast.Run(weight, wide);
-            using var columns = Tensor.Empty(weight.Device, (weight.Dim(0), rank));
+            start.Release();
+            using var columns = Tensor.Empty(start.Device, (wide.Dim(0), rank));
             CopyBlock.Run(new ColumnRange(wide, 0, rank), columns, 0, 0);
-            using var rows = Tensor.Empty(weight.Device, (rank, weight.Dim(0)));
+            using var rows = Tensor.Empty(start.Device, (rank, wide.Dim(0)));
             Permute.Run(columns, [1, 0], rows);
-            using var q = Tensor.Empty(weight.Device, rows.Shape);
+            using var q = Tensor.Empty(start.Device, rows.Shape);
             Orthonormalization.Rows(rows, q);
             Permute.Run(q, [1, 0], start[LoraNames.B]);
             Gemm.Run(q, wide, start[LoraNames.A]);
@@ -135,7 +136,7 @@ internal static class LoraStarts
     /// </summary>
     private static void Orthogonal(AdapterStart start)
     {
-        (int rank, Device device, ulong seed) = (start.Options.Rank, start.Weight.Device, start.Options.Seed);
+        (int rank, Device device, ulong seed) = (start.Options.Rank, start.Device, start.Options.Seed);
         using var normal = Tensor.Empty(device, (rank, rank));
         using var rotation = Tensor.Empty(device, (rank, rank));
         using var right = Tensor.Empty(device, (rank / 2, start.Module.In));

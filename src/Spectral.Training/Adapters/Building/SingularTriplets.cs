@@ -40,6 +40,7 @@ internal static class SingularTriplets
                 {
                     take(start, svd);
                     svd.Dispose();
+                    start.Release();
                 }
             }
         }
@@ -61,6 +62,7 @@ internal static class SingularTriplets
             (int k, int all) = (count(start), Math.Min(start.Module.Out, start.Module.In));
             using SvdResult svd = Svd.Compute(start.Weight, all, SvdMethod.Exact);
             take(start, svd, [.. Enumerable.Range(all - k, k)]);
+            start.Release();
         }
     }
 }

@@ -5,7 +5,8 @@ using Spectral.Training.Optim;
 namespace Spectral.Training.Adapters.Expressions;
 
 /// <summary>
-/// A frozen tensor of the base model, F32. If the model computes in another type, it is converted when it is read.
+/// A frozen tensor of the base model, F32. If the model computes in another type or the tensor is quantised, it is
+/// converted when it is read.
 /// </summary>
 internal sealed class BaseTensor(Shape shape) : Expression(shape)
 {
@@ -18,9 +19,9 @@ internal sealed class BaseTensor(Shape shape) : Expression(shape)
         set => _source = value;
     }
 
-    internal override bool IsStored => Source.Value.DType == DType.F32;
+    internal override bool IsStored => !Source.IsQuantized && Source.DType == DType.F32;
 
-    private protected override Device Device => Source.Value.Device;
+    private protected override Device Device => Source.Device;
 
     internal override void Forget()
     {
@@ -30,7 +31,11 @@ internal sealed class BaseTensor(Shape shape) : Expression(shape)
 
     private protected override Tensor Compute() => IsStored ? Source.Value : base.Compute();
 
-    protected override void Evaluate(Tensor value) => Cast.Run(Source.Value, value);
+    protected override void Evaluate(Tensor value)
+    {
+        using Tensor source = Source.Dense();
+        Cast.Run(source, value);
+    }
 
     protected override void Backward(Tensor gradient) { }
 }

@@ -57,9 +57,10 @@ internal sealed class CordaMethod : AdapterMethod
         foreach ((AdapterStart start, Tensor moment) in starts.Zip(moments))
         {
             using (moment)
-            using (var weight = Tensor.Empty(start.Weight.Device, start.Weight.Shape))
+            using (var weight = Tensor.Empty(start.Device, start.Base.Shape))
             {
                 MatrixCopy.Run(start.Weight, weight);
+                start.Release();
                 Fill(start, weight, moment);
             }
         }

@@ -85,7 +85,7 @@ internal sealed class CosoMethod : AdapterMethod
         using AdapterReader? reader = previous is null ? null : Earlier(previous);
         foreach (AdapterStart start in starts)
         {
-            using var normal = Tensor.Empty(start.Weight.Device, (start[P].Dim(1), start.Module.Out));
+            using var normal = Tensor.Empty(start.Device, (start[P].Dim(1), start.Module.Out));
             using var rows = Tensor.Empty(normal.Device, normal.Shape);
             Philox.Normal(normal, start.Options.Seed, start.Stream(P), 0, 1);
             Orthonormalization.Rows(normal, rows);
@@ -171,8 +171,8 @@ internal sealed class CosoMethod : AdapterMethod
 
         float[] p = reader.Stored(module, P);
         int rank = p.Length / outputs;
-        using var left = Tensor.From(start.Weight.Device, p, (outputs, rank));
-        using var right = Tensor.From(start.Weight.Device, reader.Stored(module, A), (rank, inputs));
+        using var left = Tensor.From(start.Device, p, (outputs, rank));
+        using var right = Tensor.From(start.Device, reader.Stored(module, A), (rank, inputs));
         start[D].CopyFrom(reader.Stored(module, D));
         Gemm.Run(left, right, start[D], 1, 1);
 

@@ -47,6 +47,9 @@ internal sealed class DeloraMethod : AdapterMethod
     public override void Initialize(IReadOnlyList<AdapterStart> starts)
     {
         foreach (AdapterStart start in starts)
+        {
             WeightNorms.PerColumn(start.Weight, start[Norms]);
+            start.Release();
+        }
     }
 }

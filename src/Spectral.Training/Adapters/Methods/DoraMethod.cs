@@ -62,7 +62,10 @@ internal sealed class DoraMethod : AdapterMethod
     {
         LoraStarts.Begin(this, starts);
         foreach (AdapterStart start in starts)
+        {
             WeightNorms.PerRow(start.Weight, start[LoraNames.Magnitude]);
+            start.Release();
+        }
     }
 
     /// <summary>

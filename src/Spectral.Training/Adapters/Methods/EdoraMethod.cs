@@ -25,6 +25,9 @@ internal sealed class EdoraMethod : AdapterMethod
     {
         LoraXsMethod.Begin(starts);
         foreach (AdapterStart start in starts)
+        {
             WeightNorms.PerRow(start.Weight, start[LoraNames.Magnitude]);
+            start.Release();
+        }
     }
 }

@@ -68,8 +68,9 @@ internal sealed class KoreMethod : AdapterMethod
         using SvdResult used = Svd.Compute(moment, inputs, SvdMethod.Exact);
         int first = Unused(used.S.ToArray(), start.Options.Setting(this, Threshold), rank);
         using Tensor unused = used.Vt.Rows(first, inputs - first);
-        using var weight = Tensor.Empty(start.Weight.Device, start.Weight.Shape);
+        using var weight = Tensor.Empty(start.Device, start.Base.Shape);
         MatrixCopy.Run(start.Weight, weight);
+        start.Release();
         using var there = Tensor.Empty(weight.Device, (start.Module.Out, inputs - first));
         Gemm.Run(weight, Gemm.Transposed(unused), there);
         var options = new RandomizedSvdOptions { Seed = start.Options.Seed, Stream = start.Stream(Name) };

@@ -50,6 +50,7 @@ internal sealed class LolduMethod : AdapterMethod
             start[L].CopyFrom(l);
             start[Z].CopyFrom(z);
             start[U].CopyFrom(u);
+            start.Release();
             start[StartStrength].CopyFrom([.. z.Select(value => value * (float)start.Options.Scale)]);
         }
     }

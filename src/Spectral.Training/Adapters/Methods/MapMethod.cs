@@ -44,6 +44,7 @@ internal sealed class MapMethod : AdapterMethod
         {
             WeightNorms.Whole(start.Weight, start[Norm]);
             start[Alpha].CopyFrom(start[Norm]);
+            start.Release();
         }
     }
 }

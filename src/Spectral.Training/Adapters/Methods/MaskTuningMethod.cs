@@ -60,6 +60,7 @@ internal sealed class MaskTuningMethod : AdapterMethod
                 Tensor places = start[SparseMasks.Places];
                 LargestEntries.Find(gradient, places);
                 Entries.Gather(start.Weight, places, start[Weights]);
+                start.Release();
                 // The gradient of a score is that of the entry times the weight and a positive slope.
                 Entries.Gather(gradient, places, start[General]);
                 BroadcastMultiply.Run(start[General], start[Weights], start[General], Broadcast.PerElement);

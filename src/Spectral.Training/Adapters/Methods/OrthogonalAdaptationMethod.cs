@@ -69,7 +69,7 @@ internal sealed class OrthogonalAdaptationMethod : AdapterMethod
         )
         {
             int first = (int)alike.First().Options.Setting(this, "task") * alike.Key.Rank;
-            using var normal = Tensor.Empty(alike.First().Weight.Device, (first + alike.Key.Rank, alike.Key.In));
+            using var normal = Tensor.Empty(alike.First().Device, (first + alike.Key.Rank, alike.Key.In));
             using var basis = Tensor.Empty(normal.Device, normal.Shape);
             Philox.Normal(normal, 0, RandomStream.For($"{Name}.{alike.Key.In}"), 0, 1);
             Orthonormalization.Rows(normal, basis);

@@ -89,7 +89,7 @@ internal sealed class OrthogonalTasksMethod : AdapterMethod
                 );
             }
 
-            (float[] left, float[] right) = lora.Factors(module, p, start.Weight.Device);
+            (float[] left, float[] right) = lora.Factors(module, p, start.Device);
             start[B].CopyFrom(left);
             start[A].CopyFrom(right);
         }

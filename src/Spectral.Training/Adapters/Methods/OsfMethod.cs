@@ -103,6 +103,7 @@ internal sealed class OsfMethod : AdapterMethod
             start[S].CopyFrom(svd.S.ToArray()[high..]);
             svd.CopyLeft(start[LeadingU], leading, _ => 1);
             svd.CopyRight(start[LeadingV], leading, _ => 1);
+            start.Release();
         }
     }
 

@@ -85,8 +85,8 @@ internal sealed class PromptTuningMethod : PromptMethod
             };
             if (tokens is null)
                 continue;
-            using var index = Tensor.From(start.Weight.Device, tokens, tokens.Length);
-            using var rows = Tensor.Empty(start.Weight.Device, start[TensorName].Shape, start.Weight.DType);
+            using var index = Tensor.From(start.Device, tokens, tokens.Length);
+            using var rows = Tensor.Empty(start.Device, start[TensorName].Shape, start.Weight.DType);
             Rows.Gather(start.Weight, index, rows);
             Scale.Run(rows, start.TokenScale);
             Cast.Run(rows, start[TensorName]);

@@ -44,6 +44,7 @@ internal sealed class QrLoraMethod : AdapterMethod
             );
             start[Q].CopyFrom(q);
             start[T].CopyFrom(t);
+            start.Release();
         }
     }
 

@@ -42,12 +42,13 @@ internal sealed class SaraMethod : AdapterMethod
         foreach (AdapterStart start in starts)
         {
             Tensor places = start[SparseMasks.Places];
-            using var scores = Tensor.Empty(start.Weight.Device, start.Weight.Shape);
-            using var chosen = Tensor.Empty(start.Weight.Device, places.Shape);
+            using var scores = Tensor.Empty(start.Device, start.Base.Shape);
+            using var chosen = Tensor.Empty(start.Device, places.Shape);
             Cast.Run(start.Weight, scores);
             ElementwiseMap.Forward(scores, scores, MapFunction.Reciprocal);
             LargestEntries.Find(scores, places);
             Entries.Gather(start.Weight, places, chosen);
+            start.Release();
             start[Threshold].CopyFrom([chosen.ToArray().Max(Math.Abs)]);
         }
     }

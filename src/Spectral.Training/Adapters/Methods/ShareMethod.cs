@@ -93,8 +93,8 @@ internal sealed class ShareMethod : AdapterMethod
             );
         }
 
-        (float[] left, float[] right) = lora.Factors(module, lora.Rank, start.Weight.Device);
-        var svd = ProductSvd.Of(start.Weight.Device, left, right, outputs, lora.Rank, inputs);
+        (float[] left, float[] right) = lora.Factors(module, lora.Rank, start.Device);
+        var svd = ProductSvd.Of(start.Device, left, right, outputs, lora.Rank, inputs);
         int k = start[Earlier].Dim(0);
         int held = Math.Min(k, svd.Values.Length);
         var middle = new HostMatrix(k, k);

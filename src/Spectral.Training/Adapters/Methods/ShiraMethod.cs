@@ -35,6 +35,6 @@ internal sealed class ShiraMethod : AdapterMethod
     public override void Initialize(IReadOnlyList<AdapterStart> starts)
     {
         foreach (AdapterStart start in starts)
-            LargestEntries.Draw(start.Weight.Shape, start[Places], start.Options.Seed, start.Stream(Places));
+            LargestEntries.Draw(start.Base.Shape, start[Places], start.Options.Seed, start.Stream(Places));
     }
 }

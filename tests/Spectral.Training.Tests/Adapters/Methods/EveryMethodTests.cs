@@ -1,6 +1,8 @@
 using Spectral.Kernels;
 using Spectral.Kernels.Ops;
+using Spectral.Kernels.Quantization;
 using Spectral.Kernels.Tests.Support;
+using Spectral.Tests.Support;
 using Spectral.Training.Adapters;
 using Spectral.Training.Adapters.Expressions;
 using Spectral.Training.Autograd;
@@ -9,6 +11,7 @@ using Spectral.Training.Data;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
 using Spectral.Training.Optim;
+using Spectral.Training.Quantization;
 using Spectral.Training.Tests.Support;
 
 namespace Spectral.Training.Tests.Adapters.Methods;
@@ -197,6 +200,42 @@ public sealed class EveryMethodTests(DeviceKind kind) : TrainingTest(kind)
             Assert.That(Dot(actual, wide) / Math.Sqrt(Dot(actual, actual) * Dot(wide, wide)), Is.GreaterThan(0.98));
             Assert.That(Math.Sqrt(Dot(actual, actual) / Dot(wide, wide)), Is.EqualTo(1).Within(0.1));
         });
+    }
+
+    /// <summary>Loss and gradients on a base in NF4 are those on the weights that the codes stand for.</summary>
+    [TestCaseSource(nameof(Methods))]
+    public void AQuantizedBaseCountsAsWhatItStandsFor(string name)
+    {
+        (float[] Gradient, double Loss) Measure(CausalLanguageModel model)
+        {
+            using Adapter adapter = Attach(model, name);
+            TestAdapters.Perturb(adapter, 31);
+            adapter.Parameters.EnableGradients();
+            double loss = Loss(model, backward: true);
+            return ([.. adapter.Parameters.Parameters.SelectMany(parameter => parameter.Gradient!.ToArray())], loss);
+        }
+        Keep(TinyModels.Frozen(Config, Device, Folder));
+        using var folder = ModelFolder.Open(Folder.Path, quantization: new BaseQuantization(WeightFormat.Nf4));
+        CausalLanguageModel quantized = Keep(CausalLanguageModel.Load(folder, Device, DType.F32));
+        CausalLanguageModel rounded = Keep(
+            CausalLanguageModel.Of(
+                folder.Config,
+                Device,
+                false,
+                weight =>
+                    BaseQuantization.TensorsOf(folder.Config).Contains(weight)
+                        ? ReferenceQuantization.Round(
+                            folder[weight].ToFloats(),
+                            (int)folder[weight].Shape[1],
+                            "nf4"
+                        )
+                        : folder[weight].ToFloats()
+            )
+        );
+        (float[] actual, double loss) = Measure(quantized);
+        (float[] expected, double reference) = Measure(rounded);
+        Assert.That(loss, Is.EqualTo(reference).Within(LossTolerance * reference));
+        Assert.That(actual, Is.EqualTo(expected).Within(1e-4f * expected.Max(Math.Abs)));
     }
 
     /// <summary>What expressions compute lies where a captured step goes on reading it.</summary>

@@ -195,7 +195,8 @@ public sealed class ScheduledMethodTests(DeviceKind kind) : TrainingTest(kind)
             );
             float[] b = module.Factors[LoraNames.B].Master.ToArray();
             float[] a = module.Factors[LoraNames.A].Master.ToArray();
-            using SvdResult svd = Svd.Compute(module.Core.Weight, all, SvdMethod.Exact);
+            using Tensor weight = module.Core.CopyWeight();
+            using SvdResult svd = Svd.Compute(weight, all, SvdMethod.Exact);
             (float[] u, float[] s, float[] v) = (svd.U.ToArray(), svd.S.ToArray(), svd.Vt.ToArray());
             int[] best =
             [

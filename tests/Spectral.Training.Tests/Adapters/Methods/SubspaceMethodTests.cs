@@ -152,10 +152,11 @@ public sealed class SubspaceMethodTests(DeviceKind kind) : TrainingTest(kind)
         Adapter adapter = Attach("kasa");
         foreach (AdaptedModule module in adapter.Modules)
         {
-            using var changed = Tensor.Empty(Device, module.Core.Weight.Shape);
-            LowRank.Merge(module.Core.Weight, module.Core.Factors!, changed);
+            using Tensor weight = module.Core.CopyWeight();
+            using var changed = Tensor.Empty(Device, weight.Shape);
+            LowRank.Merge(weight, module.Core.Factors!, changed);
             int all = Math.Min(module.Shape.Out, module.Shape.In);
-            using SvdResult before = Svd.Compute(module.Core.Weight, all);
+            using SvdResult before = Svd.Compute(weight, all);
             using SvdResult after = Svd.Compute(changed, all);
             float[] expected = before.S.ToArray();
             float[] found = after.S.ToArray();
@@ -201,7 +202,7 @@ public sealed class SubspaceMethodTests(DeviceKind kind) : TrainingTest(kind)
                 module.Factors[LoraNames.B].Master.ToArray(),
                 module.Factors[LoraNames.A].Master.ToArray()
             );
-            using var weight = Tensor.Zeros(Device, module.Core.Weight.Shape);
+            using var weight = Tensor.Zeros(Device, (module.Shape.Out, module.Shape.In));
             using var merged = Tensor.Empty(Device, weight.Shape);
             LowRank.Merge(weight, module.Core.Factors!, merged);
             float[] change = merged.ToArray();

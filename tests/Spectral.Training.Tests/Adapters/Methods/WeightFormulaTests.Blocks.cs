@@ -34,6 +34,20 @@ public sealed partial class WeightFormulaTests
                 return Change(layer, layer.Scale * (b * Dense.Of(3, 12, (i, j) => a[i, j % 3])));
             }
         );
+        yield return new(
+            "qa-lora",
+            5,
+            12,
+            3,
+            new() { ["group-size"] = 4 },
+            layer =>
+            {
+                // PEFT's variant: x is averaged over each group and multiplied by the number of groups.
+                Dense a = layer.Matrix("qalora_A", 3, 3);
+                Dense b = layer.Matrix("qalora_B", 5, 3);
+                return Change(layer, layer.Scale * (b * Dense.Of(3, 12, (i, j) => a[i, j / 4] / 4 * 3)));
+            }
+        );
         foreach (int columns in new[] { 12, 10, 3 })
         {
             yield return new(
