@@ -68,7 +68,15 @@ internal sealed class CompareCommand : SpectralCommand
             "The model is loaded once. After each run, the results so far are written: a table, and an HTML page with "
             + "the curves. They are kept if the command is stopped.";
         _training.Eval.Required = true;
-        AddOptions([.. _training.Inputs, _methods, _seeds, _budget, .. _adapter.Shared, .. _quantize.All, .. _training.Common]);
+        AddOptions([
+            .. _training.Inputs,
+            _methods,
+            _seeds,
+            _budget,
+            .. _adapter.Shared,
+            .. _quantize.All,
+            .. _training.Common,
+        ]);
     }
 
     public override void Execute(CommandContext context)

@@ -117,7 +117,15 @@ internal sealed class SvdCommand : SpectralCommand
             Seed = context.Get(_seed),
         };
         WarmUp(computing, type);
-        using var factors = new SvdFactors(chosen, folder, computing, type, context.Get(_rank), options, context.Cancellation);
+        using var factors = new SvdFactors(
+            chosen,
+            folder,
+            computing,
+            type,
+            context.Get(_rank),
+            options,
+            context.Cancellation
+        );
         context.Terminal.Track(
             "svd",
             chosen.Count,

@@ -75,11 +75,7 @@ internal sealed class CommandContext(ParseResult arguments, bool json)
 
     /// <summary>Opens a model folder and prints its warnings.</summary>
     /// <exception cref="InputException">A file in the folder is missing or not valid.</exception>
-    public ModelFolder OpenModel(
-        string directory,
-        bool weightsOptional = false,
-        BaseQuantization? quantization = null
-    )
+    public ModelFolder OpenModel(string directory, bool weightsOptional = false, BaseQuantization? quantization = null)
     {
         var folder = ModelFolder.Open(directory, weightsOptional, quantization);
         Warn(folder.Warnings);

@@ -263,9 +263,7 @@ public sealed partial class Adapter
                     {
                         Calibration = calibration!,
                         TokenScale = _model.TokenScale,
-                        Original = Method.RequantizesBase
-                            ? RequantizedBase.Original(_model, originals, linear)
-                            : null!,
+                        Original = Method.RequantizesBase ? RequantizedBase.Original(_model, originals, linear) : null!,
                     }
             ),
         ]);

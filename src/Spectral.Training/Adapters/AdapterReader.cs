@@ -245,8 +245,7 @@ public sealed partial class AdapterReader : IDisposable
         rest.Dequantize(0, values);
         return values.ToArray();
 
-        Tensor Own(Expression factor, Shape size) =>
-            Tensor.From(device, Stored(module, ((Factor)factor).Name), size);
+        Tensor Own(Expression factor, Shape size) => Tensor.From(device, Stored(module, ((Factor)factor).Name), size);
     }
 
     /// <summary>

@@ -26,7 +26,7 @@ internal sealed class RequantizedBase : IDisposable
     {
         if (!method.RequantizesBase)
             return null;
-        Dictionary<string, Linear> linears = model.Linears.ToDictionary(linear => linear.Name);
+        var linears = model.Linears.ToDictionary(linear => linear.Name);
         using ModelFolder? folder = Open(model, method);
         var all = new RequantizedBase();
         try

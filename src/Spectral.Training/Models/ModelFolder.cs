@@ -44,7 +44,7 @@ public sealed class ModelFolder : IDisposable
         _wanted = [.. ModelTensors.For(Config).Select(tensor => tensor.Name), Config.Family.HeadWeight];
         _transposed = ModelTensors.Transposed(Config);
         _quantized = Config.Quantization is { } settings ? new QuantizedTensors(settings, directory) : null;
-        _quantizable = BaseQuantization.TensorsOf(Config);
+        _quantizable = ModelTensors.Quantizable(Config);
         ModelCompanions.Check(directory);
     }
 
@@ -144,8 +144,12 @@ public sealed class ModelFolder : IDisposable
     /// Reads a tensor in the form in which a frozen model keeps it; null: it is kept as it is. The caller disposes it.
     /// </summary>
     /// <exception cref="InputException">A value is not finite.</exception>
-    internal QuantizedMatrix? ReadQuantized(string name, Device device) =>
-        Quantization is not null && _quantizable.Contains(name) ? Quantization.Read(this[name], device) : null;
+    internal QuantizedMatrix? ReadQuantized(string name, Device device)
+    {
+        if (Quantized(name) is { } stored)
+            return stored.ToDevice(device);
+        return Quantization is not null && _quantizable.Contains(name) ? Quantization.Read(this[name], device) : null;
+    }
 
     /// <summary>Returns whether a frozen model keeps a tensor in another form than the files do.</summary>
     internal bool IsRounded(SafetensorsTensor stored) =>
@@ -161,11 +165,15 @@ public sealed class ModelFolder : IDisposable
     public float[] ReadRounded(SafetensorsTensor stored, Device device) =>
         IsRounded(stored) ? Quantization!.Round(stored, device) : stored.ToFloats();
 
-    /// <summary>The number of weights that <see cref="Quantization"/> keeps in a few bits each.</summary>
+    /// <summary>The number of weights that a frozen model keeps in a few bits each.</summary>
     public long QuantizedWeights =>
-        Quantization is null
-            ? 0
-            : ModelTensors.For(Config).Where(tensor => _quantizable.Contains(tensor.Name)).Sum(tensor => tensor.Count);
+        ModelTensors
+            .For(Config)
+            .Where(tensor => Quantization is null ? IsStoredQuantized(tensor.Name) : _quantizable.Contains(tensor.Name))
+            .Sum(tensor => tensor.Count);
+
+    private bool IsStoredQuantized(string name) =>
+        _tensors.GetValueOrDefault(name)?.Computed is StoredWeight;
 
     /// <summary>Closes the files of the weights, which unmaps them.</summary>
     public void Dispose()

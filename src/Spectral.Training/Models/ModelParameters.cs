@@ -139,7 +139,7 @@ internal sealed class ModelParameters : IDisposable
     )
     {
         IReadOnlySet<string> quantized =
-            quantization is null || trains ? new HashSet<string>() : BaseQuantization.TensorsOf(config);
+            quantization is null || trains ? new HashSet<string>() : ModelTensors.Quantizable(config);
         var shapes = ModelTensors.For(config).ToDictionary(tensor => tensor.Name, tensor => tensor.Shape);
         return new(
             device,

@@ -1,7 +1,6 @@
 using Spectral.Kernels;
 using Spectral.Kernels.Quantization;
 using Spectral.Training.IO;
-using Spectral.Training.Models;
 
 namespace Spectral.Training.Quantization;
 
@@ -25,10 +24,6 @@ public sealed record BaseQuantization(WeightFormat Format, bool Double = false)
 
     /// <summary>The codes and where their scales are.</summary>
     public QuantizedLayout Layout => QuantizedLayout.For(Format);
-
-    /// <summary>Lists the tensors of a model that are quantised, by name.</summary>
-    public static IReadOnlySet<string> TensorsOf(ModelConfig config) =>
-        ModelTensors.Linears(config).Where(linear => !linear.IsRouter).Select(linear => linear.Weight).ToHashSet();
 
     /// <summary>Quantises a stored matrix piece by piece.</summary>
     /// <param name="stored">The matrix [out, in].</param>

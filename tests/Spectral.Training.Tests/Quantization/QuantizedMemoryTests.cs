@@ -47,7 +47,10 @@ public sealed class QuantizedMemoryTests(DeviceKind kind) : TrainingTest(kind)
             Assert.That(Large.ParameterCount, Is.EqualTo(8_030_261_248), "the published number");
             Assert.That(rehearsal.Memory.InUse, Is.LessThan(Most));
             // 4.127 bits of each weight and 16 of each number of embedding and head, and nothing of the kind twice.
-            Assert.That(model.Bytes, Is.EqualTo((4.127 / 8 * linears) + (4.0 * Large.VocabularySize * 4096)).Within(0.1).Percent);
+            Assert.That(
+                model.Bytes,
+                Is.EqualTo((4.127 / 8 * linears) + (4.0 * Large.VocabularySize * 4096)).Within(0.1).Percent
+            );
         });
     }
 

@@ -49,7 +49,10 @@ public sealed class QuantizedModelTests(DeviceKind kind) : TrainingTest(kind)
     public void OnlyTheLinearLayersOfBlocksAreQuantized()
     {
         using CausalLanguageModel model = Quantized(TinyModels.Mixtral, new BaseQuantization(WeightFormat.Nf4));
-        string[] quantized = [.. model.Linears.Where(linear => linear.Weight.IsQuantized).Select(linear => linear.Name)];
+        string[] quantized =
+        [
+            .. model.Linears.Where(linear => linear.Weight.IsQuantized).Select(linear => linear.Name),
+        ];
         Assert.Multiple(() =>
         {
             Assert.That(quantized, Has.Some.EndsWith("q_proj").And.Some.EndsWith("experts.0.w1"));
@@ -101,14 +104,18 @@ public sealed class QuantizedModelTests(DeviceKind kind) : TrainingTest(kind)
     {
         using CausalLanguageModel model = TinyModels.Trainable(config, Device);
         Dictionary<string, Parameter> byName = model.Trainable!.Parameters.ToDictionary(parameter => parameter.Name);
-        IReadOnlySet<string> quantized = BaseQuantization.TensorsOf(config);
+        IReadOnlySet<string> quantized = ModelTensors.Quantizable(config);
         return CausalLanguageModel.Of(
             config,
             Device,
             false,
             name =>
                 quantized.Contains(name)
-                    ? ReferenceQuantization.Round(byName[name].ToArray(), byName[name].Shape[1], format.ToString().ToLowerInvariant())
+                    ? ReferenceQuantization.Round(
+                        byName[name].ToArray(),
+                        byName[name].Shape[1],
+                        format.ToString().ToLowerInvariant()
+                    )
                     : byName[name].ToArray()
         );
     }

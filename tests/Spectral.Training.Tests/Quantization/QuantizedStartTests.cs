@@ -69,7 +69,10 @@ public sealed class QuantizedStartTests(DeviceKind kind) : TrainingTest(kind)
             Linear linear = model.Linears.First(linear => linear.Name == module.Shape.Name);
             float[] expected = ReferenceQuantization.Round(rest, columns, "nf4");
             // The part is a product in F32; a number halfway between codes may go either way.
-            int different = linear.Weight.ToArray().Zip(expected).Count(pair => !(Math.Abs(pair.First - pair.Second) <= 1e-5));
+            int different = linear
+                .Weight.ToArray()
+                .Zip(expected)
+                .Count(pair => !(Math.Abs(pair.First - pair.Second) <= 1e-5));
             Assert.That(different, Is.LessThanOrEqualTo(1), module.Shape.Name);
             Dense own = scale * (Factor("lora_B.weight", rows, rank) * Factor("lora_A.weight", rank, columns));
             Assert.That(
@@ -109,7 +112,10 @@ public sealed class QuantizedStartTests(DeviceKind kind) : TrainingTest(kind)
         using var wide = ModelFolder.Open(Folder.Path);
         Assert.That(
             () => Merger.Merge(wide, directory, merged, Device),
-            Throws.TypeOf<InputException>().With.Message.Contains($"{name} starts from").And.Message.Contains("--quantize")
+            Throws
+                .TypeOf<InputException>()
+                .With.Message.Contains($"{name} starts from")
+                .And.Message.Contains("--quantize")
         );
         CausalLanguageModel full = Keep(CausalLanguageModel.Load(wide, Device, DType.F32));
         Assert.That(() => Adapter.Load(full, directory), Throws.TypeOf<InputException>().With.Message.Contains(name));

@@ -33,11 +33,7 @@ internal abstract class QuantizedStart : AdapterMethod
         {
             Terms =
             [
-                new(
-                    layer.Trained(LoraNames.B, (layer.Out, rank)),
-                    layer.Trained(LoraNames.A, (rank, layer.In)),
-                    scale
-                ),
+                new(layer.Trained(LoraNames.B, (layer.Out, rank)), layer.Trained(LoraNames.A, (rank, layer.In)), scale),
             ],
             Subtracted = new(
                 layer.Frozen(SubtractedB, (layer.Out, rank)),

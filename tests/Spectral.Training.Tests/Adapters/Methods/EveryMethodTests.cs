@@ -223,12 +223,8 @@ public sealed class EveryMethodTests(DeviceKind kind) : TrainingTest(kind)
                 Device,
                 false,
                 weight =>
-                    BaseQuantization.TensorsOf(folder.Config).Contains(weight)
-                        ? ReferenceQuantization.Round(
-                            folder[weight].ToFloats(),
-                            (int)folder[weight].Shape[1],
-                            "nf4"
-                        )
+                    ModelTensors.Quantizable(folder.Config).Contains(weight)
+                        ? ReferenceQuantization.Round(folder[weight].ToFloats(), (int)folder[weight].Shape[1], "nf4")
                         : folder[weight].ToFloats()
             )
         );
