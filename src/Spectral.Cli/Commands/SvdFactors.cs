@@ -158,7 +158,7 @@ internal sealed class SvdFactors(
     private Tensor Read(SafetensorsTensor tensor)
     {
         Shape shape = ((int)tensor.Shape[0], (int)tensor.Shape[1]);
-        if (folder?.Quantization is not null)
+        if (folder is { QuantizedWeights: > 0 })
             return Tensor.From(device, folder.ReadRounded(tensor, device), shape, type);
         if (
             tensor.Computed is not null

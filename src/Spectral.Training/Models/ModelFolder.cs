@@ -172,15 +172,14 @@ public sealed class ModelFolder : IDisposable
             .Where(tensor => Quantization is null ? IsStoredQuantized(tensor.Name) : _quantizable.Contains(tensor.Name))
             .Sum(tensor => tensor.Count);
 
-    private bool IsStoredQuantized(string name) =>
-        _tensors.GetValueOrDefault(name)?.Computed is StoredWeight;
-
     /// <summary>Closes the files of the weights, which unmaps them.</summary>
     public void Dispose()
     {
         foreach (SafetensorsFile file in _files)
             file.Dispose();
     }
+
+    private bool IsStoredQuantized(string name) => _tensors.GetValueOrDefault(name)?.Computed is StoredWeight;
 
     private string Source(string name) =>
         name == Config.Family.HeadWeight && Config.TieWordEmbeddings ? Config.Family.EmbeddingWeight : name;
@@ -214,6 +213,16 @@ public sealed class ModelFolder : IDisposable
 
         AssembleQuantized();
         CheckTensors();
+        if (
+            Quantization is not null
+            && _tensors.Values.Select(tensor => tensor.Computed).OfType<StoredWeight>().FirstOrDefault() is { } stored
+        )
+        {
+            throw new InputException(
+                $"{Directory}: the weights are stored as {stored.Layout.Format.Name()}, expected no --quantize "
+                    + $"{Quantization.Format.Name()}"
+            );
+        }
     }
 
     private void AssembleQuantized()

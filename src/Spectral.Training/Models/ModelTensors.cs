@@ -10,13 +10,6 @@ public static class ModelTensors
         Enumerable.Range(0, config.Layers).SelectMany(layer => config.Family.Linears(config, layer));
 
     /// <summary>
-    /// Lists the tensors that a quantised model keeps in a few bits, by name: the weights of the linear layers of all
-    /// decoder layers, without routers.
-    /// </summary>
-    internal static IReadOnlySet<string> Quantizable(ModelConfig config) =>
-        Linears(config).Where(linear => !linear.IsRouter).Select(linear => linear.Weight).ToHashSet();
-
-    /// <summary>
     /// Lists every tensor that the model uses, in the same order: those of <see cref="For"/>, and the head even if it
     /// is tied to the embedding.
     /// </summary>
