@@ -154,7 +154,11 @@ public sealed partial class Adapter : IModelAdapter, IDisposable
     /// Has the model compute with its base weights until the returned value is disposed. Unlike <see cref="Detach"/>,
     /// it moves and copies nothing. Meanwhile the model cannot train.
     /// </summary>
-    internal IDisposable Suspend() => new SuspendedAdapter(_model, _factors.Saved.Keys.Select(saved => saved.Name));
+    internal IDisposable Suspend() =>
+        new SuspendedAdapter(
+            _model,
+            _factors.Saved.Keys.Select(saved => saved.Name).Concat(_requantized?.Names ?? [])
+        );
 
     /// <inheritdoc/>
     public void Dispose()

@@ -57,6 +57,9 @@ internal sealed class RequantizedBase : IDisposable
     public static OriginalWeight Original(CausalLanguageModel model, ModelFolder? folder, Linear linear) =>
         new(model.Device, linear.Weight.Shape, folder?[linear.Weight.Name], model.Quantization!);
 
+    /// <summary>The names of the weights.</summary>
+    public IEnumerable<string> Names => _weights.Select(pair => pair.Weight.Name);
+
     /// <inheritdoc/>
     public void Dispose()
     {
