@@ -70,20 +70,19 @@ __device__ __forceinline__ unsigned nearest(const QuantizeArgs& args, float x) {
 
 template <int kBits>
 __device__ __forceinline__ void store_codes(const QuantizeArgs& args) {
-  unsigned codes[kCodesPerThread] = {};
+  uint64_t bits = 0;   // of the thread's codes as they lie in memory
   int count = 0;
   by_block(args, [&](int64_t i, int64_t block, int left) {
     const float scale = args.scales[block];
-    for (int e = 0; e < left; ++e)
-      codes[count++] = nearest<kBits>(args, scaled(args.values[i + e], scale));
+    for (int e = 0; e < left; ++e, ++count) {
+      const int from = kBits == 8 ? 8 * count : 8 * (count / 2) + (count % 2 ? 0 : 4);
+      bits |= uint64_t(nearest<kBits>(args, scaled(args.values[i + e], scale))) << from;
+    }
   });
   const int64_t begin = (int64_t(blockIdx.x) * blockDim.x + threadIdx.x) * kCodesPerThread;
   uint8_t* to = args.codes + (args.from + begin) * kBits / 8;
-#pragma unroll
-  for (int e = 0; e < kCodesPerThread; e += 8 / kBits) {
-    if (e < count)
-      to[e * kBits / 8] = uint8_t(kBits == 8 ? codes[e] : codes[e] << 4 | codes[e + 1]);
-  }
+  for (int byte = 0; byte < ceil_div(count * kBits, 8); ++byte)
+    to[byte] = uint8_t(bits >> 8 * byte);
 }
 }   // namespace
 

@@ -34,6 +34,14 @@ internal readonly record struct LowRankCase(
             Rows = (int)Math.Min(int.MaxValue, BitOperations.RoundUpToPowerOf2((uint)Rows)),
         };
 
-    public string Key =>
-        $"{What} {Rows}x{Columns}x{Depth} rank {Rank}{(Layout == LowRankLayout.WideWeight ? " wide" : "")}";
+    public string Key => $"{What} {Rows}x{Columns}x{Depth} rank {Rank}{Weight}";
+
+    private string Weight =>
+        Layout switch
+        {
+            LowRankLayout.WideWeight => " wide",
+            LowRankLayout.Quantized => " quantized",
+            LowRankLayout.QuantizedTiles => " quantized tiles",
+            _ => "",
+        };
 }

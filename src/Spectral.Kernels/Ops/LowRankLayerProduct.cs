@@ -70,8 +70,8 @@ internal readonly struct LowRankLayerProduct(
         (int outputs, int inputs) = (weight.Rows, weight.Columns);
         bool forward = direction == LowRankDirection.Forward;
         LowRankLayout layout = dropped ? LowRankLayout.Dropped : LowRankLayout.Apart;
-        if (weight.Quantized is not null)
-            layout = LowRankLayout.Quantized;
+        if (weight.Quantized is { } quantized)
+            layout = FusedProduct.Takes(quantized) ? LowRankLayout.QuantizedTiles : LowRankLayout.Quantized;
         else if (weight.Dense.Stride != inputs)
             layout = LowRankLayout.WideWeight;
         return new LowRankCase(

@@ -15,6 +15,9 @@ internal enum LowRankLayout
     /// <summary>W is quantised; the activations are matrices of their own.</summary>
     Quantized,
 
+    /// <summary>As <see cref="Quantized"/>, in codes that one kernel multiplies with as they are.</summary>
+    QuantizedTiles,
+
     /// <summary>z stands behind x and L behind W in the same rows, or g behind dy and R below W.</summary>
     LaidOut,
 }

@@ -1,4 +1,5 @@
 using Spectral.Kernels.Interop;
+using Spectral.Kernels.Quantization;
 
 namespace Spectral.Kernels.Ops;
 
@@ -20,14 +21,23 @@ internal sealed class LowRankLinearPortable : LowRankLinearVariant
     {
         if (call.Type != DType.BF16)
             return "it is BF16 only";
-        return call.Layout is not (LowRankLayout.Apart or LowRankLayout.Dropped)
-            ? "W is not a matrix of its own"
-            : null;
+        return call.Layout switch
+        {
+            LowRankLayout.Apart or LowRankLayout.Dropped or LowRankLayout.QuantizedTiles => null,
+            LowRankLayout.Quantized => "W is not codes of 4 bits with a scale per 32 columns",
+            _ => "W is not a matrix of its own",
+        };
     }
 
     public override void Run(in LowRankProduct product)
     {
         LowRankCase call = product.Case;
+        if (product.Weight.Quantized is { } quantized)
+        {
+            RunQuantized(product, quantized);
+            return;
+        }
+
         var args = new LowRankLinearArgs
         {
             X = product.X.Pointer,
@@ -47,5 +57,25 @@ internal sealed class LowRankLinearPortable : LowRankLinearVariant
             ? LowRankLinearArgs.Forward
             : LowRankLinearArgs.InputGradient;
         entry.Launch(call.Device, args, tiles);
+    }
+
+    private static void RunQuantized(in LowRankProduct product, QuantizedMatrix weight)
+    {
+        LowRankCase call = product.Case;
+        var args = new LowRankQuantizedArgs
+        {
+            Weight = weight.Source,
+            X = product.X.Pointer,
+            Z = product.Source.Pointer,
+            Factor = product.Factor.Pointer,
+            Bias = product.Bias?.Pointer ?? 0,
+            Y = product.Y.Pointer,
+            Rows = call.Rows,
+            Columns = call.Columns,
+            Depth = call.Depth,
+            Rank = call.Rank,
+            Accumulate = product.Accumulate ? 1 : 0,
+        };
+        FusedProduct.Run(call.Device, args, product.Transposed);
     }
 }

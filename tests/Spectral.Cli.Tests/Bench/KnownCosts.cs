@@ -106,6 +106,22 @@ internal static class KnownCosts
             ["sketch_product_nt"] = 9,
             ["sketch_product_tn"] = 45,
             ["svd_truncate"] = 86.3,
+            // The eight elements of a thread one by one, while a weight is loaded, and a thread's 256 scales.
+            ["quantize_absmax_f32"] = 86.9,
+            ["quantize_codes_4_f32"] = 78.9,
+            ["quantize_codes_8_f32"] = 82.2,
+            ["compress_scales_f32"] = 89.2,
+            // Pieces of eight in F32, and codes of 8 bits, whose values are words of a table of 1 KB in L1.
+            ["dequantize_4_f32"] = 37.7,
+            ["dequantize_8_f32"] = 64,
+            ["dequantize_8_bf16"] = 63.1,
+            ["quantized_matvec_4_f32"] = 46.1,
+            ["quantized_matvec_8_f32"] = 57.1,
+            ["quantized_matvec_8_bf16"] = 47.9,
+            // A row of a tile is 16 bytes of codes; the next tile takes the other half of the sector. Scales of
+            // neighbouring rows lie apart.
+            ["low_rank_quantized_forward_bf16"] = 32.4,
+            ["low_rank_quantized_input_gradient_bf16"] = 5.1,
         };
 
     /// <summary>Bank conflicts per thousand wavefronts, where there are any.</summary>
@@ -115,6 +131,9 @@ internal static class KnownCosts
             // nvcc splits an eighth of the stores of fragment pairs into words, which two rows then have in one bank.
             ["low_rank_linear_forward_bf16"] = 1.3,
             ["low_rank_linear_input_gradient_bf16"] = 1.3,
+            // The same 64 for each tile of y, at shorter sums; codes and their tiles add none.
+            ["low_rank_quantized_forward_bf16"] = 3.5,
+            ["low_rank_quantized_input_gradient_bf16"] = 11.8,
             // Columns of a matrix of 32 or 33 numbers in F64.
             ["matrix_inverse"] = 1,
             // Its first operand is stored transposed.
@@ -134,6 +153,8 @@ internal static class KnownCosts
         {
             ["low_rank_linear_forward_bf16"] = 1.36,
             ["low_rank_linear_input_gradient_bf16"] = 1.36,
+            ["low_rank_quantized_forward_bf16"] = 2.27,
+            ["low_rank_quantized_input_gradient_bf16"] = 2.9,
             ["low_rank_linear_hopper_forward_bf16"] = 0.165,
             ["low_rank_linear_hopper_input_gradient_bf16"] = 0.165,
             ["low_rank_merge_bf16"] = 51.8,

@@ -13,11 +13,19 @@ public sealed class FrozenProductTests(DeviceKind kind) : DeviceTest(kind)
 {
     private static readonly WeightFormat[] Formats = Enum.GetValues<WeightFormat>();
 
-    private static readonly (int, int, int)[] Shapes = [(5, 136, 264), (1, 7, 33), (130, 65, 40), (33, 200, 129)];
+    private static readonly (int, int, int)[] Shapes = [(5, 136, 264), (1, 7, 33), (8, 9, 300), (130, 65, 40)];
+
+    [TearDown]
+    public void ByRuleAgain()
+    {
+        FrozenProduct.Force(Device, null);
+        LowRankLinear.Force(Device, null);
+    }
 
     [Test]
     public void ForwardIsTheProductOfTheDequantisedWeight(
         [ValueSource(nameof(Formats))] WeightFormat format,
+        [Values(QuantizedVariant.Panel, QuantizedVariant.Matvec)] QuantizedVariant variant,
         [ValueSource(nameof(FloatTypes))] DType type,
         [ValueSource(nameof(Shapes))] (int M, int N, int K) shape,
         [Values(0f, 1f)] float beta,
@@ -28,6 +36,7 @@ public sealed class FrozenProductTests(DeviceKind kind) : DeviceTest(kind)
         using QuantizedMatrix weight = Weight(format, n, k, type, out double[] w);
         ColumnRange x = InputColumns(m, k, type, placed, out double[] xs);
         ColumnRange y = InputColumns(m, n, type, placed, out double[] old);
+        FrozenProduct.Force(Device, variant);
         FrozenProduct.Forward(x, weight, y, beta);
         Require(y, old, beta, m, n, k, (i, j, l) => xs[i * k + l] * w[j * k + l]);
     }
@@ -47,6 +56,48 @@ public sealed class FrozenProductTests(DeviceKind kind) : DeviceTest(kind)
         ColumnRange dx = InputColumns(m, k, type, placed, out double[] old);
         FrozenProduct.InputGradient(dy, weight, dx, beta);
         Require(dx, old, beta, m, k, n, (i, j, l) => dys[i * n + l] * w[l * k + j]);
+    }
+
+    private static readonly QuantizedLayout[] Tiled =
+    [
+        QuantizedLayout.For(WeightFormat.Nf4),
+        QuantizedLayout.For(WeightFormat.Fp4),
+        QuantizedLayout.For(WeightFormat.Mxfp4),
+        new(WeightFormat.Nf4, ScaleGrid.Flat(32)),
+        new(WeightFormat.Nf4, ScaleGrid.PerRow),
+    ];
+
+    // One tile; tiles that are cut on all sides; more groups of tile rows than one.
+    private static readonly (int, int, int)[] TiledShapes =
+    [
+        (128, 128, 64),
+        (131, 72, 160),
+        (5, 264, 32),
+        (1100, 40, 96),
+    ];
+
+    /// <summary>The kernel whose blocks dequantise tiles, by itself; the device records that it ran.</summary>
+    [Test]
+    public void FusedTilesAreTheProductToo(
+        [ValueSource(nameof(Tiled))] QuantizedLayout layout,
+        [ValueSource(nameof(TiledShapes))] (int M, int N, int K) shape,
+        [Values(0f, 1f)] float beta,
+        [Values] bool compressed
+    )
+    {
+        (int m, int n, int k) = shape;
+        using QuantizedMatrix weight = Weight(layout, n, k, DType.BF16, out double[] w, compressed);
+        ColumnRange x = InputColumns(m, k, DType.BF16, Placed.Alone, out double[] xs);
+        ColumnRange y = InputColumns(m, n, DType.BF16, Placed.Alone, out double[] old);
+        FrozenProduct.Force(Device, QuantizedVariant.Fused);
+        Device.Variants.Clear();
+        FrozenProduct.Forward(x, weight, y, beta);
+        Require(y, old, beta, m, n, k, (i, j, l) => xs[i * k + l] * w[j * k + l]);
+        ColumnRange dy = InputColumns(m, n, DType.BF16, Placed.Alone, out double[] dys);
+        ColumnRange dx = InputColumns(m, k, DType.BF16, Placed.Alone, out old);
+        FrozenProduct.InputGradient(dy, weight, dx, beta);
+        Require(dx, old, beta, m, k, n, (i, j, l) => dys[i * n + l] * w[l * k + j]);
+        Assert.That(Device.Variants.All.Select(use => use.Variant), Is.All.EqualTo("fused"));
     }
 
     /// <summary>More rows and columns than a panel has.</summary>
@@ -84,9 +135,14 @@ public sealed class FrozenProductTests(DeviceKind kind) : DeviceTest(kind)
 
     /// <summary>Low-rank layers on a quantised weight: y, dx and the gradients beside those on its values.</summary>
     [Test]
-    public void ALowRankLayerTakesIt([ValueSource(nameof(FloatTypes))] DType type, [Values] bool dropout)
+    public void ALowRankLayerTakesIt(
+        [ValueSource(nameof(FloatTypes))] DType type,
+        [Values] bool dropout,
+        [Values] LowRankVariant variant,
+        [Values(56, 64)] int k
+    )
     {
-        (int m, int n, int k, int r) = (37, 72, 56, 5);
+        (int m, int n, int r) = (137, 72, 5);
         using QuantizedMatrix weight = Weight(WeightFormat.Nf4, n, k, type, out double[] w);
         Tensor plain = Input([.. w.Select(value => (float)value)], (n, k), type, out _);
         using LowRankStack stack = new(
@@ -98,8 +154,14 @@ public sealed class FrozenProductTests(DeviceKind kind) : DeviceTest(kind)
         Tensor x = Input((m, k), type, out _);
         Tensor dy = Input((m, n), type, out _);
         Tensor bias = Input(n, type, out _);
+        bool isComposed = variant is LowRankVariant.ComposedA or LowRankVariant.ComposedB;
+        bool fits = isComposed || (variant == LowRankVariant.Portable && type == DType.BF16 && k % 32 == 0);
+        LowRankLinear.Force(Device, fits ? variant : LowRankVariant.ComposedB); // they round at other places
         double[][] expected = Results(plain);
+        LowRankLinear.Force(Device, variant);
+        Device.Variants.Clear();
         double[][] actual = Results(weight);
+        Assert.That(Device.Variants.All.Any(use => use.Variant == LowRankLinear.NameOf(variant)), Is.EqualTo(fits));
         for (int i = 0; i < expected.Length; i++)
         {
             // both round alike; library products of other widths add in another order
@@ -138,6 +200,10 @@ public sealed class FrozenProductTests(DeviceKind kind) : DeviceTest(kind)
             "y is BF16, expected F32 as x is"
         );
         Refuses(() => FrozenProduct.InputGradient(Output((2, 3)), weight, Output((2, 8))), "expected 4 columns");
+        Refuses(
+            () => FrozenProduct.Forward(Output((2, 8)), weight, Output((2, 4)), 0.5f),
+            "beta is 0.5, expected 0 or 1"
+        );
         FrozenWeight frozen = weight;
         Refuses(() => _ = frozen.Dense, "the weight is nf4, expected F32 or BF16");
         weight.Dispose();
@@ -150,11 +216,23 @@ public sealed class FrozenProductTests(DeviceKind kind) : DeviceTest(kind)
             Assert.That(code, Throws.ArgumentException.With.Message.Contains(text));
     }
 
-    private QuantizedMatrix Weight(WeightFormat format, int rows, int columns, DType type, out double[] values)
+    private QuantizedMatrix Weight(WeightFormat format, int rows, int columns, DType type, out double[] values) =>
+        Weight(QuantizedLayout.For(format), rows, columns, type, out values, isCompressed: false);
+
+    private QuantizedMatrix Weight(
+        QuantizedLayout layout,
+        int rows,
+        int columns,
+        DType type,
+        out double[] values,
+        bool isCompressed
+    )
     {
         Tensor plain = Input((rows, columns), DType.F32, out _);
-        var matrix = new QuantizedMatrix(Device, rows, columns, QuantizedLayout.For(format));
+        var matrix = new QuantizedMatrix(Device, rows, columns, layout);
         matrix.Fill(0, plain);
+        if (isCompressed)
+            matrix.CompressScales();
         Tensor read = Output((rows, columns));
         matrix.Dequantize(0, read);
         values = Array.ConvertAll(

@@ -19,6 +19,7 @@ internal sealed class KernelCase : BenchCase
             .. AttentionKernels.Plans(machine),
             .. ExpressionKernels.Plans(machine),
             .. LowRankKernels.Plans(machine),
+            .. QuantizedKernels.Plans(machine),
             .. LinalgKernels.Plans(machine),
         ];
 }

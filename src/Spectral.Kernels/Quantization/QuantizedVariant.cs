@@ -1,0 +1,20 @@
+namespace Spectral.Kernels.Quantization;
+
+/// <summary>Names the ways in which <see cref="FrozenProduct"/> multiplies with a quantised weight.</summary>
+public enum QuantizedVariant
+{
+    /// <summary>
+    /// Makes some rows or columns of the weight plain numbers at a time, in scratch that stays in a cache, for a
+    /// library product.
+    /// </summary>
+    Panel,
+
+    /// <summary>One kernel for at most eight rows of x, which reads the codes once; forward only.</summary>
+    Matvec,
+
+    /// <summary>
+    /// One tensor-core kernel (mma.sync, sm_80 and later) that makes tiles of codes plain numbers in shared memory;
+    /// codes of 4 bits, BF16 activations.
+    /// </summary>
+    Fused,
+}
