@@ -85,7 +85,7 @@ struct CodeTiles {
     const uint8_t* from = weight.codes + (int64_t(row) * weight.columns + column) / 2;
     cp_async16(tile + unit_offset(0), inside ? from : weight.codes, inside ? 16 : 0);
     int64_t left;
-    const float own = inside ? scale_of(weight, block_of(weight, row, column, left)) : 0.0f;   // 0: no codes count
+    const float own = inside ? scale_of(weight, block_of(weight, row, column, left)) : 0.0f;   // x is 0 there
     if (step == 0)
       scale = own;
     else
