@@ -21,6 +21,6 @@ public struct CompressScalesArgs
     /// <summary>Device address of the value of each code, [256] F32; written.</summary>
     public ulong Map;
 
-    /// <summary>Number of scales.</summary>
+    /// <summary>Number of scales to compress.</summary>
     public long Count;
 }

@@ -25,7 +25,7 @@ public struct DequantizeArgs
         "dequantize_8_bf16"
     );
 
-    /// <summary>The whole weight.</summary>
+    /// <summary>The whole weight, of which a rectangle is read.</summary>
     public QuantizedSource Weight;
 
     /// <summary>

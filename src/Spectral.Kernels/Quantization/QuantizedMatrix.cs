@@ -64,10 +64,10 @@ public sealed class QuantizedMatrix : IDisposable
     /// <summary>Device that holds the matrix.</summary>
     public Device Device { get; }
 
-    /// <summary>Number of rows.</summary>
+    /// <summary>Number of rows of the matrix.</summary>
     public int Rows { get; }
 
-    /// <summary>Number of columns.</summary>
+    /// <summary>Number of columns of the matrix.</summary>
     public int Columns { get; }
 
     /// <summary>Format of the codes and elements of a scale.</summary>
