@@ -5,6 +5,7 @@ using Spectral.Kernels.Tests.Support;
 using Spectral.Training.Data;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
+using Spectral.Training.Quantization;
 using Spectral.Training.Tests.Support;
 
 namespace Spectral.Training.Tests.Quantization;
@@ -69,6 +70,29 @@ public sealed class QuantizedFolderTests(DeviceKind kind) : TrainingTest(kind)
             Assert.That(values.ToArray(), Is.EqualTo(expected[linear.Weight]), linear.Weight);
             Assert.That(matrix.Scales is null, Is.EqualTo(form.EndsWith("nested", StringComparison.Ordinal)));
         }
+    }
+
+    [TestCase(127)]
+    [TestCase(255)]
+    public void ADeviceGetsNoCodesOfNaN(int code)
+    {
+        byte[] codes = new byte[160 * 160];
+        codes[161] = (byte)code;
+        QuantizedFolders.Write(
+            Quantized,
+            "fp8 tiles",
+            tensors =>
+            {
+                int at = tensors.FindIndex(tensor => tensor.Name == QuantizedFolders.Query);
+                tensors[at] = Encoded.Bytes(QuantizedFolders.Query, StoredType.F8E4M3, [160, 160], codes);
+            }
+        );
+        using var folder = ModelFolder.Open(Quantized);
+        StoredWeight weight = folder.Quantized(QuantizedFolders.Query)!;
+        Assert.That(
+            () => weight.ToDevice(Device).Dispose(),
+            Throws.TypeOf<InputException>().With.Message.Contains($"code {code}, which is no number, at [1, 1]")
+        );
     }
 
     [Test]

@@ -76,6 +76,9 @@ internal static class QuantizedFolders
             float[] weight = [.. Enumerable.Range(0, (int)spec.Count).Select(_ => random.NextSingle() - 0.5f)];
             if (linears.Contains(spec.Name))
             {
+                // Larger to the right and to the bottom, so that no two blocks, rows or tiles have one scale.
+                for (int i = 0; i < weight.Length; i++)
+                    weight[i] *= 1 + 2f * i / weight.Length + (float)(i % (int)spec.Shape[1]) / spec.Shape[1];
                 Encoded encoded = Forms[form].Encode(spec.Name, (int)spec.Shape[0], (int)spec.Shape[1], weight);
                 tensors.AddRange(encoded.Tensors);
                 weight = encoded.Values;

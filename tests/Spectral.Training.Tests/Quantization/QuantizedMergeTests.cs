@@ -184,10 +184,10 @@ public sealed class QuantizedMergeTests(DeviceKind kind) : TrainingTest(kind)
             }
 
             Assert.That(found.Shape, Is.EqualTo(part.Shape), part.Name);
-            // The mean of scales, about 0.5, depends on the order of a sum in F32: by two units in its last place at
+            // The mean of scales, from 1 to 2, depends on the order of a sum in F32: by two units in its last place at
             // most. So do the differences from it, and a scale half way between two codes may get either.
             if (leaf == "nested_absmax")
-                Assert.That(found.ToFloats(), Is.EqualTo(Floats(expected)).Within(MathF.ScaleB(1, -23)), part.Name);
+                Assert.That(found.ToFloats(), Is.EqualTo(Floats(expected)).Within(MathF.ScaleB(1, -22)), part.Name);
             else if (leaf == "absmax" && isNested)
                 Assert.That(Codes(found.Data), Is.EqualTo(Codes(expected)).Within(1), part.Name);
             else
@@ -205,7 +205,7 @@ public sealed class QuantizedMergeTests(DeviceKind kind) : TrainingTest(kind)
         if (wanted.Remove(Offset, out JsonNode? mean) && state.Remove(Offset, out JsonNode? foundMean))
             Assert.That(
                 foundMean!.GetValue<double>(),
-                Is.EqualTo(mean!.GetValue<double>()).Within(MathF.ScaleB(1, -23))
+                Is.EqualTo(mean!.GetValue<double>()).Within(MathF.ScaleB(1, -22))
             );
         Assert.That(state.ToJsonString(), Is.EqualTo(wanted.ToJsonString()));
     }
