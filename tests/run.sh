@@ -16,7 +16,7 @@ fi
 
 programs() { # longest first, as many at once as there are processors; 8: the filter matches no test of one
   local program='tests/Spectral.{}.Tests/bin/Release/net10.0/Spectral.{}.Tests'
-  printf '%s\n' Cli Training Kernels Embedding |
+  printf '%s\n' Cli Training Kernels Embedding LlamaCpp |
     xargs -P "$(nproc)" -I{} env "$program" --settings tests/brief.runsettings \
       --output Minimal --progress off --no-ansi --ignore-exit-code 8 "$@"
 }

@@ -3,7 +3,9 @@ using System.Text.Json.Nodes;
 using Spectral.Cli.Hosting;
 using Spectral.Cli.Options;
 using Spectral.Cli.Output;
+using Spectral.Kernels;
 using Spectral.Training.Adapters;
+using Spectral.Training.Gguf;
 using Spectral.Training.IO;
 using Spectral.Training.Merging;
 using Spectral.Training.Models;
@@ -12,54 +14,76 @@ namespace Spectral.Cli.Commands;
 
 internal sealed class ExportCommand : SpectralCommand
 {
+    private const string Gguf = "gguf-lora";
+
     private readonly AdapterConversion _conversion = new(
         "Adapter to convert.",
         "Folder for the converted adapter.",
-        "is f32"
+        new ResultTypeOption("is f32"),
+        OptionTypes.Choice(
+            "--format",
+            "Format to write: a folder of PEFT's, or a file of llama.cpp's.",
+            "peft-lora",
+            "peft-lora",
+            Gguf
+        ),
+        Gguf
     );
     private readonly Option<string?> _model = OptionTypes.Path(
         "--model",
-        "Model folder the adapter was trained on; needed only if factors of the adapter are computed from the "
-            + "model's weights, or if its files do not give the sizes of the layers.",
+        "Model folder the adapter was trained on; needed for gguf-lora, and else only if factors of the adapter are "
+            + "computed from the model's weights, or if its files do not give the sizes of the layers.",
         "DIR"
-    );
-    private readonly Option<string> _format = OptionTypes.Choice(
-        "--format",
-        "Format to write.",
-        "peft-lora",
-        "peft-lora"
     );
 
     public ExportCommand()
         : base(
             "export",
             "Converts an adapter into an exactly equivalent plain LoRA.",
-            "spectral export --adapter adapter --format peft-lora --out lora"
+            "spectral export --adapter adapter --format peft-lora --out lora",
+            "spectral export --adapter adapter --model base-model --format gguf-lora --out lora.gguf"
         )
     {
-        Details = "PEFT, vLLM and llama.cpp's converter can load it.";
-        AddOptions([_conversion.Adapter, _model, _format, .. _conversion.Result]);
+        Details =
+            "PEFT, vLLM and llama.cpp's converter can load peft-lora. llama.cpp loads gguf-lora beside a GGUF file of "
+            + "the base model.";
+        AddOptions([_conversion.Adapter, _model, _conversion.Format, .. _conversion.Result]);
     }
 
     public override void Execute(CommandContext context)
     {
         string adapter = context.Get(_conversion.Adapter);
-        using OutputFolder target = _conversion.Target(context, adapter, context.Get(_model));
+        using IOutput target = _conversion.Target(context, adapter, context.Get(_model));
         using ModelFolder? folder = context.Get(_model) is { } directory ? context.OpenModel(directory) : null;
         using (AdapterReader read = folder is null ? new(adapter) : new(adapter, folder.Config))
             context.Warn(read.Warnings);
-        StoredType type = _conversion.Type.Read(context) ?? StoredType.F32;
+        Func<string, Device, int> write = _conversion.IsGguf(context)
+            ? WriteGguf(context, adapter, folder)
+            : (written, device) =>
+                LoraExporter.Export(adapter, written, device, folder, _conversion.Type.Read(context) ?? StoredType.F32);
         _conversion.Run(
             context,
             target,
-            (written, device) => LoraExporter.Export(adapter, written, device, folder, type),
+            write,
             made => new JsonObject
             {
-                ["out"] = made.Folder,
-                ["format"] = context.Get(_format),
+                ["out"] = made.Path,
+                ["format"] = context.Get(_conversion.Format),
                 ["tensors"] = made.Tensors,
                 ["seconds"] = JsonOutput.Number(made.Seconds),
             }
         );
+    }
+
+    private Func<string, Device, int> WriteGguf(CommandContext context, string adapter, ModelFolder? folder)
+    {
+        GgufType type = _conversion.Type.ReadGguf(context) ?? GgufType.F32;
+        ModelFolder model =
+            folder
+            ?? throw new InputException(
+                "--format \"gguf-lora\": expected --model, the model the adapter was trained on"
+            );
+        return (path, device) =>
+            AdapterConversion.Show(context, GgufLora.Write(model, adapter, path, device, type, context.Cancellation));
     }
 }

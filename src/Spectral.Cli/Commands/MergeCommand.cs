@@ -3,8 +3,10 @@ using System.Text.Json.Nodes;
 using Spectral.Cli.Hosting;
 using Spectral.Cli.Options;
 using Spectral.Cli.Output;
+using Spectral.Kernels;
 using Spectral.Kernels.Quantization;
 using Spectral.Training.Adapters;
+using Spectral.Training.Gguf;
 using Spectral.Training.IO;
 using Spectral.Training.Merging;
 using Spectral.Training.Models;
@@ -13,16 +15,14 @@ namespace Spectral.Cli.Commands;
 
 internal sealed class MergeCommand : SpectralCommand
 {
+    private const string Gguf = "gguf";
+
     private readonly Option<string?> _model = OptionTypes.Path(
         "--model",
         "Model folder the adapter was trained on, or the base of all inputs.",
         "DIR"
     );
-    private readonly AdapterConversion _conversion = new(
-        "Adapter to merge into the model.",
-        "Folder for the result.",
-        "keeps the type of each tensor in the base model"
-    );
+    private readonly AdapterConversion _conversion;
     private readonly QuantizeOption _quantize = new();
     private readonly RequantizeOption _requantize = new();
     private readonly MethodMerge _several;
@@ -39,6 +39,7 @@ internal sealed class MergeCommand : SpectralCommand
             "spectral merge --model base-model --adapter adapter --out merged-model --dtype bf16",
             "spectral merge --model base-model --adapter adapter --quantize nf4 --out merged-model",
             "spectral merge --model base-model --adapter adapter --out merged-model --requantize nf4",
+            "spectral merge --model base-model --adapter adapter --format gguf --dtype q8_0 --out merged.gguf",
             "spectral merge --model base-model --method ties --density 0.2 --input adapter --input tuned-model=0.5 "
                 + "--out merged-model",
             "spectral merge --model base-model --method linear --input one=0.5 --input two=0.5 --as-adapter --rank 16 "
@@ -57,8 +58,17 @@ internal sealed class MergeCommand : SpectralCommand
             + "piece by piece, and the result has as many files as the base. With --eval, base, inputs and result are "
             + "measured on each task: loss, exact match, and how much is kept of the gain that the best single input "
             + "has over the base. Without --out, results are written to the system's temporary folder one at a time, "
-            + "and removed.";
-        _several = new MethodMerge(_conversion);
+            + "and removed. With --format gguf, the result is one file with the tokenizer in it, for llama.cpp; "
+            + "the base alone becomes one without --adapter and --method.";
+        RecordFormatOption format = new(Gguf, " With gguf, the result is one file for llama.cpp.");
+        _conversion = new AdapterConversion(
+            "Adapter to merge into the model.",
+            "Folder for the result.",
+            new ResultTypeOption("keeps the type of each tensor in the base model", ResultTypeOption.Blocks),
+            format.Option,
+            Gguf
+        );
+        _several = new MethodMerge(_conversion, format);
         (_conversion.Adapter.Required, _conversion.Out.Required) = (false, false);
         _conversion.Overwrite.Description = "Replace files in --out if it is not empty, and an existing --page.";
         AddOptions([
@@ -92,9 +102,12 @@ internal sealed class MergeCommand : SpectralCommand
         }
 
         _several.Refuse(context);
-        if (!context.IsGiven(_conversion.Adapter))
+        if (_conversion.IsGguf(context))
+            WriteGguf(context, model);
+        else if (context.IsGiven(_conversion.Adapter))
+            Fold(context, model);
+        else
             throw new InputException("--adapter DIR or --method NAME: expected one of the two");
-        Fold(context, model);
     }
 
     private static InputException Missing(Option option) => new($"Option '{option.Name}' is required.");
@@ -103,19 +116,9 @@ internal sealed class MergeCommand : SpectralCommand
     {
         string adapter = context.Get(_conversion.Adapter);
         WeightFormat? format = _requantize.Read(context);
-        using OutputFolder target = _conversion.Target(context, adapter, model);
+        using IOutput target = _conversion.Target(context, adapter, model);
         using ModelFolder folder = context.OpenModel(model, quantization: _quantize.Read(context));
-        using (var read = new AdapterReader(adapter, folder))
-        {
-            context.Warn(read.Warnings);
-            if (read.Parts(folder))
-            {
-                context.Terminal.Warn(
-                    $"{adapter}: this adapter unties the input and output embeddings; "
-                        + "the merged model stores both, with tie_word_embeddings false"
-                );
-            }
-        }
+        Warn(context, adapter, folder);
         (int Weights, double Error) rounded = default;
         AdapterConversion.Written made = _conversion.Write(
             context,
@@ -138,7 +141,7 @@ internal sealed class MergeCommand : SpectralCommand
         );
         var result = new JsonObject
         {
-            ["out"] = made.Folder,
+            ["out"] = made.Path,
             ["tensors"] = made.Tensors,
             ["seconds"] = JsonOutput.Number(made.Seconds),
             ["device"] = made.Device,
@@ -152,7 +155,7 @@ internal sealed class MergeCommand : SpectralCommand
             result,
             terminal =>
             {
-                terminal.Line($"wrote {made.Tensors} tensors to {made.Folder}");
+                terminal.Line($"wrote {made.Tensors} tensors to {made.Path}");
                 if (format is { } name)
                 {
                     terminal.Line(
@@ -162,5 +165,47 @@ internal sealed class MergeCommand : SpectralCommand
                 }
             }
         );
+    }
+
+    /// <summary>Writes the base as one file, with the adapter folded in if there is one.</summary>
+    private void WriteGguf(CommandContext context, string model)
+    {
+        context.RefuseWithout("a folder as --out", _requantize.All);
+        string? adapter = context.IsGiven(_conversion.Adapter) ? context.Get(_conversion.Adapter) : null;
+        using IOutput target = _conversion.Target(context, adapter, model);
+        using ModelFolder folder = context.OpenModel(model, quantization: _quantize.Read(context));
+        if (adapter is not null)
+            Warn(context, adapter, folder);
+        GgufType? type = _conversion.Type.ReadGguf(context);
+        _conversion.Run(
+            context,
+            target,
+            (path, device) => AdapterConversion.Show(context, Written(path, device)),
+            made => new JsonObject
+            {
+                ["out"] = made.Path,
+                ["tensors"] = made.Tensors,
+                ["seconds"] = JsonOutput.Number(made.Seconds),
+                ["device"] = made.Device,
+            }
+        );
+
+        GgufResult Written(string path, Device device) =>
+            adapter is null
+                ? GgufModel.Write(folder, path, type, context.Cancellation)
+                : Merger.WriteGguf(folder, adapter, path, device, type, context.Cancellation);
+    }
+
+    private static void Warn(CommandContext context, string adapter, ModelFolder folder)
+    {
+        using var read = new AdapterReader(adapter, folder);
+        context.Warn(read.Warnings);
+        if (read.Parts(folder))
+        {
+            context.Terminal.Warn(
+                $"{adapter}: this adapter unties the input and output embeddings; "
+                    + "the merged model stores both, with tie_word_embeddings false"
+            );
+        }
     }
 }

@@ -64,7 +64,7 @@ internal sealed class MergeScoring(AdapterConversion conversion)
         bool several = methods.Count > 1;
         (string Task, string Path)[] files = _tasks.Read(context);
         read = [.. read, .. files.Select(file => file.Path)];
-        using OutputFolder? target = Target(context, several, read);
+        using IOutput? target = Target(context, several, read);
         using OutputFile? page = context.Get(_page) is { } path
             ? new OutputFile("--page", path, context.Get(conversion.Overwrite), read)
             : null;
@@ -135,7 +135,7 @@ internal sealed class MergeScoring(AdapterConversion conversion)
         }
     }
 
-    private OutputFolder? Target(CommandContext context, bool several, string[] read)
+    private IOutput? Target(CommandContext context, bool several, string[] read)
     {
         if (!context.IsGiven(conversion.Out))
             return null;

@@ -15,7 +15,8 @@ namespace Spectral.Cli.Commands;
 
 /// <summary><c>spectral merge --method NAME</c>: several adapters and checkpoints of one base into one model.</summary>
 /// <param name="conversion">The options that it shares with folding one adapter.</param>
-internal sealed class MethodMerge(AdapterConversion conversion)
+/// <param name="format">The format of records, or of the result.</param>
+internal sealed class MethodMerge(AdapterConversion conversion, RecordFormatOption format)
 {
     private readonly MergeInputsOption _inputs = new();
     private readonly SettingsOption _settings = new(
@@ -45,7 +46,7 @@ internal sealed class MethodMerge(AdapterConversion conversion)
         "Merge the factors A and B of LoRAs apart, as PEFT's types without svd, and write a LoRA of their rank."
     );
     private readonly MergeDataOption _data = new();
-    private readonly EvaluationOptions _evaluation = new();
+    private readonly EvaluationOptions _evaluation = new(format);
     private readonly MergeScoring _scoring = new(conversion);
 
     /// <summary>The value of --method that tries all methods.</summary>
@@ -82,7 +83,8 @@ internal sealed class MethodMerge(AdapterConversion conversion)
     /// <exception cref="InputException">One is given.</exception>
     public void Refuse(CommandContext context)
     {
-        if (Options.FirstOrDefault(context.IsGiven) is { } given)
+        IEnumerable<Option> mine = conversion.IsGguf(context) ? Options.Except([conversion.Format]) : Options;
+        if (mine.FirstOrDefault(context.IsGiven) is { } given)
             throw new InputException($"{given.Name}: has no effect without --method NAME");
     }
 
@@ -105,6 +107,8 @@ internal sealed class MethodMerge(AdapterConversion conversion)
         string[] read = [model, .. inputs.Select(input => input.Directory), .. files];
         if (_scoring.IsGiven(context))
         {
+            if (form.Gguf is not null)
+                throw new InputException("--format \"gguf\": expected a folder where the result is measured (--eval)");
             _evaluation.SaveMemory(context);
             using var loaded = new ModelInputs(context, model);
             _scoring.Execute(context, loaded, inputs, form, Encode(context, loaded, chosen), read, _evaluation);
@@ -114,7 +118,7 @@ internal sealed class MethodMerge(AdapterConversion conversion)
         _scoring.Refuse(context);
         if (every)
             throw new InputException("--method \"all\": expected --eval TASK=FILE with it");
-        using OutputFolder target = conversion.Target(context, read);
+        using IOutput target = conversion.Target(context, read);
         if (files.Length > 0)
         {
             _evaluation.SaveMemory(context);
@@ -123,7 +127,7 @@ internal sealed class MethodMerge(AdapterConversion conversion)
             return;
         }
 
-        context.RefuseWithout("--data FILE or --eval TASK=FILE", _evaluation.All);
+        context.RefuseWithout("--data FILE or --eval TASK=FILE", _evaluation.OnRecords(context));
         using ModelFolder folder = context.OpenModel(model);
         Write(context, target, folder, inputs, form, chosen[0]);
     }
@@ -147,7 +151,7 @@ internal sealed class MethodMerge(AdapterConversion conversion)
 
     private void Write(
         CommandContext context,
-        OutputFolder target,
+        IOutput target,
         ModelFolder folder,
         MergeInput[] inputs,
         ResultForm form,
@@ -215,7 +219,7 @@ internal sealed class MethodMerge(AdapterConversion conversion)
             Seed = context.Get(_seed),
             Settings = numbers,
             Texts = texts,
-            Type = conversion.Type.Read(context),
+            Type = conversion.IsGguf(context) ? null : conversion.Type.Read(context),
         };
     }
 
@@ -225,8 +229,16 @@ internal sealed class MethodMerge(AdapterConversion conversion)
         bool factors = context.Get(_factors);
         if (factors && context.Get(_asAdapter))
             throw new InputException("--factors, --as-adapter: each writes a LoRA, expected one of the two");
+        bool isLora = factors || context.Get(_asAdapter);
+        if (isLora && conversion.IsGguf(context))
+        {
+            throw new InputException(
+                "--format \"gguf\": expected a folder for a LoRA, which spectral export --format gguf-lora converts"
+            );
+        }
+        GgufForm? gguf = conversion.IsGguf(context) ? new GgufForm(conversion.Type.ReadGguf(context)) : null;
         if (context.Get(_asAdapter) == rank is not null)
-            return new ResultForm(rank, factors);
+            return new ResultForm(rank, factors, gguf);
         throw new InputException("--as-adapter --rank R: expected both or neither");
     }
 }

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using Spectral.Cli.Hosting;
 using Spectral.Cli.Output;
+using Spectral.Training.Gguf;
 using Spectral.Training.Merging;
 
 namespace Spectral.Cli.Merging;
@@ -9,12 +10,13 @@ namespace Spectral.Cli.Merging;
 /// <summary>What a merge has written.</summary>
 /// <param name="Tensors">The number of tensors.</param>
 /// <param name="Lora">What the LoRA of --as-adapter lacks; null: a checkpoint was written.</param>
-internal sealed record MadeMerge(int Tensors, LowRankResult? Lora)
+/// <param name="Gguf">What a GGUF file has; null: a folder was written.</param>
+internal sealed record MadeMerge(int Tensors, LowRankResult? Lora, GgufResult? Gguf = null)
 {
-    /// <summary>Writes a merge into a folder.</summary>
+    /// <summary>Writes a merge into a folder, or as a file.</summary>
     /// <param name="merge">The merge.</param>
     /// <param name="form">What to write.</param>
-    /// <param name="folder">An existing folder.</param>
+    /// <param name="folder">An existing folder, or the file.</param>
     /// <param name="progress">Told of each tensor that is done.</param>
     /// <param name="cancellation">Checked between tensors.</param>
     public static MadeMerge Write(
@@ -25,6 +27,11 @@ internal sealed record MadeMerge(int Tensors, LowRankResult? Lora)
         CancellationToken cancellation
     )
     {
+        if (form.Gguf is { } file)
+        {
+            GgufResult made = merge.WriteGguf(folder, file.Type, progress, cancellation);
+            return new MadeMerge(made.Tensors, null, made);
+        }
         if (form.OfFactors)
             return new MadeMerge(merge.WriteFactors(folder, progress, cancellation), null);
         if (form.Rank is not { } chosen)
@@ -73,9 +80,11 @@ internal sealed record MadeMerge(int Tensors, LowRankResult? Lora)
         terminal.Line($"wrote {Tensors} tensors to {folder}");
     }
 
-    /// <summary>Warns of changes that a LoRA has no place for.</summary>
+    /// <summary>Warns of what the result lacks, or what will be computed otherwise.</summary>
     public void Warn(Terminal terminal)
     {
+        foreach (string warning in Gguf?.Warnings ?? [])
+            terminal.Warn(warning);
         if (Lora is { LeftOut: [var first, ..] })
         {
             terminal.Warn(

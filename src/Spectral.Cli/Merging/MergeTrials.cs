@@ -29,7 +29,7 @@ internal sealed class MergeTrials
     /// <summary>
     /// The folder of the result of a single method; null: results are removed once they are measured.
     /// </summary>
-    public OutputFolder? Target { get; init; }
+    public IOutput? Target { get; init; }
 
     /// <summary>What was written to <see cref="Target"/>; null: nothing yet.</summary>
     public MadeMerge? Made { get; private set; }

@@ -7,7 +7,8 @@ namespace Spectral.Cli.Options;
 /// <summary>
 /// --batch, --max-length and --format, for every command that runs records through a model without training.
 /// </summary>
-internal sealed class EvaluationOptions
+/// <param name="format">The option --format of a command that gives it more values; null: the usual one.</param>
+internal sealed class EvaluationOptions(RecordFormatOption? format = null)
 {
     public Option<int> Batch { get; } =
         OptionTypes.Integer("--batch", "Records per batch; it changes results only by rounding.", 8, 1, 65536);
@@ -21,9 +22,12 @@ internal sealed class EvaluationOptions
             1 << 20
         );
 
-    private readonly RecordFormatOption _format = new();
+    private readonly RecordFormatOption _format = format ?? new();
 
     public Option[] All => [Batch, MaxLength, _format.Option];
+
+    /// <summary>Returns the options on records that are given, without a --format that is that of the result.</summary>
+    public Option[] OnRecords(CommandContext context) => _format.IsOfResult(context) ? [Batch, MaxLength] : All;
 
     /// <summary>Reads and encodes a data file.</summary>
     /// <exception cref="Training.IO.InputException">The file or one of its records is not valid.</exception>

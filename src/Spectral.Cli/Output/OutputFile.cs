@@ -6,7 +6,7 @@ namespace Spectral.Cli.Output;
 /// The file that --out or a similar option names. It must be absent or empty, unless --overwrite is given, and one
 /// process at a time writes it.
 /// </summary>
-internal sealed class OutputFile : IDisposable
+internal sealed class OutputFile : IOutput
 {
     private readonly string _given;
     private OutputClaim? _claim;
@@ -41,6 +41,11 @@ internal sealed class OutputFile : IDisposable
             _given,
             Path.Combine(Path.GetDirectoryName(FullPath)!, $".{Path.GetFileName(FullPath)}.lock")
         );
+
+    /// <summary>
+    /// Has <paramref name="write"/> write the file, which it has to do whole or not at all.
+    /// </summary>
+    public void Fill(Action<string> write) => write(FullPath);
 
     /// <summary>Writes a text as UTF-8, whole or not at all.</summary>
     public void Write(string text) => AtomicFile.Write(FullPath, text);

@@ -6,7 +6,7 @@ namespace Spectral.Cli.Output;
 /// The folder that --out or a similar option names. It must be absent or empty, unless --overwrite is given, and one
 /// process at a time writes to it.
 /// </summary>
-internal sealed class OutputFolder : IDisposable
+internal sealed class OutputFolder : IOutput
 {
     public const string LockName = ".spectral.lock";
 

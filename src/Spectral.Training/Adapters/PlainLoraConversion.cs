@@ -46,6 +46,9 @@ internal sealed class PlainLoraConversion : IDisposable
     /// <summary>The adapted layers, in the order of the adapter.</summary>
     public IReadOnlyList<AdaptedModule> Modules => _adapter.Modules;
 
+    /// <summary>The tensors that train whole or by rows beside the factors.</summary>
+    public IReadOnlyList<SavedTensor> Saved => _adapter.Saved;
+
     /// <summary>The warnings about the adapter's files, one line each.</summary>
     public IReadOnlyList<string> Warnings => _adapter.Warnings;
 

@@ -30,6 +30,7 @@ public sealed class ChatFormat
 
     private readonly string _directory;
     private readonly Dictionary<string, Lazy<ChatTemplate>> _templates = [];
+    private readonly Dictionary<string, string> _sources = [];
     private readonly Mapping _tokens = new();
 
     private ChatFormat(string directory)
@@ -63,6 +64,10 @@ public sealed class ChatFormat
                 $"{directory}: no chat template, expected {TemplateFile}, or chat_template in {ConfigFile}"
             );
     }
+
+    /// <summary>Returns the text of a model folder's usual template, as its file has it; null: there is none.</summary>
+    internal static string? DefaultSource(string directory) =>
+        new ChatFormat(directory)._sources.GetValueOrDefault(Default);
 
     /// <summary>Renders a conversation as text.</summary>
     /// <param name="conversation">The conversation.</param>
@@ -189,6 +194,7 @@ public sealed class ChatFormat
     {
         if (_templates.Count >= MaximumTemplates)
             throw new InputException($"{place}: more than {MaximumTemplates} chat templates");
+        _sources[name] = source;
         _templates[name] = new Lazy<ChatTemplate>(() => ChatTemplate.Parse(source, place));
     }
 

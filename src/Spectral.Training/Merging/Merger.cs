@@ -1,5 +1,6 @@
 using Spectral.Kernels;
 using Spectral.Training.Adapters;
+using Spectral.Training.Gguf;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
 
@@ -55,6 +56,40 @@ public static class Merger
             type,
             new Dictionary<string, Action<float[]>>()
         );
+
+    /// <summary>
+    /// Writes the merged model as one GGUF file for llama.cpp. W + ΔW is accumulated in F32 and rounded once; one
+    /// matrix is in memory at a time.
+    /// </summary>
+    /// <param name="model">The base model's folder, with its tokenizer.</param>
+    /// <param name="adapterDirectory">The adapter's folder.</param>
+    /// <param name="path">The file to write, which is replaced if it exists.</param>
+    /// <param name="device">The device to compute on.</param>
+    /// <param name="type">The type of the matrices; null: that of the embedding in the base.</param>
+    /// <param name="cancellation">Checked between tensors.</param>
+    /// <exception cref="InputException">
+    /// The adapter cannot be used or was made for another model; llama.cpp cannot compute such a model or has no such
+    /// tokenizer; or a value is not finite, or too large for the type.
+    /// </exception>
+    public static GgufResult WriteGguf(
+        ModelFolder model,
+        string adapterDirectory,
+        string path,
+        Device device,
+        GgufType? type = null,
+        CancellationToken cancellation = default
+    )
+    {
+        using AdapterSource adapter = new(model, adapterDirectory, device);
+        ModelConfig config = adapter.Parts ? model.Config with { TieWordEmbeddings = false } : model.Config;
+        return GgufModel.Write(model, config, path, type, Values);
+
+        float[] Values(string name)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            return adapter.Changes(name) ? adapter.Values(name) : model.Untied(name).ToFloats();
+        }
+    }
 
     /// <summary>
     /// Writes the merged model folder as the public overload does; <paramref name="output"/> quantises linear layers,

@@ -1,4 +1,5 @@
 using Spectral.Kernels;
+using Spectral.Training.Gguf;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
 
@@ -140,6 +141,29 @@ public sealed class ModelMerge : IDisposable
         using MergeRun run = Start(progress, cancellation);
         StoredType type = _options.Type ?? StoredType.F32;
         return LowRankMerge.Write(run, method.Begin(run), directory, Path.GetFullPath(_model.Directory), rank, type);
+    }
+
+    /// <summary>Writes the result as one GGUF file for llama.cpp, with the base's tokenizer.</summary>
+    /// <param name="path">The file to write, which is replaced if it exists.</param>
+    /// <param name="type">The type of the matrices; null: that of the embedding in the base.</param>
+    /// <param name="progress">Told of each tensor that is done; null: nobody.</param>
+    /// <param name="cancellation">Checked between tensors.</param>
+    /// <exception cref="InputException">
+    /// The method keeps the inputs apart; llama.cpp cannot compute such a model or has no such tokenizer; or a value is
+    /// not finite, or too large for the type.
+    /// </exception>
+    public GgufResult WriteGguf(
+        string path,
+        GgufType? type = null,
+        Action<MergeProgress>? progress = null,
+        CancellationToken cancellation = default
+    )
+    {
+        if (_method is not OneModelMerge method)
+            throw new InputException($"{_method.Name} keeps the inputs apart; there is no one model of them");
+        using MergeRun run = Start(progress, cancellation);
+        TensorMerge merge = method.Begin(run);
+        return GgufModel.Write(_model, run.ResultConfig, path, type, name => OneModelMerge.Values(run, merge, name));
     }
 
     /// <summary>

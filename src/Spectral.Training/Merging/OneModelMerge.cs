@@ -24,6 +24,16 @@ internal abstract class OneModelMerge : MergeMethod
         return run.Names.Count;
     }
 
+    /// <summary>Computes all values of a tensor of the result, and counts it as done.</summary>
+    internal static float[] Values(MergeRun run, TensorMerge merge, string name)
+    {
+        float[] values = run.IsMerged(name) ? Whole(run.Open(name)) : run.Stored(name).ToFloats();
+        run.Report(name);
+        return values;
+
+        float[] Whole(MergeTensor tensor) => tensor.Whole(merge(tensor));
+    }
+
     private static TensorToWrite Merged(MergeRun run, TensorMerge merge, string name)
     {
         SafetensorsTensor stored = run.Stored(name);

@@ -32,6 +32,7 @@ public sealed class BpeTokenizer
     private readonly Dictionary<int, string> _spelled = [];
     private readonly HashSet<int> _special = [];
     private readonly Dictionary<int, AddedToken> _addedById = [];
+    private readonly Dictionary<string, int> _roles = [];
 
     private BpeTokenizer(JsonFields root, string file, TokenizerCompanions companions)
     {
@@ -78,6 +79,11 @@ public sealed class BpeTokenizer
             throw new InputException($"{file}: model.vocab is empty, expected at least one token");
         VocabularySize = _tokens.Keys.Max() + 1;
         EndToken = companions.EndToken is { } ends && IdOf(ends.Content) is { } end ? (end, ends.File) : null;
+        foreach (string role in TokenizerCompanions.NamedKeys)
+        {
+            if (IdOf(companions.Named(role)) is { } id)
+                _roles.Add(role, id);
+        }
         var own = PostProcessor.Read(root.Object("post_processor"));
         _postProcessor = companions.BeginEnd.Apply(
             own,
@@ -102,6 +108,12 @@ public sealed class BpeTokenizer
 
     /// <summary>The end token that the tokenizer's files name, and the file; null if none does.</summary>
     internal (int Id, string File)? EndToken { get; }
+
+    /// <summary>The tokens that are found whole in a text, before merges.</summary>
+    internal IReadOnlyCollection<AddedToken> Added => _addedById.Values;
+
+    /// <summary>The ids of the tokens with a role, by the keys of the tokenizer's files, such as bos_token.</summary>
+    internal IReadOnlyDictionary<string, int> Roles => _roles;
 
     /// <summary>
     /// The ids that the post-processor puts before a text, such as the begin token of Llama; often empty.
@@ -221,7 +233,8 @@ public sealed class BpeTokenizer
         }
     }
 
-    private int? IdOf(string? content)
+    /// <summary>Returns the id of a token; null: there is none, or none is named.</summary>
+    internal int? IdOf(string? content)
     {
         if (content is null)
             return null;

@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Spectral.Kernels;
 using Spectral.Kernels.Tests.Support;
 using Spectral.Training.Adapters;
@@ -104,6 +105,41 @@ public sealed class LoraExporterTests
             ]
         );
         ExportMustPreserve(rank: 5);
+    }
+
+    /// <summary>
+    /// vLLM refuses trained biases, whole modules and DoRA, and does not read ranks of single layers
+    /// (<c>vllm/lora/peft_helper.py</c>); it finds layers by PEFT's keys.
+    /// </summary>
+    [Test]
+    public void TheConfigIsWithinWhatVllmReads()
+    {
+        AdapterFolder.Write(
+            _source.Path,
+            AdapterFiles.SpecLora(rank: 2, topK: 3),
+            [
+                .. AdapterFiles.Spectral(AdapterFiles.Module, 3),
+                .. AdapterFiles.LowRank(AdapterFiles.Module, 2),
+                .. AdapterFiles.Spectral(AdapterFiles.Other, 3),
+                .. AdapterFiles.LowRank(AdapterFiles.Other, 2),
+            ]
+        );
+        LoraExporter.Export(_source.Path, _target.Path, Devices.Get(DeviceKind.Cpu));
+        JsonNode config = JsonNode.Parse(File.ReadAllText(_target.File("adapter_config.json")))!;
+        Assert.That((string?)config["peft_type"], Is.EqualTo("LORA"));
+        Assert.That(((int?)config["r"], (double?)config["lora_alpha"]), Is.EqualTo(((int?)5, (double?)5)));
+        Assert.That((string?)config["bias"] ?? "none", Is.EqualTo("none"));
+        Assert.That(config["modules_to_save"], Is.Null);
+        Assert.That((bool?)config["use_dora"] ?? false, Is.False);
+        Assert.That((bool?)config["use_rslora"] ?? false, Is.False);
+        Assert.That(config["rank_pattern"]?.AsObject() ?? [], Is.Empty);
+        Assert.That(config["target_modules"], Is.InstanceOf<JsonArray>());
+        Assert.That(config["base_model_name_or_path"], Is.Not.Null);
+        using var exported = SafetensorsFile.Open(_target.File("adapter_model.safetensors"));
+        Assert.That(
+            exported.Tensors.Keys,
+            Has.All.Match(@"^base_model\.model\.model\.layers\.\d+\.\w+\.\w+\.lora_[AB]\.weight$")
+        );
     }
 
     [Test]

@@ -1,5 +1,6 @@
 using System.Text;
 using Spectral.Training.Data;
+using Spectral.Training.Gguf.Architectures;
 using Spectral.Training.Models;
 using Spectral.Training.Tests.Support;
 
@@ -100,8 +101,8 @@ public sealed class ModelsDocumentTests
 
             ## Families
 
-            | `model_type` | published models | layers | `--target` by default |
-            | --- | --- | --- | --- |
+            | `model_type` | published models | layers | `--target` by default | [in llama.cpp](serving.md) |
+            | --- | --- | --- | --- | --- |
 
             """
         );
@@ -109,7 +110,8 @@ public sealed class ModelsDocumentTests
         {
             (string published, string layers) = Families[family.ModelType];
             string targets = string.Join(' ', family.DefaultTargets.Select(target => $"`{target}`"));
-            text.Append($"| `{family.ModelType}` | {published} | {layers} | {targets} |\n");
+            string llama = GgufArchitectures.Find(family.ModelType) is { } known ? $"`{known.Name}`" : "–";
+            text.Append($"| `{family.ModelType}` | {published} | {layers} | {targets} | {llama} |\n");
         }
 
         text.Append(
