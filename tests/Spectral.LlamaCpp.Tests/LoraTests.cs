@@ -1,6 +1,7 @@
 using Spectral.Kernels;
 using Spectral.Training.Adapters;
 using Spectral.Training.Gguf;
+using Spectral.Training.Gguf.Export;
 using Spectral.Training.Merging;
 using Spectral.Training.Models;
 using Spectral.Training.Tests.Support;

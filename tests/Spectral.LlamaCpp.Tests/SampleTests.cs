@@ -2,6 +2,7 @@ using Spectral.Kernels;
 using Spectral.Tests.Support;
 using Spectral.Training.Generation;
 using Spectral.Training.Gguf;
+using Spectral.Training.Gguf.Export;
 using Spectral.Training.Models;
 using Spectral.Training.Tests.Support;
 using Spectral.Training.Tokenization;

@@ -1,5 +1,6 @@
 using Spectral.Kernels;
 using Spectral.Training.Gguf;
+using Spectral.Training.Gguf.Export;
 using Spectral.Training.Models;
 using Spectral.Training.Tests.Support;
 

@@ -5,7 +5,7 @@ using Spectral.Cli.Hosting;
 using Spectral.Cli.Options;
 using Spectral.Cli.Output;
 using Spectral.Kernels;
-using Spectral.Training.Gguf;
+using Spectral.Training.Gguf.Export;
 
 namespace Spectral.Cli.Commands;
 

@@ -6,6 +6,7 @@ using Spectral.Cli.Output;
 using Spectral.Kernels;
 using Spectral.Training.Adapters;
 using Spectral.Training.Gguf;
+using Spectral.Training.Gguf.Export;
 using Spectral.Training.IO;
 using Spectral.Training.Merging;
 using Spectral.Training.Models;

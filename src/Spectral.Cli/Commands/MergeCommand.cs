@@ -7,6 +7,7 @@ using Spectral.Kernels;
 using Spectral.Kernels.Quantization;
 using Spectral.Training.Adapters;
 using Spectral.Training.Gguf;
+using Spectral.Training.Gguf.Export;
 using Spectral.Training.IO;
 using Spectral.Training.Merging;
 using Spectral.Training.Models;
@@ -116,6 +117,7 @@ internal sealed class MergeCommand : SpectralCommand
     {
         string adapter = context.Get(_conversion.Adapter);
         WeightFormat? format = _requantize.Read(context);
+        StoredType? type = _conversion.Type.Read(context);
         using IOutput target = _conversion.Target(context, adapter, model);
         using ModelFolder folder = context.OpenModel(model, quantization: _quantize.Read(context));
         Warn(context, adapter, folder);
@@ -132,7 +134,7 @@ internal sealed class MergeCommand : SpectralCommand
                     written,
                     device,
                     context.Cancellation,
-                    _conversion.Type.Read(context),
+                    type,
                     output
                 );
                 rounded = (output?.Count ?? 0, output?.RelativeError ?? 0);

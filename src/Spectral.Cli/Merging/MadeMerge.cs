@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using Spectral.Cli.Hosting;
 using Spectral.Cli.Output;
-using Spectral.Training.Gguf;
+using Spectral.Training.Gguf.Export;
 using Spectral.Training.Merging;
 
 namespace Spectral.Cli.Merging;

@@ -1,5 +1,6 @@
 using Spectral.Kernels;
 using Spectral.Training.Gguf;
+using Spectral.Training.Gguf.Export;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
 

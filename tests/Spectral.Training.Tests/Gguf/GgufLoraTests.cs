@@ -1,6 +1,7 @@
 using Spectral.Kernels;
 using Spectral.Training.Adapters;
 using Spectral.Training.Gguf;
+using Spectral.Training.Gguf.Export;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
 using Spectral.Training.Tests.Support;

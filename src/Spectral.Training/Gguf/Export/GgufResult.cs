@@ -1,4 +1,4 @@
-namespace Spectral.Training.Gguf;
+namespace Spectral.Training.Gguf.Export;
 
 /// <summary>What was written to a GGUF file.</summary>
 /// <param name="Tensors">The number of tensors.</param>

@@ -3,7 +3,7 @@ using Spectral.Training.Gguf.Tokenizers;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
 
-namespace Spectral.Training.Gguf;
+namespace Spectral.Training.Gguf.Export;
 
 /// <summary>
 /// Writes a model as one GGUF file, which llama.cpp and programs built on it load: weights, sizes, tokenizer and chat

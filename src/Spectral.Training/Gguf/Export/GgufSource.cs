@@ -1,7 +1,7 @@
 using Spectral.Training.Gguf.Architectures;
 using Spectral.Training.Models;
 
-namespace Spectral.Training.Gguf;
+namespace Spectral.Training.Gguf.Export;
 
 /// <summary>A tensor of a GGUF file and the tensors of the checkpoint that it is made of.</summary>
 /// <param name="Name">llama.cpp's name.</param>

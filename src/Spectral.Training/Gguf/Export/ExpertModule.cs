@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace Spectral.Training.Gguf;
+namespace Spectral.Training.Gguf.Export;
 
 /// <summary>A module of one expert, as its name says.</summary>
 /// <param name="Expert">The number of the expert in its layer.</param>

@@ -5,7 +5,7 @@ using Spectral.Training.IO;
 using Spectral.Training.Models;
 using Spectral.Training.Numerics;
 
-namespace Spectral.Training.Gguf;
+namespace Spectral.Training.Gguf.Export;
 
 /// <summary>
 /// Writes an adapter whose form is low-rank terms only as a plain LoRA in GGUF, which llama.cpp adds to the GGUF file
