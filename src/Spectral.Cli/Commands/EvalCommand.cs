@@ -11,8 +11,8 @@ using Spectral.Training;
 using Spectral.Training.Adapters;
 using Spectral.Training.Data;
 using Spectral.Training.IO;
-using Spectral.Training.Objectives;
 using Spectral.Training.Models;
+using Spectral.Training.Objectives;
 using Spectral.Training.Planning;
 using Spectral.Training.Routing;
 

@@ -128,15 +128,7 @@ internal sealed class MergeCommand : SpectralCommand
             (written, device) =>
             {
                 using QuantizedOutput? output = _requantize.Open(context, folder, device);
-                int tensors = Merger.Merge(
-                    folder,
-                    adapter,
-                    written,
-                    device,
-                    context.Cancellation,
-                    type,
-                    output
-                );
+                int tensors = Merger.Merge(folder, adapter, written, device, context.Cancellation, type, output);
                 rounded = (output?.Count ?? 0, output?.RelativeError ?? 0);
                 return tensors;
             }
