@@ -23,7 +23,7 @@ internal sealed class LlamaCppModel : IDisposable
     public LlamaCppModel(string path, string? lora = null)
     {
         Log = "";
-        LLamaModelParams settings = LLamaModelParams.Default();
+        var settings = LLamaModelParams.Default();
         settings.n_gpu_layers = 0;
         // Repacked weights would be multiplied in another precision.
         settings.use_extra_bufts = false;
@@ -35,7 +35,7 @@ internal sealed class LlamaCppModel : IDisposable
         {
             throw new AssertionException($"{error.Message}: {Log}", error);
         }
-        LLamaContextParams context = LLamaContextParams.Default();
+        var context = LLamaContextParams.Default();
         (context.n_ctx, context.n_batch, context.n_ubatch) = (Context, Context, Context);
         (context.n_threads, context.n_threads_batch) = (1, 1);
         (context.type_k, context.type_v) = (GGMLType.GGML_TYPE_F32, GGMLType.GGML_TYPE_F32);

@@ -94,7 +94,9 @@ public sealed class TokenizerTests : FolderTest
                 !text.StartsWith(' ') && !text.Contains("<|end|>", StringComparison.Ordinal)
             )
         )
+        {
             Assert.That(llama.Tokenize(text), Is.EqualTo(tokenizer.Encode(text)), text);
+        }
     }
 
     [Test]

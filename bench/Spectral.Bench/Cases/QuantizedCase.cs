@@ -126,9 +126,11 @@ internal sealed class QuantizedCase : BenchCase
         using Tensor wide = machine.Normal((side, side), DType.F32, 1 / MathF.Sqrt(side));
         foreach (WeightFormat format in new[] { WeightFormat.Nf4, WeightFormat.Int8, WeightFormat.Fp8 })
         {
-            var matrix = scenario.Own(new QuantizedMatrix(machine.Device, side, side, QuantizedLayout.For(format)));
+            QuantizedMatrix matrix = scenario.Own(
+                new QuantizedMatrix(machine.Device, side, side, QuantizedLayout.For(format))
+            );
             matrix.Fill(0, wide);
-            using Tensor read = Tensor.Empty(machine.Device, (side, side), TypeOf(machine));
+            using var read = Tensor.Empty(machine.Device, (side, side), TypeOf(machine));
             matrix.Dequantize(0, read);
             yield return (format.Name(), matrix, new HostMatrix(read));
         }

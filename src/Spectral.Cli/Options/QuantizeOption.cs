@@ -13,8 +13,8 @@ internal sealed class QuantizeOption
 
     private readonly Option<string> _format = OptionTypes.Choice(
         "--quantize",
-        "Keep the frozen linear layers of the blocks in 4 bits per weight (nf4, fp4: a scale per 64 weights) or 8 (fp8: "
-            + "one per 128 x 128 tile, int8: one per output). A model that is stored quantised needs no option.",
+        "Keep the frozen linear layers of the blocks in 4 bits per weight (nf4, fp4: a scale per 64 weights) or 8 "
+            + "(fp8: one per 128 x 128 tile, int8: one per output). A model that is stored quantised needs no option.",
         None,
         None,
         "nf4",

@@ -5,8 +5,8 @@ using Spectral.Cli.Output;
 using Spectral.Training;
 using Spectral.Training.Data;
 using Spectral.Training.IO;
-using Spectral.Training.Objectives;
 using Spectral.Training.Models;
+using Spectral.Training.Objectives;
 using Spectral.Training.Optim;
 
 namespace Spectral.Cli.Options;

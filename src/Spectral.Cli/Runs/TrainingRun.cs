@@ -8,8 +8,8 @@ using Spectral.Cli.Reports;
 using Spectral.Kernels;
 using Spectral.Training;
 using Spectral.Training.IO;
-using Spectral.Training.Objectives;
 using Spectral.Training.Models;
+using Spectral.Training.Objectives;
 
 namespace Spectral.Cli.Runs;
 

@@ -1,5 +1,3 @@
-using Spectral.Kernels.Quantization;
-
 namespace Spectral.Kernels.Ops;
 
 /// <summary>Names the frozen part of a linear layer: its weight and its bias.</summary>

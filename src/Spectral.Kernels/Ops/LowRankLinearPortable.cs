@@ -1,5 +1,4 @@
 using Spectral.Kernels.Interop;
-using Spectral.Kernels.Quantization;
 
 namespace Spectral.Kernels.Ops;
 

@@ -1,5 +1,3 @@
-using Spectral.Kernels.Quantization;
-
 namespace Spectral.Kernels.Ops;
 
 /// <summary>

@@ -1,6 +1,5 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
-using Spectral.Kernels.Quantization;
 
 namespace Spectral.Kernels.Ops;
 

@@ -1,5 +1,4 @@
 using Spectral.Kernels.Ops.Dispatch;
-using Spectral.Kernels.Quantization;
 
 namespace Spectral.Kernels.Ops;
 

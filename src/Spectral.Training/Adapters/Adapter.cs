@@ -155,10 +155,7 @@ public sealed partial class Adapter : IModelAdapter, IDisposable
     /// it moves and copies nothing. Meanwhile the model cannot train.
     /// </summary>
     internal IDisposable Suspend() =>
-        new SuspendedAdapter(
-            _model,
-            _factors.Saved.Keys.Select(saved => saved.Name).Concat(_requantized?.Names ?? [])
-        );
+        new SuspendedAdapter(_model, _factors.Saved.Keys.Select(saved => saved.Name).Concat(_requantized?.Names ?? []));
 
     /// <inheritdoc/>
     public void Dispose()

@@ -1,6 +1,5 @@
 using Spectral.Kernels;
 using Spectral.Kernels.Ops;
-using Spectral.Kernels.Quantization;
 using Spectral.Training.Adapters.Expressions;
 using Spectral.Training.Autograd;
 using Spectral.Training.Models;

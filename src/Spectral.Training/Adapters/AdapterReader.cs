@@ -1,5 +1,5 @@
 using Spectral.Kernels;
-using Spectral.Kernels.Quantization;
+using Spectral.Kernels.Ops;
 using Spectral.Training.Adapters.Expressions;
 using Spectral.Training.Adapters.Files;
 using Spectral.Training.IO;

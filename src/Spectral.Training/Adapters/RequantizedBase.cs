@@ -1,4 +1,4 @@
-using Spectral.Kernels.Quantization;
+using Spectral.Kernels.Ops;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
 using Spectral.Training.Optim;

@@ -21,11 +21,11 @@ public static class Merger
     /// <summary>Writes the merged model folder, tensor by tensor.</summary>
     /// <remarks>
     /// W + ΔW is accumulated in F32 and rounded once to the type of the result. All other tensors are copied bit for
-    /// bit, unless <paramref name="type"/> differs from theirs. Quantised weights of the base, and those of a folder that
-    /// was opened to be quantised, count as their values and are written as such, in the type that they had before.
-    /// Only one tensor is in memory at a time, and the result
-    /// has as many files of weights as the base. Modules that the adapter saved whole replace those of the base. If
-    /// head and embedding, tied in the base, differ in the result, it has both, and its config says so.
+    /// bit, unless <paramref name="type"/> differs from theirs. Quantised weights of the base, and those of a folder
+    /// that was opened to be quantised, count as their values and are written as such, in the type that they had
+    /// before. Only one tensor is in memory at a time, and the result has as many files of weights as the base. Modules
+    /// that the adapter saved whole replace those of the base. If head and embedding, tied in the base, differ in the
+    /// result, it has both, and its config says so.
     /// </remarks>
     /// <param name="model">The base model's folder.</param>
     /// <param name="adapterDirectory">The adapter's folder.</param>

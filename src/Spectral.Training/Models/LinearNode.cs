@@ -1,6 +1,5 @@
 using Spectral.Kernels;
 using Spectral.Kernels.Ops;
-using Spectral.Kernels.Quantization;
 using Spectral.Training.Autograd;
 
 namespace Spectral.Training.Models;

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text.Json;
 using Spectral.Kernels;
+using Spectral.Kernels.Ops;
 using Spectral.Kernels.Quantization;
 using Spectral.Training.IO;
 using Spectral.Training.Quantization;

@@ -1,6 +1,5 @@
 using Spectral.Kernels;
 using Spectral.Kernels.Ops;
-using Spectral.Kernels.Quantization;
 using Spectral.Training.IO;
 using Spectral.Training.Numerics;
 using Spectral.Training.Optim;

@@ -5,8 +5,8 @@ using Spectral.Training.Autograd;
 using Spectral.Training.Calibration;
 using Spectral.Training.Data;
 using Spectral.Training.IO;
-using Spectral.Training.Objectives;
 using Spectral.Training.Models;
+using Spectral.Training.Objectives;
 using Spectral.Training.Optim;
 using Spectral.Training.Quantization;
 

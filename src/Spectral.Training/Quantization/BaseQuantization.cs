@@ -1,12 +1,13 @@
 using Spectral.Kernels;
+using Spectral.Kernels.Ops;
 using Spectral.Kernels.Quantization;
 using Spectral.Training.IO;
 
 namespace Spectral.Training.Quantization;
 
 /// <summary>
-/// Names the form in which a frozen model keeps the weights of its linear layers: a few bits per element and a scale for
-/// each block of them, as QLoRA does (Dettmers et al., 2023, arXiv 2305.14314).
+/// Names the form in which a frozen model keeps the weights of its linear layers: a few bits per element and a scale
+/// for each block of them, as QLoRA does (Dettmers et al., 2023, arXiv 2305.14314).
 /// </summary>
 /// <remarks>
 /// Embeddings, the head, norms, biases and the routers of experts stay as they are. A value is rounded to the nearest
@@ -61,7 +62,9 @@ public sealed record BaseQuantization(WeightFormat Format, bool Double = false)
         }
     }
 
-    /// <summary>Allocates a matrix whose values are those of fresh memory, for a device that computes nothing.</summary>
+    /// <summary>
+    /// Allocates a matrix whose values are those of fresh memory, for a device that computes nothing.
+    /// </summary>
     internal QuantizedMatrix Unset(IReadOnlyList<long> shape, Device device)
     {
         var matrix = new QuantizedMatrix(device, (int)shape[0], (int)shape[1], Layout);

@@ -1,6 +1,5 @@
 using Spectral.Kernels;
 using Spectral.Kernels.Ops;
-using Spectral.Kernels.Quantization;
 using Spectral.Training.IO;
 
 namespace Spectral.Training.Quantization;

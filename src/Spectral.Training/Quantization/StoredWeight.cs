@@ -1,5 +1,6 @@
 using System.Numerics.Tensors;
 using Spectral.Kernels;
+using Spectral.Kernels.Ops;
 using Spectral.Kernels.Quantization;
 using Spectral.Training.IO;
 using Tensor = Spectral.Kernels.Tensor;

@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Text.Json.Nodes;
 using Spectral.Kernels;
+using Spectral.Kernels.Ops;
 using Spectral.Kernels.Quantization;
 using Spectral.Training.IO;
 

@@ -1,4 +1,4 @@
-using Spectral.Kernels.Quantization;
+using Spectral.Kernels.Ops;
 using Spectral.Training.IO;
 
 namespace Spectral.Training.Quantization;

@@ -1,3 +1,4 @@
+using Spectral.Kernels.Ops;
 using Spectral.Kernels.Quantization;
 using Spectral.Kernels.Tests.Support;
 using Spectral.Tests.Support;
@@ -248,7 +249,7 @@ public sealed class QuantizedMatrixTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void WhatDoesNotFitIsNamed()
     {
-        QuantizedLayout nf4 = QuantizedLayout.For(WeightFormat.Nf4);
+        var nf4 = QuantizedLayout.For(WeightFormat.Nf4);
         using QuantizedMatrix matrix = new(Device, 6, 40, nf4);
         Refuses(() => new QuantizedMatrix(Device, 0, 4, nf4), "a matrix [0, 4], expected a row and a column");
         Refuses(() => new QuantizedMatrix(Device, 1, 4, nf4, new float[8]), "has 8 values, expected the 16 of nf4");

@@ -52,20 +52,24 @@ internal sealed class QuantizedReference
         foreach (((long, long) block, float size) in most)
         {
             // a power of two such that the largest is between 4 and 8, which saturate at 6
-            Scales[block] =
-                layout.Format != WeightFormat.Mxfp4 ? size / (float)largest
-                : size == 0 ? MathF.ScaleB(1, -126)
-                : MathF.ScaleB(1, Math.Max((int)Math.Floor(Math.Log2(size)) - 2, -126));
+            Scales[block] = layout.Format switch
+            {
+                not WeightFormat.Mxfp4 => size / (float)largest,
+                _ when size == 0 => MathF.ScaleB(1, -126),
+                _ => MathF.ScaleB(1, Math.Max((int)Math.Floor(Math.Log2(size)) - 2, -126)),
+            };
         }
 
         for (int i = 0; i < values.Length; i++)
         {
             float scale = Scales[BlockOf(i)];
             float inverse = 1 / scale;
-            float x =
-                scale == 0 ? 0
-                : float.IsInfinity(inverse) ? values[i] / scale
-                : values[i] * inverse;
+            float x = inverse switch
+            {
+                _ when scale == 0 => 0,
+                float.PositiveInfinity => values[i] / scale,
+                _ => values[i] * inverse,
+            };
             Codes[i] = Nearest(x, table, layout.Format);
             Values[i] = (float)table[Codes[i]] * scale;
         }

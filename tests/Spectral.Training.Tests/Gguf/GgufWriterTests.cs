@@ -1,4 +1,3 @@
-using System.Text;
 using Spectral.Training.Gguf;
 using Spectral.Training.IO;
 using Spectral.Training.Tests.Support;

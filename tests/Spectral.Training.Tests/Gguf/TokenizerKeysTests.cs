@@ -2,7 +2,6 @@ using System.Text.Json.Nodes;
 using Spectral.Training.Gguf;
 using Spectral.Training.Gguf.Tokenizers;
 using Spectral.Training.IO;
-using Spectral.Training.Models;
 using Spectral.Training.Tests.Support;
 
 namespace Spectral.Training.Tests.Gguf;

@@ -104,7 +104,7 @@ public sealed class PairModelTests(DeviceKind kind) : TrainingTest(kind)
     {
         CausalLanguageModel model = Keep(TinyModels.Frozen(TinyModels.Llama, Device, Folder));
         Adapter adapter = Attach(model, withHead: false);
-        Batch batch = Batch.CreatePairs(Pairs(3, TinyModels.Llama, new Random(4)));
+        var batch = Batch.CreatePairs(Pairs(3, TinyModels.Llama, new Random(4)));
         (double loss, _) = Run(model, name, [batch]);
         float[][] expected = [.. adapter.Parameters.Gradients.Select(gradient => gradient.ToArray())];
         adapter.Parameters.ClearGradients();
@@ -120,7 +120,7 @@ public sealed class PairModelTests(DeviceKind kind) : TrainingTest(kind)
         StepState state = adapter.Parameters.StepState;
         state.SeedDropout(5);
         state.NextBatch();
-        Batch batch = Batch.CreatePairs(Pairs(2, TinyModels.Llama, new Random(4)));
+        var batch = Batch.CreatePairs(Pairs(2, TinyModels.Llama, new Random(4)));
         using BatchTensors tensors = new(Device, batch);
         var seen = new List<float[]>();
         using (Tape tape = new(Device, dropout: state))

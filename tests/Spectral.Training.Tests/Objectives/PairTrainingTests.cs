@@ -4,7 +4,6 @@ using Spectral.Training.Adapters;
 using Spectral.Training.Data;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
-using Spectral.Training.Objectives;
 using Spectral.Training.Optim;
 using Spectral.Training.Planning;
 using Spectral.Training.Tests.Support;

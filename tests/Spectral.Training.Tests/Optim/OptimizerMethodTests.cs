@@ -214,16 +214,7 @@ public sealed class OptimizerMethodTests(DeviceKind kind) : TrainingTest(kind)
         using Optimizer optimizer = new(parameters, method, new AdamWOptions());
         Assert.That(parameters.Gradients, Is.Empty);
         StepKind kind = fixedShapes ? StepKind.FixedShapes : StepKind.AsGiven;
-        using TrainingStep step = new(
-            model,
-            parameters,
-            optimizer,
-            new TokenStepLoss(model),
-            kind,
-            false,
-            null,
-            null
-        );
+        using TrainingStep step = new(model, parameters, optimizer, new TokenStepLoss(model), kind, false, null, null);
         optimizer.Configure(0.1);
         float[] sums = step.Run([Batch.Create(Records[..3], 0), Batch.Create(Records[3..6], 0)]);
         Assert.That(method.Seen, Has.Length.EqualTo(4), "two probes of two micro-batches");

@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
 using Spectral.Kernels;
-using Spectral.Kernels.Quantization;
+using Spectral.Kernels.Ops;
 using Spectral.Kernels.Tests.Support;
 using Spectral.Training.Data;
 using Spectral.Training.IO;

@@ -33,7 +33,9 @@ public sealed class QuantizedMemoryTests(DeviceKind kind) : TrainingTest(kind)
 
     private static readonly BaseQuantization Double = new(WeightFormat.Nf4, Double: true);
 
-    /// <summary>Rehearsed: every tensor of the whole model is allocated, and none of them has memory behind it.</summary>
+    /// <summary>
+    /// Rehearsed: every tensor of the whole model is allocated, and none of them has memory behind it.
+    /// </summary>
     [Test]
     public void EightBillionWeightsAndALoraTakeLessThanSixGigabytes()
     {
@@ -55,8 +57,8 @@ public sealed class QuantizedMemoryTests(DeviceKind kind) : TrainingTest(kind)
     }
 
     /// <summary>
-    /// A folder of that size with one layer, read for real: the same bits per weight, and on the way no more in F32 than
-    /// a piece of one matrix.
+    /// A folder of that size with one layer, read for real: the same bits per weight, and on the way no more in F32
+    /// than a piece of one matrix.
     /// </summary>
     [Test]
     public void AFolderIsReadPieceByPiece()

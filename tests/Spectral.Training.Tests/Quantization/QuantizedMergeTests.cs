@@ -203,10 +203,13 @@ public sealed class QuantizedMergeTests(DeviceKind kind) : TrainingTest(kind)
         wanted["dtype"] = "float32";
         const string Offset = "nested_offset";
         if (wanted.Remove(Offset, out JsonNode? mean) && state.Remove(Offset, out JsonNode? foundMean))
+        {
             Assert.That(
                 foundMean!.GetValue<double>(),
                 Is.EqualTo(mean!.GetValue<double>()).Within(MathF.ScaleB(1, -22))
             );
+        }
+
         Assert.That(state.ToJsonString(), Is.EqualTo(wanted.ToJsonString()));
     }
 

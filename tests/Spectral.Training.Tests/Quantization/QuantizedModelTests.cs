@@ -5,7 +5,6 @@ using Spectral.Tests.Support;
 using Spectral.Training.Adapters;
 using Spectral.Training.Data;
 using Spectral.Training.Models;
-using Spectral.Training.Optim;
 using Spectral.Training.Quantization;
 using Spectral.Training.Tests.Support;
 
@@ -103,7 +102,7 @@ public sealed class QuantizedModelTests(DeviceKind kind) : TrainingTest(kind)
     private CausalLanguageModel Rounded(ModelConfig config, WeightFormat format)
     {
         using CausalLanguageModel model = TinyModels.Trainable(config, Device);
-        Dictionary<string, Parameter> byName = model.Trainable!.Parameters.ToDictionary(parameter => parameter.Name);
+        var byName = model.Trainable!.Parameters.ToDictionary(parameter => parameter.Name);
         IReadOnlySet<string> quantized = ModelTensors.Quantizable(config);
         return CausalLanguageModel.Of(
             config,

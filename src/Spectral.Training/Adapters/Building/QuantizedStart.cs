@@ -1,7 +1,6 @@
 using Spectral.Kernels;
 using Spectral.Kernels.Linalg;
 using Spectral.Kernels.Ops;
-using Spectral.Kernels.Quantization;
 using Spectral.Training.Adapters.Files;
 
 namespace Spectral.Training.Adapters.Building;

@@ -1,13 +1,13 @@
 using Spectral.Kernels;
-using Spectral.Kernels.Quantization;
+using Spectral.Kernels.Ops;
 using Spectral.Training.Adapters.Building;
 using Spectral.Training.Adapters.Files;
 
 namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
-/// LoftQ: rounds the weight and fits B·A to what was lost, in turns; the last step fits, so that Q + s·B·A is as near to
-/// W as it can be.
+/// LoftQ: rounds the weight and fits B·A to what was lost, in turns; the last step fits, so that Q + s·B·A is as near
+/// to W as it can be.
 /// </summary>
 internal sealed class LoftqMethod : QuantizedStart
 {

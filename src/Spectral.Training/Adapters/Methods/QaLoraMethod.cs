@@ -16,7 +16,8 @@ internal sealed class QaLoraMethod : AdapterMethod
         "W + (alpha/rank)·(in/g²)·B·(A ⊗ 1_g), A [r, in/g], so that A reads means of g inputs, times in/g";
     public override string Source => "Xu et al., 2023, arXiv 2309.14717";
     public override string Use =>
-        "For a base quantised in groups with zero points, into which it merges without loss: g times fewer numbers in A.";
+        "For a base quantised in groups with zero points, into which it merges without loss: g times fewer numbers "
+        + "in A.";
 
     public override IReadOnlyList<AdapterSetting> Settings =>
         [

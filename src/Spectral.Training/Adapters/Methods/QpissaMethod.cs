@@ -1,5 +1,5 @@
 using Spectral.Kernels;
-using Spectral.Kernels.Quantization;
+using Spectral.Kernels.Ops;
 using Spectral.Training.Adapters.Building;
 using Spectral.Training.Adapters.Files;
 
@@ -13,7 +13,8 @@ internal sealed class QpissaMethod : QuantizedStart
 {
     public override string Name => "qpissa";
     public override string Formula =>
-        "Q + s·B·A, in turns s·B·A = the leading triplets of W - Q, of W first, and Q = quant(W - s·B·A), s = alpha/rank";
+        "Q + s·B·A, in turns s·B·A = the leading triplets of W - Q, of W first, and Q = quant(W - s·B·A), "
+        + "s = alpha/rank";
     public override string Source => "Meng et al., 2024, arXiv 2404.02948";
     public override string Use =>
         "PiSSA on a quantised base: the leading directions stay in full precision and are trained.";

@@ -1,4 +1,4 @@
-namespace Spectral.Kernels.Quantization;
+namespace Spectral.Kernels.Ops;
 
 /// <summary>Names the ways in which <see cref="FrozenProduct"/> multiplies with a quantised weight.</summary>
 public enum QuantizedVariant

@@ -1,6 +1,4 @@
-using Spectral.Kernels.Ops;
-
-namespace Spectral.Kernels.Quantization;
+namespace Spectral.Kernels.Ops;
 
 /// <summary>Holds the operands of one product with a quantised weight: <c>Y (+)= X op(Weight)</c>.</summary>
 /// <param name="Case">Direction, types and shapes.</param>

@@ -1,6 +1,6 @@
-using Spectral.Kernels.Ops;
+using Spectral.Kernels.Quantization;
 
-namespace Spectral.Kernels.Quantization;
+namespace Spectral.Kernels.Ops;
 
 /// <summary>
 /// Names a weight that a product only reads: columns of a tensor, or a quantised matrix. Both convert to it, and so

@@ -1,6 +1,4 @@
-using Spectral.Kernels.Ops;
-
-namespace Spectral.Kernels.Quantization;
+namespace Spectral.Kernels.Ops;
 
 /// <summary>
 /// Multiplies with a quantised weight by panels: some rows or columns of it at a time are made plain numbers, in

@@ -1,6 +1,6 @@
 using Spectral.Kernels.Ops.Dispatch;
 
-namespace Spectral.Kernels.Quantization;
+namespace Spectral.Kernels.Ops;
 
 /// <summary>
 /// Computes a <see cref="QuantizedProduct"/> in one of several ways. Rows and columns are at least 1.

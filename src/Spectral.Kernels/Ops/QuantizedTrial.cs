@@ -1,6 +1,6 @@
 using Spectral.Kernels.Ops.Dispatch;
 
-namespace Spectral.Kernels.Quantization;
+namespace Spectral.Kernels.Ops;
 
 /// <summary>
 /// Runs one product with a quantised weight to time its variants, into a result of its own, since the real one may have

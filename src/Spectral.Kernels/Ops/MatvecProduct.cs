@@ -1,6 +1,7 @@
 using Spectral.Kernels.Interop;
+using Spectral.Kernels.Quantization;
 
-namespace Spectral.Kernels.Quantization;
+namespace Spectral.Kernels.Ops;
 
 /// <summary>Multiplies a few rows with a quantised weight in one kernel that reads its codes once.</summary>
 internal sealed class MatvecProduct : QuantizedProductVariant

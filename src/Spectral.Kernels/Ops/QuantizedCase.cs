@@ -1,8 +1,8 @@
 using System.Numerics;
-using Spectral.Kernels.Ops;
 using Spectral.Kernels.Ops.Dispatch;
+using Spectral.Kernels.Quantization;
 
-namespace Spectral.Kernels.Quantization;
+namespace Spectral.Kernels.Ops;
 
 /// <summary>
 /// Describes a product [Rows, Columns] with a quantised weight whose sums run over Depth terms. It is tiled where the

@@ -1,7 +1,6 @@
-using Spectral.Kernels.Ops;
 using Spectral.Kernels.Ops.Dispatch;
 
-namespace Spectral.Kernels.Quantization;
+namespace Spectral.Kernels.Ops;
 
 /// <summary>
 /// Multiplies activations with a frozen weight W [out, in], plain or quantised, forward and for the gradient of the

@@ -1,6 +1,7 @@
 using Spectral.Kernels.Interop;
+using Spectral.Kernels.Quantization;
 
-namespace Spectral.Kernels.Quantization;
+namespace Spectral.Kernels.Ops;
 
 /// <summary>
 /// Multiplies with a weight in codes of 4 bits in one kernel on mma.sync, whose blocks make tiles of it plain numbers

@@ -1,8 +1,8 @@
 using System.Numerics;
 using Spectral.Kernels.Interop;
-using Spectral.Kernels.Ops;
+using Spectral.Kernels.Quantization;
 
-namespace Spectral.Kernels.Quantization;
+namespace Spectral.Kernels.Ops;
 
 /// <summary>
 /// Holds a matrix as codes of 4 or 8 bits and scales: <c>W[i, j] = table[code(i, j)] · scale of its block</c>, one
