@@ -203,7 +203,7 @@ internal sealed class MethodCase : BenchCase
     {
         var scenario = new Scenario();
         CausalLanguageModel model = scenario.Own(TrainingSetup.Model(machine, config));
-        foreach (AdapterMethod method in AdapterMethods.All)
+        foreach (AdapterMethod method in AdapterMethods.All.Where(method => !method.RequantizesBase))
         {
             // A model has one adapter at a time: the check attaches it and the measurement takes it off.
             TrainingSetup? setup = null;

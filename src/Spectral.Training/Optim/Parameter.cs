@@ -49,7 +49,7 @@ public sealed class Parameter : IDisposable
     /// <summary>The shape of the value.</summary>
     public Shape Shape { get; }
 
-    /// <summary>The compute type.</summary>
+    /// <summary>The compute type, to which values are rounded when kernels read them.</summary>
     public DType DType { get; }
 
     /// <summary>The device of the value.</summary>

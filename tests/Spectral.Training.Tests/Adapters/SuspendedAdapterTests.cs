@@ -3,6 +3,7 @@ using Spectral.Kernels.Tests.Support;
 using Spectral.Training.Adapters;
 using Spectral.Training.Data;
 using Spectral.Training.Models;
+using Spectral.Training.Quantization;
 using Spectral.Training.Tests.Support;
 
 namespace Spectral.Training.Tests.Adapters;
@@ -30,7 +31,8 @@ public sealed class SuspendedAdapterTests(DeviceKind kind) : TrainingTest(kind)
                         Alpha = 3,
                         Seed = 9,
                     }
-                )
+                ),
+            TestAdapters.BaseOf(method)
         );
     }
 
@@ -83,9 +85,13 @@ public sealed class SuspendedAdapterTests(DeviceKind kind) : TrainingTest(kind)
                 )
         );
 
-    private void Verify(ModelConfig config, Func<CausalLanguageModel, Adapter> attach)
+    private void Verify(
+        ModelConfig config,
+        Func<CausalLanguageModel, Adapter> attach,
+        BaseQuantization? quantization = null
+    )
     {
-        CausalLanguageModel model = Keep(TinyModels.Frozen(config, Device, Folder));
+        CausalLanguageModel model = Keep(TinyModels.Frozen(config, Device, Folder, quantization: quantization));
         var batch = Batch.Create(TinyModels.Records(4, config, new Random(3)));
         float[] untrained = Losses.Logits(model, batch);
         Adapter adapter = Keep(attach(model));

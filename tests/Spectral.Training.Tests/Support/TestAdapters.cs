@@ -1,10 +1,12 @@
 using Spectral.Kernels;
+using Spectral.Kernels.Quantization;
 using Spectral.Training.Adapters;
 using Spectral.Training.Adapters.Expressions;
 using Spectral.Training.Calibration;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
 using Spectral.Training.Optim;
+using Spectral.Training.Quantization;
 
 namespace Spectral.Training.Tests.Support;
 
@@ -21,6 +23,10 @@ internal static class TestAdapters
             .All.Where(method => method is not PromptMethod && !method.RequantizesBase)
             .Select(method => method.Name),
     ];
+
+    /// <summary>The form of the base that a method takes: any, unless it needs one that is quantised.</summary>
+    public static BaseQuantization? BaseOf(AdapterMethod method) =>
+        method.RequantizesBase ? new BaseQuantization(WeightFormat.Nf4) : null;
 
     /// <summary>The options that a method takes: a soft prompt has no targets.</summary>
     public static AdapterOptions For(AdapterMethod method, AdapterOptions options) =>

@@ -2,6 +2,7 @@ using Spectral.Kernels;
 using Spectral.Training.Data;
 using Spectral.Training.Models;
 using Spectral.Training.Optim;
+using Spectral.Training.Quantization;
 
 namespace Spectral.Training.Tests.Support;
 
@@ -332,12 +333,13 @@ internal static class TinyModels
         ModelConfig config,
         Device device,
         TemporaryFolder folder,
-        DType type = DType.F32
+        DType type = DType.F32,
+        BaseQuantization? quantization = null
     )
     {
         using (CausalLanguageModel model = Trainable(config, device))
             model.Save(folder.Path, null);
-        using var opened = ModelFolder.Open(folder.Path);
+        using var opened = ModelFolder.Open(folder.Path, quantization: quantization);
         return CausalLanguageModel.Load(opened, device, type);
     }
 

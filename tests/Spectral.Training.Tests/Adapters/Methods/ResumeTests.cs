@@ -69,7 +69,7 @@ public sealed class ResumeTests(DeviceKind kind) : TrainingTest(kind)
         Recorder rest = new();
         Dictionary<string, float[]> expected;
         Dictionary<string, float[]> actual;
-        using (CausalLanguageModel model = TinyModels.Frozen(Config, Device, Folder, type))
+        using (CausalLanguageModel model = TinyModels.Frozen(Config, Device, Folder, type, TestAdapters.BaseOf(method)))
         using (
             var adapter = Adapter.Attach(
                 model,
@@ -89,7 +89,7 @@ public sealed class ResumeTests(DeviceKind kind) : TrainingTest(kind)
             expected = Everything(trainer, state + ".end");
         }
         using (var saved = TrainerState.Open(state))
-        using (var folder = ModelFolder.Open(Folder.Path))
+        using (var folder = ModelFolder.Open(Folder.Path, quantization: TestAdapters.BaseOf(method)))
         using (var model = CausalLanguageModel.Load(folder, Device, type))
         using (Adapter adapter = saved.RestoreAdapter(model, method, options))
         using (Trainer trainer = new(model, training))

@@ -1,9 +1,11 @@
 using System.Text.Json.Nodes;
 using Spectral.Kernels;
+using Spectral.Kernels.Quantization;
 using Spectral.Training.Adapters;
 using Spectral.Training.Compression;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
+using Spectral.Training.Quantization;
 using Spectral.Training.Tests.Support;
 
 namespace Spectral.Training.Tests.IO.Fuzzing;
@@ -33,7 +35,9 @@ public sealed class AdapterFuzzTests() : TrainingTest(DeviceKind.Cpu)
     [Test]
     public void EveryMethod()
     {
-        CausalLanguageModel model = Keep(TinyModels.Frozen(Config, Device, Folder));
+        // Some methods take no other base.
+        BaseQuantization quantized = new(WeightFormat.Nf4);
+        CausalLanguageModel model = Keep(TinyModels.Frozen(Config, Device, Folder, quantization: quantized));
         int rounds = (int)Math.Ceiling(2000.0 / AdapterMethods.All.Count / 2);
         foreach (AdapterMethod method in AdapterMethods.All)
         {
