@@ -166,6 +166,8 @@ internal sealed class MergeCommand : SpectralCommand
     {
         context.RefuseWithout("a folder as --out", _requantize.All);
         string? adapter = context.IsGiven(_conversion.Adapter) ? context.Get(_conversion.Adapter) : null;
+        if (adapter is null)
+            context.RefuseWithout("--adapter DIR", _quantize.All);
         using IOutput target = _conversion.Target(context, adapter, model);
         using ModelFolder folder = context.OpenModel(model, quantization: _quantize.Read(context));
         if (adapter is not null)

@@ -88,7 +88,7 @@ public static class Merger
         float[] Values(string name)
         {
             cancellation.ThrowIfCancellationRequested();
-            return adapter.Changes(name) ? adapter.Values(name) : model.Untied(name).ToFloats();
+            return adapter.Changes(name) ? adapter.Values(name) : model.ReadRounded(model.Untied(name), device);
         }
     }
 

@@ -34,6 +34,25 @@ public sealed class QuantizeCommandTests : WorkFolder
         string Text(string[] command) => CommandLine.Run(command).Succeeded().Json.GetProperty("text").GetString()!;
     }
 
+    /// <summary>Layers without an adapter are rounded too, in a folder as in one file for llama.cpp.</summary>
+    [Test]
+    public void TheGgufFileIsThatOfTheMergedFolder()
+    {
+        string[] nf4 = ["--quantize", "nf4"];
+        string[] merge = ["merge", "--device", "cpu", "--model"];
+        CommandLine.Run(Finetune(["--target", "q_proj", "--lr", "3e-2", .. nf4])).Succeeded();
+        string[] adapter = ["--adapter", Out, .. nf4];
+        string merged = At("merged/model"); // the file has the folder's name in it
+        CommandLine.Run([.. merge, Model, .. adapter, "--out", merged]).Succeeded();
+        string[] gguf = ["--format", "gguf", "--dtype", "f32", "--out"];
+        CommandLine.Run([.. merge, merged, .. gguf, At("a.gguf")]).Succeeded();
+        CommandLine.Run([.. merge, Model, .. adapter, .. gguf, At("b.gguf")]).Succeeded();
+        Assert.That(File.ReadAllBytes(At("b.gguf")), Is.EqualTo(File.ReadAllBytes(At("a.gguf"))));
+        CommandLine
+            .Run([.. merge, Model, .. gguf, At("c.gguf"), .. nf4])
+            .Refused(2, "--quantize nf4", "--adapter DIR");
+    }
+
     [Test]
     public void ARunIsResumedInTheSameFormOnly()
     {
