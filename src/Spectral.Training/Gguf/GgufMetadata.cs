@@ -27,7 +27,7 @@ internal sealed class GgufMetadata
     /// <summary>Adds a number, rounded to F32.</summary>
     public void Add(string key, double value) => Add(key, 6, writer => writer.Write((float)value));
 
-    /// <summary>Adds a Boolean.</summary>
+    /// <summary>Adds a pair whose value is true or false.</summary>
     public void Add(string key, bool value) => Add(key, 7, writer => writer.Write(value));
 
     /// <summary>Adds a list of texts.</summary>
@@ -41,7 +41,7 @@ internal sealed class GgufMetadata
     public void Add(string key, IReadOnlyList<float> values) =>
         Add(key, values, 6, (writer, value) => writer.Write(value));
 
-    /// <summary>Writes all pairs.</summary>
+    /// <summary>Writes all pairs in the order in which they were added.</summary>
     public void WriteTo(BinaryWriter writer)
     {
         foreach (Action<BinaryWriter> write in _entries)

@@ -19,10 +19,6 @@ namespace Spectral.Training.Quantization;
 /// </param>
 public sealed record BaseQuantization(WeightFormat Format, bool Double = false)
 {
-    // At most this many elements are in F32 at a time, or a band of rows that all formats divide into whole blocks.
-    private const int Piece = 1 << 22;
-    private const int Band = 128;
-
     /// <summary>The codes and where their scales are.</summary>
     public QuantizedLayout Layout => QuantizedLayout.For(Format);
 
@@ -39,18 +35,15 @@ public sealed record BaseQuantization(WeightFormat Format, bool Double = false)
         var matrix = new QuantizedMatrix(device, rows, columns, Layout);
         try
         {
-            ForPieces(
-                rows,
-                columns,
-                (from, count) =>
-                {
-                    float[] values = new float[count * columns];
-                    stored.ReadFloats((long)from * columns, values);
-                    using var piece = Tensor.From(device, values, (count, columns));
-                    change?.Invoke(from, piece);
-                    matrix.Fill(from, piece);
-                }
-            );
+            foreach ((int from, int count) in RowPieces.Of(matrix))
+            {
+                float[] values = new float[count * columns];
+                stored.ReadFloats((long)from * columns, values);
+                using var piece = Tensor.From(device, values, (count, columns));
+                change?.Invoke(from, piece);
+                matrix.Fill(from, piece);
+            }
+
             if (Double)
                 matrix.CompressScales();
             return matrix;
@@ -81,12 +74,5 @@ public sealed record BaseQuantization(WeightFormat Format, bool Double = false)
         using var values = Tensor.Empty(device, (matrix.Rows, matrix.Columns));
         matrix.Dequantize(0, values);
         return values.ToArray();
-    }
-
-    private static void ForPieces(int rows, int columns, Action<int, int> act)
-    {
-        int bands = Math.Max(1, Piece / Band / Math.Max(1, columns));
-        for (int from = 0; from < rows; from += bands * Band)
-            act(from, Math.Min(bands * Band, rows - from));
     }
 }

@@ -23,7 +23,7 @@ internal sealed class QuantizationSettings
     /// <summary>The key of the settings in it.</summary>
     public string Key { get; }
 
-    /// <summary>The settings themselves.</summary>
+    /// <summary>The settings as the config has them.</summary>
     public JsonFields Fields { get; }
 
     /// <summary>How the weights are stored.</summary>

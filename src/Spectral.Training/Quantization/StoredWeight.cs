@@ -45,7 +45,7 @@ internal sealed class StoredWeight : ComputedValues
     /// <summary>The kind of codes, and which elements share a scale.</summary>
     public QuantizedLayout Layout { get; }
 
-    /// <summary>The codes.</summary>
+    /// <summary>The codes of all weights, as the folder has them.</summary>
     public StoredCodes Codes { get; }
 
     /// <summary>The values of the codes: 16 or 256.</summary>
@@ -54,7 +54,7 @@ internal sealed class StoredWeight : ComputedValues
     /// <summary>The values of the codes where the folder has its own; empty: they are those of the format.</summary>
     public ReadOnlySpan<float> OwnTable => Layout.Format is WeightFormat.Nf4 or WeightFormat.Fp4 ? Table : default;
 
-    /// <summary>The scales.</summary>
+    /// <summary>The scales of all blocks, as the folder has them.</summary>
     public WeightScales Scales { get; }
 
     /// <inheritdoc/>

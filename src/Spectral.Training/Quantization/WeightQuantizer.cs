@@ -13,9 +13,6 @@ namespace Spectral.Training.Quantization;
 /// </summary>
 internal sealed class WeightQuantizer : IDisposable
 {
-    // Rows are quantised in pieces of about so many elements, which bounds the memory of the device.
-    private const int Piece = 1 << 22;
-
     private readonly Device _device;
     private readonly WeightFormat _format;
     private readonly bool _isNested;
@@ -25,7 +22,7 @@ internal sealed class WeightQuantizer : IDisposable
     private double _error;
     private double _norm;
 
-    /// <summary>Prepares quantising.</summary>
+    /// <summary>Prepares quantising weights in one format.</summary>
     /// <param name="device">The device to compute on.</param>
     /// <param name="format">The format of the codes.</param>
     /// <param name="isNested">Whether to quantise scales too.</param>
@@ -97,29 +94,26 @@ internal sealed class WeightQuantizer : IDisposable
         ReadOnlySpan<float> values = MemoryMarshal.Cast<byte, float>(Values(dense));
         QuantizedMatrix matrix = new(_device, (int)dense.Shape[0], (int)dense.Shape[1], QuantizedLayout.For(_format));
         _last = (dense.Name, matrix);
-        int rows = Math.Max(1, Piece / (matrix.PieceRows * matrix.Columns)) * matrix.PieceRows;
-        for (int row = 0; row < matrix.Rows; row += rows)
+        foreach ((int row, int count) in RowPieces.Of(matrix))
         {
-            using Tensor piece = PieceOf(matrix, row, rows);
+            using var piece = Tensor.Empty(_device, (count, matrix.Columns));
             piece.CopyFrom(Part(values, matrix, row, piece));
             matrix.Fill(row, piece);
         }
         if (_isNested)
             matrix.CompressScales();
         if (_measured.Add(dense.Name))
-            Measure(matrix, values, rows);
+            Measure(matrix, values);
         return matrix;
     }
 
-    private void Measure(QuantizedMatrix matrix, ReadOnlySpan<float> values, int rows)
+    private void Measure(QuantizedMatrix matrix, ReadOnlySpan<float> values)
     {
-        float[] rounded = new float[Math.Min(rows, matrix.Rows) * matrix.Columns];
-        for (int row = 0; row < matrix.Rows; row += rows)
+        foreach ((int row, int count) in RowPieces.Of(matrix))
         {
-            using Tensor piece = PieceOf(matrix, row, rows);
+            using var piece = Tensor.Empty(_device, (count, matrix.Columns));
             matrix.Dequantize(row, piece);
-            Span<float> found = rounded.AsSpan(0, (int)piece.Count);
-            piece.CopyTo(found);
+            float[] found = piece.ToArray();
             ReadOnlySpan<float> wanted = Part(values, matrix, row, piece);
             for (int i = 0; i < found.Length; i++)
             {
@@ -129,9 +123,6 @@ internal sealed class WeightQuantizer : IDisposable
             }
         }
     }
-
-    private Tensor PieceOf(QuantizedMatrix matrix, int row, int rows) =>
-        Tensor.Empty(_device, (Math.Min(rows, matrix.Rows - row), matrix.Columns));
 
     private static ReadOnlySpan<float> Part(
         ReadOnlySpan<float> values,
