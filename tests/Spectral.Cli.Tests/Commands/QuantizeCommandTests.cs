@@ -48,9 +48,7 @@ public sealed class QuantizeCommandTests : WorkFolder
         CommandLine.Run([.. merge, merged, .. gguf, At("a.gguf")]).Succeeded();
         CommandLine.Run([.. merge, Model, .. adapter, .. gguf, At("b.gguf")]).Succeeded();
         Assert.That(File.ReadAllBytes(At("b.gguf")), Is.EqualTo(File.ReadAllBytes(At("a.gguf"))));
-        CommandLine
-            .Run([.. merge, Model, .. gguf, At("c.gguf"), .. nf4])
-            .Refused(2, "--quantize nf4", "--adapter DIR");
+        CommandLine.Run([.. merge, Model, .. gguf, At("c.gguf"), .. nf4]).Refused(2, "--quantize nf4", "--adapter DIR");
     }
 
     [Test]
