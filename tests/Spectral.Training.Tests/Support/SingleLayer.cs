@@ -15,6 +15,7 @@ internal sealed class SingleLayer : IDisposable
 {
     private readonly Device _device;
     private readonly Parameter _weight;
+    private readonly Parameter? _bias;
     private readonly Linear _layer;
     private readonly BoundFactors _factors;
     private readonly PackedAdapters _packed;
@@ -25,7 +26,15 @@ internal sealed class SingleLayer : IDisposable
     /// <param name="options">Its settings.</param>
     /// <param name="rows">Output features.</param>
     /// <param name="columns">Input features.</param>
-    public SingleLayer(Device device, AdapterMethod method, AdapterOptions options, int rows, int columns)
+    /// <param name="hasBias">Whether the layer has a bias.</param>
+    public SingleLayer(
+        Device device,
+        AdapterMethod method,
+        AdapterOptions options,
+        int rows,
+        int columns,
+        bool hasBias = false
+    )
     {
         _device = device;
         options.CheckSettings(method);
@@ -34,10 +43,14 @@ internal sealed class SingleLayer : IDisposable
         for (int i = 0; i < values.Length; i++)
             values[i] = (float)(random.NextDouble() - 0.5);
         Weight = Dense.Of(rows, columns, Array.ConvertAll(values, value => (double)value));
-        Module = AdaptedModule.Describe(method, options, [new ModuleShape("layer", rows, columns)])[0];
+        float[] bias = [.. Enumerable.Range(0, hasBias ? rows : 0).Select(_ => (float)(random.NextDouble() - 0.5))];
+        Bias = Array.ConvertAll(bias, value => (double)value);
+        Module = AdaptedModule.Describe(method, options, [new ModuleShape("layer", rows, columns, hasBias)])[0];
         _factors = new BoundFactors(device, [Module]);
         _weight = new Parameter("layer.weight", Tensor.From(device, values, (rows, columns)));
-        _layer = new Linear("layer", _weight, null);
+        _bias = hasBias ? new Parameter("layer.bias", Tensor.From(device, bias, rows)) : null;
+        _layer = new Linear("layer", _weight, _bias);
+        Module.BindBase(_layer);
         Fill(copies: false);
         method.BeginAll([new AdapterStart(Module.Shape, _weight, Module.Factors, options)]);
         Fill(copies: true);
@@ -57,6 +70,9 @@ internal sealed class SingleLayer : IDisposable
 
     /// <summary>W of the base.</summary>
     public Dense Weight { get; }
+
+    /// <summary>b of the base; empty without one.</summary>
+    public double[] Bias { get; }
 
     public AdaptedModule Module { get; }
 
@@ -119,5 +135,6 @@ internal sealed class SingleLayer : IDisposable
         _packed.Dispose();
         _factors.Dispose();
         _weight.Dispose();
+        _bias?.Dispose();
     }
 }

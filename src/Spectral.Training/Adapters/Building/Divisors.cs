@@ -23,4 +23,8 @@ internal static class Divisors
     /// <summary>Returns the largest number, up to the wanted one, that divides all sizes.</summary>
     public static int Common(int wanted, params IEnumerable<int> sizes) =>
         Enumerable.Range(1, wanted).Last(divisor => sizes.All(size => size % divisor == 0));
+
+    /// <summary>Returns the inputs and outputs of layers.</summary>
+    public static IEnumerable<int> Sizes(IReadOnlyList<ModuleShape> layers) =>
+        layers.SelectMany(layer => new[] { layer.In, layer.Out });
 }

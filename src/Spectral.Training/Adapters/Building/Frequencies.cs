@@ -42,6 +42,9 @@ internal static class Frequencies
     /// <param name="tag">A name for this kind of waves; tables with different names are not shared.</param>
     /// <param name="left">Computes element i of a column of L from the wave's number at its location, p and i.</param>
     /// <param name="right">Computes element j of a row of R from the wave's number at its location, q and j.</param>
+    /// <param name="place">
+    /// Returns the p and q that a location (p, q) counts as, where they depend on each other; null: itself.
+    /// </param>
     /// <exception cref="InputException">The layer is too large for PEFT's way of drawing.</exception>
     public static (Expression Left, Expression Right) Tables(
         AdapterBuilder layer,
@@ -50,7 +53,8 @@ internal static class Frequencies
         int waves,
         string tag,
         Func<int, int, int, float> left,
-        Func<int, int, int, float> right
+        Func<int, int, int, float> right,
+        Func<int, int, (int P, int Q)>? place = null
     )
     {
         (int rows, int columns, uint seed) = (layer.Out, layer.In, (uint)layer.Setting(Seed));
@@ -72,20 +76,24 @@ internal static class Frequencies
             beside.Table((all, columns), inputs, () => Right(Locations()))
         );
 
-        int[] Locations() => TorchPermutation.First(count, rows * columns, seed);
+        (int P, int Q)[] Locations() =>
+            Array.ConvertAll(
+                TorchPermutation.First(count, rows * columns, seed),
+                at => place?.Invoke(at / columns, at % columns) ?? (at / columns, at % columns)
+            );
 
-        float[] Left(int[] locations) =>
+        float[] Left((int P, int Q)[] locations) =>
             [
                 .. Enumerable
                     .Range(0, rows * all)
-                    .Select(at => left(at % all / count, locations[at % count] / columns, at / all)),
+                    .Select(at => left(at % all / count, locations[at % count].P, at / all)),
             ];
 
-        float[] Right(int[] locations) =>
+        float[] Right((int P, int Q)[] locations) =>
             [
                 .. Enumerable
                     .Range(0, all * columns)
-                    .Select(at => right(at / columns / count, locations[at / columns % count] % columns, at % columns)),
+                    .Select(at => right(at / columns / count, locations[at / columns % count].Q, at % columns)),
             ];
     }
 }

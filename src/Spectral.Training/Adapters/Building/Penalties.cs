@@ -31,6 +31,13 @@ internal static class Penalties
     public static AdapterSetting Free { get; } =
         new("lambda-orthogonal", 0, 0, 1e6, "Distance from orthonormal factors that costs nothing, in the norm.");
 
+    /// <summary>
+    /// Returns the Frobenius norm of XᵀX without its diagonal for orthogonal columns of X, or of XXᵀ for orthogonal
+    /// rows; [1]. Where X has them exactly, the gradient is taken as zero.
+    /// </summary>
+    public static Expression Orthogonality(Expression x, bool columns) =>
+        x.MatMul(x, transposeA: columns, transposeB: !columns).UpperTriangle(0).Norm().Scale(Math.Sqrt(2));
+
     /// <summary>Returns the squared Frobenius norm ‖X‖_F²; [1].</summary>
     public static Expression Squares(Expression x) => x.Dot(x);
 }

@@ -1,3 +1,4 @@
+using Spectral.Training.Adapters.Building;
 using Spectral.Training.Adapters.Expressions;
 using Spectral.Training.Adapters.Files;
 using Spectral.Training.IO;
@@ -76,7 +77,8 @@ internal sealed class LokrMethod : AdapterMethod
     public override AdapterForm Form(AdapterBuilder layer)
     {
         (int rank, int factor) = (layer.Rank, (int)layer.Setting(Factor));
-        ((int tall, int high), (int wide, int broad)) = (Factorize(layer.Out, factor), Factorize(layer.In, factor));
+        var sizes = Kronecker.Of(layer.Module, factor);
+        (int tall, int wide, int high, int broad) = sizes;
         Expression first =
             layer.IsOn(Both) && rank < Math.Max(tall, wide) / 2.0
                 ? layer
@@ -89,33 +91,10 @@ internal sealed class LokrMethod : AdapterMethod
                     .Trained("lokr_w2_a", (high, rank), Start.KaimingUniform)
                     .MatMul(layer.Trained("lokr_w2_b", (rank, broad), Start.KaimingUniform))
                 : layer.Trained("lokr_w2", (high, broad), Start.KaimingUniform);
-        // The product of every element of one factor with every element of the other, with the four indices then
-        // ordered as (row of both, column of both).
+        // Every element of one factor with every element of the other.
         Expression products = first
             .Reshape((tall * wide, 1))
             .MatMul(second.Reshape((1, high * broad)), scale: layer.Options.Scale);
-        Expression change = products
-            .Reshape((tall, wide, high, broad))
-            .Permute(0, 2, 1, 3)
-            .Reshape((layer.Out, layer.In));
-        return new AdapterForm { Weight = layer.Weight.Add(change) };
-    }
-
-    /// <summary>
-    /// Returns the pair of divisors of a size with the smallest sum and the first at most the factor; the factor itself
-    /// if it divides.
-    /// </summary>
-    internal static (int First, int Second) Factorize(int size, int factor)
-    {
-        if (factor > 0 && size % factor == 0)
-            return (factor, size / factor);
-        int first = 1;
-        for (int next = 2; next * next <= size && (factor < 0 || next <= factor); next++)
-        {
-            if (size % next == 0)
-                first = next;
-        }
-
-        return (first, size / first);
+        return new AdapterForm { Weight = layer.Weight.Add(sizes.Restore(products)) };
     }
 }

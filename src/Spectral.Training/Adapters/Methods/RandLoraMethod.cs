@@ -13,6 +13,8 @@ internal sealed class RandLoraMethod : AdapterMethod
 {
     private const string Sparse = "sparse";
     private const string VerySparse = "very-sparse";
+    private const string Pairing = "pairing";
+    private const string AsPublished = "paper";
 
     public override string Name => "randlora";
     public override string Formula =>
@@ -44,6 +46,17 @@ internal sealed class RandLoraMethod : AdapterMethod
             {
                 PeftKey = "very_sparse",
             },
+            AdapterSetting.Choice(
+                Pairing,
+                "Which rows of A meet which columns of B_j: in PEFT's order, which its files need, or as in the "
+                    + "formula.",
+                "peft",
+                AsPublished
+            ) with
+            {
+                PeftKey = Pairing,
+                IsLaterKey = true,
+            },
         ];
 
     public override AdapterForm Form(AdapterBuilder layer)
@@ -67,13 +80,18 @@ internal sealed class RandLoraMethod : AdapterMethod
             .Block(0, 0, large, count * rank);
         Factor lambda = layer.Trained("randlora_lambda", (rank, count));
         Factor gamma = layer.Trained("randlora_gamma", (count, small), Start.Of(1.0 / Math.Max(count, small)));
-        // Rows are ordered by (row of A, basis), but columns of B by (basis, row of A). The published code pairs them
-        // like this, and so do its files.
-        Expression wide = a.Repeat(count)
-            .Permute(1, 0, 2)
+        // Columns of B are ordered by (basis, row of A), and rows as in the formula too. The published code has rows by
+        // (row of A, basis) and pairs them like this, and so do its files.
+        Expression rows = a.Repeat(count);
+        (Expression factors, Expression scales) =
+            layer.Choice(Pairing) == AsPublished
+                ? (gamma.Repeat(rank).Permute(1, 0, 2), lambda.Transpose())
+                : (gamma.Repeat(rank), lambda);
+        if (layer.Choice(Pairing) != AsPublished)
+            rows = rows.Permute(1, 0, 2);
+        Expression wide = rows.Multiply(factors, Broadcast.PerElement)
             .Reshape((rank * count, small))
-            .Multiply(gamma.Tile(rank, 1), Broadcast.PerElement)
-            .ScaleRows(lambda.Reshape(rank * count));
+            .ScaleRows(scales.Reshape(rank * count));
         Expression change = layer.In <= layer.Out ? b.MatMul(wide) : wide.MatMul(b, transposeA: true, transposeB: true);
         return new AdapterForm { Weight = layer.Weight.Add(change, 1, layer.Options.Scale) };
     }

@@ -119,7 +119,7 @@ internal sealed class VbLoraMethod : AdapterMethod
         indices.Count > 0 && weights.SequenceEqual([.. indices.SkipLast(1), indices[^1] - 1]);
 
     private static int Common(int wanted, IReadOnlyList<ModuleShape> modules) =>
-        Divisors.Common(wanted, modules.SelectMany(module => new[] { module.In, module.Out }));
+        Divisors.Common(wanted, Divisors.Sizes(modules));
 
     public override AdapterForm Form(AdapterBuilder layer)
     {

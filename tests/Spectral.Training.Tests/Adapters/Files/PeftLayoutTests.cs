@@ -231,6 +231,74 @@ public sealed class PeftLayoutTests : FolderTest
             "gralora_A 2,6,2; gralora_B 2,2,4"
         );
         yield return Case(
+            "beft",
+            """
+            "peft_type":"BEFT","init_weights":true
+            """,
+            "beft_bias 1,8",
+            "beft_bias 1,8"
+        );
+        yield return Case(
+            "deft",
+            Layers
+                + """
+                ,"peft_type":"DEFT","r":2,"decomposition_method":"relu","init_scale":1.0,"alpha":4,"para":false,
+                "fan_in_fan_out":false,"deft_dropout":0.0,"bias":"none"
+                """,
+            "deft_P 8,2; deft_R 2,8",
+            "deft_P 8,2; deft_R 2,12"
+        );
+        yield return Case(
+            "deft",
+            Layers
+                + """
+                ,"peft_type":"DEFT","r":2,"decomposition_method":"relu","alpha":0,"para":true,"fan_in_fan_out":false,
+                "deft_dropout":0.0,"bias":"none"
+                """,
+            "deft_P 8,2",
+            "deft_P 8,2"
+        );
+        yield return Case(
+            "glora",
+            """
+            "peft_type":"GLORA","r":2,"bias":"none","config_A_B":"lora","config_C":"lora","config_D_E":"constant",
+            "init_weights":true
+            """,
+            "glora_A.Xd 8,2; glora_A.Xu 2,8; glora_B.Xd 8,2; glora_B.Xu 2,8",
+            "glora_A.Xd 8,2; glora_A.Xu 2,12; glora_B.Xd 8,2; glora_B.Xu 2,12"
+        );
+        yield return Case(
+            "peanut",
+            Layers
+                + """
+                ,"peft_type":"PEANUT","r":2,"depth":1,"act_fn":"relu","scaling":2.0
+                """,
+            "peanut_A.weight 2,8; peanut_B.weight 8,2; peanut_encoders.0.weight 2,2; peanut_decoders.0.weight 2,2",
+            "peanut_A.weight 2,8; peanut_B.weight 8,2; peanut_encoders.0.weight 2,2; peanut_decoders.0.weight 2,2"
+        );
+        yield return Case(
+            "waveft",
+            Layers
+                + """
+                ,"peft_type":"WAVEFT","n_frequency":5,"scaling":25.0,"wavelet_family":"db2","use_idwt":true,
+                "random_loc_seed":777,"fan_in_fan_out":false,"bias":"none","n_frequency_pattern":{},
+                "proportional_parameters":false
+                """,
+            "waveft_spectrum 5",
+            "waveft_spectrum 5"
+        );
+        yield return Case(
+            "waveft",
+            Layers
+                + """
+                ,"peft_type":"WAVEFT","n_frequency":5,"scaling":25.0,"wavelet_family":"db1","use_idwt":false,
+                "random_loc_seed":3,"fan_in_fan_out":false,"bias":"none","n_frequency_pattern":{},
+                "proportional_parameters":true
+                """,
+            "waveft_spectrum 4",
+            "waveft_spectrum 6"
+        );
+        yield return Case(
             "tinylora",
             """
             "layers_pattern":null,"layers_to_transform":null,"init_weights":true,"peft_type":"TINYLORA","r":2,"u":3,

@@ -109,7 +109,9 @@ public sealed class EveryMethodTests(DeviceKind kind) : TrainingTest(kind)
         Assert.That(Reference(), Is.EqualTo(loss).Within(LossTolerance * loss), "merged and unmerged agree");
 
         // A ReLU bends within a large step; its reference is double throughout, and has no use for one.
-        double step = adapter.Modules.All(module => module.Form.IsMergeable) ? Step : Step / 100;
+        bool merges = adapter.Modules.All(module => module.Form.IsMergeable);
+        double step = merges ? Step / Finer(name) : Step / 100;
+        double rounding = merges ? Rounding * Finer(name) : Rounding;
         foreach (Parameter parameter in adapter.Parameters.Parameters)
         {
             float[] values = parameter.Master.ToArray();
@@ -138,7 +140,7 @@ public sealed class EveryMethodTests(DeviceKind kind) : TrainingTest(kind)
                 double expected = (4 * near - far) / 3;
                 Assert.That(
                     gradient[i],
-                    Is.EqualTo(expected).Within(Tolerance * Math.Max(largest, Math.Abs(expected)) + Rounding),
+                    Is.EqualTo(expected).Within(Tolerance * Math.Max(largest, Math.Abs(expected)) + rounding),
                     $"{parameter.Name}[{i}] (largest {largest})"
                 );
             }
@@ -293,6 +295,12 @@ public sealed class EveryMethodTests(DeviceKind kind) : TrainingTest(kind)
     private static string[] Methods() => TestAdapters.LayerMethods;
 
     /// <summary>
+    /// By how much the steps of the differences are smaller than others: DEFT's ReLU bends where an entry is near zero,
+    /// and one number of Polyhistor's templates changes every layer in many places.
+    /// </summary>
+    private static int Finer(string method) => method is "deft" or "polyhistor" ? 16 : 1;
+
+    /// <summary>
     /// Where differences are no measure at the published setting: DoRA's norm counts as a constant, which they see; and
     /// strengths of 15 or 4 make the loss so steep that no step is small. A choice of some vectors out of many jumps
     /// where logits meet, one of all does not.
@@ -314,6 +322,8 @@ public sealed class EveryMethodTests(DeviceKind kind) : TrainingTest(kind)
             ["heads"] = 1,
             ["sparsity"] = 0,
         };
+        if (method.Name == "waveft") // whose factor of 25 is as steep
+            measured["scaling"] = 1;
         return Options with
         {
             Settings = method

@@ -48,6 +48,36 @@ public sealed class PenaltyTests(DeviceKind kind) : TrainingTest(kind)
                 )
         ); // the mean over 3 layers' 2 factors
 
+    /// <summary>The mean over 3 layers' 2 factors, with or without the diagonal.</summary>
+    [TestCase(0)]
+    [TestCase(1)]
+    public void Mpc(int pattern) =>
+        Verify(
+            "mpc",
+            [("gamma", 0.7), ("pattern", pattern)],
+            (module, factors) =>
+                0.7
+                / 6
+                * (
+                    Distance(Transposed(factors(LoraNames.B), module.Out), pattern)
+                    + Distance(factors(LoraNames.A), pattern)
+                )
+        );
+
+    private static double Distance(double[] x, int pattern)
+    {
+        if (pattern == 0)
+            return Orthonormality(x, Rank);
+        int columns = x.Length / Rank;
+        double Product(int i, int j) => Enumerable.Range(0, columns).Sum(c => x[i * columns + c] * x[j * columns + c]);
+        return Math.Sqrt(
+            Enumerable
+                .Range(0, Rank * Rank)
+                .Where(at => at / Rank != at % Rank)
+                .Sum(at => Math.Pow(Product(at / Rank, at % Rank), 2))
+        );
+    }
+
     /// <summary>What is within λ costs nothing. λ lies between the norms of the factors of all layers.</summary>
     [TestCase("kasa", LoraNames.B, LoraNames.A, 1)]
     [TestCase("adalora", "lora_B", "lora_A", 1 / 6.0)]

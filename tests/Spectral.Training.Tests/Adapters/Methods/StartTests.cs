@@ -3,6 +3,7 @@ using Spectral.Kernels.Linalg;
 using Spectral.Kernels.Tests.Support;
 using Spectral.Training.Adapters;
 using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.Adapters.Methods;
 using Spectral.Training.Models;
 using Spectral.Training.Tests.Support;
 
@@ -43,6 +44,41 @@ public sealed class StartTests(DeviceKind kind) : TrainingTest(kind)
             }
         );
     }
+
+    [Test]
+    public void SokasProductsAreTheLeadingOnesOfTheRearrangedWeight() =>
+        ForEach(
+            "soka",
+            (module, weight) =>
+            {
+                (int tall, int wide) = (Middle(weight.Rows), Middle(weight.Columns));
+                (int high, int broad) = (weight.Rows / tall, weight.Columns / wide);
+                var rearranged = Dense.Of(
+                    tall * wide,
+                    high * broad,
+                    (row, column) => weight[row / wide * high + column / broad, row % wide * broad + column % broad]
+                );
+                Dense a = Factor(module, "soka_A", tall * wide, Rank);
+                Dense b = Factor(module, "soka_B", Rank, high * broad);
+                Assert.That(
+                    Left(module.Options.Scale * (a * b), rearranged, Rank, Math.Min(tall * wide, high * broad)),
+                    Is.LessThan(1e-5)
+                );
+            }
+        );
+
+    /// <summary>By hand: shares of a squared norm of 30, and second differences of logarithms.</summary>
+    [TestCase(1, false, 4)]
+    [TestCase(0.5, false, 1)]
+    [TestCase(0.55, false, 2)]
+    [TestCase(0.9, false, 3)]
+    [TestCase(1, true, 2)]
+    [TestCase(0.5, true, 1)]
+    public void SokaTakesAsManyProductsAsTheSpectrumAsksFor(double energy, bool elbow, int count) =>
+        Assert.That(SokaMethod.Count([4, 3, 1.5, 1.4], Math.Sqrt(30), energy, elbow), Is.EqualTo(count));
+
+    private static int Middle(int size) =>
+        Enumerable.Range(1, size).Last(divisor => size % divisor == 0 && divisor * divisor <= size);
 
     [Test]
     public void MicasFrozenVectorsAreOrthonormalAndMinor() =>

@@ -94,6 +94,42 @@ public sealed partial class WeightFormulaTests
                 ).Values;
             }
         );
+        foreach ((int step, int[] nested) in new[] { (0, new[] { 1, 2, 4, 5 }), (2, [2, 4, 5]), (7, [5]) })
+        {
+            yield return new(
+                "matryoshka",
+                5,
+                7,
+                5,
+                new() { ["rank-step"] = step },
+                layer =>
+                    Change(
+                        layer,
+                        layer.Matrix("lora_B.weight", 5, 5)
+                            * Dense.Diagonal([
+                                .. Enumerable
+                                    .Range(0, 5)
+                                    .Select(i => nested.Where(rank => rank > i).Sum(rank => 5.0 / rank)),
+                            ])
+                            * layer.Matrix("lora_A.weight", 5, 7)
+                    )
+            );
+        }
+
+        yield return new(
+            "sam-parser",
+            5,
+            4,
+            1,
+            [],
+            layer =>
+                Change(
+                    layer,
+                    layer.Matrix("sam_parser_U", 5, 4)
+                        * Dense.Diagonal(layer.Factors["sam_parser_delta"])
+                        * layer.Matrix("sam_parser_V", 4, 4)
+                )
+        );
         yield return new(
             "lambda-orthogonal",
             5,
@@ -252,7 +288,11 @@ public sealed partial class WeightFormulaTests
                 )
         );
         foreach ((int rows, int columns) in new[] { (7, 5), (5, 8) })
+        {
             yield return new("randlora", rows, columns, 2, [], Randlora);
+            yield return new("randlora", rows, columns, 2, new() { ["pairing"] = 1 }, RandloraOfThePaper);
+        }
+
         yield return new("delora", 5, 7, 3, new() { ["lambda"] = 4 }, Delora);
         yield return new(
             "hydra",
@@ -355,6 +395,27 @@ public sealed partial class WeightFormulaTests
                         b[row * n * r + i] * lambda[i] * a[i / n * small + column] * gamma[i % n * small + column]
                     )
         );
+        return Change(layer, layer.Scale * (layer.Columns <= layer.Rows ? change : change.Transposed));
+    }
+
+    /// <summary>Σ_j B_j·diag(lambda_j)·A·diag(gamma_j), by matrices.</summary>
+    private static double[] RandloraOfThePaper(Layer layer)
+    {
+        int r = layer.Rank;
+        int small = Math.Min(layer.Rows, layer.Columns);
+        int large = Math.Max(layer.Rows, layer.Columns);
+        int n = (small + r - 1) / r;
+        var change = new Dense(large, small);
+        for (int basis = 0; basis < n; basis++)
+        {
+            int j = basis;
+            change +=
+                Dense.Of(large, r, (row, k) => layer.Factors["randlora_B"][(row * n + j) * r + k])
+                * Dense.Diagonal([.. Enumerable.Range(0, r).Select(k => layer.Factors["randlora_lambda"][k * n + j])])
+                * layer.Matrix("randlora_A", r, small)
+                * Dense.Diagonal(layer.Factors["randlora_gamma"][(j * small)..((j + 1) * small)]);
+        }
+
         return Change(layer, layer.Scale * (layer.Columns <= layer.Rows ? change : change.Transposed));
     }
 

@@ -61,6 +61,17 @@ public sealed partial class WeightFormulaTests
             [],
             layer => Dense.Of(5, 7, (i, j) => layer.W[i, j] + layer.Factors["bitfit_delta"][i]).Values
         );
+        yield return new(
+            "beft",
+            5,
+            7,
+            1,
+            [],
+            layer => Dense.Of(5, 7, (i, j) => layer.W[i, j] + layer.Bias[i] + layer.Factors["beft_bias"][i]).Values
+        )
+        {
+            HasBias = true,
+        };
         yield return Masked("shira", 5, 7, 2, "shira_indices", "shira_weight");
         yield return Masked("lift", 5, 7, 2);
         yield return Masked("lift", 7, 5, 1, settings: new() { ["filter-rank"] = 2, ["interval"] = 0 });

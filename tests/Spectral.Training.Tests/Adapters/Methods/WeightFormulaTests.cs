@@ -27,6 +27,15 @@ public sealed partial class WeightFormulaTests(DeviceKind kind) : TrainingTest(k
         /// <summary>Whether a setting makes it begin with a changed weight, unlike its method.</summary>
         public bool BeginsElsewhere { get; init; }
 
+        /// <summary>
+        /// Whether the layer has a bias. The formula then includes the new one in every column, as inputs of unit
+        /// vectors show it.
+        /// </summary>
+        public bool HasBias { get; init; }
+
+        /// <summary>Alpha of the adapter.</summary>
+        public double Alpha { get; init; } = 5;
+
         public override string ToString() =>
             $"{Method} [{Rows}, {Columns}] "
             + $"{string.Join(' ', Settings.Select(setting => $"{setting.Key}={setting.Value}"))}";
@@ -42,6 +51,9 @@ public sealed partial class WeightFormulaTests(DeviceKind kind) : TrainingTest(k
         IReadOnlyDictionary<string, double[]> Factors
     )
     {
+        /// <summary>The bias of the base; empty without one.</summary>
+        public double[] Bias { get; init; } = [];
+
         internal Dense W => Dense.Of(Rows, Columns, BaseWeight);
 
         internal Dense Matrix(string factor, int rows, int columns, int from = 0) =>
@@ -49,7 +61,16 @@ public sealed partial class WeightFormulaTests(DeviceKind kind) : TrainingTest(k
     }
 
     public static IEnumerable<Case> Cases =>
-        [.. Products(), .. Scalings(), .. Rotations(), .. Blocks(), .. Generated(), .. Waves()];
+        [
+            .. Products(),
+            .. Scalings(),
+            .. Rotations(),
+            .. Blocks(),
+            .. Generated(),
+            .. Waves(),
+            .. Supports(),
+            .. Shared(),
+        ];
 
     [TestCaseSource(nameof(Cases))]
     public void TheWeightAndItsGradientsAreTheFormulas(Case test)
@@ -67,7 +88,10 @@ public sealed partial class WeightFormulaTests(DeviceKind kind) : TrainingTest(k
             test.Rank,
             layer.Module.Options.Scale,
             factors
-        );
+        )
+        {
+            Bias = layer.Bias,
+        };
         VerifyGradient(
             Array.ConvertAll(actual.Values, value => (float)value),
             test.Formula(formula),
@@ -95,7 +119,16 @@ public sealed partial class WeightFormulaTests(DeviceKind kind) : TrainingTest(k
         using SingleLayer layer = Attach(test);
         Dense weight = layer.Run(Dense.Of(test.Rows, test.Columns, (i, j) => (i * 7 + j * 3) % 5 - 2));
         if (AdapterMethods.Find(test.Method).StartsAtBase && !test.BeginsElsewhere)
-            Assert.That(weight.Values, Is.EqualTo(layer.Weight.Values).Within(1e-6));
+        {
+            double[] bias = layer.Bias;
+            Dense expected = Dense.Of(
+                test.Rows,
+                test.Columns,
+                (i, j) => layer.Weight[i, j] + (test.HasBias ? bias[i] : 0)
+            );
+            Assert.That(weight.Values, Is.EqualTo(expected.Values).Within(1e-6));
+        }
+
         Assert.That(
             layer.Trained.SelectMany(parameter => parameter.Gradient!.ToArray()).Any(value => value != 0),
             "something trains from the start"
@@ -109,13 +142,14 @@ public sealed partial class WeightFormulaTests(DeviceKind kind) : TrainingTest(k
             new AdapterOptions
             {
                 Rank = test.Rank,
-                Alpha = 5,
+                Alpha = test.Alpha,
                 TopK = 2,
                 Seed = 9,
                 Settings = test.Settings,
             },
             test.Rows,
-            test.Columns
+            test.Columns,
+            test.HasBias
         );
 
     private static double[] Change(Layer layer, Dense change) => (layer.W + change).Values;
