@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using Spectral.Cli.Hosting;
 using Spectral.Cli.Options;
+using Spectral.Cli.Register;
 using Spectral.Training.Adapters;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
@@ -38,6 +39,10 @@ internal sealed class MethodsCommand : SpectralCommand
         Arity = ArgumentArity.ZeroOrOne,
         CustomParser = result => result.Tokens.Count == 0 ? null : LossNames.One(result),
     };
+    private readonly Option<bool> _register = new("--register")
+    {
+        Description = "List the published systems that this project has, and those that it lacks.",
+    };
     private readonly AdapterCommandOptions _adapter = new(trains: false);
 
     public MethodsCommand()
@@ -48,18 +53,26 @@ internal sealed class MethodsCommand : SpectralCommand
             "spectral methods --adapter lora",
             "spectral methods --rank 4 --json",
             "spectral methods --optimizers",
-            "spectral methods --losses dpo"
+            "spectral methods --losses dpo",
+            "spectral methods --register"
         )
     {
         Details =
             "The columns, for the options given: trainable parameters; operations of the adapter's forward pass, "
             + "relative to those of the layers, and whether each step computes the weights W' anew; whether it can be "
             + "merged; its name in adapter files; its source.";
-        AddOptions([_model, _one, _optimizers, _losses, .. _adapter.Shared]);
+        AddOptions([_model, _one, _optimizers, _losses, _register, .. _adapter.Shared]);
     }
 
     public override void Execute(CommandContext context)
     {
+        if (context.Get(_register))
+        {
+            RefuseAllBut(context, _register);
+            RegisterList.Print(context);
+            return;
+        }
+
         if (context.IsGiven(_losses))
         {
             RefuseAllBut(context, _losses);
@@ -122,7 +135,7 @@ internal sealed class MethodsCommand : SpectralCommand
     /// <summary>Refuses options that say nothing about what a list shows.</summary>
     private void RefuseAllBut(CommandContext context, Option list, params ReadOnlySpan<Option> kept)
     {
-        foreach (Option option in (Option[])[_model, _one, _optimizers, .. _adapter.Shared])
+        foreach (Option option in (Option[])[_model, _one, _optimizers, _losses, .. _adapter.Shared])
         {
             if (context.IsGiven(option) && option != list && !kept.Contains(option))
             {
