@@ -13,8 +13,13 @@ internal static class MethodNames
     public static string One(ArgumentResult result)
     {
         string value = OptionTypes.Value(result);
-        if (!Known.Contains(value))
-            result.AddError(OptionTypes.Complaint("--adapter", value, "one of " + string.Join(", ", Known)));
+        if (!AdapterMethods.Has(value))
+        {
+            result.AddError(
+                OptionTypes.Complaint("--adapter", value, $"map(NAME), or one of {string.Join(", ", Known)}")
+            );
+        }
+
         return value;
     }
 
@@ -23,7 +28,7 @@ internal static class MethodNames
     {
         string value = OptionTypes.Value(result);
         string[] names = Entries(value);
-        if (names.Any(name => !Known.Contains(name)))
+        if (names.Any(name => !AdapterMethods.Has(name)))
         {
             result.AddError(
                 OptionTypes.Complaint("--methods", value, "all, or names among " + string.Join(", ", Known))

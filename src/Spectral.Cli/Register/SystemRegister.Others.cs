@@ -25,7 +25,7 @@ internal static partial class SystemRegister
         new(null, "DeLoRA", Present, ["adapter delora"], ""),
         new(null, "MoSLoRA and TriLoRA", Present, ["adapter moslora", "adapter trilora"], ""),
         new(null, "AdaLoRA and DyLoRA", Present, ["adapter adalora", "adapter dylora"], ""),
-        new(null, "FlexLoRA", Missing, [], "triplets that are added and removed"),
+        new(null, "FlexLoRA", Present, ["adapter flexlora"], ""),
         new(null, "SVDiff and SAM-PARSER", Present, ["adapter svdiff", "adapter sam-parser"], ""),
         new(null, "Spectral Adapter", Present, ["adapter spectral-adapter", "adapter spectral-adapter-rotational"], ""),
         new(null, "λ-orthogonality", Present, ["adapter lambda-orthogonal"], ""),
@@ -33,7 +33,13 @@ internal static partial class SystemRegister
         new(null, "VeRA and VB-LoRA", Present, ["adapter vera", "adapter vb-lora"], ""),
         new(null, "PVeRA", Missing, [], "noise that depends on the token; without it, it is VeRA"),
         new(null, "UniLoRA", Missing, [], "the places that NumPy draws"),
-        new(null, "AdaMSS", Missing, [], "its files lack the clusters of rows, which scikit-learn finds again"),
+        new(
+            null,
+            "AdaMSS",
+            InPart,
+            ["adapter adamss"],
+            "not in PEFT’s files, which lack the groups; no subspaces dropped in training"
+        ),
         new(null, "FRoD", Missing, [], "a joint decomposition of all weights of one kind"),
         new(null, "KAdaptation", Present, ["adapter kadaptation"], ""),
         new(null, "MiSS and GraLoRA", Present, ["adapter miss", "adapter gralora"], ""),

@@ -14,7 +14,7 @@ internal static partial class SystemRegister
     private static readonly RegisteredSystem[] Numbered =
     [
         new(1, "SpecLoRA (Weight Spectra)", Present, ["adapter speclora"], ""),
-        new(2, "MAP", Present, ["adapter map"], ""),
+        new(2, "MAP", Present, ["adapter map"], "map(NAME) is around another method"),
         new(3, "LieRA", InPart, ["adapter liera"], "no convolutions: there is no model with any"),
         new(4, "LoRA-Dash", Present, ["adapter lora-dash"], ""),
         new(5, "SSL, SSB and MPC", Present, ["adapter ssl", "adapter ssb", "adapter mpc"], ""),
@@ -63,7 +63,7 @@ internal static partial class SystemRegister
         new(42, "EVA", Present, ["adapter eva"], ""),
         new(43, "Selective LoRA (TAPS)", Present, ["adapter taps"], ""),
         new(44, "MoS (Mixture of Shards)", Present, ["adapter mos"], ""),
-        new(45, "Relaxed Recursive Transformers", Missing, [], "layers that share a weight"),
+        new(45, "Relaxed Recursive Transformers", Present, ["adapter relaxed-recursive"], ""),
         new(46, "MoLA", Missing, [], "a middle that depends on the token"),
         new(47, "HyperAlign", Missing, [], "factors that depend on the sample, and a diffusion model"),
         new(48, "EPT (Expert Pyramid)", Missing, [], "a middle that depends on the task; only its abstract is public"),

@@ -70,6 +70,9 @@ public sealed class AdapterBuilder
 
     internal AdapterMethod Method { get; }
 
+    /// <summary>The start of trained factors that would begin at zero; null: zeros.</summary>
+    internal Start? InPlaceOfZeros { get; set; }
+
     internal IReadOnlyList<Factor> Factors => _factors;
 
     /// <summary>The factors of residuals, each with the frozen factor that holds its start values.</summary>
@@ -92,8 +95,12 @@ public sealed class AdapterBuilder
     /// The start values; zeros unless given here or written by <see cref="AdapterMethod.Initialize"/>.
     /// </param>
     /// <param name="rate">The factor on the learning rate, above 0.</param>
-    public Factor Trained(string name, Shape shape, Start? start = null, double rate = 1) =>
-        Add(new Factor(name, shape, true, start ?? Start.Zeros) { Rate = rate });
+    public Factor Trained(string name, Shape shape, Start? start = null, double rate = 1)
+    {
+        if (InPlaceOfZeros is not null && (start is null || start == Start.Zeros))
+            start = InPlaceOfZeros;
+        return Add(new Factor(name, shape, true, start ?? Start.Zeros) { Rate = rate });
+    }
 
     /// <summary>Declares a stored tensor of this layer that does not train.</summary>
     /// <param name="name">

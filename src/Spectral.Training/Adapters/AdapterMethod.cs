@@ -205,6 +205,13 @@ public abstract class AdapterMethod : MethodDescription
         }
     }
 
+    /// <summary>
+    /// Returns the method that does with the change of another one what this method does with its own, called
+    /// <c>NAME(INNER)</c>; null: there is none.
+    /// </summary>
+    /// <param name="inner">The other method.</param>
+    internal virtual AdapterMethod? Around(AdapterMethod inner) => null;
+
     /// <summary>How the adapter of a further task builds on that of the tasks before it.</summary>
     public virtual TaskSequence Sequence => TaskSequence.OneAdapter;
 

@@ -63,13 +63,31 @@ public static partial class AdapterMethods
         }
     }
 
-    /// <summary>Finds the method called <paramref name="name"/>, as on the command line.</summary>
+    /// <summary>
+    /// Finds the method called <paramref name="name"/>, as on the command line: one of <see cref="All"/>, or
+    /// <c>map(NAME)</c> around one of them.
+    /// </summary>
     /// <exception cref="InputException">There is no such method; the message lists the known ones.</exception>
     public static AdapterMethod Find(string name) =>
-        All.FirstOrDefault(method => method.Name == name)
+        Known(name)
         ?? throw new InputException(
-            $"unknown adapter '{name}'; known: {string.Join(", ", All.Select(method => method.Name))}"
+            $"unknown adapter '{name}'; known: {string.Join(", ", All.Select(method => method.Name))}, and map(NAME)"
         );
+
+    /// <summary>Returns whether <see cref="Find"/> knows a method of a name.</summary>
+    /// <param name="name">The name as on the command line.</param>
+    public static bool Has(string name) => Known(name) is not null;
+
+    /// <summary>Returns the method of a name, NAME or OUTER(INNER); null: there is none.</summary>
+    internal static AdapterMethod? Known(string name)
+    {
+        int open = name.IndexOf('(', StringComparison.Ordinal);
+        if (open < 0 || name[^1] != ')')
+            return Plain(name);
+        return Plain(name[(open + 1)..^1]) is { } inner ? Plain(name[..open])?.Around(inner) : null;
+    }
+
+    private static AdapterMethod? Plain(string name) => All.FirstOrDefault(method => method.Name == name);
 
     [NewOfEachSubclass]
     private static partial AdapterMethod[] BuiltIn();

@@ -22,6 +22,7 @@ internal static class TestAdapters
         .. AdapterMethods
             .All.Where(method => method is not PromptMethod && !method.RequantizesBase)
             .Select(method => method.Name),
+        "map(vera)",
     ];
 
     /// <summary>The form of the base that a method takes: any, unless it needs one that is quantised.</summary>

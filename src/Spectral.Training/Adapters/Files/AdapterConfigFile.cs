@@ -223,7 +223,7 @@ internal static partial class AdapterConfigFile
         if (metadata.TryGetValue(MethodKey, out string? name))
         {
             AdapterMethod named =
-                AdapterMethods.All.FirstOrDefault(method => method.Name == name)
+                AdapterMethods.Known(name)
                 ?? throw new InputException(
                     $"{path}: written by the method {InputText.Quote(name)}, which is not known here; a "
                         + "newer version may know it"

@@ -52,7 +52,9 @@ public sealed class EveryMethodTests(DeviceKind kind) : TrainingTest(kind)
         using Adapter adapter = Attach(model, name);
         Assert.That(
             Losses.Logits(model, Data),
+            // A single layer of a kind is the mean of those that it shares its weight with.
             adapter.Method.StartsAtBase
+            || name == "relaxed-recursive"
                 ? Is.EqualTo(before).Within(2e-5f * before.Max(Math.Abs))
                 : Is.Not.EqualTo(before).Within(1e-5f)
         );

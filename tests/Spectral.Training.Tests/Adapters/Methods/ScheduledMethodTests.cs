@@ -71,6 +71,56 @@ public sealed class ScheduledMethodTests(DeviceKind kind) : TrainingTest(kind)
         Assert.That(alive[0], Is.EqualTo(12));
     }
 
+    /// <summary>
+    /// Four layers of three triplets: the one with the least even values gives up its smallest, the one with the most
+    /// even takes one with e = 0; the number of all stays, and nothing happens outside of the phase.
+    /// </summary>
+    [Test]
+    public void FlexLoraMovesATripletFromTheLeastEvenToTheMostEven()
+    {
+        Adapter adapter = Attach(
+            "flexlora",
+            ("begin", 0.1),
+            ("finish", 0.3),
+            ("interval", 1),
+            ("exchanged", 1),
+            ("most", 2)
+        );
+        float[][] values =
+        [
+            [1, 1, 1],
+            [3, 2, 1],
+            [1, 0.1f, 0.2f],
+            [2, 2, 1],
+        ];
+        for (int i = 0; i < values.Length; i++)
+            adapter.Modules[i].Factors["lora_E"].Master.CopyFrom([.. values[i], 0, 0, 0]);
+        float[] rows = adapter.Modules[0].Factors["lora_A"].Master.ToArray();
+        adapter.AfterUpdate(2, 20);
+        Assert.That(Active(), Is.All.EqualTo(new float[] { 1, 1, 1, 0, 0, 0 }), "before the phase");
+        adapter.AfterUpdate(15, 20);
+        Assert.That(Active(), Is.All.EqualTo(new float[] { 1, 1, 1, 0, 0, 0 }), "after it");
+        adapter.AfterUpdate(3, 20);
+        Assert.Multiple(() =>
+        {
+            Assert.That(Active()[0], Is.EqualTo(new float[] { 1, 1, 1, 1, 0, 0 }));
+            Assert.That(Active()[1], Is.EqualTo(new float[] { 1, 1, 1, 0, 0, 0 }));
+            Assert.That(Active()[2], Is.EqualTo(new float[] { 1, 0, 1, 0, 0, 0 }));
+            Assert.That(Active()[3], Is.EqualTo(new float[] { 1, 1, 1, 0, 0, 0 }));
+            Assert.That(
+                adapter.Modules[2].Factors["lora_E"].Master.ToArray(),
+                Is.EqualTo(new float[] { 1, 0, 0.2f, 0, 0, 0 })
+            );
+            float[] after = adapter.Modules[0].Factors["lora_A"].Master.ToArray();
+            int width = adapter.Modules[0].Shape.In;
+            Assert.That(after[..(3 * width)], Is.EqualTo(rows[..(3 * width)]), "what was in use");
+            Assert.That(after[(3 * width)..(4 * width)], Is.Not.EqualTo(rows[(3 * width)..(4 * width)]), "drawn anew");
+            Assert.That(adapter.Modules[0].Factors["lora_E"].Master.ToArray()[3], Is.Zero);
+        });
+
+        float[][] Active() => [.. adapter.Modules.Select(module => module.Factors["flexlora_active"].Master.ToArray())];
+    }
+
     [Test]
     public void AdaloraPrunesTheLeastImportant()
     {
@@ -360,6 +410,7 @@ public sealed class ScheduledMethodTests(DeviceKind kind) : TrainingTest(kind)
     }
 
     [TestCase("adalora")]
+    [TestCase("flexlora")]
     [TestCase("cola")]
     [TestCase("lora-dash")]
     [TestCase("dylora")]

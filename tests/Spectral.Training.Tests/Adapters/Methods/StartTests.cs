@@ -77,6 +77,41 @@ public sealed class StartTests(DeviceKind kind) : TrainingTest(kind)
     public void SokaTakesAsManyProductsAsTheSpectrumAsksFor(double energy, bool elbow, int count) =>
         Assert.That(SokaMethod.Count([4, 3, 1.5, 1.4], Math.Sqrt(30), energy, elbow), Is.EqualTo(count));
 
+    /// <summary>Each output is in one group, whose directions are orthonormal and span its rows of U best.</summary>
+    [Test]
+    public void AdamssDividesTheOutputs() =>
+        ForEach(
+            "adamss",
+            (module, weight) =>
+            {
+                Dense groups = Factor(module, "adamss_groups", weight.Rows, 5);
+                for (int i = 0; i < weight.Rows; i++)
+                    Assert.That(Enumerable.Range(0, 5).Count(c => groups[i, c] == 1), Is.EqualTo(1));
+                Dense a = Factor(module, "adamss_A", 5, Rank);
+                Dense v = Factor(module, "adamss_V", Rank, weight.Columns);
+                Check(v * v.Transposed, Dense.Identity(Rank), 1e-5);
+                // W·Vᵀ = U·diag(σ); the first direction of a group is the largest axis of its rows of U.
+                using SvdResult svd = Svd.Compute(Tensor(weight), Rank, SvdMethod.Exact);
+                float[] sigma = svd.S.ToArray();
+                Dense u = weight * v.Transposed * Dense.Diagonal([.. sigma.Select(value => 1.0 / value)]);
+                for (int c = 0; c < 5; c++)
+                {
+                    int[] inside = [.. Enumerable.Range(0, weight.Rows).Where(i => groups[i, c] == 1)];
+                    Dense rows = Dense.Of(inside.Length, Rank, (i, j) => u[inside[i], j]);
+                    Dense moments = rows.Transposed * rows;
+                    Dense axis = Dense.Of(Rank, 1, (i, _) => a[c, i]);
+                    double along = (axis.Transposed * moments * axis)[0, 0];
+                    Check(moments * axis, along * axis, 1e-4);
+                    Assert.That((axis.Transposed * axis)[0, 0], Is.EqualTo(1).Within(1e-5));
+                    Assert.That(
+                        along,
+                        Is.GreaterThanOrEqualTo(Enumerable.Range(0, Rank).Max(i => moments[i, i]) - 1e-5),
+                        "the largest of them"
+                    );
+                }
+            }
+        );
+
     private static int Middle(int size) =>
         Enumerable.Range(1, size).Last(divisor => size % divisor == 0 && divisor * divisor <= size);
 

@@ -62,6 +62,86 @@ public sealed partial class WeightFormulaTests
                 );
             }
         );
+        yield return new("map(lora)", 5, 7, 3, [], layer => Mapped(layer, Lora(layer)));
+        yield return new(
+            "map(vera)",
+            6,
+            7,
+            3,
+            [],
+            layer =>
+                Mapped(
+                    layer,
+                    Dense.Diagonal(layer.Factors["vera_lambda_b"])
+                        * layer.Matrix("vera_B", 6, 3)
+                        * Dense.Diagonal(layer.Factors["vera_lambda_d"])
+                        * layer.Matrix("vera_A", 3, 7)
+                )
+        );
+        yield return new(
+            "map(hydra)",
+            5,
+            7,
+            2,
+            [],
+            layer =>
+                Mapped(
+                    layer,
+                    Lora(layer)
+                        + layer.Scale
+                            * (layer.Matrix("hydra_B.weight", 5, 2) * layer.Matrix("hydra_A.weight", 2, 5) * layer.W)
+                )
+        );
+        yield return new(
+            "flexlora",
+            5,
+            7,
+            2,
+            new() { ["most"] = 1.5 },
+            layer =>
+                Change(
+                    layer,
+                    layer.Scale
+                        * (
+                            layer.Matrix("lora_B", 5, 3)
+                            * Dense.Diagonal([layer.Factors["lora_E"][0], layer.Factors["lora_E"][1], 0])
+                            * layer.Matrix("lora_A", 3, 7)
+                        )
+                )
+        );
+        yield return new(
+            "relaxed-recursive",
+            5,
+            7,
+            3,
+            [],
+            layer => (layer.Matrix("recursive_W.layer", 5, 7) + Lora(layer)).Values
+        )
+        {
+            BeginsElsewhere = true,
+        };
+        yield return new(
+            "adamss",
+            8,
+            7,
+            5,
+            new() { ["subspaces"] = 3, ["subspace-rank"] = 2 },
+            layer =>
+            {
+                Dense groups = layer.Matrix("adamss_groups", 8, 3);
+                Dense b = layer.Matrix("adamss_B", 8, 2);
+                var left = new Dense(8, 5);
+                for (int i = 0; i < 8; i++)
+                {
+                    int c = Enumerable.Range(0, 3).Single(c => groups[i, c] == 1);
+                    Dense own = Dense.Of(1, 2, (_, j) => b[i, j]) * layer.Matrix("adamss_A", 2, 5, c * 10);
+                    for (int j = 0; j < 5; j++)
+                        left[i, j] = own[0, j];
+                }
+
+                return Change(layer, left * layer.Matrix("adamss_V", 5, 7));
+            }
+        );
         foreach ((int rank, int equal, int own) in new[] { (4, 2, 1), (3, 3, 3), (5, 2, 0) })
         {
             yield return new(
@@ -79,6 +159,16 @@ public sealed partial class WeightFormulaTests
                 layer => Mos(layer, equal, own)
             );
         }
+    }
+
+    /// <summary>alpha·W/‖W‖ + beta·ΔW/‖ΔW‖.</summary>
+    private static double[] Mapped(Layer layer, Dense change)
+    {
+        double length = Math.Sqrt(change.Values.Sum(value => value * value));
+        return (
+            layer.Factors["map_alpha"][0] / layer.Factors["map_w_norm"][0] * layer.W
+            + layer.Factors["map_beta"][0] / length * change
+        ).Values;
     }
 
     /// <summary>A ⊗ B, element by element.</summary>
