@@ -6,7 +6,9 @@ namespace Spectral.Bench;
 /// Times variants of one scenario against each other on device events. All are warmed first; then they take turns, a
 /// part of the samples each per round, so that a change of clocks or temperature meets all alike. A sample is one call,
 /// or as many as fill <see cref="ShortestSample"/>: events resolve half a microsecond. Work is queued without waiting,
-/// so the device idles only where the host cannot keep up, which is then part of the time, as in use.
+/// so the device idles only where the host cannot keep up, which is then part of the time, as in use. The CPU device
+/// computes in threads of this process, whose processor time is read in place of events: what else the machine does
+/// counts less then.
 /// </summary>
 internal sealed class Timer(Machine machine)
 {
@@ -43,15 +45,16 @@ internal sealed class Timer(Machine machine)
         }
 
         foreach (Course course in courses)
-            done[course.Variant] = new Samples([.. course.Times], course.Calls, "events");
+            done[course.Variant] = new Samples([.. course.Times], course.Calls, machine.IsGpu ? "events" : "processor");
         return done;
     }
 
     /// <summary>Samples to take of a variant whose samples last so long.</summary>
     public int Count(Variant variant, double sampleMicroseconds) =>
-        Math.Min(
-            variant.MostSamples,
-            Math.Clamp((int)(LongestTotal / Math.Max(1, sampleMicroseconds)), _least, _wanted)
+        Math.Clamp(
+            Math.Clamp((int)(LongestTotal / Math.Max(1, sampleMicroseconds)), _least, _wanted),
+            variant.LeastSamples,
+            variant.MostSamples
         );
 
     /// <summary>The way of one variant through the rounds.</summary>
@@ -65,7 +68,24 @@ internal sealed class Timer(Machine machine)
         public List<double> Times { get; } = [];
 
         /// <summary>Microseconds per call of so many samples.</summary>
-        public double[] Take(int samples, int calls)
+        public double[] Take(int samples, int calls) =>
+            device.Kind == DeviceKind.Cpu ? TakeProcessorTime(samples, calls) : TakeEvents(samples, calls);
+
+        private double[] TakeProcessorTime(int samples, int calls)
+        {
+            double[] times = new double[samples];
+            for (int i = 0; i < samples; i++)
+            {
+                TimeSpan start = Environment.CpuUsage.TotalTime;
+                Call(calls);
+                device.Synchronize();
+                times[i] = (Environment.CpuUsage.TotalTime - start).TotalMicroseconds / calls;
+            }
+
+            return times;
+        }
+
+        private double[] TakeEvents(int samples, int calls)
         {
             var events = new DeviceEvent[2 * samples];
             for (int i = 0; i < events.Length; i++)
@@ -73,11 +93,7 @@ internal sealed class Timer(Machine machine)
             for (int i = 0; i < samples; i++)
             {
                 events[2 * i].Record();
-                for (int call = 0; call < calls; call++)
-                {
-                    variant.Run(_copy);
-                    _copy = (_copy + 1) % copies;
-                }
+                Call(calls);
                 events[2 * i + 1].Record();
             }
             device.Synchronize();
@@ -87,6 +103,15 @@ internal sealed class Timer(Machine machine)
             foreach (DeviceEvent used in events)
                 used.Dispose();
             return times;
+        }
+
+        private void Call(int calls)
+        {
+            for (int call = 0; call < calls; call++)
+            {
+                variant.Run(_copy);
+                _copy = (_copy + 1) % copies;
+            }
         }
     }
 }

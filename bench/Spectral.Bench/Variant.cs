@@ -22,7 +22,9 @@ internal enum Role
 /// <summary>Times of one variant, each the mean of a few calls in a row.</summary>
 /// <param name="Microseconds">One entry per sample, in the order they were taken.</param>
 /// <param name="CallsPerSample">Calls between the two readings of the clock.</param>
-/// <param name="Clock">What was read: <c>events</c> of the device, or the <c>host</c>'s clock.</param>
+/// <param name="Clock">
+/// What was read: <c>events</c> of the device, the <c>host</c>'s clock, or <c>processor</c> time of the process.
+/// </param>
 internal sealed record Samples(double[] Microseconds, int CallsPerSample, string Clock);
 
 /// <summary>
@@ -52,6 +54,9 @@ internal sealed record Variant(string Name, Action<int> Run)
 
     /// <summary>Most samples to take, for work that lasts long.</summary>
     public int MostSamples { get; init; } = int.MaxValue;
+
+    /// <summary>Samples to take also in a smoke run, for work whose time is worth comparing there.</summary>
+    public int LeastSamples { get; init; }
 
     /// <summary>Takes the samples itself, where device events are not the clock.</summary>
     public Func<int, Samples>? Measure { get; init; }

@@ -12,6 +12,7 @@ internal sealed class OptimizersCase : BenchCase
 {
     private const int Rank = 16;
     private const int Layers = 4;
+    private const int Samples = 15;
 
     public override string Name => "optimizers";
     public override int Target => 0;
@@ -47,6 +48,7 @@ internal sealed class OptimizersCase : BenchCase
                 new Variant(method.Name, _ => Step(optimizer, gradients))
                 {
                     Role = method.Name == OptimizerChoice.Default ? Role.Plain : Role.Ours,
+                    LeastSamples = Samples,
                     Bytes = sizeof(float) * 3.0 * parameters.Count + optimizer.StateBytes,
                     Figures = _ => new Dictionary<string, double>
                     {
