@@ -40,10 +40,5 @@ __device__ __forceinline__ uint32_t word_of(const int* codes, int valid) {
   return word;
 }
 
-__device__ __forceinline__ float largest_of(const float (&x)[8]) {
-  float most = x[0];
-#pragma unroll
-  for (int i = 1; i < 8; ++i)
-    most = x[i] > most ? x[i] : most;
-  return most;
-}
+// The bits of |x|, which are in the order of the magnitudes.
+__device__ __forceinline__ int magnitude_bits(float x) { return __float_as_int(x) & 0x7fffffff; }

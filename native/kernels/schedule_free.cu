@@ -62,7 +62,7 @@ SPECTRAL_KERNEL_PLAIN(schedule_free_f32, ScheduleFreeArgs, kFlatThreads) {
     float y[kWidth], g[kWidth], z[kWidth], v[kWidth];
     load_piece(args.y + at, y);
     load_piece(args.gradient + at, g);
-    load_piece(args.z + at, z);
+    load_piece((first ? args.y : args.z) + at, z);
     load_piece(args.v + at, v);
     // Two loops: what the second needs beside this would not fit the registers that live across a division.
     for (int i = 0; i < kWidth; ++i) {
@@ -71,10 +71,9 @@ SPECTRAL_KERNEL_PLAIN(schedule_free_f32, ScheduleFreeArgs, kFlatThreads) {
       g[i] = gradient / (sqrtf(v[i]) * state.correction + state.epsilon_f);
     }
     for (int i = 0; i < kWidth; ++i) {
-      const float fast = first ? y[i] : z[i];
       const float step = g[i] + weight_decay * y[i];
-      y[i] = y[i] + to_z * (fast - y[i]) + of_y * step;
-      z[i] = fast - step_size * step;
+      y[i] = y[i] + to_z * (z[i] - y[i]) + of_y * step;
+      z[i] = z[i] - step_size * step;
     }
     store_piece(args.y + at, y);
     store_piece(args.z + at, z);

@@ -1,32 +1,35 @@
 namespace Spectral.Kernels.Interop;
 
-/// <summary>Arguments of <c>adamw_8bit.cu</c>: one step of AdamW for one parameter with moments in 8 bits.</summary>
+/// <summary>
+/// Arguments of <c>adamw_8bit.cu</c>: one step of AdamW for parameters of one shape with moments in 8 bits.
+/// </summary>
 public struct AdamW8BitArgs
 {
     /// <summary>
-    /// The kernel <c>adamw_8bit_f32</c>: updates a parameter and its moments; 8 lanes per block of 256 elements.
+    /// The kernel <c>adamw_8bit_f32</c>: updates parameters and their moments; 8 lanes per block of 256 elements,
+    /// parameters along y.
     /// </summary>
     public static readonly KernelEntry<AdamW8BitArgs> Kernel = new("adamw_8bit", Launch.RowThreads, "adamw_8bit_f32");
 
     /// <summary>
-    /// Device address of the parameter, [Count] F32; updated. 16-byte alignment allows vector accesses.
+    /// Device address of the parameters, [batch, Count] F32; updated. 16-byte alignment allows vector accesses.
     /// </summary>
     public ulong Parameter;
 
     /// <summary>
-    /// Device address of its gradient, [Count] F32; read: the clip factor in the state is applied on the way. 16-byte
-    /// alignment allows vector accesses.
+    /// Device address of their gradients, [batch, Count] F32; read: the clip factor in the state is applied on the way.
+    /// 16-byte alignment allows vector accesses.
     /// </summary>
     public ulong Gradient;
 
     /// <summary>
-    /// Device address of the codes of the mean of gradients, four in each of ⌈Count/4⌉ words, the first in the lowest
-    /// byte; updated.
+    /// Device address of the codes of the mean of gradients, four in each of ⌈Count/4⌉ words a matrix, the first in the
+    /// lowest byte; updated.
     /// </summary>
     public ulong M;
 
     /// <summary>
-    /// Device address of the largest magnitude of that mean in each block of 256, [⌈Count/256⌉] F32; updated.
+    /// Device address of the largest magnitude of that mean in each block of 256, [batch, ⌈Count/256⌉] F32; updated.
     /// </summary>
     public ulong MMost;
 
@@ -36,7 +39,7 @@ public struct AdamW8BitArgs
     public ulong V;
 
     /// <summary>
-    /// Device address of the largest mean of squares in each block of 256, [⌈Count/256⌉] F32; updated.
+    /// Device address of the largest mean of squares in each block of 256, [batch, ⌈Count/256⌉] F32; updated.
     /// </summary>
     public ulong VMost;
 
@@ -46,7 +49,10 @@ public struct AdamW8BitArgs
     /// </summary>
     public ulong State;
 
-    /// <summary>Number of elements of the parameter.</summary>
+    /// <summary>Elements from a parameter to the next.</summary>
+    public long Stride;
+
+    /// <summary>Number of elements of a parameter.</summary>
     public long Count;
 
     /// <summary>

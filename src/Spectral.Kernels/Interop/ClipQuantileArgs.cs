@@ -5,7 +5,7 @@ namespace Spectral.Kernels.Interop;
 /// </summary>
 public struct ClipQuantileArgs
 {
-    /// <summary>The kernel <c>clip_quantile_count</c>; a block per 65,536 values.</summary>
+    /// <summary>The kernel <c>clip_quantile_count</c>; a block per 65,536 values of a matrix.</summary>
     public static readonly KernelEntry<ClipQuantileArgs> Counting = new(
         "clip_quantile",
         Launch.FlatThreads,
@@ -15,7 +15,7 @@ public struct ClipQuantileArgs
         StaticSharedBytes = 16384,
     };
 
-    /// <summary>The kernel <c>clip_quantile_choose</c>; one block.</summary>
+    /// <summary>The kernel <c>clip_quantile_choose</c>; a block per matrix.</summary>
     public static readonly KernelEntry<ClipQuantileArgs> Choosing = new(
         "clip_quantile",
         Launch.FlatThreads,
@@ -33,24 +33,24 @@ public struct ClipQuantileArgs
     );
 
     /// <summary>
-    /// Device address of the values, [Count] F32; updated by <see cref="Clipping"/> alone. 16-byte alignment allows
-    /// vector accesses.
+    /// Device address of the values, [batch, Count] F32; updated by <see cref="Clipping"/> alone. 16-byte alignment
+    /// allows vector accesses.
     /// </summary>
     public ulong X;
 
     /// <summary>
-    /// Device address of the bins, [2, 2048] I32; zero before <see cref="Counting"/>, read and cleared by
-    /// <see cref="Choosing"/>.
+    /// Device address of the bins, [batch, 2, 2048] I32; zero before <see cref="Counting"/>, read and cleared by <see
+    /// cref="Choosing"/>.
     /// </summary>
     public ulong Bins;
 
     /// <summary>
-    /// Device address of the digits known of both magnitudes and what is left of their ranks, [4] I32; written by
-    /// <see cref="Choosing"/>.
+    /// Device address of the digits known of both magnitudes and what is left of their ranks, [batch, 4] I32; written
+    /// by <see cref="Choosing"/>.
     /// </summary>
     public ulong Chosen;
 
-    /// <summary>Number of values to clip.</summary>
+    /// <summary>Number of values of a matrix.</summary>
     public int Count;
 
     /// <summary>Lowest bit of the digit of this round.</summary>

@@ -22,13 +22,31 @@ public static class ClipQuantile
     public static void Run(Tensor x, double quantile)
     {
         Check.Operand(x, DType.F32);
+        Clip(x, quantile, 1);
+    }
+
+    /// <summary>
+    /// Clips each of the matrices that are stacked along the first dimension at the quantile of its own magnitudes,
+    /// like <see cref="Run"/> for each, in as many launches as a single one takes.
+    /// </summary>
+    /// <param name="x">[b, m, n] F32, m·n below 2³¹; updated.</param>
+    /// <param name="quantile">From 0, the smallest magnitude, to 1, the largest, which changes nothing.</param>
+    /// <exception cref="ArgumentException">Shape or type does not fit, or the quantile is out of range.</exception>
+    public static void RunEach(Tensor x, double quantile)
+    {
+        Check.Operand(x, DType.F32, [-1, -1, -1]);
+        Clip(x, quantile, x.Dim(0));
+    }
+
+    private static void Clip(Tensor x, double quantile, int batch)
+    {
         if (quantile is not (>= 0 and <= 1))
             throw new ArgumentException($"quantile is {quantile}, expected 0 to 1", nameof(quantile));
-        int count = Entries.Places(x.Shape, nameof(x));
-        if (count == 0)
+        if (x.Count == 0)
             return;
-        using var bins = Tensor.Zeros(x.Device, (2, Bins), DType.I32);
-        using var chosen = Tensor.Empty(x.Device, 4, DType.I32);
+        int count = Entries.Places((checked((int)(x.Count / batch)), 1), nameof(x));
+        using var bins = Tensor.Zeros(x.Device, (batch, 2 * Bins), DType.I32);
+        using var chosen = Tensor.Empty(x.Device, (batch, 4), DType.I32);
         double place = quantile * (count - 1);
         int lower = (int)Math.Floor(place);
         var args = new ClipQuantileArgs
@@ -44,10 +62,10 @@ public static class ClipQuantile
         foreach ((int shift, int bits) in Digits)
         {
             (args.Shift, args.Bits) = (shift, bits);
-            ClipQuantileArgs.Counting.Launch(x.Device, args, Launch.Blocks(count, Chunk));
-            ClipQuantileArgs.Choosing.Launch(x.Device, args, 1);
+            ClipQuantileArgs.Counting.Launch(x.Device, args, (Launch.Blocks(count, Chunk), batch));
+            ClipQuantileArgs.Choosing.Launch(x.Device, args, batch);
         }
 
-        ClipQuantileArgs.Clipping.Launch(x.Device, args, Launch.FlatBlocks(count, DType.F32));
+        ClipQuantileArgs.Clipping.Launch(x.Device, args, (Launch.FlatBlocks(count, DType.F32), batch));
     }
 }

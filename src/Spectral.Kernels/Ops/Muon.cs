@@ -85,19 +85,25 @@ public static class Muon
         Check.Operand(gradient, DType.F32);
         Check.SameAs(m, gradient);
         Check.SameAs(direction, gradient);
-        Check.SameDevice(state.Device, gradient, nameof(state));
-        if (gradient.Count == 0)
-            return;
-        var args = new MuonArgs
-        {
-            Gradient = gradient.Pointer,
-            M = m.Pointer,
-            X = direction.Pointer,
-            State = state.Pointer,
-            Count = gradient.Count,
-            Momentum = momentum,
-        };
-        MuonArgs.Begin.Launch(state.Device, args, Launch.FlatBlocks(args.Count, DType.F32));
+        Begin(new MatrixBatch(gradient, 0, 1, checked((int)gradient.Count)), m, momentum, direction, state);
+    }
+
+    /// <summary>
+    /// Does the same as <see cref="Accumulate(Tensor, Tensor, float, Tensor, StepState)"/> for each of some matrices,
+    /// in one launch.
+    /// </summary>
+    /// <param name="gradient">b matrices [m, n] F32; clipped on the fly, not changed.</param>
+    /// <param name="m">[b, m, n] F32, zero before step 1; updated.</param>
+    /// <param name="momentum">Share of m that is left in a step.</param>
+    /// <param name="direction">[b, m, n] F32; written.</param>
+    /// <param name="state">Advanced for this step, and not configured anew since.</param>
+    /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
+    public static void Accumulate(in MatrixBatch gradient, Tensor m, float momentum, Tensor direction, StepState state)
+    {
+        gradient.Verify(nameof(gradient));
+        Check.Operand(m, gradient.Tensor, [gradient.Count, gradient.Rows, gradient.Columns]);
+        Check.SameAs(direction, m);
+        Begin(gradient, m, momentum, direction, state);
     }
 
     /// <summary>
@@ -115,19 +121,26 @@ public static class Muon
         Check.Rate(rate);
         Check.Operand(parameter, DType.F32);
         Check.SameAs(direction, parameter);
-        Check.SameDevice(state.Device, parameter, nameof(state));
-        if (parameter.Count == 0)
-            return;
-        var args = new MuonArgs
-        {
-            Parameter = parameter.Pointer,
-            X = direction.Pointer,
-            State = state.Pointer,
-            Count = parameter.Count,
-            Scale = scale,
-            Rate = rate,
-        };
-        MuonArgs.Update.Launch(state.Device, args, Launch.FlatBlocks(args.Count, DType.F32));
+        Update(new MatrixBatch(parameter, 0, 1, checked((int)parameter.Count)), direction, scale, state, rate);
+    }
+
+    /// <summary>
+    /// Does the same as <see cref="Apply(Tensor, Tensor, float, StepState, float)"/> for each of some matrices, in one
+    /// launch.
+    /// </summary>
+    /// <param name="parameter">b matrices [m, n] F32; updated.</param>
+    /// <param name="direction">[b, m, n] F32.</param>
+    /// <param name="scale">Factor of the step.</param>
+    /// <param name="state">Advanced for this step, and not configured anew since.</param>
+    /// <param name="rate">Their factor of the learning rate, above 0; weight decay follows it.</param>
+    /// <exception cref="ArgumentException">Shape, type or device does not fit, or the factor is not a finite number
+    /// above 0.</exception>
+    public static void Apply(in MatrixBatch parameter, Tensor direction, float scale, StepState state, float rate = 1)
+    {
+        Check.Rate(rate);
+        parameter.Verify(nameof(parameter));
+        Check.Operand(direction, parameter.Tensor, [parameter.Count, parameter.Rows, parameter.Columns]);
+        Update(parameter, direction, scale, state, rate);
     }
 
     /// <summary>
@@ -209,6 +222,47 @@ public static class Muon
         MuonArgs.Normalize.Launch(x.Device, args, (Launch.FlatBlocks(count, DType.F32), batch));
     }
 
+    /// <summary>Allocates a direction for each of some matrices, [b, m, n] F32, which the caller disposes.</summary>
+    internal static Tensor Directions(in MatrixBatch parameter) =>
+        Tensor.Empty(parameter.Tensor.Device, (parameter.Count, parameter.Rows, parameter.Columns));
+
+    /// <summary>Launches what <see cref="Apply(in MatrixBatch, Tensor, float, StepState, float)"/> checks.</summary>
+    internal static void Update(in MatrixBatch parameter, Tensor direction, float scale, StepState state, float rate)
+    {
+        Check.SameDevice(state.Device, parameter.Tensor, nameof(state));
+        if (parameter.MatrixCount == 0)
+            return;
+        var args = new MuonArgs
+        {
+            Parameter = parameter.Pointer,
+            X = direction.Pointer,
+            State = state.Pointer,
+            Stride = parameter.Stride,
+            Count = parameter.MatrixCount,
+            Scale = scale,
+            Rate = rate,
+        };
+        MuonArgs.Update.Launch(state.Device, args, (Launch.FlatBlocks(args.Count, DType.F32), parameter.Count));
+    }
+
+    private static void Begin(in MatrixBatch gradient, Tensor m, float momentum, Tensor direction, StepState state)
+    {
+        Check.SameDevice(state.Device, gradient.Tensor, nameof(state));
+        if (gradient.MatrixCount == 0)
+            return;
+        var args = new MuonArgs
+        {
+            Gradient = gradient.Pointer,
+            M = m.Pointer,
+            X = direction.Pointer,
+            State = state.Pointer,
+            Stride = gradient.Stride,
+            Count = gradient.MatrixCount,
+            Momentum = momentum,
+        };
+        MuonArgs.Begin.Launch(state.Device, args, (Launch.FlatBlocks(args.Count, DType.F32), gradient.Count));
+    }
+
     private static void Run(
         in MatrixBatch parameter,
         Tensor gradient,
@@ -220,29 +274,9 @@ public static class Muon
     )
     {
         Check.Rate(rate);
-        Check.SameDevice(state.Device, parameter.Tensor, nameof(state));
-        if (parameter.MatrixCount == 0)
-            return;
-        using var directions = Tensor.Empty(
-            parameter.Tensor.Device,
-            (parameter.Count, parameter.Rows, parameter.Columns)
-        );
-        var args = new MuonArgs
-        {
-            Parameter = parameter.Pointer,
-            Gradient = (parameter with { Tensor = gradient }).Pointer,
-            M = m.Pointer,
-            X = directions.Pointer,
-            State = state.Pointer,
-            Stride = parameter.Stride,
-            Count = parameter.MatrixCount,
-            Momentum = momentum,
-            Scale = scale,
-            Rate = rate,
-        };
-        Grid blocks = new(Launch.FlatBlocks(args.Count, DType.F32), parameter.Count);
-        MuonArgs.Begin.Launch(state.Device, args, blocks);
+        using Tensor directions = Directions(parameter);
+        Begin(parameter with { Tensor = gradient }, m, momentum, directions, state);
         Orthogonalize(directions);
-        MuonArgs.Update.Launch(state.Device, args, blocks);
+        Update(parameter, directions, scale, state, rate);
     }
 }

@@ -44,36 +44,76 @@ public static class Muon8Bit
         float rate = 1
     )
     {
-        Check.Rate(rate);
         Check.Operand(parameter, DType.F32, [-1, -1]);
         Check.SameAs(gradient, parameter);
         Check.Operand(m, parameter, DType.I32, [Words(parameter.Count)]);
         Check.Operand(most, parameter, DType.F32, [Blocks(parameter.Count)]);
-        Check.SameDevice(state.Device, parameter, nameof(state));
-        if (parameter.Count == 0)
+        Run(MatrixBatch.Single(parameter), gradient, m, most, momentum, scale, state, rate);
+    }
+
+    /// <summary>
+    /// Updates matrices and their momenta once, like
+    /// <see cref="Step(Tensor, Tensor, Tensor, Tensor, float, float, StepState, float)"/> for each, in as many launches
+    /// as a single one takes.
+    /// </summary>
+    /// <param name="parameter">b matrices [m, n] F32; updated.</param>
+    /// <param name="gradient">As the parameters lie, F32; clipped on the fly, not changed.</param>
+    /// <param name="m">Codes of the momenta: [b, <see cref="Words"/>] I32; updated.</param>
+    /// <param name="most">[b, <see cref="Blocks"/>] F32, zero before step 1; updated.</param>
+    /// <param name="momentum">Share of m that is left in a step.</param>
+    /// <param name="scale">Factor of the step, such as 0.2 √max(m, n).</param>
+    /// <param name="state">Advanced for this step, and not configured anew since.</param>
+    /// <param name="rate">Their factor of the learning rate, above 0; weight decay follows it.</param>
+    /// <exception cref="ArgumentException">Shape, type or device does not fit, or the factor is not a finite number
+    /// above 0.</exception>
+    public static void Step(
+        in MatrixBatch parameter,
+        in MatrixBatch gradient,
+        Tensor m,
+        Tensor most,
+        float momentum,
+        float scale,
+        StepState state,
+        float rate = 1
+    )
+    {
+        parameter.Verify(nameof(parameter));
+        gradient.VerifyLike(parameter, nameof(gradient));
+        Check.Operand(m, parameter.Tensor, DType.I32, [parameter.Count, Words(parameter.MatrixCount)]);
+        Check.Operand(most, parameter.Tensor, DType.F32, [parameter.Count, Blocks(parameter.MatrixCount)]);
+        Run(parameter, gradient.Tensor, m, most, momentum, scale, state, rate);
+    }
+
+    private static void Run(
+        in MatrixBatch parameter,
+        Tensor gradient,
+        Tensor m,
+        Tensor most,
+        float momentum,
+        float scale,
+        StepState state,
+        float rate
+    )
+    {
+        Check.Rate(rate);
+        Check.SameDevice(state.Device, parameter.Tensor, nameof(state));
+        if (parameter.MatrixCount == 0)
             return;
-        using var direction = Tensor.Empty(parameter.Device, parameter.Shape);
+        using Tensor directions = Muon.Directions(parameter);
         var args = new Muon8BitArgs
         {
-            Gradient = gradient.Pointer,
+            Gradient = (parameter with { Tensor = gradient }).Pointer,
             M = m.Pointer,
             Most = most.Pointer,
-            X = direction.Pointer,
+            X = directions.Pointer,
             State = state.Pointer,
-            Count = parameter.Count,
+            Stride = parameter.Stride,
+            Count = parameter.MatrixCount,
             Momentum = momentum,
         };
-        Muon8BitArgs.Momenta.Launch(state.Device, args, Launch.RowBlocks(Blocks(args.Count)));
-        Muon.Orthogonalize(direction);
-        var update = new MuonArgs
-        {
-            Parameter = parameter.Pointer,
-            X = direction.Pointer,
-            State = state.Pointer,
-            Count = parameter.Count,
-            Scale = scale,
-            Rate = rate,
-        };
-        MuonArgs.Update.Launch(state.Device, update, Launch.FlatBlocks(update.Count, DType.F32));
+        int blocks = Launch.RowBlocks(Blocks(args.Count));
+        Muon8BitArgs.Momenta.Launch(state.Device, args, (blocks, parameter.Count));
+        Muon.Orthogonalize(directions);
+        Muon.Update(parameter, directions, scale, state, rate);
     }
 }

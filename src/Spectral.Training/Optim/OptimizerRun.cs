@@ -91,24 +91,25 @@ internal sealed class OptimizerRun : IDisposable
     public Tensor PerParameter(string name, Parameter parameter, Shape? shape = null, DType type = DType.F32) =>
         State($"{name}.{parameter.Name}", shape ?? parameter.Shape, type);
 
-    /// <summary>Declares F32 state of each parameter of a batch, zeros at the start.</summary>
+    /// <summary>Declares state of each parameter of a batch, zeros at the start.</summary>
     /// <param name="name">The name of the state. It is saved as NAME.PARAMETER.</param>
     /// <param name="batch">The parameters.</param>
     /// <param name="shape">The shape of the state of one of them.</param>
+    /// <param name="type">The type of the elements. Narrower codes are packed into I32.</param>
     /// <returns>The state of all, one after another: a dimension more than the shape has.</returns>
-    public Tensor PerBatch(string name, ParameterBatch batch, Shape shape)
+    public Tensor PerBatch(string name, ParameterBatch batch, Shape shape, DType type = DType.F32)
     {
         Span<int> dimensions = stackalloc int[shape.Rank + 1];
         dimensions[0] = batch.Count;
         for (int i = 0; i < shape.Rank; i++)
             dimensions[i + 1] = shape[i];
-        var all = Tensor.Zeros(Device, Shape.Of(dimensions));
+        var all = Tensor.Zeros(Device, Shape.Of(dimensions), type);
         _memory.Add(all);
         for (int i = 0; i < batch.Count; i++)
         {
             int place = i;
             string parameter = Parameters.Parameters[batch.Indices[i]].Name;
-            _states.Add(new StateTensor($"{name}.{parameter}", shape, DType.F32, () => Part(all, place, shape)));
+            _states.Add(new StateTensor($"{name}.{parameter}", shape, type, () => Part(all, place, shape)));
         }
 
         return all;

@@ -3,7 +3,9 @@ using Spectral.Kernels.Ops;
 
 namespace Spectral.Training.Optim;
 
-/// <summary>Matrices of one shape among the parameters that one launch can work on.</summary>
+/// <summary>
+/// Matrices of one shape among the parameters that one launch can work on; what is no matrix counts as a single row.
+/// </summary>
 /// <param name="Indices">The numbers of the parameters, in the order of the batch.</param>
 /// <param name="Masters">Their masters.</param>
 /// <param name="Gradients">Their gradients, which lie as the masters do.</param>
@@ -45,7 +47,8 @@ internal sealed record ParameterBatch(
         (int buffer, int offset) = parameters.PlaceOf(indices[0]);
         int stride = indices.Length > 1 ? parameters.PlaceOf(indices[1]).Offset - offset : 0;
         Shape shape = parameters.Parameters[indices[0]].Shape;
-        MatrixBatch masters = new(parameters.Masters[buffer], offset, shape[0], shape[1], indices.Length, stride);
+        (int rows, int columns) = shape.Rank == 2 ? (shape[0], shape[1]) : (1, checked((int)shape.Count));
+        MatrixBatch masters = new(parameters.Masters[buffer], offset, rows, columns, indices.Length, stride);
         return new ParameterBatch(
             indices,
             masters,

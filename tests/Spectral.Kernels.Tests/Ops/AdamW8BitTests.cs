@@ -59,6 +59,51 @@ public sealed class AdamW8BitTests(DeviceKind kind) : DeviceTest(kind)
         Verify(parameter, p, p.Select(x => Math.Abs(x) + 1).ToArray(), 10, "parameter");
     }
 
+    /// <summary>One launch for all of a batch gives the bits of a step of each, and leaves what lies between.</summary>
+    [TestCase(3, 7, 41, 5)]
+    [TestCase(2, 16, 64, 4)]
+    public void MatricesOfABatchStepAsAlone(int count, int rows, int columns, int apart)
+    {
+        const int Offset = 4;
+        int size = rows * columns;
+        Tensor all = Input(Offset + count * (size + apart), DType.F32, out double[] before);
+        Tensor gradients = Input(all.Shape, DType.F32, out double[] g);
+        (Tensor m, Tensor mMost) = Batch();
+        (Tensor v, Tensor vMost) = Batch();
+        using StepState state = new(Device);
+        state.Configure(new AdamWSettings(0.01, WeightDecay: 0.1));
+        state.Advance(null);
+        MatrixBatch batch = new(all, Offset, rows, columns, count, size + apart);
+        AdamW8Bit.Step(batch, batch with { Tensor = gradients }, m, mMost, v, vMost, state, 2);
+        double[] expected = [.. before];
+        for (int i = 0; i < count; i++)
+        {
+            int begin = Offset + i * (size + apart);
+            Tensor parameter = Input(Part(before), (rows, columns), DType.F32, out _);
+            Tensor gradient = Input(Part(g), (rows, columns), DType.F32, out _);
+            (Tensor ownM, Tensor ownMMost) = Codes(size);
+            (Tensor ownV, Tensor ownVMost) = Codes(size);
+            AdamW8Bit.Step(parameter, gradient, ownM, ownMMost, ownV, ownVMost, state, 2);
+            Array.ConvertAll(parameter.ToArray(), value => (double)value).CopyTo(expected, begin);
+            Range words = new(i * ownM.Dim(0), (i + 1) * ownM.Dim(0));
+            Range blocks = new(i * ownMMost.Dim(0), (i + 1) * ownMMost.Dim(0));
+            Assert.That(m.ToInt32Array()[words], Is.EqualTo(ownM.ToInt32Array()));
+            Assert.That(v.ToInt32Array()[words], Is.EqualTo(ownV.ToInt32Array()));
+            Assert.That(mMost.ToArray()[blocks], Is.EqualTo(ownMMost.ToArray()));
+            Assert.That(vMost.ToArray()[blocks], Is.EqualTo(ownVMost.ToArray()));
+
+            float[] Part(double[] values) => [.. values[begin..(begin + size)].Select(value => (float)value)];
+        }
+
+        Assert.That(all.ToArray(), Is.EqualTo(expected));
+
+        (Tensor, Tensor) Batch() =>
+            (
+                Input(new int[count * AdamW8Bit.Words(size)], (count, AdamW8Bit.Words(size))),
+                Input(new float[count * AdamW8Bit.Blocks(size)], (count, AdamW8Bit.Blocks(size)), DType.F32, out _)
+            );
+    }
+
     /// <summary>
     /// With β₁ = ½, ε = 1 and no second moment the first step moves by the value of a code; with the second moment and
     /// m = 1, by 1/√v.

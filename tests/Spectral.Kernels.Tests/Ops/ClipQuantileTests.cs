@@ -41,6 +41,24 @@ public sealed class ClipQuantileTests(DeviceKind kind) : DeviceTest(kind)
         Assert.That(x.ToArray(), Is.EqualTo(new[] { float.NaN, 1, -2, -2, 2 }));
     }
 
+    /// <summary>Each of some stacked matrices has a quantile of its own, over several blocks of counting.</summary>
+    [TestCase(3, 7, 5)]
+    [TestCase(2, 300, 300)]
+    public void MatricesThatAreStackedAreClippedAsAlone(int count, int rows, int columns)
+    {
+        int size = rows * columns;
+        _ = Input(count * size, DType.F32, out double[] values);
+        float[] scaled = [.. values.Select((value, i) => (float)value * (1 + i / size))];
+        Tensor stacked = Input(scaled, (count, rows, columns), DType.F32, out _);
+        ClipQuantile.RunEach(stacked, 0.7);
+        for (int i = 0; i < count; i++)
+        {
+            Tensor one = Input(scaled[(i * size)..((i + 1) * size)], size, DType.F32, out _);
+            ClipQuantile.Run(one, 0.7);
+            Assert.That(stacked.ToArray()[(i * size)..((i + 1) * size)], Is.EqualTo(one.ToArray()));
+        }
+    }
+
     [Test]
     public void EmptyWork() => ClipQuantile.Run(Output((0, 3)), 0.9);
 

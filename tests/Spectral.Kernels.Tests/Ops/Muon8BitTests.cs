@@ -8,6 +8,43 @@ public sealed class Muon8BitTests(DeviceKind kind) : DeviceTest(kind)
 {
     private const float Momentum = 0.75f;
 
+    /// <summary>One launch for all of a batch gives what a step of each gives, and leaves what lies between.</summary>
+    [TestCase(3, 9, 230, 5)]
+    [TestCase(2, 40, 64, 4)]
+    public void MatricesOfABatchStepAsAlone(int count, int rows, int columns, int apart)
+    {
+        int size = rows * columns;
+        Tensor all = Input(count * (size + apart), DType.F32, out double[] before);
+        Tensor gradients = Input(all.Shape, DType.F32, out double[] g);
+        using var codes = Tensor.Zeros(Device, (count, Muon8Bit.Words(size)), DType.I32);
+        using var most = Tensor.Zeros(Device, (count, Muon8Bit.Blocks(size)));
+        using StepState state = new(Device);
+        state.Configure(new AdamWSettings(0.01, WeightDecay: 0.1));
+        state.Advance(null);
+        MatrixBatch batch = new(all, 0, rows, columns, count, size + apart);
+        Muon8Bit.Step(batch, batch with { Tensor = gradients }, codes, most, Momentum, 1.5f, state, 2);
+        double[] expected = [.. before];
+        for (int i = 0; i < count; i++)
+        {
+            int begin = i * (size + apart);
+            Tensor parameter = Input(Part(before), (rows, columns), DType.F32, out _);
+            Tensor gradient = Input(Part(g), (rows, columns), DType.F32, out _);
+            (Tensor own, Tensor ownMost) = Codes(size);
+            Muon8Bit.Step(parameter, gradient, own, ownMost, Momentum, 1.5f, state, 2);
+            Array.ConvertAll(parameter.ToArray(), value => (double)value).CopyTo(expected, begin);
+            Assert.That(codes.ToInt32Array()[(i * own.Dim(0))..((i + 1) * own.Dim(0))], Is.EqualTo(own.ToInt32Array()));
+            Assert.That(
+                most.ToArray()[(i * ownMost.Dim(0))..((i + 1) * ownMost.Dim(0))],
+                Is.EqualTo(ownMost.ToArray())
+            );
+
+            float[] Part(double[] values) => [.. values[begin..(begin + size)].Select(value => (float)value)];
+        }
+
+        // Products of a batch may be cut otherwise than those of one matrix; steps are 0.03 long.
+        Assert.That(all.ToArray(), Is.EqualTo(expected).Within(1e-5));
+    }
+
     /// <summary>A step moves by what Muon's own makes of the momentum that was stored, and stores the next.</summary>
     [TestCase(1, 1)]
     [TestCase(1, 7)]

@@ -33,14 +33,12 @@ internal sealed class AdamW8BitMethod : OptimizerMethod
             .Range(0, parameters.Count)
             .ToLookup(i => parameters[i].Shape.Count >= Smallest);
         List<Action> steps = [];
-        foreach (int index in isLarge[true])
+        foreach (ParameterBatch batch in ParameterBatch.Of(run.Parameters, isLarge[true]))
         {
-            Parameter parameter = parameters[index];
-            (Tensor m, Tensor mMost) = Codes(run, AdamWOptimizer.First, parameter);
-            (Tensor v, Tensor vMost) = Codes(run, AdamWOptimizer.Second, parameter);
-            float rate = (float)run.Parameters.RateOf(index);
+            (Tensor m, Tensor mMost) = Codes(run, AdamWOptimizer.First, batch);
+            (Tensor v, Tensor vMost) = Codes(run, AdamWOptimizer.Second, batch);
             steps.Add(() =>
-                AdamW8Bit.Step(parameter.Master, parameter.Gradient!, m, mMost, v, vMost, run.StepState, rate)
+                AdamW8Bit.Step(batch.Masters, batch.Gradients, m, mMost, v, vMost, run.StepState, batch.Rate)
             );
         }
 
@@ -53,12 +51,12 @@ internal sealed class AdamW8BitMethod : OptimizerMethod
         });
     }
 
-    private static (Tensor Codes, Tensor Most) Codes(OptimizerRun run, string name, Parameter parameter)
+    private static (Tensor Codes, Tensor Most) Codes(OptimizerRun run, string name, ParameterBatch batch)
     {
-        long count = parameter.Shape.Count;
+        long count = (long)batch.Masters.Rows * batch.Masters.Columns;
         return (
-            run.PerParameter($"{name}_codes", parameter, AdamW8Bit.Words(count), DType.I32),
-            run.PerParameter($"{name}_most", parameter, AdamW8Bit.Blocks(count))
+            run.PerBatch($"{name}_codes", batch, AdamW8Bit.Words(count), DType.I32),
+            run.PerBatch($"{name}_most", batch, AdamW8Bit.Blocks(count))
         );
     }
 }

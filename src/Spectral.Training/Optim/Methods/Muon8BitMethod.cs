@@ -37,16 +37,15 @@ internal sealed class Muon8BitMethod : OptimizerMethod
             .Range(0, parameters.Count)
             .ToLookup(i => IsMatrix(parameters[i].Shape));
         List<Action> steps = [];
-        foreach (int index in isMatrix[true])
+        foreach (ParameterBatch batch in ParameterBatch.Of(run.Parameters, isMatrix[true]))
         {
-            Parameter parameter = parameters[index];
-            Shape shape = parameter.Shape;
-            Tensor codes = run.PerParameter($"{Momentum}_codes", parameter, Muon8Bit.Words(shape.Count), DType.I32);
-            Tensor most = run.PerParameter($"{Momentum}_most", parameter, Muon8Bit.Blocks(shape.Count));
-            float scale = 0.2f * MathF.Sqrt(Math.Max(shape[0], shape[1]));
-            float rate = (float)run.Parameters.RateOf(index);
+            (int rows, int columns) = (batch.Masters.Rows, batch.Masters.Columns);
+            long count = (long)rows * columns;
+            Tensor codes = run.PerBatch($"{Momentum}_codes", batch, Muon8Bit.Words(count), DType.I32);
+            Tensor most = run.PerBatch($"{Momentum}_most", batch, Muon8Bit.Blocks(count));
+            float scale = 0.2f * MathF.Sqrt(Math.Max(rows, columns));
             steps.Add(() =>
-                Muon8Bit.Step(parameter.Master, parameter.Gradient!, codes, most, momentum, scale, run.StepState, rate)
+                Muon8Bit.Step(batch.Masters, batch.Gradients, codes, most, momentum, scale, run.StepState, batch.Rate)
             );
         }
 

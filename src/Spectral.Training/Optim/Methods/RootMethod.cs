@@ -48,34 +48,25 @@ internal sealed class RootMethod : OptimizerMethod
         IReadOnlyList<Parameter> parameters = run.Parameters.Parameters;
         (float momentum, double quantile) = ((float)run.Setting(Momentum), run.Setting(Quantile));
         bool isFitted = run.Chose(Coefficients, Fitted);
+        int[] matrices = [.. Enumerable.Range(0, parameters.Count).Where(i => IsMatrix(parameters[i].Shape))];
         List<Action> steps = [];
-        List<int> rest = [];
-        for (int i = 0; i < parameters.Count; i++)
+        foreach (ParameterBatch batch in ParameterBatch.Of(run.Parameters, matrices))
         {
-            Parameter parameter = parameters[i];
-            if (!IsMatrix(parameter.Shape))
-            {
-                rest.Add(i);
-                continue;
-            }
-
-            Tensor sum = run.PerParameter(Momentum, parameter);
-            float rate = (float)run.Parameters.RateOf(i);
-            NewtonSchulz coefficients = isFitted
-                ? NewtonSchulzFit.For(parameter.Shape)
-                : NewtonSchulzFit.Published(parameter.Shape);
-            float scale = 0.2f * MathF.Sqrt(Math.Max(parameter.Shape[0], parameter.Shape[1]));
+            Shape shape = parameters[batch.Indices[0]].Shape;
+            Tensor sums = run.PerBatch(Momentum, batch, shape);
+            NewtonSchulz coefficients = isFitted ? NewtonSchulzFit.For(shape) : NewtonSchulzFit.Published(shape);
+            float scale = 0.2f * MathF.Sqrt(Math.Max(shape[0], shape[1]));
             steps.Add(() =>
             {
-                using var direction = Tensor.Empty(run.Device, parameter.Shape);
-                Muon.Accumulate(parameter.Gradient!, sum, momentum, direction, run.StepState);
-                ClipQuantile.Run(direction, quantile);
-                Muon.Orthogonalize(direction, coefficients);
-                Muon.Apply(parameter.Master, direction, scale, run.StepState, rate);
+                using var directions = Tensor.Empty(run.Device, sums.Shape);
+                Muon.Accumulate(batch.Gradients, sums, momentum, directions, run.StepState);
+                ClipQuantile.RunEach(directions, quantile);
+                Muon.Orthogonalize(directions, coefficients);
+                Muon.Apply(batch.Masters, directions, scale, run.StepState, batch.Rate);
             });
         }
 
-        AdamWPart vectors = new(run, rest);
+        AdamWPart vectors = new(run, Enumerable.Range(0, parameters.Count).Except(matrices));
         return new OptimizerRule(() =>
         {
             foreach (Action step in steps)
