@@ -37,10 +37,43 @@ void values_of_the_launch() {
       "mov.u32 %a, %ntid.x;\nsetp.lt.u32 %p, %x, 7;\n@%p bra FEW;\nadd.u32 %b, %a, 1;\ncvt.u64.u32 %ld, %b;\n"
       "bra.uni ALL;\nFEW:\nadd.u32 %c, %a, 2;\ncvt.u64.u32 %ld, %c;\nALL:",
       [](unsigned i) { return uint64_t(kThreads) + (i % kThreads < 7 ? 2 : 1); });
+  check_grid(   // a predicate that is read before it is written, in a loop's second round
+      "mov.u64 %ld, 0;\nmov.u32 %b, 0;\nAGAIN:\nsetp.eq.u32 %p, %b, 0;\n@%p bra FIRST;\n@%q add.u64 %ld, %ld, 7;\n"
+      "FIRST:\nmov.u32 %a, %ntid.x;\nsetp.eq.u32 %q, %a, 64;\nadd.u32 %b, %b, 1;\nsetp.lt.u32 %r, %b, 4;\n"
+      "@%r bra AGAIN;",
+      [](unsigned) { return 21; });
   check_grid(   // predicates, of which only the first is set before a branch
       "mov.u32 %a, %ntid.x;\nsetp.eq.u32 %p, %a, 64;\nselp.b64 %ld, 5, 6, %p;\n@!%p bra OTHER;\n"
       "setp.eq.u32 %q, %a, 63;\nselp.b64 %la, 10, 20, %q;\nadd.u64 %ld, %ld, %la;\nOTHER:",
       [](unsigned) { return 25; });
+}
+void values_of_blocks() {
+  check_grid(   // a predicate, and what both ways of a branch by it compute
+      "mov.u32 %a, %ctaid.x;\nsetp.eq.u32 %p, %a, 1;\nselp.b64 %ld, 5, 6, %p;\nmul.wide.u32 %la, %a, 100;\n"
+      "@%p bra ONE;\nadd.u64 %ld, %ld, %la;\nbra.uni ALL;\nONE:\nadd.u64 %lb, %la, 7;\nadd.u64 %ld, %ld, %lb;\nALL:",
+      [](unsigned i) {
+        return std::vector<uint64_t>{6, 112, 206}[i / kThreads];
+      });
+  check_grid(   // with all warps of a block at once, each in registers of its own
+      "mov.u32 %a, %ctaid.x;\nmad.lo.u32 %b, %a, 10, 3;\nbar.sync 0;\ncvt.u64.u32 %ld, %b;\nbar.sync 0;",
+      [](unsigned i) { return i / kThreads * 10 + 3; });
+  check_grid(   // a load that would fault in the blocks that pass it over
+      "mov.u32 %a, %ctaid.x;\nmul.wide.u32 %la, %a, 8;\nmov.u64 %lb, p;\nadd.u64 %lb, %lb, %la;\nmov.u64 %ld, 0;\n"
+      "setp.gt.u32 %p, %a, 0;\n@%p bra OUT;\nld.param.u64 %lc, [%lb];\n"
+      "sub.u64 %le, %lc, %out;\nadd.u64 %ld, %le, 9;\nOUT:",
+      [](unsigned i) { return i < kThreads ? 9 : 0; });
+  // a block's first warp has fewer lanes than that of the next block in the same registers
+  const std::vector<uint64_t> got = run_ptx(
+      "mov.u32 %a, %ctaid.x;\nmad.lo.u32 %b, %a, 100, 1;\ncvt.u64.u32 %ld, %b;\nmad.lo.u32 %w, %a, 40, %x;\n"
+      "setp.eq.u32 %p, %a, 0;\nsetp.gt.u32 %q, %x, 4;\nand.pred %p, %p, %q;\n@%p exit;\n"
+      "mul.wide.u32 %lz, %w, 8;\nadd.u64 %lz, %lz, %out;\nst.global.u64 [%lz], %ld;",
+      std::vector<uint64_t>(80),
+      40,
+      2);
+  unsigned right = 0;
+  while (right < got.size() && got[right] == (right < 40 ? (right % 40 > 4 ? 0u : 1u) : 101u))
+    ++right;
+  check(right == 80, "blocks of 40: thread " + std::to_string(right) + " is wrong");
 }
 void values_of_warps_and_lanes() {
   check_grid(
@@ -125,6 +158,27 @@ void addresses() {
   check_loads(
       "mov.u32 %a, %tid.y;\nmul.wide.u32 %la, %a, 8;", [](unsigned i) { return i / 32; }, 32);
 }
+// Lanes load 32 bits each, so many bytes apart, of words that hold 1 + their number.
+void loads_of_32_bits() {
+  for (unsigned step : {4u, 8u, 12u, 16u, 20u, 32u})
+    for (unsigned offset : {0u, 4u, 12u}) {
+      // the first access is what makes the allocation known
+      const std::string code = "ld.global.u32 %b, [%out];\nand.b32 %a, %x, 31;\nmul.wide.u32 %la, %a, " +
+                               std::to_string(step) + ";\nadd.u64 %la, %la, %out;\nld.global.u32 %d, [%la+" +
+                               std::to_string(offset) +
+                               "];\nbar.sync 0;\ncvt.u64.u32 %ld, %d;\nmul.wide.u32 %lz, %x, 8;\n"
+                               "add.u64 %lz, %lz, %out;\nst.global.u64 [%lz], %ld;";
+      const size_t words = (31 * step + offset) / 4 + 1;   // none behind the last lane's
+      std::vector<uint64_t> memory(std::max<size_t>(32, words / 2 + words % 2));
+      for (size_t i = 0; i < 2 * memory.size(); ++i)
+        memory[i / 2] |= uint64_t(i + 1) << i % 2 * 32;
+      const std::vector<uint64_t> got = run_ptx(code, memory);
+      unsigned right = 0;
+      while (right < 32 && right < got.size() && got[right] == (right * step + offset) / 4 + 1)
+        ++right;
+      check(right == 32, code + ": lane " + std::to_string(right) + " is wrong");
+    }
+}
 void faults() {
   check_ptx_fault(
       {"setp.gt.u32 %p, %x, 3;\n@!%p bra OUT;\nld.param.u64 %la, [p+8];\nOUT:",
@@ -142,9 +196,11 @@ TEST_GROUP(ptx_invariants) {
   for (long poison : {0, 1}) {
     spectralCpuSetOption("poison", poison);
     values_of_the_launch();
+    values_of_blocks();
     values_of_warps_and_lanes();
     few_lanes();
     addresses();
+    loads_of_32_bits();
   }
   spectralCpuSetOption("poison", 0);
   faults();

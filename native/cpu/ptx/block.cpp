@@ -9,6 +9,7 @@
 namespace spectral::cpu::ptx {
 namespace {
 constexpr unsigned char kPoison = 0xcd;
+constexpr size_t kMostPassed = 4096;   // entries of a queue that are over
 }   // namespace
 
 // ---- blocks
@@ -72,7 +73,18 @@ void Block::warp_ended() {
 }
 
 // ---- clusters
+Cluster::Kept& Cluster::Kept::of_thread() {
+  static thread_local std::unique_ptr<Kept> kept;   // on the heap, as Scratch is
+  if (!kept)
+    kept = std::make_unique<Kept>();
+  return *kept;
+}
 Cluster::Cluster(PtxLaunch& launch) : launch_(launch), program_(*launch.program), scratch_(Scratch::of_thread()) {
+  Kept& kept = Kept::of_thread();
+  blocks = std::move(kept.blocks);
+  queue_ = std::move(kept.queue);
+  free_registers_ = std::move(kept.free_registers);
+  predicates_ = std::move(kept.predicates);
   const auto size = unsigned(count_of(launch.shape.cluster));
   warps_per_block_ = (launch.threads() + 31) / 32;
   const unsigned warps = warps_per_block_ * size;
@@ -86,19 +98,20 @@ Cluster::Cluster(PtxLaunch& launch) : launch_(launch), program_(*launch.program)
   local_ = scratch_.local.take(program_.local_stride * 32 * warps);
   if (launch.counters)
     counters_.emplace();
-  blocks = std::vector<Block>(size);
+  blocks.resize(size);
   for (Block& block : blocks) {
     block.warps.resize(warps_per_block_);
-    if (program_.uses_copies)
-      block.async.resize(warps_per_block_);
-    if (program_.uses_warpgroups)
-      block.groups.resize((warps_per_block_ + 3) / 4);
+    block.async.resize(program_.uses_copies ? warps_per_block_ : 0);
+    block.groups.resize(program_.uses_warpgroups ? (warps_per_block_ + 3) / 4 : 0);
     block.counters_ = counters_ ? &*counters_ : nullptr;
   }
   if (launch.counters)
     chains_.resize(warps, Chain(program_));
 }
 Cluster::~Cluster() {
+  free_registers_.clear();
+  predicates_.clear();
+  Kept::of_thread() = {std::move(blocks), std::move(queue_), std::move(free_registers_), std::move(predicates_)};
   scratch_.end_launch();
   if (counters_) {
     static std::mutex mutex;
@@ -109,23 +122,29 @@ Cluster::~Cluster() {
 
 // Registers for a warp that has its first turn. One that ended before leaves its own, which are in the cache.
 void Cluster::give_registers(Warp& warp) {
-  unsigned char* registers;
+  RegisterFile file{nullptr, kNoBlock};
   if (free_registers_.empty()) {
-    registers = registers_ + warp_bytes_ * register_files_++;
-    write_fixed(registers);
+    file.registers = registers_ + warp_bytes_ * register_files_++;
+    write_fixed(file.registers);
   } else {
-    registers = free_registers_.back();
+    file = free_registers_.back();
     free_registers_.pop_back();
   }
-  if (options.poison)
-    std::memset(registers + program_.fixed_bytes, kPoison, warp_bytes_ - program_.fixed_bytes);
-  if (has_invariants_)
-    keep_predicates(registers);
-  write_specials(warp, registers);
-  warp.use_registers(registers);
+  if (options.poison) {
+    std::memset(file.registers + program_.fixed_bytes, kPoison, warp_bytes_ - program_.fixed_bytes);
+    file.block = kNoBlock;
+  }
+  const bool is_new_block = file.block != number_of(warp.block());
+  if (file.block == kNoBlock && has_invariants_)
+    keep_predicates(file.registers);
+  write_specials(warp, file.registers, is_new_block);
+  warp.use_registers(file.registers);
+  if (is_new_block && has_invariants_)
+    take_block_invariants(warp);
 }
 
 void Cluster::start(uint64_t index) {
+  index_ = index;
   const dim3 g = launch_.shape.grid;
   const dim3 c = launch_.shape.cluster;
   const uint64_t across = g.x / c.x;
@@ -135,6 +154,7 @@ void Cluster::start(uint64_t index) {
   cluster_clock_ = 0;
   phases_.clear();
   queue_.clear();
+  next_in_queue_ = 0;
   copies.soon.clear();
   copies.late.clear();
   copies.arrivals.clear();
@@ -154,10 +174,9 @@ void Cluster::start(uint64_t index) {
       const unsigned number = r * warps_per_block_ + i;
       const unsigned lanes = std::min(32u, threads - 32 * i);
       Warp& warp = block.warps[i];
-      if (!chains_.empty()) {
-        warp.chain = &chains_[number];
+      warp.chain = chains_.empty() ? nullptr : &chains_[number];
+      if (warp.chain)
         warp.chain->start();
-      }
       warp.local = local_ + program_.local_stride * 32 * number;
       warp.start(block, program_, i, lanes == 32 ? ~0u : (1u << lanes) - 1);
       queue_.push_back(&warp);
@@ -167,12 +186,16 @@ void Cluster::start(uint64_t index) {
 }
 
 Warp* Cluster::next_warp() {
-  if (queue_.empty())
+  const size_t waiting = queue_.size() - next_in_queue_;
+  if (!waiting)
     return nullptr;
   if (options.seed)
-    std::swap(queue_.front(), queue_[random() % queue_.size()]);
-  Warp* w = queue_.front();
-  queue_.pop_front();
+    std::swap(queue_[next_in_queue_], queue_[next_in_queue_ + random() % waiting]);
+  Warp* const w = queue_[next_in_queue_++];
+  if (next_in_queue_ == queue_.size() || next_in_queue_ > kMostPassed) {
+    queue_.erase(queue_.begin(), queue_.begin() + ptrdiff_t(next_in_queue_));
+    next_in_queue_ = 0;
+  }
   return w;
 }
 void Cluster::ready(Warp& w) { queue_.push_back(&w); }
@@ -237,7 +260,7 @@ uint64_t Cluster::end_of_phase(const void* barrier, unsigned phase) const {
 void Cluster::end(Warp& w) {
   Block& block = w.block();
   finish_warp(w);
-  free_registers_.push_back(w.registers());
+  free_registers_.push_back({w.registers(), number_of(block)});
   w.use_registers(nullptr);
   --live_warps_;
   block.warp_ended();
@@ -331,12 +354,12 @@ CUresult run(PtxLaunch& launch) {
       [](void* data) {
         PtxLaunch& l = *static_cast<PtxLaunch*>(data);
         try {
-          std::unique_ptr<Cluster> cluster;
+          std::optional<Cluster> cluster;
           const uint64_t clusters = l.clusters();
           const uint64_t chunk = clusters / 256 + 1;
           for (uint64_t i; !l.status && (i = l.next.fetch_add(chunk)) < clusters;) {
             if (!cluster)
-              cluster = std::make_unique<Cluster>(l);
+              cluster.emplace(l);
             for (uint64_t end = std::min(i + chunk, clusters); i < end && !l.status; ++i)
               cluster->run(i);
           }

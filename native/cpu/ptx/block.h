@@ -10,7 +10,6 @@
 #include "scratch.h"
 #include "warp.h"
 #include <atomic>
-#include <deque>
 #include <optional>
 
 namespace spectral::cpu::ptx {
@@ -89,6 +88,8 @@ class Cluster {
   ~Cluster();
   Cluster(const Cluster&) = delete;
   void run(uint64_t index);
+  // What a cluster needs memory for, kept from launch to launch of a thread.
+  struct Kept;
 
   const PtxLaunch& launch() const { return launch_; }
   std::vector<Block> blocks;
@@ -144,19 +145,29 @@ class Cluster {
   // cluster_registers.cpp: what any warp has; then the special registers that are the warp's own.
   void write_fixed(unsigned char* registers);
   void write_constants(unsigned char* registers) const;
+  void write_launch_specials(unsigned char* registers) const;
   void take_invariants(unsigned char* registers);
   void keep_predicates(unsigned char* registers) const;   // those that are invariants
-  void write_specials(Warp&, unsigned char* registers) const;
+  void write_specials(Warp&, unsigned char* registers, bool is_new_block) const;
+  void take_block_invariants(Warp&) const;
   uint32_t special_of_launch(Special, unsigned lane) const;
   uint32_t special_of_warp(Warp&, Special) const;
 
   PtxLaunch& launch_;
   const Program& program_;
-  std::deque<Warp*> queue_;   // of warps that have something to do
+  std::vector<Warp*> queue_;   // of warps that have something to do, from next_in_queue_ on
+  size_t next_in_queue_ = 0;
   Scratch& scratch_;
-  unsigned char* registers_ = nullptr;           // register files, as many as warps at most
-  std::vector<unsigned char*> free_registers_;   // of warps that have ended
-  size_t register_files_ = 0;                    // in use or free
+  unsigned char* registers_ = nullptr;   // register files, as many as warps at most
+  struct RegisterFile {
+    unsigned char* registers;
+    uint64_t block;   // whose warps had it last
+  };
+  static constexpr uint64_t kNoBlock = ~uint64_t(0);
+  uint64_t number_of(const Block& block) const { return index_ * blocks.size() + block.rank; }
+  uint64_t index_ = 0;                         // of the cluster that runs
+  std::vector<RegisterFile> free_registers_;   // of warps that have ended
+  size_t register_files_ = 0;                  // in use or free
   bool has_invariants_ = false;
   bool has_rows_ = false;
   std::vector<uint32_t> predicates_;   // that are invariants
@@ -182,6 +193,13 @@ class Cluster {
   Range known_[8];   // allocations that were accessed last
   unsigned oldest_ = 0;
   std::optional<Counters> counters_;   // in a launch that is counted
+};
+struct Cluster::Kept {
+  std::vector<Block> blocks;
+  std::vector<Warp*> queue;
+  std::vector<RegisterFile> free_registers;
+  std::vector<uint32_t> predicates;
+  static Kept& of_thread();
 };
 inline const PtxLaunch& Block::launch() const { return cluster->launch(); }
 }   // namespace spectral::cpu::ptx

@@ -3,9 +3,7 @@
 #include "warpgroup_product.h"
 
 namespace spectral::cpu::ptx {
-namespace {
-// Clocks from the start of an instruction to the start of one that reads its result; of several published figures
-// the least, so that the chain bounds GPUs of compute capability 8.0 to 10.0.
+// Of several published figures the least, so that the chain bounds GPUs of compute capability 8.0 to 10.0.
 // [J] Jia et al., Dissecting the NVIDIA Volta GPU Architecture via Microbenchmarking, arXiv:1804.06826. [A] finds its
 //     figures of arithmetic again.
 // [A] Abdelkhalik et al., Demystifying the Nvidia Ampere Architecture through Microbenchmarking and Instruction-level
@@ -75,12 +73,13 @@ bool accesses_memory(StepClass c) {
     default: return false;
   }
 }
-}   // namespace
 
 uint64_t GroupTimes::wait(uint64_t keep) {
-  uint64_t done = 0;
-  for (; closed_.size() > keep; closed_.pop_front())
-    done = std::max(done, closed_.front());
+  if (closed_.size() <= keep)
+    return 0;
+  const auto end = closed_.end() - ptrdiff_t(keep);
+  const uint64_t done = *std::max_element(closed_.begin(), end);
+  closed_.erase(closed_.begin(), end);
   return done;
 }
 
@@ -92,25 +91,24 @@ void Chain::start() {
 }
 
 void Chain::take(uint32_t index, const Step& s, uint32_t mask, uint32_t lanes) {
-  const StepUse* const first = program_->step_uses.data() + program_->use_starts[index];
-  const StepUse* const end = program_->step_uses.data() + program_->use_starts[index + 1];
+  const StepChain& step = program_->chain_steps[index];
+  const uint32_t* const slots = program_->use_slots.data();
   uint64_t start = floor_;
-  const StepUse* u = first;
-  for (; u != end && !u->writes; ++u)
-    start = std::max(start, ready_[u->slot]);
+  for (uint32_t i = step.reads; i < step.writes; ++i)
+    start = std::max(start, ready_[slots[i]]);
   instructions_ += s.kind != StepClass::Part;
   start_ = start;
   if (s.flags & (kJumpFlag | kSwitchFlag))   // nothing is executed before it is known whether it is reached
     floor_ = start;
   if (!mask)
     return;
-  if (accesses_memory(s.kind))
+  if (step.accesses_memory)
     accesses_ = std::max(accesses_, start);
-  const uint64_t done = start + latency_of(s);
+  const uint64_t done = start + step.latency;
   if (s.kind == StepClass::Wgmma && s.operations)
     products.add(done);
-  for (; u != end; ++u)   // what lanes outside the mask hold stays
-    ready_[u->slot] = mask == lanes ? done : std::max(ready_[u->slot], done);
+  for (uint32_t i = step.writes; i < step.end; ++i)   // what lanes outside the mask hold stays
+    ready_[slots[i]] = mask == lanes ? done : std::max(ready_[slots[i]], done);
   end_ = std::max(end_, done);
 }
 }   // namespace spectral::cpu::ptx

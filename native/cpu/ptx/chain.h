@@ -4,11 +4,14 @@
 #pragma once
 #include "program.h"
 #include <algorithm>
-#include <deque>
 
 namespace spectral::cpu::ptx {
 // From the address to the data of a copy from global memory, which has them in L2.
 constexpr uint64_t kCopyLatency = 200;
+
+// Clocks from the start of an instruction to the start of one that reads its result.
+uint64_t latency_of(const Step&);
+bool accesses_memory(StepClass);
 
 // When work that a warp commits in groups is done.
 class GroupTimes {
@@ -27,7 +30,7 @@ class GroupTimes {
 
  private:
   uint64_t open_ = 0;
-  std::deque<uint64_t> closed_;
+  std::vector<uint64_t> closed_;
 };
 
 class Chain {

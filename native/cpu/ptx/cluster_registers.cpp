@@ -8,6 +8,9 @@ namespace {
 bool is_thread_index(Special which) {
   return which == Special::TidX || which == Special::TidY || which == Special::TidZ;
 }
+bool is_of_lane(Special which) {
+  return which == Special::LaneId || (which >= Special::LanemaskEq && which <= Special::LanemaskGe);
+}
 // Of 32 threads from `first` on.
 void write_thread_index(Special which, const dim3& block, unsigned first, uint32_t* lanes) {
   const int axis = int(which) - int(Special::TidX);
@@ -90,7 +93,11 @@ void Cluster::write_fixed(unsigned char* registers) {
     std::memcpy(registers, registers_, program_.fixed_bytes);
     return;
   }
-  write_constants(registers);
+  const Scratch::Constants own{program_.number, scratch_.registers.number()};
+  if (scratch_.constants != own)
+    write_constants(registers);
+  scratch_.constants = own;
+  write_launch_specials(registers);
   if (!launch_.counters)   // else each warp counts them
     take_invariants(registers);
 }
@@ -124,22 +131,33 @@ void Cluster::write_constants(unsigned char* registers) const {
     else
       std::fill_n(reinterpret_cast<uint32_t*>(at), 32, uint32_t(c.bits));
   }
-  for (const SpecialPlace& place : program_.specials)
-    for (unsigned lane = 0; lane < 32; ++lane)
-      reinterpret_cast<uint32_t*>(registers + place.place)[lane] = special_of_launch(place.which, lane);
 }
-void Cluster::write_specials(Warp& warp, unsigned char* registers) const {
+void Cluster::write_launch_specials(unsigned char* registers) const {
+  for (const SpecialPlace& place : program_.specials) {
+    auto* lanes = reinterpret_cast<uint32_t*>(registers + place.place);
+    if (is_of_lane(place.which))
+      for (unsigned lane = 0; lane < 32; ++lane)
+        lanes[lane] = special_of_launch(place.which, lane);
+    else if (scope_of(place.which) == Scope::Launch)
+      std::fill_n(lanes, 32, special_of_launch(place.which, 0));
+  }
+}
+void Cluster::write_specials(Warp& warp, unsigned char* registers, bool is_new_block) const {
   for (const SpecialPlace& place : program_.specials) {
     auto* lanes = reinterpret_cast<uint32_t*>(registers + place.place);
     if (is_thread_index(place.which)) {
       write_thread_index(place.which, launch_.shape.block, warp.index() * 32, lanes);
       continue;
     }
-    if (!is_of_warp(place.which))
-      continue;
-    const uint32_t value = special_of_warp(warp, place.which);
-    if (lanes[0] != value)   // of the warp before, which mostly was of the same block
-      std::fill_n(lanes, 32, value);
+    const Scope scope = scope_of(place.which);
+    if (scope == Scope::Warp || (scope == Scope::Block && is_new_block))
+      std::fill_n(lanes, 32, special_of_warp(warp, place.which));
   }
+}
+// As 32 lanes, since the block's other warps have them too.
+void Cluster::take_block_invariants(Warp& warp) const {
+  warp.mask = ~0u;
+  for (uint32_t i : program_.block_invariants)
+    program_.steps[i].run(warp, program_.steps[i]);
 }
 }   // namespace spectral::cpu::ptx

@@ -64,21 +64,38 @@ enum SetFlag : uint32_t { kFlushes = 1, kFlipC = 2, kHasC = 4, kFloatResult = 8,
 constexpr int kCompareShift = 8;   // of the flags: which, for 16-bit floats
 enum class Join { None, And, Or, Xor };
 
+// For integers, of which the processor compares vectors for equality and by > alone.
+constexpr Compare inverse_of(Compare compare) {
+  switch (compare) {
+    case Compare::Ne: return Compare::Eq;
+    case Compare::Le: return Compare::Gt;
+    case Compare::Ge: return Compare::Lt;
+    default: return compare;
+  }
+}
 template <Compare kCompare, class T>
 inline __attribute__((always_inline)) uint32_t compared(Warp& w, const Step& s) {
-  uint32_t bits = 0;
-  if constexpr (sizeof(T) == 2) {
-    const uint32_t* a = w.lanes<uint32_t>(s.a);
-    const uint32_t* b = w.lanes<uint32_t>(s.b);
-    for (int k = 0; k < 32; ++k)
-      bits |= uint32_t(holds<kCompare>(T(a[k]), T(b[k]))) << k;
-  } else {
-    const auto* a = w.lanes<Vector<T>>(s.a);
-    const auto* b = w.lanes<Vector<T>>(s.b);
-    for (unsigned i = 0; i < 32 / kLanesOf<T>; ++i)
-      bits |= bits_of(holds<kCompare>(a[i], b[i])) << (i * kLanesOf<T>);
-  }
-  return bits;
+  if constexpr (constexpr Compare kInverse = inverse_of(kCompare); std::is_integral_v<T> && kInverse != kCompare)
+    return ~compared<kInverse, T>(w, s);
+  const auto of_first = [&](auto width) __attribute__((always_inline)) {
+    uint32_t bits = 0;
+    if constexpr (sizeof(T) == 2) {
+      const uint32_t* a = w.lanes<uint32_t>(s.a);
+      const uint32_t* b = w.lanes<uint32_t>(s.b);
+      for (unsigned k = 0; k < width; ++k)
+        bits |= uint32_t(holds<kCompare>(T(a[k]), T(b[k]))) << k;
+    } else {
+      const auto* a = w.lanes<Vector<T>>(s.a);
+      const auto* b = w.lanes<Vector<T>>(s.b);
+      for (unsigned i = 0; i < width / kLanesOf<T>; ++i)
+        bits |= bits_of(holds<kCompare>(a[i], b[i])) << (i * kLanesOf<T>);
+    }
+    return bits;
+  };
+  using std::integral_constant;
+  if (w.width() == 32) [[likely]]
+    return of_first(integral_constant<unsigned, 32>());
+  return of_first(integral_constant<unsigned, Warp::kNarrow>());
 }
 template <Compare kCompare, class T>
 uint32_t compared_in_mode(Warp& w, const Step& s) {

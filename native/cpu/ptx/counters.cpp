@@ -1,8 +1,6 @@
 #include "counters.h"
 #include <algorithm>
-#include <charconv>
 #include <initializer_list>
-#include <string_view>
 
 namespace spectral::cpu::ptx {
 const char* name_of(StepClass c) {
@@ -26,6 +24,19 @@ void ByteSet::add(uint64_t first, uint64_t bytes) {
       page.add(at / 64, ones(n) << at % 64);
       first += n;
     }
+  }
+}
+void ByteSet::add_row(uint64_t first, uint64_t bytes, uint64_t step, uint64_t n) {
+  uint64_t each = ones(bytes);
+  for (uint64_t distance = step; distance < 64; distance *= 2)
+    each |= each << distance;
+  const uint64_t start = first % step;   // of a piece, from a multiple of the step
+  const uint64_t end = first - start + n * step;
+  for (uint64_t at = first - start; at < end;) {
+    const uint64_t from = at % 64;
+    const uint64_t to = std::min<uint64_t>(64, from + (end - at));
+    add_bits(at / 64, (each << start) & ones(to) & ~ones(from));
+    at += to - from;
   }
 }
 void ByteSet::take_all(ByteSet& other) {
@@ -109,6 +120,8 @@ void GlobalTraffic::request_row(Piece piece, uint64_t step, size_t n) {
   const bool is_dense = step <= piece.bytes;
   if (is_dense) {
     touched.add(piece.first, end - piece.first);
+  } else if (64 % step == 0 && piece.first % step + piece.bytes <= step) {   // a whole number of them in each word
+    touched.add_row(piece.first, piece.bytes, step, n);
   } else {
     ByteSet::Adder adder(touched);
     for (size_t i = 0; i < n; ++i)
@@ -227,41 +240,33 @@ std::vector<SectorRun> Counters::take_runs() {
   return runs;
 }
 
-std::string Counters::text() const {
-  std::string lines;
-  lines.reserve(2048);
-  auto line = [&](std::initializer_list<std::string_view> name, uint64_t value) {
-    for (std::string_view part : name)
-      lines.append(part);
-    char digits[20];
-    lines.push_back(' ');
-    lines.append(digits, std::to_chars(digits, std::end(digits), value).ptr);
-    lines.push_back('\n');
+void Counters::append_to(std::vector<CounterLine>& lines) const {
+  auto line = [&](const char* name, const char* rest, uint64_t value) {
+    lines.push_back({name, rest, int64_t(value)});
   };
-  line({"instructions"}, instructions);
+  line("instructions", "", instructions);
   for (int i = 0; i < kStepClasses; ++i)
-    line({name_of(StepClass(i)), "_instructions"}, by_class[i]);
+    line(name_of(StepClass(i)), "_instructions", by_class[i]);
   for (StepClass c : {StepClass::Float, StepClass::Double, StepClass::Mma, StepClass::Wgmma})
-    line({name_of(c), "_operations"}, operations[int(c)]);
+    line(name_of(c), "_operations", operations[int(c)]);
   for (const GlobalTraffic* t : {&global_read, &global_write}) {
     const char* of = t == &global_read ? "global_read_" : "global_write_";
-    line({of, "sectors"}, t->sectors);
-    line({of, "bytes"}, t->touched.count());
-    line({of, "requests"}, t->requests);
-    line({of, "excess_sectors"}, t->excess_sectors);
-    line({of, "bulk_copies"}, t->bulk_copies);
-    line({of, "bulk_sectors"}, t->bulk_sectors);
+    line(of, "sectors", t->sectors);
+    line(of, "bytes", t->touched.count());
+    line(of, "requests", t->requests);
+    line(of, "excess_sectors", t->excess_sectors);
+    line(of, "bulk_copies", t->bulk_copies);
+    line(of, "bulk_sectors", t->bulk_sectors);
   }
-  line({"shared_wavefronts"}, shared_wavefronts);
-  line({"shared_bank_conflicts"}, shared_bank_conflicts);
-  line({"async_shared_bytes"}, async_shared_bytes);
-  line({"local_bytes"}, local_bytes);
-  line({"barriers"}, barriers);
-  line({"cluster_barriers"}, cluster_barriers);
-  line({"divergent_branches"}, divergent_branches);
-  line({"chain_clocks"}, chain_clocks);
-  line({"longest_chain_clocks"}, longest_chain_clocks);
-  return lines;
+  line("shared_wavefronts", "", shared_wavefronts);
+  line("shared_bank_conflicts", "", shared_bank_conflicts);
+  line("async_shared_bytes", "", async_shared_bytes);
+  line("local_bytes", "", local_bytes);
+  line("barriers", "", barriers);
+  line("cluster_barriers", "", cluster_barriers);
+  line("divergent_branches", "", divergent_branches);
+  line("chain_clocks", "", chain_clocks);
+  line("longest_chain_clocks", "", longest_chain_clocks);
 }
 
 void Counters::global_access(const uint64_t* addresses, uint32_t mask, unsigned bytes, bool writes) {

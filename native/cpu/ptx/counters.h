@@ -5,7 +5,6 @@
 #include "reuse.h"
 #include <bit>
 #include <cstdint>
-#include <string>
 
 namespace spectral::cpu::ptx {
 // Which bytes of memory were touched: a bit each, by pages.
@@ -41,6 +40,8 @@ class ByteSet {
     uint64_t bits_ = 0;
   };
   void add(uint64_t first, uint64_t bytes);
+  // Pieces of so many bytes, n of them `step` apart, a power of two up to 64; none is in two words of bits.
+  void add_row(uint64_t first, uint64_t bytes, uint64_t step, uint64_t n);
   void take_all(ByteSet&);   // the other's pages may become its own
   uint64_t count() const;
   uint64_t count(uint64_t first, uint64_t end) const;   // of those addresses
@@ -120,7 +121,7 @@ struct Counters {
   void count(const Step& s, uint32_t lanes) { count(s, lanes, 1); }
   void take_back(const Step& s, uint32_t lanes) { count(s, lanes, ~uint64_t(0)); }   // the lanes come again
   void take(Counters&);                                                              // what the other has counted
-  std::string text() const;                                                          // "name value" lines
+  void append_to(std::vector<CounterLine>&) const;
   GlobalTraffic& traffic(bool writes) { return writes ? global_write : global_read; }
   // Lanes of a mask access `bytes` bytes each at the addresses.
   void global_access(const uint64_t* addresses, uint32_t mask, unsigned bytes, bool writes);

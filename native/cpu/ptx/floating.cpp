@@ -177,28 +177,30 @@ void approximate(Warp& w, const Step& s) {
   const FloatMode mode(Rounding::Nearest, kFlushesToo);
   arithmetic<Op, float, 1>(w, s, false);
 }
-// 2^x = 2^n 2^f, f in [-1/2, 1/2], by a polynomial in f64: exact to 1 ulp of f32, where 2 ulp are documented. A
-// subnormal x gives 1 with and without .ftz, so only the result may have to be flushed.
+// 2^x = 2^n 2^f, f in [-1/2, 1/2], by a polynomial whose terms but the 1 are less than half of the result: exact to
+// 1 ulp, where 2 ulp are documented. A subnormal x gives 1 with and without .ftz, so only the result may have to be
+// flushed.
 template <bool kFlushesToo>
 struct Ex2 {
+  static float power(int32_t n) { return std::bit_cast<float>(uint32_t(n + 127) << 23); }
   static float of(float x) {
     const float above = x > -200.0f ? x : -200.0f;
     const float bounded = above < 200.0f ? above : 200.0f;
     const float n = std::nearbyint(bounded);
-    const double f = bounded - n;   // exact
-    double p = 1.5252733804059840e-05;
-    p = std::fma(p, f, 0.00015403530393381609);
-    p = std::fma(p, f, 0.0013333558146428443);
-    p = std::fma(p, f, 0.0096181291076284772);
-    p = std::fma(p, f, 0.055504108664821580);
-    p = std::fma(p, f, 0.24022650695910072);
-    p = std::fma(p, f, 0.69314718055994531);
-    p = std::fma(p, f, 1.0);
-    const uint32_t upper = uint32_t(int32_t(n) + 1023) << 20;   // half of 2^n, whose other half is 0
-    const double power = p * std::bit_cast<double>(uint64_t(upper) << 32);
-    constexpr double kLeastNormal = 0x1.ffffffp-127;   // is rounded to 2^-126
-    const double kept = kFlushesToo && power < kLeastNormal ? 0.0 : power;
-    return x != x ? x : float(kept);
+    const float f = bounded - n;   // exact
+    float p = 1.5252733804059840e-05f;
+    p = std::fma(p, f, 0.00015403530393381609f);
+    p = std::fma(p, f, 0.0013333558146428443f);
+    p = std::fma(p, f, 0.0096181291076284772f);
+    p = std::fma(p, f, 0.055504108664821580f);
+    p = std::fma(p, f, 0.24022650695910072f);
+    p = std::fma(p, f, 0.69314718055994531f);
+    p = std::fma(p, f, 1.0f);
+    const auto whole = int32_t(n);
+    const int32_t half = whole >> 1;   // 2^n itself may be beyond the range, of which the result is not
+    const float scaled = p * power(half) * power(whole - half);
+    const float kept = kFlushesToo && scaled < 0x1p-126f ? 0.0f : scaled;
+    return x != x ? x : kept;
   }
 };
 struct Lg2 {

@@ -30,8 +30,10 @@ LoadedModule::LoadedModule(std::unique_ptr<Module> module) : module_(std::move(m
   place_variables();
   try {
     for (const auto& f : module_->functions)
-      if (f->is_entry && f->has_body)
+      if (f->is_entry && f->has_body) {
         kernels_.push_back(build_program(*module_, *f, addresses_));
+        kernels_.back()->registers = ptx::resources_of(*module_, f->name).registers;
+      }
   } catch (...) {
     for (const auto& [variable, address] : addresses_)
       release(address, {MemoryKind::Device});
@@ -105,12 +107,22 @@ bool looks_like_text(const void* image) {
 }
 
 namespace {
+struct CountedLaunch {   // made text where somebody asks: that would cost more than a small kernel
+  std::string kernel;
+  std::vector<CounterLine> lines;
+};
 std::mutex counted_mutex;
-std::string counted;
+std::vector<CountedLaunch> counted;
 }   // namespace
 std::string counted_launches() {
   std::lock_guard lock(counted_mutex);
-  return counted;
+  std::string text;
+  for (const CountedLaunch& launch : counted) {
+    text.append("kernel ").append(launch.kernel).append("\n");
+    for (const CounterLine& line : launch.lines)
+      text.append(line.name).append(line.rest).append(" ").append(std::to_string(line.value)).append("\n");
+  }
+  return text;
 }
 void forget_counted_launches() {
   std::lock_guard lock(counted_mutex);
@@ -118,26 +130,30 @@ void forget_counted_launches() {
 }
 
 namespace {
+constexpr size_t kMostLines = 80;   // of a usual launch
 CUresult run_counted(PtxLaunch& l) {
   const Program& program = *l.program;
-  const Resources resources = resources_of(*program.module, program.name);
   const auto cluster = unsigned(count_of(l.shape.cluster));
-  const int resident = resident_blocks(counted_profile(), int(l.threads()), resources.registers, l.shared_bytes());
+  const int resident = resident_blocks(counted_profile(), int(l.threads()), program.registers, l.shared_bytes());
   const uint64_t at_once = uint64_t(options.count) * uint64_t(std::max(1, resident)) / cluster;
   Counters counters;
   ReuseDistances reuse(l.clusters(), at_once, l.parameters, program.parameter_bytes);
   l.counters = &counters;
   l.reuse = &reuse;
   const CUresult status = run(l);
+  CountedLaunch launch{program.name, {}};
+  launch.lines.reserve(kMostLines);
+  launch.lines.assign({
+      {"blocks", "", int64_t(count_of(l.shape.grid))},
+      {"threads", "", int64_t(l.threads())},
+      {"cluster", "", int64_t(cluster)},
+      {"shared_bytes", "", int64_t(l.shared_bytes())},
+      {"registers", "", int64_t(program.registers)},
+  });
+  counters.append_to(launch.lines);
+  reuse.append_to(launch.lines, counters.global_read.touched, counters.global_write.touched);
   std::lock_guard lock(counted_mutex);
-  counted.append("kernel ").append(program.name);
-  counted.append("\nblocks ").append(std::to_string(count_of(l.shape.grid)));
-  counted.append("\nthreads ").append(std::to_string(l.threads()));
-  counted.append("\ncluster ").append(std::to_string(cluster));
-  counted.append("\nshared_bytes ").append(std::to_string(l.shared_bytes()));
-  counted.append("\nregisters ").append(std::to_string(resources.registers));
-  counted.append("\n").append(counters.text());
-  counted.append(reuse.text(counters.global_read.touched, counters.global_write.touched));
+  counted.push_back(std::move(launch));
   return status;
 }
 }   // namespace

@@ -28,6 +28,33 @@ void load_four(Warp& w, const uint32_t* places, At at) {
       w.lanes<uint32_t>(places[3])};
   load_quads(at, registers, w.width());
 }
+// One of the four values of 32 bits that each lane has side by side in memory, which nvcc may well take one by one.
+// Nothing is read beyond that of the last lane.
+void load_of_quads(const unsigned char* first, uint32_t* to) {
+  const auto* from = reinterpret_cast<const float*>(first);
+  const __m256i in_order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+  const __m256i firsts = _mm256_setr_epi32(-1, 0, 0, 0, -1, 0, 0, 0);
+  for (unsigned k = 0; k < 32; k += 8) {
+    const float* at = from + 4 * k;   // two lanes in each vector
+    const __m256 low = _mm256_unpacklo_ps(_mm256_loadu_ps(at), _mm256_loadu_ps(at + 8));
+    const __m256 last = k < 24 ? _mm256_loadu_ps(at + 24) : _mm256_maskload_ps(at + 24, firsts);
+    const __m256 high = _mm256_unpacklo_ps(_mm256_loadu_ps(at + 16), last);
+    const __m256 all = _mm256_shuffle_ps(low, high, _MM_SHUFFLE(1, 0, 1, 0));
+    _mm256_storeu_ps(reinterpret_cast<float*>(to + k), _mm256_permutevar8x32_ps(all, in_order));
+  }
+}
+// One value of 32 bits of each lane, so many bytes from that of the lane before. In memory they would be written one by
+// one, which a step that reads vectors of them has to wait for.
+void gather_row(const unsigned char* first, uint64_t step, uint32_t* to) {
+  const __m256i numbers = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+  const __m256i offsets = _mm256_mullo_epi32(numbers, _mm256_set1_epi32(int(step)));
+  for (unsigned k = 0; k < 32; k += 8) {
+    const __m256i values = _mm256_i32gather_epi32(reinterpret_cast<const int*>(first + k * step), offsets, 1);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + k), values);
+  }
+}
+constexpr uint64_t kFarthestGathered = uint64_t(1) << 28;   // seven steps fit in 31 bits
+
 template <class D, class T, unsigned kCount>
 void load_together(Warp& w, const uint32_t* places, WarpAccess access) {
   if constexpr (kCount == 4 && sizeof(T) == 4 && sizeof(D) == 4)
@@ -41,6 +68,10 @@ void load_together(Warp& w, const uint32_t* places, WarpAccess access) {
       write_lanes<D>(w, places[i], [&](int) { return value; });
     } else if (step == kCount) {
       write_lanes<D>(w, places[i], [&](int k) { return D(from[unsigned(k) * kCount + i].value); });
+    } else if (sizeof(T) == 4 && sizeof(D) == 4 && w.mask == ~0u && access.step == 4 * sizeof(T)) {
+      load_of_quads(access.first + i * sizeof(T), w.lanes<uint32_t>(places[i]));
+    } else if (sizeof(T) == 4 && sizeof(D) == 4 && w.mask == ~0u && access.step < kFarthestGathered) {
+      gather_row(access.first + i * sizeof(T), access.step, w.lanes<uint32_t>(places[i]));
     } else {
       write_lanes<D>(w, places[i], [&](int k) { return D(from[unsigned(k) * step + i].value); });
     }
@@ -68,7 +99,7 @@ void load_one(Warp& w, const Step& s, const unsigned char* first) {
     w.lanes<D>(w.list(s)[i])[lane] = D(reinterpret_cast<const InMemory<T>*>(first)[i].value);
 }
 template <class T, Space kSpace>
-void load(Warp& w, const Step& s) {
+__attribute__((noinline)) void load(Warp& w, const Step& s) {
   const auto bytes = unsigned(s.b * sizeof(T));
   const bool wide = s.flags & kWideRegister;
   if (std::has_single_bit(w.mask))
@@ -91,6 +122,7 @@ void store_together(Warp& w, const uint32_t* places, WarpAccess access) {
   const unsigned width = w.width();
   auto store = [&](uint64_t step) __attribute__((always_inline)) {
 #pragma GCC ivdep
+#pragma GCC unroll 8
     for (unsigned k = 0; k < width; ++k)
       for (unsigned i = 0; i < kCount; ++i)
         to[k * step + i].value = T(values[i][k]);
@@ -134,7 +166,7 @@ void store_one(Warp& w, const Step& s, unsigned char* first) {
     reinterpret_cast<InMemory<T>*>(first)[i].value = T(w.lanes<D>(w.list(s)[i])[lane]);
 }
 template <class T, Space kSpace>
-void store(Warp& w, const Step& s) {
+__attribute__((noinline)) void store(Warp& w, const Step& s) {
   const auto bytes = unsigned(s.b * sizeof(T));
   const bool wide = s.flags & kWideRegister;
   if (std::has_single_bit(w.mask))
@@ -146,6 +178,58 @@ void store(Warp& w, const Step& s) {
   uint64_t at[32];
   reach<kSpace>(w, s, at, bytes, Effect::Writes);
   return wide ? store_each<uint64_t, T>(w, s, at) : store_each<Lane<T>, T>(w, s, at);
+}
+
+// What most accesses are: of a whole warp in a row, by registers as wide as the values, and not counted.
+template <class T, Space kSpace, class A, unsigned kCount>
+struct LoadRow {
+  static void run(Warp& w, const Step& s) {
+    if (w.mask == ~0u && !w.block().counters()) [[likely]] {
+      const Row row = row_of<A>(w, s);
+      if (const auto first = address_of<kSpace>(w, row, 32, kCount * sizeof(T), false)) [[likely]]
+        return load_together<Extended<T, false>, T, kCount>(w, w.list(s), {first, row.step});
+    }
+    load<T, kSpace>(w, s);
+  }
+};
+template <class T, Space kSpace, class A, unsigned kCount>
+struct StoreRow {
+  static void run(Warp& w, const Step& s) {
+    const bool is_followed = kSpace == Space::Shared && w.program().uses_async_proxy;
+    if (w.mask == ~0u && !is_followed && !w.block().counters()) [[likely]] {
+      const Row row = row_of<A>(w, s);
+      if (const auto first = address_of<kSpace>(w, row, 32, kCount * sizeof(T), true)) [[likely]]
+        return store_together<Lane<T>, T, kCount>(w, w.list(s), {first, row.step});
+    }
+    store<T, kSpace>(w, s);
+  }
+};
+template <template <class, Space, class, unsigned> class StepOf, class T, Space kSpace, class A>
+Run of_row(size_t values) {
+  switch (values) {
+    case 1: return &StepOf<T, kSpace, A, 1>::run;
+    case 2: return &StepOf<T, kSpace, A, 2>::run;
+    default: return &StepOf<T, kSpace, A, 4>::run;
+  }
+}
+// Null where the step is one of any lanes.
+template <template <class, Space, class, unsigned> class StepOf>
+Run choose_row(Type t, Space space, bool is_wide, size_t values) {
+  const auto of_type = [&]<class T>() -> Run {
+    if (space == Space::Global && is_wide)
+      return of_row<StepOf, T, Space::Global, uint64_t>(values);
+    if (space == Space::Shared && !is_wide)
+      return of_row<StepOf, T, Space::Shared, uint32_t>(values);
+    if (space == Space::Shared)
+      return of_row<StepOf, T, Space::Shared, uint64_t>(values);
+    return nullptr;
+  };
+  switch (bytes_of(t)) {
+    case 2: return t == Type::S16 ? nullptr : of_type.template operator()<uint16_t>();
+    case 4: return of_type.template operator()<uint32_t>();
+    case 8: return of_type.template operator()<uint64_t>();
+    default: return nullptr;
+  }
 }
 
 template <template <class, Space> class StepOf, class T>
@@ -242,7 +326,10 @@ void build_access(Builder& b) {
     places.push_back(kLoads ? b.write(o, as) : b.read(o, as));
   }
   const uint32_t list = b.list(places);
-  Step& s = b.emit(run);
+  const Run of_row = wide     ? nullptr
+                     : kLoads ? choose_row<LoadRow>(t, target.space, target.memory.wide, n)
+                              : choose_row<StoreRow>(t, target.space, target.memory.wide, n);
+  Step& s = b.emit(of_row ? of_row : run);
   set_address(s, target.memory);
   s.kind = class_of(target.space, kLoads);
   s.computes = kLoads && target.space == Space::Param;   // parameters stay as they are

@@ -42,7 +42,20 @@ template <class Part, class Whole>
 void unpack(Warp& w, const Step& s) {   // no part is the whole itself: they have other sizes
   const uint32_t* places = w.list(s);
   const Lane<Whole>* whole = w.lanes<Lane<Whole>>(s.a);
-  for (size_t i = 0; i < sizeof(Whole) / sizeof(Part); ++i)
+  constexpr size_t kParts = sizeof(Whole) / sizeof(Part);
+  if (w.mask == ~0u) [[likely]] {   // all parts of a lane while it is in a register
+    Lane<Part>* to[kParts];
+    for (size_t i = 0; i < kParts; ++i)
+      to[i] = w.lanes<Lane<Part>>(places[i]);
+#pragma GCC ivdep
+    for (int k = 0; k < 32; ++k) {
+      const Lane<Whole> value = whole[k];
+      for (size_t i = 0; i < kParts; ++i)
+        to[i][k] = Lane<Part>(Part(value >> (8 * sizeof(Part) * i)));
+    }
+    return;
+  }
+  for (size_t i = 0; i < kParts; ++i)
     write_lanes<Lane<Part>>(w, places[i], [&](int k) { return Lane<Part>(Part(whole[k] >> (8 * sizeof(Part) * i))); });
 }
 struct Parts {

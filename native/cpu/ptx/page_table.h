@@ -24,18 +24,10 @@ class PageTable {
 
   // The page of the number, which stays where it is.
   Page& get(uint64_t number) {
-    if (slots_.empty())
-      slots_.resize(size_t(1) << kFirstBits);
-    size_t i = place_of(number);
-    for (; slots_[i].page; i = (i + 1) & (slots_.size() - 1))
-      if (slots_[i].number == number)
-        return *slots_[i].page;
-    if (2 * ++count_ > slots_.size()) {
-      grow();
-      i = free_place(number);
-    }
-    slots_[i] = {number, make()};
-    return *slots_[i].page;
+    if (last_.page && last_.number == number)   // neighbours are asked for together
+      return *last_.page;
+    last_ = {number, &find(number)};
+    return *last_.page;
   }
   bool empty() const { return !count_; }
   void swap(PageTable& other) {
@@ -43,6 +35,7 @@ class PageTable {
     chunks_.swap(other.chunks_);
     std::swap(count_, other.count_);
     std::swap(shift_, other.shift_);
+    std::swap(last_, other.last_);
   }
   // f(number, page), in no order.
   template <class F>
@@ -60,6 +53,20 @@ class PageTable {
   static constexpr unsigned kFirstBits = 5;
   static constexpr size_t kInChunk = kPageChunk / sizeof(Page);
 
+  Page& find(uint64_t number) {
+    if (slots_.empty())
+      slots_.resize(size_t(1) << kFirstBits);
+    size_t i = place_of(number);
+    for (; slots_[i].page; i = (i + 1) & (slots_.size() - 1))
+      if (slots_[i].number == number)
+        return *slots_[i].page;
+    if (2 * ++count_ > slots_.size()) {
+      grow();
+      i = free_place(number);
+    }
+    slots_[i] = {number, make()};
+    return *slots_[i].page;
+  }
   size_t place_of(uint64_t number) const { return (number * 0x9e3779b97f4a7c15) >> shift_; }
   size_t free_place(uint64_t number) const {
     size_t i = place_of(number);
@@ -83,6 +90,7 @@ class PageTable {
   }
 
   std::vector<Slot> slots_;   // at most half of them taken
+  Slot last_;                 // that was asked for
   std::vector<unsigned char*> chunks_;
   size_t count_ = 0;
   unsigned shift_ = 64 - kFirstBits;

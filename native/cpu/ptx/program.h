@@ -130,7 +130,9 @@ enum class Special : uint8_t {
   DynamicSmemSize,
   TotalSmemSize
 };
-bool is_of_warp(Special);   // whether it differs from warp to warp or from block to block
+// What all that runs in a scope has in common.
+enum class Scope : uint8_t { Launch, Block, Warp };
+Scope scope_of(Special);
 struct SpecialPlace {
   uint32_t place;
   Special which;
@@ -171,25 +173,30 @@ struct CallSite {
   std::vector<Transfer> results, arguments;
 };
 
-// A register or predicate that a step uses, numbered for Chain.
-struct StepUse {
-  uint32_t slot;
-  bool writes;
+// What Chain asks of a step: the registers and predicates that it reads, then those that it writes, by their numbers
+// from Program::use_slots, and how long its results take.
+struct StepChain {
+  uint32_t reads, writes, end;
+  uint16_t latency;
+  bool accesses_memory;
 };
 
+uint64_t next_program_number();
 struct Program {
+  const uint64_t number = next_program_number();   // of no other, before or after
   std::string name;
   std::vector<Step> steps;
   std::vector<uint32_t> lists;
   std::vector<ConstantPlace> constants;
   std::vector<SpecialPlace> specials;
   std::vector<SourceLine> sources;   // per step
-  // Steps that give the same in every warp of a launch (invariants.cpp), and the predicates that they write. Their
-  // registers are among the fixed ones.
+  // Steps that give the same in every warp of a launch (invariants.cpp), and the predicates that they write; then those
+  // that do in every warp of a block. Their registers are among the fixed ones.
   std::vector<uint32_t> invariants;
   std::vector<uint32_t> invariant_predicates;
-  std::vector<StepUse> step_uses;     // of all steps, of each first what it reads
-  std::vector<uint32_t> use_starts;   // per step, and the end
+  std::vector<uint32_t> block_invariants;
+  std::vector<StepChain> chain_steps;
+  std::vector<uint32_t> use_slots;
   uint32_t chain_slots = 0;
   uint32_t fixed_bytes = 0;      // constants, special registers, sinks and invariants, which come first
   uint32_t register_bytes = 0;   // of a warp
@@ -215,6 +222,7 @@ struct Program {
   bool uses_warpgroups = false;
   bool uses_heap = false;          // calls malloc or free
   bool uses_async_proxy = false;   // writes to shared memory are followed up to their fence
+  int registers = 0;               // of a thread, as ptxas reported them; 0: not known
   unsigned max_threads = 1024;
   unsigned required_threads[3] = {0, 0, 0};   // .reqntid, 0: not said
   // PTX ISA, "Cluster Dimension Directives"

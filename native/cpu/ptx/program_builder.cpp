@@ -1,7 +1,9 @@
+#include "chain.h"
 #include "liveness.h"
 #include "steps.h"
 #include "targets.h"
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 
 namespace spectral::cpu::ptx {
@@ -11,6 +13,11 @@ constexpr size_t kMaxLocal = size_t(512) << 10;         // bytes of a thread, as
 constexpr size_t kMaxStaticShared = size_t(48) << 10;   // bytes of a block, as on a GPU
 constexpr size_t kStackBytes = size_t(64) << 10;        // of a thread, for calls that are not expanded and for alloca
 }   // namespace
+
+uint64_t next_program_number() {
+  static std::atomic<uint64_t> last{0};
+  return ++last;
+}
 
 ProgramBuilder::ProgramBuilder(const Module& module, const Function& entry, const Addresses& addresses)
     : module_(module), entry_(entry), addresses_(addresses), program_(std::make_unique<Program>()) {}
@@ -340,11 +347,17 @@ void ProgramBuilder::list_uses(const std::vector<uint32_t>& places) {
     return a.step != b.step ? a.step < b.step : a.writes < b.writes;
   });
   program_->chain_slots = units + program_->predicates;
-  for (const RegisterUse& u : all) {
-    program_->use_starts.resize(std::max<size_t>(program_->use_starts.size(), u.step + 1), program_->step_uses.size());
-    program_->step_uses.push_back({u.reg, u.writes});
+  size_t next = 0;
+  for (uint32_t i = 0; i < program_->steps.size(); ++i) {
+    const Step& s = program_->steps[i];
+    StepChain step{uint32_t(next), uint32_t(next), uint32_t(next), uint16_t(latency_of(s)), accesses_memory(s.kind)};
+    for (; next < all.size() && all[next].step == i; ++next) {
+      program_->use_slots.push_back(all[next].reg);
+      step.writes += !all[next].writes;
+      ++step.end;
+    }
+    program_->chain_steps.push_back(step);
   }
-  program_->use_starts.resize(program_->steps.size() + 1, uint32_t(program_->step_uses.size()));
 }
 
 // Kept registers are those that wgmma works on beside the program's order.

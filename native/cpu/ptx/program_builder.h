@@ -89,6 +89,7 @@ class ProgramBuilder {
   void list_uses(const std::vector<uint32_t>& places);
   void follow_accumulators();
   // invariants.cpp: marks the steps; returns which registers they write.
+  Scope scope_of_specials(uint32_t step) const;
   std::vector<bool> find_invariants(const std::vector<BasicBlock>&);
   void find_lines(const std::vector<BasicBlock>&, const std::vector<bool>& invariants);   // lines.cpp
 
@@ -103,7 +104,8 @@ class ProgramBuilder {
   std::vector<bool> kept_;
   std::vector<RegisterUse> uses_;
   std::vector<RegisterUse> predicate_uses_;
-  std::vector<uint32_t> warp_reads_;   // steps that read a special register of the warp
+  // Steps that read a special register of the warp or block.
+  std::vector<std::pair<uint32_t, Scope>> special_reads_;
   std::map<std::pair<uint64_t, bool>, uint32_t> constants_;
   std::map<Special, uint32_t> specials_;
   std::unordered_map<const Variable*, size_t> shared_;

@@ -172,11 +172,8 @@ ReuseDistances::Buffer& ReuseDistances::buffer_at(uint64_t address) {
   return buffers_[last_buffer_];
 }
 
-std::string ReuseDistances::text(const ByteSet& read, const ByteSet& written) const {
-  std::string lines;
-  auto line = [&](const char* name, uint64_t value) {
-    lines.append(name).append(" ").append(std::to_string(int64_t(value))).append("\n");
-  };
+void ReuseDistances::append_to(std::vector<CounterLine>& lines, const ByteSet& read, const ByteSet& written) const {
+  auto line = [&](const char* name, uint64_t value) { lines.push_back({name, "", int64_t(value)}); };
   uint64_t others_read = read.count();
   uint64_t others_written = written.count();
   for (const Buffer& b : buffers_) {
@@ -196,6 +193,5 @@ std::string ReuseDistances::text(const ByteSet& read, const ByteSet& written) co
       line("written_again_bytes", again.written * kSector);
     }
   }
-  return lines;
 }
 }   // namespace spectral::cpu::ptx

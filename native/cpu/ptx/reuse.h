@@ -6,13 +6,18 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <string>
 #include <vector>
 
 namespace spectral::cpu::ptx {
 class ByteSet;
 
 constexpr uint64_t kSector = 32;   // bytes
+
+struct CounterLine {
+  const char* name;
+  const char* rest;   // of the name
+  int64_t value;
+};
 
 // Neighbouring sectors that a warp instruction or a bulk copy touches.
 struct SectorRun {
@@ -33,9 +38,9 @@ class ReuseDistances {
   // the next in the allocation, or to its end.
   ReuseDistances(uint64_t clusters, uint64_t at_once, const unsigned char* parameters, size_t parameter_bytes);
   void add(uint64_t cluster, std::vector<SectorRun>&&);   // in any order, from any thread; each cluster once
-  // For each buffer that was touched "buffer OFFSET" of the parameter (-1 for memory that none points to), its distinct
-  // bytes, and for each distance in MiB the bytes that were read and written again.
-  std::string text(const ByteSet& read, const ByteSet& written) const;
+  // For each buffer that was touched "buffer", the offset of the parameter (-1 for memory that none points to), its
+  // distinct bytes, and for each distance in MiB the bytes that were read and written again.
+  void append_to(std::vector<CounterLine>&, const ByteSet& read, const ByteSet& written) const;
 
  private:
   static constexpr uint64_t kPageSectors = 128;

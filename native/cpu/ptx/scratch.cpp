@@ -27,6 +27,7 @@ void ScratchMemory::end_launch() {
 }
 void ScratchMemory::release() {
   std::free(memory_);
+  ++number_;
   memory_ = nullptr;
   size_ = 0;
 }

@@ -49,23 +49,23 @@ constexpr SpecialName kSpecials[] = {
     {"%total_smem_size", Special::TotalSmemSize}};
 }   // namespace
 
-bool is_of_warp(Special which) {
+Scope scope_of(Special which) {
   switch (which) {
     case Special::TidX:
     case Special::TidY:
     case Special::TidZ:
+    case Special::WarpId: return Scope::Warp;
     case Special::CtaidX:
     case Special::CtaidY:
     case Special::CtaidZ:
-    case Special::WarpId:
     case Special::ClusterIdX:
     case Special::ClusterIdY:
     case Special::ClusterIdZ:
     case Special::ClusterCtaidX:
     case Special::ClusterCtaidY:
     case Special::ClusterCtaidZ:
-    case Special::ClusterCtarank: return true;
-    default: return false;
+    case Special::ClusterCtarank: return Scope::Block;
+    default: return Scope::Launch;
   }
 }
 
@@ -76,8 +76,8 @@ bool ProgramBuilder::is_zero(std::string_view special) {
 uint32_t ProgramBuilder::special(std::string_view name, const Operand& o) {
   for (const SpecialName& s : kSpecials)
     if (s.name == name) {
-      if (is_of_warp(s.which))
-        warp_reads_.push_back(uint32_t(program_->steps.size()));
+      if (const Scope scope = scope_of(s.which); scope != Scope::Launch)
+        special_reads_.emplace_back(uint32_t(program_->steps.size()), scope);
       auto [it, added] = specials_.try_emplace(s.which, fixed_bytes_);
       if (added) {
         program_->specials.push_back({fixed_bytes_, s.which});

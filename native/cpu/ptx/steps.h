@@ -44,7 +44,7 @@ inline __attribute__((always_inline)) void write_some(Warp& w, Lane<D>* d, F f) 
 }
 // d[k] = f(k) for the lanes of the mask; f is called for all below the warp's width, so that the loop is a vector
 // operation. Registers of lanes that have ended may become anything. That all 32 take the step is the usual case, and
-// costs one comparison.
+// costs one comparison. A single lane, as in kernels of one thread, waits for nothing but what it reads.
 template <class D, class F>
 inline __attribute__((always_inline)) void write_lanes(Warp& w, uint32_t place, F f) {
   Lane<D>* d = w.lanes<Lane<D>>(place);
@@ -52,7 +52,10 @@ inline __attribute__((always_inline)) void write_lanes(Warp& w, uint32_t place, 
     write_all<D, 32>(d, f);
   else if (w.width() == 32)
     write_some<D, 32>(w, d, f);
-  else
+  else if (std::has_single_bit(w.mask)) {
+    const int lane = std::countr_zero(w.mask) % 32;   // the compiler does not know that it is less
+    d[lane] = to_lane<D>(f(lane));
+  } else
     write_some<D, Warp::kNarrow>(w, d, f);
 }
 

@@ -59,7 +59,9 @@ void Warp::take_steps() {
       follower = s + s->next;
     step_ = s;
     next_ = follower;
-    mask = current_.lanes & (predicates_[s->guard] ^ s->guard_flip);
+    mask = current_.lanes;
+    if (s->guard)
+      mask &= predicates_[s->guard] ^ s->guard_flip;
     if (kWay == Way::Counts) {
       Counters& counters = *block_->counters();
       counters.count(*s, mask);

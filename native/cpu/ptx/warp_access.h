@@ -57,6 +57,23 @@ inline unsigned char* host_address(Warp& w, uint64_t first, uint64_t bytes) {
   }
 }
 
+// Addresses equally far apart; the step may be kIrregular.
+struct Row {
+  uint64_t first, step;
+};
+template <class A>
+inline __attribute__((always_inline)) Row row_of(Warp& w, const Step& s) {
+  return {A(w.lanes<A>(s.a)[0] + A(s.value)), step_of<A>(w, s)};
+}
+// The host's address of the first of so many lanes, if the row can be accessed at once; else null.
+template <Space kSpace>
+inline unsigned char* address_of(Warp& w, Row row, unsigned lanes, unsigned bytes, bool stores) {
+  // Of several stores at one address the last lane's is to stay.
+  if (!is_usual(row.step, bytes) || (stores && !row.step) || row.first & (bytes - 1))
+    return nullptr;
+  return host_address<kSpace>(w, row.first, (lanes - 1) * row.step + bytes);
+}
+
 struct WarpAccess {   // in registers: copied in memory it would cost more than the access
   unsigned char* first = nullptr;
   uint64_t step = 0;   // bytes from lane to lane
@@ -71,27 +88,14 @@ inline __attribute__((always_inline)) WarpAccess reach_together(Warp& w, const S
   const bool is_followed = kSpace == Space::Shared && stores && w.program().uses_async_proxy;
   if (is_followed || (stores && w.mask != ~0u >> (32 - w.width())))
     return {};
+  const Row row = s.flags & kNarrowAddress ? row_of<uint32_t>(w, s) : row_of<uint64_t>(w, s);
   WarpAccess access;
-  uint64_t first;
-  if (s.flags & kNarrowAddress) {
-    const uint32_t* base = w.lanes<uint32_t>(s.a);
-    first = uint32_t(base[0] + uint32_t(s.value));
-    access.step = step_of<uint32_t>(w, s);
-  } else {
-    const uint64_t* base = w.lanes<uint64_t>(s.a);
-    first = base[0] + uint64_t(s.value);
-    access.step = step_of<uint64_t>(w, s);
-  }
   if constexpr (kSpace == Space::Local) {   // each lane has its own, where one offset is the usual case
-    if (access.step || first & (bytes - 1))
+    if (row.step || row.first & (bytes - 1))
       return {};
-    access.first = host_address<kSpace>(w, first, bytes);
-    access.step = w.program().local_stride;
+    access = {host_address<kSpace>(w, row.first, bytes), w.program().local_stride};
   } else {
-    // Of several stores at one address the last lane's is to stay.
-    if (!is_usual(access.step, bytes) || (stores && !access.step) || first & (bytes - 1))
-      return {};
-    access.first = host_address<kSpace>(w, first, (w.width() - 1) * access.step + bytes);
+    access = {address_of<kSpace>(w, row, w.width(), bytes, stores), row.step};
   }
   if (!access.first)
     return {};
