@@ -54,6 +54,9 @@ packages() { # what the build, the CPU device and the verb need from the system
   if [ "$verb" = test ] && can_install && ! has chromium; then
     missing+=(chromium) # else the tests of pages are skipped
   fi
+  if [ "$verb" = test ] && can_install && ! has mpirun; then
+    missing+=(libopenmpi-dev openmpi-bin) # else the tests of several ranks are skipped
+  fi
   [ ${#missing[@]} -gt 0 ] || return 0
   can_install || die "please install: ${missing[*]}   (Debian: apt-get install ${missing[*]})"
   say "missing: ${missing[*]}"

@@ -1,6 +1,7 @@
 using Spectral.Kernels;
 using Spectral.Training.Autograd;
 using Spectral.Training.Data;
+using Spectral.Training.Distributed;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
 using Spectral.Training.Objectives;
@@ -28,6 +29,9 @@ public static class Evaluator
     /// results only by rounding.
     /// </param>
     /// <param name="cancellation">Checked between batches.</param>
+    /// <param name="ranks">
+    /// The processes that share the records, all of which get the scores of all; null: this one alone.
+    /// </param>
     public static EvaluationResult Evaluate(
         CausalLanguageModel model,
         IReadOnlyList<EncodedRecord> records,
@@ -35,7 +39,8 @@ public static class Evaluator
         bool exactMatch = true,
         IProgress<int>? progress = null,
         int? packTo = null,
-        CancellationToken cancellation = default
+        CancellationToken cancellation = default,
+        RankGroup? ranks = null
     )
     {
         int[][] rows = packTo is { } length
@@ -43,7 +48,8 @@ public static class Evaluator
             : [.. Enumerable.Range(0, records.Count).Select(record => new[] { record })];
         int done = 0;
         (double sum, long tokens, int matches, int candidates) = (0.0, 0L, 0, 0);
-        foreach (int[][] chunk in rows.Chunk(batch))
+        ranks ??= RankGroup.Alone;
+        foreach (int[][] chunk in ranks.Share<int[][]>([.. rows.Chunk(batch)]))
         {
             cancellation.ThrowIfCancellationRequested();
             EncodedRecord[][] part = [.. chunk.Select(row => row.Select(record => records[record]).ToArray())];
@@ -64,10 +70,12 @@ public static class Evaluator
             done += part.Sum(row => row.Length);
             progress?.Report(done);
         }
+        Span<double> sums = [sum, tokens, matches, candidates];
+        ranks.Sum(sums);
         return new EvaluationResult(
-            tokens == 0 ? 0 : sum / tokens,
-            tokens,
-            candidates == 0 ? null : (double)matches / candidates,
+            sums[1] == 0 ? 0 : sums[0] / sums[1],
+            (long)sums[1],
+            sums[3] == 0 ? null : sums[2] / sums[3],
             records.Count
         );
     }
@@ -83,6 +91,9 @@ public static class Evaluator
     /// <param name="progress">Receives the number of records done.</param>
     /// <param name="packTo">The number of tokens of packed sequences; null: none are packed.</param>
     /// <param name="cancellation">Checked between batches.</param>
+    /// <param name="ranks">
+    /// The processes that share the records, all of which get the scores of all; null: this one alone.
+    /// </param>
     /// <exception cref="InputException">There is no such loss, or its settings are not valid.</exception>
     /// <exception cref="ArgumentException">The loss takes pairs, and a record is none.</exception>
     public static EvaluationResult Evaluate(
@@ -92,14 +103,23 @@ public static class Evaluator
         int batch = 8,
         IProgress<int>? progress = null,
         int? packTo = null,
-        CancellationToken cancellation = default
+        CancellationToken cancellation = default,
+        RankGroup? ranks = null
     )
     {
         LossMethod method = LossMethods.Find(loss.Name);
         method.Check(loss.Settings);
         return method.TakesPairs
-            ? PairEvaluator.Evaluate(model, records, method.Begin(model, loss.Settings), batch, progress, cancellation)
-            : Evaluate(model, records, batch, exactMatch: true, progress, packTo, cancellation);
+            ? PairEvaluator.Evaluate(
+                model,
+                records,
+                method.Begin(model, loss.Settings),
+                batch,
+                progress,
+                cancellation,
+                ranks ?? RankGroup.Alone
+            )
+            : Evaluate(model, records, batch, exactMatch: true, progress, packTo, cancellation, ranks);
     }
 
     private static void CountMatches(

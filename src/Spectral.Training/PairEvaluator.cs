@@ -1,6 +1,7 @@
 using Spectral.Kernels;
 using Spectral.Training.Autograd;
 using Spectral.Training.Data;
+using Spectral.Training.Distributed;
 using Spectral.Training.Models;
 using Spectral.Training.Objectives;
 
@@ -16,18 +17,20 @@ internal static class PairEvaluator
     /// <param name="batch">The number of pairs per forward pass.</param>
     /// <param name="progress">Receives the number of pairs done; null: nobody does.</param>
     /// <param name="cancellation">Checked between batches.</param>
+    /// <param name="ranks">The processes that share the pairs.</param>
     public static EvaluationResult Evaluate(
         CausalLanguageModel model,
         IReadOnlyList<EncodedRecord> pairs,
         StepLoss loss,
         int batch,
         IProgress<int>? progress,
-        CancellationToken cancellation
+        CancellationToken cancellation,
+        RankGroup ranks
     )
     {
         var total = new PairTotal();
         (long tokens, int done) = (0, 0);
-        foreach (EncodedRecord[] part in pairs.Chunk(batch))
+        foreach (EncodedRecord[] part in ranks.Share<EncodedRecord[]>([.. pairs.Chunk(batch)]))
         {
             cancellation.ThrowIfCancellationRequested();
             using var tensors = new BatchTensors(model.Device, Batch.CreatePairs(part));
@@ -39,6 +42,9 @@ internal static class PairEvaluator
             done += part.Length;
             progress?.Report(done);
         }
-        return new EvaluationResult(total.MeanLoss, tokens, null, pairs.Count) { PairScores = total.Scores };
+        total = total.Over(ranks);
+        Span<double> count = [tokens];
+        ranks.Sum(count);
+        return new EvaluationResult(total.MeanLoss, (long)count[0], null, pairs.Count) { PairScores = total.Scores };
     }
 }

@@ -36,4 +36,7 @@ public readonly record struct StepReport(
     /// The number of tensors that trained with <see cref="TrainerOptions.FlopBudget"/>; null without a budget.
     /// </summary>
     public int? TrainedTensors { get; init; }
+
+    /// <summary>The bytes that this rank sent to others in the step; null if the process trains alone.</summary>
+    public long? BytesSent { get; init; }
 }

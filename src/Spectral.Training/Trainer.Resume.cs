@@ -77,6 +77,9 @@ public sealed partial class Trainer
         RequireLength(state, saved);
         HideAverage();
         state.Restore(_optimizer, Adapter.Of(_model), _average);
+        // The first rank saved its own.
+        (ulong seed, ulong offset) = _parameters.StepState.ReadDropout();
+        SeedDropout(seed, offset);
         (Progress, _records, _isRestored) = (saved.Progress, saved.Records, true);
     }
 

@@ -6,6 +6,7 @@ using Spectral.Training.Adapters;
 using Spectral.Training.Adapters.Expressions;
 using Spectral.Training.Autograd;
 using Spectral.Training.Data;
+using Spectral.Training.Distributed;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
 using Spectral.Training.Objectives;
@@ -36,9 +37,13 @@ public sealed partial class Trainer : IDisposable
 {
     private const int PaddingToken = 0;
 
+    /// <summary>From a rank's seed to the next one's: SplitMix64's increment, far from any seed in use.</summary>
+    private const ulong RankStride = 0x9E3779B97F4A7C15;
+
     private readonly CausalLanguageModel _model;
     private readonly TrainerOptions _options;
     private readonly ILogger _logger;
+    private readonly RankGroup _ranks;
     private readonly StepLoss _loss;
     private readonly Optimizer _optimizer;
     private readonly ParameterSet _parameters;
@@ -57,14 +62,19 @@ public sealed partial class Trainer : IDisposable
     /// <param name="model">The model to train.</param>
     /// <param name="options">The settings of the run.</param>
     /// <param name="logger">Receives log lines; null: none are written.</param>
+    /// <param name="ranks">
+    /// The processes that train the model together, all with the same model, options and records; null: this one alone.
+    /// The trainer does not dispose it.
+    /// </param>
     /// <exception cref="InputException">
-    /// The options do not suit the optimizer or the adapter's method (<see cref="TrainerOptions.RequireSuits"/>), or
-    /// the loss compares with a base that trains.
+    /// The options do not suit the optimizer, the adapter's method (<see cref="TrainerOptions.RequireSuits"/>) or
+    /// several ranks, or the loss compares with a base that trains.
     /// </exception>
     /// <exception cref="InvalidOperationException">Nothing in the model is trainable.</exception>
-    public Trainer(CausalLanguageModel model, TrainerOptions options, ILogger? logger = null)
+    public Trainer(CausalLanguageModel model, TrainerOptions options, ILogger? logger = null, RankGroup? ranks = null)
     {
         (_model, _options, _logger) = (model, options, logger ?? NullLogger.Instance);
+        _ranks = ranks ?? RankGroup.Alone;
         _parameters =
             model.Trainable
             ?? throw new InvalidOperationException(
@@ -73,7 +83,16 @@ public sealed partial class Trainer : IDisposable
         var adapter = Adapter.Of(model);
         options.RequireSuits(adapter?.Method, adapter?.Options);
         options.RequireBase(keepsBase: adapter is not null);
-        _loss = LossMethods.Find(options.Loss.Name).Begin(model, options.Loss.Settings);
+        LossMethod loss = LossMethods.Find(options.Loss.Name);
+        if (_ranks.Count > 1 && loss is PairLossMethod { NeedsDivergence: true })
+        {
+            throw new InputException(
+                $"{loss.Name} measures a divergence on all pairs of a step at once: "
+                    + $"expected one rank, not {_ranks.Count}"
+            );
+        }
+
+        _loss = loss.Begin(model, options.Loss.Settings);
         if (
             adapter is not null
             && !OptimizerMethods.Find(options.OptimizerChoice.Name).NeedsGradients
@@ -107,7 +126,7 @@ public sealed partial class Trainer : IDisposable
         _optimizer.Offload();
         if (options.FlopBudget is { } budget)
             _budget = new TensorBudget(_optimizer, budget, options.FlopInterval);
-        _parameters.StepState.SeedDropout(options.Seed);
+        SeedDropout(options.Seed, 0);
         if (options.EmaDecay is { } decay)
             _average = new WeightAverage(_parameters, decay);
     }
@@ -149,6 +168,13 @@ public sealed partial class Trainer : IDisposable
         bool takesPairs = LossMethods.Find(_options.Loss.Name).TakesPairs;
         int[][] units = _options.Rows(data);
         BeginRun(units.Length);
+        if (_ranks.Count > 1)
+        {
+            // They have the same bits already, unless the machines of the ranks differ.
+            _ranks.FollowFirst(_parameters.Masters);
+            _parameters.NotifyChanged();
+        }
+
         int steps = _steps!.Value;
         var schedule = new LearningRateSchedule(_options.Schedule, _options.LearningRate, steps, _options.Warmup);
         var sampler = new BatchSampler(
@@ -165,9 +191,9 @@ public sealed partial class Trainer : IDisposable
         (int rows, int length, int micros) = (0, 0, 0);
         if (_options.FixedShapes || _options.CudaGraph)
         {
-            rows = Math.Min(_options.Batch, units.Length);
+            rows = _ranks.LargestShare(Math.Min(_options.Batch, units.Length));
             length = units.Max(unit => unit.Sum(record => data[record].Tokens.Length));
-            micros = Math.Min(_options.Accumulate, (units.Length + rows - 1) / rows);
+            micros = Math.Min(_options.Accumulate, (units.Length + _options.Batch - 1) / _options.Batch);
             _lossRows = rows * units.Max(unit => unit.Sum(record => data[record].LossTokens));
         }
 
@@ -180,7 +206,8 @@ public sealed partial class Trainer : IDisposable
             EndStep(evaluation, callbacks, cancellation);
         while (Progress.Step < steps)
         {
-            cancellation.ThrowIfCancellationRequested();
+            if (_ranks.Any(cancellation.IsCancellationRequested))
+                throw new OperationCanceledException(cancellation);
             (int step, long started) = (Progress.Step + 1, Stopwatch.GetTimestamp());
             List<Batch> batches = [.. sampler.Next().Chunk(_options.Batch).Select(MicroBatch)];
             // A step of fixed shape has the same number of micro-batches as all others; the added ones carry no loss.
@@ -206,9 +233,10 @@ public sealed partial class Trainer : IDisposable
 
         Batch MicroBatch(int[] micro)
         {
+            int[] own = [.. _ranks.Share<int>(micro)];
             if (takesPairs)
-                return Batch.CreatePairs([.. micro.Select(pair => data[pair])], PaddingToken);
-            EncodedRecord[][] chosen = [.. micro.Select(unit => units[unit].Select(record => data[record]).ToArray())];
+                return Batch.CreatePairs([.. own.Select(pair => data[pair])], PaddingToken);
+            EncodedRecord[][] chosen = [.. own.Select(unit => units[unit].Select(record => data[record]).ToArray())];
             return _options.PackTo is null
                 ? Batch.Create([.. chosen.Select(row => row[0])], PaddingToken, length, rows)
                 : Batch.Pack(chosen, PaddingToken, length, rows, longest);
@@ -229,7 +257,8 @@ public sealed partial class Trainer : IDisposable
     /// </summary>
     /// <param name="step">The number of the step, from 1, for methods that act between steps.</param>
     /// <param name="batches">
-    /// The micro-batches; the loss is the mean over the loss tokens, or the pairs, of all of them.
+    /// The micro-batches, as many on all ranks; the loss is the mean over the loss tokens, or the pairs, of all of them
+    /// on all ranks. A rank's may be empty.
     /// </param>
     /// <param name="learningRate">The learning rate of this step.</param>
     /// <exception cref="ArgumentException">
@@ -247,12 +276,15 @@ public sealed partial class Trainer : IDisposable
             );
         }
 
+        long sent = _ranks.BytesSent;
         HideAverage();
         _optimizer.Offload(); // a saved state or a shown average may have brought some back
         _current = step;
         _budget?.Begin(step);
         _scheduled?.BeforeForward(step, _steps!.Value);
-        int count = batches.Sum(_loss.Count);
+        Span<double> counts = [batches.Sum(_loss.Count), batches.Sum(batch => batch.TokenCount)];
+        _ranks.Sum(counts);
+        (int count, int tokens) = ((int)counts[0], (int)counts[1]);
         _optimizer.Configure(learningRate, count == 0 ? 0 : 1f / count);
         StepKind kind = _options switch
         {
@@ -270,7 +302,8 @@ public sealed partial class Trainer : IDisposable
             _lossRows,
             _scheduled is null ? null : () => _scheduled.BeforeUpdate(_current, _steps!.Value),
             _options.SampledRows,
-            _options.NeftuneAlpha
+            _options.NeftuneAlpha,
+            _ranks
         );
         float[] sums = _step.Run(batches);
         double loss = count == 0 ? 0 : sums.Sum(sum => (double)sum) / count;
@@ -283,14 +316,15 @@ public sealed partial class Trainer : IDisposable
             double.IsFinite(loss) ? loss : double.NaN,
             learningRate,
             norm,
-            batches.Sum(batch => batch.TokenCount),
+            tokens,
             0,
             skipped
         )
         {
             Groups = _optimizer.GroupNorms(),
-            PairScores = _loss.Total?.Scores,
+            PairScores = _loss.Total?.Over(_ranks).Scores,
             TrainedTensors = _budget?.Training,
+            BytesSent = _ranks.Count > 1 ? _ranks.BytesSent - sent : null,
         };
         if (!skipped)
             _average?.Update();
@@ -332,6 +366,16 @@ public sealed partial class Trainer : IDisposable
         return wasShown;
     }
 
+    /// <summary>
+    /// Gives each rank random numbers of its own for what it drops, samples and adds as noise. An optimizer that
+    /// measures losses draws its directions from them too, which are the same on all ranks.
+    /// </summary>
+    private void SeedDropout(ulong seed, ulong offset) =>
+        _parameters.StepState.SeedDropout(
+            seed + (_optimizer.Probes is null ? (ulong)_ranks.Rank * RankStride : 0),
+            offset
+        );
+
     private void BeginRun(int records)
     {
         HideAverage();
@@ -369,9 +413,12 @@ public sealed partial class Trainer : IDisposable
         }
         if (Progress.Step == _steps && cancelled is null)
             Result = Progress.ToResult();
-        bool stops = cancellation.IsCancellationRequested;
+        bool stops = _ranks.Any(cancellation.IsCancellationRequested);
         foreach (ITrainerCallback callback in callbacks)
             callback.OnStepEnd(Progress.Step, Result is not null || stops);
+        // A launcher ends all ranks when one stops, and the first may still have been saving.
+        if (stops)
+            _ranks.Any(false);
         if (stops && Result is null)
             throw cancelled ?? new OperationCanceledException(cancellation);
     }
@@ -391,7 +438,9 @@ public sealed partial class Trainer : IDisposable
             _options.Loss,
             _options.Batch,
             packTo: _options.PackTo,
-            cancellation: cancellation
+            // Ranks stop together, between evaluations.
+            cancellation: _ranks.Count > 1 ? CancellationToken.None : cancellation,
+            ranks: _ranks
         );
         LogEvaluation(Progress.Step, result.Loss, result.ExactMatch);
         TrainingMeters.Record(result);

@@ -99,6 +99,8 @@ public sealed class TrainingLog : ITrainerCallback, IDisposable
 
             if (report.TrainedTensors is { } trained)
                 json.WriteNumber("trained_tensors", trained);
+            if (report.BytesSent is { } sent)
+                json.WriteNumber("bytes_sent", sent);
             json.WriteNumber("tokens", report.Tokens);
             json.WriteNumber("tokens_per_second", report.TokensPerSecond);
             json.WriteEndObject();

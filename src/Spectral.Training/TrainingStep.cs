@@ -1,6 +1,7 @@
 using Spectral.Kernels;
 using Spectral.Training.Autograd;
 using Spectral.Training.Data;
+using Spectral.Training.Distributed;
 using Spectral.Training.Models;
 using Spectral.Training.Objectives;
 using Spectral.Training.Optim;
@@ -27,16 +28,18 @@ internal sealed class TrainingStep(
     int? lossRows,
     Action? beforeUpdate,
     double? sampledRows = null,
-    double? neftuneAlpha = null
+    double? neftuneAlpha = null,
+    RankGroup? ranks = null
 ) : IDisposable
 {
     private BatchTensors[]? _fixed;
+    private readonly RankGroup _ranks = ranks ?? RankGroup.Alone;
     private Tensor? _losses;
     private Graph? _graph;
 
     /// <summary>
-    /// Runs the step and returns the sum of the losses of each micro-batch, its mean over the probes if the
-    /// optimizer has some. Waits for the device.
+    /// Runs the step and returns the sum of the losses of each micro-batch on all ranks, its mean over the probes if
+    /// the optimizer has some. Waits for the device.
     /// </summary>
     public float[] Run(IReadOnlyList<Batch> batches)
     {
@@ -54,6 +57,8 @@ internal sealed class TrainingStep(
             _losses?.Dispose();
             _losses = Tensor.Empty(model.Device, (probes, batches.Count));
         }
+        if (batches.Any(batch => batch.Rows == 0))
+            _losses.Clear();
         stepLoss.Begin(batches);
         if (kind == StepKind.AsGiven)
         {
@@ -152,6 +157,8 @@ internal sealed class TrainingStep(
 
     private void Update()
     {
+        // What was not finite on one rank is not finite in the sums, so that all ranks skip the step.
+        _ranks.Sum([.. parameters.Gradients, _losses!]);
         // The method is not called in a step that will be skipped: a NaN that enters its running means of gradients
         // would never leave them.
         if (
@@ -169,6 +176,8 @@ internal sealed class TrainingStep(
     private void Accumulate(int index, BatchTensors batch)
     {
         parameters.StepState.NextBatch();
+        if (batch.Source.Rows == 0)
+            return;
         using var tape = new Tape(model.Device, dropout: parameters.StepState)
         {
             Sampling = sampledRows is { } share ? new RowSampling(parameters.StepState, share) : null,
@@ -181,6 +190,8 @@ internal sealed class TrainingStep(
 
     private void Measure(int probe, int index, BatchTensors batch)
     {
+        if (batch.Source.Rows == 0)
+            return;
         using var tape = new Tape(model.Device, records: false);
         using Tensor loss = stepLoss.Run(index, tape, batch);
         Keep(loss, probe, index);

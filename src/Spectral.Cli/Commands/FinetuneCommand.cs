@@ -36,6 +36,8 @@ internal sealed class FinetuneCommand : SpectralCommand
         AddOptions([.. _training.Inputs, .. _adapter.All, _ablate.Option, .. _quantize.All, .. _training.Settings]);
     }
 
+    public override bool TakesRanks => true;
+
     public override void Execute(CommandContext context)
     {
         TrainerOptions settings = _training.Read(context);

@@ -26,6 +26,8 @@ internal sealed class PretrainCommand : SpectralCommand
         AddOptions([.. _training.Inputs, .. _training.Settings]);
     }
 
+    public override bool TakesRanks => true;
+
     public override void Execute(CommandContext context)
     {
         TrainerOptions settings = _training.Read(context);

@@ -2,6 +2,8 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Json.Nodes;
 using Spectral.Cli.Output;
+using Spectral.Kernels;
+using Spectral.Training.Distributed;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
 using Spectral.Training.Quantization;
@@ -34,6 +36,26 @@ internal sealed class CommandContext(ParseResult arguments, bool json)
     /// What some of these options save, each in words, if the command planned its memory when it ran out.
     /// </summary>
     public IReadOnlyList<string> MemorySavings { get; set; } = [];
+
+    /// <summary>Which of the processes that train together this one is.</summary>
+    public RankLaunch Launch { get; private set; } = RankLaunch.Alone;
+
+    /// <summary>The processes that train together, once they are connected.</summary>
+    public RankGroup Ranks { get; private set; } = RankGroup.Alone;
+
+    /// <summary>Makes this process one of several, of which only the first prints.</summary>
+    public void StartAs(RankLaunch launch)
+    {
+        Launch = launch;
+        (Terminal.IsSilent, Terminal.IsOfLauncher) = (!launch.IsFirst, launch.Count > 1);
+        // .NET would begin what is printed with a control sequence.
+        if (launch.Count > 1)
+            Environment.SetEnvironmentVariable("TERM", "dumb");
+    }
+
+    /// <summary>Connects the processes that train together, and waits for all of them.</summary>
+    /// <exception cref="InputException">The launcher does not suit the device, or a rank did not come.</exception>
+    public void Join(Device device) => Ranks = RankGroup.Join(device, Launch);
 
     public T Get<T>(Option<T> option) => arguments.GetValue(option)!;
 
@@ -92,6 +114,8 @@ internal sealed class CommandContext(ParseResult arguments, bool json)
     /// <summary>Prints the command's result: the JSON object with --json, or else text.</summary>
     public void Finish(JsonObject result, Action<Terminal> asText)
     {
+        if (!Launch.IsFirst)
+            return;
         if (json)
             JsonOutput.Print(result);
         else

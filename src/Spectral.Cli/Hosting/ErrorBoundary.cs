@@ -1,6 +1,7 @@
 using System.Globalization;
 using Spectral.Kernels.Driver;
 using Spectral.Training;
+using Spectral.Training.Distributed;
 using Spectral.Training.IO;
 
 namespace Spectral.Cli.Hosting;
@@ -14,13 +15,22 @@ internal static class ErrorBoundary
     public const int Failed = 1;
     public const int BadInput = 2;
 
+    /// <summary>
+    /// How long the other ranks wait with a failure. The launcher ends all ranks when one fails; so an error that all
+    /// have is printed once, and what the first rank does in the end is not cut off.
+    /// </summary>
+    private static readonly TimeSpan AfterFirst = TimeSpan.FromSeconds(5);
+
     public static int Run(SpectralCommand command, CommandContext context)
     {
         using var signals = new StopSignals();
         context.Cancellation = signals.Token;
         try
         {
+            if (command.TakesRanks)
+                context.StartAs(RankLaunch.From(Environment.GetEnvironmentVariable));
             command.Execute(context);
+            context.Ranks.Dispose();
             return 0;
         }
         catch (Exception error)
@@ -31,6 +41,15 @@ internal static class ErrorBoundary
                 InputException => BadInput,
                 _ => Failed,
             };
+            context.Ranks.Abort();
+            if (!context.Launch.IsFirst)
+            {
+                signals.Dispose(); // the launcher's ends the wait
+                Thread.Sleep(AfterFirst);
+                if (error is OperationCanceledException)
+                    return code;
+            }
+
             Report(command.Name, error, code, context);
             if (context.Debug)
                 Console.Error.WriteLine(error);
@@ -44,14 +63,17 @@ internal static class ErrorBoundary
         {
             RunStoppedException => error.Message,
             OperationCanceledException when code > BadInput => "stopped",
-            InputException or TrainingDivergedException or IOException or UnauthorizedAccessException => OneLine(
-                error.Message
-            ),
+            InputException
+            or TrainingDivergedException
+            or IOException
+            or UnauthorizedAccessException
+            or DllNotFoundException => OneLine(error.Message),
             CudaException { IsOutOfMemory: true } memory => "out of device memory: " + Numbers(memory) + Help(context),
             OutOfMemoryException => "not enough memory: " + OneLine(error.Message),
             _ => OneLine(error.Message) + " (--debug shows where)",
         };
-        Console.Error.WriteLine($"spectral {command}: {message}");
+        string rank = context.Launch.IsFirst ? "" : $"rank {context.Launch.Rank} of {context.Launch.Count}: ";
+        Console.Error.WriteLine($"spectral {command}: {rank}{message}");
     }
 
     private static string Help(CommandContext context)

@@ -25,6 +25,9 @@ internal abstract class SpectralCommand : Command
         SetAction(arguments => ErrorBoundary.Run(this, new CommandContext(arguments, arguments.GetValue(_json))));
     }
 
+    /// <summary>Whether several processes that a launcher started run the command together.</summary>
+    public virtual bool TakesRanks => false;
+
     /// <summary>Adds the command's own options, then --json, which every command has.</summary>
     protected void AddOptions(params ReadOnlySpan<Option> options)
     {

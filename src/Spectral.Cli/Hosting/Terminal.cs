@@ -14,9 +14,22 @@ internal sealed class Terminal(bool json)
 
     private IAnsiConsole? _live;
 
-    private TextWriter Writer => json ? Console.Error : Console.Out;
+    /// <summary>Whether nothing is printed, as on all ranks but the first.</summary>
+    public bool IsSilent { get; set; }
 
-    private bool IsTerminal => json ? !Console.IsErrorRedirected : !Console.IsOutputRedirected;
+    /// <summary>Whether a launcher reads what is printed, through what looks like a terminal and is none.</summary>
+    public bool IsOfLauncher { get; set; }
+
+    private TextWriter Writer =>
+        (IsSilent, json) switch
+        {
+            (true, _) => TextWriter.Null,
+            (_, true) => Console.Error,
+            _ => Console.Out,
+        };
+
+    private bool IsTerminal =>
+        !IsSilent && !IsOfLauncher && (json ? !Console.IsErrorRedirected : !Console.IsOutputRedirected);
 
     public void Line(string text)
     {
@@ -38,7 +51,7 @@ internal sealed class Terminal(bool json)
     {
         if (_live is { } console)
             console.WriteLine("warning: " + text);
-        else
+        else if (!IsSilent)
             Console.Error.WriteLine("warning: " + text);
     }
 

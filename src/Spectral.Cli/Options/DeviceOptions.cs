@@ -105,6 +105,9 @@ internal sealed class DeviceOptions
     {
         string wanted = context.Get(_device);
         var cpu = new CpuDeviceOptions { Threads = context.Get(_threads) };
+        // Of several ranks each takes the GPU of its own number, not the first that suits.
+        if (wanted == "auto" && context.Launch.Count > 1)
+            wanted = KernelLibrary.Architectures.Count > 0 && Device.CudaCount(out _) > 0 ? "cuda" : "cpu";
         if (wanted == "cpu")
             return Device.Cpu(cpu);
         if (wanted == CpuPtx)
@@ -124,8 +127,9 @@ internal sealed class DeviceOptions
             best.Dispose();
             return Device.Cpu(cpu);
         }
-        int ordinal = CudaOrdinal(wanted)!.Value;
         int count = Device.CudaCount(out string? reason);
+        // Each rank of a machine has a GPU of its own, unless the launcher shows it only that one.
+        int ordinal = wanted == "cuda" && count > 1 ? context.Launch.LocalRank : CudaOrdinal(wanted)!.Value;
         if (ordinal >= count)
         {
             throw new InputException(

@@ -412,7 +412,9 @@ internal sealed class TrainingOptions
     /// <summary>Returns the folder to write to, which may have files in it only with --overwrite or --resume.</summary>
     /// <exception cref="InputException">The folder may not be written to.</exception>
     public OutputFolder Output(CommandContext context, params ReadOnlySpan<string?> inputs) =>
-        new(context.Get(Out), context.Get(Overwrite) || context.Get(Resume), inputs);
+        context.Launch.IsFirst
+            ? new(context.Get(Out), context.Get(Overwrite) || context.Get(Resume), inputs)
+            : OutputFolder.OfFirstRank(context.Get(Out));
 
     /// <summary>Returns the rows of the report's table of settings.</summary>
     public IReadOnlyList<(string Name, string Value)> Describe(

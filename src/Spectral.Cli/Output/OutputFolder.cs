@@ -14,6 +14,7 @@ internal sealed class OutputFolder : IOutput
 
     private readonly string _given;
     private readonly bool _overwrite;
+    private readonly bool _isOfFirstRank;
     private OutputClaim? _claim;
 
     /// <summary>Checks that the folder may be written to, and creates nothing.</summary>
@@ -41,6 +42,15 @@ internal sealed class OutputFolder : IOutput
         CheckContents();
     }
 
+    private OutputFolder(string path)
+    {
+        _given = $"--out \"{path}\"";
+        (_isOfFirstRank, FullPath) = (true, OutputPath.Resolve(_given, path));
+    }
+
+    /// <summary>Returns the folder of --out on the ranks that do not write to it, and only read a checkpoint.</summary>
+    public static OutputFolder OfFirstRank(string path) => new(path);
+
     public string FullPath { get; }
 
     /// <summary>Whether the folder was absent or empty before.</summary>
@@ -55,6 +65,8 @@ internal sealed class OutputFolder : IOutput
     /// <exception cref="InputException">Another process writes to the folder, or it cannot be written to.</exception>
     public void Claim()
     {
+        if (_isOfFirstRank)
+            return;
         _claim = OutputClaim.Take(_given, LockFile);
         StagingFolder.RemoveAbandoned(FullPath);
         CheckContents();

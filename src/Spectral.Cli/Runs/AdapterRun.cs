@@ -114,6 +114,6 @@ internal sealed class AdapterRun(CommandContext context, TrainingOptions trainin
         TrainerOptions settings
     ) =>
         method.StartsFromData
-            ? ModelCalibration.OfTraining(model, data, settings, context.Get(adapter.CalibrationRecords))
+            ? ModelCalibration.OfTraining(model, data, settings, context.Get(adapter.CalibrationRecords), context.Ranks)
             : null;
 }

@@ -215,7 +215,8 @@ internal sealed class SavedRun : IDisposable
 
     public void Dispose() => State.Dispose();
 
-    private static string Version { get; } = typeof(TrainerState).Assembly.GetName().Version!.ToString(3);
+    /// <summary>The version of the program.</summary>
+    public static string Version { get; } = typeof(TrainerState).Assembly.GetName().Version!.ToString(3);
 
     private static IEnumerable<(string Name, string? Was, string? Here)> Differences(
         IReadOnlyDictionary<string, string> was,

@@ -25,7 +25,8 @@ internal sealed record StartedRun(RunIdentity Identity, SavedRun? Saved, Device 
     /// The run, which the caller disposes; null if the run is already done, after printing its result.
     /// </returns>
     /// <exception cref="InputException">
-    /// The checkpoint is damaged, or belongs to another run than the one that the command line describes.
+    /// The checkpoint is damaged, or belongs to another run than the one that the command line describes; or the ranks
+    /// differ (<see cref="RankAgreement"/>).
     /// </exception>
     public static StartedRun? Begin(
         CommandContext context,
@@ -51,6 +52,8 @@ internal sealed record StartedRun(RunIdentity Identity, SavedRun? Saved, Device 
             device = options.Device.Open(context);
             DType type = options.Device.TypeOn(device, context);
             saved?.Prepare(context, device, type);
+            context.Join(device);
+            RankAgreement.Require(context.Ranks, identity, saved, device, type);
             return new StartedRun(identity, saved, device, type);
         }
         catch

@@ -15,7 +15,7 @@ namespace Spectral.Cli.Runs;
 
 /// <summary>
 /// Trains and writes log, checkpoints and report into an output folder. If the run ends before its first checkpoint, it
-/// leaves nothing behind.
+/// leaves nothing behind. Of several ranks, the first alone writes.
 /// </summary>
 internal sealed class TrainingRun(
     CommandContext context,
@@ -62,7 +62,8 @@ internal sealed class TrainingRun(
     /// </summary>
     public static void ShowDone(CommandContext context, OutputFolder output, SavedRun saved, JsonObject result)
     {
-        new CheckpointFolder(output.FullPath).Recover(saved.Staged);
+        if (context.Launch.IsFirst)
+            new CheckpointFolder(output.FullPath).Recover(saved.Staged);
         context.Finish(
             result,
             terminal =>
@@ -81,9 +82,11 @@ internal sealed class TrainingRun(
     /// <exception cref="RunStoppedException">A signal stopped the run, and its checkpoint was written.</exception>
     public TrainingResult Train(CausalLanguageModel model, RunRecords records, SavedRun? saved)
     {
-        using var trainer = new Trainer(model, settings);
+        using var trainer = new Trainer(model, settings, ranks: context.Ranks);
         if (saved is not null)
             trainer.Restore(saved.State);
+        if (!context.Ranks.IsFirst)
+            return trainer.Run(records.Training, records.Evaluation, cancellation: context.Cancellation);
         var live = new LiveRun(Title, Settings);
         using LiveServer? server = Port is { } port ? new LiveServer(live, port) : null;
         if (server is not null)

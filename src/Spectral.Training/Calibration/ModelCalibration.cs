@@ -2,6 +2,7 @@ using Spectral.Kernels;
 using Spectral.Kernels.Ops;
 using Spectral.Training.Autograd;
 using Spectral.Training.Data;
+using Spectral.Training.Distributed;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
 
@@ -52,25 +53,36 @@ public sealed class ModelCalibration : ICalibration
     /// <param name="data">The run's records.</param>
     /// <param name="options">The settings of the run: batch size, seed and shuffling are used.</param>
     /// <param name="records">The number of records; all, if there are fewer.</param>
+    /// <param name="ranks">The processes that calibrate together; null: this one alone.</param>
     /// <exception cref="InputException">There are no records.</exception>
     public static ModelCalibration OfTraining(
         CausalLanguageModel model,
         IReadOnlyList<EncodedRecord> data,
         TrainerOptions options,
-        int records
+        int records,
+        RankGroup? ranks = null
     )
     {
         if (data.Count == 0)
             throw new InputException("there are no training records");
         // The first records of the first epoch. How a step splits them into batches does not matter here.
         int[] first = new BatchSampler(data.Count, Math.Min(records, data.Count), options.Seed, options.Shuffle).Next();
-        return new ModelCalibration(model, [.. first.Select(index => data[index])], options.Batch);
+        return new ModelCalibration(model, [.. first.Select(index => data[index])], options.Batch)
+        {
+            Ranks = ranks ?? RankGroup.Alone,
+        };
     }
 
     /// <summary>
     /// The number of bytes of device memory for sums that are collected together. At least one layer's are.
     /// </summary>
     public long MemoryBudget { get; init; } = 4L << 30;
+
+    /// <summary>
+    /// The processes that share the batches of whatever is a sum over them. All need the same model and records, and
+    /// get the same results; input directions, which are found batch after batch, each finds for itself.
+    /// </summary>
+    public RankGroup Ranks { get; init; } = RankGroup.Alone;
 
     /// <inheritdoc/>
     public IEnumerable<Tensor> Gradients(IReadOnlyList<string> modules) =>
@@ -119,7 +131,7 @@ public sealed class ModelCalibration : ICalibration
         };
         try
         {
-            Run([], [], backward: false);
+            Run([], [], backward: false, all => all);
         }
         finally
         {
@@ -184,7 +196,13 @@ public sealed class ModelCalibration : ICalibration
                     () => labelled ? _rows!.Labelled : _rows!.Index
                 )),
             ];
-            Run(inputs, observers, backward: false, () => Array.TrueForAll(observers, observer => observer.Converged));
+            Run(
+                inputs,
+                observers,
+                backward: false,
+                all => all,
+                () => Array.TrueForAll(observers, observer => observer.Converged)
+            );
             foreach ((SiblingLinears siblings, IncrementalPca observer) in inputs.Zip(observers))
                 _directions[(siblings, similarity, labelled)] = (count, observer.Result());
         }
@@ -222,7 +240,8 @@ public sealed class ModelCalibration : ICalibration
                     sums.Add(key(next), Tensor.Zeros(_model.Device, shape(next)));
                 }
                 SiblingLinears[] inputs = [.. part.Select(linear => linear.Siblings).Distinct()];
-                Run(inputs, [.. inputs.Select(siblings => observe(siblings, sums))], backward);
+                Run(inputs, [.. inputs.Select(siblings => observe(siblings, sums))], backward, Ranks.Share);
+                Ranks.Sum([.. sums.Values]);
                 foreach (Linear linear in part)
                     yield return sums[key(linear)].Share();
             }
@@ -234,7 +253,15 @@ public sealed class ModelCalibration : ICalibration
         }
     }
 
-    private void Run(SiblingLinears[] inputs, LinearObserver[] observers, bool backward, Func<bool>? done = null)
+    private delegate ReadOnlySpan<EncodedRecord[]> Choice(ReadOnlySpan<EncodedRecord[]> batches);
+
+    private void Run(
+        SiblingLinears[] inputs,
+        LinearObserver[] observers,
+        bool backward,
+        Choice choose,
+        Func<bool>? done = null
+    )
     {
         if (_model.Trainable is not null)
             throw new InvalidOperationException("calibration needs a model with frozen weights and no adapter");
@@ -242,7 +269,7 @@ public sealed class ModelCalibration : ICalibration
         {
             foreach ((SiblingLinears siblings, LinearObserver observer) in inputs.Zip(observers))
                 siblings.Observer = observer;
-            foreach (EncodedRecord[] records in _batches)
+            foreach (EncodedRecord[] records in choose(_batches))
             {
                 if (done is not null && done())
                     break;

@@ -107,6 +107,8 @@ internal sealed class PairStepLoss(
 
     private RowSums Score(Batch batch)
     {
+        if (batch.Rows == 0)
+            return new RowSums([], []);
         using var tensors = new BatchTensors(model.Device, batch);
         using var tape = new Tape(model.Device, records: false);
         using Tensor losses = model.TokenLosses(tape, tensors);

@@ -1,3 +1,5 @@
+using Spectral.Training.Distributed;
+
 namespace Spectral.Training.Objectives;
 
 /// <summary>Adds up the losses and rewards of pairs.</summary>
@@ -17,6 +19,21 @@ internal sealed class PairTotal
     /// <summary>The means of the rewards and the accuracy; null without pairs.</summary>
     public PairScores? Scores =>
         _pairs == 0 ? null : new PairScores(_chosen / _pairs, _rejected / _pairs, (double)_right / _pairs);
+
+    /// <summary>Returns the total of the pairs of all ranks.</summary>
+    public PairTotal Over(RankGroup ranks)
+    {
+        Span<double> sums = [_pairs, _right, _chosen, _rejected, Loss];
+        ranks.Sum(sums);
+        return new PairTotal
+        {
+            _pairs = (int)sums[0],
+            _right = (int)sums[1],
+            _chosen = sums[2],
+            _rejected = sums[3],
+            Loss = sums[4],
+        };
+    }
 
     /// <summary>Adds a pair.</summary>
     public void Add(PairTerm term)

@@ -17,6 +17,7 @@ public sealed class DependencyTests
     private static readonly (string Type, string What)[] Native =
     [
         ("Spectral.Kernels.Blas", "the table of functions that the BLAS library of the device exports"),
+        ("Spectral.Kernels.Collectives.NcclApi", "NCCL, or the same functions over MPI"),
         ("Spectral.Kernels.Driver.DriverApi", "the CUDA driver, or the CPU device in its place"),
         ("Spectral.Kernels.Driver.RehearsedCalls", "nothing: it lists what is called in place of such functions"),
         ("Spectral.Kernels.LibraryHandle", "the functions of such a library that make and free its handle"),

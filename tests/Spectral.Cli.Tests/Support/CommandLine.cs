@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Text.Json;
+using Spectral.Tests.Support;
 
 namespace Spectral.Cli.Tests.Support;
 
@@ -54,6 +55,20 @@ public sealed record Outcome(int ExitCode, string Output, string Error)
             Assert.That(Error, Does.Contain(name));
         return this;
     }
+
+    /// <summary>
+    /// Asserts that ranks refused bad input: the exit code, and one line that names what is wrong beside the launcher's
+    /// own.
+    /// </summary>
+    public void RefusedByRanks(int exitCode, params string[] named)
+    {
+        Assert.That(ExitCode, Is.EqualTo(exitCode), $"stdout: {Output}\nstderr: {Error}");
+        string[] lines = [.. Error.Split('\n').Where(line => line.StartsWith("spectral ", StringComparison.Ordinal))];
+        Assert.That(lines, Has.Length.EqualTo(1), Error);
+        Assert.That(Error, Does.Not.Contain("   at "), "a stack trace is no message");
+        foreach (string name in named)
+            Assert.That(lines[0], Does.Contain(name));
+    }
 }
 
 /// <summary>Runs the built command as a process, as a shell would.</summary>
@@ -84,6 +99,28 @@ public static class CommandLine
 
     public static Process StartWith(string variable, string value, params string[] arguments) =>
         Start(Program, arguments, (variable, value));
+
+    /// <summary>Runs the command as ranks that MPI starts.</summary>
+    public static Outcome RunRanks(int ranks, params string[] arguments)
+    {
+        using Process process = StartRanks(ranks, arguments);
+        return Finish(process);
+    }
+
+    /// <summary>Starts the command as ranks that MPI starts.</summary>
+    public static Process StartRanks(int ranks, params string[] arguments) =>
+        Start(Program, arguments, wrapper: MpiLauncher.Start(ranks));
+
+    /// <summary>Runs the command as two ranks with command lines of their own.</summary>
+    public static Outcome RunUnlikeRanks(string[] first, string[] second)
+    {
+        using Process process = Start(
+            Program,
+            [.. first, ":", "-n", "1", Program, .. second],
+            wrapper: MpiLauncher.Start(1)
+        );
+        return Finish(process);
+    }
 
     /// <summary>Runs the event-timed benchmark the same way.</summary>
     public static Outcome RunBench(params string[] arguments)

@@ -1,0 +1,91 @@
+using System.Diagnostics;
+using Spectral.Cli.Tests.Support;
+
+namespace Spectral.Cli.Tests.Distributed;
+
+/// <summary>
+/// Tests what ranks do when one differs or dies: a refusal that names the difference, an end of all, and a checkpoint
+/// that any number of ranks resumes.
+/// </summary>
+public sealed class RankFaultTests : RankTest
+{
+    [Test]
+    public void RanksThatDifferAreRefused()
+    {
+        string[] run = Train("out");
+        CommandLine.RunUnlikeRanks(run, [.. run, "--lr", "0.5"]).RefusedByRanks(2, "rank 1 has --lr 0.5", "0.0001");
+
+        string other = TinyModel.WriteData(At("other.jsonl"), 24, seed: 4);
+        CommandLine.RunUnlikeRanks(run, [.. run, "--data", other]).RefusedByRanks(2, "rank 1 has in --data contents");
+
+        string model = TinyModel.Create(At("other"), seed: 2);
+        CommandLine
+            .RunUnlikeRanks(run, [.. run, "--model", model])
+            .RefusedByRanks(2, "rank 1 has in --model model.safetensors contents");
+        Assert.That(Directory.Exists(At("out")), Is.False);
+    }
+
+    [Test]
+    public void WhatAllRanksComplainOfIsSaidOnce()
+    {
+        Outcome outcome = CommandLine.RunRanks(3, Train("out", "--data", At("absent.jsonl")));
+        outcome.RefusedByRanks(2, "absent.jsonl");
+        Assert.That(outcome.Error.Split("absent.jsonl"), Has.Length.EqualTo(2), outcome.Error);
+    }
+
+    [Test]
+    public void AKilledRankEndsAllAndTheRunResumes()
+    {
+        string[] options = ["--steps", "40", "--save-every", "2", "--batch", "4", "--dropout", "0.1"];
+        CommandLine.RunRanks(2, Train("whole", options)).Succeeded();
+        using Process process = CommandLine.StartRanks(2, Train("killed", options));
+        string state = RunFiles.StateFile(At("killed"));
+        var waited = Stopwatch.StartNew();
+        for (; !File.Exists(state) && !process.HasExited; Thread.Sleep(1))
+            Assert.That(waited.Elapsed, Is.LessThan(TimeSpan.FromMinutes(1)), "no checkpoint was written");
+        using (var rank = Process.GetProcessById(RankOf(process.Id, 1)))
+            rank.Kill();
+        waited.Restart();
+        Outcome killed = CommandLine.Finish(process);
+        Assert.That(waited.Elapsed, Is.LessThan(TimeSpan.FromSeconds(30)));
+        Assert.That(killed.ExitCode, Is.Not.Zero);
+        Assert.That(killed.Error, Does.Match("process rank 1 .* signal 9").And.Not.Contain("   at "));
+
+        CommandLine.RunRanks(2, [.. Train("killed", options), "--resume"]).Succeeded();
+        RunFiles.AssertSame(At("killed"), At("whole"));
+    }
+
+    [Test]
+    public void AnotherNumberOfRanksResumes()
+    {
+        CommandLine.RunRanks(2, Train("changed", "--batch", "4", "--steps", "4")).Succeeded();
+        string[] longer = [.. Train("changed", "--batch", "4", "--steps", "8"), "--resume"];
+        CommandLine.RunRanks(3, longer).Succeeded();
+        Assert.That(Logged(At("changed"), "loss"), Has.Length.EqualTo(8));
+        // The first four steps followed the schedule of a run of four.
+        CommandLine.Run(Train("four", "--batch", "4", "--steps", "4")).Succeeded();
+        CommandLine.Run([.. Train("four", "--batch", "4", "--steps", "8"), "--resume"]).Succeeded();
+        AssertSameLosses(At("changed"), At("four"));
+    }
+
+    /// <summary>Returns the process of a rank: a child of the launcher, with the rank in its environment.</summary>
+    private static int RankOf(int launcher, int rank) =>
+        Directory
+            .GetDirectories("/proc")
+            .Select(folder => int.TryParse(Path.GetFileName(folder), out int id) ? id : 0)
+            .Where(id => id > 0 && ParentOf(id) == launcher)
+            .Single(id => File.ReadAllText($"/proc/{id}/environ").Split('\0').Contains($"OMPI_COMM_WORLD_RANK={rank}"));
+
+    private static int ParentOf(int process)
+    {
+        try
+        {
+            string stat = File.ReadAllText($"/proc/{process}/stat");
+            return int.Parse(stat[(stat.LastIndexOf(')') + 2)..].Split(' ')[1]);
+        }
+        catch (IOException)
+        {
+            return 0; // it has ended
+        }
+    }
+}
