@@ -307,9 +307,11 @@ CUresult cuFuncGetParamInfo(CUfunction, size_t index, size_t* offset, size_t* si
 // Why the calling thread's latest call failed, beyond its status; "" if it did not, or gave no reason. Valid until the
 // thread's next call.
 const char* spectralCpuLastError(void);
-// threads, seed, eager, poison, memory, profile, async, count, check; "reset" forgets a failed kernel
+// threads, seed, eager, poison, memory, profile, async, count, onednn, check; "reset" forgets a failed kernel
 void spectralCpuSetOption(const char* name, long value);
 long spectralCpuGetOption(const char* name);   // -1 where there is no such option
+// The library that multiplies matrices, with its version where it tells: "oneDNN 2.6.3", "OpenBLAS", "" for neither.
+const char* spectralCpuProductLibrary(void);
 // "sizeof;field:offset:size;..." of the argument struct of a kernel in any loaded module, cut to `size` bytes with its
 // zero. Returns the full length, or -1 when no loaded module has the kernel.
 int spectralArgsLayout(const char* kernel, char* text, size_t size);

@@ -1,4 +1,5 @@
 // Names and texts of status codes, versions, and the device's own entry points for settings and texts.
+#include "onednn.h"
 #include "ptx/loaded_module.h"
 #include "stream_queue.h"
 #include <cstring>
@@ -109,4 +110,5 @@ void spectralCpuSetOption(const char* name, long value) {
     ptx::forget_counted_launches();
 }
 long spectralCpuGetOption(const char* name) { return get_option(name); }
+const char* spectralCpuProductLibrary() { return product_library(); }
 }

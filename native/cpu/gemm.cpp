@@ -1,6 +1,7 @@
 // The grid of tiles of a product.
 #include "gemm.h"
 #include "../device/numeric.cuh"
+#include "onednn.h"
 #include "openblas.h"
 #include "pool.h"
 #include <algorithm>
@@ -14,6 +15,32 @@ using Sgemm = void(
 constexpr int kColumnMajor = 102;
 constexpr int kNoTranspose = 111;
 constexpr int kTranspose = 112;
+
+// One tile on the calling thread; the columns of column-major operands are the rows that oneDNN counts.
+void multiply_tile(
+    Sgemm* blas, const Product& p, long m, long n, long k, const float* a, const float* b, float beta, float* c,
+    long ldc) {
+  auto* sgemm = onednn_sgemm();
+  if (sgemm &&
+      sgemm(p.transpose_b ? 'T' : 'N', p.transpose_a ? 'T' : 'N', n, m, k, p.alpha, b, p.ldb, a, p.lda, beta, c, ldc) ==
+          0)
+    return;
+  blas(
+      kColumnMajor,
+      p.transpose_a ? kTranspose : kNoTranspose,
+      p.transpose_b ? kTranspose : kNoTranspose,
+      int(m),
+      int(n),
+      int(k),
+      p.alpha,
+      a,
+      int(p.lda),
+      b,
+      int(p.ldb),
+      beta,
+      c,
+      int(ldc));
+}
 
 // A tile should be worth a few calls' overhead, and its operands are packed once per tile: few large tiles
 // are fast on two cores (16 instead of 8 cost 4 %), many small ones spread over many cores.
@@ -84,21 +111,7 @@ bool multiply(const Product& p) {
     const float* b = p.b + item * p.stride_b + (p.transpose_b ? column + k0 * p.ldb : column * p.ldb + k0);
     float* c = s == 0 ? p.c + item * p.stride_c + column * p.ldc + row
                       : sums.get() + (item * (cut.parts - 1) + s - 1) * area + column * p.m + row;
-    sgemm(
-        kColumnMajor,
-        p.transpose_a ? kTranspose : kNoTranspose,
-        p.transpose_b ? kTranspose : kNoTranspose,
-        int(rows),
-        int(columns),
-        int(k),
-        p.alpha,
-        a,
-        int(p.lda),
-        b,
-        int(p.ldb),
-        s == 0 ? p.beta : 0,
-        c,
-        int(s == 0 ? p.ldc : p.m));
+    multiply_tile(sgemm, p, rows, columns, k, a, b, s == 0 ? p.beta : 0, c, s == 0 ? p.ldc : p.m);
   });
   if (sums)
     parallel_for(p.count * p.n, [&](long i) {

@@ -1,4 +1,4 @@
-// f32 products on OpenBLAS over the device's pool, with results that do not depend on the number of threads.
+// f32 products on oneDNN or OpenBLAS over the device's pool, with results that do not depend on the number of threads.
 #pragma once
 
 namespace spectral::cpu {
@@ -16,7 +16,7 @@ struct Product {
   long ldc, stride_c;
   long count;
 };
-bool multiply(const Product&);   // false: no OpenBLAS
+bool multiply(const Product&);   // false: neither library is there
 
 // How one product is cut: by its shape alone, never by the number of threads. Tiles of C, or for a small C with a
 // long inner dimension parts of k, whose sums are then added in order.

@@ -22,6 +22,7 @@ constexpr Entry kEntries[] = {
     {"profile", &Options::profile},
     {"async", &Options::async},
     {"count", &Options::count},
+    {"onednn", &Options::onednn},
     {"check", &Options::check}};
 // Of each thread, so that the calls of others do not take it away.
 thread_local std::unique_ptr<std::string> reason;   // a pointer: thread-locals of this library must stay small

@@ -12,7 +12,8 @@ struct Options {
   long profile = 0;   // the GPU that the device stands for, 0: none (profiles.h)
   long async = 0;     // 1: work on streams runs when it is waited for, or by the seed before that
   long count = 0;   // n: launches of PTX are counted (spectralCpuCounters), their blocks as n multiprocessors take them
-  long check = 0;   // 1: guard zones round every allocation, verified at free, copy and synchronise
+  long onednn = 1;   // 0: OpenBLAS multiplies even where oneDNN is installed
+  long check = 0;    // 1: guard zones round every allocation, verified at free, copy and synchronise
 };
 extern Options options;
 

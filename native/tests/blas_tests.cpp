@@ -1,4 +1,4 @@
-// cuBLAS entry points against double, the same bits for 1, 2 and 3 threads, and what is refused.
+// cuBLAS entry points on each library against double, the same bits for 1, 2 and 3 threads, and what is refused.
 #include "../cpu/blas_api.h"
 #include "host.h"
 #include <algorithm>
@@ -252,13 +252,18 @@ TEST_GROUP(blas) {
   check(status == CUBLAS_STATUS_SUCCESS, std::string("cublasCreate: ") + spectralCpuLastError());
   if (status)
     return;
-  for (const Case& s : kCases)
-    for (auto ta : kOps)
-      for (auto tb : kOps) {
-        product(h, s, ta, tb, CUDA_R_32F, CUDA_R_32F);
-        product(h, s, ta, tb, CUDA_R_16BF, CUDA_R_32F);
-        product(h, s, ta, tb, CUDA_R_16BF, CUDA_R_16BF);
-      }
+  for (long onednn : {0, 1}) {   // the same library twice where oneDNN is not installed
+    spectralCpuSetOption("onednn", onednn);
+    const std::string library = spectralCpuProductLibrary();
+    check(library == "OpenBLAS" || (onednn && library.rfind("oneDNN ", 0) == 0), "products by " + library);
+    for (const Case& s : kCases)
+      for (auto ta : kOps)
+        for (auto tb : kOps) {
+          product(h, s, ta, tb, CUDA_R_32F, CUDA_R_32F);
+          product(h, s, ta, tb, CUDA_R_16BF, CUDA_R_32F);
+          product(h, s, ta, tb, CUDA_R_16BF, CUDA_R_16BF);
+        }
+  }
   triangular(h);
   refused(h);
   CHECK(cublasDestroy_v2(h) == CUBLAS_STATUS_SUCCESS);

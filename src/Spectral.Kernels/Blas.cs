@@ -81,6 +81,7 @@ public sealed unsafe class Blas : IDisposable
     ];
 
     private readonly LibraryFunctions _functions;
+    private readonly Device _device;
     private readonly LibraryHandle _handle;
     private readonly delegate* unmanaged<nint, int*, int> _getVersion;
     private readonly GemmEx _gemm;
@@ -88,6 +89,7 @@ public sealed unsafe class Blas : IDisposable
 
     internal Blas(Device device)
     {
+        _device = device;
         _functions = new LibraryFunctions(device.Api, "cuBLAS", "cublas", "cublas", StatusNames, 13, 12);
         _getVersion = (delegate* unmanaged<nint, int*, int>)_functions["GetVersion_v2"];
         _gemm = (GemmEx)_functions["GemmEx"];
@@ -110,6 +112,12 @@ public sealed unsafe class Blas : IDisposable
     /// cuBLAS; null for none.
     /// </summary>
     internal Product? Substitute { get; set; }
+
+    /// <summary>
+    /// Name of what multiplies matrices: <c>cuBLAS</c> on a GPU; on the CPU device the library found there, e.g.
+    /// <c>oneDNN 2.6.3</c> or <c>OpenBLAS</c>.
+    /// </summary>
+    public string Library => _device.Api.IsCpu ? _device.Api.CpuProductLibrary() : "cuBLAS";
 
     /// <summary>Version of the library as it numbers itself, e.g. 120405.</summary>
     public int Version

@@ -36,6 +36,8 @@ internal sealed class InfoCommand : SpectralCommand
         {
             libraries[device.Kind + "_driver"] = device.Driver;
             libraries[device.Kind + "_blas"] = device.Blas;
+            if (device.Kind == "cpu")
+                libraries["cpu_products"] = device.Products;
         }
         var ptx = new JsonObject();
         foreach (string architecture in KernelLibrary.Architectures)
@@ -163,6 +165,7 @@ internal sealed class InfoCommand : SpectralCommand
         CpuProfile? Profile,
         string Driver,
         string Blas,
+        string Products,
         (string Type, string Text)[] Variants
     )
     {
@@ -176,7 +179,8 @@ internal sealed class InfoCommand : SpectralCommand
                 $"{device.ComputeCapability.Major}.{device.ComputeCapability.Minor}",
                 device.CpuProfile,
                 $"{device.DriverVersion.Major}.{device.DriverVersion.Minor}",
-                BlasVersion(device),
+                BlasFact(device, blas => $"{blas.Version / 10000}.{blas.Version / 100 % 100}.{blas.Version % 100}"),
+                BlasFact(device, blas => blas.Library),
                 [
                     .. new[] { DType.F32, DType.BF16 }.Select(type =>
                         (type.Suffix(), LowRankLinear.Choose(device, type).Choice)
@@ -195,12 +199,11 @@ internal sealed class InfoCommand : SpectralCommand
                 ["compute_capability"] = Capability,
             };
 
-        private static string BlasVersion(Device device)
+        private static string BlasFact(Device device, Func<Blas, string> fact)
         {
             try
             {
-                int version = device.Blas.Version;
-                return $"{version / 10000}.{version / 100 % 100}.{version % 100}";
+                return fact(device.Blas);
             }
             catch (Exception error) when (error is CudaException or DllNotFoundException or EntryPointNotFoundException)
             {

@@ -175,6 +175,7 @@ internal sealed unsafe class DriverApi
     public readonly LaunchKernelFunction LaunchKernel;
     public readonly TensorMapEncodeTiledFunction TensorMapEncodeTiled;
     private readonly delegate* unmanaged<byte*> _cpuLastError;
+    private readonly delegate* unmanaged<byte*> _cpuProductLibrary;
     private readonly delegate* unmanaged<byte*, CLong, void> _cpuSetOption;
     private readonly delegate* unmanaged<byte*, CLong> _cpuGetOption;
     private readonly delegate* unmanaged<byte*, byte*, nuint, int> _argsLayout;
@@ -250,6 +251,7 @@ internal sealed unsafe class DriverApi
         if (isCpu)
         {
             _cpuLastError = (delegate* unmanaged<byte*>)F("spectralCpuLastError");
+            _cpuProductLibrary = (delegate* unmanaged<byte*>)F("spectralCpuProductLibrary");
             _cpuSetOption = (delegate* unmanaged<byte*, CLong, void>)F("spectralCpuSetOption");
             _cpuGetOption = (delegate* unmanaged<byte*, CLong>)F("spectralCpuGetOption");
             _argsLayout = (delegate* unmanaged<byte*, byte*, nuint, int>)F("spectralArgsLayout");
@@ -333,7 +335,10 @@ internal sealed unsafe class DriverApi
             return (long)_cpuGetOption(text).Value;
     }
 
-    /// <summary>Sets an option of the CPU device (threads, seed, eager, poison, profile, count, check).</summary>
+    /// <summary>Names the library that multiplies matrices on the CPU device, e.g. <c>oneDNN 2.6.3</c>.</summary>
+    public string CpuProductLibrary() => Marshal.PtrToStringUTF8((nint)_cpuProductLibrary())!;
+
+    /// <summary>Sets an option of the CPU device (threads, seed, poison, count, onednn …).</summary>
     public void SetCpuOption(string name, long value)
     {
         fixed (byte* text = Encoding.UTF8.GetBytes(name + "\0"))
