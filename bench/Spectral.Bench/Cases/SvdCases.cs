@@ -180,7 +180,7 @@ internal sealed class ModelSvdCase : BenchCase
             Role.Plain,
             matrices => [.. matrices.Select(matrix => RandomizedSvd.Compute(matrix, rank, options))]
         );
-        Add("batched", Role.Ours, matrices => RandomizedSvd.Compute(matrices, rank, options));
+        Add("batched", Role.Ours, matrices => RandomizedSvd.Compute([.. matrices], rank, options));
         return scenario;
     }
 

@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using Spectral.Cli.Output;
 using Spectral.Kernels;
 using Spectral.Kernels.Linalg;
+using Spectral.Kernels.Ops;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
 
@@ -115,12 +116,13 @@ internal sealed class SvdFactors(
     private void Decompose(int[] batch)
     {
         cancellation.ThrowIfCancellationRequested();
-        var matrices = new List<Tensor>();
+        var matrices = new List<FrozenWeight>();
+        var own = new List<IDisposable>();
         SvdResult[] results = [];
         try
         {
             foreach (int i in batch)
-                matrices.Add(Read(tensors[i]));
+                matrices.Add(Read(tensors[i], own));
             device.Synchronize();
             long start = Stopwatch.GetTimestamp();
             results = RandomizedSvd.Compute(matrices, rank, options);
@@ -147,19 +149,31 @@ internal sealed class SvdFactors(
         }
         finally
         {
-            foreach (Tensor matrix in matrices)
+            foreach (IDisposable matrix in own)
                 matrix.Dispose();
             foreach (SvdResult result in results)
                 result.Dispose();
         }
     }
 
+    // A weight that the model keeps quantised stays so; what is made joins what is disposed.
+    private FrozenWeight Read(SafetensorsTensor tensor, List<IDisposable> own)
+    {
+        if (folder?.ReadQuantized(tensor, device) is { } quantized)
+        {
+            own.Add(quantized);
+            return quantized;
+        }
+
+        Tensor matrix = ReadDense(tensor);
+        own.Add(matrix);
+        return matrix;
+    }
+
     // BF16 weights are copied to the device as they are if it computes in BF16.
-    private Tensor Read(SafetensorsTensor tensor)
+    private Tensor ReadDense(SafetensorsTensor tensor)
     {
         Shape shape = ((int)tensor.Shape[0], (int)tensor.Shape[1]);
-        if (folder is { QuantizedWeights: > 0 })
-            return Tensor.From(device, folder.ReadRounded(tensor, device), shape, type);
         if (
             tensor.Computed is not null
             || tensor.Type != StoredType.BF16

@@ -1,38 +1,65 @@
 namespace Spectral.Kernels.Interop;
 
 /// <summary>
-/// Arguments of <c>low_rank_quantized.cu</c>: the product with a weight in codes of 4 bits and the low-rank product,
-/// added in one accumulator, BF16.
+/// Arguments of <c>low_rank_quantized.cu</c>: the product with a weight in codes of 4 or 8 bits and the low-rank
+/// product, added in one accumulator, BF16.
 /// </summary>
 public struct LowRankQuantizedArgs
 {
     /// <summary>
-    /// The kernel of the forward pass, <c>low_rank_quantized_forward_bf16</c>; one block per 128 × 128 tile of y.
+    /// The kernel of the forward pass for codes of 4 bits, <c>low_rank_quantized_4_forward_bf16</c>; one
+    /// block per 128 × 128 tile of y.
     /// </summary>
-    public static readonly KernelEntry<LowRankQuantizedArgs> Forward = new(
+    public static readonly KernelEntry<LowRankQuantizedArgs> ForwardFourBits = new(
         "low_rank_quantized",
         128,
-        "low_rank_quantized_forward_bf16"
+        "low_rank_quantized_4_forward_bf16"
     )
     {
         SharedBytes = 49_216,
     };
 
     /// <summary>
-    /// The kernel of the input's gradient, <c>low_rank_quantized_input_gradient_bf16</c>; one block per 128 × 128 tile
-    /// of dx.
+    /// The kernel of the input's gradient for codes of 4 bits, <c>low_rank_quantized_4_input_gradient_bf16</c>; one
+    /// block per 128 × 128 tile of dx.
     /// </summary>
-    public static readonly KernelEntry<LowRankQuantizedArgs> InputGradient = new(
+    public static readonly KernelEntry<LowRankQuantizedArgs> InputGradientFourBits = new(
         "low_rank_quantized",
         128,
-        "low_rank_quantized_input_gradient_bf16"
+        "low_rank_quantized_4_input_gradient_bf16"
     )
     {
         SharedBytes = 49_216,
     };
 
     /// <summary>
-    /// W in codes of 4 bits: [Columns, Depth] forward, [Depth, Columns] for the input gradient. Its columns are a
+    /// The kernel of the forward pass for codes of 8 bits, <c>low_rank_quantized_8_forward_bf16</c>; one
+    /// block per 128 × 128 tile of y.
+    /// </summary>
+    public static readonly KernelEntry<LowRankQuantizedArgs> ForwardEightBits = new(
+        "low_rank_quantized",
+        128,
+        "low_rank_quantized_8_forward_bf16"
+    )
+    {
+        SharedBytes = 50_176,
+    };
+
+    /// <summary>
+    /// The kernel of the input's gradient for codes of 8 bits, <c>low_rank_quantized_8_input_gradient_bf16</c>; one
+    /// block per 128 × 128 tile of dx.
+    /// </summary>
+    public static readonly KernelEntry<LowRankQuantizedArgs> InputGradientEightBits = new(
+        "low_rank_quantized",
+        128,
+        "low_rank_quantized_8_input_gradient_bf16"
+    )
+    {
+        SharedBytes = 50_176,
+    };
+
+    /// <summary>
+    /// W, the whole weight: [Columns, Depth] forward, [Depth, Columns] for the input gradient. Its columns are a
     /// multiple of 32, and each 32 of a row have one scale.
     /// </summary>
     public QuantizedSource Weight;

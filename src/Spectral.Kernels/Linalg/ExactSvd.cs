@@ -13,18 +13,18 @@ public static class ExactSvd
     /// <summary>
     /// Computes the first <paramref name="rank"/> singular values and vectors of a matrix, to F32 rounding.
     /// </summary>
-    /// <param name="a">[m, n], F32 or BF16.</param>
+    /// <param name="a">[m, n], F32, BF16 or quantised.</param>
     /// <param name="rank">1 to the smaller of m and n.</param>
     /// <exception cref="ArgumentException">The rank is out of range, or a holds NaN or infinite values.</exception>
     /// <exception cref="ArithmeticException">The small decomposition did not converge.</exception>
-    public static SvdResult Compute(Tensor a, int rank) => Compute(a, rank, SmallProblems.Auto);
+    public static SvdResult Compute(FrozenWeight a, int rank) => Compute(a, rank, SmallProblems.Auto);
 
-    internal static SvdResult Compute(Tensor a, int rank, SmallProblems where)
+    internal static SvdResult Compute(FrozenWeight a, int rank, SmallProblems where)
     {
         using var matrix = SvdMatrix.Prepare(a, rank);
         if (matrix.IsZero)
             return matrix.ZeroResult(rank, SvdMethod.Exact);
-        Device device = matrix.Device;
+        Device device = a.Device;
         int m = matrix.Rows;
         int n = matrix.Columns;
         using var q = Tensor.Empty(device, (n, m));

@@ -41,12 +41,14 @@ public static class RandomizedSvd
     /// within a cluster of values are not determined one by one. The host queues all steps and waits once, for the
     /// values; when a step failed its check, the matrix is done again step by step with the safer methods.
     /// </remarks>
-    /// <param name="a">[m, n], F32 or BF16.</param>
+    /// <param name="a">
+    /// [m, n], F32 or BF16, or quantised: then products read its codes, and no tensor of its size is made.
+    /// </param>
     /// <param name="rank">1 to the smaller of m and n.</param>
     /// <param name="options">Settings; null for the defaults.</param>
     /// <exception cref="ArgumentException">The rank or an option is out of range, or a holds NaN or infinite
     /// values.</exception>
-    public static SvdResult Compute(Tensor a, int rank, RandomizedSvdOptions? options = null)
+    public static SvdResult Compute(FrozenWeight a, int rank, RandomizedSvdOptions? options = null)
     {
         options ??= new RandomizedSvdOptions();
         options.Validate();
@@ -57,12 +59,14 @@ public static class RandomizedSvd
     }
 
     /// <summary>
-    /// Decomposes many matrices; each gets the numbers that <see cref="Compute(Tensor, int, RandomizedSvdOptions?)"/>
-    /// gives it. On a GPU matrices of one shape and type are processed together, up to 64 matrices and 1 GiB of working
-    /// memory at a time, so that the small steps do not wait for one another. Results of one batch share memory, which
-    /// is freed when all of them have been disposed.
+    /// Decomposes many matrices; each gets the numbers that
+    /// <see cref="Compute(FrozenWeight, int, RandomizedSvdOptions?)"/> gives it. On a GPU matrices of one shape and
+    /// type are processed together, up to 64 matrices and 1 GiB of working memory at a time, so that the small steps
+    /// do not wait for one another. Results of one batch share memory, which is freed when all have been disposed.
     /// </summary>
-    /// <param name="matrices">Each [m, n], F32 or BF16, all on one device; shapes and types may differ.</param>
+    /// <param name="matrices">
+    /// Each [m, n], F32, BF16 or quantised, all on one device; shapes and types may differ.
+    /// </param>
     /// <param name="rank">1 to the smallest dimension.</param>
     /// <param name="options">Settings; null for the defaults.</param>
     /// <param name="streams">A stream of random numbers for each matrix; null: that of the options for all.</param>
@@ -70,7 +74,7 @@ public static class RandomizedSvd
     /// <exception cref="ArgumentException">The rank or an option is out of range, a matrix is on another device, or one
     /// holds NaN or infinite values.</exception>
     public static SvdResult[] Compute(
-        IReadOnlyList<Tensor> matrices,
+        IReadOnlyList<FrozenWeight> matrices,
         int rank,
         RandomizedSvdOptions? options = null,
         IReadOnlyList<ulong>? streams = null
@@ -84,20 +88,19 @@ public static class RandomizedSvd
         {
             names[i] = $"matrices[{i}]";
             SvdMatrix.CheckArguments(matrices[i], rank, names[i]);
-            Check.SameDevice(matrices[i].Device, matrices[0], names[i]);
+            Check.SameDevice(matrices[i].Device, matrices[0].Device, names[i]);
         }
         return SvdResult.All(
             matrices.Count,
             results =>
             {
                 foreach (
-                    IGrouping<(Shape Shape, DType), int> group in Enumerable
+                    IGrouping<(int Rows, int Columns, DType?), int> group in Enumerable
                         .Range(0, results.Length)
-                        .GroupBy(i => (matrices[i].Shape, matrices[i].DType))
+                        .GroupBy(i => (matrices[i].Rows, matrices[i].Columns, matrices[i].Type))
                 )
                 {
-                    Shape shape = group.Key.Shape;
-                    int batch = BatchSize(matrices[0].Device, shape[0], shape[1], rank, options);
+                    int batch = BatchSize(matrices[0].Device, group.Key.Rows, group.Key.Columns, rank, options);
                     foreach (int[] some in group.Chunk(batch))
                     {
                         Batch(
@@ -137,7 +140,7 @@ public static class RandomizedSvd
 
     // Matrices of one shape and type; results go to their places.
     private static void Batch(
-        Tensor[] matrices,
+        FrozenWeight[] matrices,
         ulong[] streams,
         int[] places,
         string[] names,
@@ -146,7 +149,7 @@ public static class RandomizedSvd
         SvdResult[] results
     )
     {
-        int l = SketchSize(matrices[0].Dim(0), matrices[0].Dim(1), rank, options);
+        int l = SketchSize(matrices[0].Rows, matrices[0].Columns, rank, options);
         int target = options.PowerIterations;
         bool settles = Settles(options);
         bool kernels = SmallSvd.OneBlock(matrices[0].Device, l, options.Where);
@@ -181,7 +184,7 @@ public static class RandomizedSvd
     // Further iterations for one matrix of a batch, in steps of half as many again; false when a check fails.
     private static bool Continue(
         SvdChain batch,
-        Tensor[] matrices,
+        FrozenWeight[] matrices,
         int b,
         int[] places,
         int rank,
@@ -257,12 +260,12 @@ public static class RandomizedSvd
 
     // One matrix with every step checked before the next: scaled into a safe range, and with bases by whichever method
     // succeeds.
-    private static SvdResult Careful(Tensor a, string name, int rank, RandomizedSvdOptions options)
+    private static SvdResult Careful(FrozenWeight a, string name, int rank, RandomizedSvdOptions options)
     {
         using var matrix = SvdMatrix.Prepare(a, rank, name);
         if (matrix.IsZero)
             return matrix.ZeroResult(rank, SvdMethod.Randomized);
-        Device device = matrix.Device;
+        Device device = a.Device;
         int m = matrix.Rows;
         int n = matrix.Columns;
         int l = SketchSize(m, n, rank, options);

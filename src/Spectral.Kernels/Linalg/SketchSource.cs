@@ -1,9 +1,11 @@
+using Spectral.Kernels.Ops;
+
 namespace Spectral.Kernels.Linalg;
 
 /// <summary>
 /// Applies the matrices of an <see cref="SvdChain"/>, all of one shape and type, to a few vectors. BF16 matrices are
-/// read as they are by <see cref="SketchPass"/>, or copied to F32 where our kernels are not wanted; F32 matrices go to
-/// BLAS one by one.
+/// read as they are by <see cref="SketchPass"/>, or copied to F32 where our kernels are not wanted; F32 and quantised
+/// matrices are multiplied one by one.
 /// </summary>
 internal sealed class SketchSource : IDisposable
 {
@@ -16,20 +18,20 @@ internal sealed class SketchSource : IDisposable
     /// <param name="matrices">At least one, all of one shape, type and device.</param>
     /// <param name="vectors">The most vectors of a pass.</param>
     /// <param name="kernels">Read BF16 directly.</param>
-    public SketchSource(ReadOnlySpan<Tensor> matrices, int vectors, bool kernels)
+    public SketchSource(ReadOnlySpan<FrozenWeight> matrices, int vectors, bool kernels)
     {
-        Tensor first = matrices[0];
-        (Device, Batch, _storedRows, _storedColumns) = (first.Device, matrices.Length, first.Dim(0), first.Dim(1));
-        if (kernels && first.DType == DType.BF16)
+        FrozenWeight first = matrices[0];
+        (Device, Batch, _storedRows, _storedColumns) = (first.Device, matrices.Length, first.Rows, first.Columns);
+        if (kernels && first.Type == DType.BF16)
         {
             ulong[] addresses = new ulong[Batch];
             for (int b = 0; b < Batch; b++)
-                addresses[b] = matrices[b].Pointer;
+                addresses[b] = matrices[b].Dense.Pointer;
             _table = AddressTable.Upload(Device, addresses);
             _parts = Tensor.Empty(Device, (Batch, SketchPass.Parts, vectors, Rows), DType.BF16);
             return;
         }
-        foreach (Tensor matrix in matrices)
+        foreach (FrozenWeight matrix in matrices)
             _wide.Add(SvdMatrix.Unchecked(matrix));
     }
 

@@ -9,25 +9,29 @@ public static class Svd
     public const int LargestExact = 512;
 
     /// <summary>Computes the first <paramref name="rank"/> singular values and vectors of a matrix.</summary>
-    /// <param name="a">[m, n], F32 or BF16.</param>
+    /// <param name="a">
+    /// [m, n], F32, BF16 or quantised. Of a quantised one the randomized method makes no tensor of its size.
+    /// </param>
     /// <param name="rank">1 to the smaller of m and n.</param>
     /// <param name="method">Method to use; by default it follows from the size.</param>
     /// <param name="options">Settings of the randomized method.</param>
     /// <exception cref="ArgumentException">The rank or an option is out of range, or a holds NaN or infinite
     /// values.</exception>
     public static SvdResult Compute(
-        Tensor a,
+        FrozenWeight a,
         int rank,
         SvdMethod method = SvdMethod.Auto,
         RandomizedSvdOptions? options = null
     )
     {
-        Check.Floating(a, [-1, -1]);
+        a.Whole(nameof(a));
         return IsExact(a, method) ? ExactSvd.Compute(a, rank) : RandomizedSvd.Compute(a, rank, options);
     }
 
     /// <summary>Decomposes many matrices; those that the randomized method takes are processed in batches.</summary>
-    /// <param name="matrices">Each [m, n], F32 or BF16, all on one device; shapes and types may differ.</param>
+    /// <param name="matrices">
+    /// Each [m, n], F32, BF16 or quantised, all on one device; shapes and types may differ.
+    /// </param>
     /// <param name="rank">1 to the smallest dimension.</param>
     /// <param name="method">Method to use; by default it follows from the size.</param>
     /// <param name="options">Settings of the randomized method; null for the defaults.</param>
@@ -36,7 +40,7 @@ public static class Svd
     /// <exception cref="ArgumentException">The rank or an option is out of range, a matrix is on another device, or one
     /// holds NaN or infinite values.</exception>
     public static SvdResult[] Compute(
-        IReadOnlyList<Tensor> matrices,
+        IReadOnlyList<FrozenWeight> matrices,
         int rank,
         SvdMethod method = SvdMethod.Auto,
         RandomizedSvdOptions? options = null,
@@ -45,7 +49,7 @@ public static class Svd
     {
         SvdMatrix.CheckStreams(streams, matrices.Count);
         for (int i = 0; i < matrices.Count; i++)
-            Check.Floating(matrices[i], [-1, -1], $"matrices[{i}]");
+            matrices[i].Whole($"matrices[{i}]");
         int[] sketched = [.. Enumerable.Range(0, matrices.Count).Where(i => !IsExact(matrices[i], method))];
         return SvdResult.All(
             matrices.Count,
@@ -65,6 +69,6 @@ public static class Svd
         );
     }
 
-    private static bool IsExact(Tensor a, SvdMethod method) =>
-        method == SvdMethod.Exact || (method == SvdMethod.Auto && Math.Min(a.Dim(0), a.Dim(1)) <= LargestExact);
+    private static bool IsExact(FrozenWeight a, SvdMethod method) =>
+        method == SvdMethod.Exact || (method == SvdMethod.Auto && Math.Min(a.Rows, a.Columns) <= LargestExact);
 }

@@ -4,21 +4,23 @@ namespace Spectral.Kernels.Linalg;
 
 /// <summary>
 /// The matrix of an SVD as the algorithms see it: F32, finite, scaled by a power of two into a range whose squares are
-/// safe, and standing up (Rows ≥ Columns: a wide matrix is worked on as its transpose, without copying it).
+/// safe, and standing up (Rows ≥ Columns: a wide matrix is worked on as its transpose, without copying it). A quantised
+/// one stays in its codes, and its products make a panel at a time plain numbers.
 /// </summary>
 internal sealed class SvdMatrix : IDisposable
 {
     private const int SafeExponent = 32;
     private const int MostExponent = 126;
 
-    private readonly Tensor _stored;
+    private readonly FrozenWeight _stored;
+    private readonly IDisposable? _own;
     private readonly bool _transposed;
 
-    private SvdMatrix(Tensor stored, int exponent, bool isZero = false)
+    private SvdMatrix(FrozenWeight stored, IDisposable? own, int exponent, bool isZero = false)
     {
-        _stored = stored;
-        _transposed = stored.Dim(0) < stored.Dim(1);
-        (Rows, Columns) = _transposed ? (stored.Dim(1), stored.Dim(0)) : (stored.Dim(0), stored.Dim(1));
+        (_stored, _own) = (stored, own);
+        _transposed = stored.Rows < stored.Columns;
+        (Rows, Columns) = _transposed ? (stored.Columns, stored.Rows) : (stored.Rows, stored.Columns);
         Scale = Math.ScaleB(1, exponent);
         IsZero = isZero;
     }
@@ -32,7 +34,7 @@ internal sealed class SvdMatrix : IDisposable
     /// <summary>Whether the matrix is all zeros; known only after <see cref="Prepare"/>.</summary>
     public bool IsZero { get; }
 
-    public Device Device => _stored.Device;
+    private Device Device => _stored.Device;
 
     /// <summary>
     /// Part of the largest value at or below which values are rounding: 2⁻²⁴ per row, but no more than 10⁻⁵, since a
@@ -47,25 +49,22 @@ internal sealed class SvdMatrix : IDisposable
     /// <param name="a">The matrix.</param>
     /// <param name="rank">Wanted triplets.</param>
     /// <param name="name">What messages call the matrix.</param>
-    public static SvdMatrix Prepare(Tensor a, int rank, string name = "a")
+    public static SvdMatrix Prepare(FrozenWeight a, int rank, string name = "a")
     {
         CheckArguments(a, rank, name);
-        (_, double largest) = MatrixScan.Run(a);
+        double largest = a.Quantized is { } codes ? Largest(codes) : MatrixScan.Run(a.Dense.Matrix).Largest;
         if (!double.IsFinite(largest))
-            throw new ArgumentException($"{name} {a.Shape} holds NaN or infinite values", name);
+            throw new ArgumentException($"{name} [{a.Rows}, {a.Columns}] holds NaN or infinite values", name);
         int exponent =
             IsSafe(largest) || largest == 0 ? 0 : Math.Clamp(Math.ILogB(largest), -MostExponent, MostExponent);
-        return exponent == 0 && a.DType == DType.F32
-            ? new SvdMatrix(a.Share(), 0, largest == 0)
-            : Copy(a, exponent, largest == 0);
+        return Scaled(a, exponent, largest == 0);
     }
 
     /// <summary>
     /// Takes the matrix as it is, in F32, for an algorithm that checks its first product by <see cref="IsSafe"/>, which
     /// saves a pass over the matrix.
     /// </summary>
-    public static SvdMatrix Unchecked(Tensor a) =>
-        a.DType == DType.F32 ? new SvdMatrix(a.Share(), 0) : Copy(a, 0, isZero: false);
+    public static SvdMatrix Unchecked(FrozenWeight a) => Scaled(a, 0, isZero: false);
 
     /// <summary>Returns whether a largest magnitude is finite and far from where squares overflow or vanish.</summary>
     public static bool IsSafe(double largest) =>
@@ -74,28 +73,33 @@ internal sealed class SvdMatrix : IDisposable
     /// <summary>Computes y = x Aᵀ: each row of y is A times a row of x.</summary>
     /// <param name="x">[r, Columns].</param>
     /// <param name="y">[r, Rows].</param>
-    public void Apply(Tensor x, Tensor y) => Gemm.Run(x, new GemmMatrix(_stored, !_transposed), y);
+    public void Apply(Tensor x, Tensor y) => Multiply(x, y, forward: !_transposed);
 
     /// <summary>Computes y = x Aᵀ for rows inside tensors.</summary>
     public void Apply(in GemmOperand x, in GemmOperand y, int vectors) =>
-        Gemm.Run(x, Stored(!_transposed), y, new GemmSize(vectors, Rows, Columns));
+        Multiply(x, y, vectors, forward: !_transposed);
 
     /// <summary>Computes y = x A: each row of y is Aᵀ times a row of x.</summary>
     /// <param name="x">[r, Rows].</param>
     /// <param name="y">[r, Columns].</param>
-    public void ApplyTransposed(Tensor x, Tensor y) => Gemm.Run(x, new GemmMatrix(_stored, _transposed), y);
+    public void ApplyTransposed(Tensor x, Tensor y) => Multiply(x, y, forward: _transposed);
 
     /// <summary>Computes y = x A for rows inside tensors.</summary>
     public void ApplyTransposed(in GemmOperand x, in GemmOperand y, int vectors) =>
-        Gemm.Run(x, Stored(_transposed), y, new GemmSize(vectors, Columns, Rows));
+        Multiply(x, y, vectors, forward: _transposed);
 
     /// <summary>Returns the columns of A, one per row: [Columns, Rows].</summary>
     public Tensor ColumnsAsRows()
     {
-        if (_transposed)
-            return _stored.Share();
+        if (_transposed && _stored.Quantized is null)
+            return _stored.Dense.Matrix.Share();
         var columns = Tensor.Empty(Device, (Columns, Rows));
-        MatrixCopy.Transpose(_stored, columns);
+        if (_stored.Quantized is not { } codes)
+            MatrixCopy.Transpose(_stored.Dense.Matrix, columns);
+        else if (_transposed)
+            codes.Dequantize(0, columns);
+        else
+            TransposePanels(codes, columns);
         return columns;
     }
 
@@ -156,17 +160,17 @@ internal sealed class SvdMatrix : IDisposable
         return Result(left, new float[rank], right, 0, method);
     }
 
-    public void Dispose() => _stored.Dispose();
+    public void Dispose() => _own?.Dispose();
 
     /// <summary>Checks shape, type and rank.</summary>
-    public static void CheckArguments(Tensor a, int rank, string name = "a")
+    public static void CheckArguments(FrozenWeight a, int rank, string name = "a")
     {
-        Check.Floating(a, [-1, -1], name);
-        int smaller = Math.Min(a.Dim(0), a.Dim(1));
+        a.Whole(name);
+        int smaller = Math.Min(a.Rows, a.Columns);
         if (rank < 1 || rank > smaller)
         {
             throw new ArgumentException(
-                $"rank is {rank}, expected 1 to {smaller}, the smaller dimension of {a.Shape}",
+                $"rank is {rank}, expected 1 to {smaller}, the smaller dimension of [{a.Rows}, {a.Columns}]",
                 nameof(rank)
             );
         }
@@ -184,14 +188,75 @@ internal sealed class SvdMatrix : IDisposable
         }
     }
 
-    private static SvdMatrix Copy(Tensor a, int exponent, bool isZero)
+    private static SvdMatrix Scaled(FrozenWeight a, int exponent, bool isZero)
     {
-        var copy = Tensor.Empty(a.Device, a.Shape);
-        MatrixCopy.Run(a, copy, (float)Math.ScaleB(1, -exponent));
-        return new SvdMatrix(copy, exponent, isZero);
+        float power = (float)Math.ScaleB(1, -exponent);
+        if (a.Quantized is { } codes)
+        {
+            QuantizedMatrix? product = exponent == 0 ? null : codes.Times(power);
+            return new SvdMatrix(product ?? codes, product, exponent, isZero);
+        }
+
+        Tensor matrix = a.Dense.Matrix;
+        if (exponent == 0 && matrix.DType == DType.F32)
+            return new SvdMatrix(matrix, null, 0, isZero);
+        var copy = Tensor.Empty(matrix.Device, matrix.Shape);
+        MatrixCopy.Run(matrix, copy, power);
+        return new SvdMatrix(copy, copy, exponent, isZero);
     }
 
-    private GemmOperand Stored(bool transposed) => new(_stored, 0, _stored.Dim(1), Transposed: transposed);
+    // The largest magnitude, a panel of rows at a time.
+    private static double Largest(QuantizedMatrix a)
+    {
+        double largest = 0;
+        int height = PanelProduct.Width(a.Device, a.Rows, a.Columns);
+        using var scratch = Tensor.Empty(a.Device, (height, a.Columns));
+        for (int from = 0; from < a.Rows; from += height)
+        {
+            using Tensor panel = scratch.Rows(0, Math.Min(height, a.Rows - from));
+            a.Dequantize(from, panel);
+            largest = Math.Max(largest, MatrixScan.Run(panel).Largest);
+        }
+
+        return largest;
+    }
+
+    // Aᵀ, a panel of columns at a time.
+    private static void TransposePanels(QuantizedMatrix a, Tensor transposed)
+    {
+        int width = PanelProduct.Width(a.Device, a.Columns, a.Rows);
+        using var scratch = Tensor.Empty(a.Device, (width, a.Rows));
+        for (int from = 0; from < a.Columns; from += width)
+        {
+            using Tensor rows = transposed.Rows(from, Math.Min(width, a.Columns - from));
+            using Tensor part = scratch.Rows(0, rows.Dim(0));
+            using Tensor panel = part.View((a.Rows, rows.Dim(0)));
+            a.Dequantize(0, from, panel);
+            MatrixCopy.Transpose(panel, rows);
+        }
+    }
+
+    // y = x Wᵀ of the stored W, or x W.
+    private void Multiply(Tensor x, Tensor y, bool forward)
+    {
+        if (forward)
+            FrozenProduct.Forward(x, _stored, y);
+        else
+            FrozenProduct.InputGradient(x, _stored, y);
+    }
+
+    private void Multiply(in GemmOperand x, in GemmOperand y, int vectors, bool forward)
+    {
+        using Tensor from = RowsOf(x, vectors);
+        using Tensor to = RowsOf(y, vectors);
+        Multiply(from, to, forward);
+    }
+
+    private static Tensor RowsOf(in GemmOperand x, int count)
+    {
+        using Tensor all = x.Tensor.View(((int)(x.Tensor.Count / x.LeadingDimension), x.LeadingDimension));
+        return all.Rows((int)(x.Offset / x.LeadingDimension), count);
+    }
 
     private Tensor Frame(int rank, int length)
     {

@@ -148,10 +148,13 @@ internal static class Check
     }
 
     /// <summary>Checks that an argument lives on the device of an operand.</summary>
-    public static void SameDevice(Device device, Tensor like, string name)
+    public static void SameDevice(Device device, Tensor like, string name) => SameDevice(device, like.Device, name);
+
+    /// <summary>Checks that the device of an operand is another one's too.</summary>
+    public static void SameDevice(Device device, Device like, string name)
     {
-        if (device != like.Device)
-            throw new ArgumentException($"{name} is on {device}, expected {like.Device}", name);
+        if (device != like)
+            throw new ArgumentException($"{name} is on {device}, expected {like}", name);
     }
 
     private static void Usable(Tensor tensor, string name)

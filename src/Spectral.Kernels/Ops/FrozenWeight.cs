@@ -29,6 +29,31 @@ public readonly record struct FrozenWeight
             ? _columns
             : throw new ArgumentException($"the weight is {Quantized.Layout.Format.Name()}, expected F32 or BF16");
 
+    /// <summary>Device that holds the weight.</summary>
+    internal Device Device => Quantized?.Device ?? _columns.Matrix.Device;
+
+    /// <summary>Type of the tensor; null where the weight is quantised.</summary>
+    internal DType? Type => Quantized is null ? _columns.Matrix.DType : null;
+
+    /// <summary>
+    /// Checks that the weight is a whole matrix of floats, and returns its tensor; null where it is quantised.
+    /// </summary>
+    /// <exception cref="ArgumentException">It is columns of a wider matrix, no matrix, or of another type.</exception>
+    internal Tensor? Whole(string name)
+    {
+        if (Quantized is not null)
+        {
+            ObjectDisposedException.ThrowIf(Quantized.IsDisposed, Quantized);
+            return null;
+        }
+
+        Tensor matrix = _columns.Matrix;
+        Check.Floating(matrix, [-1, -1], name);
+        return _columns.IsWhole
+            ? matrix
+            : throw new ArgumentException($"{name} is columns of {matrix.Shape}, expected all of them", name);
+    }
+
     /// <summary>Takes columns of a tensor.</summary>
     public static implicit operator FrozenWeight(ColumnRange columns) => new(columns, null);
 

@@ -4,13 +4,13 @@ using Spectral.Kernels.Quantization;
 namespace Spectral.Kernels.Ops;
 
 /// <summary>
-/// Multiplies with a weight in codes of 4 bits in one kernel on mma.sync, whose blocks make tiles of it plain numbers
+/// Multiplies with a weight in codes in one kernel on mma.sync, whose blocks make tiles of it plain numbers
 /// in shared memory; a low-rank product may join in the same sums.
 /// </summary>
 internal sealed class FusedProduct : QuantizedProductVariant
 {
     private const int Tile = 128;
-    private const int OwnCodes = 32; // kOwnCodes: 16 bytes, which are copied at once and have one scale
+    private const int OwnCodes = 32; // kOwnCodes: of one thread, with one scale
 
     public override QuantizedVariant Kind => QuantizedVariant.Fused;
 
@@ -20,7 +20,7 @@ internal sealed class FusedProduct : QuantizedProductVariant
     {
         if (call.Type != DType.BF16)
             return "it is BF16 only";
-        return call.IsTiled ? null : "W is not codes of 4 bits with a scale per 32 columns, or x or y is columns";
+        return call.IsTiled ? null : "W has no scale per whole 32 columns, or x or y is columns";
     }
 
     /// <summary>Returns whether the kernel can read a weight.</summary>
@@ -28,7 +28,7 @@ internal sealed class FusedProduct : QuantizedProductVariant
     {
         ScaleGrid grid = weight.Layout.Grid;
         bool oneScale = grid.Block > 0 ? grid.Block >= OwnCodes : IsWhole(grid.TileColumns, weight.Columns);
-        return weight.Layout.Format.Bits() == 4 && weight.Columns % OwnCodes == 0 && oneScale;
+        return weight.Columns % OwnCodes == 0 && oneScale;
     }
 
     public override void Run(in QuantizedProduct product)
@@ -44,17 +44,21 @@ internal sealed class FusedProduct : QuantizedProductVariant
             Depth = call.Depth,
             Accumulate = product.Accumulate ? 1 : 0,
         };
-        Run(call.Device, args, product.Transposed);
+        Run(product.Weight, args, product.Transposed);
     }
 
     /// <summary>Launches the kernel of a direction.</summary>
-    public static void Run(Device device, in LowRankQuantizedArgs args, bool forward)
+    public static void Run(QuantizedMatrix weight, in LowRankQuantizedArgs args, bool forward)
     {
         int tiles = checked(Launch.Blocks(args.Rows, Tile) * Launch.Blocks(args.Columns, Tile));
-        KernelEntry<LowRankQuantizedArgs> entry = forward
-            ? LowRankQuantizedArgs.Forward
-            : LowRankQuantizedArgs.InputGradient;
-        entry.Launch(device, args, tiles);
+        KernelEntry<LowRankQuantizedArgs> entry = (weight.Layout.Format.Bits(), forward) switch
+        {
+            (4, true) => LowRankQuantizedArgs.ForwardFourBits,
+            (4, false) => LowRankQuantizedArgs.InputGradientFourBits,
+            (_, true) => LowRankQuantizedArgs.ForwardEightBits,
+            _ => LowRankQuantizedArgs.InputGradientEightBits,
+        };
+        entry.Launch(weight.Device, args, tiles);
     }
 
     private static bool IsWhole(int tileColumns, int columns) => tileColumns % OwnCodes == 0 || tileColumns >= columns;

@@ -23,7 +23,7 @@ internal sealed class LowRankLinearPortable : LowRankLinearVariant
         return call.Layout switch
         {
             LowRankLayout.Apart or LowRankLayout.Dropped or LowRankLayout.QuantizedTiles => null,
-            LowRankLayout.Quantized => "W is not codes of 4 bits with a scale per 32 columns",
+            LowRankLayout.Quantized => "W has no scale per whole 32 columns",
             _ => "W is not a matrix of its own",
         };
     }
@@ -75,6 +75,6 @@ internal sealed class LowRankLinearPortable : LowRankLinearVariant
             Rank = call.Rank,
             Accumulate = product.Accumulate ? 1 : 0,
         };
-        FusedProduct.Run(call.Device, args, product.Transposed);
+        FusedProduct.Run(weight, args, product.Transposed);
     }
 }

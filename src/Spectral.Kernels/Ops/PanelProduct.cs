@@ -42,8 +42,8 @@ internal sealed class PanelProduct : QuantizedProductVariant
         }
     }
 
-    // Columns of the result that a panel gives, of sums this long.
-    private static int Width(Device device, int count, int depth)
+    /// <summary>Returns how many rows, or columns, of a given length a panel has.</summary>
+    public static int Width(Device device, int count, int depth)
     {
         int elements = device.Kind == DeviceKind.Cpu ? CpuElements : GpuElements;
         return Math.Min(count, Math.Max(Granule, elements / depth / Granule * Granule));

@@ -265,6 +265,31 @@ public sealed class QuantizedMatrix : IDisposable
         entry.Launch(Device, destination.DType, args, Launch.Blocks(threads, entry.Threads));
     }
 
+    /// <summary>
+    /// Returns this matrix times a power of two, with the same codes and scales of its own. The caller disposes it.
+    /// </summary>
+    internal QuantizedMatrix Times(float power) => new(this, power);
+
+    private QuantizedMatrix(QuantizedMatrix from, float power)
+    {
+        (Device, Rows, Columns, Layout, _codes) = (from.Device, from.Rows, from.Columns, from.Layout, from._codes);
+        (Codes, _table) = (from.Codes.Share(), from._table.Share());
+        if (from.Scales is { } scales)
+        {
+            Scales = Tensor.Empty(Device, scales.Shape);
+            Scales.CopyFrom(scales);
+            Scale.Run(Scales, power);
+            return;
+        }
+
+        CompressedScales compressed = from.Compressed!;
+        Compressed = new CompressedScales(Device, (int)compressed.Codes.Count, compressed.Mean * power);
+        Compressed.Codes.CopyFrom(compressed.Codes);
+        Compressed.Map.CopyFrom(compressed.Map);
+        Compressed.Largest.CopyFrom(compressed.Largest);
+        Scale.Run(Compressed.Largest, power);
+    }
+
     /// <summary>Releases the device memory; a second call does nothing.</summary>
     public void Dispose()
     {

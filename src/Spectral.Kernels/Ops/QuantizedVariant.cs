@@ -14,7 +14,7 @@ public enum QuantizedVariant
 
     /// <summary>
     /// One tensor-core kernel (mma.sync, sm_80 and later) that makes tiles of codes plain numbers in shared memory;
-    /// codes of 4 bits, BF16 activations.
+    /// BF16 activations.
     /// </summary>
     Fused,
 }

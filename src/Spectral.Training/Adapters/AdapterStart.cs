@@ -1,4 +1,5 @@
 using Spectral.Kernels;
+using Spectral.Kernels.Ops;
 using Spectral.Training.Adapters.Expressions;
 using Spectral.Training.Calibration;
 using Spectral.Training.Numerics;
@@ -28,6 +29,9 @@ public sealed record AdapterStart(
 
     /// <summary>The device of the weight and the factors.</summary>
     public Device Device => Base.Device;
+
+    /// <summary>The base weight [out, in] as products and decompositions read it, quantised where it is.</summary>
+    internal FrozenWeight Frozen => Base.IsQuantized ? Base.Frozen : Weight;
 
     /// <summary>
     /// The values of the base weight [out, in] in the compute type. Those of a quantised one are computed at the first

@@ -24,6 +24,7 @@ public sealed class ModelFolder : IDisposable
 {
     internal const string SingleFile = "model.safetensors";
     internal const string IndexFile = "model.safetensors.index.json";
+    internal const string PlainForm = "plain";
     private const long MaximumIndexBytes = 64 << 20;
     private const int MaximumShards = 4096;
 
@@ -62,6 +63,26 @@ public sealed class ModelFolder : IDisposable
     /// The form in which a frozen model of this folder keeps its linear layers; null: as they are stored.
     /// </summary>
     public BaseQuantization? Quantization { get; private init; }
+
+    /// <summary>
+    /// The form of the linear layers of a frozen model: that in which it is kept, or else that in which it is stored.
+    /// </summary>
+    internal string WeightForm
+    {
+        get
+        {
+            if (Quantization is not null)
+                return Quantization.Name;
+            StoredWeight? stored = _tensors
+                .OrderBy(tensor => tensor.Key, StringComparer.Ordinal)
+                .Select(tensor => tensor.Value.Computed)
+                .OfType<StoredWeight>()
+                .FirstOrDefault();
+            return stored is null
+                ? PlainForm
+                : new BaseQuantization(stored.Layout.Format, stored.Scales is NestedScales).Name;
+        }
+    }
 
     /// <summary>
     /// Whether config.json ties the head to the embedding but the weights have a different head, which is then used.
@@ -145,11 +166,11 @@ public sealed class ModelFolder : IDisposable
     /// Reads a tensor in the form in which a frozen model keeps it; null: it is kept as it is. The caller disposes it.
     /// </summary>
     /// <exception cref="InputException">A value is not finite.</exception>
-    internal QuantizedMatrix? ReadQuantized(string name, Device device)
+    internal QuantizedMatrix? ReadQuantized(SafetensorsTensor stored, Device device)
     {
-        if (Quantized(name) is { } stored)
-            return stored.ToDevice(device);
-        return Quantization is not null && _quantizable.Contains(name) ? Quantization.Read(this[name], device) : null;
+        if (stored.Computed is StoredWeight quantized)
+            return quantized.ToDevice(device);
+        return IsRounded(stored) ? Quantization!.Read(stored, device) : null;
     }
 
     /// <summary>Returns whether a frozen model keeps a tensor in another form than the files do.</summary>

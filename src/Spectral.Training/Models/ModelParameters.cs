@@ -68,7 +68,7 @@ internal sealed class ModelParameters : IDisposable
             Tensors(folder.Config),
             dtype,
             trains,
-            trains ? null : name => folder.ReadQuantized(name, device)
+            trains ? null : name => folder.ReadQuantized(folder.Untied(name), device)
         );
         float[] buffer = new float[Piece];
         foreach (Parameter parameter in parameters.All.Where(parameter => !parameter.IsQuantized))

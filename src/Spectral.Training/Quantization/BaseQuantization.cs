@@ -19,6 +19,9 @@ namespace Spectral.Training.Quantization;
 /// </param>
 public sealed record BaseQuantization(WeightFormat Format, bool Double = false)
 {
+    /// <summary>The form as files of adapters and warnings name it.</summary>
+    internal string Name => Double ? $"{Format.Name()} double" : Format.Name();
+
     /// <summary>The codes and where their scales are.</summary>
     public QuantizedLayout Layout => QuantizedLayout.For(Format);
 

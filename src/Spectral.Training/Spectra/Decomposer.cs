@@ -29,7 +29,7 @@ internal sealed class Decomposer(Device device, SpectraOptions options)
                 uploaded.Add(Tensor.From(device, matrix.ToFloats(), (rows, columns)));
             int rank = Math.Min(options.RandomizedRank, Math.Min(rows, columns));
             found = RandomizedSvd.Compute(
-                uploaded,
+                [.. uploaded],
                 rank,
                 new RandomizedSvdOptions { PowerIterations = PowerIterations, Seed = options.Seed }
             );

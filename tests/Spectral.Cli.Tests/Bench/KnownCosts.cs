@@ -121,8 +121,10 @@ internal static class KnownCosts
             ["quantized_matvec_8_bf16"] = 48.5,
             // A row of a tile is 16 bytes of codes; the next tile takes the other half of the sector. Scales of
             // neighbouring rows lie apart.
-            ["low_rank_quantized_forward_bf16"] = 32.4,
-            ["low_rank_quantized_input_gradient_bf16"] = 5.1,
+            ["low_rank_quantized_4_forward_bf16"] = 32.4,
+            ["low_rank_quantized_8_forward_bf16"] = 32.4,
+            ["low_rank_quantized_4_input_gradient_bf16"] = 5.1,
+            ["low_rank_quantized_8_input_gradient_bf16"] = 5.1,
         };
 
     /// <summary>Bank conflicts per thousand wavefronts, where there are any.</summary>
@@ -133,8 +135,10 @@ internal static class KnownCosts
             ["low_rank_linear_forward_bf16"] = 1.3,
             ["low_rank_linear_input_gradient_bf16"] = 1.3,
             // The same 64 for each tile of y, at shorter sums; codes and their tiles add none.
-            ["low_rank_quantized_forward_bf16"] = 3.5,
-            ["low_rank_quantized_input_gradient_bf16"] = 11.8,
+            ["low_rank_quantized_4_forward_bf16"] = 3.5,
+            ["low_rank_quantized_8_forward_bf16"] = 3.5,
+            ["low_rank_quantized_4_input_gradient_bf16"] = 11.8,
+            ["low_rank_quantized_8_input_gradient_bf16"] = 11.8,
             // Columns of a matrix of 32 or 33 numbers in F64.
             ["matrix_inverse"] = 1,
             // Its first operand is stored transposed.
@@ -154,8 +158,10 @@ internal static class KnownCosts
         {
             ["low_rank_linear_forward_bf16"] = 1.36,
             ["low_rank_linear_input_gradient_bf16"] = 1.36,
-            ["low_rank_quantized_forward_bf16"] = 2.27,
-            ["low_rank_quantized_input_gradient_bf16"] = 2.9,
+            ["low_rank_quantized_4_forward_bf16"] = 2.27,
+            ["low_rank_quantized_8_forward_bf16"] = 2.27,
+            ["low_rank_quantized_4_input_gradient_bf16"] = 2.9,
+            ["low_rank_quantized_8_input_gradient_bf16"] = 2.9,
             ["low_rank_linear_hopper_forward_bf16"] = 0.165,
             ["low_rank_linear_hopper_input_gradient_bf16"] = 0.165,
             ["low_rank_merge_bf16"] = 51.8,

@@ -1,4 +1,5 @@
 using Spectral.Kernels.Linalg;
+using Spectral.Kernels.Ops;
 using Spectral.Kernels.Tests.Support;
 
 namespace Spectral.Kernels.Tests.Linalg;
@@ -81,7 +82,7 @@ public sealed class RandomizedSvdTests(DeviceKind kind) : SvdTest(kind)
             (150, 100, i => 1 - i / 200.0),
             (150, 100, i => 1e-20 / (i + 1)),
         ];
-        Tensor[] matrices =
+        FrozenWeight[] matrices =
         [
             .. kinds.Select(kind =>
                 Input(

@@ -57,7 +57,7 @@ public sealed class SvdTests(DeviceKind kind) : SvdTest(kind)
     public void ManyMatricesGiveWhatEachGivesAlone([Values] SvdMethod method)
     {
         (int Rows, int Columns)[] shapes = [(40, 30), (600, 520), (40, 30), (30, 40), (600, 520)];
-        Tensor[] matrices = [.. shapes.Select(shape => Input(shape, DType.F32, out _))];
+        FrozenWeight[] matrices = [.. shapes.Select(shape => Input(shape, DType.F32, out _))];
         ulong[] streams = [3, 1, 4, 1, 5];
         var options = new RandomizedSvdOptions { Seed = 11, PowerIterations = 2 };
         SvdResult[] together = Svd.Compute(matrices, 6, method, options, streams);

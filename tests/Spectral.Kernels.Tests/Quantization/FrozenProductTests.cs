@@ -65,6 +65,9 @@ public sealed class FrozenProductTests(DeviceKind kind) : DeviceTest(kind)
         QuantizedLayout.For(WeightFormat.Mxfp4),
         new(WeightFormat.Nf4, ScaleGrid.Flat(32)),
         new(WeightFormat.Nf4, ScaleGrid.PerRow),
+        QuantizedLayout.For(WeightFormat.Int8),
+        QuantizedLayout.For(WeightFormat.Fp8),
+        new(WeightFormat.Fp8, ScaleGrid.Tiles(3, 32)),
     ];
 
     // One tile; tiles that are cut on all sides; more groups of tile rows than one.
@@ -139,11 +142,12 @@ public sealed class FrozenProductTests(DeviceKind kind) : DeviceTest(kind)
         [ValueSource(nameof(FloatTypes))] DType type,
         [Values] bool dropout,
         [Values] LowRankVariant variant,
-        [Values(56, 64)] int k
+        [Values(56, 64)] int k,
+        [Values(WeightFormat.Nf4, WeightFormat.Int8)] WeightFormat format
     )
     {
         (int m, int n, int r) = (137, 72, 5);
-        using QuantizedMatrix weight = Weight(WeightFormat.Nf4, n, k, type, out double[] w);
+        using QuantizedMatrix weight = Weight(format, n, k, type, out double[] w);
         Tensor plain = Input([.. w.Select(value => (float)value)], (n, k), type, out _);
         using LowRankStack stack = new(
             new LowRankFactors(Input((n, r), type, out _), null, Input((r, k), type, out _), 0.5f)

@@ -16,7 +16,9 @@ internal static class QuantizedKernels
             .. new[] { WeightFormat.Nf4, WeightFormat.Int8 }.Select(format =>
                 KernelSet.Plan(machine, $"{format.Name()} 256 x 1024", set => Codes(set, format))
             ),
-            KernelSet.Plan(machine, "nf4 1024->256 M=256", Fused),
+            .. new[] { WeightFormat.Nf4, WeightFormat.Int8 }.Select(format =>
+                KernelSet.Plan(machine, $"{format.Name()} 1024->256 M=256", set => Fused(set, format))
+            ),
         ];
 
     private static void Codes(KernelSet set, WeightFormat format)
@@ -58,10 +60,10 @@ internal static class QuantizedKernels
         );
     }
 
-    private static void Fused(KernelSet set)
+    private static void Fused(KernelSet set, WeightFormat format)
     {
         const int Tokens = 256;
-        QuantizedMatrix weight = Quantized(set, WeightFormat.Nf4, set.Normal((Outputs, Inputs)));
+        QuantizedMatrix weight = Quantized(set, format, set.Normal((Outputs, Inputs)));
         Tensor x = set.Normal((Tokens, Inputs), DType.BF16);
         Tensor y = set.Normal((Tokens, Outputs), DType.BF16);
         Tensor result = set.Empty((Tokens, Outputs), DType.BF16);

@@ -30,7 +30,7 @@ internal static class SingularTriplets
             {
                 (SvdMethod method, ulong seed) = (some[0].Options.Svd, some[0].Options.Seed);
                 SvdResult[] triplets = Svd.Compute(
-                    [.. some.Select(start => start.Weight)],
+                    [.. some.Select(start => start.Frozen)],
                     alike.Key,
                     method,
                     new RandomizedSvdOptions { Seed = seed },
@@ -60,7 +60,7 @@ internal static class SingularTriplets
         foreach (AdapterStart start in starts)
         {
             (int k, int all) = (count(start), Math.Min(start.Module.Out, start.Module.In));
-            using SvdResult svd = Svd.Compute(start.Weight, all, SvdMethod.Exact);
+            using SvdResult svd = Svd.Compute(start.Frozen, all, SvdMethod.Exact);
             take(start, svd, [.. Enumerable.Range(all - k, k)]);
             start.Release();
         }

@@ -86,7 +86,7 @@ internal sealed class LoraGaMethod : AdapterMethod
             case 0:
                 return (Math.Pow(start.Module.Out, 0.25) / Math.Sqrt(start.Options.Setting(this, "gamma")), 1);
             case 1:
-                using (SvdResult svd = Svd.Compute(start.Weight, 1, start.Options.Svd))
+                using (SvdResult svd = Svd.Compute(start.Frozen, 1, start.Options.Svd))
                     return (largest == 0 ? 0 : svd.S.ToArray()[0] / largest, 1);
             case 2:
                 return (1 / start.Options.Scale, 1 / start.Options.Scale);

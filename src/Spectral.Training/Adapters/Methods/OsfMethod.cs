@@ -91,7 +91,7 @@ internal sealed class OsfMethod : AdapterMethod
         foreach (AdapterStart start in starts)
         {
             using SvdResult svd = Svd.Compute(
-                start.Weight,
+                start.Frozen,
                 Math.Min(start.Module.Out, start.Module.In),
                 SvdMethod.Exact
             );
