@@ -1,16 +1,17 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
 using Spectral.Cli.Hosting;
+using Spectral.Cli.Merging;
 using Spectral.Cli.Options;
 using Spectral.Cli.Output;
 using Spectral.Kernels;
-using Spectral.Kernels.Quantization;
 using Spectral.Training.Adapters;
 using Spectral.Training.Gguf;
 using Spectral.Training.Gguf.Export;
 using Spectral.Training.IO;
 using Spectral.Training.Merging;
 using Spectral.Training.Models;
+using Spectral.Training.Quantization;
 
 namespace Spectral.Cli.Commands;
 
@@ -25,7 +26,7 @@ internal sealed class MergeCommand : SpectralCommand
     );
     private readonly AdapterConversion _conversion;
     private readonly QuantizeOption _quantize = new();
-    private readonly RequantizeOption _requantize = new();
+    private readonly QuantizeOption _requantize = QuantizeOption.OfResult();
     private readonly MethodMerge _several;
     private readonly Option<bool> _list = OptionTypes.Flag(
         "--list",
@@ -40,6 +41,7 @@ internal sealed class MergeCommand : SpectralCommand
             "spectral merge --model base-model --adapter adapter --out merged-model --dtype bf16",
             "spectral merge --model base-model --adapter adapter --quantize nf4 --out merged-model",
             "spectral merge --model base-model --adapter adapter --out merged-model --requantize nf4",
+            "spectral merge --model base-model --out small-model --requantize int8",
             "spectral merge --model base-model --adapter adapter --format gguf --dtype q8_0 --out merged.gguf",
             "spectral merge --model base-model --method ties --density 0.2 --input adapter --input tuned-model=0.5 "
                 + "--out merged-model",
@@ -54,6 +56,7 @@ internal sealed class MergeCommand : SpectralCommand
     {
         Details =
             "With --adapter, one adapter is folded in; with --quantize, into the base as a run with --quantize had it. "
+            + "With --requantize alone, the base is written quantised. "
             + "With --method, inputs are adapters of any method and rank, and "
             + "whole checkpoints tuned from the base; an adapter counts as the dense change it makes. Tensors are read "
             + "piece by piece, and the result has as many files as the base. With --eval, base, inputs and result are "
@@ -69,7 +72,7 @@ internal sealed class MergeCommand : SpectralCommand
             format.Option,
             Gguf
         );
-        _several = new MethodMerge(_conversion, format);
+        _several = new MethodMerge(_conversion, format, _requantize);
         (_conversion.Adapter.Required, _conversion.Out.Required) = (false, false);
         _conversion.Overwrite.Description = "Replace files in --out if it is not empty, and an existing --page.";
         AddOptions([
@@ -97,7 +100,7 @@ internal sealed class MergeCommand : SpectralCommand
             throw Missing(_conversion.Out);
         if (context.Get(_several.Method) is not null)
         {
-            context.RefuseWithout("--adapter DIR", [.. _quantize.All, .. _requantize.All]);
+            context.RefuseWithout("--adapter DIR", _quantize.All);
             _several.Execute(context, model);
             return;
         }
@@ -105,31 +108,34 @@ internal sealed class MergeCommand : SpectralCommand
         _several.Refuse(context);
         if (_conversion.IsGguf(context))
             WriteGguf(context, model);
-        else if (context.IsGiven(_conversion.Adapter))
+        else if (context.IsGiven(_conversion.Adapter) || _requantize.Read(context) is not null)
             Fold(context, model);
         else
-            throw new InputException("--adapter DIR or --method NAME: expected one of the two");
+            throw new InputException("--adapter DIR, --method NAME or --requantize FORMAT: expected one of them");
     }
 
     private static InputException Missing(Option option) => new($"Option '{option.Name}' is required.");
 
     private void Fold(CommandContext context, string model)
     {
-        string adapter = context.Get(_conversion.Adapter);
-        WeightFormat? format = _requantize.Read(context);
+        string? adapter = context.IsGiven(_conversion.Adapter) ? context.Get(_conversion.Adapter) : null;
+        if (adapter is null)
+            context.RefuseWithout("--adapter DIR", _quantize.All);
+        BaseQuantization? quantization = _requantize.Read(context);
         StoredType? type = _conversion.Type.Read(context);
         using IOutput target = _conversion.Target(context, adapter, model);
         using ModelFolder folder = context.OpenModel(model, quantization: _quantize.Read(context));
-        Warn(context, adapter, folder);
-        (int Weights, double Error) rounded = default;
+        if (adapter is not null)
+            Warn(context, adapter, folder);
+        RoundedWeights? rounded = null;
         AdapterConversion.Written made = _conversion.Write(
             context,
             target,
             (written, device) =>
             {
-                using QuantizedOutput? output = _requantize.Open(context, folder, device);
+                using QuantizedOutput? output = quantization is null ? null : new(folder, device, quantization);
                 int tensors = Merger.Merge(folder, adapter, written, device, context.Cancellation, type, output);
-                rounded = (output?.Count ?? 0, output?.RelativeError ?? 0);
+                rounded = RoundedWeights.Of(output);
                 return tensors;
             }
         );
@@ -140,23 +146,13 @@ internal sealed class MergeCommand : SpectralCommand
             ["seconds"] = JsonOutput.Number(made.Seconds),
             ["device"] = made.Device,
         };
-        if (format is not null)
-        {
-            result["requantized"] = rounded.Weights;
-            result["error"] = JsonOutput.Number(rounded.Error);
-        }
+        rounded?.Describe(result);
         context.Finish(
             result,
             terminal =>
             {
                 terminal.Line($"wrote {made.Tensors} tensors to {made.Path}");
-                if (format is { } name)
-                {
-                    terminal.Line(
-                        FormattableString.Invariant($"rounded {rounded.Weights} weights to {name.Name()}: ")
-                            + FormattableString.Invariant($"relative error {rounded.Error:G4}")
-                    );
-                }
+                rounded?.Print(terminal);
             }
         );
     }

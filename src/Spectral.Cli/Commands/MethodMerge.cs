@@ -10,13 +10,15 @@ using Spectral.Training.Data;
 using Spectral.Training.IO;
 using Spectral.Training.Merging;
 using Spectral.Training.Models;
+using Spectral.Training.Quantization;
 
 namespace Spectral.Cli.Commands;
 
 /// <summary><c>spectral merge --method NAME</c>: several adapters and checkpoints of one base into one model.</summary>
 /// <param name="conversion">The options that it shares with folding one adapter.</param>
 /// <param name="format">The format of records, or of the result.</param>
-internal sealed class MethodMerge(AdapterConversion conversion, RecordFormatOption format)
+/// <param name="requantize">In which form the result is written.</param>
+internal sealed class MethodMerge(AdapterConversion conversion, RecordFormatOption format, QuantizeOption requantize)
 {
     private readonly MergeInputsOption _inputs = new();
     private readonly SettingsOption _settings = new(
@@ -101,6 +103,7 @@ internal sealed class MethodMerge(AdapterConversion conversion, RecordFormatOpti
         MergeInput[] inputs = _inputs.Read(context);
         ChosenMethod[] chosen = [.. methods.Select(method => new ChosenMethod(method, Read(context, method, methods)))];
         ResultForm form = Form(context);
+        RefuseQuantised(context, form);
         string[] files = _data.Files(context);
         if (files.Length > 0 && Array.TrueForAll(methods, method => method.Data == MergeData.None))
             throw new InputException($"--data \"{files[0]}\": {methods[0].Name} looks at weights alone");
@@ -159,7 +162,10 @@ internal sealed class MethodMerge(AdapterConversion conversion, RecordFormatOpti
     )
     {
         using Device device = conversion.Device.Open(context);
-        using var merge = ModelMerge.Open(folder, chosen.Method, inputs, chosen.Options, device);
+        BaseQuantization? quantization = requantize.Read(context);
+        using QuantizedOutput? output = quantization is null ? null : new(folder, device, quantization);
+        MergeOptions options = chosen.Options with { Output = output };
+        using var merge = ModelMerge.Open(folder, chosen.Method, inputs, options, device);
         context.Warn(merge.Warnings);
         target.Claim();
         long start = Stopwatch.GetTimestamp();
@@ -184,7 +190,16 @@ internal sealed class MethodMerge(AdapterConversion conversion, RecordFormatOpti
             ["device"] = device.ToString(),
         };
         made!.Describe(result, form);
-        context.Finish(result, terminal => made.Print(terminal, target.FullPath));
+        var rounded = RoundedWeights.Of(output);
+        rounded?.Describe(result);
+        context.Finish(
+            result,
+            terminal =>
+            {
+                made.Print(terminal, target.FullPath);
+                rounded?.Print(terminal);
+            }
+        );
         made.Warn(context.Terminal);
     }
 
@@ -221,6 +236,17 @@ internal sealed class MethodMerge(AdapterConversion conversion, RecordFormatOpti
             Texts = texts,
             Type = conversion.IsGguf(context) ? null : conversion.Type.Read(context),
         };
+    }
+
+    /// <exception cref="InputException">--requantize is given, and has nothing to apply to.</exception>
+    private void RefuseQuantised(CommandContext context, ResultForm form)
+    {
+        if (requantize.Read(context) is null)
+            return;
+        if (_scoring.IsGiven(context))
+            throw new InputException("--requantize: expected no --eval with it; measure the folder by spectral eval");
+        if (form.Gguf is not null || form.OfFactors || form.Rank is not null)
+            throw new InputException("--requantize: expected a model folder as the result, not a LoRA or a GGUF file");
     }
 
     private ResultForm Form(CommandContext context)

@@ -94,7 +94,9 @@ public sealed partial class Adapter
     /// </exception>
     public static Adapter Load(CausalLanguageModel model, string directory, double learningRateRatio = 1)
     {
-        using ModelFolder? folder = model.Path is null ? null : ModelFolder.Open(model.Path);
+        using ModelFolder? folder = model.Path is null
+            ? null
+            : ModelFolder.Open(model.Path, quantization: model.Quantization);
         using var reader = AdapterReader.OfAny(directory, model.Config, folder, learningRateRatio);
         return Build(
             model,

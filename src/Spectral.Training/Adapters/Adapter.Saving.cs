@@ -103,7 +103,11 @@ public sealed partial class Adapter
                 {
                     TargetModules = [.. modules.Select(module => module.Shape.Name)],
                 };
-        AdapterConfig config = AdapterConfig.Of(Method, options, modules) with { BaseModel = _baseModel };
+        AdapterConfig config = AdapterConfig.Of(Method, options, modules) with
+        {
+            BaseModel = _baseModel,
+            BaseForm = _model.WeightForm,
+        };
         KeptOptions.Require(
             config,
             modules,

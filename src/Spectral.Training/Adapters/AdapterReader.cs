@@ -129,6 +129,8 @@ public sealed partial class AdapterReader : IDisposable
             if (weights is null)
                 return;
             _folder.CheckFits(weights);
+            if (DoubtOf(weights) is { } doubt)
+                _warnings.Add(doubt);
             _saved.RemoveAll(tensor => !tensor.Trains && Stored(tensor).HasValuesOf(weights.Untied(tensor.Name)));
         }
         catch
@@ -176,6 +178,16 @@ public sealed partial class AdapterReader : IDisposable
 
     /// <summary>The warnings about things that are unusual but harmless, one line each.</summary>
     public IReadOnlyList<string> Warnings => _warnings;
+
+    /// <summary>
+    /// Returns what speaks against using the adapter on a base: it was trained on another form of the weights; null:
+    /// nothing does.
+    /// </summary>
+    internal string? DoubtOf(ModelFolder model) =>
+        _folder.Config.BaseForm is { } form && form != model.WeightForm
+            ? $"{_folder.Directory}: trained on a base with linear layers in {InputText.Quote(form)}, here they are in "
+                + $"{InputText.Quote(model.WeightForm)}, so that it corrects the rounding of others"
+            : null;
 
     /// <summary>Whether the file omits the start values, so that <see cref="Fill"/> needs base weights.</summary>
     internal bool LacksStart => _folder.Config.LacksStart;

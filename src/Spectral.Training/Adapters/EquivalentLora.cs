@@ -137,7 +137,9 @@ internal sealed class EquivalentLora(AdapterReader adapter, string directory, Mo
         {
             { Rectified: true } => "there is a rectifier between its factors",
             { Weight: not null } => "it replaces the weight instead of adding low-rank terms",
-            { Subtracted: not null } => "the base it stands on is quantised without a part of its own",
+            { Subtracted: not null } =>
+                "its base is rounded without a part of its own, and from the original weights that "
+                    + "differs in every entry, which no low-rank term can have",
             { Entries.Count: > 0 } => "it changes single entries of the weight",
             { OutputScale: not null } => "it scales outputs",
             { InputScale: not null } => "it scales inputs",

@@ -8,7 +8,8 @@ namespace Spectral.Training.Adapters;
 
 /// <summary>
 /// The base weights of an adapter whose method quantises them again without a part of them
-/// (<see cref="AdapterForm.Subtracted"/>). They stand in for the model's own, which stay in memory, until disposal.
+/// (<see cref="AdapterForm.Subtracted"/>). They stand in for the model's own until disposal. Those leave the memory and
+/// are read again where somebody asks for the base alone, as losses do that compare with it.
 /// </summary>
 internal sealed class RequantizedBase : IDisposable
 {
@@ -35,6 +36,7 @@ internal sealed class RequantizedBase : IDisposable
             {
                 Linear linear = linears[module.Shape.Name];
                 all.Add(linear.Weight, module.Form.Subtracted!, Original(model, folder, linear));
+                linear.Weight.Release(() => Again(model, method, linear));
             }
             return all;
         }
@@ -70,6 +72,12 @@ internal sealed class RequantizedBase : IDisposable
         }
 
         _weights.Clear();
+    }
+
+    private static QuantizedMatrix Again(CausalLanguageModel model, AdapterMethod method, Linear linear)
+    {
+        using ModelFolder? folder = Open(model, method);
+        return Original(model, folder, linear).Rounded();
     }
 
     private void Add(Parameter weight, LowRankTerm part, OriginalWeight original)

@@ -17,6 +17,8 @@ internal static class MergeChecks
         MergeOptions options
     )
     {
+        if (options.Output is not null && method is not OneModelMerge)
+            throw new InputException($"{method.Name} keeps the inputs apart; there is no one model to quantise");
         RequireCount(method, inputs.Count);
         RequireData(method, inputs.Count, options);
         RequireUsed(method, MergeUses.Weights, inputs.Any(input => input.Weight is not null), "weights of its inputs");

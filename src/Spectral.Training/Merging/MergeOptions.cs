@@ -30,6 +30,9 @@ public sealed record MergeOptions
     /// <summary>The type of all floating point tensors in the result; null: each as in the base.</summary>
     public StoredType? Type { get; init; }
 
+    /// <summary>Quantises linear layers of the result; null: none is.</summary>
+    internal QuantizedOutput? Output { get; init; }
+
     /// <summary>Values of the method's own settings (<see cref="MethodDescription.Settings"/>).</summary>
     public IReadOnlyDictionary<string, double> Settings { get; init; } = new Dictionary<string, double>();
 

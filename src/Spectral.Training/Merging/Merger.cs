@@ -94,11 +94,11 @@ public static class Merger
 
     /// <summary>
     /// Writes the merged model folder as the public overload does; <paramref name="output"/> quantises linear layers,
-    /// null: none is.
+    /// null: none is. Without an adapter the result is the base, rewritten.
     /// </summary>
     internal static int Merge(
         ModelFolder model,
-        string adapterDirectory,
+        string? adapterDirectory,
         string directory,
         Device device,
         CancellationToken cancellation,
@@ -123,7 +123,7 @@ public static class Merger
     /// </summary>
     internal static int Merge(
         ModelFolder model,
-        string adapterDirectory,
+        string? adapterDirectory,
         string directory,
         Device device,
         CancellationToken cancellation,
@@ -132,8 +132,8 @@ public static class Merger
         QuantizedOutput? output = null
     )
     {
-        using AdapterSource adapter = new(model, adapterDirectory, device);
-        bool parts = adapter.Parts;
+        using AdapterSource? adapter = adapterDirectory is null ? null : new(model, adapterDirectory, device);
+        bool parts = adapter?.Parts ?? false;
         ModelFamily family = model.Config.Family;
         var used = (parts ? ModelTensors.Untied(model.Config) : ModelTensors.For(model.Config))
             .Select(tensor => tensor.Name)
@@ -152,7 +152,7 @@ public static class Merger
         {
             if (output is null || !output.Takes(name))
                 return [Merged(name, type)];
-            bool isChanged = adapter.Changes(name) || corrections.ContainsKey(name);
+            bool isChanged = (adapter?.Changes(name) ?? false) || corrections.ContainsKey(name);
             return output.Tensors(Source(name), Merged(name, StoredType.F32), isChanged, type);
         }
 
@@ -161,7 +161,7 @@ public static class Merger
             // A redundant copy of a tied embedding follows the embedding.
             if (name == family.HeadWeight && model.Config.TieWordEmbeddings && !parts)
                 return Merged(family.EmbeddingWeight, type) with { Name = name };
-            if (adapter.Changes(name))
+            if (adapter?.Changes(name) ?? false)
                 return Floats(name, type, () => adapter.Values(name));
             if (corrections.ContainsKey(name) || model.IsRounded(Source(name)))
                 return Floats(name, type, () => model.ReadRounded(Source(name), device));

@@ -17,11 +17,16 @@ internal abstract class OneModelMerge : MergeMethod
     internal sealed override int Write(MergeRun run, string directory)
     {
         TensorMerge merge = Begin(run);
-        WeightShards.Write(directory, run.Names.Select(name => (Merged(run, merge, name), run.Stored(name))));
-        string origin = run.Model.Directory;
-        ConfigCopy.Write(origin, directory, run.Options.Type, isUntied: run.Parts || run.Model.IsUntied);
+        (TensorToWrite Tensor, SafetensorsTensor Source)[] written =
+        [
+            .. run.Names.SelectMany(name => Written(run, merge, name).Select(tensor => (tensor, run.Stored(name)))),
+        ];
+        WeightShards.Write(directory, written);
+        (string origin, StoredType? type) = (run.Model.Directory, run.Options.Type);
+        bool isUntied = run.Parts || run.Model.IsUntied;
+        ConfigCopy.Write(origin, directory, type, isUntied, run.Options.Output?.Settings(type));
         ModelCompanions.Copy(origin, directory);
-        return run.Names.Count;
+        return written.Length;
     }
 
     /// <summary>Computes all values of a tensor of the result, and counts it as done.</summary>
@@ -34,21 +39,29 @@ internal abstract class OneModelMerge : MergeMethod
         float[] Whole(MergeTensor tensor) => tensor.Whole(merge(tensor));
     }
 
-    private static TensorToWrite Merged(MergeRun run, TensorMerge merge, string name)
+    // Of the parts of a quantised weight, the first counts as the tensor that is done.
+    private static IEnumerable<TensorToWrite> Written(MergeRun run, TensorMerge merge, string name)
+    {
+        StoredType? type = run.Options.Type;
+        IEnumerable<TensorToWrite> parts =
+            run.Options.Output is { } output && output.Takes(name)
+                ? output.Tensors(run.Stored(name), Merged(run, merge, name, StoredType.F32), run.IsMerged(name), type)
+                : [Merged(run, merge, name, type)];
+        return parts.Select((part, i) => i > 0 ? part : part with { Write = stream => Report(part, stream) });
+
+        void Report(TensorToWrite part, Stream stream)
+        {
+            part.Write(stream);
+            run.Report(name);
+        }
+    }
+
+    private static TensorToWrite Merged(MergeRun run, TensorMerge merge, string name, StoredType? type)
     {
         SafetensorsTensor stored = run.Stored(name);
-        StoredType? type = run.Options.Type;
-        TensorToWrite tensor = run.IsMerged(name)
+        return run.IsMerged(name)
             ? TensorToWrite.FloatPieces(name, type ?? stored.Type, stored.Shape, Pieces)
             : Merger.Unchanged(stored, name, type, isUsed: run.IsUsed(name));
-        return tensor with
-        {
-            Write = stream =>
-            {
-                tensor.Write(stream);
-                run.Report(name);
-            },
-        };
 
         IEnumerable<ReadOnlyMemory<float>> Pieces()
         {

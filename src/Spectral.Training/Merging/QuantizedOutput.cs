@@ -20,10 +20,9 @@ internal sealed class QuantizedOutput : IDisposable
     /// <summary>Checks that a model's weights can be written so.</summary>
     /// <param name="model">The base of the merge.</param>
     /// <param name="device">The device to quantise on.</param>
-    /// <param name="format">The format of the codes.</param>
-    /// <param name="isNested">Whether to quantise scales too.</param>
+    /// <param name="quantization">The format of the codes, and whether to quantise scales too.</param>
     /// <exception cref="InputException">The format is not written, or not for this family of models.</exception>
-    public QuantizedOutput(ModelFolder model, Device device, WeightFormat format, bool isNested)
+    public QuantizedOutput(ModelFolder model, Device device, BaseQuantization quantization)
     {
         _config = model.Config;
         _weights = ModelTensors.Quantizable(_config);
@@ -35,8 +34,12 @@ internal sealed class QuantizedOutput : IDisposable
             );
         }
 
-        _quantizer = new WeightQuantizer(device, format, isNested);
+        Format = quantization.Format;
+        _quantizer = new WeightQuantizer(device, quantization.Format, quantization.Double);
     }
+
+    /// <summary>The format of the codes.</summary>
+    public WeightFormat Format { get; }
 
     /// <inheritdoc cref="WeightQuantizer.RelativeError"/>
     public double RelativeError => _quantizer.RelativeError;

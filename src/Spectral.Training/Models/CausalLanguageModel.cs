@@ -81,6 +81,9 @@ public sealed class CausalLanguageModel : IDisposable
     /// </summary>
     internal BaseQuantization? Quantization { get; private init; }
 
+    /// <summary>The form of its linear layers (<see cref="ModelFolder.WeightForm"/>); null: it has no folder.</summary>
+    internal string? WeightForm { get; private init; }
+
     /// <summary>The linear layers of all blocks, in checkpoint order.</summary>
     public IReadOnlyList<Linear> Linears { get; }
 
@@ -151,6 +154,7 @@ public sealed class CausalLanguageModel : IDisposable
         return new CausalLanguageModel(folder.Config, device, dtype, parameters, folder.Directory)
         {
             Quantization = trainWeights ? null : folder.Quantization,
+            WeightForm = trainWeights ? null : folder.WeightForm,
         };
     }
 

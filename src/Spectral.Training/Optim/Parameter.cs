@@ -10,7 +10,9 @@ namespace Spectral.Training.Optim;
 public sealed class Parameter : IDisposable
 {
     private readonly Tensor? _master;
-    private readonly QuantizedMatrix? _quantized;
+    private readonly Device? _device;
+    private QuantizedMatrix? _quantized;
+    private Func<QuantizedMatrix>? _restore;
     private Tensor? _value;
     private readonly TrainedRows? _trainedRows;
     private Tensor? _gradient;
@@ -33,7 +35,7 @@ public sealed class Parameter : IDisposable
     internal Parameter(string name, QuantizedMatrix quantized, DType type)
     {
         Name = name;
-        (_quantized, DType) = (quantized, type);
+        (_quantized, _device, DType) = (quantized, quantized.Device, type);
         Shape = (quantized.Rows, quantized.Columns);
     }
 
@@ -53,14 +55,14 @@ public sealed class Parameter : IDisposable
     public DType DType { get; }
 
     /// <summary>The device of the value.</summary>
-    public Device Device => _quantized?.Device ?? Columns.Matrix.Device;
+    public Device Device => _device ?? Columns.Matrix.Device;
 
     /// <summary>Whether the value is kept in a few bits per element, and no tensor holds it.</summary>
-    public bool IsQuantized => StandIn?.IsQuantized ?? _quantized is not null;
+    public bool IsQuantized => StandIn?.IsQuantized ?? (_quantized is not null || _restore is not null);
 
     /// <summary>The device memory of the value and of the master, if it is another one, in bytes.</summary>
     public long Bytes =>
-        (_quantized?.Bytes ?? Shape.Count * DType.Size())
+        (_quantized?.Bytes ?? (_restore is null ? Shape.Count * DType.Size() : StandIn?.Bytes ?? 0))
         + (_master is not null && DType != DType.F32 ? _master.Bytes : 0);
 
     /// <summary>The value that kernels read, in the compute type. In F32 this is the master itself.</summary>
@@ -72,7 +74,7 @@ public sealed class Parameter : IDisposable
         StandIn?.Value
         ?? _value
         ?? throw new InvalidOperationException(
-            _quantized is null
+            !IsQuantized
                 ? $"{Name} is part of a wider matrix while an adapter is attached"
                 : $"{Name} is quantised, so that no tensor holds its value"
         );
@@ -81,7 +83,7 @@ public sealed class Parameter : IDisposable
     internal ColumnRange Columns => _place ?? Value;
 
     /// <summary>The frozen matrix that products read: quantised, in its own tensor, or part of a wider one.</summary>
-    internal FrozenWeight Frozen => StandIn?.Frozen ?? (_quantized is null ? Columns : _quantized);
+    internal FrozenWeight Frozen => StandIn?.Frozen ?? (Quantized is { } matrix ? matrix : Columns);
 
     /// <summary>The F32 values that the optimizer updates; for a frozen parameter the value itself.</summary>
     public Tensor Master => StandIn?.Master ?? _master ?? Value;
@@ -133,11 +135,23 @@ public sealed class Parameter : IDisposable
     {
         if (StandIn is not null)
             return StandIn.Copy();
-        if (_quantized is null)
+        if (Quantized is not { } matrix)
             return Columns.Copy();
-        var values = Tensor.Empty(Device, Shape, DType);
-        _quantized.Dequantize(0, values);
+        var values = Tensor.Empty(matrix.Device, Shape, DType);
+        matrix.Dequantize(0, values);
         return values;
+    }
+
+    private QuantizedMatrix? Quantized => _quantized ??= _restore?.Invoke();
+
+    /// <summary>
+    /// Releases the memory of a quantised matrix, which is made anew when somebody reads it.
+    /// </summary>
+    /// <param name="restore">Makes the same matrix.</param>
+    internal void Release(Func<QuantizedMatrix> restore)
+    {
+        _quantized?.Dispose();
+        (_quantized, _restore) = (null, restore);
     }
 
     /// <summary>

@@ -22,6 +22,10 @@ internal sealed class OriginalWeight(
     public Tensor Read() =>
         stored is null ? Tensor.Empty(device, shape) : Tensor.From(device, stored.ToFloats(), shape);
 
+    /// <summary>Quantises W as the model does. The caller disposes the result.</summary>
+    public QuantizedMatrix Rounded() =>
+        stored is null ? quantization.Unset([shape[0], shape[1]], device) : quantization.Read(stored, device);
+
     /// <summary>Quantises W − s·L·R piece by piece. The caller disposes the result.</summary>
     /// <param name="left">L [out, r], F32.</param>
     /// <param name="right">R [r, in], F32.</param>

@@ -37,6 +37,37 @@ public sealed class RequantizeCommandTests : WorkFolder
         Assert.That(output, Does.Match("rounded 14 weights to int8: relative error 0\\.00[0-9]+"));
     }
 
+    /// <summary>Without an adapter the base is rewritten, and what a method makes of inputs is quantised too.</summary>
+    [Test]
+    public void AFolderOrAMergeByMethodIsWrittenQuantised()
+    {
+        string[] result = ["--requantize", "int8", "--device", "cpu", "--json"];
+        string[] merge = ["merge", "--model", Model, "--out"];
+        Outcome alone = CommandLine.Run([.. merge, At("alone"), .. result]).Succeeded();
+        Assert.That(alone.Json.GetProperty("requantized").GetInt32(), Is.EqualTo(14));
+        double error = alone.Json.GetProperty("error").GetDouble();
+        Assert.That(error, Is.InRange(1e-4, 0.02));
+        Assert.That(Loss(At("alone")), Is.EqualTo(Loss(Model, "--quantize", "int8")).Within(1e-4));
+
+        Train(Model);
+        string[] method = ["--method", "linear", "--input", Out];
+        Outcome made = CommandLine.Run([.. merge, At("made"), .. method, .. result]).Succeeded();
+        Assert.That(made.Json.GetProperty("requantized").GetInt32(), Is.EqualTo(14));
+        CommandLine.Run([.. merge, At("plain"), .. method, "--device", "cpu"]).Succeeded();
+        Assert.That(Loss(At("made")), Is.EqualTo(Loss(At("plain"), "--quantize", "int8")).Within(1e-4));
+        Assert.That(Loss(At("made")), Is.Not.EqualTo(Loss(At("alone"))).Within(1e-3), "the adapter is in it");
+    }
+
+    [Test]
+    public void AnAdapterOnAnotherFormIsDoubtedInOneLine()
+    {
+        Train(Model, "--quantize", "nf4");
+        string[] eval = ["eval", "--model", Model, "--adapter", Out, "--data", Data, "--device", "cpu"];
+        const string Doubt = "trained on a base with linear layers in 'nf4'";
+        Assert.That(CommandLine.Run(eval).Succeeded().Error, Does.Contain(Doubt).And.Contain("in 'plain'"));
+        Assert.That(CommandLine.Run([.. eval, "--quantize", "nf4"]).Succeeded().Error, Does.Not.Contain(Doubt));
+    }
+
     [Test]
     public void BadInputIsRefusedInOneLine()
     {
@@ -50,10 +81,17 @@ public sealed class RequantizeCommandTests : WorkFolder
             "not fp8"
         );
         Refused(
-            [.. merge, "--method", "linear", "--input", Out, "--requantize", "nf4"],
-            "--requantize nf4",
-            "--adapter DIR"
+            [.. merge, "--method", "linear", "--input", Out, "--as-adapter", "--rank", "2", "--requantize", "nf4"],
+            "--requantize",
+            "not a LoRA"
         );
+        Refused(
+            [.. merge, "--method", "linear", "--input", Out, "--eval", $"a={Data}", "--requantize", "nf4"],
+            "--requantize",
+            "no --eval"
+        );
+        Refused([.. merge, "--requantize", "int8", "--quantize", "nf4"], "--quantize nf4", "--adapter DIR");
+        Refused(merge, "--adapter DIR, --method NAME or --requantize FORMAT");
     }
 
     private void Train(string model, params string[] more) =>

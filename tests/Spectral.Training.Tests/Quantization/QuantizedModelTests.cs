@@ -78,6 +78,7 @@ public sealed class QuantizedModelTests(DeviceKind kind) : TrainingTest(kind)
             float[] coarse = second.Weight.ToArray();
             // 8 bits of a dynamic code leave at most 1/2 of 1/60 or so of the largest distance from the mean.
             Assert.That(coarse, Is.EqualTo(exact).Within(0.03f * exact.Max(Math.Abs)), first.Name);
+            Assert.That(coarse, Is.Not.EqualTo(exact), first.Name);
             Assert.That(coarse.Select(Math.Sign), Is.EqualTo(exact.Select(Math.Sign)), first.Name);
         }
     }

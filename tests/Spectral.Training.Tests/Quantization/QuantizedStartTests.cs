@@ -121,6 +121,32 @@ public sealed class QuantizedStartTests(DeviceKind kind) : TrainingTest(kind)
         Assert.That(() => Adapter.Load(full, directory), Throws.TypeOf<InputException>().With.Message.Contains(name));
     }
 
+    /// <summary>
+    /// Rehearsed: the weights that were rounded with nothing taken out leave, and come back where the base is wanted.
+    /// </summary>
+    [Test]
+    public void OneRoundedBaseIsInMemory([Values("loftq", "qpissa")] string name)
+    {
+        using Device rehearsal = Device.Rehearse();
+        ModelConfig config = Config with { HiddenSize = 256, IntermediateSize = 1024, HeadDimension = 64 };
+        using var model = CausalLanguageModel.Unset(config, rehearsal, DType.F32, quantization: Nf4);
+        long rounded = model.Linears.Sum(linear => linear.Weight.Bytes);
+        using Adapter adapter = Attach(model, name, 1);
+        long factors = adapter.Modules.Sum(module => module.Factors.Values.Sum(factor => factor.Master.Bytes));
+        long attached = rehearsal.Memory.InUse;
+        Assert.That(model.Linears.Sum(linear => linear.Weight.Bytes), Is.EqualTo(rounded));
+        using (adapter.Suspend())
+        {
+            foreach (Linear linear in model.Linears)
+                _ = linear.Weight.Frozen;
+            // blocks of memory are an eighth larger than what they hold at most
+            Assert.That(rehearsal.Memory.InUse - attached, Is.InRange(rounded, rounded * 9 / 8 + 512 * 4 * 7 * 2));
+        }
+
+        adapter.Detach();
+        Assert.That(rehearsal.Memory.InUse, Is.LessThanOrEqualTo(attached + factors));
+    }
+
     private Adapter Attach(CausalLanguageModel model, string name, int iterations) =>
         Adapter.Attach(
             model,

@@ -74,6 +74,12 @@ public sealed record AdapterConfig
     public string? BaseModel { get; init; }
 
     /// <summary>
+    /// The form of the base's linear layers that it was trained on (<see cref="Models.ModelFolder.WeightForm"/>); null:
+    /// the files do not say.
+    /// </summary>
+    internal string? BaseForm { get; init; }
+
+    /// <summary>
     /// The SHA-256 of each base tensor as stored, by tensor name. Only configs of methods that PEFT does not have hold
     /// them.
     /// </summary>

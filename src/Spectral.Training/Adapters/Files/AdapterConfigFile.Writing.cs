@@ -85,6 +85,8 @@ internal static partial class AdapterConfigFile
             metadata[StartKey] = StartIncluded;
         if (config.Options.BiasModules.Count > 0)
             metadata[BiasKey] = BiasListed;
+        if (config.BaseForm is { } form)
+            metadata[BaseFormKey] = form;
         if (method.PeftFields is null)
             return metadata;
         if (method.UsesTopK)

@@ -17,6 +17,7 @@ internal static partial class AdapterConfigFile
     private const string StartIncluded = "included";
     private const string BiasKey = "spectral.bias";
     private const string BiasListed = "listed";
+    private const string BaseFormKey = "spectral.base_form";
     private const string TopKKey = "top_k";
     private const string DigestsKey = "base_tensor_sha256";
     private const string TargetsKey = "target_modules";
@@ -130,6 +131,7 @@ internal static partial class AdapterConfigFile
                 ? [single.GetString()!]
                 : fields.Texts("layers_pattern") ?? [],
             BaseModel = fields.Text("base_model_name_or_path"),
+            BaseForm = metadata.GetValueOrDefault(BaseFormKey),
             BaseTensorSha256 = fields.Object(DigestsKey) is { } digests
                 ? digests
                     .Element.EnumerateObject()
