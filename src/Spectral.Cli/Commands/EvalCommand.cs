@@ -78,7 +78,7 @@ internal sealed class EvalCommand : SpectralCommand
             context.Get(_data),
             _trainOn.Read(context),
             context.Get(_packing.Option),
-            _loss.TakesPairs(context)
+            _loss.Takes(context)
         );
         if (experts is not null && _loss.TakesPairs(context))
         {

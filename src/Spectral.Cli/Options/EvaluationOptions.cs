@@ -37,8 +37,8 @@ internal sealed class EvaluationOptions(RecordFormatOption? format = null)
         string file,
         TrainOn trainOn = TrainOn.Assistant,
         bool packs = false,
-        bool pairs = false
-    ) => inputs.Encode(context, file, context.Get(MaxLength), _format.Read(context), trainOn, packs, pairs);
+        RecordKind takes = RecordKind.Texts
+    ) => inputs.Encode(context, file, context.Get(MaxLength), _format.Read(context), trainOn, packs, takes);
 
     /// <summary>Says how the command would need less memory, should it run out.</summary>
     public void SaveMemory(CommandContext context)

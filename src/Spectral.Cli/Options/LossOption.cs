@@ -46,6 +46,15 @@ internal sealed class LossOption(SettingsOption settings)
     /// <summary>Returns whether the loss takes pairs.</summary>
     public bool TakesPairs(CommandContext context) => LossMethods.Find(context.Get(Name)).TakesPairs;
 
+    /// <summary>Returns which records the loss takes.</summary>
+    public RecordKind Takes(CommandContext context) =>
+        LossMethods.Find(context.Get(Name)) switch
+        {
+            { TakesLabels: true } => RecordKind.Answers,
+            { TakesPairs: true } => RecordKind.Pairs,
+            _ => RecordKind.Texts,
+        };
+
     /// <summary>Returns the loss with the settings that are given.</summary>
     /// <exception cref="InputException">It has no setting of that name, or a value is out of range.</exception>
     public LossChoice Read(CommandContext context)

@@ -17,6 +17,12 @@ internal sealed class ModelInputs : IDisposable
     private const int EncodedAtOnce = 4096;
     private const string Pairs = "preference";
     private const string NoPair = "no pair, expected prompt, chosen and rejected (preference) for this --loss";
+    private const string NoAnswer =
+        "neither a pair nor an answer with a label, expected prompt, chosen and rejected (preference), or prompt, "
+        + "completion and label (labelled) for this --loss";
+    private const string BothKinds = "an answer with a label beside pairs, expected one kind of records in a file";
+    private const string ALabel =
+        "an answer with a label, expected another record, --loss kto, or --format prompt-completion to ignore labels";
     private const string APair =
         "a pair (chosen and rejected), expected another record, or with finetune and eval a --loss that takes pairs";
 
@@ -57,6 +63,8 @@ internal sealed class ModelInputs : IDisposable
             return;
         using var adapter = AdapterReader.OfAny(directory, Folder.Config);
         context.Warn(adapter.Warnings);
+        if (adapter.DoubtOf(Folder) is { } doubt)
+            context.Terminal.Warn(doubt);
         VirtualTokens = Math.Max(VirtualTokens, adapter.VirtualTokens);
     }
 
@@ -86,7 +94,7 @@ internal sealed class ModelInputs : IDisposable
     /// <param name="format">The format of the records; null: each has the one whose keys it has.</param>
     /// <param name="trainOn">Which tokens of conversations carry loss.</param>
     /// <param name="packs">Whether records are joined to sequences, for which none is cut.</param>
-    /// <param name="pairs">Whether all records must be pairs, or none may be; null: they may be either.</param>
+    /// <param name="takes">Which records are expected.</param>
     /// <exception cref="InputException">The file or one of its records is not valid.</exception>
     public EncodedRecord[] Encode(
         CommandContext context,
@@ -95,7 +103,7 @@ internal sealed class ModelInputs : IDisposable
         RecordFormat? format,
         TrainOn trainOn = TrainOn.Assistant,
         bool packs = false,
-        bool? pairs = false
+        RecordKind takes = RecordKind.Texts
     )
     {
         if (EndTokens.Count == 0)
@@ -133,15 +141,21 @@ internal sealed class ModelInputs : IDisposable
             );
         }
 
-        if (pairs == true)
+        if (takes == RecordKind.Pairs)
             format ??= RecordFormats.Find(Pairs);
         // In parts, so that a text is not kept beside its tokens.
         ChatFormat? chat = null;
+        bool? isLabelled = null;
         List<EncodedRecord> all = [];
         foreach (TrainingRecord[] read in RecordReader.Read(file, format).Chunk(EncodedAtOnce))
         {
-            if (Array.Find(read, record => record.Rejected is null == pairs) is { } odd)
-                throw new InputException($"{odd.Place}: {(pairs == true ? NoPair : APair)}");
+            isLabelled ??= read[0].Label is not null;
+            foreach (TrainingRecord record in read)
+            {
+                if (Complaint(record, takes, isLabelled.Value) is { } complaint)
+                    throw new InputException($"{record.Place}: {complaint}");
+            }
+
             if (chat is null && Array.Exists(read, record => record.Chat is not null))
                 chat = ChatFormat.Load(Folder.Directory);
             EncodedRecord[] part = RecordEncoder.EncodeAll(read, Tokenizer, EndTokens, length, chat, trainOn);
@@ -210,4 +224,16 @@ internal sealed class ModelInputs : IDisposable
             );
         }
     }
+
+    /// <summary>Says what is wrong with a record for a loss; null: nothing.</summary>
+    private static string? Complaint(TrainingRecord record, RecordKind takes, bool isLabelled) =>
+        takes switch
+        {
+            RecordKind.Texts when record.Rejected is not null => APair,
+            RecordKind.Texts when record.Label is not null => ALabel,
+            RecordKind.Pairs when record.Rejected is null => NoPair,
+            RecordKind.Answers when record.Rejected is null && record.Label is null => NoAnswer,
+            RecordKind.Answers when record.Label is not null != isLabelled => BothKinds,
+            _ => null,
+        };
 }

@@ -391,14 +391,14 @@ internal sealed class TrainingOptions
     /// <summary>Reads and encodes a data file of records that suit the loss.</summary>
     /// <exception cref="InputException">The file or one of its records is not valid.</exception>
     public EncodedRecord[] Encode(CommandContext context, ModelInputs inputs, string file) =>
-        Encode(context, inputs, file, Loss.TakesPairs(context));
+        Encode(context, inputs, file, Loss.Takes(context));
 
     /// <summary>Reads and encodes a data file that calibrates, of pairs by their chosen sides.</summary>
     /// <exception cref="InputException">The file or one of its records is not valid.</exception>
     public EncodedRecord[] EncodeCalibration(CommandContext context, ModelInputs inputs, string file) =>
-        Encode(context, inputs, file, pairs: null);
+        Encode(context, inputs, file, RecordKind.Any);
 
-    private EncodedRecord[] Encode(CommandContext context, ModelInputs inputs, string file, bool? pairs) =>
+    private EncodedRecord[] Encode(CommandContext context, ModelInputs inputs, string file, RecordKind takes) =>
         inputs.Encode(
             context,
             file,
@@ -406,7 +406,7 @@ internal sealed class TrainingOptions
             Format.Read(context),
             TrainOn.Read(context),
             context.Get(Packing.Option),
-            pairs
+            takes
         );
 
     /// <summary>Returns the folder to write to, which may have files in it only with --overwrite or --resume.</summary>

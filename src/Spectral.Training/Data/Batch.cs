@@ -31,8 +31,8 @@ public sealed record Batch(int Rows, int Length, int[] Tokens, int[] Targets, in
     internal int[] RecordLengths { get; private init; } = [];
 
     /// <summary>
-    /// The pairs whose chosen sides are the first rows and whose rejected sides are the others, in the same order;
-    /// null: rows are records.
+    /// The pairs whose chosen sides are the first rows and whose rejected sides are the others, in the same order, or
+    /// single answers with labels, good ones first; null: rows are records.
     /// </summary>
     public IReadOnlyList<EncodedRecord>? Pairs { get; private init; }
 
@@ -90,19 +90,26 @@ public sealed record Batch(int Rows, int Length, int[] Tokens, int[] Targets, in
         return Join(alone, paddingToken, length, rows, spans: false);
     }
 
-    /// <summary>Creates a batch of pairs: a row for each chosen side, then one for each rejected side.</summary>
-    /// <param name="pairs">The records, each with its rejected side.</param>
+    /// <summary>
+    /// Creates a batch of pairs, or of single answers with labels: a row for each chosen side or good answer, then one
+    /// for each rejected side or bad answer.
+    /// </summary>
+    /// <param name="pairs">The records, each with its rejected side or a label.</param>
     /// <param name="paddingToken">Any token.</param>
-    /// <exception cref="ArgumentException">A record has no rejected side.</exception>
+    /// <exception cref="ArgumentException">A record has neither a rejected side nor a label.</exception>
     public static Batch CreatePairs(IReadOnlyList<EncodedRecord> pairs, int paddingToken = 0)
     {
         for (int i = 0; i < pairs.Count; i++)
         {
-            if (pairs[i].Rejected is null)
+            if (pairs[i].Rejected is null && pairs[i].Label is null)
                 throw new ArgumentException($"record {i} has no rejected side, expected pairs", nameof(pairs));
         }
-        return Create([.. pairs, .. pairs.Select(pair => pair.Rejected!)], paddingToken) with { Pairs = pairs };
+        return Create([.. Sides(pairs)], paddingToken) with { Pairs = pairs };
     }
+
+    /// <summary>Returns the records of the rows of <see cref="CreatePairs"/>.</summary>
+    internal static IEnumerable<EncodedRecord> Sides(IReadOnlyList<EncodedRecord> pairs) =>
+        pairs.Select(pair => pair.ChosenSide).Concat(pairs.Select(pair => pair.RejectedSide)).OfType<EncodedRecord>();
 
     /// <summary>
     /// Creates a batch of rows that have several records each. Nothing is put between the records of a row, which do

@@ -33,6 +33,17 @@ public sealed record EncodedRecord(int[] Tokens, int PromptLength, int LossFrom,
     /// <summary>The rejected side of a pair, of which this record is the chosen one; null: it is no pair.</summary>
     public EncodedRecord? Rejected { get; init; }
 
+    /// <summary>
+    /// Whether it is a good answer, for losses that judge answers by themselves; null: nothing says so.
+    /// </summary>
+    public bool? Label { get; init; }
+
+    /// <summary>The chosen side of a pair, or a good answer; null: it is a bad one.</summary>
+    internal EncodedRecord? ChosenSide => Label == false ? null : this;
+
+    /// <summary>The rejected side of a pair, or a bad answer; null: it is a good one.</summary>
+    internal EncodedRecord? RejectedSide => Label == false ? this : Rejected;
+
     /// <summary>The number of tokens of the record, or of the longer side of a pair.</summary>
     internal int Longest => Math.Max(Tokens.Length, Rejected?.Tokens.Length ?? 0);
 

@@ -15,6 +15,9 @@ public sealed record TrainingRecord(string? Prompt, string? Completion, string? 
     /// <summary>The rejected side of a pair, of which this record is the chosen one; null: it is no pair.</summary>
     public TrainingRecord? Rejected { get; init; }
 
+    /// <summary>Whether a single answer is a good one; null: nothing says so.</summary>
+    public bool? Label { get; init; }
+
     /// <summary>
     /// The number of messages of a conversation that are the prompt of a pair; null: <see cref="TrainOn"/> counts.
     /// </summary>

@@ -17,6 +17,9 @@ public abstract class LossMethod : MethodDescription
     /// <summary>Whether records are pairs of a chosen and a rejected side; otherwise none may be one.</summary>
     public abstract bool TakesPairs { get; }
 
+    /// <summary>Whether records may also be single answers with labels, which it judges by themselves.</summary>
+    public virtual bool TakesLabels => false;
+
     /// <summary>
     /// Whether the loss compares with the base, without its adapter, which has to be there unchanged all the time.
     /// </summary>

@@ -16,7 +16,7 @@ internal static class MismatchedPairs
     /// <param name="longest">The most tokens of a row, which loses those on the left beyond it.</param>
     public static Batch[] Of(IReadOnlyList<EncodedRecord> pairs, int rows, int longest)
     {
-        EncodedRecord[] sides = [.. pairs, .. pairs.Select(pair => pair.Rejected!)];
+        EncodedRecord[] sides = [.. Batch.Sides(pairs)];
         return
         [
             .. sides

@@ -1,3 +1,4 @@
+using Spectral.Training.IO;
 using Spectral.Training.Models;
 
 namespace Spectral.Training.Objectives;
@@ -24,6 +25,15 @@ internal abstract class PairLossMethod : LossMethod
         double divergence,
         Func<string, double> setting
     );
+
+    /// <summary>Computes the loss of one answer by itself, where the loss takes labels.</summary>
+    /// <param name="side">The log-probability of the answer.</param>
+    /// <param name="isGood">Its label.</param>
+    /// <param name="divergence">The divergence of the answer's step.</param>
+    /// <param name="setting">Returns the value of one of the loss's settings.</param>
+    /// <exception cref="InputException">The loss compares two answers.</exception>
+    public virtual SideTerm Judge(SequenceScore side, bool isGood, double divergence, Func<string, double> setting) =>
+        throw new InputException($"{Name} compares two answers, expected pairs and no labels");
 
     /// <inheritdoc/>
     internal sealed override StepLoss Begin(CausalLanguageModel model, IReadOnlyDictionary<string, double> settings) =>

@@ -59,7 +59,7 @@ internal sealed class PairStepLoss(
         return model.RowLoss(
             tape,
             batch,
-            losses => Weigh(RowSums.Of(batch.Source, losses), untrained),
+            losses => Weigh(Pairs(batch.Source), RowSums.Of(batch.Source, losses), untrained),
             Count(batch.Source),
             checkpoint,
             lossScale
@@ -84,21 +84,32 @@ internal sealed class PairStepLoss(
         ?? throw new ArgumentException("a batch of records, expected one of pairs (Batch.CreatePairs)", nameof(batch));
 
     /// <summary>Computes the losses of a micro-batch and the factors on the gradients of its rows.</summary>
-    private RowFactors Weigh(RowSums rows, RowSums? untrained)
+    private RowFactors Weigh(IReadOnlyList<EncodedRecord> pairs, RowSums rows, RowSums? untrained)
     {
-        int pairs = rows.Values.Count / 2;
-        var factors = new RowGroup[2 * pairs];
+        var factors = new RowGroup[rows.Values.Count];
         var own = new PairTotal();
-        for (int i = 0; i < pairs; i++)
+        (int chosen, int rejected) = (0, pairs.Count(pair => pair.ChosenSide is not null));
+        foreach (EncodedRecord pair in pairs)
         {
-            PairTerm term = method.Term(Side(i), Side(pairs + i), _divergence, Setting);
+            if (pair.Label is { } isGood)
+            {
+                int row = isGood ? chosen++ : rejected++;
+                SideTerm single = method.Judge(Side(row), isGood, _divergence, Setting);
+                own.Add(single, isGood);
+                Weight(row, single.Slope);
+                continue;
+            }
+
+            PairTerm term = method.Term(Side(chosen), Side(rejected), _divergence, Setting);
             own.Add(term);
-            // The loss of a token is −log p, so that its slope has the other sign.
-            factors[i] = new RowGroup(rows.Tokens[i], (float)-term.ChosenSlope);
-            factors[pairs + i] = new RowGroup(rows.Tokens[pairs + i], (float)-term.RejectedSlope);
+            Weight(chosen++, term.ChosenSlope);
+            Weight(rejected++, term.RejectedSlope);
         }
         _total.Add(own);
         return new RowFactors(own.Loss, factors);
+
+        // The loss of a token is −log p, so that its slope has the other sign.
+        void Weight(int row, double slope) => factors[row] = new RowGroup(rows.Tokens[row], (float)-slope);
 
         SequenceScore Side(int row) => new(rows.Values[row], rows.Tokens[row], untrained?.Values[row] ?? 0);
     }

@@ -2,23 +2,27 @@ using Spectral.Training.Distributed;
 
 namespace Spectral.Training.Objectives;
 
-/// <summary>Adds up the losses and rewards of pairs.</summary>
+/// <summary>Adds up the losses and rewards of pairs, or of single answers.</summary>
 internal sealed class PairTotal
 {
-    private int _pairs;
+    private int _records;
     private int _right;
+    private int _chosenSides;
+    private int _rejectedSides;
     private double _chosen;
     private double _rejected;
 
     /// <summary>The sum of the losses.</summary>
     public double Loss { get; private set; }
 
-    /// <summary>The mean of the losses; 0 without pairs.</summary>
-    public double MeanLoss => _pairs == 0 ? 0 : Loss / _pairs;
+    /// <summary>The mean of the losses; 0 without records.</summary>
+    public double MeanLoss => Mean(Loss, _records);
 
-    /// <summary>The means of the rewards and the accuracy; null without pairs.</summary>
+    /// <summary>The means of the rewards and the accuracy; null without records.</summary>
     public PairScores? Scores =>
-        _pairs == 0 ? null : new PairScores(_chosen / _pairs, _rejected / _pairs, (double)_right / _pairs);
+        _records == 0
+            ? null
+            : new PairScores(Mean(_chosen, _chosenSides), Mean(_rejected, _rejectedSides), Mean(_right, _records));
 
     /// <summary>Returns the total of the pairs of all ranks.</summary>
     public PairTotal Over(RankGroup ranks)
@@ -38,20 +42,36 @@ internal sealed class PairTotal
     /// <summary>Adds a pair.</summary>
     public void Add(PairTerm term)
     {
-        _pairs++;
+        (_records, _chosenSides, _rejectedSides) = (_records + 1, _chosenSides + 1, _rejectedSides + 1);
         Loss += term.Loss;
         _chosen += term.ChosenReward;
         _rejected += term.RejectedReward;
         _right += term.ChosenReward > term.RejectedReward ? 1 : 0;
     }
 
-    /// <summary>Adds the pairs of another total.</summary>
+    /// <summary>Adds a single answer.</summary>
+    public void Add(SideTerm term, bool isGood)
+    {
+        _records++;
+        Loss += term.Loss;
+        _right += term.IsRight ? 1 : 0;
+        if (isGood)
+            (_chosen, _chosenSides) = (_chosen + term.Reward, _chosenSides + 1);
+        else
+            (_rejected, _rejectedSides) = (_rejected + term.Reward, _rejectedSides + 1);
+    }
+
+    /// <summary>Adds the records of another total.</summary>
     public void Add(PairTotal other)
     {
-        _pairs += other._pairs;
+        _records += other._records;
+        _chosenSides += other._chosenSides;
+        _rejectedSides += other._rejectedSides;
         Loss += other.Loss;
         _chosen += other._chosen;
         _rejected += other._rejected;
         _right += other._right;
     }
+
+    private static double Mean(double sum, int count) => count == 0 ? 0 : sum / count;
 }

@@ -140,6 +140,46 @@ public sealed class PreferenceCommandTests : WorkFolder
                 .GetDouble();
     }
 
+    /// <summary>The sides of all pairs as single answers, in the order in which KL takes the sides.</summary>
+    [Test]
+    public void SingleAnswersWithLabelsGiveWhatPairsGive()
+    {
+        string start = At("start");
+        CommandLine.Run(Finetune("--out", start, "--steps", "6", "--lr", "0.02", "--adapter", "lora")).Succeeded();
+        WritePairs();
+        WriteAnswers();
+        string[] evaluate = ["eval", "--model", Model, "--adapter", start, "--device", "cpu", "--json"];
+        evaluate = [.. evaluate, "--loss", "kto"];
+        JsonElement pairs = CommandLine.Run([.. evaluate, "--data", PairFile, "--batch", "4"]).Succeeded().Json;
+        JsonElement single = CommandLine.Run([.. evaluate, "--data", AnswerFile, "--batch", "8"]).Succeeded().Json;
+        Assert.That(single.GetProperty("records").GetInt32(), Is.EqualTo(8));
+        foreach (string value in new[] { "loss", "chosen_reward", "rejected_reward" })
+        {
+            double expected = pairs.GetProperty(value).GetDouble();
+            Assert.That(single.GetProperty(value).GetDouble(), Is.EqualTo(expected).Within(1e-6), value);
+        }
+
+        string[] train = [.. Finetune("--data", AnswerFile), "--loss", "kto", "--steps", "4", "--batch", "3", "--json"];
+        JsonElement run = CommandLine.Run(train).Succeeded().Json;
+        Assert.That(run.GetProperty("steps").GetInt32(), Is.EqualTo(4));
+    }
+
+    [Test]
+    public void LabelsAreForLossesThatJudgeSingleAnswers()
+    {
+        WritePairs();
+        WriteAnswers();
+        string[] run = Finetune("--data", AnswerFile);
+        Refused(run, "answers.jsonl, line 1: an answer with a label", "--loss kto", "--format prompt-completion");
+        Refused([.. run, "--loss", "dpo"], "answers.jsonl, line 1: chosen missing or null");
+        Refused([.. run, "--loss", "dpo", "--format", "labelled"], "line 1: no pair, expected prompt, chosen");
+        CommandLine.Run([.. run, "--format", "prompt-completion", "--steps", "1"]).Succeeded();
+        File.AppendAllLines(AnswerFile, File.ReadLines(PairFile).Take(1));
+        Refused([.. run, "--loss", "kto"], "answers.jsonl, line 9: an answer with a label beside pairs");
+        string[] texts = [.. Finetune(), "--loss", "kto"];
+        Refused(texts, "data.jsonl, line 1: neither a pair nor an answer with a label");
+    }
+
     [Test]
     public void BadRecordsAreNamedWithTheirLine()
     {
@@ -202,6 +242,28 @@ public sealed class PreferenceCommandTests : WorkFolder
         string one = CommandLine.Run("methods", "--losses", "simpo").Succeeded().Output;
         Assert.That(one, Does.Contain("gamma").And.Contain("0.5").And.Contain("2405.14734"));
         Refused(["methods", "--losses", "--rank", "4"], "--rank \"4\": --losses does not read it");
+    }
+
+    private string AnswerFile => At("answers.jsonl");
+
+    private void WriteAnswers()
+    {
+        var good = Pairs.Select(pair => (pair.Prompt, Text: pair.Chosen, Label: true));
+        var bad = Pairs.Select(pair => (pair.Prompt, Text: pair.Rejected, Label: false));
+        File.WriteAllLines(
+            AnswerFile,
+            good.Concat(bad)
+                .Select(answer =>
+                    JsonSerializer.Serialize(
+                        new
+                        {
+                            prompt = answer.Prompt,
+                            completion = answer.Text,
+                            label = answer.Label,
+                        }
+                    )
+                )
+        );
     }
 
     private void WritePairs() =>

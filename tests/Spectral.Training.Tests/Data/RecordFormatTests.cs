@@ -91,7 +91,9 @@ public sealed class RecordFormatTests : FolderTest
     public void TheFormatsAreNamed() =>
         Assert.That(
             RecordFormats.All.Select(format => format.Name),
-            Is.EqualTo(new[] { "alpaca", "messages", "preference", "prompt-completion", "sharegpt", "text" })
+            Is.EqualTo(
+                new[] { "alpaca", "labelled", "messages", "preference", "prompt-completion", "sharegpt", "text" }
+            )
         );
 
     [Test]
@@ -140,7 +142,7 @@ public sealed class RecordFormatTests : FolderTest
     public void AnUnknownFormatIsNamedBesideTheKnown() =>
         Assert.That(
             () => RecordFormats.Find("dolly"),
-            Throws.TypeOf<InputException>().With.Message.Contains("'dolly', known: alpaca, messages")
+            Throws.TypeOf<InputException>().With.Message.Contains("'dolly', known: alpaca, labelled, messages")
         );
 
     private IReadOnlyList<TrainingRecord> Read(string text, string format) =>

@@ -48,6 +48,31 @@ public sealed class PairLossTests(DeviceKind kind) : TrainingTest(kind)
         });
     }
 
+    /// <summary>TRL's loss of unequal numbers of answers, with its weights, and which of them are right.</summary>
+    [TestCase(-4.0, -3.0, true, 0.75)]
+    [TestCase(-2.5, -3.0, true, 0.75)]
+    [TestCase(-4.0, -3.0, false, 1.5)]
+    [TestCase(-2.5, -3.0, false, 1.5)]
+    public void AnAnswerIsJudgedByItself(double sum, double ofBase, bool isGood, double weight)
+    {
+        const double Beta = 0.3;
+        const double Divergence = 0.25;
+        Func<string, double> setting = Values("kto", "beta=0.3 desirable-weight=0.75 undesirable-weight=1.5");
+        double gain = sum - ofBase;
+        double inside = isGood ? gain - Divergence : Divergence - gain;
+        double right = 1 / (1 + Math.Exp(-Beta * inside));
+        SideTerm term = Method("kto").Judge(new(sum, 3, ofBase), isGood, Divergence, setting);
+        double step = 1e-6;
+        double above = Method("kto").Judge(new(sum + step, 3, ofBase), isGood, Divergence, setting).Loss;
+        Assert.Multiple(() =>
+        {
+            Assert.That(term.Loss, Is.EqualTo(weight * (1 - right)).Within(1e-12));
+            Assert.That(term.Reward, Is.EqualTo(Beta * gain).Within(1e-12));
+            Assert.That(term.Slope, Is.EqualTo((above - term.Loss) / step).Within(1e-6));
+            Assert.That(term.IsRight, Is.EqualTo(right > 0.5));
+        });
+    }
+
     [Test]
     public void SlopesAreThoseOfDifferences(
         [Values("dpo", "kto", "orpo", "simpo")] string name,

@@ -4,6 +4,7 @@ using Spectral.Kernels.Tests.Support;
 using Spectral.Training.Adapters;
 using Spectral.Training.Autograd;
 using Spectral.Training.Data;
+using Spectral.Training.IO;
 using Spectral.Training.Models;
 using Spectral.Training.Objectives;
 using Spectral.Training.Optim;
@@ -97,6 +98,46 @@ public sealed class PairModelTests(DeviceKind kind) : TrainingTest(kind)
             foreach ((Tensor gradient, float[] wanted) in adapter.Parameters.Gradients.Zip(expected))
                 Assert.That(gradient.ToArray(), Is.EqualTo(wanted).Within(2e-5f * wanted.Max(Math.Abs)));
         });
+    }
+
+    /// <summary>
+    /// Single answers are what the sides of pairs are: the same mean over examples, KL, rewards and gradients.
+    /// </summary>
+    [Test]
+    public void SingleAnswersAreTheSidesOfPairs([Values] bool apart)
+    {
+        CausalLanguageModel model = Keep(TinyModels.Frozen(TinyModels.Llama, Device, Folder));
+        Adapter adapter = Attach(model, withHead: false);
+        EncodedRecord[] pairs = Pairs(3, TinyModels.Llama, new Random(4));
+        (double loss, PairScores scores) = Run(model, "kto", [Batch.CreatePairs(pairs)]);
+        float[][] expected = [.. adapter.Parameters.Gradients.Select(gradient => gradient.ToArray())];
+        adapter.Parameters.ClearGradients();
+        EncodedRecord[] good = [.. pairs.Select(pair => pair with { Rejected = null, Label = true })];
+        EncodedRecord[] bad = [.. pairs.Select(pair => pair.Rejected! with { Label = false })];
+        // a micro-batch of each kind, or one in which good and bad ones change
+        EncodedRecord[] mixed = [good[0], bad[0], bad[1], good[1], good[2], bad[2]];
+        Batch[] batches = apart ? [Batch.CreatePairs(good), Batch.CreatePairs(bad)] : [Batch.CreatePairs(mixed)];
+        (double single, PairScores others) = Run(model, "kto", batches);
+        Assert.Multiple(() =>
+        {
+            Assert.That(single, Is.EqualTo(loss).Within(1e-6));
+            Assert.That(others.ChosenReward, Is.EqualTo(scores.ChosenReward).Within(1e-6));
+            Assert.That(others.RejectedReward, Is.EqualTo(scores.RejectedReward).Within(1e-6));
+            foreach ((Tensor gradient, float[] wanted) in adapter.Parameters.Gradients.Zip(expected))
+                Assert.That(gradient.ToArray(), Is.EqualTo(wanted).Within(2e-5f * wanted.Max(Math.Abs)));
+        });
+    }
+
+    [Test]
+    public void LossesThatCompareTakeNoLabels([Values("dpo", "orpo", "simpo")] string name)
+    {
+        CausalLanguageModel model = Keep(TinyModels.Frozen(TinyModels.Llama, Device, Folder));
+        Attach(model, withHead: false);
+        EncodedRecord single = Pairs(1, TinyModels.Llama, new Random(4))[0] with { Rejected = null, Label = true };
+        Assert.That(
+            () => Run(model, name, [Batch.CreatePairs([single])]),
+            Throws.TypeOf<InputException>().With.Message.Contains($"{name} compares two answers")
+        );
     }
 
     [Test]

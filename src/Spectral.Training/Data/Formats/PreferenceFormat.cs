@@ -24,7 +24,7 @@ internal sealed class PreferenceFormat : RecordFormat
     public override string Keys => "prompt, chosen and rejected";
 
     /// <inheritdoc/>
-    internal override IReadOnlyCollection<string> Outranks { get; } = ["prompt-completion"];
+    internal override IReadOnlyCollection<string> Outranks { get; } = [PromptCompletionFormat.Id];
 
     /// <inheritdoc/>
     internal override bool IsKnownBy(JsonFields record) => record.Has(Chosen) || record.Has(Rejected);

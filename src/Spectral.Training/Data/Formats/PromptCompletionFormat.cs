@@ -5,8 +5,10 @@ namespace Spectral.Training.Data.Formats;
 /// <summary>Reads prompts with their completions, which alone carry loss.</summary>
 internal sealed class PromptCompletionFormat : RecordFormat
 {
+    public const string Id = "prompt-completion";
+
     /// <inheritdoc/>
-    public override string Name => "prompt-completion";
+    public override string Name => Id;
 
     /// <inheritdoc/>
     public override string Keys => "prompt and completion";

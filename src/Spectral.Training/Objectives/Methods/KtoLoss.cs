@@ -22,6 +22,8 @@ internal sealed class KtoLoss : PairLossMethod
 
     public override bool NeedsDivergence => true;
 
+    public override bool TakesLabels => true;
+
     public override IReadOnlyList<Setting> Settings { get; } =
     [
         new(Beta, 0.1, 1e-6, 1e6, "how firmly the model is held to the base; smaller lets it go farther"),
@@ -36,18 +38,17 @@ internal sealed class KtoLoss : PairLossMethod
         Func<string, double> setting
     )
     {
-        double beta = setting(Beta);
-        double bad = Logistic.Of(beta * (divergence - chosen.Gain));
-        double worse = Logistic.Of(beta * (rejected.Gain - divergence));
         // A pair is two examples, over all of which the mean is taken.
-        double ofChosen = setting(Desirable) / 2;
-        double ofRejected = setting(Undesirable) / 2;
-        return new PairTerm(
-            ofChosen * bad + ofRejected * worse,
-            -beta * ofChosen * bad * (1 - bad),
-            beta * ofRejected * worse * (1 - worse),
-            beta * chosen.Gain,
-            beta * rejected.Gain
-        );
+        SideTerm good = Judge(chosen, true, divergence, setting);
+        SideTerm bad = Judge(rejected, false, divergence, setting);
+        return new PairTerm((good.Loss + bad.Loss) / 2, good.Slope / 2, bad.Slope / 2, good.Reward, bad.Reward);
+    }
+
+    public override SideTerm Judge(SequenceScore side, bool isGood, double divergence, Func<string, double> setting)
+    {
+        double beta = setting(Beta);
+        (double weight, int sign) = isGood ? (setting(Desirable), 1) : (setting(Undesirable), -1);
+        double miss = Logistic.Of(sign * beta * (divergence - side.Gain));
+        return new SideTerm(weight * miss, -sign * beta * weight * miss * (1 - miss), beta * side.Gain, miss < 0.5);
     }
 }
