@@ -2,8 +2,9 @@
 //
 // Formula        m = mean(x);  r = 1 / sqrt(mean((x - m)^2) + epsilon);  n = (x - m) r;  y = n w + b
 //                dx = r (w dy - mean(w dy) - n mean(w dy n)) + d_residual;  dw = sum over rows of dy n
-// Shapes         x, y, dy, dx, d_residual [rows, columns]; w, b [columns]; statistics [rows, 2], m and r of each row;
-//                partials [chunks, columns]
+// Shapes         x, y, dy, dx, d_residual [rows, columns]; w [weight_rows, columns], of which row r of x has row
+//                r mod weight_rows, as heads have that lie side by side; b [columns]; statistics [rows, 2], m and r of
+//                each row; partials [chunks, weight_rows columns]
 // Layout         row-major; y, dx and d_residual may be columns of wider matrices (strides), the others are contiguous;
 //                any size. dx may be d_residual or dy.
 // Types          x, y, w, b, dy, dx, d_residual F32 or BF16; statistics, partials F32
@@ -18,22 +19,24 @@
 
 struct LayerNormForwardArgs {
   const void* x;        // x [rows, columns], type of the entry; 16-byte aligned for vectors
-  const void* weight;   // w [columns], type of the entry; 16-byte aligned for vectors
+  const void* weight;   // w [weight_rows, columns], type of the entry; 16-byte aligned for vectors
   const void* bias;     // b [columns], type of the entry; null: none; 16-byte aligned for vectors
   // y [rows, columns], type of the entry, rows y_stride apart; written; 16-byte aligned for vectors
   void* y;
   float* statistics;   // mean and inverse deviation of each row [rows, 2]; written, kept for backward
   int rows;            // rows of x
   int columns;         // columns of x
+  int weight_rows;     // rows of w
   int y_stride;        // elements from one row of y to the next
   int lanes;           // lanes of a warp that share a row: 8 or 32
   float epsilon;       // added to the variance
 };
-SPECTRAL_LAYOUT(LayerNormForwardArgs, x, weight, bias, y, statistics, rows, columns, y_stride, lanes, epsilon)
+SPECTRAL_LAYOUT(
+    LayerNormForwardArgs, x, weight, bias, y, statistics, rows, columns, weight_rows, y_stride, lanes, epsilon)
 
 struct LayerNormBackwardArgs {
   const void* x;             // x [rows, columns], type of the entry; 16-byte aligned for vectors
-  const void* weight;        // w [columns], type of the entry; 16-byte aligned for vectors
+  const void* weight;        // w [weight_rows, columns], type of the entry; 16-byte aligned for vectors
   const float* statistics;   // mean and inverse deviation of each row [rows, 2], from forward
   const void* dy;            // dy [rows, columns], type of the entry; 16-byte aligned for vectors
   // gradient that is added [rows, columns], type of the entry, rows residual_stride apart; null: none; 16-byte aligned
@@ -44,23 +47,27 @@ struct LayerNormBackwardArgs {
   void* dx;
   int rows;              // rows of x
   int columns;           // columns of x
+  int weight_rows;       // rows of w
   int residual_stride;   // elements from one row of d_residual to the next
   int dx_stride;         // elements from one row of dx to the next
   int lanes;             // lanes of a warp that share a row: 8 or 32
 };
 SPECTRAL_LAYOUT(
-    LayerNormBackwardArgs, x, weight, statistics, dy, d_residual, dx, rows, columns, residual_stride, dx_stride, lanes)
+    LayerNormBackwardArgs, x, weight, statistics, dy, d_residual, dx, rows, columns, weight_rows, residual_stride,
+    dx_stride, lanes)
 
 struct LayerNormWeightGradientArgs {
   const void* x;             // x [rows, columns], type of the entry; 16-byte aligned for vectors
   const float* statistics;   // mean and inverse deviation of each row [rows, 2], from forward
   const void* dy;            // dy [rows, columns], type of the entry; 16-byte aligned for vectors
-  float* partials;           // partial sums [ceil(rows / chunk), columns]; written; 16-byte aligned for vectors
-  int rows;                  // rows of x
-  int columns;               // columns of x
-  int chunk;                 // rows that one partial covers; grid y counts the chunks
+  // partial sums [ceil(rows / (weight_rows chunk)), weight_rows columns]; written; 16-byte aligned for vectors
+  float* partials;
+  int rows;          // rows of x, a multiple of weight_rows
+  int columns;       // columns of x
+  int weight_rows;   // rows of w
+  int chunk;         // rows of x that one partial covers for each row of w; grid y counts the chunks
 };
-SPECTRAL_LAYOUT(LayerNormWeightGradientArgs, x, statistics, dy, partials, rows, columns, chunk)
+SPECTRAL_LAYOUT(LayerNormWeightGradientArgs, x, statistics, dy, partials, rows, columns, weight_rows, chunk)
 
 namespace {
 template <int kWidth>
@@ -78,7 +85,7 @@ __device__ __forceinline__ void layer_norm_forward(const LayerNormForwardArgs& a
   const int lane = group.lane;
   const int columns = group.columns;
   const T* x = static_cast<const T*>(args.x) + row * columns;
-  const T* weight = static_cast<const T*>(args.weight);
+  const T* weight = static_cast<const T*>(args.weight) + row % args.weight_rows * columns;
   const T* bias = static_cast<const T*>(args.bias);
   T* y = static_cast<T*>(args.y) + row * args.y_stride;
   by_width<T>(args.columns | args.y_stride, is_aligned16(args.x, args.weight, args.bias, args.y), [&](auto width) {
@@ -126,7 +133,7 @@ __device__ __forceinline__ void layer_norm_backward(const LayerNormBackwardArgs&
   const int columns = group.columns;
   const T* x = static_cast<const T*>(args.x) + row * columns;
   const T* dy = static_cast<const T*>(args.dy) + row * columns;
-  const T* weight = static_cast<const T*>(args.weight);
+  const T* weight = static_cast<const T*>(args.weight) + row % args.weight_rows * columns;
   const T* residual = args.d_residual ? static_cast<const T*>(args.d_residual) + row * args.residual_stride : nullptr;
   T* dx = static_cast<T*>(args.dx) + row * args.dx_stride;
   const float mean = columns ? args.statistics[2 * row] : 0.0f;
@@ -165,27 +172,28 @@ __device__ __forceinline__ void layer_norm_backward(const LayerNormBackwardArgs&
   });
 }
 
+// The rows that share a row of w are all of x seen as [rows / weight_rows, weight_rows columns].
 template <class T>
 __device__ __forceinline__ void layer_norm_weight_gradient(const LayerNormWeightGradientArgs& args) {
-  const int columns = args.columns;
+  const int64_t columns = int64_t(args.weight_rows) * args.columns;
   const int begin = int(blockIdx.y) * args.chunk;
-  const int end = min(begin + args.chunk, args.rows);
-  by_width<T>(columns, is_aligned16(args.x, args.dy, args.partials), [&](auto width) {
+  const int end = min(begin + args.chunk, args.rows / args.weight_rows);
+  by_width<T>(args.columns, is_aligned16(args.x, args.dy, args.partials), [&](auto width) {
     constexpr int kWidth = decltype(width)::value;
     constexpr int kSteps = kVector<T> / kWidth;   // a thread's vector, or its elements one by one
     for (int step = 0; step < kSteps; ++step) {
       const int64_t c = (int64_t(blockIdx.x) * blockDim.x + threadIdx.x) * kVector<T> + step;
       if (c >= columns)
         return;
+      const int64_t weight_row = c / args.columns;
       float sum[kWidth] = {};
       for (int row = begin; row < end; ++row) {
         float v[kWidth], g[kWidth];
-        load_piece(static_cast<const T*>(args.x) + int64_t(row) * columns + c, v);
-        load_piece(static_cast<const T*>(args.dy) + int64_t(row) * columns + c, g);
-        const float mean = args.statistics[2 * int64_t(row)];
-        const float r = args.statistics[2 * int64_t(row) + 1];
+        load_piece(static_cast<const T*>(args.x) + row * columns + c, v);
+        load_piece(static_cast<const T*>(args.dy) + row * columns + c, g);
+        const float* statistics = args.statistics + 2 * (int64_t(row) * args.weight_rows + weight_row);
         for (int i = 0; i < kWidth; ++i)
-          sum[i] += g[i] * ((v[i] - mean) * r);
+          sum[i] += g[i] * ((v[i] - statistics[0]) * statistics[1]);
       }
       store_piece(args.partials + int64_t(blockIdx.y) * columns + c, sum);
     }

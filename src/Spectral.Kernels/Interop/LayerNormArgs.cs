@@ -22,7 +22,8 @@ public struct LayerNormForwardArgs
     public ulong X;
 
     /// <summary>
-    /// Device address of the weight w, [Columns], element type of the entry. 16-byte alignment allows vector accesses.
+    /// Device address of the weight w, [WeightRows, Columns], element type of the entry. 16-byte alignment allows
+    /// vector accesses.
     /// </summary>
     public ulong Weight;
 
@@ -49,6 +50,9 @@ public struct LayerNormForwardArgs
 
     /// <summary>Number of columns of x.</summary>
     public int Columns;
+
+    /// <summary>Number of rows of w; row r of x is multiplied by row r mod WeightRows.</summary>
+    public int WeightRows;
 
     /// <summary>Stride between rows of y, in elements.</summary>
     public int YStride;
@@ -80,7 +84,8 @@ public struct LayerNormBackwardArgs
     public ulong X;
 
     /// <summary>
-    /// Device address of the weight w, [Columns], element type of the entry. 16-byte alignment allows vector accesses.
+    /// Device address of the weight w, [WeightRows, Columns], element type of the entry. 16-byte alignment allows
+    /// vector accesses.
     /// </summary>
     public ulong Weight;
 
@@ -112,6 +117,9 @@ public struct LayerNormBackwardArgs
 
     /// <summary>Number of columns of x.</summary>
     public int Columns;
+
+    /// <summary>Number of rows of w; row r of x is multiplied by row r mod WeightRows.</summary>
+    public int WeightRows;
 
     /// <summary>Stride between rows of dResidual, in elements.</summary>
     public int ResidualStride;
@@ -156,17 +164,20 @@ public struct LayerNormWeightGradientArgs
     public ulong Dy;
 
     /// <summary>
-    /// Device address of the partial sums, [⌈Rows / Chunk⌉, Columns] F32; written. 16-byte alignment allows vector
-    /// accesses.
+    /// Device address of the partial sums, [⌈Rows / (WeightRows Chunk)⌉, WeightRows Columns] F32; written. 16-byte
+    /// alignment allows vector accesses.
     /// </summary>
     public ulong Partials;
 
-    /// <summary>Number of rows of x.</summary>
+    /// <summary>Number of rows of x, a multiple of <see cref="WeightRows"/>.</summary>
     public int Rows;
 
     /// <summary>Number of columns of x.</summary>
     public int Columns;
 
-    /// <summary>Number of rows that one partial covers; grid y counts the chunks.</summary>
+    /// <summary>Number of rows of w.</summary>
+    public int WeightRows;
+
+    /// <summary>Number of rows of x that one partial covers for each row of w; grid y counts the chunks.</summary>
     public int Chunk;
 }

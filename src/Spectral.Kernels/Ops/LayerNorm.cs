@@ -12,7 +12,8 @@ public static class LayerNorm
 
     /// <summary>Normalises every row of x, multiplies it by the weight and adds the bias.</summary>
     /// <param name="x">[N, D] F32 or BF16.</param>
-    /// <param name="weight">[D], type of x.</param>
+    /// <param name="weight">[D], type of x; or [W, D], of which row n of x has row n mod W, as heads that lie side by
+    /// side have weights of their own.</param>
     /// <param name="bias">[D], type of x; null: none.</param>
     /// <param name="epsilon">Added to the variance; not negative.</param>
     /// <param name="y">[N, D], type of x, columns of a wider matrix or all; may be x.</param>
@@ -37,6 +38,7 @@ public static class LayerNorm
             Statistics = statistics.Pointer,
             Rows = x.Dim(0),
             Columns = x.Dim(1),
+            WeightRows = WeightRows(weight),
             YStride = y.Stride,
             Lanes = Launch.RowLanes(x.Dim(1)),
             Epsilon = epsilon,
@@ -49,14 +51,14 @@ public static class LayerNorm
     /// asked for, <c>dw = Σ dy∘n</c> and <c>db = Σ dy</c> over the rows, with the saved m and r.
     /// </summary>
     /// <param name="x">[N, D], as in forward.</param>
-    /// <param name="weight">[D].</param>
+    /// <param name="weight">[D] or [W, D], as in forward.</param>
     /// <param name="statistics">[N, 2] F32, from forward.</param>
     /// <param name="dy">[N, D], type of x.</param>
     /// <param name="dx">[N, D], type of x, columns of a wider matrix or all; written. May be
     /// <paramref name="dResidual"/> or dy.</param>
     /// <param name="dResidual">[N, D], gradient of the branch around the norm, columns of a wider matrix or all; added
     /// into dx. Null is 0.</param>
-    /// <param name="dWeight">[D] F32; null when the weight is frozen.</param>
+    /// <param name="dWeight">F32, shape of the weight; null when the weight is frozen.</param>
     /// <param name="dBias">[D] F32; null when there is no bias or it is frozen.</param>
     /// <param name="accumulate">Add to what <paramref name="dWeight"/> and <paramref name="dBias"/> hold.</param>
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
@@ -78,7 +80,7 @@ public static class LayerNorm
         Check.Optional(dResidual, x, [x.Dim(0), x.Dim(1)]);
         if (dWeight is not null)
         {
-            Check.Operand(dWeight, x, DType.F32, [x.Dim(1)]);
+            Check.Operand(dWeight, x, DType.F32, weight.Shape.Rank == 1 ? [x.Dim(1)] : [weight.Dim(0), x.Dim(1)]);
             WeightGradient(x, statistics, dy, dWeight, accumulate); // first: dx may be dy's memory
         }
         if (dBias is not null)
@@ -98,6 +100,7 @@ public static class LayerNorm
             Dx = dx.Pointer,
             Rows = x.Dim(0),
             Columns = x.Dim(1),
+            WeightRows = WeightRows(weight),
             ResidualStride = dResidual?.Stride ?? 0,
             DxStride = dx.Stride,
             Lanes = Launch.RowLanes(x.Dim(1)),
@@ -107,8 +110,9 @@ public static class LayerNorm
 
     private static void WeightGradient(Tensor x, Tensor statistics, Tensor dy, Tensor dWeight, bool accumulate)
     {
-        int chunks = Launch.Blocks(x.Dim(0), ChunkRows);
-        int columns = x.Dim(1);
+        int weightRows = WeightRows(dWeight);
+        int chunks = Launch.Blocks(x.Dim(0) / weightRows, ChunkRows);
+        int columns = weightRows * x.Dim(1);
         using var partials = Tensor.Empty(x.Device, (chunks, columns));
         if (partials.Count > 0)
         {
@@ -119,7 +123,8 @@ public static class LayerNorm
                 Dy = dy.Pointer,
                 Partials = partials.Pointer,
                 Rows = x.Dim(0),
-                Columns = columns,
+                Columns = x.Dim(1),
+                WeightRows = weightRows,
                 Chunk = ChunkRows,
             };
             LayerNormWeightGradientArgs.Kernel.Launch(
@@ -129,13 +134,23 @@ public static class LayerNorm
                 (Launch.Blocks(columns, LayerNormWeightGradientArgs.Kernel.Threads * (16 / x.DType.Size())), chunks)
             );
         }
-        BiasGradient.Run(partials, dWeight, accumulate);
+        using Tensor flat = dWeight.View(columns);
+        BiasGradient.Run(partials, flat, accumulate);
     }
+
+    private static int WeightRows(Tensor weight) => weight.Shape.Rank == 1 ? 1 : weight.Dim(0);
 
     private static void Verify(Tensor x, Tensor weight, Tensor statistics)
     {
         Check.Floating(x, [-1, -1]);
-        Check.Operand(weight, x, [x.Dim(1)]);
+        Check.Operand(weight, x, weight.Shape.Rank == 1 ? [x.Dim(1)] : [-1, x.Dim(1)]);
+        if (WeightRows(weight) is var rows && (rows == 0 || x.Dim(0) % rows != 0))
+        {
+            throw new ArgumentException(
+                $"weight is {weight.Shape} for {x.Dim(0)} rows, expected as many rows as divide theirs",
+                nameof(weight)
+            );
+        }
         Check.Operand(statistics, x, DType.F32, [x.Dim(0), 2]);
     }
 }

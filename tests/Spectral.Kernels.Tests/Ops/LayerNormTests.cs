@@ -41,6 +41,58 @@ public sealed class LayerNormTests(DeviceKind kind) : DeviceTest(kind)
     }
 
     [Test]
+    public void HeadsMayHaveWeightsOfTheirOwn(
+        [Values(1, 3, 7, 8, 64)] int columns,
+        [Values(1, 2, 5)] int heads,
+        [Values(0, 1, 40)] int tokens,
+        [ValueSource(nameof(FloatTypes))] DType type
+    )
+    {
+        int rows = tokens * heads;
+        Tensor x = Input((rows, columns), type, out double[] xv);
+        Tensor weight = Input((heads, columns), type, out double[] wv);
+        Tensor dy = Input((rows, columns), type, out double[] dyv);
+        Tensor y = Output((rows, columns), type);
+        Tensor dx = Output((rows, columns), type);
+        Tensor statistics = Output((rows, 2));
+        Tensor dWeight = Input((heads, columns), DType.F32, out double[] before);
+        LayerNorm.Forward(x, weight, null, 0.01f, y, statistics);
+        LayerNorm.Backward(x, weight, statistics, dy, dx, null, dWeight, accumulate: true);
+
+        (double[] normal, double[] both) = Normal(xv, rows, columns, 0.01f);
+        double[] largest = Largest(xv, rows, columns);
+        double[] own = [.. xv.Select((_, i) => wv[i / columns % heads * columns + i % columns])];
+        // The size of n, and that of the numbers whose difference it is: their rounding is left in it.
+        double[] size = [.. normal.Select((n, i) => Math.Abs(n) + largest[i / columns] * both[i / columns * 2 + 1])];
+        Verify(
+            y,
+            [.. normal.Select((n, i) => n * own[i])],
+            [.. size.Select((n, i) => n * Math.Abs(own[i]))],
+            columns,
+            "y"
+        );
+        double[] dw = [.. before];
+        double[] dwSize = [.. before.Select(Math.Abs)];
+        double[] expected = new double[xv.Length];
+        double[] magnitude = new double[xv.Length];
+        for (int i = 0; i < xv.Length; i++)
+        {
+            int at = i / columns % heads * columns + i % columns;
+            dw[at] += dyv[i] * normal[i];
+            dwSize[at] += Math.Abs(dyv[i]) * size[i];
+            IEnumerable<int> row = Enumerable.Range(i / columns * columns, columns);
+            double mean = row.Sum(c => own[c] * dyv[c]) / columns;
+            double dot = row.Sum(c => own[c] * dyv[c] * normal[c]) / columns;
+            double spread = row.Sum(c => Math.Abs(own[c] * dyv[c]) * (1 + size[c])) / columns;
+            double r = both[i / columns * 2 + 1];
+            expected[i] = r * (own[i] * dyv[i] - mean - normal[i] * dot);
+            magnitude[i] = r * (Math.Abs(own[i] * dyv[i]) + spread * (1 + size[i]));
+        }
+        Verify(dx, expected, magnitude, columns, "dx");
+        Verify(dWeight, dw, dwSize, tokens + 1, "dWeight");
+    }
+
+    [Test]
     public void AMeanFarFromZeroLeavesTheDeviation()
     {
         double[] values = [1000.5, 1000.25, 999.75, 999.5];
@@ -238,6 +290,14 @@ public sealed class LayerNormTests(DeviceKind kind) : DeviceTest(kind)
         Assert.That(
             () => LayerNorm.Backward(x, weight, statistics, y, y, null, null, Output(5)),
             Throws.ArgumentException.With.Message.Contains("dBias is [5], expected [4]")
+        );
+        Assert.That(
+            () => LayerNorm.Forward(x, Output((3, 4)), null, Epsilon, y, statistics),
+            Throws.ArgumentException.With.Message.Contains("weight is [3, 4] for 2 rows")
+        );
+        Assert.That(
+            () => LayerNorm.Backward(x, Output((2, 4)), statistics, y, y, null, weight),
+            Throws.ArgumentException.With.Message.Contains("dWeight is [4], expected [2, 4]")
         );
     }
 

@@ -84,6 +84,21 @@ public sealed class NodeGradientTests(DeviceKind kind) : TrainingTest(kind)
     }
 
     [Test]
+    public void LayerNormOfHeads([Values] bool apart)
+    {
+        ParameterSet weights = apart ? Weights(("v", 5), ("w", 5)) : Weights(("w", (2, 5)));
+        Check(
+            [(6, 5)],
+            (tape, x) =>
+            {
+                using Variable normed = LayerNormNode.Apply(tape, x[0], [.. weights.Parameters], null, 1e-5f, 5);
+                return AddNode.Apply(tape, x[0], normed);
+            },
+            weights
+        );
+    }
+
+    [Test]
     public void RmsNormAroundOne()
     {
         ParameterSet weights = Weights(("w", 9));
