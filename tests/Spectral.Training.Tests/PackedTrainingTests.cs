@@ -16,7 +16,7 @@ public sealed class PackedTrainingTests(DeviceKind kind) : TrainingTest(kind)
 {
     [Test]
     public void PackingChangesNoLossAndNoGradient(
-        [Values("Llama", "Everything", "Mistral", "SmolLm3", "Gemma2")] string name,
+        [Values("Llama", "Everything", "Mistral", "SmolLm3", "Gemma2", "Gpt2", "Phi", "CohereNormed")] string name,
         [Values] bool checkpoint
     )
     {
@@ -69,6 +69,38 @@ public sealed class PackedTrainingTests(DeviceKind kind) : TrainingTest(kind)
         {
             Attention.Force(Device, before);
         }
+    }
+
+    /// <summary>
+    /// Backward through a whole model by the fused kernels: each gradient points where the one of rows apart does.
+    /// </summary>
+    [Test]
+    public void TheFusedBackwardKeepsRecordsApart([Values(0, 3)] int window)
+    {
+        ModelConfig config = TinyModels.Llama with { HeadDimension = 8, SlidingWindow = window };
+        using ForcedAttention forced = new(Device, AttentionVariant.Fused);
+        CausalLanguageModel model = Keep(CausalLanguageModel.Initialize(config, Device, DType.BF16, 5));
+        model.Trainable!.EnableGradients();
+        EncodedRecord[] records = TinyModels.Records(6, config, new Random(8), longest: 9);
+        double apart = records.Sum(record => Run(model, Batch.Create([record])));
+        float[] expected = All();
+        model.Trainable.ClearGradients();
+        double packed = Run(model, Batch.Pack([records[..4], records[4..]]));
+        float[] actual = All();
+        model.Trainable.ClearGradients();
+        Run(model, Batch.Create([Joined(records)]));
+        Assert.Multiple(() =>
+        {
+            // Activations carry 8 bits, and the sums of a tile are in another order.
+            Assert.That(packed, Is.EqualTo(apart).Within(0.2).Percent);
+            Assert.That(Distance(actual, expected), Is.LessThan(0.02));
+            Assert.That(Distance(All(), expected), Is.GreaterThan(0.1), "one record of all tokens is something else");
+        });
+
+        float[] All() => [.. model.Trainable.Gradients.SelectMany(gradient => gradient.ToArray())];
+
+        static double Distance(float[] one, float[] other) =>
+            Math.Sqrt(one.Zip(other, (x, y) => Math.Pow(x - y, 2)).Sum() / other.Sum(y => Math.Pow(y, 2)));
     }
 
     [Test]
@@ -183,6 +215,45 @@ public sealed class PackedTrainingTests(DeviceKind kind) : TrainingTest(kind)
             using Trainer trainer = new(model, with);
             return trainer.Step(1, [batch], 0).Loss;
         }
+    }
+
+    /// <summary>
+    /// In transformers 5 Gemma's embedding module scales what it looks up, and the noise is added to the module's
+    /// output; Granite's factor comes after the module.
+    /// </summary>
+    [TestCase("Llama", 1)]
+    [TestCase("Gemma", 1)]
+    [TestCase("Gemma2", 1)]
+    [TestCase("Gemma3", 1)]
+    [TestCase("Granite", 3)]
+    public void NoiseComesAfterAFactorThatBelongsToTheEmbedding(string name, double factor)
+    {
+        var config = (ModelConfig)typeof(TinyModels).GetProperty(name)!.GetValue(null)!;
+        // With weights of zero the states after a layer are the noise on embeddings of zero.
+        config = config with
+        {
+            Layers = 1,
+            SlidingLayers = null,
+            InitializerRange = 0,
+        };
+        using var model = CausalLanguageModel.Initialize(config, Device, DType.F32, 5);
+        var batch = Batch.Create(TinyModels.Records(3, config, new Random(31)));
+        float[] noise = [];
+        model.AfterLayer = (_, states) => noise = states.ToArray();
+        using StepState state = new(Device);
+        using BatchTensors tensors = new(Device, batch);
+        using Tape tape = new(Device) { Noise = new EmbeddingNoise(state, 5) };
+        model.Hidden(tape, tensors).Dispose();
+        double[] largest = [.. noise.Chunk(config.HiddenSize).Select(row => (double)row.Max(Math.Abs))];
+        Assert.Multiple(() =>
+        {
+            for (int i = 0; i < largest.Length; i++)
+            {
+                int length = batch.RecordLengths[i];
+                double bound = length > 0 ? factor * 5 / Math.Sqrt(length * config.HiddenSize) : 0;
+                Assert.That(largest[i], Is.InRange(bound / 2, bound * 1.0001), $"position {i}");
+            }
+        });
     }
 
     [Test]

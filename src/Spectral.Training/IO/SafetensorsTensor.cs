@@ -69,6 +69,17 @@ public sealed class SafetensorsTensor
     /// </summary>
     internal SafetensorsTensor Transposed() => Shape.Count == 2 ? new SafetensorsTensor(this) : this;
 
+    /// <summary>Returns consecutive elements as a tensor of their own, such as one expert's of all experts.</summary>
+    /// <param name="name">The name of the part.</param>
+    /// <param name="start">The first element.</param>
+    /// <param name="shape">The dimensions of the part.</param>
+    internal SafetensorsTensor Part(string name, long start, IReadOnlyList<long> shape)
+    {
+        int width = Type.Bits() / 8;
+        long count = shape.Aggregate(1L, (product, dimension) => product * dimension);
+        return new SafetensorsTensor(_file, name, Type, [.. shape], _offset + start * width, count * width);
+    }
+
     /// <summary>The name in the file.</summary>
     public string Name { get; }
 

@@ -60,7 +60,7 @@ public sealed class CausalLanguageModel : IDisposable
             _layers[i] = family.CreateLayer(config, i, parameters);
         Linears = [.. _layers.SelectMany(layer => layer.Linears)];
         Embedding = new Linear(family.Embedding, _embedding, null);
-        Head = new Linear(family.Head, _head, null);
+        Head = new Linear(family.Head, _head, family.HeadHasBias ? parameters[family.HeadBias] : null);
         Adaptable = [.. Linears, Embedding, Head];
     }
 
@@ -277,8 +277,8 @@ public sealed class CausalLanguageModel : IDisposable
         Variable x = Embedding.Adapter is null
             ? EmbeddingNode.Apply(tape, _embedding, batch.Tokens, order)
             : Embedding.Adapter.LookUp(tape, Embedding, batch.Tokens, order);
-        tape.Noise?.Add(x.Value, batch.NoiseScalesFor(tape.Noise, Config.HiddenSize));
         x = ScaleNode.Apply(tape, x, TokenScale);
+        tape.Noise?.Add(x.Value, batch.NoiseScalesFor(tape.Noise, Config.HiddenSize));
         if (tokens is not null && !isPrefix)
         {
             using Variable own = x;

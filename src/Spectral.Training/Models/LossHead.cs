@@ -209,6 +209,11 @@ public static class LossHead
     {
         var logits = Tensor.Empty(x.Device, (x.Dim(0), head.Out));
         Gemm.Run(x, Gemm.Transposed(head.Weight.Value), logits);
+        if (head.Bias is not null)
+        {
+            using Tensor bias = InF32(head.Bias.Value);
+            AddBias.Run(logits, bias);
+        }
         return logits;
     }
 
@@ -242,6 +247,8 @@ public static class LossHead
             Gemm.Run(dLogits, head.Weight.Value, dx);
         if (head.Weight.Gradient is { } dWeight)
             Gemm.Run(Gemm.Transposed(dLogits), x, dWeight, 1, 1);
+        if (head.Bias?.Gradient is { } dBias)
+            BiasGradient.Run(dLogits, dBias, accumulate: true);
         if (head.Weight.Rows is { Gradient: not null } rows)
             rows.AddGradient(dLogits, x);
     }

@@ -61,6 +61,11 @@ public sealed record ModelConfig
     /// </summary>
     public bool ParallelResidual { get; init; }
 
+    /// <summary>
+    /// Whether queries and keys have norms with weights for each head, in families that may have them.
+    /// </summary>
+    public bool HeadNorms { get; init; }
+
     /// <summary>The function between the matrices of the feed-forward layer.</summary>
     public Activation Activation { get; init; }
 

@@ -68,7 +68,7 @@ internal abstract class ModelFamily
 
     /// <summary>
     /// Whether <see cref="ModelConfig.EmbeddingMultiplier"/> belongs to the embedding: it is rounded to the type of the
-    /// weights, as in transformers, and is not a factor on virtual tokens.
+    /// weights, as in transformers, is not a factor on virtual tokens, and comes before NEFTune's noise.
     /// </summary>
     public virtual bool ScalesOnlyTokens => false;
 
@@ -183,6 +183,12 @@ internal abstract class ModelFamily
     /// </summary>
     public string HeadWeight => Head + Weight;
 
+    /// <summary>Whether the output head has a bias.</summary>
+    public virtual bool HeadHasBias => false;
+
+    /// <summary>The name of the bias of <see cref="Head"/>, in a family that has one.</summary>
+    public string HeadBias => Head + ".bias";
+
     /// <summary>
     /// The layers that an adapter changes unless its options name others: the ends of the names of
     /// <see cref="Linears"/>, in their order.
@@ -218,6 +224,11 @@ internal abstract class ModelFamily
     /// layer and attention of such heads.
     /// </summary>
     public virtual LayerUnits? Units(ModelConfig config, int layer) => null;
+
+    /// <summary>
+    /// Lists tensors that a checkpoint may have in place of several of the model's, or of one by another name.
+    /// </summary>
+    public virtual IEnumerable<FusedTensor> Fused(ModelConfig config) => [];
 
     /// <summary>Creates a decoder layer on the weights of a model with these norms and linear layers.</summary>
     public abstract DecoderLayer CreateLayer(ModelConfig config, int layer, ModelParameters weights);

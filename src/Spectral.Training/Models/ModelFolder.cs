@@ -31,6 +31,7 @@ public sealed class ModelFolder : IDisposable
     private readonly List<SafetensorsFile> _files = [];
     private readonly Dictionary<string, SafetensorsTensor> _tensors = new(StringComparer.Ordinal);
     private readonly HashSet<string> _wanted;
+    private readonly Dictionary<string, FusedTensor> _fused;
     private readonly IReadOnlySet<string> _transposed;
     private readonly QuantizedTensors? _quantized;
     private readonly IReadOnlySet<string> _quantizable;
@@ -44,6 +45,8 @@ public sealed class ModelFolder : IDisposable
         Config = ModelConfig.Load(directory);
         _warnings.AddRange(Config.Warnings);
         _wanted = [.. ModelTensors.For(Config).Select(tensor => tensor.Name), Config.Family.HeadWeight];
+        _fused = Config.Family.Fused(Config).ToDictionary(fused => fused.Name, StringComparer.Ordinal);
+        _wanted.UnionWith(_fused.Keys);
         _transposed = ModelTensors.Transposed(Config);
         _quantized = Config.Quantization is { } settings ? new QuantizedTensors(settings, directory) : null;
         _quantizable = ModelTensors.Quantizable(Config);
@@ -275,12 +278,41 @@ public sealed class ModelFolder : IDisposable
         if (_quantized?.TryAdd(tensor, _wanted) ?? false)
             return;
         string name = WrappedNames.Resolve(tensor.Name, _wanted);
+        if (_fused.TryGetValue(name, out FusedTensor? fused))
+        {
+            AddParts(tensor, fused);
+            return;
+        }
         if (!_tensors.TryAdd(name, _transposed.Contains(name) ? tensor.Transposed() : tensor))
         {
             throw new InputException(
                 $"{Directory}: the tensors {InputText.Quote(_tensors[name].Name)} and "
                     + $"{InputText.Quote(tensor.Name)} are both {name}, expected one of them"
             );
+        }
+    }
+
+    private void AddParts(SafetensorsTensor tensor, FusedTensor fused)
+    {
+        if (!tensor.Type.IsFloat() || !tensor.Shape.SequenceEqual(fused.Shape))
+        {
+            throw new InputException(
+                $"{tensor.Path}: tensor {fused.Name} is {tensor.Type.HeaderName()} "
+                    + $"{InputText.Shape([.. tensor.Shape])}, expected F32, F16, BF16 or F64 "
+                    + $"{InputText.Shape([.. fused.Shape])} from config.json"
+            );
+        }
+        long start = 0;
+        foreach (TensorSpec part in fused.Parts)
+        {
+            if (!_tensors.TryAdd(part.Name, tensor.Part(part.Name, start, part.Shape)))
+            {
+                throw new InputException(
+                    $"{Directory}: the tensor {InputText.Quote(tensor.Name)} holds {part.Name}, which there is by "
+                        + "itself too, expected one of them"
+                );
+            }
+            start += part.Count;
         }
     }
 

@@ -59,7 +59,12 @@ internal sealed class ModelParameters : IDisposable
 
     /// <summary>Creates a norm on the weights that its description names.</summary>
     public Norm CreateNorm(ModelConfig config, NormSpec norm) =>
-        new(norm.Form, this[norm.Weight], norm.Form.HasBias ? this[norm.Bias] : null, (float)config.RmsNormEpsilon);
+        new(
+            norm.Form,
+            [.. norm.Weights.Select(weight => this[weight])],
+            norm.Form.HasBias ? this[norm.Bias] : null,
+            (float)config.RmsNormEpsilon
+        );
 
     public static ModelParameters Load(ModelFolder folder, Device device, DType dtype, bool trains)
     {
@@ -117,10 +122,10 @@ internal sealed class ModelParameters : IDisposable
         foreach (TensorSpec tensor in ModelTensors.For(config))
         {
             Parameter parameter = parameters[tensor.Name];
-            if (parameter.Master.Shape.Rank == 2)
-                DrawNormal(parameter.Master, seed, RandomStream.For(parameter.Name), (float)config.InitializerRange);
-            else if (tensor.Start != 0)
+            if (tensor.Start != 0)
                 parameter.Master.CopyFrom(Enumerable.Repeat(tensor.Start, (int)parameter.Master.Count).ToArray());
+            else if (parameter.Master.Shape.Rank == 2)
+                DrawNormal(parameter.Master, seed, RandomStream.For(parameter.Name), (float)config.InitializerRange);
             else if (!trains)
                 parameter.Master.Clear(); // masters in a set are zero from the start
         }

@@ -22,7 +22,7 @@ public static class ModelTensors
     public static IEnumerable<LinearSpec> Adaptable(ModelConfig config) =>
         Linears(config)
             .Append(new(config.Family.Embedding, config.VocabularySize, config.HiddenSize, false))
-            .Append(new(config.Family.Head, config.VocabularySize, config.HiddenSize, false));
+            .Append(new(config.Family.Head, config.VocabularySize, config.HiddenSize, config.Family.HeadHasBias));
 
     /// <summary>Lists every tensor of the model, in order of use in forward.</summary>
     public static IEnumerable<TensorSpec> For(ModelConfig config)
@@ -49,6 +49,8 @@ public static class ModelTensors
             yield return tensor;
         if (!config.TieWordEmbeddings)
             yield return new TensorSpec(family.HeadWeight, [config.VocabularySize, config.HiddenSize]);
+        if (family.HeadHasBias)
+            yield return new TensorSpec(family.HeadBias, [config.VocabularySize]);
     }
 
     /// <summary>

@@ -6,7 +6,7 @@ public sealed record TensorSpec(string Name, IReadOnlyList<long> Shape)
     /// <summary>Whether files have the matrix with rows and columns exchanged.</summary>
     internal bool IsTransposed { get; init; }
 
-    /// <summary>What every element of a fresh vector is. Matrices are random.</summary>
+    /// <summary>What every element of a fresh tensor is; 0: vectors are zero and matrices random.</summary>
     internal float Start { get; init; }
 
     /// <summary>The number of elements, the product of the dimensions.</summary>

@@ -110,6 +110,36 @@ public sealed class GgufModelTests : FolderTest
     }
 
     [Test]
+    public void NormsOfHeadsAreStackedAndStayExact()
+    {
+        ModelConfig config = TinyModels.StableLmNormed with { VocabularySize = 260, PartialRotaryFactor = 1 };
+        GgufFile file = Write(config, GgufType.F16);
+        Assert.That(file.Tensors["blk.1.attn_q_norm.weight"].Dimensions, Is.EqualTo([6L, 2L]));
+        Assert.That(file.Tensors["blk.1.attn_q_norm.weight"].Type, Is.Zero);
+        using var opened = ModelFolder.Open(folder.Path);
+        double[] norms =
+        [
+            .. Enumerable
+                .Range(0, 2)
+                .SelectMany(head => opened[$"model.layers.1.self_attn.q_layernorm.norms.{head}.weight"].ToFloats()),
+        ];
+        Assert.That(file.Values("blk.1.attn_q_norm.weight"), Is.EqualTo(norms));
+    }
+
+    [Test]
+    public void AHeadOfPhiHasABias()
+    {
+        ModelConfig config = TinyModels.Phi with { VocabularySize = 260, HeadDimension = 12, Heads = 1 };
+        GgufFile file = Write(config, GgufType.F32);
+        using var opened = ModelFolder.Open(folder.Path);
+        Same(file, opened, "output.bias", "lm_head.bias");
+        Same(file, opened, "output_norm.weight", "model.final_layernorm.weight");
+        Same(file, opened, "blk.1.attn_output.bias", "model.layers.1.self_attn.dense.bias");
+        Same(file, opened, "blk.0.ffn_up.weight", "model.layers.0.mlp.fc1.weight");
+        Assert.That(file.Metadata["general.architecture"], Is.EqualTo("phi2"));
+    }
+
+    [Test]
     public void Llama3ScalingIsATensor()
     {
         GgufFile file = Write(Llama with { RopeScaling = new Llama3Scaling(8, 1, 4, 16) }, GgufType.F16);
@@ -155,6 +185,15 @@ public sealed class GgufModelTests : FolderTest
                 RotaryLayers = [true, false],
             },
             "layers that turn without a window"
+        );
+        yield return Case(
+            TinyModels.CohereNormed with
+            {
+                HeadDimension = 3,
+                PartialRotaryFactor = 1,
+                TieWordEmbeddings = true,
+            },
+            "2 layers with norms of queries and keys, expected them from 64 layers on"
         );
         yield return Case(TinyModels.Gpt2 with { AttentionMultiplier = 1 }, "the factor 1 on scores");
 

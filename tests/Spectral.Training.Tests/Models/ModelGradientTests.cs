@@ -37,6 +37,9 @@ public sealed class ModelGradientTests(DeviceKind kind) : TrainingTest(kind)
             "Starcoder2",
             "StableLm",
             "StableLmInTurn",
+            "StableLmNormed",
+            "CohereNormed",
+            "Phi",
             "Gpt2",
             "Gemma",
             "Gemma2",
@@ -79,6 +82,9 @@ public sealed class ModelGradientTests(DeviceKind kind) : TrainingTest(kind)
             "Cohere2",
             "Starcoder2",
             "StableLm",
+            "StableLmNormed",
+            "CohereNormed",
+            "Phi",
             "Gpt2",
             "Gemma2",
             "Gemma3"
@@ -134,7 +140,21 @@ public sealed class ModelGradientTests(DeviceKind kind) : TrainingTest(kind)
     [Test]
     public void Bf16FollowsTheReference(
         [Values] AttentionVariant attention,
-        [Values("Qwen2", "Mistral", "Qwen3", "Granite", "Phi3", "Glm4", "Cohere2", "Starcoder2", "Gemma2", "Gemma3")]
+        [Values(
+            "Qwen2",
+            "Mistral",
+            "Qwen3",
+            "Olmo2",
+            "Granite",
+            "Phi",
+            "Phi3",
+            "Glm4",
+            "Cohere2",
+            "CohereNormed",
+            "Starcoder2",
+            "Gemma2",
+            "Gemma3"
+        )]
             string name
     )
     {
@@ -194,7 +214,21 @@ public sealed class ModelGradientTests(DeviceKind kind) : TrainingTest(kind)
 
     [Test]
     public void CheckpointingChangesNoBit(
-        [Values("Everything", "Olmo2", "Granite", "Phi3", "Glm4", "Cohere2", "StableLm", "Gpt2", "Gemma2", "Gemma3")]
+        [Values(
+            "Everything",
+            "Olmo2",
+            "Granite",
+            "Phi3",
+            "Glm4",
+            "Cohere2",
+            "StableLm",
+            "StableLmNormed",
+            "CohereNormed",
+            "Phi",
+            "Gpt2",
+            "Gemma2",
+            "Gemma3"
+        )]
             string name
     )
     {

@@ -18,9 +18,9 @@ public sealed class ModelsDocumentTests
     private static readonly Dictionary<string, (string Published, string Layers)> Families = new()
     {
         ["cohere"] = (
-            "Command R (Command R+ asks for norms of queries and keys, which are refused)",
+            "Command R, Command R+",
             "LayerNorm without bias, attention beside the feed-forward layer, neighbouring features turn, a factor on "
-                + "logits"
+                + "logits; in Command R+ norms of queries and keys with weights for each head"
         ),
         ["cohere2"] = (
             "Command R7B, Command A",
@@ -56,6 +56,11 @@ public sealed class ModelsDocumentTests
         ["mistral"] = ("Mistral 7B, Mistral Nemo, Mistral Small (text)", "Llama's, with an attention window"),
         ["mixtral"] = ("Mixtral 8x7B and 8x22B", "Mistral's, with a mixture of experts for the feed-forward layer"),
         ["olmo2"] = ("OLMo 2", "RMSNorm after each block, and over all queries and all keys"),
+        ["phi"] = (
+            "Phi-1, Phi-1.5, Phi-2",
+            "LayerNorm, attention beside a feed-forward layer of GELU without a gate, a part of each head turns, "
+                + "biases, also on the head"
+        ),
         ["phi3"] = (
             "Phi-3 mini and medium, Phi-3.5 mini, Phi-4, Phi-4 mini",
             "fused projections, a part of each head turns, LongRoPE"
@@ -65,7 +70,11 @@ public sealed class ModelsDocumentTests
         ["qwen3"] = ("Qwen 3 without experts", "Llama's, with RMSNorm of each head's queries and keys"),
         ["qwen3_moe"] = ("Qwen 3 30B-A3B and 235B-A22B", "as `qwen3`, with a mixture of experts in some or all layers"),
         ["smollm3"] = ("SmolLM3", "Llama's; some layers do not turn queries and keys"),
-        ["stablelm"] = ("StableLM 3B, StableLM 2 1.6B", "LayerNorm with bias, a part of each head turns"),
+        ["stablelm"] = (
+            "StableLM 3B, StableLM 2 1.6B and 12B",
+            "LayerNorm with bias, a part of each head turns; in StableLM 2 12B attention beside the feed-forward "
+                + "layer, and norms of each head's queries and keys"
+        ),
         ["starcoder2"] = ("StarCoder2", "LayerNorm, GELU without a gate, biases, a window"),
     };
 

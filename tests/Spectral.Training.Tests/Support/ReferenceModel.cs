@@ -107,7 +107,8 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
     private bool IsParallel => config.ModelType is "cohere" or "cohere2" || config.ParallelResidual;
 
     /// <summary>Whether norms take the mean out.</summary>
-    private bool IsCentered => config.ModelType is "cohere" or "cohere2" or "stablelm" or "starcoder2" or "gpt2";
+    private bool IsCentered =>
+        config.ModelType is "cohere" or "cohere2" or "stablelm" or "starcoder2" or "gpt2" or "phi";
 
     /// <summary>How many virtual tokens are before the tokens' positions.</summary>
     private int PrefixLength => Prefix.Length / (2 * config.Layers * config.KeyValueHeads * config.HeadDimension);
@@ -132,6 +133,8 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
     private double[] Head(double[] x, double[] weight)
     {
         double[] logits = Multiply(x, weight, config.VocabularySize);
+        if (_weights.TryGetValue("lm_head.bias", out double[]? bias))
+            Add([logits], [bias]);
         if (WeightChange("lm_head") is { } change)
             Add([logits], [Multiply(x, change, config.VocabularySize)]);
         return logits;
@@ -198,8 +201,8 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
         [
             .. x.Select(row => Projected(row, prefix, ["q_proj", "k_proj", "v_proj"], "qkv_proj", heads)),
         ];
-        double[][] q = [.. projected.Select(values => HeadNorm(values[0], prefix + "q_norm.weight"))];
-        double[][] k = [.. projected.Select(values => HeadNorm(values[1], prefix + "k_norm.weight"))];
+        double[][] q = [.. projected.Select(values => HeadNorm(values[0], prefix + "q_norm", prefix + "q_layernorm"))];
+        double[][] k = [.. projected.Select(values => HeadNorm(values[1], prefix + "k_norm", prefix + "k_layernorm"))];
         double[][] v = [.. projected.Select(values => values[2])];
         int width = config.KeyValueHeads * size;
         double[][] virtualTokens = [.. Prefix.Chunk(2 * config.Layers * width)];
@@ -258,11 +261,20 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
         return values;
     }
 
-    private double[] HeadNorm(double[] x, string name)
+    private double[] HeadNorm(double[] x, string name, string module)
     {
-        if (!_weights.TryGetValue(name, out double[]? weight))
+        int size = config.HeadDimension;
+        if (config.HeadNorms)
+            return [.. x.Chunk(size).SelectMany((head, i) => Norm(head, OfHead(i), new double[size]))];
+        if (!_weights.TryGetValue(name + ".weight", out double[]? weight))
             return x;
-        return [.. x.Chunk(weight.Length).SelectMany(head => Norm(head, name))];
+        return [.. x.Chunk(weight.Length).SelectMany(head => Norm(head, name + ".weight"))];
+
+        // All in one tensor, or each in a module of its own.
+        double[] OfHead(int head) =>
+            _weights.TryGetValue(name + ".weight", out double[]? all)
+                ? all.AsSpan(head * size, size).ToArray()
+                : _weights[$"{module}.norms.{head}.weight"];
     }
 
     private void Rotate(double[] heads, int position, int length, int layer)
@@ -304,13 +316,14 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
         return y;
     }
 
-    private double[] Norm(double[] x, string name)
+    private double[] Norm(double[] x, string name) =>
+        Norm(x, _weights[name], _weights.GetValueOrDefault(name.Replace(".weight", ".bias"), new double[x.Length]));
+
+    private double[] Norm(double[] x, double[] weight, double[] bias)
     {
-        double[] weight = _weights[name];
         double mean = IsCentered ? x.Average() : 0;
         x = [.. x.Select(value => value - mean)];
         double scale = 1 / Math.Sqrt(x.Sum(value => value * value) / x.Length + config.RmsNormEpsilon);
-        double[] bias = _weights.GetValueOrDefault(name.Replace(".weight", ".bias"), new double[x.Length]);
         double offset = IsGemma ? 1 : 0;
         return [.. x.Select((value, i) => value * scale * (offset + weight[i]) + bias[i])];
     }

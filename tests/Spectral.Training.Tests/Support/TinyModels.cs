@@ -227,6 +227,35 @@ internal static class TinyModels
             ParallelResidual = false,
         };
 
+    /// <summary>The same as <see cref="StableLm"/> with layer norms of each head's queries and keys.</summary>
+    public static ModelConfig StableLmNormed { get; } = StableLm with { HeadNorms = true };
+
+    /// <summary>As <see cref="Cohere"/>, with norms of queries and keys whose weights differ between heads.</summary>
+    public static ModelConfig CohereNormed { get; } =
+        Cohere with
+        {
+            HeadNorms = true,
+            QueryKeyValueBias = false,
+            OutputBias = false,
+        };
+
+    /// <summary>
+    /// One layer norm for attention and a feed-forward layer without a gate, a bias on everything, the head included.
+    /// </summary>
+    public static ModelConfig Phi { get; } =
+        Llama with
+        {
+            ModelType = "phi",
+            HeadDimension = 6,
+            KeyValueHeads = 1,
+            PartialRotaryFactor = 0.34, // 2.04 features, which is 2
+            Activation = Activation.GeluTanh,
+            QueryKeyValueBias = true,
+            OutputBias = true,
+            MlpBias = true,
+            ParallelResidual = true,
+        };
+
     /// <summary>Learned positions, a fused projection, weights that files have transposed.</summary>
     public static ModelConfig Gpt2 { get; } =
         Llama with
@@ -294,6 +323,9 @@ internal static class TinyModels
             Starcoder2,
             StableLm,
             StableLmInTurn,
+            StableLmNormed,
+            CohereNormed,
+            Phi,
             Gpt2,
             Gemma,
             Gemma2,
@@ -350,7 +382,7 @@ internal static class TinyModels
     {
         var model = CausalLanguageModel.Initialize(config, device, DType.F32, 5);
         Random random = new(17);
-        foreach (Parameter parameter in model.Trainable!.Parameters.Where(parameter => parameter.Value.Shape.Rank == 1))
+        foreach (Parameter parameter in model.Trainable!.Parameters.Where(IsVector))
         {
             parameter.Master.CopyFrom([
                 .. parameter.Master.ToArray().Select(value => value + 0.3f * (float)(random.NextDouble() - 0.5)),
@@ -359,6 +391,9 @@ internal static class TinyModels
 
         model.Trainable.NotifyChanged();
         return model;
+
+        static bool IsVector(Parameter parameter) =>
+            parameter.Value.Shape.Rank == 1 || parameter.Name.EndsWith("norm.weight", StringComparison.Ordinal);
     }
 
     /// <summary>The values of all parameters of a set, by name.</summary>

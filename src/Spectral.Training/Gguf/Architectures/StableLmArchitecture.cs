@@ -21,6 +21,14 @@ internal sealed class StableLmArchitecture : GgufArchitecture
     protected override bool TurnsWholeHeads => false;
 
     /// <inheritdoc/>
+    public override IReadOnlyDictionary<string, string> Modules =>
+        new Dictionary<string, string>(base.Modules)
+        {
+            ["self_attn.q_layernorm"] = "attn_q_norm",
+            ["self_attn.k_layernorm"] = "attn_k_norm",
+        };
+
+    /// <inheritdoc/>
     public override void Describe(ModelConfig config, GgufMetadata metadata)
     {
         base.Describe(config, metadata);

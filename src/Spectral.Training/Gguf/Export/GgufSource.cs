@@ -12,6 +12,7 @@ namespace Spectral.Training.Gguf.Export;
 internal sealed record GgufSource(string Name, IReadOnlyList<long> Shape, IReadOnlyList<string> Parts)
 {
     private const string Positions = "position_embd.weight";
+    private const string Norm = "_norm.weight";
 
     /// <summary>The number of heads whose rows change places; 0: rows stay where they are.</summary>
     public int PairedHeads { get; init; }
@@ -23,7 +24,10 @@ internal sealed record GgufSource(string Name, IReadOnlyList<long> Shape, IReadO
     public GgufType TypeIn(GgufType file)
     {
         bool staysExact =
-            Shape.Count == 1 || Name == Positions || Name.Contains(ExpertKeys.Router, StringComparison.Ordinal);
+            Shape.Count == 1
+            || Name == Positions
+            || Name.EndsWith(Norm, StringComparison.Ordinal)
+            || Name.Contains(ExpertKeys.Router, StringComparison.Ordinal);
         if (staysExact)
             return GgufType.F32;
         return file == GgufType.Q8 && Shape[^1] % Q8Block.Values != 0 ? GgufType.F16 : file;
@@ -53,6 +57,8 @@ internal sealed record GgufSource(string Name, IReadOnlyList<long> Shape, IReadO
             string head = config.TieWordEmbeddings ? family.EmbeddingWeight : family.HeadWeight;
             sources.Add(new GgufSource("output.weight", table, [head]));
         }
+        if (family.HeadHasBias)
+            sources.Add(new GgufSource("output.bias", [config.VocabularySize], [family.HeadBias]));
         return sources;
     }
 
@@ -127,7 +133,8 @@ internal sealed record GgufSource(string Name, IReadOnlyList<long> Shape, IReadO
 
     private static IEnumerable<GgufSource> OfNorm(NormSpec norm, string name)
     {
-        yield return new GgufSource($"{name}.weight", [norm.Size], [norm.Weight]) { Offset = norm.Form.WeightOffset };
+        long[] shape = norm.Heads is { } heads ? [heads, norm.Size] : [norm.Size];
+        yield return new GgufSource($"{name}.weight", shape, norm.Weights) { Offset = norm.Form.WeightOffset };
         if (norm.Form.HasBias)
             yield return new GgufSource($"{name}.bias", [norm.Size], [norm.Bias]);
     }

@@ -1,8 +1,12 @@
+using System.Text.Json;
 using Spectral.Training.IO;
 
 namespace Spectral.Training.Models.Families;
 
-/// <summary>Command R (Cohere, 2024): attention to all tokens before, by position, in every layer.</summary>
+/// <summary>
+/// Command R and Command R+ (Cohere, 2024): attention to all tokens before, by position, in every layer. The larger
+/// model has norms of queries and keys with weights for each head.
+/// </summary>
 internal sealed class CohereFamily : CohereLayout
 {
     private const string HeadNorm = "use_qk_norm";
@@ -23,8 +27,17 @@ internal sealed class CohereFamily : CohereLayout
     public override ModelConfig Read(JsonFields fields, ModelConfig config)
     {
         WindowKeys.Check(fields);
-        return fields.Boolean(HeadNorm) ?? false
-            ? throw fields.Wrong(HeadNorm, "false: norms with weights for each head are not supported")
-            : base.Read(fields, config);
+        return base.Read(fields, config) with { HeadNorms = fields.Boolean(HeadNorm) ?? false };
     }
+
+    /// <inheritdoc/>
+    public override void WriteAttention(ModelConfig config, Utf8JsonWriter json)
+    {
+        json.WriteBoolean(HeadNorm, config.HeadNorms);
+        base.WriteAttention(config, json);
+    }
+
+    /// <inheritdoc/>
+    protected override (NormSpec Query, NormSpec Key)? NormsOfHeads(ModelConfig config, int layer) =>
+        config.HeadNorms ? OwnNormsOfHeads(config, layer, (QueryNorm, KeyNorm), modules: false) : null;
 }

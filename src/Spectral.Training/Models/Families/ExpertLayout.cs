@@ -99,6 +99,41 @@ internal abstract class ExpertLayout : LlamaLayout
         ];
     }
 
+    /// <summary>
+    /// Lists the tensors of all experts of a layer, as transformers 5 keeps them: gate and up [E, 2F, D], down [E, D,
+    /// F], and the router beside them.
+    /// </summary>
+    public override IEnumerable<FusedTensor> Fused(ModelConfig config)
+    {
+        ExpertsConfig experts = ExpertsOf(config);
+        (long hidden, long width) = (config.HiddenSize, experts.IntermediateSize ?? config.IntermediateSize);
+        for (int layer = 0; layer < config.Layers; layer++)
+        {
+            if (!experts.In(layer))
+                continue;
+            (string Gate, string Up, string Down)[] names = [.. Enumerable.Range(0, experts.Count).Select(NamesOf)];
+            yield return new FusedTensor(
+                NameOf(layer, ExpertParameters.GateUp),
+                [experts.Count, 2 * width, hidden],
+                [.. names.SelectMany(expert => new[] { Spec(expert.Gate), Spec(expert.Up) })]
+            );
+            yield return new FusedTensor(
+                NameOf(layer, ExpertParameters.Down),
+                [experts.Count, hidden, width],
+                [.. names.Select(expert => new TensorSpec(WeightOf(expert.Down), [hidden, width]))]
+            );
+            if (NameOf(layer, FusedRouter) is var router && router != WeightOf(Router))
+            {
+                long[] shape = [experts.Count, hidden];
+                yield return new FusedTensor(router, shape, [new TensorSpec(WeightOf(Router), shape)]);
+            }
+
+            TensorSpec Spec(string name) => new(WeightOf(name), [width, hidden]);
+
+            string WeightOf(string module) => NameOf(layer, module) + ".weight";
+        }
+    }
+
     /// <inheritdoc/>
     protected override FeedForwardBlock CreateFeedForward(ModelConfig config, int layer, Func<string, Linear> linear)
     {
@@ -123,6 +158,8 @@ internal abstract class ExpertLayout : LlamaLayout
     /// <inheritdoc/>
     protected override string FeedForwardReader(ModelConfig config, int layer) =>
         ExpertsOf(config).In(layer) ? Router : base.FeedForwardReader(config, layer);
+
+    private const string FusedRouter = "mlp.gate.weight";
 
     private string Router => Mixture + ".gate";
 

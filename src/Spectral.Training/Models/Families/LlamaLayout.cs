@@ -7,13 +7,17 @@ internal abstract class LlamaLayout : ModelFamily
 {
     private const string InputNorm = "input_layernorm";
     private const string PostAttentionNorm = "post_attention_layernorm";
-    private const string QueryNorm = "self_attn.q_norm";
-    private const string KeyNorm = "self_attn.k_norm";
+
+    /// <summary>The usual name of the norm of the queries within a decoder layer.</summary>
+    protected const string QueryNorm = "self_attn.q_norm";
+
+    /// <summary>The usual name of the norm of the keys within a decoder layer.</summary>
+    protected const string KeyNorm = "self_attn.k_norm";
+
     private const string Query = "self_attn.q_proj";
     private const string Key = "self_attn.k_proj";
     private const string Value = "self_attn.v_proj";
     private const string QueryKeyValue = "self_attn.qkv_proj";
-    private const string Output = "self_attn.o_proj";
     private const string Gate = "mlp.gate_proj";
     private const string Up = "mlp.up_proj";
     private const string GateUp = "mlp.gate_up_proj";
@@ -41,6 +45,9 @@ internal abstract class LlamaLayout : ModelFamily
     /// <summary>Whether gate and up are the output of one linear layer, side by side.</summary>
     protected virtual bool FusesGateUp => false;
 
+    /// <summary>The name of attention's output projection within a decoder layer.</summary>
+    protected virtual string Output => "self_attn.o_proj";
+
     private string[] Readers => FusesQueryKeyValue ? [QueryKeyValue] : [Query, Key, Value];
 
     private string[] Gates => FusesGateUp ? [GateUp] : [Gate, Up];
@@ -56,13 +63,42 @@ internal abstract class LlamaLayout : ModelFamily
     /// <summary>Returns the sizes of the norms of queries and keys; null: there are none.</summary>
     protected virtual (int Query, int Key)? HeadNorms(ModelConfig config) => null;
 
+    /// <summary>Returns the norms of queries and keys; null: there are none.</summary>
+    protected virtual (NormSpec Query, NormSpec Key)? NormsOfHeads(ModelConfig config, int layer) =>
+        HeadNorms(config) is { } sizes
+            ? (
+                new(NameOf(layer, QueryNorm), sizes.Query, FormOfNorms(config)),
+                new(NameOf(layer, KeyNorm), sizes.Key, FormOfNorms(config))
+            )
+            : null;
+
+    /// <summary>Returns layer norms of queries and keys with weights for each head and no bias.</summary>
+    /// <param name="config">The sizes and options of the model.</param>
+    /// <param name="layer">The number of the layer.</param>
+    /// <param name="names">The names of the norms within the decoder layer.</param>
+    /// <param name="modules">Whether files have a module for each head.</param>
+    protected static (NormSpec Query, NormSpec Key) OwnNormsOfHeads(
+        ModelConfig config,
+        int layer,
+        (string Query, string Key) names,
+        bool modules
+    )
+    {
+        return (Of(names.Query, config.Heads), Of(names.Key, config.KeyValueHeads));
+
+        NormSpec Of(string name, int heads) =>
+            new(NameOf(layer, name), config.HeadDimension, NormForm.Layer)
+            {
+                Heads = heads,
+                HasModulePerHead = modules,
+            };
+    }
+
     /// <inheritdoc/>
     public override IReadOnlyList<NormSpec> Norms(ModelConfig config, int layer)
     {
         NormForm form = FormOfNorms(config);
-        NormSpec[] heads = HeadNorms(config) is { } sizes
-            ? [new(NameOf(layer, QueryNorm), sizes.Query, form), new(NameOf(layer, KeyNorm), sizes.Key, form)]
-            : [];
+        NormSpec[] heads = NormsOfHeads(config, layer) is { } pair ? [pair.Query, pair.Key] : [];
         (string attention, string feedForward) = BlockNorms;
         List<string> names = [attention];
         if (!IsParallel(config))
@@ -115,15 +151,16 @@ internal abstract class LlamaLayout : ModelFamily
     public override LayerUnits? Units(ModelConfig config, int layer)
     {
         var linears = Linears(config, layer).ToDictionary(linear => linear.Name);
-        // The linear layers of experts have other names.
-        if (!Gates.All(name => linears.ContainsKey(NameOf(layer, name))))
+        (NormSpec Query, NormSpec Key)? heads = NormsOfHeads(config, layer);
+        // The linear layers of experts have other names; norms of single heads cannot be rearranged.
+        if (!Gates.All(name => linears.ContainsKey(NameOf(layer, name))) || heads is { Query.HasModulePerHead: true })
             return null;
         int query = config.Heads * config.HeadDimension;
         int keyValue = config.KeyValueHeads * config.HeadDimension;
         OutputRows[] attention = Parts(Readers, [query, keyValue, keyValue]);
         (string, OutputRows)[] norms =
-            HeadNorms(config) == (query, keyValue)
-                ? [(WeightOf(layer, QueryNorm), attention[0]), (WeightOf(layer, KeyNorm), attention[1])]
+            heads is { } pair && (Weights(pair.Query), Weights(pair.Key)) == (query, keyValue)
+                ? [(pair.Query.Weight, attention[0]), (pair.Key.Weight, attention[1])]
                 : [];
         return new LayerUnits
         {
@@ -135,6 +172,8 @@ internal abstract class LlamaLayout : ModelFamily
             HeadReader = linears[NameOf(layer, Output)],
             Norms = norms,
         };
+
+        static int Weights(NormSpec norm) => norm.Size * (norm.Heads ?? 1);
 
         // Each part is a layer by itself, or all of them are one layer, in this order.
         OutputRows[] Parts(string[] names, int[] counts) =>
@@ -165,6 +204,7 @@ internal abstract class LlamaLayout : ModelFamily
     {
         var linears = Linears(config, layer).ToDictionary(spec => spec.Name, weights.CreateLinear);
         var norms = Norms(config, layer).ToDictionary(spec => spec.Name, spec => weights.CreateNorm(config, spec));
+        (NormSpec Query, NormSpec Key)? heads = NormsOfHeads(config, layer);
         int query = config.Heads * config.HeadDimension;
         int keyValue = config.KeyValueHeads * config.HeadDimension;
         var attention = new AttentionBlock
@@ -173,8 +213,8 @@ internal abstract class LlamaLayout : ModelFamily
                 ? new Projections(Linear(QueryKeyValue), [query, keyValue, keyValue])
                 : new Projections(Linear(Query), Linear(Key), Linear(Value)),
             Output = Linear(Output),
-            QueryNorm = norms.GetValueOrDefault(NameOf(layer, QueryNorm)),
-            KeyNorm = norms.GetValueOrDefault(NameOf(layer, KeyNorm)),
+            QueryNorm = heads is { Query: var ofQueries } ? norms[ofQueries.Name] : null,
+            KeyNorm = heads is { Key: var ofKeys } ? norms[ofKeys.Name] : null,
         };
         return Join(config, attention, CreateFeedForward(config, layer, Linear), Norm);
 

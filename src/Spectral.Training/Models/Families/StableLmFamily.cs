@@ -5,7 +5,8 @@ namespace Spectral.Training.Models.Families;
 
 /// <summary>
 /// StableLM (Bellagente et al., "Stable LM 2 1.6B", 2024): Llama's projections between layer norms with biases, of
-/// which attention and the feed-forward layer may share one, and heads of which a part turns.
+/// which attention and the feed-forward layer may share one, and heads of which a part turns and of which each may have
+/// norms of its own for queries and keys.
 /// </summary>
 internal sealed class StableLmFamily : LlamaLayout
 {
@@ -47,8 +48,6 @@ internal sealed class StableLmFamily : LlamaLayout
     public override ModelConfig Read(JsonFields fields, ModelConfig config)
     {
         WindowKeys.Check(fields);
-        if (fields.Boolean(HeadNorm) ?? false)
-            throw fields.Wrong(HeadNorm, "false: norms with weights for each head are not supported");
         if (config.HeadDimension * config.Heads != config.HiddenSize)
         {
             throw fields.Wrong(
@@ -60,6 +59,7 @@ internal sealed class StableLmFamily : LlamaLayout
         {
             QueryKeyValueBias = fields.Boolean(Bias) ?? false,
             ParallelResidual = fields.Boolean(Parallel) ?? false,
+            HeadNorms = fields.Boolean(HeadNorm) ?? false,
         };
     }
 
@@ -67,10 +67,16 @@ internal sealed class StableLmFamily : LlamaLayout
     public override void WriteAttention(ModelConfig config, Utf8JsonWriter json)
     {
         json.WriteBoolean(Bias, config.QueryKeyValueBias);
-        json.WriteBoolean(HeadNorm, false);
+        json.WriteBoolean(HeadNorm, config.HeadNorms);
         json.WriteBoolean(Parallel, config.ParallelResidual);
         base.WriteAttention(config, json);
     }
+
+    /// <inheritdoc/>
+    protected override (NormSpec Query, NormSpec Key)? NormsOfHeads(ModelConfig config, int layer) =>
+        config.HeadNorms
+            ? OwnNormsOfHeads(config, layer, ("self_attn.q_layernorm", "self_attn.k_layernorm"), modules: true)
+            : null;
 
     /// <inheritdoc/>
     protected override bool IsParallel(ModelConfig config) => config.ParallelResidual;
