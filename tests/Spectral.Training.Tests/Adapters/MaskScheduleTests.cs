@@ -3,10 +3,7 @@ using Spectral.Kernels.Tests.Support;
 using Spectral.Training.Adapters;
 using Spectral.Training.Adapters.Building;
 using Spectral.Training.Adapters.Files;
-using Spectral.Training.Autograd;
 using Spectral.Training.Data;
-using Spectral.Training.IO;
-using Spectral.Training.Models;
 using Spectral.Training.Optim;
 using Spectral.Training.Tests.Support;
 

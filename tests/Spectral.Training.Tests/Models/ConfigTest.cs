@@ -1,5 +1,4 @@
 using System.Text.Json.Nodes;
-using Spectral.Training.IO;
 using Spectral.Training.Models;
 using Spectral.Training.Tests.Support;
 

@@ -1,7 +1,6 @@
 using System.Text.Json.Nodes;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
-using Spectral.Training.Tests.Support;
 
 namespace Spectral.Training.Tests.Models;
 
