@@ -130,7 +130,7 @@ public sealed class RankGroup : IDisposable
         int[] words = new int[lengths.Max() / sizeof(int) + 1];
         bytes.CopyTo(MemoryMarshal.AsBytes(words.AsSpan()));
         int[] all = Gather(words);
-        var texts = new string[Count];
+        string[] texts = new string[Count];
         for (int rank = 0; rank < Count; rank++)
         {
             Span<byte> own = MemoryMarshal.AsBytes(all.AsSpan(rank * words.Length, words.Length));
