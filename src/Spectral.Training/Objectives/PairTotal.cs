@@ -27,15 +27,17 @@ internal sealed class PairTotal
     /// <summary>Returns the total of the pairs of all ranks.</summary>
     public PairTotal Over(RankGroup ranks)
     {
-        Span<double> sums = [_pairs, _right, _chosen, _rejected, Loss];
+        Span<double> sums = [_records, _right, _chosenSides, _rejectedSides, _chosen, _rejected, Loss];
         ranks.Sum(sums);
         return new PairTotal
         {
-            _pairs = (int)sums[0],
+            _records = (int)sums[0],
             _right = (int)sums[1],
-            _chosen = sums[2],
-            _rejected = sums[3],
-            Loss = sums[4],
+            _chosenSides = (int)sums[2],
+            _rejectedSides = (int)sums[3],
+            _chosen = sums[4],
+            _rejected = sums[5],
+            Loss = sums[6],
         };
     }
 

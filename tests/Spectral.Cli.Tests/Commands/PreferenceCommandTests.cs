@@ -173,7 +173,7 @@ public sealed class PreferenceCommandTests : WorkFolder
         Refused(run, "answers.jsonl, line 1: an answer with a label", "--loss kto", "--format prompt-completion");
         Refused([.. run, "--loss", "dpo"], "answers.jsonl, line 1: chosen missing or null");
         Refused([.. run, "--loss", "dpo", "--format", "labelled"], "line 1: no pair, expected prompt, chosen");
-        CommandLine.Run([.. run, "--format", "prompt-completion", "--steps", "1"]).Succeeded();
+        CommandLine.Run([.. run, "--out", At("texts"), "--format", "prompt-completion", "--steps", "1"]).Succeeded();
         File.AppendAllLines(AnswerFile, File.ReadLines(PairFile).Take(1));
         Refused([.. run, "--loss", "kto"], "answers.jsonl, line 9: an answer with a label beside pairs");
         string[] texts = [.. Finetune(), "--loss", "kto"];
@@ -248,8 +248,12 @@ public sealed class PreferenceCommandTests : WorkFolder
 
     private void WriteAnswers()
     {
-        var good = Pairs.Select(pair => (pair.Prompt, Text: pair.Chosen, Label: true));
-        var bad = Pairs.Select(pair => (pair.Prompt, Text: pair.Rejected, Label: false));
+        IEnumerable<(string Prompt, string Text, bool Label)> good = Pairs.Select(pair =>
+            (pair.Prompt, Text: pair.Chosen, Label: true)
+        );
+        IEnumerable<(string Prompt, string Text, bool Label)> bad = Pairs.Select(pair =>
+            (pair.Prompt, Text: pair.Rejected, Label: false)
+        );
         File.WriteAllLines(
             AnswerFile,
             good.Concat(bad)

@@ -17,7 +17,7 @@ public sealed class NcclOverMpiTests
             .. MpiLauncher.Start(ranks),
             Path.Combine(Repository.Root, "artifacts", "native", "spectral_nccl_tests"),
         ];
-        using var process = Process.Start(
+        using Process process = Process.Start(
             new ProcessStartInfo(command[0], command[1..])
             {
                 RedirectStandardOutput = true,

@@ -2,7 +2,6 @@ using Spectral.Kernels.Linalg;
 using Spectral.Kernels.Ops;
 using Spectral.Kernels.Quantization;
 using Spectral.Kernels.Tests.Support;
-using Spectral.Tests.Support;
 
 namespace Spectral.Kernels.Tests.Linalg;
 
@@ -119,7 +118,7 @@ public sealed class QuantizedSvdTests(DeviceKind kind) : SvdTest(kind)
         using QuantizedMatrix matrix = new(rehearsal, Size, Size, QuantizedLayout.For(WeightFormat.Nf4));
         rehearsal.Memory.ResetPeak();
         long before = rehearsal.Memory.InUse;
-        using (SvdMatrix careful = SvdMatrix.Prepare(matrix, 8))
+        using (var careful = SvdMatrix.Prepare(matrix, 8))
             Assert.That(rehearsal.Memory.InUse, Is.EqualTo(before), "the codes are not copied");
         SketchSource source = new([matrix], 34, kernels);
         using (SvdChain chain = new(source, 8, 24, compares: true, kernels))

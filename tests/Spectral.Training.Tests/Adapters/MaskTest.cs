@@ -1,5 +1,4 @@
 using Spectral.Kernels;
-using Spectral.Kernels.Tests.Support;
 using Spectral.Training.Adapters;
 using Spectral.Training.Autograd;
 using Spectral.Training.Data;

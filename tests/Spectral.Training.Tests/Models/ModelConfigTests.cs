@@ -1,4 +1,3 @@
-using System.Text.Json.Nodes;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
 

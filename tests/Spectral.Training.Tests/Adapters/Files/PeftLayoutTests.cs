@@ -458,21 +458,27 @@ public sealed class PeftLayoutTests : FolderTest
         );
     }
 
-    /// <summary>PEFT 0.12 keeps BOFT's permutations among its tensors.</summary>
-    [Test]
-    public void ThePermutationsOfOldBoftAreLeftAlone()
+    /// <summary>PEFT 0.12 keeps BOFT's permutations among its tensors, and GLoRA's absent supports as zeros.</summary>
+    [TestCase("boft", "boft_P 1,8,8", "boft_P 1,12,12")]
+    [TestCase(
+        "glora",
+        "glora_C.zeros 8,1; glora_D.zeros 8; glora_E.zeros 8",
+        "glora_C.zeros 12,1; glora_D.zeros 8; glora_E.zeros 8"
+    )]
+    public void WhatIsStoredInVainIsLeftAlone(string method, string query, string down)
     {
-        TestCaseData boft = Types().First(data => (string)data.Arguments[0]! == "boft");
+        TestCaseData type = Types().First(data => (string)data.Arguments[0]! == method);
         TensorToWrite[] tensors =
         [
-            .. Tensors($"base_model.model.{Query}.", boft.Arguments[2] + "; boft_P 1,8,8"),
-            .. Tensors($"base_model.model.{Down}.", boft.Arguments[3] + "; boft_P 1,12,12"),
+            .. Tensors($"base_model.model.{Query}.", $"{type.Arguments[2]}; {query}"),
+            .. Tensors($"base_model.model.{Down}.", $"{type.Arguments[3]}; {down}"),
         ];
-        AdapterFiles.Write(folder, JsonNode.Parse((string)boft.Arguments[1]!)!.AsObject(), tensors);
+        AdapterFiles.Write(folder, JsonNode.Parse((string)type.Arguments[1]!)!.AsObject(), tensors);
         using TemporaryFolder models = new();
         TinyModel.Write(models);
         using AdapterReader reader = new(folder.Path, ModelConfig.Load(models.Path));
         Assert.That(reader.Modules, Has.Count.EqualTo(2));
+        Assert.That(reader.Warnings, Is.Empty);
     }
 
     private static IEnumerable<TensorToWrite> Tensors(string prefix, string list) =>

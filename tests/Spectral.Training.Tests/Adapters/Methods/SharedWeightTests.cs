@@ -1,7 +1,6 @@
 using Spectral.Kernels;
 using Spectral.Kernels.Tests.Support;
 using Spectral.Training.Adapters;
-using Spectral.Training.Adapters.Expressions;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
 using Spectral.Training.Tests.Support;
@@ -60,6 +59,21 @@ public sealed class SharedWeightTests(DeviceKind kind) : TrainingTest(kind)
             Assert.That(mean, Is.EqualTo(expected).Within(1e-6f));
             Assert.That(adapter.Modules[i].Core.MergedWeight(), Is.EqualTo(weights[i]).Within(1e-5f));
         }
+    }
+
+    /// <summary>
+    /// A change of zero would have no direction, and no norm of it could train: factors that begin at zero elsewhere
+    /// do not here.
+    /// </summary>
+    [TestCase("map(lora)", "lora_B.weight")]
+    [TestCase("map(vera)", "vera_lambda_b")]
+    public void TheChangeUnderMapHasADirectionFromTheStart(string name, string factor)
+    {
+        var options = new AdapterOptions { Rank = 2, Alpha = 3 };
+        using var layer = new SingleLayer(Device, AdapterMethods.Find(name), options, 5, 7);
+        layer.Run(Dense.Of(5, 7, (i, j) => (i * 7 + j * 3) % 5 - 2));
+        Assert.That(layer.Module.Factors[factor].Master.ToArray(), Has.All.Not.Zero);
+        Assert.That(layer.Module.Factors["map_beta"].Gradient!.ToArray()[0], Is.Not.EqualTo(0).Within(1e-3));
     }
 
     [TestCase("map(randlora)", "randlora does more than add low-rank terms")]

@@ -97,9 +97,9 @@ public sealed class StartTests(DeviceKind kind) : TrainingTest(kind)
                 for (int c = 0; c < 5; c++)
                 {
                     int[] inside = [.. Enumerable.Range(0, weight.Rows).Where(i => groups[i, c] == 1)];
-                    Dense rows = Dense.Of(inside.Length, Rank, (i, j) => u[inside[i], j]);
+                    var rows = Dense.Of(inside.Length, Rank, (i, j) => u[inside[i], j]);
                     Dense moments = rows.Transposed * rows;
-                    Dense axis = Dense.Of(Rank, 1, (i, _) => a[c, i]);
+                    var axis = Dense.Of(Rank, 1, (i, _) => a[c, i]);
                     double along = (axis.Transposed * moments * axis)[0, 0];
                     Check(moments * axis, along * axis, 1e-4);
                     Assert.That((axis.Transposed * axis)[0, 0], Is.EqualTo(1).Within(1e-5));

@@ -120,7 +120,7 @@ public sealed partial class WeightFormulaTests
         };
         for (int step = 0; step < 30; step++)
         {
-            Dense jacobian = Dense.Of(
+            var jacobian = Dense.Of(
                 length,
                 length,
                 (row, column) =>

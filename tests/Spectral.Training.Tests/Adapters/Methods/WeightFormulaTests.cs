@@ -121,7 +121,7 @@ public sealed partial class WeightFormulaTests(DeviceKind kind) : TrainingTest(k
         if (AdapterMethods.Find(test.Method).StartsAtBase && !test.BeginsElsewhere)
         {
             double[] bias = layer.Bias;
-            Dense expected = Dense.Of(
+            var expected = Dense.Of(
                 test.Rows,
                 test.Columns,
                 (i, j) => layer.Weight[i, j] + (test.HasBias ? bias[i] : 0)
