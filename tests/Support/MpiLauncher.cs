@@ -15,11 +15,22 @@ internal static class MpiLauncher
             "--oversubscribe",
             "--bind-to",
             "none",
+            "--mca",
+            "orte_tmpdir_base",
+            OwnFolder(),
             // One rank is an ordinary process, which would take the launcher for a terminal.
             .. ranks == 1 ? ["-x", "TERM=dumb"] : Array.Empty<string>(),
             "-n",
             $"{ranks}",
         ];
+
+    /// <summary>Makes a folder for one launch: in a common one, launches remove what others are about to use.</summary>
+    private static string OwnFolder()
+    {
+        DirectoryInfo folder = Directory.CreateTempSubdirectory("spectral-mpi-");
+        AppDomain.CurrentDomain.ProcessExit += (_, _) => folder.Delete(recursive: true);
+        return folder.FullName;
+    }
 
     private static string Find()
     {
