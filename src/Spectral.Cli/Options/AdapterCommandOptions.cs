@@ -66,6 +66,16 @@ internal sealed class AdapterCommandOptions(bool trains)
             65536
         );
 
+    public Option<string> TargetParameters { get; } =
+        OptionTypes.List(
+            "--target-parameters",
+            "Parameters of all experts of a layer (PEFT's target_parameters): mlp.experts.gate_up_proj, "
+                + "mlp.experts.down_proj, or ends of these, separated by commas. They may be among --target too.",
+            "NAMES",
+            "names of parameters, such as experts.gate_up_proj,experts.down_proj",
+            parse: text => text.Length == 0 ? [] : OptionTypes.Entries(text)
+        );
+
     public Option<string> Target { get; } =
         OptionTypes.Targets(
             "Target modules: names or ends of names, separated by commas, which may include lm_head and embed_tokens; "
@@ -172,6 +182,7 @@ internal sealed class AdapterCommandOptions(bool trains)
             Bias.Option,
             TopK,
             Target,
+            TargetParameters,
             Settings.Option,
             Dropout,
             LearningRateRatio,
@@ -233,6 +244,9 @@ internal sealed class AdapterCommandOptions(bool trains)
                 RankStabilized = context.Get(RankStabilized),
                 TopK = context.Get(TopK),
                 TargetModules = AdapterTargets.Parse(context.Get(Target)),
+                TargetParameters = context.Get(TargetParameters) is { Length: > 0 } list
+                    ? OptionTypes.Entries(list)
+                    : [],
                 Dropout = context.Get(Dropout),
                 LearningRateRatio = context.Get(LearningRateRatio),
                 Svd = Enum.Parse<SvdMethod>(context.Get(Svd), ignoreCase: true),

@@ -85,7 +85,9 @@ internal static class InitAdapterConflicts
         string tokens = AdapterDescription.Listed(has.TrainableTokens);
         bool isSameTokens = AdapterDescription.Listed(adapter.TrainTokens.Read(context, tokenizer)) == tokens;
         Require(adapter.TrainTokens.Option, isSameTokens, tokens);
-        Require(adapter.Target, IsTargets(wanted, model, start), string.Join(',', has.TargetModules));
+        bool isSameLayers = IsTargets(wanted, model, start);
+        Require(adapter.Target, isSameLayers, string.Join(',', has.TargetModules));
+        Require(adapter.TargetParameters, isSameLayers, AdapterDescription.Listed(has.TargetParameters));
 
         void Require(Option option, bool same, string found)
         {
@@ -105,6 +107,7 @@ internal static class InitAdapterConflicts
         var named = new AdapterOptions
         {
             TargetModules = wanted.TargetModules,
+            TargetParameters = wanted.TargetParameters,
             ModulesToSave = start.Options.ModulesToSave,
         };
         return AdapterTargets

@@ -31,13 +31,19 @@ public sealed partial class Adapter
                 : new Dictionary<string, string>(),
         };
         var tensors = new Dictionary<string, TensorToWrite>();
-        foreach (AdaptedModule module in modules)
+        AdaptedModule[] experts = [.. modules.Where(IsOfExperts)];
+        foreach (TensorToWrite stack in ExpertStacks.Stack(experts, FactorOf))
+            tensors.Add(stack.Name, stack);
+        foreach (AdaptedModule module in modules.Except(experts))
         {
+            string path = Options.TargetsParameterOf(module.Shape.Name)
+                ? ModelTensors.ModuleOf(ExpertParameters.Of(module.Shape.Name))
+                : module.Shape.Name;
             foreach (StoredTensor stored in module.Stored(lacksStart: false))
             {
                 string name = stored.IsShared
                     ? AdapterFolder.SharedKeyOf(stored.Name)
-                    : AdapterFolder.KeyOf(module.Shape.Name, stored.Name);
+                    : AdapterFolder.KeyOf(path, stored.Name);
                 tensors.TryAdd(name, stored.ToWrite(name));
             }
             if (module.Form.VirtualTokens is { } made)
@@ -60,6 +66,42 @@ public sealed partial class Adapter
             tensors.Add(name, TensorToWrite.Floats(name, StoredType.F32, shape, parameter.Master.ToArray));
         }
         AdapterFolder.Write(directory, config, [.. tensors.Values, .. Copies()]);
+    }
+
+    private bool IsOfExperts(AdaptedModule module) =>
+        Options.TargetsParameterOf(module.Shape.Name) && ExpertParameters.Place(module.Shape.Name) is not null;
+
+    private static (Kernels.Shape Shape, Func<float[]> Values) FactorOf(AdaptedModule module, string name)
+    {
+        StoredTensor stored = module.Stored(lacksStart: false).First(tensor => tensor.Name == name);
+        return (stored.Shape, stored.Read);
+    }
+
+    /// <summary>
+    /// Checks that the factors of experts are those that PEFT keeps for parameters, A and B of a plain LoRA.
+    /// </summary>
+    private void RequireStackable(AdaptedModule[] modules)
+    {
+        if (Options.TargetParameters.Count == 0)
+            return;
+        foreach (AdaptedModule module in modules.Where(module => Options.TargetsParameterOf(module.Shape.Name)))
+        {
+            string[] names = [.. module.Stored(lacksStart: false).Select(stored => stored.Name)];
+            if (names.Length != 2 || names.Except([LoraNames.A, LoraNames.B]).Any())
+            {
+                throw new InputException(
+                    $"--target-parameters: {Method.Name} has other factors than those of lora, for which PEFT's files "
+                        + "of parameters have no place; expected --adapter lora"
+                );
+            }
+        }
+        if (Options.Dropout > 0)
+        {
+            throw new InputException(
+                FormattableString.Invariant($"--dropout {Options.Dropout}: expected 0 with --target-parameters, as in ")
+                    + "PEFT"
+            );
+        }
     }
 
     /// <summary>Returns the copies that PEFT stores for a head that follows the embedding.</summary>
@@ -96,6 +138,7 @@ public sealed partial class Adapter
     /// </summary>
     private AdapterConfig Describe(AdaptedModule[] modules)
     {
+        RequireStackable(modules);
         AdapterOptions options =
             modules.Length == _modules.Length
                 ? Options

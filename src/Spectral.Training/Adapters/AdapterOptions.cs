@@ -48,6 +48,13 @@ public sealed record AdapterOptions
     /// </summary>
     public IReadOnlyList<string> TargetModules { get; init; } = AllProjections;
 
+    /// <summary>
+    /// The parameters of experts to adapt, or the ends of their names, such as <c>experts.gate_up_proj</c> (PEFT's
+    /// target_parameters). Each stands for layers of single experts; files have the factors of all experts in one
+    /// tensor. Patterns of ranks and alphas are matched with the names of these parameters.
+    /// </summary>
+    public IReadOnlyList<string> TargetParameters { get; init; } = [];
+
     /// <summary>The seed of all random start values.</summary>
     public ulong Seed { get; init; }
 
@@ -173,6 +180,7 @@ public sealed record AdapterOptions
     /// <exception cref="InputException">A pattern is not a regular expression.</exception>
     public AdapterOptions For(string module)
     {
+        module = PatternName(module);
         AdapterOptions options = this with
         {
             Rank = ModulePattern.First(RankPattern, module, "rank_pattern") ?? Rank,
@@ -186,6 +194,19 @@ public sealed record AdapterOptions
 
         return options;
     }
+
+    /// <summary>Returns whether a layer's weight is, or is part of, one of <see cref="TargetParameters"/>.</summary>
+    internal bool TargetsParameterOf(string module)
+    {
+        if (TargetParameters.Count == 0)
+            return false;
+        string parameter = ExpertParameters.Of(module);
+        return TargetParameters.Any(target => ExpertParameters.Matches(target, parameter));
+    }
+
+    /// <summary>Returns the name of a layer with which patterns of ranks and alphas are matched.</summary>
+    internal string PatternName(string module) =>
+        TargetsParameterOf(module) && ExpertParameters.Place(module) is { } place ? place.Parameter : module;
 
     /// <summary>
     /// Returns whether a module's rank is 0 while others have one: training reduced it, or the pattern leaves it out.

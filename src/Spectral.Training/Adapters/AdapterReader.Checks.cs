@@ -167,6 +167,7 @@ public sealed partial class AdapterReader
     {
         AdapterConfig config = _folder.Config;
         string[] names = [.. (layers?.Select(module => module.Name) ?? _tensors.Modules).Where(config.Matches)];
+        string[] matched = [.. names.Select(config.Options.PatternName)];
         foreach (AdapterSetting setting in Method.Settings)
         {
             if (
@@ -183,8 +184,8 @@ public sealed partial class AdapterReader
         foreach (
             (string key, string? entry) in new[]
             {
-                ("rank_pattern", ModulePattern.Unmatched(config.Options.RankPattern, names)),
-                ("alpha_pattern", ModulePattern.Unmatched(config.Options.AlphaPattern, names)),
+                ("rank_pattern", ModulePattern.Unmatched(config.Options.RankPattern, matched)),
+                ("alpha_pattern", ModulePattern.Unmatched(config.Options.AlphaPattern, matched)),
                 ("exclude_modules", config.ExcludeModules?.Unmatched(layers?.Select(layer => layer.Name))),
             }
         )

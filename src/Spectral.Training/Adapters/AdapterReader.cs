@@ -113,7 +113,15 @@ public sealed partial class AdapterReader : IDisposable
                 ? ModuleSizes.Deduce(_folder, _tensors, module => !Options.IsPruned(module), Describe)
                 : WithTensors(adapted);
             if (!config.IsListAlone || _leftOut || PrunesSome())
-                Options = Options with { TargetModules = [.. adapted.Select(module => module.Name)] };
+            {
+                Options = Options with
+                {
+                    TargetModules =
+                    [
+                        .. adapted.Select(module => module.Name).Where(name => !Options.TargetsParameterOf(name)),
+                    ],
+                };
+            }
             WarnOfUnmatched(layers);
             Options = Options with
             {

@@ -54,6 +54,12 @@ public static class AdapterTargets
     /// <inheritdoc cref="Of(ModelConfig, AdapterOptions)"/>
     internal static T[] Choose<T>(IReadOnlyList<T> layers, Func<T, string> name, AdapterOptions options)
     {
+        foreach (string target in options.TargetParameters)
+        {
+            if (!layers.Any(layer => ExpertParameters.Matches(target, ExpertParameters.Of(name(layer)))))
+                throw new InputException($"target parameter '{target}' matches none; there are: {Parameters()}");
+        }
+
         ModulePattern pattern = PatternOf(options.TargetModules);
         if (pattern.Names is null && !layers.Any(layer => pattern.Matches(name(layer))))
         {
@@ -81,12 +87,13 @@ public static class AdapterTargets
         T[] chosen =
         [
             .. layers.Where(layer =>
-                pattern.Matches(name(layer)) && !SavedModules.Exclude(options.ModulesToSave, name(layer))
+                (pattern.Matches(name(layer)) || options.TargetsParameterOf(name(layer)))
+                && !SavedModules.Exclude(options.ModulesToSave, name(layer))
             ),
         ];
-        if (ModulePattern.Unmatched(options.RankPattern, chosen.Select(name)) is { } rank)
+        if (ModulePattern.Unmatched(options.RankPattern, chosen.Select(PatternName)) is { } rank)
             throw new InputException($"rank pattern '{rank}' matches no adapted layer; there are: {Ends(chosen)}");
-        if (ModulePattern.Unmatched(options.AlphaPattern, chosen.Select(name)) is { } alpha)
+        if (ModulePattern.Unmatched(options.AlphaPattern, chosen.Select(PatternName)) is { } alpha)
             throw new InputException($"alpha pattern '{alpha}' matches no adapted layer; there are: {Ends(chosen)}");
         if (chosen.Length == 0 && options.ModulesToSave.Count > 0)
         {
@@ -101,6 +108,17 @@ public static class AdapterTargets
             ? adapted
             : throw new InputException("rank pattern: rank 0 for every target, expected one that is adapted");
 
+        string PatternName(T layer) => options.PatternName(name(layer));
+
+        string Parameters() =>
+            string.Join(
+                ", ",
+                layers
+                    .Select(layer => ExpertParameters.Of(name(layer)))
+                    .Select(parameter => string.Join('.', parameter.Split('.')[^2..]))
+                    .Distinct()
+            );
+
         string Ends(IEnumerable<T> some) => string.Join(", ", some.Select(name).Select(ModelTensors.EndOf).Distinct());
     }
 
@@ -110,29 +128,41 @@ public static class AdapterTargets
     /// <see cref="AdapterOptions.AllProjections"/>.
     /// </summary>
     /// <inheritdoc cref="Of(ModelConfig, AdapterOptions)"/>
-    internal static AdapterOptions Resolved(ModelConfig model, AdapterOptions options) =>
-        PatternOf(options.TargetModules).Names is null || LeavesOut(options)
+    internal static AdapterOptions Resolved(ModelConfig model, AdapterOptions options)
+    {
+        options = InFamily(model, options);
+        return PatternOf(options.TargetModules).Names is null || LeavesOut(options)
             ? options with
             {
-                TargetModules = [.. Of(model, options).Select(layer => layer.Name)],
+                TargetModules =
+                [
+                    .. Of(model, options).Select(layer => layer.Name).Where(name => !options.TargetsParameterOf(name)),
+                ],
                 // The layers that are left match none of the entries that leave layers out.
                 RankPattern = LeavesOut(options)
                     ? [.. options.RankPattern.Where(entry => entry.Value > 0)]
                     : options.RankPattern,
             }
-            : InFamily(model, options);
+            : options;
+    }
 
     /// <summary>
     /// Returns the options with the layers of the model's family in place of
-    /// <see cref="AdapterOptions.AllProjections"/>.
+    /// <see cref="AdapterOptions.AllProjections"/>, and parameters of experts among the targets as such.
     /// </summary>
-    internal static AdapterOptions InFamily(ModelConfig model, AdapterOptions options) =>
-        options.TargetModules.SequenceEqual(AdapterOptions.AllProjections)
-            ? options with
+    internal static AdapterOptions InFamily(ModelConfig model, AdapterOptions options)
+    {
+        if (options.TargetModules.SequenceEqual(AdapterOptions.AllProjections))
+            return options with { TargetModules = model.Family.DefaultTargets };
+        string[] parameters = [.. options.TargetModules.Where(ExpertParameters.IsOne)];
+        return parameters.Length == 0
+            ? options
+            : options with
             {
-                TargetModules = model.Family.DefaultTargets,
-            }
-            : options;
+                TargetModules = [.. options.TargetModules.Except(parameters)],
+                TargetParameters = [.. options.TargetParameters.Union(parameters)],
+            };
+    }
 
     /// <summary>Returns the pattern that some targets stand for.</summary>
     /// <exception cref="InputException">A target is not a regular expression.</exception>

@@ -203,6 +203,12 @@ internal sealed class PlainLoraConversion : IDisposable
                 TrainableTokens = _adapter.Options.TrainableTokens,
                 KeepTied = _adapter.Options.KeepTied,
             },
+            // The converted factors are those of single layers.
+            TargetModules =
+                folder.Config.Options.TargetParameters.Count > 0
+                    ? ModulePattern.Of(_adapter.Modules.Select(module => module.Shape.Name))
+                    : folder.Config.TargetModules,
+            KeepsGatesApart = false,
             LacksStart = false,
             IncludesStart = false,
             BaseTensorSha256 = new Dictionary<string, string>(),

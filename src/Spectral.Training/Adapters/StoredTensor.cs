@@ -54,7 +54,8 @@ internal sealed class StoredTensor
             )
             : TensorToWrite.Floats(name, StoredType.F32, Shape.Dimensions(), Read);
 
-    private float[] Read()
+    /// <summary>Reads the values as the file has them.</summary>
+    public float[] Read()
     {
         float[] values = _factor.Parameter.Master.ToArray();
         if (_start is null)

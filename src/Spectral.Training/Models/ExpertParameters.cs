@@ -50,6 +50,34 @@ internal static class ExpertParameters
         return Downs.Contains(name) ? new(prefix + "down_proj", expert, IsUp: false, IsDown: true) : null;
     }
 
+    /// <summary>Returns whether a target names a parameter of all experts, which no layer's name ends with.</summary>
+    public static bool IsOne(string target) =>
+        target.EndsWith("experts.gate_up_proj", StringComparison.Ordinal)
+        || target.EndsWith("experts.down_proj", StringComparison.Ordinal);
+
+    /// <summary>Returns whether a target of a file can be a parameter of a model that is read here.</summary>
+    public static bool CanBe(string target) =>
+        IsOne(target)
+        || target is "gate_up_proj" or "down_proj"
+        || (
+            target.EndsWith(Weight, StringComparison.Ordinal)
+            && !target.EndsWith("experts" + Weight, StringComparison.Ordinal)
+        );
+
+    /// <summary>Returns the name that Mixtral's checkpoints have for a layer, from that of transformers 5.</summary>
+    public static string OldName(string module)
+    {
+        string old = module.Replace(Mixture + ".gate", OldMixture + ".gate", StringComparison.Ordinal);
+        if (Place(module) is not { } place)
+            return old;
+        string leaf =
+            place.IsDown ? Downs[1]
+            : place.IsUp ? Ups[1]
+            : Gates[1];
+        string experts = module[..module.LastIndexOf('.')];
+        return experts.Replace(Mixture + Experts, OldMixture + Experts, StringComparison.Ordinal) + "." + leaf;
+    }
+
     /// <summary>Returns whether a target is a parameter, or the end of the name of one.</summary>
     public static bool Matches(string target, string parameter) =>
         parameter == target || parameter.EndsWith("." + target, StringComparison.Ordinal);

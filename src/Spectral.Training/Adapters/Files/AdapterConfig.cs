@@ -33,6 +33,11 @@ public sealed record AdapterConfig
     /// </summary>
     public bool IncludesStart { get; init; }
 
+    /// <summary>
+    /// Whether gate and up of an expert have factors of their own, in one of twice the rank; otherwise they share A.
+    /// </summary>
+    internal bool KeepsGatesApart { get; init; }
+
     /// <summary>Whether some of the biases that the config calls trained were left out on purpose.</summary>
     internal bool ListsBiases { get; init; }
 
@@ -95,8 +100,8 @@ public sealed record AdapterConfig
     {
         options = options with
         {
-            RankPattern = Exceptions(modules, module => module.Rank, options.Rank),
-            AlphaPattern = Exceptions(modules, module => module.Alpha, options.Alpha),
+            RankPattern = Exceptions(modules, module => module.Rank, options.Rank, options),
+            AlphaPattern = Exceptions(modules, module => module.Alpha, options.Alpha, options),
         };
         return new AdapterConfig
         {
@@ -132,7 +137,7 @@ public sealed record AdapterConfig
                 options.SettingPatterns
             )
             {
-                [setting.Name] = Exceptions(modules, Value, own),
+                [setting.Name] = Exceptions(modules, Value, own, options),
             },
         };
     }
@@ -144,13 +149,17 @@ public sealed record AdapterConfig
     private static KeyValuePair<string, T>[] Exceptions<T>(
         IReadOnlyList<AdaptedModule> modules,
         Func<AdapterOptions, T> setting,
-        T own
+        T own,
+        AdapterOptions options
     )
         where T : IEquatable<T> =>
         [
             .. modules
                 .Where(module => !setting(module.Options).Equals(own))
-                .Select(module => KeyValuePair.Create(Regex.Escape(module.Shape.Name), setting(module.Options))),
+                .Select(module =>
+                    KeyValuePair.Create(Regex.Escape(options.PatternName(module.Shape.Name)), setting(module.Options))
+                )
+                .Distinct(),
         ];
 
     /// <summary>Whether the list of targets alone determines which modules are adapted.</summary>
@@ -173,6 +182,8 @@ public sealed record AdapterConfig
     /// <summary>Returns whether a module is adapted.</summary>
     public bool Matches(string module)
     {
+        if (Options.TargetsParameterOf(module))
+            return true;
         if ((ExcludeModules?.Matches(module) ?? false) || SavedModules.Exclude(Options.ModulesToSave, module))
             return false;
         if (!TargetModules.Matches(module))

@@ -38,6 +38,8 @@ internal static partial class AdapterConfigFile
             TargetModules = config.TargetModules.Names ?? config.Options.TargetModules,
         };
         AdapterOptions options = config.IncludesStart ? Doubled(whole) : whole;
+        if (options.TargetParameters.Any(ExpertStacks.IsOfGates))
+            options = ExpertStacks.WithDoubleGates(options);
         foreach (PeftField field in OwnFields(config.Method).Where(field => field.Write is not null))
             writers[field.Key] = () => field.Write!(json, options);
         if (config.Method.PeftFields is null && config.Method.UsesTopK)
@@ -83,6 +85,8 @@ internal static partial class AdapterConfigFile
         Dictionary<string, string> metadata = new() { ["format"] = "pt", [MethodKey] = method.Name };
         if (config.IncludesStart)
             metadata[StartKey] = StartIncluded;
+        if (config.Options.TargetParameters.Count > 0)
+            metadata[ExpertsKey] = ExpertsApart;
         if (config.Options.BiasModules.Count > 0)
             metadata[BiasKey] = BiasListed;
         if (config.BaseForm is { } form)

@@ -15,6 +15,8 @@ internal static partial class AdapterConfigFile
     private const string SettingKey = "spectral.setting.";
     private const string StartKey = "spectral.start";
     private const string StartIncluded = "included";
+    private const string ExpertsKey = "spectral.experts";
+    private const string ExpertsApart = "apart";
     private const string BiasKey = "spectral.bias";
     private const string BiasListed = "listed";
     private const string BaseFormKey = "spectral.base_form";
@@ -99,6 +101,9 @@ internal static partial class AdapterConfigFile
 
         if (method.UsesTopK)
             options = options with { TopK = TopK(fields, method, metadata, directory) };
+        bool keepsGatesApart = metadata.GetValueOrDefault(ExpertsKey) == ExpertsApart;
+        if (keepsGatesApart)
+            options = ExpertStacks.WithHalfGates(options, options.RankStabilized);
         bool includesStart = metadata.GetValueOrDefault(StartKey) == StartIncluded;
         IReadOnlyDictionary<string, double>? start = includesStart ? null : LoraStartKey.SettingsOf(fields, method);
         foreach ((string name, double value) in start ?? new Dictionary<string, double>())
@@ -108,6 +113,7 @@ internal static partial class AdapterConfigFile
             Method = method,
             Options = includesStart ? Halved(options, path) : options,
             IncludesStart = includesStart,
+            KeepsGatesApart = keepsGatesApart,
             ListsBiases = metadata.GetValueOrDefault(BiasKey) == BiasListed,
             LacksStart = start is not null,
             StartsAtRandom = StartsAtRandom(fields, method),
@@ -124,6 +130,7 @@ internal static partial class AdapterConfigFile
                 method is PromptMethod
                     ? ModulePattern.Of(PromptMethod.Module)
                     : Pattern(fields, TargetsKey, path)
+                        ?? (options.TargetParameters.Count > 0 ? ModulePattern.Of() : null)
                         ?? throw fields.Wrong(TargetsKey, "a list of names, an expression or all-linear"),
             ExcludeModules = Pattern(fields, "exclude_modules", path),
             LayersToTransform = fields.IntegerOrList("layers_to_transform", 0, int.MaxValue),

@@ -57,6 +57,8 @@ public sealed class AdapterFolder : IDisposable
                 Config = Config with { LacksStart = true };
             }
 
+            if (Config.Options.TargetParameters.Count > 0)
+                Tensors = [.. ExpertStacks.TakeApart(Tensors, Config)];
             if (Config.Blocks is { } blocks)
                 Tensors = [.. Tensors.Select(blocks.Expand)];
         }

@@ -1,5 +1,6 @@
 using System.Text.RegularExpressions;
 using Spectral.Training.IO;
+using Spectral.Training.Models;
 using Spectral.Training.Numerics;
 
 namespace Spectral.Training.Adapters.Files;
@@ -82,6 +83,8 @@ internal sealed class AdapterTensors
             else if (isModule && Find(modular, name) is { } found)
             {
                 string module = layers is null ? found.Module : WrappedNames.Resolve(found.Module, layers);
+                if (layers?.Contains(module) == false && layers.Contains(ExpertParameters.OldName(module)))
+                    module = ExpertParameters.OldName(module);
                 AddToModule(module, found.Leaf, tensor, leaves.Shared);
             }
             else

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using Spectral.Training.IO;
+using Spectral.Training.Models;
 
 namespace Spectral.Training.Adapters.Files;
 
@@ -66,6 +67,37 @@ public sealed partial record PeftField
                 json.WriteStartArray("modules_to_save");
                 foreach (string module in options.ModulesToSave)
                     json.WriteStringValue(module);
+                json.WriteEndArray();
+            },
+        };
+
+    /// <summary>
+    /// The field for parameters of experts. It is written only if there are any, since older versions of PEFT do not
+    /// know the key.
+    /// </summary>
+    public static PeftField TargetParameters =>
+        new("target_parameters")
+        {
+            Read = (fields, options) =>
+            {
+                IReadOnlyList<string> targets = fields.Texts("target_parameters") ?? [];
+                return targets.All(ExpertParameters.CanBe)
+                    ? options with
+                    {
+                        TargetParameters = targets,
+                    }
+                    : throw fields.Wrong(
+                        "target_parameters",
+                        $"weights of layers, or ends of {ExpertParameters.GateUp} and {ExpertParameters.Down}"
+                    );
+            },
+            Write = (json, options) =>
+            {
+                if (options.TargetParameters.Count == 0)
+                    return;
+                json.WriteStartArray("target_parameters");
+                foreach (string parameter in options.TargetParameters)
+                    json.WriteStringValue(parameter);
                 json.WriteEndArray();
             },
         };

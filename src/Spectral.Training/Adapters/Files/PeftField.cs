@@ -67,11 +67,7 @@ public sealed partial record PeftField(string Key)
         Refused("use_dora", "its magnitudes are those of dora"),
         .. Unsupported("lora_bias", "kasa_config"),
         Refused("layer_replication", "it makes a deeper model of copies of the base's layers"),
-        Refused(
-            "target_parameters",
-            "it adapts stacked parameters, such as those of all experts together; here each expert has layers of its "
-                + "own, which target_modules names"
-        ),
+        TargetParameters,
         Refused(
             "alora_invocation_tokens",
             "an activated LoRA acts only on the tokens from its invocation on, which nothing here does"
