@@ -70,10 +70,12 @@ internal static class ExpertParameters
         string old = module.Replace(Mixture + ".gate", OldMixture + ".gate", StringComparison.Ordinal);
         if (Place(module) is not { } place)
             return old;
-        string leaf =
-            place.IsDown ? Downs[1]
-            : place.IsUp ? Ups[1]
-            : Gates[1];
+        string leaf = place switch
+        {
+            { IsDown: true } => Downs[1],
+            { IsUp: true } => Ups[1],
+            _ => Gates[1],
+        };
         string experts = module[..module.LastIndexOf('.')];
         return experts.Replace(Mixture + Experts, OldMixture + Experts, StringComparison.Ordinal) + "." + leaf;
     }

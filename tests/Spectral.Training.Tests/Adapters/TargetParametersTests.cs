@@ -2,7 +2,6 @@ using System.Text.Json.Nodes;
 using Spectral.Kernels;
 using Spectral.Kernels.Tests.Support;
 using Spectral.Training.Adapters;
-using Spectral.Training.Adapters.Files;
 using Spectral.Training.Data;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
@@ -244,9 +243,9 @@ public sealed class TargetParametersTests(DeviceKind kind) : TrainingTest(kind)
             inputs
         );
         int half = Width * Hidden;
-        return isDown ? whole
-            : parts[6] == "w1" ? whole[..half]
-            : whole[half..];
+        if (isDown)
+            return whole;
+        return parts[6] == "w1" ? whole[..half] : whole[half..];
     }
 
     private static double[] Stacked(

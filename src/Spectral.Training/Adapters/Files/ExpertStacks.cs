@@ -89,7 +89,9 @@ internal static partial class ExpertStacks
         Func<AdaptedModule, string, (Kernels.Shape Shape, Func<float[]> Values)> values
     )
     {
-        var places = modules.ToLookup(module => ExpertParameters.Place(module.Shape.Name)!.Value.Parameter);
+        ILookup<string, AdaptedModule> places = modules.ToLookup(module =>
+            ExpertParameters.Place(module.Shape.Name)!.Value.Parameter
+        );
         foreach (IGrouping<string, AdaptedModule> stack in places)
         {
             string module = stack.Key[..stack.Key.LastIndexOf('.')];
@@ -172,7 +174,7 @@ internal static partial class ExpertStacks
         bool apart = isGate && config.KeepsGatesApart;
         int rank = own * (apart ? 2 : 1) * (config.IncludesStart ? 2 : 1);
         bool isRight = match.Groups["leaf"].Value == "lora_A";
-        long stacked = tensor.Shape is [var first, var second] ? (isRight ? first : second) : 0;
+        long stacked = tensor.Shape.Count == 2 ? tensor.Shape[isRight ? 0 : 1] : 0;
         if (rank < 1 || stacked == 0 || stacked % rank != 0 || (isGate && !isRight && tensor.Shape[0] % 2 != 0))
         {
             throw new InputException(
