@@ -38,7 +38,7 @@ public sealed class GgufCommandTests : WorkFolder
     public void BadRequestsAreRefused()
     {
         Directory.CreateDirectory(Out);
-        RefusedWith("--adapter DIR or --method NAME", "merge", "--model", Model);
+        RefusedWith("--adapter DIR, --method NAME or --requantize FORMAT", "merge", "--model", Model);
         RefusedWith("expected --format gguf with it", "merge", "--model", Model, "--adapter", Out, "--dtype", "q8_0");
         string[] text = ["merge", "--model", Model, "--adapter", Out, "--format", "text"];
         RefusedWith("--format: has no effect without --method", text);

@@ -99,7 +99,7 @@ public sealed class MergeCommandTests : WorkFolder
         RefusedMerge(["--method", "lot", "--input", tuned], "expected 1 files of records", "0 are given");
         RefusedMerge(["--method", "lot", "--input", tuned, "--data", At("none.jsonl")], "none.jsonl");
         RefusedMerge(["--density", "0.5"], "--density: has no effect without --method");
-        RefusedMerge([], "--adapter DIR or --method NAME");
+        RefusedMerge([], "--adapter DIR, --method NAME or --requantize FORMAT");
     }
 
     private void RefusedMerge(string[] arguments, params string[] named) =>
