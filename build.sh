@@ -57,7 +57,6 @@ packages() { # what the build, the CPU device and the verb need from the system
   if [ "$verb" = test ] && can_install && ! has mpirun; then
     missing+=(libopenmpi-dev openmpi-bin) # else the tests of several ranks are skipped
   fi
-  faster_products
   [ ${#missing[@]} -gt 0 ] || return 0
   can_install || die "please install: ${missing[*]}   (Debian: apt-get install ${missing[*]})"
   say "missing: ${missing[*]}"
@@ -65,17 +64,6 @@ packages() { # what the build, the CPU device and the verb need from the system
   DEBIAN_FRONTEND=noninteractive stage "system packages" \
     apt-get -qq install -y --no-install-recommends "${missing[@]}"
 }
-
-faster_products() { # oneDNN is optional, and its release is in its package's name
-  ! has_library libdnnl.so && can_install || return 0
-  has_package libdnnl2 || has_package libdnnl3 || stage "package lists" apt-get -qq update
-  if has_package libdnnl3; then
-    missing+=(libdnnl3)
-  elif has_package libdnnl2; then
-    missing+=(libdnnl2)
-  fi
-}
-has_package() { apt-cache show "$1" > /dev/null 2>&1; }
 
 find_nvcc() { # $1: "fetch" may download it. Sets nvcc and include; both stay empty without one
   nvcc="" include=""

@@ -24,8 +24,23 @@ public sealed class SequenceOptionTests : WorkFolder
     }
 
     [Test]
-    public void GroupingSavesPaddingAndKeepsTheRecords()
+    public void GroupingTakesRecordsInAnotherOrder()
     {
+        // seven lengths: of equal ones, grouping leaves the order as it is
+        File.WriteAllLines(
+            Data,
+            Enumerable
+                .Range(0, 24)
+                .Select(i =>
+                    JsonSerializer.Serialize(
+                        new
+                        {
+                            prompt = string.Concat(Enumerable.Repeat($"{i % 10} again: ", 1 + 5 * i % 7)),
+                            completion = $"{i % 10}",
+                        }
+                    )
+                )
+        );
         JsonElement apart = Run("apart", "--epochs", "1", "--batch", "2");
         JsonElement grouped = Run("grouped", "--epochs", "1", "--batch", "2", "--group-by-length");
         Assert.That(grouped.GetProperty("steps").GetInt32(), Is.EqualTo(apart.GetProperty("steps").GetInt32()));
