@@ -91,6 +91,16 @@ internal static class SmallModels
                 SlidingRotary = new RotaryAngles(200, null),
             },
             ["gemma3-cap"] = Gemma("gemma3_text") with { LogitSoftCap = 2.5, SlidingWindow = 3 },
+            ["phi"] = Llama with
+            {
+                ModelType = "phi",
+                KeyValueHeads = 4,
+                PartialRotaryFactor = 0.5,
+                Activation = Activation.GeluTanh,
+                OutputBias = true,
+                MlpBias = true,
+                ParallelResidual = true,
+            },
             ["phi3"] = Llama with { ModelType = "phi3", PartialRotaryFactor = 0.75 },
             ["phi3-longrope"] = Llama with
             {

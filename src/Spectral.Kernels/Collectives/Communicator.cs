@@ -13,7 +13,9 @@ namespace Spectral.Kernels.Collectives;
 /// </remarks>
 /// <example>
 /// <code>
-/// // In each of two processes that MPI started:
+/// // In the first of two processes that MPI started:
+/// int rank = 0;
+/// using var gradient = Tensor.Zeros(device, 8, DType.F32);
 /// using Communicator ranks = new(device, CommunicatorId.OverMpi(device, rank), rank, 2);
 /// ranks.Sum(gradient);
 /// </code>

@@ -16,7 +16,7 @@ namespace Spectral.Training.Distributed;
 /// // The same program, started by mpirun -n 4:
 /// var launch = RankLaunch.From(Environment.GetEnvironmentVariable);
 /// using RankGroup ranks = RankGroup.Join(device, launch);
-/// using Trainer trainer = new(model, options, ranks: ranks);
+/// using Trainer trainer = new(model, new TrainerOptions(), ranks: ranks);
 /// trainer.Run(records); // of each batch this rank computes its share
 /// </code>
 /// </example>

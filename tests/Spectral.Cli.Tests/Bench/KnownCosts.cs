@@ -124,7 +124,10 @@ internal static class KnownCosts
             ["low_rank_quantized_4_forward_bf16"] = 32.4,
             ["low_rank_quantized_8_forward_bf16"] = 32.4,
             ["low_rank_quantized_4_input_gradient_bf16"] = 5.1,
-            ["low_rank_quantized_8_input_gradient_bf16"] = 5.1,
+            ["low_rank_quantized_8_input_gradient_bf16"] = 19.8,
+            // Since a launch takes a batch of parameters.
+            ["adamw_8bit_f32"] = 7.5,
+            ["muon_8bit_momentum_f32"] = 6.9,
         };
 
     /// <summary>Bank conflicts per thousand wavefronts, where there are any.</summary>
@@ -136,9 +139,10 @@ internal static class KnownCosts
             ["low_rank_linear_input_gradient_bf16"] = 1.3,
             // The same 64 for each tile of y, at shorter sums; codes and their tiles add none.
             ["low_rank_quantized_4_forward_bf16"] = 3.5,
-            ["low_rank_quantized_8_forward_bf16"] = 3.5,
             ["low_rank_quantized_4_input_gradient_bf16"] = 11.8,
-            ["low_rank_quantized_8_input_gradient_bf16"] = 11.8,
+            // Values of 8-bit codes are looked up in a table; how many conflict depends on the codes.
+            ["low_rank_quantized_8_forward_bf16"] = 281,
+            ["low_rank_quantized_8_input_gradient_bf16"] = 257,
             // Columns of a matrix of 32 or 33 numbers in F64.
             ["matrix_inverse"] = 1,
             // Its first operand is stored transposed.
@@ -158,10 +162,10 @@ internal static class KnownCosts
         {
             ["low_rank_linear_forward_bf16"] = 1.36,
             ["low_rank_linear_input_gradient_bf16"] = 1.36,
-            ["low_rank_quantized_4_forward_bf16"] = 2.27,
-            ["low_rank_quantized_8_forward_bf16"] = 2.27,
-            ["low_rank_quantized_4_input_gradient_bf16"] = 2.9,
-            ["low_rank_quantized_8_input_gradient_bf16"] = 2.9,
+            ["low_rank_quantized_4_forward_bf16"] = 2.29,
+            ["low_rank_quantized_8_forward_bf16"] = 2.33,
+            ["low_rank_quantized_4_input_gradient_bf16"] = 2.92,
+            ["low_rank_quantized_8_input_gradient_bf16"] = 2.98,
             ["low_rank_linear_hopper_forward_bf16"] = 0.165,
             ["low_rank_linear_hopper_input_gradient_bf16"] = 0.165,
             ["low_rank_merge_bf16"] = 51.8,
@@ -177,6 +181,8 @@ internal static class KnownCosts
             // The same for the probabilities, which are divided by their sum once all are written.
             ["expert_router_forward_f32"] = 1.5,
             ["expert_router_forward_bf16"] = 1.65,
+            // Six arrays of seven: the step that is counted is the first, which has no z to read.
+            ["schedule_free_f32"] = 0.857,
         };
 
     /// <summary>Bytes of local memory, where there are any.</summary>
