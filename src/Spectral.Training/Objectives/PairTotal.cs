@@ -41,7 +41,7 @@ internal sealed class PairTotal
         };
     }
 
-    /// <summary>Adds a pair.</summary>
+    /// <summary>Adds the loss and rewards of a pair.</summary>
     public void Add(PairTerm term)
     {
         (_records, _chosenSides, _rejectedSides) = (_records + 1, _chosenSides + 1, _rejectedSides + 1);

@@ -10,7 +10,7 @@ internal sealed class GradientGroups : IDisposable
     private readonly ParameterSet _parameters;
     private readonly Tensor _norms;
 
-    /// <summary>Allocates the norms.</summary>
+    /// <summary>Allocates one norm for each group.</summary>
     /// <param name="groups">The groups, as <see cref="ClipGroups.Of"/> returns them.</param>
     /// <param name="parameters">The parameters, whose gradients are allocated.</param>
     public GradientGroups(IReadOnlyList<(string Name, double MaxNorm, int[] Members)> groups, ParameterSet parameters)

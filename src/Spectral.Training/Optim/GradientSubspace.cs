@@ -27,7 +27,7 @@ internal sealed class GradientSubspace
         SecondMoment = run.PerParameter(AdamWOptimizer.Second, Parameter, (rank, Other));
     }
 
-    /// <summary>The matrix.</summary>
+    /// <summary>The matrix whose gradient the subspace holds.</summary>
     public Parameter Parameter { get; }
 
     /// <summary>Whether the smaller side is the rows.</summary>

@@ -5,7 +5,7 @@ namespace Spectral.Training.Models.Families;
 /// <summary>The feed-forward layer down(f(up x)) without a gate (Vaswani et al., 2017).</summary>
 internal sealed class PlainBlock : ProjectedBlock
 {
-    /// <summary>The up projection.</summary>
+    /// <summary>The up projection of the feed-forward layer.</summary>
     public required Projections Up { get; init; }
 
     public required Linear Down { get; init; }

@@ -23,7 +23,7 @@ internal static class SoftCapKeys
     public static double Read(JsonFields fields, string key, double absent) =>
         fields.IsGiven(key) ? fields.Number(key, Smallest, Largest) ?? 0 : absent;
 
-    /// <summary>Writes a cap.</summary>
+    /// <summary>Writes a cap under its key.</summary>
     public static void Write(Utf8JsonWriter json, string key, double cap)
     {
         if (cap > 0)
