@@ -16,7 +16,7 @@ public sealed class ModelGradientTests(DeviceKind kind) : TrainingTest(kind)
 {
     private const double Step = 1e-5; // of the differences in double: error about 1e-9
     private const double LossTolerance = 2e-6;
-    private const double Tolerance = 2e-5; // F32 sums over a few dozen terms through two layers
+    private const double Tolerance = 1e-5; // of the losses' shares of a gradient, which F32 adds: 4e-6 measured
 
     [Test]
     public void AllWeights(
@@ -61,7 +61,7 @@ public sealed class ModelGradientTests(DeviceKind kind) : TrainingTest(kind)
         {
             VerifyGradient(
                 parameter.Gradient!.ToArray(),
-                CentralDifferences.Of(weights[parameter.Name], Step, () => reference.LossSum(batch)),
+                CentralDifferences.OfShares(weights[parameter.Name], Step, () => reference.Losses(batch)),
                 Tolerance,
                 parameter.Name
             );
@@ -130,7 +130,7 @@ public sealed class ModelGradientTests(DeviceKind kind) : TrainingTest(kind)
         {
             VerifyGradient(
                 parameter.Gradient!.ToArray(),
-                CentralDifferences.Of(factors[parameter.Name], Step, () => reference.LossSum(batch)),
+                CentralDifferences.OfShares(factors[parameter.Name], Step, () => reference.Losses(batch)),
                 Tolerance,
                 parameter.Name
             );

@@ -22,4 +22,23 @@ internal static class CentralDifferences
         }
         return gradient;
     }
+
+    /// <summary>
+    /// The shares that each loss has in the gradient of their sum with respect to each value. Their magnitudes say how
+    /// much the sum cancels: a gradient in F32 cannot be better than rounding of its largest shares.
+    /// </summary>
+    public static double[][] OfShares(double[] values, double step, Func<double[]> losses)
+    {
+        double[][] shares = new double[values.Length][];
+        for (int i = 0; i < values.Length; i++)
+        {
+            double value = values[i];
+            values[i] = value + step;
+            double[] above = losses();
+            values[i] = value - step;
+            shares[i] = [.. above.Zip(losses(), (high, low) => (high - low) / (2 * step))];
+            values[i] = value;
+        }
+        return shares;
+    }
 }

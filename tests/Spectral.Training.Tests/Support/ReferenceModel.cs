@@ -37,9 +37,12 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
     public Action<int, double[][]>? AfterLayer { get; init; }
 
     /// <summary>Sum over the rows' targets that are not −1 of −log p(target).</summary>
-    public double LossSum(Batch batch)
+    public double LossSum(Batch batch) => Losses(batch).Sum();
+
+    /// <summary>The loss of each position that has a target.</summary>
+    public double[] Losses(Batch batch)
     {
-        double sum = 0;
+        List<double> losses = [];
         for (int row = 0; row < batch.Rows; row++)
         {
             ReadOnlySpan<int> targets = batch.Targets.AsSpan(row * batch.Length, batch.Length);
@@ -47,10 +50,10 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
             for (int t = 0; t < targets.Length; t++)
             {
                 if (targets[t] >= 0)
-                    sum += LogSumExp(logits[t]) - logits[t][targets[t]];
+                    losses.Add(LogSumExp(logits[t]) - logits[t][targets[t]]);
             }
         }
-        return sum;
+        return [.. losses];
     }
 
     /// <summary>Logits of every position of one row.</summary>

@@ -45,18 +45,33 @@ public abstract class TrainingTest(DeviceKind kind)
 
     /// <summary>
     /// Compares a gradient in F32 with one from double differences: NaN first, then each element within
-    /// <paramref name="tolerance"/> of the largest
-    /// element, which is what cancellation in sums over tokens costs.
+    /// <paramref name="tolerance"/> of the largest element, which is what cancellation in sums over tokens costs.
     /// </summary>
-    protected static void VerifyGradient(float[] actual, double[] expected, double tolerance, string what)
+    protected static void VerifyGradient(float[] actual, double[] expected, double tolerance, string what) =>
+        VerifyGradient(actual, expected, tolerance, expected.Max(Math.Abs), what);
+
+    /// <summary>
+    /// Compares a gradient in F32 with the sums of the losses' shares: each element within
+    /// <paramref name="tolerance"/> of the largest sum of magnitudes. The largest element is no scale where a gradient
+    /// has few of them: one of two may be what is left of shares eighty times its size.
+    /// </summary>
+    protected static void VerifyGradient(float[] actual, double[][] shares, double tolerance, string what) =>
+        VerifyGradient(
+            actual,
+            Array.ConvertAll(shares, of => of.Sum()),
+            tolerance,
+            shares.Max(of => of.Sum(Math.Abs)),
+            what
+        );
+
+    private static void VerifyGradient(float[] actual, double[] expected, double tolerance, double scale, string what)
     {
         Assert.That(actual, Has.Length.EqualTo(expected.Length), what);
-        double largest = expected.Max(Math.Abs);
         for (int i = 0; i < actual.Length; i++)
         {
             double error = Math.Abs(actual[i] - expected[i]);
-            if (!(error <= tolerance * largest + 1e-7))
-                Assert.Fail($"{what}[{i}] is {actual[i]}, expected {expected[i]} (largest {largest})");
+            if (!(error <= tolerance * scale + 1e-7))
+                Assert.Fail($"{what}[{i}] is {actual[i]}, expected {expected[i]} (scale {scale})");
         }
     }
 }
