@@ -57,12 +57,24 @@ packages() { # what the build, the CPU device and the verb need from the system
   if [ "$verb" = test ] && can_install && ! has mpirun; then
     missing+=(libopenmpi-dev openmpi-bin) # else the tests of several ranks are skipped
   fi
-  [ ${#missing[@]} -gt 0 ] || return 0
-  can_install || die "please install: ${missing[*]}   (Debian: apt-get install ${missing[*]})"
-  say "missing: ${missing[*]}"
-  stage "package lists" apt-get -qq update
-  DEBIAN_FRONTEND=noninteractive stage "system packages" \
-    apt-get -qq install -y --no-install-recommends "${missing[@]}"
+  if [ ${#missing[@]} -gt 0 ]; then
+    can_install || die "please install: ${missing[*]}   (Debian: apt-get install ${missing[*]})"
+    say "missing: ${missing[*]}"
+    stage "package lists" apt-get -qq update
+    install "${missing[@]}"
+  fi
+  (faster_products) || say "without oneDNN, OpenBLAS computes the matrix products of the CPU device"
+}
+
+install() {
+  DEBIAN_FRONTEND=noninteractive stage "system packages" apt-get -qq install -y --no-install-recommends "$@"
+}
+
+faster_products() { # oneDNN, where the package lists have it; releases of Debian number the package as the library
+  ! has_library libdnnl.so && can_install || return 0
+  local package
+  package=$(apt-cache --names-only search '^libdnnl[0-9.]+$' | awk 'END { print $1 }')
+  [ -z "$package" ] || install "$package"
 }
 
 find_nvcc() { # $1: "fetch" may download it. Sets nvcc and include; both stay empty without one
