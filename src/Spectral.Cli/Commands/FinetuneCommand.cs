@@ -90,21 +90,19 @@ internal sealed class FinetuneCommand : SpectralCommand
         MemorySavings.Explain(
             context,
             () =>
-                start is not null
-                    ? null
-                    : new PlannedRun(
-                        inputs.Folder.Config,
-                        started.Type,
-                        settings,
-                        records.Training.Max(record => record.Longest)
-                    )
-                    {
-                        LossTokens = records.Training.Max(record => record.MostLossTokens),
-                        Quantization = inputs.Folder.Quantization,
-                        Method = method,
-                        Adapter = options,
-                        CalibrationRecords = context.Get(_adapter.CalibrationRecords),
-                    },
+            {
+                var longest = PlannedRecords.Of(records.Training);
+                return new PlannedRun(inputs.Folder.Config, started.Type, settings, longest.Length)
+                {
+                    LossTokens = longest.LossTokens,
+                    Quantization = inputs.Folder.Quantization,
+                    Method = method,
+                    Adapter = options,
+                    CalibrationRecords = context.Get(_adapter.CalibrationRecords),
+                    InitAdapter = start,
+                    Evaluation = records.Evaluation is { } evaluated ? PlannedRecords.Of(evaluated) : null,
+                };
+            },
             started.Device,
             Train
         );

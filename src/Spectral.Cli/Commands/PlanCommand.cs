@@ -6,11 +6,9 @@ using Spectral.Cli.Options;
 using Spectral.Kernels;
 using Spectral.Training;
 using Spectral.Training.Adapters;
-using Spectral.Training.Data;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
 using Spectral.Training.Planning;
-using Spectral.Training.Tokenization;
 
 namespace Spectral.Cli.Commands;
 
@@ -46,59 +44,120 @@ internal sealed class PlanCommand : SpectralCommand
         AddOptions([
             _model,
             _data,
-            .. _adapter.All.Where(option => option != _adapter.InitAdapter),
+            _training.Eval,
+            .. _adapter.All,
             .. _quantize.All,
-            .. _training.Common.Where(option => option != _training.Overwrite && option != _training.EvalEvery),
+            .. _training.Common.Where(option => option != _training.Overwrite),
         ]);
     }
 
     public override void Execute(CommandContext context)
     {
         TrainerOptions settings = _training.Read(context);
-        string directory = context.Get(_model);
-        var config = ModelConfig.Load(directory);
-        context.Warn(config.Warnings);
+        string? start = context.Get(_adapter.InitAdapter);
+        using ModelInputs? inputs = Inputs(context);
+        ModelConfig config = inputs?.Folder.Config ?? ModelConfig.Load(context.Get(_model));
+        if (inputs is null)
+            context.Warn(config.Warnings);
         AdapterMethod method = _adapter.Method(context);
         AdapterOptions options = _adapter.Read(context);
-        settings.RequireSuits(method, options);
-        method.RequireSuits(_quantize.Read(context));
-        UnusedAdapterOptions.Refuse(
-            context,
-            _adapter,
-            MethodFacts.Of(method, AdapterTargets.Of(config, method, options), options)
-        );
-        if (context.IsGiven(_adapter.TrainTokens.Option) || context.IsGiven(_adapter.PromptText))
-            options = _adapter.Encode(context, options, BpeTokenizer.Load(directory));
+        int virtualTokens = 0;
+        if (start is null)
+        {
+            settings.RequireSuits(method, options);
+            method.RequireSuits(_quantize.Read(context));
+            UnusedAdapterOptions.Refuse(
+                context,
+                _adapter,
+                MethodFacts.Of(method, AdapterTargets.Of(config, method, options), options)
+            );
+            virtualTokens = method.VirtualTokens(options);
+        }
+
+        if (inputs is not null)
+        {
+            inputs.VirtualTokens = virtualTokens;
+            inputs.CheckAdapter(context, start);
+            virtualTokens = inputs.VirtualTokens;
+            if (start is null)
+                options = _adapter.Encode(context, options, inputs.Tokenizer);
+        }
+
         using Device device = _training.Device.Open(context);
         DType type = _training.Device.TypeOn(device, context);
-        (int length, int? lossTokens) = Length(context, config, method.VirtualTokens(options));
-        var run = new PlannedRun(config, type, settings, length)
+        if (start is not null)
+            (method, options) = StartOf(context, start, inputs!, device, type);
+        PlannedRecords records = Records(context, context.Get(_data), inputs, config, virtualTokens);
+        var run = new PlannedRun(config, type, settings, records.Length)
         {
-            LossTokens = lossTokens,
+            LossTokens = records.LossTokens,
             Quantization = _quantize.Read(context),
             Method = method,
             Adapter = options with { Seed = settings.Seed },
             CalibrationRecords = context.Get(_adapter.CalibrationRecords),
+            InitAdapter = start,
+            Evaluation = context.Get(_training.Eval) is { } file
+                ? Records(context, file, inputs, config, virtualTokens)
+                : null,
         };
         MemoryPlan plan = MemoryPlanner.Plan(run, device);
         IReadOnlyList<MemorySaving> savings = MemorySavings.Of(run, plan.Peak, device);
+        string folder = Path.GetFileName(Path.GetFullPath(context.Get(_model)));
         context.Finish(
             Json(run, plan, savings, device),
             terminal =>
             {
                 terminal.Line(
-                    $"{method.Name} on {Path.GetFileName(Path.GetFullPath(directory))}: {settings.Batch} records of "
-                        + $"{run.Length} tokens, {type}, on {device}"
+                    $"{method.Name} on {folder}: {settings.Batch} records of {run.Length} tokens, {type}, on {device}"
                 );
                 MemoryTable.Print(terminal, plan, savings, device.Memory.Limit ?? device.TotalMemory);
             }
         );
     }
 
-    /// <summary>
-    /// Returns the tokens of the longest record, and the most that carry loss; null: all but the first.
-    /// </summary>
-    private (int Length, int? LossTokens) Length(CommandContext context, ModelConfig config, int virtualTokens)
+    /// <summary>Opens the folder with its tokenizer if more than its config is needed; else null.</summary>
+    private ModelInputs? Inputs(CommandContext context) =>
+        new[] { context.Get(_data), context.Get(_training.Eval), context.Get(_adapter.InitAdapter) }.Any(path =>
+            path is not null
+        )
+        || context.IsGiven(_adapter.TrainTokens.Option)
+        || context.IsGiven(_adapter.PromptText)
+            ? new ModelInputs(context, context.Get(_model), weightsOptional: true, _quantize.Read(context))
+            : null;
+
+    /// <summary>Returns what the adapter to go on from is, and checks that the other options say the same.</summary>
+    private (AdapterMethod Method, AdapterOptions Options) StartOf(
+        CommandContext context,
+        string directory,
+        ModelInputs inputs,
+        Device device,
+        DType type
+    )
+    {
+        (AdapterMethod, AdapterOptions) found = default;
+        MemoryPlanner.Peak(
+            device,
+            inputs.Folder.Config,
+            type,
+            _quantize.Read(context),
+            model =>
+            {
+                using Adapter start = _adapter.Load(context, model, directory);
+                InitAdapterConflicts.Refuse(context, _adapter, model.Config, start, inputs.Tokenizer);
+                found = (start.Method, start.Options);
+            }
+        );
+        return found;
+    }
+
+    /// <summary>Returns the longest record of a file, or of no file the longest that a run takes.</summary>
+    private PlannedRecords Records(
+        CommandContext context,
+        string? file,
+        ModelInputs? inputs,
+        ModelConfig config,
+        int virtualTokens
+    )
     {
         int longest = Math.Min(context.Get(_training.MaxLength), config.LongestSequence - virtualTokens);
         if (longest < 2)
@@ -109,14 +168,7 @@ internal sealed class PlanCommand : SpectralCommand
             );
         }
 
-        if (context.Get(_data) is not { } file)
-            return (longest, null);
-        using var inputs = new ModelInputs(context, context.Get(_model), weightsOptional: true)
-        {
-            VirtualTokens = virtualTokens,
-        };
-        EncodedRecord[] records = _training.Encode(context, inputs, file);
-        return (records.Max(record => record.Longest), records.Max(record => record.MostLossTokens));
+        return file is null ? new PlannedRecords(longest) : PlannedRecords.Of(_training.Encode(context, inputs!, file));
     }
 
     private static JsonObject Json(PlannedRun run, MemoryPlan plan, IEnumerable<MemorySaving> savings, Device device) =>
@@ -125,6 +177,7 @@ internal sealed class PlanCommand : SpectralCommand
             ["peak_memory_bytes"] = plan.Peak,
             ["start_bytes"] = plan.Start,
             ["step_bytes"] = plan.Step,
+            ["evaluation_bytes"] = plan.Evaluation,
             ["parts"] = new JsonObject(
                 MemoryTable
                     .Parts(plan)

@@ -118,6 +118,7 @@ internal static class MemorySavings
                 {
                     Length = length,
                     LossTokens = run.LossTokens is { } tokens ? Math.Min(tokens, length - 1) : null,
+                    Evaluation = run.Evaluation is { } evaluated ? Cut(evaluated, length) : null,
                 }
             );
         }
@@ -126,7 +127,7 @@ internal static class MemorySavings
             yield return ("--dtype bf16", run with { Type = DType.BF16 });
         if (run is { Method: not null, Quantization: null })
             yield return ("--quantize nf4", run with { Quantization = new BaseQuantization(WeightFormat.Nf4) });
-        if (run.Method is not null && run.Adapter.Rank > 1)
+        if (run is { Method: not null, InitAdapter: null, Adapter.Rank: > 1 })
         {
             int rank = run.Adapter.Rank / 2;
             yield return ($"--rank {rank}", run with { Adapter = run.Adapter with { Rank = rank } });
@@ -143,6 +144,9 @@ internal static class MemorySavings
             );
         }
     }
+
+    private static PlannedRecords Cut(PlannedRecords records, int length) =>
+        new(Math.Min(records.Length, length), records.LossTokens is { } tokens ? Math.Min(tokens, length - 1) : null);
 
     // Options that the method or the optimizer refuses are no help.
     private static MemorySaving? Planned(string option, Func<long> peak)

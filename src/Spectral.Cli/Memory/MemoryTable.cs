@@ -31,6 +31,7 @@ internal static class MemoryTable
             .. Parts(plan).Select(part => Row(part.Name, part.Bytes, plan.Step)),
             Row("a step", plan.Step, plan.Step),
             Row("the start", plan.Start, plan.Step),
+            .. plan.Evaluation > 0 ? new[] { Row("an evaluation", plan.Evaluation, plan.Step) } : [],
         ];
         terminal.Table(["", "MiB", "of a step"], rows);
         terminal.Line(

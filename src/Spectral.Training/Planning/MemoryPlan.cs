@@ -33,9 +33,12 @@ public sealed record MemoryPlan
     /// </summary>
     public required long Start { get; init; }
 
+    /// <summary>The largest need of an evaluation between two steps; 0: the run evaluates nothing.</summary>
+    public required long Evaluation { get; init; }
+
     /// <summary>The largest need of a step.</summary>
     public long Step => Weights + Adapter + Gradients + Optimizer + Activations + LossHead + Workspace;
 
     /// <summary>The largest need of the run.</summary>
-    public long Peak => Math.Max(Start, Step);
+    public long Peak => Math.Max(Math.Max(Start, Step), Evaluation);
 }

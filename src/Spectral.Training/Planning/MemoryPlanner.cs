@@ -49,7 +49,10 @@ public static class MemoryPlanner
             run.Quantization
         );
         long weights = memory.InUse;
-        EncodedRecord[] records = [.. Enumerable.Repeat(Record(run), Records(run))];
+        EncodedRecord[] records =
+        [
+            .. Enumerable.Repeat(Record(run, new PlannedRecords(run.Length, run.LossTokens)), Records(run)),
+        ];
         TrainerOptions options = run.Training with
         {
             Steps = Math.Max(run.Training.Warmup, run.Training.Steps ?? 1000),
@@ -66,6 +69,7 @@ public static class MemoryPlanner
         memory.ResetPeak();
         Step(trainer, records);
         long step = memory.Peak;
+        long evaluation = Evaluate(model, run);
         (long activations, long lossHead) = Forward(model, run, records, learns);
         return new MemoryPlan
         {
@@ -77,6 +81,7 @@ public static class MemoryPlanner
             LossHead = lossHead,
             Workspace = step - ready - activations - lossHead,
             Start = start,
+            Evaluation = evaluation,
         };
     }
 
@@ -105,10 +110,10 @@ public static class MemoryPlanner
     private static int Records(PlannedRun run) =>
         Math.Max(run.Training.RecordsPerStep, run.Method is { StartsFromData: true } ? run.CalibrationRecords : 1);
 
-    private static EncodedRecord Record(PlannedRun run)
+    private static EncodedRecord Record(PlannedRun run, PlannedRecords sizes)
     {
-        int lossFrom = Math.Max(1, run.Length - (run.LossTokens ?? run.Length));
-        var record = new EncodedRecord(new int[run.Length], lossFrom, lossFrom, Cut: false);
+        int lossFrom = Math.Max(1, sizes.Length - (sizes.LossTokens ?? sizes.Length));
+        var record = new EncodedRecord(new int[sizes.Length], lossFrom, lossFrom, Cut: false);
         return TakesPairs(run) ? record with { Rejected = record } : record;
     }
 
@@ -120,14 +125,34 @@ public static class MemoryPlanner
         CausalLanguageModel model,
         EncodedRecord[] records
     ) =>
-        Adapter.Attach(
+        run.InitAdapter is { } folder
+            ? Adapter.Load(model, folder)
+            : Adapter.Attach(
+                model,
+                method,
+                run.Adapter,
+                method.StartsFromData
+                    ? ModelCalibration.OfTraining(model, records, run.Training, run.CalibrationRecords)
+                    : null
+            );
+
+    /// <summary>Rehearses the evaluation of one batch, of full rows if they are packed.</summary>
+    private static long Evaluate(CausalLanguageModel model, PlannedRun run)
+    {
+        if (run.Evaluation is not { } sizes)
+            return 0;
+        DeviceMemory memory = model.Device.Memory;
+        memory.ResetPeak();
+        int perRow = run.Training.PackTo is { } packTo ? Math.Max(1, packTo / sizes.Length) : 1;
+        Evaluator.Evaluate(
             model,
-            method,
-            run.Adapter,
-            method.StartsFromData
-                ? ModelCalibration.OfTraining(model, records, run.Training, run.CalibrationRecords)
-                : null
+            [.. Enumerable.Repeat(Record(run, sizes), run.Training.Batch * perRow)],
+            run.Training.Loss,
+            run.Training.Batch,
+            packTo: run.Training.PackTo
         );
+        return memory.Peak;
+    }
 
     private static void Step(Trainer trainer, EncodedRecord[] records)
     {

@@ -1,5 +1,6 @@
 using Spectral.Kernels;
 using Spectral.Training.Adapters;
+using Spectral.Training.Data;
 using Spectral.Training.Models;
 using Spectral.Training.Quantization;
 
@@ -26,4 +27,22 @@ public sealed record PlannedRun(ModelConfig Model, DType Type, TrainerOptions Tr
 
     /// <summary>The number of records that calibrate a method that starts from data.</summary>
     public int CalibrationRecords { get; init; } = 64;
+
+    /// <summary>The folder of the adapter that the run goes on from; null: a new one is initialized.</summary>
+    public string? InitAdapter { get; init; }
+
+    /// <summary>The longest of the records that the run evaluates; null: it evaluates none.</summary>
+    public PlannedRecords? Evaluation { get; init; }
+}
+
+/// <summary>The sizes of the longest of a set of records.</summary>
+/// <param name="Length">The number of tokens.</param>
+/// <param name="LossTokens">The number of tokens that carry loss; null: all but the first.</param>
+public sealed record PlannedRecords(int Length, int? LossTokens = null)
+{
+    /// <summary>Finds the longest of encoded records, and the most tokens that carry loss.</summary>
+    /// <param name="records">The records, at least one.</param>
+    /// <exception cref="InvalidOperationException">There is no record.</exception>
+    public static PlannedRecords Of(IReadOnlyList<EncodedRecord> records) =>
+        new(records.Max(record => record.Longest), records.Max(record => record.MostLossTokens));
 }

@@ -31,13 +31,49 @@ public sealed class PlanCommandTests : WorkFolder
     {
         string[] common = [.. options, "--max-length", $"{Length}", "--device", "cpu"];
         long planned = Plan(common).GetProperty("peak_memory_bytes").GetInt64();
-        long measured = CommandLine
-            .Run(["finetune", "--model", Model, "--data", Data, "--out", Out, "--steps", "3", "--json", .. common])
-            .Succeeded()
-            .Json.GetProperty("peak_memory_bytes")
-            .GetInt64();
+        long measured = Finetuned(["--data", Data, .. common]);
         TestContext.Out.WriteLine($"{string.Join(' ', options)}: planned {planned:N0}, measured {measured:N0}");
         Assert.That((double)planned, Is.EqualTo((double)measured).Within(10).Percent);
+    }
+
+    [Test]
+    public void EvaluationsCount()
+    {
+        // What the loss head takes for a batch of 192 tokens each is more than a step on the first token's records.
+        File.WriteAllText(Data, JsonSerializer.Serialize(new { text = "ab" }) + "\n");
+        string held = At("held.jsonl");
+        File.WriteAllLines(
+            held,
+            Enumerable.Range(0, 24).Select(_ => JsonSerializer.Serialize(new { text = new string('a', 400) }))
+        );
+        string[] common = ["--max-length", "192", "--device", "cpu", "--data", Data];
+        long without = Plan(common).GetProperty("peak_memory_bytes").GetInt64();
+        JsonElement plan = Plan([.. common, "--eval", held]);
+        long planned = plan.GetProperty("peak_memory_bytes").GetInt64();
+        Assert.That(
+            planned,
+            Is.GreaterThan(1.1 * without).And.EqualTo(plan.GetProperty("evaluation_bytes").GetInt64())
+        );
+        Assert.That((double)planned, Is.EqualTo((double)Finetuned([.. common, "--eval", held])).Within(10).Percent);
+    }
+
+    [Test]
+    public void ARunThatGoesOnFromAnAdapterIsPlanned()
+    {
+        string[] common = ["--data", Data, "--max-length", $"{Length}", "--device", "cpu"];
+        string first = At("first");
+        CommandLine
+            .Run(["finetune", "--model", Model, "--out", first, "--steps", "1", "--rank", "32", .. common])
+            .Succeeded();
+        long planned = Plan([.. common, "--init-adapter", first]).GetProperty("peak_memory_bytes").GetInt64();
+        long other = Plan(common).GetProperty("peak_memory_bytes").GetInt64();
+        Assert.That(planned, Is.GreaterThan(other), "of rank 32, not of the default's");
+        Assert.That(
+            (double)planned,
+            Is.EqualTo((double)Finetuned([.. common, "--init-adapter", first])).Within(10).Percent
+        );
+        Refused(["plan", "--model", Model, "--init-adapter", first, "--rank", "4"], "--rank \"4\"", "has 32");
+        Refused(["plan", "--model", Model, "--init-adapter", At("none")], "none");
     }
 
     [Test]
@@ -103,6 +139,13 @@ public sealed class PlanCommandTests : WorkFolder
         File.WriteAllText(Path.Combine(Model, "config.json"), "{}");
         Refused(["plan", "--model", Model], "config.json");
     }
+
+    private long Finetuned(string[] options) =>
+        CommandLine
+            .Run(["finetune", "--model", Model, "--out", Out, "--steps", "3", "--json", .. options])
+            .Succeeded()
+            .Json.GetProperty("peak_memory_bytes")
+            .GetInt64();
 
     private JsonElement Plan(params string[] options) =>
         CommandLine.Run(["plan", "--model", Model, "--device", "cpu", "--json", .. options]).Succeeded().Json;
