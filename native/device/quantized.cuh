@@ -60,6 +60,22 @@ __device__ __forceinline__ unsigned code_of(const QuantizedWeight& weight, int64
   return at % 2 ? both & 15 : both >> 4;
 }
 
+// Four bytes of the eight of a (0 to 3) and b (4 to 7): byte i is the one that the i-th four bits of `choice` name,
+// each below 8. The upper half of `choice` is not read.
+__device__ __forceinline__ uint32_t byte_permute(uint32_t a, uint32_t b, uint32_t choice) {
+#ifdef __CUDACC__
+  uint32_t chosen;
+  asm("prmt.b32 %0, %1, %2, %3;" : "=r"(chosen) : "r"(a), "r"(b), "r"(choice));
+  return chosen;
+#else
+  const uint64_t all = uint64_t(b) << 32 | a;
+  uint32_t chosen = 0;
+  for (int i = 0; i < 4; ++i)
+    chosen |= uint32_t(all >> 8 * (choice >> 4 * i & 7) & 255) << 8 * i;
+  return chosen;
+#endif
+}
+
 #if defined(__AVX2__) && !defined(__CUDACC__)
 // Of the CPU device, for codes of 4 bits: the table is two registers, in which a permutation looks eight codes up. For
 // 8 bits a gather takes twice as long as single loads.

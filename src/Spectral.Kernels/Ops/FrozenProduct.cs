@@ -9,8 +9,8 @@ namespace Spectral.Kernels.Ops;
 public static class FrozenProduct
 {
     /// <summary>
-    /// Environment variable that forces how quantised weights are multiplied with: <c>panel</c>, <c>matvec</c> or
-    /// <c>fused</c>.
+    /// Environment variable that forces how quantised weights are multiplied with: <c>panel</c>, <c>matvec</c>,
+    /// <c>fused</c> or <c>hopper</c>.
     /// </summary>
     public const string VariantVariable = "SPECTRAL_QUANTIZED";
 
@@ -20,7 +20,8 @@ public static class FrozenProduct
         Rule,
         new PanelProduct(),
         new MatvecProduct(),
-        new FusedProduct()
+        new FusedProduct(),
+        new HopperQuantizedProduct()
     );
 
     /// <summary>

@@ -42,6 +42,7 @@ internal readonly record struct LowRankCase(
             LowRankLayout.WideWeight => " wide",
             LowRankLayout.Quantized => " quantized",
             LowRankLayout.QuantizedTiles => " quantized tiles",
+            LowRankLayout.FourBitTiles => " 4-bit tiles",
             _ => "",
         };
 }

@@ -1,3 +1,5 @@
+using Spectral.Kernels.Quantization;
+
 namespace Spectral.Kernels.Ops;
 
 /// <summary>
@@ -69,7 +71,14 @@ internal readonly struct LowRankLayerProduct(
         bool forward = direction == LowRankDirection.Forward;
         LowRankLayout layout = dropped ? LowRankLayout.Dropped : LowRankLayout.Apart;
         if (weight.Quantized is { } quantized)
-            layout = FusedProduct.Takes(quantized) ? LowRankLayout.QuantizedTiles : LowRankLayout.Quantized;
+        {
+            layout = (FusedProduct.Takes(quantized), quantized.Layout.Format.Bits()) switch
+            {
+                (false, _) => LowRankLayout.Quantized,
+                (true, HopperQuantizedProduct.Bits) => LowRankLayout.FourBitTiles,
+                _ => LowRankLayout.QuantizedTiles,
+            };
+        }
         else if (weight.Dense.Stride != inputs)
             layout = LowRankLayout.WideWeight;
         return new LowRankCase(

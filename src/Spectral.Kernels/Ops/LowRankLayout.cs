@@ -18,6 +18,9 @@ internal enum LowRankLayout
     /// <summary>As <see cref="Quantized"/>, in codes that one kernel multiplies with as they are.</summary>
     QuantizedTiles,
 
+    /// <summary>As <see cref="QuantizedTiles"/>, in codes of 4 bits.</summary>
+    FourBitTiles,
+
     /// <summary>z stands behind x and L behind W in the same rows, or g behind dy and R below W.</summary>
     LaidOut,
 }

@@ -22,7 +22,8 @@ internal sealed class LowRankLinearPortable : LowRankLinearVariant
             return "it is BF16 only";
         return call.Layout switch
         {
-            LowRankLayout.Apart or LowRankLayout.Dropped or LowRankLayout.QuantizedTiles => null,
+            LowRankLayout.Apart or LowRankLayout.Dropped => null,
+            LowRankLayout.QuantizedTiles or LowRankLayout.FourBitTiles => null,
             LowRankLayout.Quantized => "W has no scale per whole 32 columns",
             _ => "W is not a matrix of its own",
         };

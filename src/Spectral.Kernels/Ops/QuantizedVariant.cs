@@ -17,4 +17,10 @@ public enum QuantizedVariant
     /// BF16 activations.
     /// </summary>
     Fused,
+
+    /// <summary>
+    /// One persistent kernel on wgmma and TMA (compute capability 9.0) that makes stages of 4-bit codes plain numbers
+    /// in shared memory; BF16 activations.
+    /// </summary>
+    Hopper,
 }

@@ -125,6 +125,9 @@ internal static class KnownCosts
             ["low_rank_quantized_8_forward_bf16"] = 32.4,
             ["low_rank_quantized_4_input_gradient_bf16"] = 5.1,
             ["low_rank_quantized_8_input_gradient_bf16"] = 19.8,
+            // Codes are whole sectors; the scale of 64 codes is a word, whose seven neighbours are of the next tiles.
+            ["low_rank_quantized_4_hopper_forward_bf16"] = 43.5,
+            ["low_rank_quantized_4_hopper_input_gradient_bf16"] = 24.1,
             // Since a launch takes a batch of parameters.
             ["adamw_8bit_f32"] = 7.5,
             ["muon_8bit_momentum_f32"] = 6.9,
@@ -166,6 +169,8 @@ internal static class KnownCosts
             ["low_rank_quantized_8_forward_bf16"] = 2.33,
             ["low_rank_quantized_4_input_gradient_bf16"] = 2.92,
             ["low_rank_quantized_8_input_gradient_bf16"] = 2.98,
+            ["low_rank_quantized_4_hopper_forward_bf16"] = 0.93,
+            ["low_rank_quantized_4_hopper_input_gradient_bf16"] = 1.3,
             ["low_rank_linear_hopper_forward_bf16"] = 0.165,
             ["low_rank_linear_hopper_input_gradient_bf16"] = 0.165,
             ["low_rank_merge_bf16"] = 51.8,

@@ -79,6 +79,11 @@ public sealed class FrozenProductTests(DeviceKind kind) : DeviceTest(kind)
         (1100, 40, 96),
     ];
 
+    private static readonly QuantizedLayout[] FourBits = [.. Tiled.Where(layout => layout.Format.Bits() == 4)];
+
+    // Of the Hopper kernel's: tails on all sides, more slices of 64 than stages, several tiles for a block.
+    private static readonly (int, int, int)[] HopperShapes = [(5, 72, 32), (131, 264, 544), (300, 520, 96)];
+
     /// <summary>The kernel whose blocks dequantise tiles, by itself; the device records that it ran.</summary>
     [Test]
     public void FusedTilesAreTheProductToo(
@@ -86,13 +91,36 @@ public sealed class FrozenProductTests(DeviceKind kind) : DeviceTest(kind)
         [ValueSource(nameof(TiledShapes))] (int M, int N, int K) shape,
         [Values(0f, 1f)] float beta,
         [Values] bool compressed
+    ) => OneKernelMakesTheProducts(QuantizedVariant.Fused, "fused", layout, shape, beta, compressed);
+
+    /// <summary>The kernel whose first warpgroup dequantises stages, by itself.</summary>
+    [Test]
+    public void HopperStagesAreTheProductToo(
+        [ValueSource(nameof(FourBits))] QuantizedLayout layout,
+        [ValueSource(nameof(HopperShapes))] (int M, int N, int K) shape,
+        [Values(0f, 1f)] float beta,
+        [Values] bool compressed
+    )
+    {
+        if (Device.ComputeCapability != (9, 0))
+            Assert.Ignore("the kernel is for compute capability 9.0");
+        OneKernelMakesTheProducts(QuantizedVariant.Hopper, "hopper", layout, shape, beta, compressed);
+    }
+
+    private void OneKernelMakesTheProducts(
+        QuantizedVariant variant,
+        string name,
+        QuantizedLayout layout,
+        (int M, int N, int K) shape,
+        float beta,
+        bool compressed
     )
     {
         (int m, int n, int k) = shape;
         using QuantizedMatrix weight = Weight(layout, n, k, DType.BF16, out double[] w, compressed);
         ColumnRange x = InputColumns(m, k, DType.BF16, Placed.Alone, out double[] xs);
         ColumnRange y = InputColumns(m, n, DType.BF16, Placed.Alone, out double[] old);
-        FrozenProduct.Force(Device, QuantizedVariant.Fused);
+        FrozenProduct.Force(Device, variant);
         Device.Variants.Clear();
         FrozenProduct.Forward(x, weight, y, beta);
         Require(y, old, beta, m, n, k, (i, j, l) => xs[i * k + l] * w[j * k + l]);
@@ -100,7 +128,28 @@ public sealed class FrozenProductTests(DeviceKind kind) : DeviceTest(kind)
         ColumnRange dx = InputColumns(m, k, DType.BF16, Placed.Alone, out old);
         FrozenProduct.InputGradient(dy, weight, dx, beta);
         Require(dx, old, beta, m, k, n, (i, j, l) => dys[i * n + l] * w[l * k + j]);
-        Assert.That(Device.Variants.All.Select(use => use.Variant), Is.All.EqualTo("fused"));
+        Assert.That(Device.Variants.All.Select(use => use.Variant), Is.All.EqualTo(name));
+    }
+
+    [Test]
+    public void HopperRunsWhereItCan()
+    {
+        FrozenProduct.Force(Device, QuantizedVariant.Hopper);
+        bool has = Device.ComputeCapability == (9, 0);
+        const string Elsewhere = "panel (hopper does not apply: it needs compute capability 9.0)";
+        Assert.That(Ran(WeightFormat.Nf4, 8, 32, DType.BF16), Is.EqualTo(has ? "hopper" : Elsewhere));
+        Assert.That(Ran(WeightFormat.Nf4, 8, 32, DType.F32), Does.EndWith("(hopper does not apply: it is BF16 only)"));
+        Assert.That(Ran(WeightFormat.Int8, 8, 32, DType.BF16), Does.Contain("W is in codes of 8 bits"));
+        Assert.That(Ran(WeightFormat.Nf4, 8, 48, DType.BF16), Does.Contain("no scale per whole 32 columns"));
+        Assert.That(Ran(WeightFormat.Nf4, 9, 32, DType.BF16), Does.Contain("in and out must be multiples of 8"));
+
+        string Ran(WeightFormat format, int outputs, int inputs, DType type)
+        {
+            using QuantizedMatrix weight = Weight(format, outputs, inputs, type, out _);
+            Device.Variants.Clear();
+            FrozenProduct.Forward(Input((9, inputs), type, out _), weight, Output((9, outputs), type));
+            return Device.Variants.All.Single().Choice;
+        }
     }
 
     /// <summary>More rows and columns than a panel has.</summary>
@@ -143,10 +192,11 @@ public sealed class FrozenProductTests(DeviceKind kind) : DeviceTest(kind)
         [Values] bool dropout,
         [Values] LowRankVariant variant,
         [Values(56, 64)] int k,
-        [Values(WeightFormat.Nf4, WeightFormat.Int8)] WeightFormat format
+        [Values(WeightFormat.Nf4, WeightFormat.Int8)] WeightFormat format,
+        [Values(5, 16)] int r
     )
     {
-        (int m, int n, int r) = (137, 72, 5);
+        (int m, int n) = (137, 72);
         using QuantizedMatrix weight = Weight(format, n, k, type, out double[] w);
         Tensor plain = Input([.. w.Select(value => (float)value)], (n, k), type, out _);
         using LowRankStack stack = new(
@@ -159,7 +209,11 @@ public sealed class FrozenProductTests(DeviceKind kind) : DeviceTest(kind)
         Tensor dy = Input((m, n), type, out _);
         Tensor bias = Input(n, type, out _);
         bool isComposed = variant is LowRankVariant.ComposedA or LowRankVariant.ComposedB;
-        bool fits = isComposed || (variant == LowRankVariant.Portable && type == DType.BF16 && k % 32 == 0);
+        bool isFused = type == DType.BF16 && k % 32 == 0;
+        bool isHopper = format == WeightFormat.Nf4 && r % 8 == 0 && Device.ComputeCapability == (9, 0);
+        bool fits =
+            isComposed
+            || (isFused && (variant == LowRankVariant.Portable || (variant == LowRankVariant.Hopper && isHopper)));
         LowRankLinear.Force(Device, fits ? variant : LowRankVariant.ComposedB); // they round at other places
         double[][] expected = Results(plain);
         LowRankLinear.Force(Device, variant);

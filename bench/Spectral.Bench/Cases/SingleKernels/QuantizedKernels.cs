@@ -17,8 +17,22 @@ internal static class QuantizedKernels
                 KernelSet.Plan(machine, $"{format.Name()} 256 x 1024", set => Codes(set, format))
             ),
             .. new[] { WeightFormat.Nf4, WeightFormat.Int8 }.Select(format =>
-                KernelSet.Plan(machine, $"{format.Name()} 1024->256 M=256", set => Fused(set, format))
+                KernelSet.Plan(
+                    machine,
+                    $"{format.Name()} 1024->256 M=256",
+                    set => Products(set, format, QuantizedVariant.Fused)
+                )
             ),
+            .. machine.Device.ComputeCapability == (9, 0)
+                ? new[]
+                {
+                    KernelSet.Plan(
+                        machine,
+                        "nf4 hopper 1024->256 M=256",
+                        set => Products(set, WeightFormat.Nf4, QuantizedVariant.Hopper)
+                    ),
+                }
+                : [],
         ];
 
     private static void Codes(KernelSet set, WeightFormat format)
@@ -60,7 +74,7 @@ internal static class QuantizedKernels
         );
     }
 
-    private static void Fused(KernelSet set, WeightFormat format)
+    private static void Products(KernelSet set, WeightFormat format, QuantizedVariant variant)
     {
         const int Tokens = 256;
         QuantizedMatrix weight = Quantized(set, format, set.Normal((Outputs, Inputs)));
@@ -69,8 +83,7 @@ internal static class QuantizedKernels
         Tensor result = set.Empty((Tokens, Outputs), DType.BF16);
         Tensor dx = set.Empty((Tokens, Inputs), DType.BF16);
         double bytes = weight.Bytes + sizeof(ushort) * (double)Tokens * (Inputs + Outputs);
-        void Add(string name, Action run) =>
-            set.Add(name, bytes, 2 * Tokens * Elements, () => With(set, QuantizedVariant.Fused, run));
+        void Add(string name, Action run) => set.Add(name, bytes, 2 * Tokens * Elements, () => With(set, variant, run));
         Add("forward", () => FrozenProduct.Forward(x, weight, result));
         Add("input-gradient", () => FrozenProduct.InputGradient(y, weight, dx));
     }
