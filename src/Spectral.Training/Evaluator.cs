@@ -1,4 +1,5 @@
 using Spectral.Kernels;
+using Spectral.Training.Adapters;
 using Spectral.Training.Autograd;
 using Spectral.Training.Data;
 using Spectral.Training.Distributed;
@@ -43,16 +44,98 @@ public static class Evaluator
         RankGroup? ranks = null
     )
     {
+        ScoreSum sum = new();
+        ranks ??= RankGroup.Alone;
+        Score(model, records, batch, exactMatch, progress, packTo, _ => sum, cancellation, ranks);
+        double[] sums = sum.Values;
+        ranks.Sum(sums);
+        return ScoreSum.ResultOf(sums, records.Count);
+    }
+
+    /// <summary>
+    /// Measures records of which each names one of several adapters. Those whose adapters can run beside others go
+    /// through the model in common batches, the others adapter by adapter.
+    /// </summary>
+    /// <param name="model">The model to which the adapters are attached.</param>
+    /// <param name="adapters">The adapters.</param>
+    /// <param name="records">The records to score; those that name no adapter are for the base.</param>
+    /// <param name="batch">
+    /// The number of records, or of packed sequences, per forward pass. It affects results only by rounding.
+    /// </param>
+    /// <param name="exactMatch">Whether to measure exact match.</param>
+    /// <param name="progress">Receives the number of records done.</param>
+    /// <param name="packTo">The number of tokens of packed sequences; null: none are packed.</param>
+    /// <param name="cancellation">Checked between batches.</param>
+    /// <exception cref="InputException">A record names an adapter that there is not.</exception>
+    public static AdapterScores Evaluate(
+        CausalLanguageModel model,
+        AdapterSet adapters,
+        IReadOnlyList<EncodedRecord> records,
+        int batch = 8,
+        bool exactMatch = true,
+        IProgress<int>? progress = null,
+        int? packTo = null,
+        CancellationToken cancellation = default
+    )
+    {
+        var sums = adapters.Names.ToDictionary(name => name, _ => new ScoreSum());
+        ScoreSum baseAlone = new();
+        int done = 0;
+        ILookup<string?, EncodedRecord> lone = records.ToLookup(record =>
+            record.Adapter is { } name && adapters.WhyAlone(name) is not null ? name : null
+        );
+        foreach (IGrouping<string?, EncodedRecord> part in lone)
+        {
+            using IDisposable? attached = part.Key is null ? null : adapters.Alone(part.Key);
+            ProgressBehind? behind = progress is null ? null : new ProgressBehind(progress, done);
+            Score(model, [.. part], batch, exactMatch, behind, packTo, SumOf, cancellation, RankGroup.Alone);
+            done += part.Count();
+        }
+        double[] total = new double[ScoreSum.Count];
+        foreach (ScoreSum sum in sums.Values.Append(baseAlone))
+        {
+            for (int i = 0; i < total.Length; i++)
+                total[i] += sum.Values[i];
+        }
+        return new AdapterScores(
+            ScoreSum.ResultOf(total, records.Count),
+            [.. sums.Select(pair => (pair.Key, ResultOf(pair.Value)))],
+            ResultOf(baseAlone)
+        );
+
+        ScoreSum SumOf(EncodedRecord record) => record.Adapter is { } name ? sums[name] : baseAlone;
+
+        static EvaluationResult? ResultOf(ScoreSum sum) =>
+            sum.Records == 0 ? null : ScoreSum.ResultOf(sum.Values, sum.Records);
+    }
+
+    /// <summary>Runs records through the model and adds the scores of each to the sum that it belongs to.</summary>
+    private static void Score(
+        CausalLanguageModel model,
+        IReadOnlyList<EncodedRecord> records,
+        int batch,
+        bool exactMatch,
+        IProgress<int>? progress,
+        int? packTo,
+        Func<EncodedRecord, ScoreSum> sumOf,
+        CancellationToken cancellation,
+        RankGroup ranks
+    )
+    {
         int[][] rows = packTo is { } length
             ? SequencePacker.Pack(records, length, 0)
             : [.. Enumerable.Range(0, records.Count).Select(record => new[] { record })];
         int done = 0;
-        (double sum, long tokens, int matches, int candidates) = (0.0, 0L, 0, 0);
-        ranks ??= RankGroup.Alone;
         foreach (int[][] chunk in ranks.Share<int[][]>([.. rows.Chunk(batch)]))
         {
             cancellation.ThrowIfCancellationRequested();
-            EncodedRecord[][] part = [.. chunk.Select(row => row.Select(record => records[record]).ToArray())];
+            // Rows of one adapter side by side are one product.
+            EncodedRecord[][] part =
+            [
+                .. chunk
+                    .Select(row => row.Select(record => records[record]).ToArray())
+                    .OrderBy(row => row[0].Adapter, StringComparer.Ordinal),
+            ];
             using var tensors = new BatchTensors(
                 model.Device,
                 packTo is null ? Batch.Create([.. part.Select(row => row[0])]) : Batch.Pack(part)
@@ -62,22 +145,30 @@ public static class Evaluator
                 ? Tensor.Empty(model.Device, tensors.LossTargets.Shape, DType.I32)
                 : null;
             using Tensor losses = model.TokenLosses(tape, tensors, predictions: predictions);
-            foreach (float loss in losses.ToArray())
-                sum += loss;
-            tokens += losses.Count;
-            if (predictions is not null)
-                CountMatches(part, tensors.Source, predictions.ToInt32Array(), ref matches, ref candidates);
+            Add(part, tensors.Source, losses.ToArray(), predictions?.ToInt32Array(), sumOf);
             done += part.Sum(row => row.Length);
             progress?.Report(done);
         }
-        Span<double> sums = [sum, tokens, matches, candidates];
-        ranks.Sum(sums);
-        return new EvaluationResult(
-            sums[1] == 0 ? 0 : sums[0] / sums[1],
-            (long)sums[1],
-            sums[3] == 0 ? null : sums[2] / sums[3],
-            records.Count
-        );
+    }
+
+    private static void Add(
+        EncodedRecord[][] rows,
+        Batch batch,
+        float[] losses,
+        int[]? predictions,
+        Func<EncodedRecord, ScoreSum> sumOf
+    )
+    {
+        int next = 0;
+        for (int row = 0; row < rows.Length; row++)
+        {
+            int start = row * batch.Length;
+            foreach (EncodedRecord record in rows[row])
+            {
+                sumOf(record).Add(record, batch.Targets.AsSpan(start), losses, predictions, ref next);
+                start += record.Tokens.Length;
+            }
+        }
     }
 
     /// <summary>Measures a loss on records, or on pairs if the loss takes pairs.</summary>
@@ -120,39 +211,5 @@ public static class Evaluator
                 ranks ?? RankGroup.Alone
             )
             : Evaluate(model, records, batch, exactMatch: true, progress, packTo, cancellation, ranks);
-    }
-
-    private static void CountMatches(
-        EncodedRecord[][] rows,
-        Batch batch,
-        int[] predictions,
-        ref int matches,
-        ref int candidates
-    )
-    {
-        int next = 0;
-        for (int row = 0; row < rows.Length; row++)
-        {
-            int start = row * batch.Length;
-            foreach (EncodedRecord record in rows[row])
-            {
-                bool match = true;
-                for (int at = 1; at < record.Tokens.Length; at++)
-                {
-                    int target = batch.Targets[start + at - 1];
-                    if (target >= 0)
-                    {
-                        match &=
-                            predictions[next++] == target || at < record.LastTurn.From || at >= record.LastTurn.End;
-                    }
-                }
-
-                start += record.Tokens.Length;
-                if (!record.HasCompletion)
-                    continue;
-                candidates++;
-                matches += match ? 1 : 0;
-            }
-        }
     }
 }

@@ -47,18 +47,12 @@ public static class RoutedEvaluator
             }
 
             using var adapter = Adapter.Load(model, experts.Experts[i].Directory);
-            Behind? behind = progress is null ? null : new Behind(progress, total.Records);
+            ProgressBehind? behind = progress is null ? null : new ProgressBehind(progress, total.Records);
             EvaluationResult result = Evaluator.Evaluate(model, own, batch, exactMatch, behind, packTo, cancellation);
             total.Add(result, own.Count(record => record.HasCompletion));
             results.Add((experts.Experts[i], result));
         }
         return new RoutedEvaluation(total.Result, results);
-    }
-
-    /// <summary>Adds the records of earlier experts to those that are done.</summary>
-    private sealed class Behind(IProgress<int> progress, int before) : IProgress<int>
-    {
-        public void Report(int value) => progress.Report(before + value);
     }
 
     /// <summary>The scores of several sets of records, from their means.</summary>

@@ -25,10 +25,9 @@ internal sealed class EvalCommand : SpectralCommand
         "Model folder in Hugging Face layout.",
         "DIR"
     );
-    private readonly Option<string?> _adapter = OptionTypes.Path(
-        "--adapter",
-        "Adapter to attach, or a folder of experts (spectral merge --method auto-flexswitch).",
-        "DIR"
+    private readonly AdaptersOption _adapters = new(
+        "Adapter to attach, or a folder of experts (spectral merge --method auto-flexswitch). Given several times, "
+            + "each record names one of them (\"adapter\": the folder's name, or NAME) or is for the base."
     );
     private readonly Option<string> _data = OptionTypes.RequiredPath(
         "--data",
@@ -48,13 +47,14 @@ internal sealed class EvalCommand : SpectralCommand
             "eval",
             "Measures loss, perplexity and exact match on records, or loss and rewards on pairs.",
             "spectral eval --model base-model --adapter adapter --data eval.jsonl",
-            "spectral eval --model base-model --adapter adapter --data pairs.jsonl --loss dpo"
+            "spectral eval --model base-model --adapter adapter --data pairs.jsonl --loss dpo",
+            "spectral eval --model base-model --adapter fr=french --adapter law=legal --data mixed.jsonl"
         )
     {
         _loss = new LossOption(_settings);
         AddOptions([
             _model,
-            _adapter,
+            _adapters.Option,
             _data,
             .. _loss.All,
             _settings.Option,
@@ -71,19 +71,25 @@ internal sealed class EvalCommand : SpectralCommand
         _evaluation.SaveMemory(context);
         LossChoice loss = ReadLoss(context);
         using var inputs = new ModelInputs(context, context.Get(_model), quantization: _quantize.Read(context));
-        ExpertFolder? experts = inputs.CheckExperts(context, context.Get(_adapter));
+        string? single = _adapters.Single(context);
+        IReadOnlyList<(string Name, string Directory)>? set = _adapters.Set(context);
+        ExpertFolder? experts = inputs.CheckExperts(context, single);
+        inputs.CheckSet(context, set ?? []);
         EncodedRecord[] records = _evaluation.Encode(
             context,
             inputs,
             context.Get(_data),
             _trainOn.Read(context),
             context.Get(_packing.Option),
-            _loss.Takes(context)
+            _loss.Takes(context),
+            set is null ? null : [.. set.Select(adapter => adapter.Name)]
         );
-        if (experts is not null && _loss.TakesPairs(context))
+        if ((experts is not null || set is not null) && _loss.TakesPairs(context))
         {
             throw new InputException(
-                $"{context.Get(_adapter)}: a folder of experts, expected one adapter with --loss {loss.Name}"
+                experts is null
+                    ? $"several adapters, expected one with --loss {loss.Name}"
+                    : $"{single}: a folder of experts, expected one adapter with --loss {loss.Name}"
             );
         }
 
@@ -91,8 +97,8 @@ internal sealed class EvalCommand : SpectralCommand
         DType type = _device.TypeOn(computing, context);
         MemorySavings.Explain(
             context,
-            () => experts is null ? Plan(context, inputs, records, loss, computing, type) : null,
-            () => Evaluate(context, inputs, experts, records, loss, computing, type)
+            () => experts is null && set is null ? Plan(context, inputs, records, loss, computing, type) : null,
+            () => Evaluate(context, inputs, experts, set, records, loss, computing, type)
         );
     }
 
@@ -100,6 +106,7 @@ internal sealed class EvalCommand : SpectralCommand
         CommandContext context,
         ModelInputs inputs,
         ExpertFolder? experts,
+        IReadOnlyList<(string Name, string Directory)>? set,
         EncodedRecord[] records,
         LossChoice loss,
         Device computing,
@@ -107,14 +114,14 @@ internal sealed class EvalCommand : SpectralCommand
     )
     {
         using CausalLanguageModel loaded = inputs.Load(computing, type);
+        using AdapterSet? several = set is null ? null : AdaptersOption.Attach(loaded, set);
         using Adapter? attached =
-            experts is null && context.Get(_adapter) is { } folder ? Adapter.Load(loaded, folder) : null;
-        RoutedEvaluation scores = context.Terminal.Track(
+            experts is null && _adapters.Single(context) is { } folder ? Adapter.Load(loaded, folder) : null;
+        (EvaluationResult measured, ScoresByAdapter? parts) = context.Terminal.Track(
             "evaluating",
             records.Length,
-            progress => Measure(context, loaded, experts, records, loss, new RecordsDone(progress))
+            progress => Measure(context, loaded, experts, several, records, loss, new RecordsDone(progress))
         );
-        EvaluationResult measured = scores.Result;
         var result = new JsonObject
         {
             ["loss"] = JsonOutput.Number(measured.Loss),
@@ -126,8 +133,7 @@ internal sealed class EvalCommand : SpectralCommand
         };
         foreach ((string name, double value) in Rewards(measured))
             result[name] = JsonOutput.Number(value);
-        if (experts is not null)
-            result["experts"] = ExpertScores.Json(scores);
+        parts?.AddTo(result);
         context.Finish(
             result,
             terminal =>
@@ -142,8 +148,7 @@ internal sealed class EvalCommand : SpectralCommand
                 if (measured.ExactMatch is { } match)
                     rows.Add(("exact match", Text(100 * match, "0.0") + " %"));
                 terminal.Table([.. rows]);
-                if (experts is not null)
-                    ExpertScores.Print(terminal, scores);
+                parts?.Print(terminal);
             }
         );
     }
@@ -182,7 +187,7 @@ internal sealed class EvalCommand : SpectralCommand
                     inputs.Folder.Quantization,
                     model =>
                     {
-                        using Adapter? attached = context.Get(_adapter) is { } folder
+                        using Adapter? attached = _adapters.Single(context) is { } folder
                             ? Adapter.Load(model, folder)
                             : null;
                         Evaluator.Evaluate(model, [.. longest.Select(record => Cut(record, tokens))], loss, rows);
@@ -224,10 +229,11 @@ internal sealed class EvalCommand : SpectralCommand
         };
     }
 
-    private RoutedEvaluation Measure(
+    private (EvaluationResult Result, ScoresByAdapter? Parts) Measure(
         CommandContext context,
         CausalLanguageModel model,
         ExpertFolder? experts,
+        AdapterSet? several,
         EncodedRecord[] records,
         LossChoice loss,
         RecordsDone progress
@@ -236,8 +242,33 @@ internal sealed class EvalCommand : SpectralCommand
         int batch = context.Get(_evaluation.Batch);
         int? packTo = _packing.Length(context, _evaluation.MaxLength);
         CancellationToken cancellation = context.Cancellation;
-        return experts is null
-            ? new RoutedEvaluation(Evaluator.Evaluate(model, records, loss, batch, progress, packTo, cancellation), [])
-            : RoutedEvaluator.Evaluate(model, experts, records, batch, true, progress, packTo, cancellation);
+        if (several is not null)
+        {
+            AdapterScores scores = Evaluator.Evaluate(
+                model,
+                several,
+                records,
+                batch,
+                true,
+                progress,
+                packTo,
+                cancellation
+            );
+            return (scores.Result, ScoresByAdapter.Of(scores, several));
+        }
+
+        if (experts is null)
+            return (Evaluator.Evaluate(model, records, loss, batch, progress, packTo, cancellation), null);
+        RoutedEvaluation routed = RoutedEvaluator.Evaluate(
+            model,
+            experts,
+            records,
+            batch,
+            true,
+            progress,
+            packTo,
+            cancellation
+        );
+        return (routed.Result, ScoresByAdapter.Of(routed));
     }
 }

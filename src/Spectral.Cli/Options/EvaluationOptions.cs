@@ -37,8 +37,9 @@ internal sealed class EvaluationOptions(RecordFormatOption? format = null)
         string file,
         TrainOn trainOn = TrainOn.Assistant,
         bool packs = false,
-        RecordKind takes = RecordKind.Texts
-    ) => inputs.Encode(context, file, context.Get(MaxLength), _format.Read(context), trainOn, packs, takes);
+        RecordKind takes = RecordKind.Texts,
+        IReadOnlyCollection<string>? adapters = null
+    ) => inputs.Encode(context, file, context.Get(MaxLength), _format.Read(context), trainOn, packs, takes, adapters);
 
     /// <summary>Says how the command would need less memory, should it run out.</summary>
     public void SaveMemory(CommandContext context)

@@ -87,6 +87,20 @@ internal sealed class ModelInputs : IDisposable
         return experts;
     }
 
+    /// <summary>Checks that several adapters fit this model, and prints their warnings.</summary>
+    /// <exception cref="InputException">
+    /// One is not valid, was made for another model, or is a folder of several.
+    /// </exception>
+    public void CheckSet(CommandContext context, IReadOnlyList<(string Name, string Directory)> adapters)
+    {
+        foreach ((string _, string directory) in adapters)
+        {
+            if (ExpertFolder.IsOne(directory))
+                throw new InputException($"{directory}: a folder of experts, expected one adapter beside others");
+            CheckAdapter(context, directory);
+        }
+    }
+
     /// <summary>Reads and encodes a data file or a folder of them, and warns if records had to be cut.</summary>
     /// <param name="context">The command line.</param>
     /// <param name="file">The file or folder.</param>
@@ -95,6 +109,7 @@ internal sealed class ModelInputs : IDisposable
     /// <param name="trainOn">Which tokens of conversations carry loss.</param>
     /// <param name="packs">Whether records are joined to sequences, for which none is cut.</param>
     /// <param name="takes">Which records are expected.</param>
+    /// <param name="adapters">The adapters that records may name; null: what they name is ignored.</param>
     /// <exception cref="InputException">The file or one of its records is not valid.</exception>
     public EncodedRecord[] Encode(
         CommandContext context,
@@ -103,7 +118,8 @@ internal sealed class ModelInputs : IDisposable
         RecordFormat? format,
         TrainOn trainOn = TrainOn.Assistant,
         bool packs = false,
-        RecordKind takes = RecordKind.Texts
+        RecordKind takes = RecordKind.Texts,
+        IReadOnlyCollection<string>? adapters = null
     )
     {
         if (EndTokens.Count == 0)
@@ -154,6 +170,7 @@ internal sealed class ModelInputs : IDisposable
             {
                 if (Complaint(record, takes, isLabelled.Value) is { } complaint)
                     throw new InputException($"{record.Place}: {complaint}");
+                RequireKnown(adapters, record.Adapter, record.Place);
             }
 
             if (chat is null && Array.Exists(read, record => record.Chat is not null))
@@ -168,7 +185,7 @@ internal sealed class ModelInputs : IDisposable
                 );
             }
 
-            all.AddRange(part);
+            all.AddRange(adapters is null ? part.Select(record => record with { Adapter = null }) : part);
         }
 
         EncodedRecord[] records = [.. all];
@@ -223,6 +240,18 @@ internal sealed class ModelInputs : IDisposable
                     + $"expected a model that fits into the {memory >> 20} MiB of {device.Name}"
             );
         }
+    }
+
+    /// <summary>Refuses a record that names an adapter which is not attached.</summary>
+    public static void RequireKnown(IReadOnlyCollection<string>? adapters, string? name, string place)
+    {
+        if (adapters is null || name is null || adapters.Contains(name))
+            return;
+        throw new InputException(
+            $"{place}: adapter {InputText.Quote(name)}, expected one of "
+                + $"{string.Join(", ", adapters.Select(known => InputText.Quote(known)))} (--adapter), or none for the "
+                + "base"
+        );
     }
 
     /// <summary>Says what is wrong with a record for a loss; null: nothing.</summary>

@@ -115,27 +115,52 @@ public sealed class LowRankStack : IDisposable
                 variants[j] = product.Choose();
         }
         using Tensor? scaled = Scaled(variants, z);
-        LowRank.Project(
-            x,
-            _right,
-            z,
-            _middle,
-            _scale,
-            scaled is null || _rectified ? null : new ColumnRange?(scaled),
-            dropout
-        );
-        if (_rectified)
-        {
-            Rectifier.Forward(z);
-            if (scaled is not null)
-                LowRankReduce.ScaleColumns(z, _middle, _scale, scaled);
-        }
+        Project(x, z, scaled, dropout);
         for (int j = 0; j < layers.Length; j++)
         {
             if (variants[j] is not { } variant)
                 continue;
             LowRankLayerProduct product = Output(x, layers[j], j, dropout);
             product.Run(variant, Mine(scaled ?? z, j), scaled is null ? _scale : 1, ys[j], accumulate: false);
+        }
+    }
+
+    /// <summary>
+    /// Adds Scale · (z ∘ c) Lᵀ to the output of each layer, with its own columns of z = x Rᵀ, through a ReLU in a
+    /// rectified stack. It is for rows whose frozen products are computed already, together with rows of other
+    /// adapters.
+    /// </summary>
+    /// <param name="x">[M, in], F32 or BF16.</param>
+    /// <param name="ys">[M, out] of each layer, same type; added to.</param>
+    /// <param name="z">[M, Σp], same type; overwritten.</param>
+    /// <exception cref="ArgumentException">Shapes, types or devices do not fit.</exception>
+    public void Add(Tensor x, ReadOnlySpan<Tensor> ys, Tensor z)
+    {
+        VerifyOneEach(ys.Length, nameof(ys));
+        Check.Floating(x, [-1, -1]);
+        int rows = x.Dim(0);
+        for (int j = 0; j < ys.Length; j++)
+        {
+            _members[j].Verify(_members[j].Left.Dim(0), x.Dim(1), x);
+            Check.Operand(_members[j].Left, x);
+            Check.Operand(ys[j], x, [rows, _members[j].Left.Dim(0)], "y");
+        }
+        Check.Operand(z, x, [rows, Rank]);
+        if (rows == 0)
+            return;
+        using Tensor? scaled = _middle is null ? null : Tensor.Empty(z.Device, z.Shape, z.DType);
+        Project(x, z, scaled, null);
+        for (int j = 0; j < ys.Length; j++)
+        {
+            Tensor left = _members[j].Left;
+            Gemm.Run(
+                Mine(scaled ?? z, j).Operand,
+                new GemmOperand(left, 0, _members[j].Rank).Transpose(),
+                new GemmOperand(ys[j], 0, Math.Max(1, left.Dim(0))),
+                new GemmSize(rows, left.Dim(0), _members[j].Rank),
+                scaled is null ? _scale : 1,
+                1
+            );
         }
     }
 
@@ -248,6 +273,25 @@ public sealed class LowRankStack : IDisposable
                 InputGradient(dys[j], layers[j], j).Run(variants[j]!, Mine(source, j), scale, dx!, add);
             }
         }
+    }
+
+    // Computes z, and Scale · c ∘ z where it is wanted.
+    private void Project(Tensor x, Tensor z, Tensor? scaled, DropoutMask? dropout)
+    {
+        LowRank.Project(
+            x,
+            _right,
+            z,
+            _middle,
+            _scale,
+            scaled is null || _rectified ? null : new ColumnRange?(scaled),
+            dropout
+        );
+        if (!_rectified)
+            return;
+        Rectifier.Forward(z);
+        if (scaled is not null)
+            LowRankReduce.ScaleColumns(z, _middle, _scale, scaled);
     }
 
     // Order B for all layers at once: one low-rank product over Σp first, then the frozen ones, each added. Dropout

@@ -94,11 +94,20 @@ public sealed partial class Adapter
     /// </exception>
     public static Adapter Load(CausalLanguageModel model, string directory, double learningRateRatio = 1)
     {
+        RequireFrozen(model);
+        Adapter adapter = Read(model, directory, learningRateRatio);
+        return Checked(adapter, adapter.Bind);
+    }
+
+    /// <summary>Reads an adapter from a folder for a model without attaching it.</summary>
+    /// <inheritdoc cref="Load"/>
+    internal static Adapter Read(CausalLanguageModel model, string directory, double learningRateRatio = 1)
+    {
         using ModelFolder? folder = model.Path is null
             ? null
             : ModelFolder.Open(model.Path, quantization: model.Quantization);
         using var reader = AdapterReader.OfAny(directory, model.Config, folder, learningRateRatio);
-        return Build(
+        return Filled(
             model,
             reader.Method,
             reader.Options,
@@ -205,14 +214,33 @@ public sealed partial class Adapter
     )
     {
         RequireFrozen(model);
+        Adapter adapter = Filled(model, method, options, modules, saved, fill);
+        return Checked(adapter, adapter.Bind);
+    }
+
+    /// <summary>Creates an adapter with its values, which is not attached to the model yet.</summary>
+    private static Adapter Filled(
+        CausalLanguageModel model,
+        AdapterMethod method,
+        AdapterOptions options,
+        IReadOnlyList<AdaptedModule> modules,
+        IReadOnlyList<SavedTensor> saved,
+        Action<Adapter> fill
+    )
+    {
         if (!(options.Dropout is >= 0 and < 1))
             throw new InputException($"dropout {options.Dropout}: expected 0 or more and below 1");
         options = options with { FanInFanOut = ModelTensors.Transposed(model.Config).Count > 0 };
         var adapter = new Adapter(model, method, options, modules, saved);
+        return Checked(adapter, () => fill(adapter));
+    }
+
+    /// <summary>Returns the adapter after an action, which takes it with it where it fails.</summary>
+    private static Adapter Checked(Adapter adapter, Action action)
+    {
         try
         {
-            fill(adapter);
-            adapter.Bind();
+            action();
             return adapter;
         }
         catch
@@ -233,14 +261,17 @@ public sealed partial class Adapter
             .. SavedRows.Of(model.Config, options),
         ];
 
-    private static void RequireFrozen(CausalLanguageModel model)
+    /// <exception cref="InvalidOperationException">
+    /// The model's own weights train, or it has adapters already.
+    /// </exception>
+    internal static void RequireFrozen(CausalLanguageModel model)
     {
+        if (model.Adapter is not null)
+            throw new InvalidOperationException("the model has an adapter already; detach it first");
         if (model.Trainable is not null)
         {
             throw new InvalidOperationException(
-                model.Adapter is null
-                    ? "the model's own weights train; load it with frozen weights to adapt it"
-                    : "the model has an adapter already; detach it first"
+                "the model's own weights train; load it with frozen weights to adapt it"
             );
         }
     }

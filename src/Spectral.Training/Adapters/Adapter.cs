@@ -53,8 +53,10 @@ public sealed partial class Adapter : IModelAdapter, IDisposable
         Parameters.Accumulated += AddPenalties;
     }
 
-    /// <summary>Returns the adapter attached to a model; null where there is none.</summary>
-    public static Adapter? Of(CausalLanguageModel model) => (Adapter?)model.Adapter;
+    /// <summary>
+    /// Returns the adapter attached to a model; null where there is none, or several (<see cref="AdapterSet"/>).
+    /// </summary>
+    public static Adapter? Of(CausalLanguageModel model) => model.Adapter as Adapter;
 
     /// <summary>The method that changes the weights.</summary>
     public AdapterMethod Method { get; }
@@ -129,6 +131,28 @@ public sealed partial class Adapter : IModelAdapter, IDisposable
     {
         _frozenChanged = true;
         Parameters.NotifyChanged();
+    }
+
+    /// <summary>
+    /// Returns why the adapter cannot change some rows of a batch and leave others to other adapters; null: it can.
+    /// </summary>
+    internal string? WhyAlone()
+    {
+        if (Method is PromptMethod)
+            return "it puts virtual tokens before every record";
+        if (Method.RequantizesBase)
+            return "it quantises the base anew";
+        if (_factors.Saved.Count > 0)
+            return "it has whole weights in place of the base's (modules_to_save, bias or trainable tokens)";
+        var blocks = _model.Linears.ToDictionary(linear => linear.Name);
+        foreach (AdaptedModule module in _modules)
+        {
+            if (!blocks.TryGetValue(module.Shape.Name, out Linear? linear))
+                return $"it adapts {module.Shape.Name}, which is outside the blocks";
+            if (!linear.Siblings.ReadsAllTokens)
+                return $"it adapts {module.Shape.Name}, an expert, which sees some of the tokens";
+        }
+        return null;
     }
 
     /// <summary>Detaches the adapter from the model, which then computes with its base weights again.</summary>
@@ -209,6 +233,7 @@ public sealed partial class Adapter : IModelAdapter, IDisposable
             if (siblings.Layers.Any(layer => modules.ContainsKey(layer.Name)))
             {
                 _packed.Add(new PackedAdapters(siblings, modules, _model.DType, Options.Dropout, index));
+                _packed[^1].Attach(siblings);
                 if (augments && !fixedLayers.Contains(siblings))
                     _packed[^1].Augment(siblings);
             }

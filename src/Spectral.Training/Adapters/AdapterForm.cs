@@ -79,6 +79,9 @@ public sealed record AdapterForm
         && Subtracted is null
         && !Rectified;
 
+    /// <summary>Whether the layer's output is that without the adapter plus low-rank terms of its input.</summary>
+    internal bool AddsToOutput => (this with { Rectified = false }).IsLowRank;
+
     /// <summary>The sum of the terms' ranks.</summary>
     public int Rank => Terms.Sum(term => term.Rank);
 

@@ -106,6 +106,33 @@ internal sealed class AdapterPart : IDisposable
             AddBias.Run(value, core.Bias);
     }
 
+    /// <summary>
+    /// Adds what the adapters change to outputs of the plain layers. Where they do not only add low-rank terms, the
+    /// outputs are computed anew.
+    /// </summary>
+    /// <param name="x">The input [N, in].</param>
+    /// <param name="values">The outputs [N, out] of all sibling layers, with their biases.</param>
+    public void AddTo(Tensor x, Tensor[] values)
+    {
+        (Device device, DType type) = (x.Device, x.DType);
+        using Tensor? projected = Rank == 0 ? null : Tensor.Empty(device, (x.Dim(0), Rank), type);
+        if (Array.TrueForAll(_cores, core => core.Form.AddsToOutput))
+        {
+            _factors!.Add(x, [.. _places.Select(place => values[place])], projected!);
+            return;
+        }
+
+        using Tensor? scaled = _cores[0].InputScale is null ? null : Tensor.Empty(device, x.Shape, type);
+        if (scaled is not null)
+            ScaleShift.Forward(x, _cores[0].InputScale!, null, scaled);
+        Forward(scaled ?? x, values, projected, null);
+        foreach ((int place, AdapterCore core) in _places.Zip(_cores))
+        {
+            if (core.OutputScale is { } scale)
+                ScaleShift.Forward(values[place], scale, core.Bias, values[place]);
+        }
+    }
+
     /// <summary>Adds the gradients of what trains and computes the layers' share of the gradient of x.</summary>
     /// <param name="x">The x of the forward pass; null where nothing reads it.</param>
     /// <param name="sample">The rows that <paramref name="x"/> consists of; null: all of them.</param>

@@ -15,7 +15,7 @@ public sealed class PackedAdapters : ISiblingsAdapter, IDisposable
     private readonly uint _stream;
     private DropoutMask? _mask;
 
-    /// <summary>Packs the adapters of some sibling layers and attaches them.</summary>
+    /// <summary>Packs the adapters of some sibling layers without attaching them.</summary>
     /// <param name="siblings">The layers, which read the same input.</param>
     /// <param name="modules">The adapted modules by layer name; those of other layers are ignored.</param>
     /// <param name="dtype">The compute type.</param>
@@ -61,9 +61,6 @@ public sealed class PackedAdapters : ISiblingsAdapter, IDisposable
             Dispose();
             throw;
         }
-        foreach (AdapterPart part in _parts)
-            part.Attach();
-        siblings.Adapter = this;
     }
 
     /// <summary>The adapted layers, grouped by the x they read.</summary>
@@ -85,6 +82,14 @@ public sealed class PackedAdapters : ISiblingsAdapter, IDisposable
             return AugmentedLinearNode.Apply(tape, x, siblings, augmented);
         siblings.Observer?.Forward(x.Value);
         return AdaptedLinearNode.Apply(tape, x, siblings, this);
+    }
+
+    /// <summary>Makes the layers, those that were packed, compute with their adapters.</summary>
+    internal void Attach(SiblingLinears siblings)
+    {
+        foreach (AdapterPart part in _parts)
+            part.Attach();
+        siblings.Adapter = this;
     }
 
     /// <summary>Moves the weights into the layout of augmented products, if the adapters allow it.</summary>

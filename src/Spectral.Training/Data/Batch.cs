@@ -36,6 +36,11 @@ public sealed record Batch(int Rows, int Length, int[] Tokens, int[] Targets, in
     /// </summary>
     public IReadOnlyList<EncodedRecord>? Pairs { get; private init; }
 
+    /// <summary>
+    /// The positions in Rows · Length that are for the same adapter, in order; those of the base are left out.
+    /// </summary>
+    internal IReadOnlyList<AdapterSpan> AdapterSpans { get; private init; } = [];
+
     /// <summary>Creates a batch of one row of tokens without targets, for generation.</summary>
     public static Batch Of(int[] tokens)
     {
@@ -50,6 +55,17 @@ public sealed record Batch(int Rows, int Length, int[] Tokens, int[] Targets, in
             RecordLengths = lengths,
         };
     }
+
+    /// <summary>Creates a batch of rows of tokens without targets, padded on the right, for generation.</summary>
+    /// <param name="rows">The tokens of each row, at least one.</param>
+    /// <param name="adapters">The name of the adapter of each row, null for the base.</param>
+    internal static Batch Of(IReadOnlyList<int[]> rows, IReadOnlyList<string?> adapters) =>
+        Create([
+            .. rows.Zip(
+                adapters,
+                (row, adapter) => new EncodedRecord(row, row.Length, row.Length, false) { Adapter = adapter }
+            ),
+        ]);
 
     /// <summary>Checks that every token has a row in an embedding of <paramref name="vocabularySize"/> rows.</summary>
     /// <exception cref="InputException">
@@ -153,6 +169,7 @@ public sealed record Batch(int Rows, int Length, int[] Tokens, int[] Targets, in
         int[] tokens = new int[checked(rows * length)];
         int[] targets = new int[tokens.Length];
         int[] lengths = new int[tokens.Length];
+        List<AdapterSpan> adapters = [];
         Array.Fill(tokens, paddingToken);
         Array.Fill(targets, -1);
         for (int row = 0; row < sequences.Count; row++)
@@ -161,6 +178,7 @@ public sealed record Batch(int Rows, int Length, int[] Tokens, int[] Targets, in
             foreach (EncodedRecord record in sequences[row])
             {
                 Place(record, start);
+                AdapterSpan.Add(adapters, record.Adapter, start, spans ? record.Tokens.Length : length);
                 start += record.Tokens.Length;
             }
         }
@@ -171,6 +189,7 @@ public sealed record Batch(int Rows, int Length, int[] Tokens, int[] Targets, in
             RecordLengths = lengths,
             IsReal = Array.ConvertAll(lengths, count => count > 0),
             Spans = spans ? SpansOf(lengths, length) : null,
+            AdapterSpans = adapters,
         };
 
         static int Tokens(EncodedRecord[] row) => row.Sum(record => record.Tokens.Length);

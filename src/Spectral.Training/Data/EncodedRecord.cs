@@ -38,6 +38,12 @@ public sealed record EncodedRecord(int[] Tokens, int PromptLength, int LossFrom,
     /// </summary>
     public bool? Label { get; init; }
 
+    /// <summary>
+    /// The name of the adapter that the record is for, where several are attached
+    /// (<see cref="Adapters.AdapterSet"/>); null: the base.
+    /// </summary>
+    public string? Adapter { get; init; }
+
     /// <summary>The chosen side of a pair, or a good answer; null: it is a bad one.</summary>
     internal EncodedRecord? ChosenSide => Label == false ? null : this;
 

@@ -110,7 +110,7 @@ public static class RecordEncoder
                     + "and completion, or text"
             ),
         };
-        encoded = encoded with { Label = record.Label };
+        encoded = encoded with { Label = record.Label, Adapter = record.Adapter };
         if (record.Rejected is not { } other)
             return encoded;
         EncodedRecord rejected = EncodeSides(other, tokenizer, endTokenIds, maximumLength, chat, trainOn);

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Spectral.Training.Chat;
 using Spectral.Training.IO;
 
 namespace Spectral.Training.Data;
@@ -39,6 +40,36 @@ public abstract class RecordFormat
     {
         using JsonDocument document = StrictJson.Parse(json, place);
         JsonFields record = new(document.RootElement, place);
-        return (format ?? RecordFormats.Recognise(record, place)).Read(record, place);
+        return (format ?? RecordFormats.Recognise(record, place)).Read(record, place) with
+        {
+            Adapter = AdapterOf(record),
+        };
     }
+
+    /// <summary>Parses a record that has a prompt or messages, whatever else it has.</summary>
+    /// <param name="json">The record in JSON.</param>
+    /// <param name="place">Where it is, for messages.</param>
+    internal static TrainingRecord ParsePrompt(ReadOnlyMemory<byte> json, string place)
+    {
+        using JsonDocument document = StrictJson.Parse(json, place);
+        JsonFields record = new(document.RootElement, place);
+        TrainingRecord prompt = record.Has("messages")
+            ? TrainingRecord.Of(Conversation.Read(record.Element, place))
+            : new TrainingRecord(
+                record.Text("prompt") ?? throw new InputException($"{place}: no prompt, expected prompt or messages"),
+                null,
+                null,
+                place
+            );
+        return prompt with { Adapter = AdapterOf(record) };
+    }
+
+    // A value of another kind is kept as it is written, so that whoever looks for the adapter can name it.
+    private static string? AdapterOf(JsonFields record) =>
+        record.Find("adapter") switch
+        {
+            null or { ValueKind: JsonValueKind.Null } => null,
+            { ValueKind: JsonValueKind.String } text => text.GetString(),
+            { } other => other.GetRawText(),
+        };
 }

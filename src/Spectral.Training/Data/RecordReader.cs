@@ -36,11 +36,30 @@ public static class RecordReader
                 yield return RecordFormat.Parse(format, record.Json, record.Place);
             }
             if (isEmpty)
-            {
-                throw new InputException(
-                    $"{file}: no records, expected one JSON object per line, a JSON array of objects, or Parquet"
-                );
-            }
+                throw Empty(file);
         }
     }
+
+    /// <summary>Reads what is to be continued: records with a prompt, or with messages to answer.</summary>
+    /// <param name="path">The file or folder. Completions in it are ignored.</param>
+    /// <returns>Records with a prompt or a conversation and nothing else but the adapter that they name.</returns>
+    /// <exception cref="InputException">
+    /// The file is missing or has no record, or a record does not fit; the message names file and record.
+    /// </exception>
+    public static IReadOnlyList<TrainingRecord> LoadPrompts(string path)
+    {
+        List<TrainingRecord> prompts = [];
+        foreach (string file in RecordFiles.Of(path))
+        {
+            int before = prompts.Count;
+            foreach (RawRecord record in RecordFiles.Read(file))
+                prompts.Add(RecordFormat.ParsePrompt(record.Json, record.Place));
+            if (prompts.Count == before)
+                throw Empty(file);
+        }
+        return prompts;
+    }
+
+    private static InputException Empty(string file) =>
+        new($"{file}: no records, expected one JSON object per line, a JSON array of objects, or Parquet");
 }

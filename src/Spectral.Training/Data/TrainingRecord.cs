@@ -19,6 +19,11 @@ public sealed record TrainingRecord(string? Prompt, string? Completion, string? 
     public bool? Label { get; init; }
 
     /// <summary>
+    /// The name of the adapter that the record is for, where several are attached (key <c>adapter</c>); null: the base.
+    /// </summary>
+    public string? Adapter { get; init; }
+
+    /// <summary>
     /// The number of messages of a conversation that are the prompt of a pair; null: <see cref="TrainOn"/> counts.
     /// </summary>
     internal int? PromptMessages { get; init; }

@@ -60,12 +60,123 @@ public static class TextGenerator
         CancellationToken cancellation = default
     )
     {
-        if (prompt.Length == 0)
-            throw new InputException("the prompt has no tokens");
-        int before = Adapter.Of(model)?.VirtualTokens ?? 0;
-        int capacity = before + prompt.Length + options.MaxTokens;
-        if (capacity > model.Config.LongestSequence)
+        void Chosen(int row, int token) => options.OnToken?.Invoke(token);
+        return Run(model, [prompt], [null], options, Chosen, cancellation)[0];
+    }
+
+    /// <summary>
+    /// Continues several prompts together, one row of a batch each. The result is that of continuing each by itself,
+    /// which a model does whose rotary angles depend on the length of the sequence. Prompts for an adapter of a set
+    /// that cannot run beside others (<see cref="AdapterSet.WhyAlone"/>) have batches of their own.
+    /// </summary>
+    /// <param name="model">The model, with its adapter or an <see cref="AdapterSet"/> if one is attached.</param>
+    /// <param name="tokenizer">The tokenizer of the model.</param>
+    /// <param name="prompts">The tokens of each prompt.</param>
+    /// <param name="adapters">
+    /// The adapter of the set that continues each prompt, null for the base; null: there is no set.
+    /// </param>
+    /// <param name="options">
+    /// Length, sampling and end tokens. Each prompt is sampled with the same seed. Single tokens are not reported.
+    /// </param>
+    /// <param name="batch">The number of prompts in a batch.</param>
+    /// <param name="progress">Receives the number of prompts done.</param>
+    /// <param name="cancellation">Checked between tokens.</param>
+    /// <exception cref="InputException">
+    /// A prompt has no tokens, or prompt and continuation exceed the model's positions, or a prompt names an adapter
+    /// that there is not.
+    /// </exception>
+    public static GeneratedText[] GenerateAll(
+        CausalLanguageModel model,
+        BpeTokenizer tokenizer,
+        IReadOnlyList<int[]> prompts,
+        IReadOnlyList<string?>? adapters,
+        GenerationOptions options,
+        int batch = 8,
+        IProgress<int>? progress = null,
+        CancellationToken cancellation = default
+    ) =>
+        [
+            .. prompts.Zip(
+                GenerateAll(model, prompts, adapters, options, batch, progress, cancellation),
+                (prompt, tokens) => new GeneratedText(TextBehind(tokenizer, prompt, tokens), tokens)
+            ),
+        ];
+
+    /// <summary>
+    /// Returns the token ids that follow each of several prompts, without the end tokens, as the method of the same
+    /// name with a tokenizer continues them.
+    /// </summary>
+    /// <param name="model">The model, with its adapter or an <see cref="AdapterSet"/> if one is attached.</param>
+    /// <param name="prompts">The tokens of each prompt.</param>
+    /// <param name="adapters">
+    /// The adapter of the set that continues each prompt, null for the base; null: there is no set.
+    /// </param>
+    /// <param name="options">Length, sampling and end tokens, the same for each prompt.</param>
+    /// <param name="batch">The number of prompts in a batch.</param>
+    /// <param name="progress">Receives the number of prompts done.</param>
+    /// <param name="cancellation">Checked between tokens.</param>
+    /// <exception cref="InputException">
+    /// A prompt has no tokens, or prompt and continuation exceed the model's positions, or a prompt names an adapter
+    /// that there is not.
+    /// </exception>
+    public static int[][] GenerateAll(
+        CausalLanguageModel model,
+        IReadOnlyList<int[]> prompts,
+        IReadOnlyList<string?>? adapters,
+        GenerationOptions options,
+        int batch = 8,
+        IProgress<int>? progress = null,
+        CancellationToken cancellation = default
+    )
+    {
+        adapters ??= new string?[prompts.Count];
+        if (adapters.Count != prompts.Count)
+            throw new ArgumentException($"{adapters.Count} adapters for {prompts.Count} prompts", nameof(adapters));
+        var set = model.Adapter as AdapterSet;
+        int[][] texts = new int[prompts.Count][];
+        int done = 0;
+        foreach (IGrouping<string?, int> part in Enumerable.Range(0, prompts.Count).GroupBy(Lone).ToArray())
         {
+            using IDisposable? attached = part.Key is null ? null : set!.Alone(part.Key);
+            // Rows of one adapter side by side are one product.
+            IEnumerable<int> order = part.OrderBy(i => adapters[i], StringComparer.Ordinal);
+            foreach (int[] rows in order.Chunk(model.Config.AnglesFollowLength ? 1 : batch))
+            {
+                int[][] tokens = Run(
+                    model,
+                    [.. rows.Select(row => prompts[row])],
+                    [.. rows.Select(row => adapters[row])],
+                    options,
+                    (_, _) => { },
+                    cancellation
+                );
+                foreach ((int row, int[] own) in rows.Zip(tokens))
+                    texts[row] = own;
+                progress?.Report(done += rows.Length);
+            }
+        }
+        return texts;
+
+        string? Lone(int prompt) =>
+            set is not null && adapters[prompt] is { } name && set.WhyAlone(name) is not null ? name : null;
+    }
+
+    private static int[][] Run(
+        CausalLanguageModel model,
+        int[][] prompts,
+        string?[] adapters,
+        GenerationOptions options,
+        Action<int, int> chosen,
+        CancellationToken cancellation
+    )
+    {
+        int before = Adapter.Of(model)?.VirtualTokens ?? 0;
+        foreach (int[] prompt in prompts)
+        {
+            if (prompt.Length == 0)
+                throw new InputException("the prompt has no tokens");
+            if (before + prompt.Length + options.MaxTokens <= model.Config.LongestSequence)
+                continue;
             string others = before > 0 ? $"{before} virtual tokens, " : "";
             throw new InputException(
                 $"{others}prompt ({prompt.Length} tokens) and continuation ({options.MaxTokens}) exceed the "
@@ -73,24 +184,32 @@ public static class TextGenerator
             );
         }
 
-        using var cache = new KeyValueCache(model, 1, capacity);
+        int longest = prompts.Max(prompt => prompt.Length);
+        using var cache = new KeyValueCache(model, prompts.Length, before + longest + options.MaxTokens);
         SamplingDraws? draws =
             options.Temperature == 0 ? null : new SamplingDraws(model.Device, options.Seed, options.MaxTokens);
-        var generated = new List<int>();
+        List<int>[] generated = Array.ConvertAll(prompts, _ => new List<int>());
+        bool[] ended = new bool[prompts.Length];
         IReadOnlyList<int> ends = options.EndTokenIds ?? model.Config.EosTokenIds;
-        int[] input = prompt;
-        while (generated.Count < options.MaxTokens)
+        int[][] input = prompts;
+        for (int count = 0; count < options.MaxTokens && Array.Exists(ended, end => !end); count++)
         {
             cancellation.ThrowIfCancellationRequested();
-            float[] logits = Next(model, input, cache);
-            int next = draws is null ? MostProbable(logits) : Sample(logits, options, draws[generated.Count]);
-            if (ends.Contains(next))
-                break;
-            generated.Add(next);
-            options.OnToken?.Invoke(next);
-            input = [next];
+            float[][] logits = Next(model, input, adapters, cache);
+            if (count == 0)
+                cache.Shorten(Array.ConvertAll(prompts, prompt => longest - prompt.Length));
+            input = new int[prompts.Length][];
+            for (int row = 0; row < prompts.Length; row++)
+            {
+                int next = draws is null ? MostProbable(logits[row]) : Sample(logits[row], options, draws[count]);
+                input[row] = [next];
+                if (ended[row] |= ends.Contains(next))
+                    continue;
+                generated[row].Add(next);
+                chosen(row, next);
+            }
         }
-        return [.. generated];
+        return Array.ConvertAll(generated, tokens => tokens.ToArray());
     }
 
     /// <summary>
@@ -104,12 +223,14 @@ public static class TextGenerator
         return whole.StartsWith(first, StringComparison.Ordinal) ? whole[first.Length..] : tokenizer.Decode(tokens);
     }
 
-    private static float[] Next(CausalLanguageModel model, int[] input, KeyValueCache cache)
+    /// <summary>Returns the logits of the token after the last one of each row.</summary>
+    private static float[][] Next(CausalLanguageModel model, int[][] input, string?[] adapters, KeyValueCache cache)
     {
-        using var batch = new BatchTensors(model.Device, Batch.Of(input));
-        using var last = Tensor.From(model.Device, [input.Length - 1], 1);
+        using var batch = new BatchTensors(model.Device, Batch.Of(input, adapters));
+        int[] places = [.. input.Select((row, i) => i * batch.Source.Length + row.Length - 1)];
+        using var last = Tensor.From(model.Device, places, places.Length);
         using Tensor logits = model.Logits(batch, last, cache);
-        return logits.ToArray();
+        return [.. logits.ToArray().Chunk(logits.Dim(1))];
     }
 
     private static int MostProbable(float[] logits) => Array.IndexOf(logits, logits.Max());

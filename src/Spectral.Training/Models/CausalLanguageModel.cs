@@ -247,6 +247,7 @@ public sealed class CausalLanguageModel : IDisposable
     )
     {
         batch.Source.CheckIds(Config.VocabularySize);
+        Adapter?.Begin(batch.Source);
         // A cache that is filled has the virtual tokens in it.
         IVirtualTokens? tokens = cache is { Length: > 0 } ? null : Adapter?.VirtualTokens;
         int before = tokens?.Values.Dim(0) ?? 0;
@@ -288,9 +289,18 @@ public sealed class CausalLanguageModel : IDisposable
         if (_positions is not null)
         {
             using Variable own = x;
-            x = batch.Spans is null
-                ? PositionNode.Apply(tape, own, _positions, rows, (cache?.Length ?? 0) + (isPrefix ? before : 0))
-                : WithPlaces(tape, own, _positions, batch);
+            x = (batch.Spans, cache) switch
+            {
+                (null, { IsRagged: true }) => WithPlaces(tape, own, _positions, cache.Offsets, null),
+                (null, _) => PositionNode.Apply(
+                    tape,
+                    own,
+                    _positions,
+                    rows,
+                    (cache?.Length ?? 0) + (isPrefix ? before : 0)
+                ),
+                _ => WithPlaces(tape, own, _positions, batch.Places, batch),
+            };
         }
         for (int i = 0; i < _layers.Length; i++)
         {
@@ -500,10 +510,10 @@ public sealed class CausalLanguageModel : IDisposable
     }
 
     /// <summary>Adds the embeddings of positions that start again with each record of a row.</summary>
-    private static Variable WithPlaces(Tape tape, Variable x, Parameter positions, BatchTensors batch)
+    private static Variable WithPlaces(Tape tape, Variable x, Parameter positions, Tensor at, BatchTensors? trained)
     {
-        TokenOrder? order = tape.Records && positions.Trains ? batch.PlaceOrder : null;
-        using Variable places = EmbeddingNode.Apply(tape, positions, batch.Places, order);
+        TokenOrder? order = tape.Records && positions.Trains ? trained?.PlaceOrder : null;
+        using Variable places = EmbeddingNode.Apply(tape, positions, at, order);
         return AddNode.Apply(tape, x, places);
     }
 

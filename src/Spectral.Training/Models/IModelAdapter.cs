@@ -1,3 +1,4 @@
+using Spectral.Training.Data;
 using Spectral.Training.Optim;
 
 namespace Spectral.Training.Models;
@@ -7,9 +8,13 @@ namespace Spectral.Training.Models;
 /// </summary>
 internal interface IModelAdapter : IDisposable
 {
-    /// <summary>The trainable parameters, which an optimizer updates.</summary>
-    ParameterSet Parameters { get; }
+    /// <summary>The trainable parameters, which an optimizer updates; null: it does not train.</summary>
+    ParameterSet? Parameters { get; }
 
     /// <summary>The virtual tokens before every row; null: the adapter has none.</summary>
     IVirtualTokens? VirtualTokens { get; }
+
+    /// <summary>Prepares for the forward pass of a batch.</summary>
+    /// <exception cref="IO.InputException">The batch names an adapter that cannot compute it.</exception>
+    void Begin(Batch batch) { }
 }

@@ -4,12 +4,12 @@ namespace Spectral.Training.Models;
 
 /// <summary>
 /// The keys and values of every layer for the positions decoded so far, so that a new token costs only one row of
-/// computation. All rows have the same length.
+/// computation.
 /// </summary>
 public sealed class KeyValueCache : IDisposable
 {
     private readonly LayerCache[] _layers;
-    private readonly int _rows;
+    private readonly int[] _lengths;
     private readonly Tensor _offsets;
     private readonly Tensor _visible;
 
@@ -23,7 +23,7 @@ public sealed class KeyValueCache : IDisposable
     {
         ModelConfig config = model.Config;
         Capacity = capacity;
-        _rows = rows;
+        _lengths = new int[rows];
         _offsets = Tensor.Zeros(model.Device, rows, DType.I32);
         _visible = Tensor.Zeros(model.Device, rows, DType.I32);
         Shape shape = (rows, config.KeyValueHeads, capacity, config.HeadDimension);
@@ -38,8 +38,14 @@ public sealed class KeyValueCache : IDisposable
     /// <summary>The number of positions per row that there is room for.</summary>
     public int Capacity { get; }
 
-    /// <summary>The number of positions per row that are filled.</summary>
-    public int Length { get; private set; }
+    /// <summary>The number of positions that are filled in the longest row.</summary>
+    public int Length => _lengths.Max();
+
+    /// <summary>The number of positions that are filled in each row, [rows] I32, during a forward pass.</summary>
+    internal Tensor Offsets => _offsets;
+
+    /// <summary>Whether rows have different numbers of filled positions.</summary>
+    internal bool IsRagged => Array.Exists(_lengths, length => length != _lengths[0]);
 
     internal LayerCache this[int layer] => _layers[layer];
 
@@ -50,23 +56,32 @@ public sealed class KeyValueCache : IDisposable
     /// <exception cref="ArgumentException">The positions do not fit.</exception>
     internal void Begin(int rows, int positions)
     {
-        if (rows != _rows || Length + positions > Capacity || (Length > 0 && positions > 1))
+        if (rows != _lengths.Length || Length + positions > Capacity || (Length > 0 && positions > 1))
         {
             throw new ArgumentException(
-                $"{rows} rows of {positions} more positions; the cache has {_rows} rows with {Length} of "
+                $"{rows} rows of {positions} more positions; the cache has {_lengths.Length} rows with {Length} of "
                     + $"{Capacity} filled and then takes one at a time"
             );
         }
 
-        int[] lengths = new int[_rows];
-        Array.Fill(lengths, Length);
-        _offsets.CopyFrom(lengths);
-        Array.Fill(lengths, Length + 1);
-        _visible.CopyFrom(lengths);
+        _offsets.CopyFrom(_lengths);
+        _visible.CopyFrom(Array.ConvertAll(_lengths, length => length + 1));
     }
 
     /// <summary>Counts the positions of a forward pass as filled.</summary>
-    internal void Advance(int positions) => Length += positions;
+    internal void Advance(int positions)
+    {
+        for (int i = 0; i < _lengths.Length; i++)
+            _lengths[i] += positions;
+    }
+
+    /// <summary>Gives up the padding at the end of each row, so that its next token follows its own.</summary>
+    /// <param name="padding">The number of positions of each row, from 0 to those filled.</param>
+    internal void Shorten(IReadOnlyList<int> padding)
+    {
+        for (int i = 0; i < _lengths.Length; i++)
+            _lengths[i] -= padding[i];
+    }
 
     /// <inheritdoc/>
     public void Dispose()

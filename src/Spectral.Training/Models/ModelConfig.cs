@@ -189,6 +189,10 @@ public sealed record ModelConfig
     /// <param name="positions">The length of the sequence, on which some scalings depend.</param>
     public float[] RotaryFrequencies(int positions = 1) => Rotary.Frequencies(RotaryDimension, positions);
 
+    /// <summary>Whether the rotary angles of any layer depend on the length of the sequence.</summary>
+    internal bool AnglesFollowLength =>
+        Rotary.Scaling is { FollowsLength: true } || SlidingRotary?.Scaling is { FollowsLength: true };
+
     private RotaryAngles Rotary => new(RopeTheta, RopeScaling);
 
     /// <summary>Reads <c>config.json</c> of a model folder and, if it exists, <c>generation_config.json</c>.</summary>

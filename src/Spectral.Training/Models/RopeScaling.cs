@@ -35,6 +35,9 @@ public abstract record RopeScaling
     /// <summary>Returns the length of which <see cref="Frequencies"/> gives the same angles as of this one.</summary>
     public virtual int Representative(int positions) => 1;
 
+    /// <summary>Whether the angles depend on the length of the sequence.</summary>
+    internal bool FollowsLength => Representative(1) != Representative(int.MaxValue / 2);
+
     /// <summary>Returns the longest sequence of a model whose config allows so many positions.</summary>
     public virtual int Longest(int maxPositions) => maxPositions;
 

@@ -30,6 +30,69 @@ public sealed class LowRankStackTests(DeviceKind kind) : DeviceTest(kind)
     }
 
     [Test]
+    public void AddedTermsAreThoseOfTheReference(
+        [ValueSource(nameof(FloatTypes))] DType type,
+        [Values] bool middle,
+        [Values] bool rectified,
+        [Values(0, 1, 33)] int m
+    )
+    {
+        const int k = 72;
+        (int[] outs, int[] ranks, int all) = ([40, 17], [8, 3], 11);
+        if (middle && rectified)
+            return; // no form has both
+        Tensor x = Input((m, k), type, out double[] xs);
+        Tensor right = Input((all, k), type, out double[] rights);
+        double[]? c = null;
+        Tensor? diagonal = middle ? Input(all, DType.F32, out c) : null;
+        var lefts = new Tensor[2];
+        var ys = new Tensor[2];
+        double[][] leftValues = new double[2][];
+        double[][] before = new double[2][];
+        for (int j = 0; j < 2; j++)
+        {
+            lefts[j] = Input((outs[j], ranks[j]), type, out leftValues[j]);
+            ys[j] = Input((m, outs[j]), type, out before[j]);
+        }
+        using var stack = new LowRankStack(lefts, right, diagonal, Scale, rectified);
+        stack.Add(x, ys, Output((m, all), type));
+        for (int j = 0; j < 2; j++)
+        {
+            int first = j == 0 ? 0 : ranks[0];
+            (double[] expected, double[] sizes) = (new double[m * outs[j]], new double[m * outs[j]]);
+            for (int row = 0; row < m; row++)
+            {
+                for (int o = 0; o < outs[j]; o++)
+                {
+                    int at = row * outs[j] + o;
+                    (expected[at], sizes[at]) = (before[j][at], Math.Abs(before[j][at]));
+                    for (int i = 0; i < ranks[j]; i++)
+                    {
+                        (double z, double size) = (0, 0);
+                        for (int n = 0; n < k; n++)
+                        {
+                            double product = xs[row * k + n] * rights[(first + i) * k + n];
+                            z += product;
+                            size += Math.Abs(product);
+                        }
+                        double factor = Scale * (c?[first + i] ?? 1) * leftValues[j][o * ranks[j] + i];
+                        expected[at] += factor * (rectified ? Math.Max(0, z) : z);
+                        sizes[at] += Math.Abs(factor) * size;
+                    }
+                }
+            }
+            float[] actual = ys[j].ToArray();
+            double unit = type == DType.F32 ? 1e-6 : 1.2e-2; // z and y are rounded to the type
+            for (int at = 0; at < actual.Length; at++)
+                Assert.That(actual[at], Is.EqualTo(expected[at]).Within(unit * sizes[at]), $"layer {j}, {at}");
+        }
+        Assert.That(
+            () => stack.Add(x, [ys[0]], Output((m, all), type)),
+            Throws.ArgumentException.With.Message.Contains("1 ys, expected one for each of the 2 layers")
+        );
+    }
+
+    [Test]
     public void MatchesTheReference(
         [ValueSource(nameof(Runs))] object[] run,
         [Values] bool middle,
