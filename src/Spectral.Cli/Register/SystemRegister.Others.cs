@@ -32,7 +32,7 @@ internal static partial class SystemRegister
         new(null, "O-LoRA", Present, ["adapter o-lora"], ""),
         new(null, "VeRA and VB-LoRA", Present, ["adapter vera", "adapter vb-lora"], ""),
         new(null, "PVeRA", Missing, [], "noise that depends on the token; without it, it is VeRA"),
-        new(null, "UniLoRA", Missing, [], "the places that NumPy draws"),
+        new(null, "UniLoRA", Present, ["adapter unilora"], "PEFT’s files without save_indices"),
         new(
             null,
             "AdaMSS",

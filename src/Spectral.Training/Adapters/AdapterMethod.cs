@@ -79,6 +79,12 @@ public abstract class AdapterMethod : MethodDescription
     /// </summary>
     internal virtual string? StartTensor => null;
 
+    /// <summary>
+    /// Whether files have tensors of each layer; otherwise all are shared, and only a model tells which layers there
+    /// are.
+    /// </summary>
+    internal virtual bool HasTensorsOfLayers => true;
+
     /// <summary>Whether the config stores <c>top_k</c>.</summary>
     public virtual bool UsesTopK => false;
 

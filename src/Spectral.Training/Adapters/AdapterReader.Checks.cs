@@ -52,6 +52,19 @@ public sealed partial class AdapterReader
                 );
             }
         }
+        if (!Method.HasTensorsOfLayers)
+        {
+            if (layers is null)
+            {
+                throw new InputException(
+                    $"{_folder.Directory}: files of {Method.Name} have no tensors of single layers, expected the model "
+                        + "too, whose layers it adapts"
+                );
+            }
+
+            return;
+        }
+
         if (!_tensors.Modules.Any(_folder.Config.Matches))
         {
             throw new InputException(
@@ -70,7 +83,7 @@ public sealed partial class AdapterReader
     private List<ModuleShape> WithTensors(List<ModuleShape> meant)
     {
         List<ModuleShape> missing = [.. meant.Where(layer => _tensors.Of(layer.Name).Count == 0)];
-        if (missing.Count == 0)
+        if (missing.Count == 0 || !Method.HasTensorsOfLayers)
             return meant;
         if (!Method.StartsAtBase || _folder.Config.StartsAtRandom)
         {

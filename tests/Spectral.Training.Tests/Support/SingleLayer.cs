@@ -60,6 +60,7 @@ internal sealed class SingleLayer : IDisposable
             new Dictionary<string, AdaptedModule> { ["layer"] = Module },
             DType.F32
         );
+        _packed.Attach(_layer.Siblings);
 
         void Fill(bool copies)
         {

@@ -53,6 +53,17 @@ public sealed class PeftLayoutTests : FolderTest
             "vera_A 2,12; vera_B 8,2"
         );
         yield return Case(
+            "unilora",
+            """
+            "exclude_modules":null,"layers_pattern":null,"layers_to_transform":null,"init_weights":true,
+            "peft_type":"UNILORA","r":2,"proj_seed":42,"theta_d_length":7,"unilora_dropout":0.0,
+            "init_theta_d_bound":0.02,"save_indices":false,"fan_in_fan_out":false,"bias":"none"
+            """,
+            "",
+            "",
+            "unilora_theta_d 7"
+        );
+        yield return Case(
             "randlora",
             Layers
                 + """

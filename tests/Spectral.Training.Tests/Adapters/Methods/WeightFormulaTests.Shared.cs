@@ -62,6 +62,27 @@ public sealed partial class WeightFormulaTests
                 );
             }
         );
+        // default_rng(42) brings 0 … 9 into this order, as NumPy's users print it; with five numbers each stands twice.
+        int[] order = [5, 6, 0, 7, 3, 2, 4, 9, 1, 8];
+        foreach (int times in new[] { 1, 2 })
+        {
+            yield return new(
+                "unilora",
+                4,
+                6,
+                1,
+                new() { ["length"] = 10 / times },
+                layer =>
+                {
+                    double[] entries =
+                    [
+                        .. order.Select(place => layer.Factors["unilora_theta_d"][place / times] / Math.Sqrt(times)),
+                    ];
+                    return Change(layer, Dense.Of(4, 1, entries.AsSpan(6)) * Dense.Of(1, 6, entries.AsSpan(0)));
+                }
+            );
+        }
+
         yield return new("map(lora)", 5, 7, 3, [], layer => Mapped(layer, Lora(layer)));
         yield return new(
             "map(vera)",
