@@ -18,8 +18,8 @@ namespace Spectral.Training.Adapters;
 /// <example>
 /// <code>
 /// using AdapterSet adapters = new(model);
-/// adapters.Add("french", frenchPath);
-/// adapters.Add("legal", legalPath);
+/// adapters.Add("french", Path.Combine(adapterPath, "french"));
+/// adapters.Add("legal", Path.Combine(adapterPath, "legal"));
 /// EncodedRecord[] mixed = [records[0] with { Adapter = "french" }, records[1] with { Adapter = "legal" }, records[2]];
 /// EvaluationResult scores = Evaluator.Evaluate(model, mixed);
 /// adapters.Remove("french");
