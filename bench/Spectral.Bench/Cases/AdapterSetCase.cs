@@ -86,10 +86,12 @@ internal sealed class AdapterSetCase : BenchCase
                         using IDisposable? attached = attach();
                         double found = run();
                         double wanted = loss ?? expected;
-                        double bound =
-                            loss is null ? 0.2
-                            : machine.IsGpu ? 5e-3
-                            : 1e-5;
+                        double bound = (loss, machine.IsGpu) switch
+                        {
+                            (null, _) => 0.2,
+                            (_, true) => 5e-3,
+                            _ => 1e-5,
+                        };
                         return Math.Abs(found - wanted) <= bound * wanted
                             ? null
                             : $"the loss is {found:G6}, expected {wanted:G6}";

@@ -80,7 +80,10 @@ internal readonly struct LowRankLayerProduct(
             };
         }
         else if (weight.Dense.Stride != inputs)
+        {
             layout = LowRankLayout.WideWeight;
+        }
+
         return new LowRankCase(
             activation.Device,
             activation.DType,
