@@ -108,6 +108,38 @@ public sealed class SoftPromptTests(DeviceKind kind) : TrainingTest(kind)
         }
     }
 
+    /// <summary>As for the micro-batches of a step, whether the tokens are the factor or made of factors.</summary>
+    [Test]
+    public void GradientsOfBatchesAddUp([Values("prompt-tuning", "p-tuning", "prefix-tuning")] string method)
+    {
+        CausalLanguageModel model = Keep(TinyModels.Frozen(TinyModels.Llama, Device, Folder));
+        Adapter prompt = Keep(Adapter.Attach(model, AdapterMethods.Find(method), Options(("virtual-tokens", 3))));
+        TestAdapters.Randomize(prompt, 7);
+        prompt.Parameters.EnableGradients();
+        Batch[] batches =
+        [
+            .. new[] { 4, 5 }.Select(seed => Batch.Create(TinyModels.Records(2, model.Config, new Random(seed)), 0)),
+        ];
+        double[][] apart =
+        [
+            .. batches.Select(batch =>
+            {
+                prompt.Parameters.ClearGradients();
+                Losses.WithGradients(model, batch);
+                return Gradients();
+            }),
+        ];
+        prompt.Parameters.ClearGradients();
+        foreach (Batch batch in batches)
+            Losses.WithGradients(model, batch);
+        double largest = apart.Max(one => one.Max(Math.Abs));
+        Assert.That(apart, Has.All.Some.Not.Zero);
+        Assert.That(Gradients(), Is.EqualTo(apart[0].Zip(apart[1], (x, y) => x + y)).Within(1e-6 * largest));
+
+        double[] Gradients() =>
+            [.. prompt.Parameters.Parameters.SelectMany(factor => factor.Gradient!.ToArray()).Select(x => (double)x)];
+    }
+
     [Test]
     public void APromptOfTheEmbeddingsOfRealTokensGivesTheBitsOfTheseTokens(
         [Values] DType type,
