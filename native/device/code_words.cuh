@@ -2,6 +2,14 @@
 #pragma once
 #include "spectral.cuh"
 
+// Is there a path of its own for elements that are all there? The CPU's compiler makes vectors of nothing else; a GPU
+// would have the registers of both.
+#ifdef __CUDACC__
+constexpr bool kWholePath = false;
+#else
+constexpr bool kWholePath = true;
+#endif
+
 // How many of four elements are there, of `left` that are not read yet.
 __device__ __forceinline__ int valid_of(int64_t left) { return int(left > 4 ? 4 : left > 0 ? left : 0); }
 

@@ -56,22 +56,29 @@ __device__ __forceinline__ float dynamic_value(unsigned code) {
 // The code whose value is nearest to y, of magnitude at most 1. Of a signed code, a negative y keeps its sign: where 0
 // is nearest, it gets the smallest negative value. Without branches, so that the CPU device's compiler takes eight at
 // once.
+//
+// The number of the part that a magnitude is in grows by a line in each decade, ever less steeply, and the lines meet
+// at the decades' ends: it is the least of the lines. But half way from the last middle of a decade to the first of
+// the next is a fifth into the next one's first part, whose number is a power of two; below the first middle it is
+// elsewhere, as the one before is 0.
 template <bool kSigned>
 __device__ __forceinline__ int dynamic_code(float y) {
+  constexpr int kFirst = kDynamicFirst<kSigned>;
+  constexpr int kAll = kFirst << kDynamicDecades;
+  constexpr float kFirstBorder = float((0.05 + 0.225 / kFirst + 0.8) / 0.9 * kFirst - kFirst);
   const float size = kSigned ? fabsf(y) : y;
-  float parts = 0, scale = 0;   // of the decade that it is in, or 0 where it is nearer to 0
+  float at = kAll - 0.5f;
 #pragma unroll
   for (int decade = 0; decade < kDynamicDecades; ++decade) {
-    // Begins between the last part of the decade before, or 0, and the first of its own.
-    const int own = kDynamicFirst<kSigned> << decade;
-    const bool is_in = size > float(dynamic_decade(decade) * (decade ? 0.1 + 0.18 / own : 0.05 + 0.225 / own));
-    parts = is_in ? float(own) : parts;
-    scale = is_in ? float(1 / (0.9 * dynamic_decade(decade))) : scale;
+    const double parts = kFirst << decade;
+    const float line = size * float(parts / (0.9 * dynamic_decade(decade))) + float(parts * (0.8 / 0.9));
+    at = line < at ? line : at;
   }
-  constexpr float kNearOne = float(1 - 0.225 / (kDynamicFirst<kSigned> << (kDynamicDecades - 1)));
-  const float at = parts * (size * scale + float(0.8 / 0.9));
-  const float last = 2 * parts - (parts > 0 ? 1.0f : 0.0f);
-  const int p = int(at < last ? at : last) + (size > kNearOne ? 1 : 0);
+  int p = int(at);
+  const float border = p == kFirst ? kFirstBorder : 0.2f;
+  const int before = (p & (p - 1)) == 0 ? 1 : 0;
+  p -= at - float(p) < border ? before : 0;
+  p += size > float(1 - 0.225 / (kAll / 2)) ? 1 : 0;
   if (!kSigned)
     return p > 0 ? p - 1 : 0;
   const int below = p > kDynamicZero ? kDynamicZero : p > 1 ? p : 1;

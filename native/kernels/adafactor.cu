@@ -189,16 +189,16 @@ SPECTRAL_KERNEL_PLAIN(adafactor_norm_f32, AdafactorArgs, kTileThreads) {
     return;
   float column_factors[kTileColumns] = {};
   load_column_factors(args, tile, column_factors);
-  double sum = 0;
+  float sums[kTileColumns] = {};
   for (int row = tile.row; row < tile.end; ++row) {
     const int64_t at = int64_t(row) * args.width + tile.column;
     float x[kTileColumns];
     direction<true>(args, tile, row, at, left_of(args, tile, at), column_factors, x);
     for (int k = 0; k < kTileColumns; ++k)
-      x[k] *= x[k];
-    sum += sum_of(x);
+      sums[k] += x[k] * x[k];
   }
-  args.norm_parts[tile.matrix * tile.blocks * tile.parts + int64_t(tile.part) * tile.blocks + tile.block] = sum;
+  args.norm_parts[tile.matrix * tile.blocks * tile.parts + int64_t(tile.part) * tile.blocks + tile.block] =
+      sum_of(sums);
 }
 
 SPECTRAL_KERNEL(adafactor_finish, AdafactorArgs, 32) {

@@ -37,6 +37,91 @@ namespace {
 constexpr int kCodeBlock = 256;   // elements that share a largest magnitude
 constexpr int kCodeLanes = 8;     // lanes that share such a block
 constexpr int kOwn = kCodeBlock / kCodeLanes;
+// Elements from a lane's first to the end of its last four.
+constexpr int kSpan = kCodeBlock - 4 * (kCodeLanes - 1);
+
+// A lane's elements: fours that lie 4 kCodeLanes apart. kWhole: all are there and aligned.
+struct Lane {
+  int64_t element, word;   // of the first of its elements, of their codes
+  int left;                // elements of the block from the first on
+  bool aligned;            // for pieces of 16 bytes
+
+  // The moments of this step and their largest magnitudes, by their bits: unlike those of floats, such maxima become
+  // vectors.
+  template <bool kWhole>
+  __device__ __forceinline__ void moments(
+      const AdamW8BitArgs& args, float m_scale, float v_scale, float (&m)[kOwn], float (&v)[kOwn],
+      float (&mosts)[2]) const {
+    const StepState& state = *args.state;
+    float g[kOwn];
+#pragma unroll
+    for (int own = 0; own < kOwn; own += 4) {
+      const int at = own * kCodeLanes;
+      const int valid = kWhole ? 4 : valid_of(left - at);
+      uint32_t m_codes = 0, v_codes = 0;
+      if (valid > 0) {
+        m_codes = args.m[word + at / 4];
+        v_codes = args.v[word + at / 4];
+      }
+      load_four(args.gradient + element + at, valid, kWhole || aligned, g + own);
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        m[own + i] = i < valid ? dynamic_value<true>(m_codes >> 8 * i & 255) : 0;
+        v[own + i] = i < valid ? dynamic_value<false>(v_codes >> 8 * i & 255) : 0;
+      }
+    }
+    int m_bits = 0, v_bits = 0;
+#pragma unroll
+    for (int i = 0; i < kOwn; ++i) {
+      const float clipped = g[i] * state.clip;
+      const float before = m[i] * m_scale;
+      m[i] = before + state.one_minus_beta1 * (clipped - before);
+      v[i] = state.keep_beta2 * (v[i] * v_scale) + state.one_minus_beta2 * clipped * clipped;
+      m_bits = max(m_bits, magnitude_bits(m[i]));
+      v_bits = max(v_bits, magnitude_bits(v[i]));
+    }
+    mosts[0] = __int_as_float(m_bits);
+    mosts[1] = __int_as_float(v_bits);
+  }
+
+  // The step, and the codes of the moments.
+  template <bool kWhole>
+  __device__ __forceinline__ void step(
+      const AdamW8BitArgs& args, const float (&m)[kOwn], const float (&v)[kOwn], float m_most, float v_most) const {
+    const StepState& state = *args.state;
+    const float decay = decay_of(state, args.rate);
+    const float step_size = args.rate * state.step_size;
+    const float m_divisor = m_most > 0 ? m_most : 1;
+    const float v_divisor = v_most > 0 ? v_most : 1;
+#pragma unroll
+    for (int own = 0; own < kOwn; own += 8) {
+      float p[8];
+      int m_codes[8], v_codes[8];
+#pragma unroll
+      for (int four = 0; four < 8; four += 4) {
+        const int at = (own + four) * kCodeLanes;
+        load_four(args.parameter + element + at, kWhole ? 4 : valid_of(left - at), kWhole || aligned, p + four);
+      }
+#pragma unroll
+      for (int i = 0; i < 8; ++i) {
+        const float first = m[own + i], second = v[own + i];
+        p[i] = p[i] * decay - step_size * first / (sqrtf(second) * state.correction + state.epsilon_f);
+        m_codes[i] = dynamic_code<true>(first / m_divisor);
+        v_codes[i] = dynamic_code<false>(second / v_divisor);
+      }
+#pragma unroll
+      for (int four = 0; four < 8; four += 4) {
+        const int at = (own + four) * kCodeLanes;
+        const int valid = kWhole ? 4 : valid_of(left - at);
+        store_four(args.parameter + element + at, valid, kWhole || aligned, p + four);
+        if (valid > 0) {
+          args.m[word + at / 4] = word_of(m_codes + four, valid);
+          args.v[word + at / 4] = word_of(v_codes + four, valid);
+        }
+      }
+    }
+  }
+};
 }   // namespace
 
 SPECTRAL_KERNEL_OCCUPANCY(adamw_8bit_f32, AdamW8BitArgs, kRowThreads, 2) {
@@ -46,77 +131,29 @@ SPECTRAL_KERNEL_OCCUPANCY(adamw_8bit_f32, AdamW8BitArgs, kRowThreads, 2) {
   const int64_t block = (int64_t(blockIdx.x) * blockDim.x + threadIdx.x) / kCodeLanes;
   const int64_t begin = block * kCodeBlock + lane_id() % kCodeLanes * 4;
   // Offsets of this lane, not pointers: six of those would not fit the registers.
-  const int left = int(max(int64_t(0), min(args.count - begin, int64_t(kCodeBlock))));
+  const Lane lane{
+      blockIdx.y * args.stride + begin,
+      blockIdx.y * ceil_div(args.count, int64_t(4)) + begin / 4,
+      int(max(int64_t(0), min(args.count - begin, int64_t(kCodeBlock)))),
+      is_aligned16(args.parameter, args.gradient) && args.stride % 4 == 0};
   const bool is_there = block * kCodeBlock < args.count;
-  const int64_t element = blockIdx.y * args.stride + begin;
-  const int64_t word = blockIdx.y * ceil_div(args.count, int64_t(4)) + begin / 4;
+  const bool is_whole = kWholePath && lane.left >= kSpan && lane.aligned;
   const int place = int(blockIdx.y * ceil_div(args.count, int64_t(kCodeBlock)) + block);
-  const bool aligned = is_aligned16(args.parameter, args.gradient) && args.stride % 4 == 0;
   const float m_scale = is_there ? args.m_most[place] : 0;
   const float v_scale = is_there ? args.v_most[place] : 0;
-  float g[kOwn], m[kOwn], v[kOwn];
-#pragma unroll
-  for (int own = 0; own < kOwn; own += 4) {
-    const int at = own * kCodeLanes;
-    const int valid = valid_of(left - at);
-    uint32_t m_codes = 0, v_codes = 0;
-    if (valid > 0) {
-      m_codes = args.m[word + at / 4];
-      v_codes = args.v[word + at / 4];
-    }
-    load_four(args.gradient + element + at, valid, aligned, g + own);
-#pragma unroll
-    for (int i = 0; i < 4; ++i) {
-      m[own + i] = i < valid ? dynamic_value<true>(m_codes >> 8 * i & 255) : 0;
-      v[own + i] = i < valid ? dynamic_value<false>(v_codes >> 8 * i & 255) : 0;
-    }
-  }
-  int m_bits = 0, v_bits = 0;   // of the largest magnitudes; unlike those of floats, such maxima become vectors
-#pragma unroll
-  for (int i = 0; i < kOwn; ++i) {
-    const float clipped = g[i] * state.clip;
-    const float before = m[i] * m_scale;
-    m[i] = before + state.one_minus_beta1 * (clipped - before);
-    v[i] = state.keep_beta2 * (v[i] * v_scale) + state.one_minus_beta2 * clipped * clipped;
-    m_bits = max(m_bits, magnitude_bits(m[i]));
-    v_bits = max(v_bits, magnitude_bits(v[i]));
-  }
-  float mosts[2] = {__int_as_float(m_bits), __int_as_float(v_bits)};
+  float m[kOwn], v[kOwn];
+  float mosts[2];
+  if (is_whole)
+    lane.moments<true>(args, m_scale, v_scale, m, v, mosts);
+  else
+    lane.moments<false>(args, m_scale, v_scale, m, v, mosts);
   warp_max<kCodeLanes>(mosts);
-  const float m_most = mosts[0], v_most = mosts[1];
   if (is_there && lane_id() % kCodeLanes == 0) {
-    args.m_most[place] = m_most;
-    args.v_most[place] = v_most;
+    args.m_most[place] = mosts[0];
+    args.v_most[place] = mosts[1];
   }
-  const float decay = decay_of(state, args.rate);
-  const float step_size = args.rate * state.step_size;
-  const float m_divisor = m_most > 0 ? m_most : 1;
-  const float v_divisor = v_most > 0 ? v_most : 1;
-#pragma unroll
-  for (int own = 0; own < kOwn; own += 8) {
-    float p[8];
-    int m_codes[8], v_codes[8];
-#pragma unroll
-    for (int four = 0; four < 8; four += 4) {
-      const int at = (own + four) * kCodeLanes;
-      load_four(args.parameter + element + at, valid_of(left - at), aligned, p + four);
-    }
-#pragma unroll
-    for (int i = 0; i < 8; ++i) {
-      const float first = m[own + i], second = v[own + i];
-      p[i] = p[i] * decay - step_size * first / (sqrtf(second) * state.correction + state.epsilon_f);
-      m_codes[i] = dynamic_code<true>(first / m_divisor);
-      v_codes[i] = dynamic_code<false>(second / v_divisor);
-    }
-#pragma unroll
-    for (int four = 0; four < 8; four += 4) {
-      const int at = (own + four) * kCodeLanes;
-      const int valid = valid_of(left - at);
-      store_four(args.parameter + element + at, valid, aligned, p + four);
-      if (valid > 0) {
-        args.m[word + at / 4] = word_of(m_codes + four, valid);
-        args.v[word + at / 4] = word_of(v_codes + four, valid);
-      }
-    }
-  }
+  if (is_whole)
+    lane.step<true>(args, m, v, mosts[0], mosts[1]);
+  else
+    lane.step<false>(args, m, v, mosts[0], mosts[1]);
 }

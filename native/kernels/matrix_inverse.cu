@@ -5,10 +5,12 @@
 // Layout         row-major, contiguous; y may be x
 // Types          x, y F32; work and arithmetic F64
 // Accumulation   F64: the result is rounded once, and as good as the condition number times 2^-53 allows
-// Grid/Block     one block per matrix, 64 to 512 threads; a warp takes rows. Dynamic shared memory: the pivot's row,
-//                its column, the row that it is swapped with (3 n F64), n I32, and without work the matrix
+// Grid/Block     one block per matrix. matrix_inverse: 256 or 512 threads; a warp takes rows. Dynamic shared memory:
+//                the pivot's row, its column, the row that it is swapped with (3 n F64), n I32, and without work the
+//                matrix. matrix_inverse_small: one warp, n <= 32, a lane per row. Dynamic shared memory: the matrix
+//                twice, n I32
 // Bytes          8 n^2 per matrix, and 16 n^3 of work in the L2 where that is used
-// Flops          2 n^3 per matrix, F64; the time is that of 3 n barriers
+// Flops          2 n^3 per matrix, F64; the time is that of 3 n barriers, n in matrix_inverse_small
 // Deterministic  yes; of equal pivots (as F32) the first is taken
 // Singular       a pivot of 0 gives infinities and NaN in that matrix, as does NaN in it; the others of the batch stay
 //                as they are
@@ -89,4 +91,59 @@ SPECTRAL_KERNEL(matrix_inverse, MatrixInverseArgs, 512) {
       y[i * n + j] = float(a[i * stride + j]);
 }
 
+// Every lane looks for the pivot and has its row from one copy of the matrix to the other: a barrier per pivot is
+// enough. Same results as matrix_inverse, to the bit.
+SPECTRAL_KERNEL(matrix_inverse_small, MatrixInverseArgs, 32) {
+  DYNAMIC_SHARED(memory);
+  const int n = args.n;
+  const int stride = n | 1;                                 // odd: a column then touches every bank
+  double* now = reinterpret_cast<double*>(memory);          // [n, stride]
+  double* next = now + n * stride;                          // [n, stride]
+  int* swaps = reinterpret_cast<int*>(next + n * stride);   // [n]
+  const float* x = args.x + (long long)blockIdx.x * n * n;
+  float* y = args.y + (long long)blockIdx.x * n * n;
+  const int lane = lane_id();
+  for (int index = lane; index < n * n; index += 32)
+    now[index / n * stride + index % n] = x[index];
+  for (int k = 0; k < n; ++k) {
+    __syncthreads();
+    float most = -1;
+    int p = k;   // stays where the column is nothing but NaN
+    for (int i = k; i < n; ++i) {
+      const float size = fabsf(float(now[i * stride + k]));
+      p = size > most ? i : p;
+      most = size > most ? size : most;
+    }
+    const double* row = now + p * stride;
+    const double reciprocal = 1.0 / row[k];
+    if (lane < n) {
+      const double* own = now + (lane == k ? p : lane == p ? k : lane) * stride;
+      double* to = next + lane * stride;
+      const double factor = own[k];
+      if (lane == k)
+        for (int j = 0; j < n; ++j)
+          to[j] = row[j] * reciprocal;
+      else
+        for (int j = 0; j < n; ++j)
+          to[j] = fma(-factor, row[j] * reciprocal, own[j]);
+      to[k] = lane == k ? reciprocal : -factor * reciprocal;
+    }
+    if (lane == 0)
+      swaps[k] = p;
+    double* const read = now;
+    now = next;
+    next = read;
+  }
+  __syncthreads();
+  for (int k = n - 1; k >= 0 && lane < n; --k) {
+    const double kept = now[lane * stride + k];
+    now[lane * stride + k] = now[lane * stride + swaps[k]];
+    now[lane * stride + swaps[k]] = kept;
+  }
+  __syncthreads();
+  for (int index = lane; index < n * n; index += 32)
+    y[index] = float(now[index / n * stride + index % n]);
+}
+
 SPECTRAL_SHARED(matrix_inverse, kSharedByArguments)
+SPECTRAL_SHARED(matrix_inverse_small, kSharedByArguments)

@@ -9,6 +9,16 @@ public struct MatrixInverseArgs
         SharedBytesOf = static (in args) => SharedBytes(args.N, withMatrix: args.Work == 0),
     };
 
+    /// <summary>The kernel <c>matrix_inverse_small</c>, for matrices up to order 32; one warp per matrix.</summary>
+    public static readonly KernelEntry<MatrixInverseArgs> SmallKernel = new(
+        "matrix_inverse",
+        32,
+        "matrix_inverse_small"
+    )
+    {
+        SharedBytesOf = static (in args) => 2 * args.N * (args.N | 1) * sizeof(double) + args.N * sizeof(int),
+    };
+
     /// <summary>Device address of the matrices, [batch, N, N] F32.</summary>
     public ulong X;
 

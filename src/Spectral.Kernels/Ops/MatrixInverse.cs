@@ -9,6 +9,8 @@ public static class MatrixInverse
     /// <summary>Largest number of rows, and of columns, of a matrix.</summary>
     public const int MaxOrder = 256;
 
+    private const int SmallOrder = 32; // a lane of a warp for each row
+
     /// <summary>
     /// Computes <c>y = x⁻¹</c> for each matrix of a batch, in F64 with partial pivoting, rounded once.
     /// </summary>
@@ -22,6 +24,18 @@ public static class MatrixInverse
         if (x.Count == 0)
             return;
         (int batch, int n) = (x.Dim(0), x.Dim(1));
+        if (n <= SmallOrder)
+        {
+            MatrixInverseArgs small = new()
+            {
+                X = x.Pointer,
+                Y = y.Pointer,
+                N = n,
+            };
+            MatrixInverseArgs.SmallKernel.Launch(x.Device, small, batch);
+            return;
+        }
+
         bool fits = MatrixInverseArgs.SharedBytes(n, withMatrix: true) <= x.Device.SharedBytesPerBlock;
         using Tensor? work = fits ? null : Tensor.Empty(x.Device, (batch, n, n | 1), DType.F64);
         var args = new MatrixInverseArgs
@@ -31,12 +45,7 @@ public static class MatrixInverse
             Work = work?.Pointer ?? 0,
             N = n,
         };
-        int threads = n switch
-        {
-            <= 16 => 64,
-            <= 64 => 256,
-            _ => MatrixInverseArgs.Kernel.Threads,
-        };
+        int threads = n <= 64 ? 256 : MatrixInverseArgs.Kernel.Threads;
         MatrixInverseArgs.Kernel.Launch(x.Device, args, batch, threads);
     }
 

@@ -144,10 +144,11 @@ internal static class KnownCosts
             ["low_rank_quantized_4_forward_bf16"] = 3.5,
             ["low_rank_quantized_4_input_gradient_bf16"] = 11.8,
             // Values of 8-bit codes are looked up in a table; how many conflict depends on the codes.
-            ["low_rank_quantized_8_forward_bf16"] = 281,
+            ["low_rank_quantized_8_forward_bf16"] = 281.4,
             ["low_rank_quantized_8_input_gradient_bf16"] = 257,
             // Columns of a matrix of 32 or 33 numbers in F64.
             ["matrix_inverse"] = 1,
+            ["matrix_inverse_small"] = 32.8,
             // Its first operand is stored transposed.
             ["sketch_product_tn"] = 104,
             // Lanes count different bins of one bank; how many depends on the values.

@@ -19,7 +19,8 @@ internal static class ExpressionKernels
             KernelSet.Plan(machine, "arrange 256 x 1024", Arrangements),
             KernelSet.Plan(machine, "combine 256 x 1024", Combinations),
             KernelSet.Plan(machine, "mixture 64 of 32 x 1024 k=2", Mixtures),
-            KernelSet.Plan(machine, "inverse 8 x 32 x 32", Inverses),
+            KernelSet.Plan(machine, "inverse 8 x 32 x 32", set => Inverses(set, 32)),
+            KernelSet.Plan(machine, "inverse 8 x 48 x 48", set => Inverses(set, 48)),
             KernelSet.Plan(machine, "rescale 1024", Rescaling),
             .. KernelSet.Plans(machine, "entries 2048 of 256 x 1024", SingleEntries),
             KernelSet.Plan(machine, "choice 2048 of 256 x 1024", Choices),
@@ -160,9 +161,9 @@ internal static class ExpressionKernels
         );
     }
 
-    private static void Inverses(KernelSet set)
+    private static void Inverses(KernelSet set, int n)
     {
-        (int batch, int n) = (8, 32);
+        const int batch = 8;
         Tensor x = set.Normal((batch, n, n));
         Tensor y = set.Empty((batch, n, n));
         set.Add(
