@@ -303,7 +303,8 @@ public sealed partial class Trainer : IDisposable
             _scheduled is null ? null : () => _scheduled.BeforeUpdate(_current, _steps!.Value),
             _options.SampledRows,
             _options.NeftuneAlpha,
-            _ranks
+            _ranks,
+            [.. _scheduled?.Modules.SelectMany(module => module.Form.Observed).Distinct() ?? []]
         );
         float[] sums = _step.Run(batches);
         double loss = count == 0 ? 0 : sums.Sum(sum => (double)sum) / count;

@@ -1,4 +1,5 @@
 using Spectral.Kernels;
+using Spectral.Training.Adapters.Expressions;
 using Spectral.Training.Autograd;
 using Spectral.Training.Data;
 using Spectral.Training.Distributed;
@@ -29,9 +30,11 @@ internal sealed class TrainingStep(
     Action? beforeUpdate,
     double? sampledRows = null,
     double? neftuneAlpha = null,
-    RankGroup? ranks = null
+    RankGroup? ranks = null,
+    IReadOnlyList<IObservedGradient>? observed = null
 ) : IDisposable
 {
+    private readonly IReadOnlyList<IObservedGradient> _observed = observed ?? [];
     private BatchTensors[]? _fixed;
     private readonly RankGroup _ranks = ranks ?? RankGroup.Alone;
     private Tensor? _losses;
@@ -158,7 +161,8 @@ internal sealed class TrainingStep(
     private void Update()
     {
         // What was not finite on one rank is not finite in the sums, so that all ranks skip the step.
-        _ranks.Sum([.. parameters.Gradients, _losses!]);
+        IEnumerable<Tensor> seen = _ranks.Count > 1 ? _observed.Select(gradient => gradient.Total(model.Device)) : [];
+        _ranks.Sum([.. parameters.Gradients, .. seen, _losses!]);
         // The method is not called in a step that will be skipped: a NaN that enters its running means of gradients
         // would never leave them.
         if (
@@ -170,6 +174,8 @@ internal sealed class TrainingStep(
             beforeUpdate();
         }
 
+        foreach (IObservedGradient gradient in _observed)
+            gradient.Clear(); // also where the step is skipped
         optimizer.Update(_losses);
     }
 

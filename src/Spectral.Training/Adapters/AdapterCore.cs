@@ -236,6 +236,8 @@ public sealed class AdapterCore : ILayerAdapter, IDisposable
     {
         _graph.Clear();
         _penalty?.Clear();
+        foreach (SparseChange change in _form.Entries)
+            change.Whole?.Clear();
         _weight?.Dispose();
         _bias?.Dispose();
     }

@@ -104,6 +104,13 @@ public sealed record AdapterForm
             .Concat(Entries.Select(change => change.Values))
             .OfType<Expression>();
 
+    /// <summary>The gradients of whole weights that the method reads between the steps.</summary>
+    internal IEnumerable<IObservedGradient> Observed =>
+        Entries
+            .Select(change => (IObservedGradient?)change.Whole)
+            .Append(Weight as GradientTap)
+            .OfType<IObservedGradient>();
+
     internal void Check(ModuleShape module)
     {
         foreach (LowRankTerm term in Terms)

@@ -180,6 +180,7 @@ internal sealed class AdapterPart : IDisposable
                 Gemm.Run(Gemm.Transposed(gradients[i]), x!, dWeight, 1, adds ? 1 : 0);
             foreach (SparseChange change in _cores[i].Form.Entries)
             {
+                change.Whole?.Add(gradients[i], x!);
                 if (change.Values.GradientBuffer(out adds) is { } dValues)
                     SampledProduct.Run(gradients[i], x!, change.Index, dValues, 1, adds);
             }

@@ -7,6 +7,9 @@ namespace Spectral.Training.Adapters;
 /// <param name="Values">The values v, as many as there are places.</param>
 public sealed record SparseChange(Factor Places, Expression Values)
 {
+    /// <summary>The gradient of the whole weight, for a method that chooses places by it; null: not wanted.</summary>
+    internal ObservedGradient? Whole { get; init; }
+
     /// <summary>The places, [n] I32.</summary>
     internal Kernels.Tensor Index => Places.Parameter.Master;
 }

@@ -86,17 +86,23 @@ public sealed class MaskScheduleTests(DeviceKind kind) : MaskTest(kind)
         }
     }
 
+    /// <summary>
+    /// By the method's definition on the whole gradient, which an adapter of whole matrices computes on the same data.
+    /// </summary>
     [Test]
-    public void Id3OpensTheLargestGradientsAndClearsTheOthers()
+    public void Id3OpensTheLargestGradientsStepByStep()
     {
+        Dictionary<string, float[]> whole = WholeGradients();
         using Adapter adapter = Attach("id3", Options with { Rank = 1 });
-        Dictionary<string, float[]> gradients = Gradients(adapter, "delta");
+        var learned = adapter.Modules.ToDictionary(module => module.Shape.Name, _ => new Dictionary<int, float>());
         for (int step = 1; step <= 4; step++)
         {
+            adapter.Parameters.ClearGradients();
+            Gradients(adapter, SparseMasks.Values);
             adapter.BeforeUpdate(step, 4);
             foreach (AdaptedModule module in adapter.Modules)
             {
-                float[] gradient = gradients[module.Shape.Name];
+                float[] gradient = whole[module.Shape.Name];
                 int count = (module.Shape.Out + module.Shape.In) * step / 4;
                 int[] expected =
                 [
@@ -106,14 +112,29 @@ public sealed class MaskScheduleTests(DeviceKind kind) : MaskTest(kind)
                         .Take(count)
                         .Order(),
                 ];
-                float[] left = module.Factors["delta"].Gradient!.ToArray();
-                float[] open = module.Factors["id3_open"].Master.ToArray();
+                Parameter values = module.Factors[SparseMasks.Values];
+                int[] places = Places(module);
+                double largest = gradient.Max(Math.Abs);
                 Assert.Multiple(() =>
                 {
-                    Assert.That(Enumerable.Range(0, open.Length).Where(i => open[i] != 0), Is.EqualTo(expected));
-                    Assert.That(left, Is.EqualTo(gradient.Select((value, i) => value * open[i])));
+                    Assert.That(values.Master.Count, Is.EqualTo(module.Shape.Out + module.Shape.In));
+                    Assert.That(places.Where(place => place >= 0), Is.EqualTo(expected));
+                    Assert.That(
+                        values.Gradient!.ToArray(),
+                        Is.EqualTo(places.Select(place => place < 0 ? 0 : gradient[place])).Within(1e-5 * largest)
+                    );
                 });
-                module.Factors["delta"].Gradient!.CopyFrom(gradient); // as the next step's, of the same data
+                // What an entry has learned goes along when others open before it.
+                Dictionary<int, float> before = learned[module.Shape.Name];
+                float[] now = values.Master.ToArray();
+                for (int k = 0; k < places.Length; k++)
+                {
+                    if (places[k] >= 0)
+                        Assert.That(now[k], Is.EqualTo(before.GetValueOrDefault(places[k])));
+                    now[k] = before[places[k]] = places[k] < 0 ? 0 : 1e-9f * (places[k] + 1);
+                }
+
+                values.Master.CopyFrom(now); // too little to change the gradients
             }
         }
     }
@@ -121,19 +142,20 @@ public sealed class MaskScheduleTests(DeviceKind kind) : MaskTest(kind)
     [Test]
     public void Id3DividesByTheMagnitude()
     {
+        Dictionary<string, float[]> whole = WholeGradients();
         using Adapter adapter = Attach("id3", Options with { Rank = 1 }, ("power", "2"), ("epsilon", "0.01"));
-        Dictionary<string, float[]> gradients = Gradients(adapter, "delta");
+        Gradients(adapter, SparseMasks.Values);
         adapter.BeforeUpdate(1, 1);
         foreach (AdaptedModule module in adapter.Modules)
         {
             double[] weight = Base(module).Values;
             double[] scores =
             [
-                .. gradients[module.Shape.Name].Zip(weight, (g, w) => Math.Abs(g) / Math.Pow(Math.Abs(w) + 0.01, 2)),
+                .. whole[module.Shape.Name].Zip(weight, (g, w) => Math.Abs(g) / Math.Pow(Math.Abs(w) + 0.01, 2)),
             ];
-            float[] open = module.Factors["id3_open"].Master.ToArray();
-            double least = scores.Where((_, i) => open[i] == 1).Min();
-            double left = scores.Where((_, i) => open[i] == 0).Max();
+            HashSet<int> open = [.. Places(module)];
+            double least = scores.Where((_, i) => open.Contains(i)).Min();
+            double left = scores.Where((_, i) => !open.Contains(i)).Max();
             Assert.That(least, Is.GreaterThanOrEqualTo(left * (1 - 1e-5)));
         }
     }
@@ -275,5 +297,11 @@ public sealed class MaskScheduleTests(DeviceKind kind) : MaskTest(kind)
             Assert.That(Chosen(1), Is.EqualTo(first));
             Assert.That(Enumerable.Range(2, 5).Select(seed => Chosen((ulong)seed)), Has.Some.Not.EqualTo(first));
         });
+    }
+
+    private Dictionary<string, float[]> WholeGradients()
+    {
+        using Adapter dense = Attach("delta", Options);
+        return Gradients(dense, "delta");
     }
 }

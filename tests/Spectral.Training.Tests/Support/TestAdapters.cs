@@ -45,6 +45,7 @@ internal static class TestAdapters
     /// <summary>Gives every trainable factor random values, so that no gradient is zero.</summary>
     public static void Randomize(Adapter adapter, int seed)
     {
+        Open(adapter);
         Random random = new(seed);
         foreach (Parameter parameter in adapter.Parameters.Parameters)
             parameter.Master.CopyFrom([.. parameter.Master.ToArray().Select(_ => (float)(random.NextDouble() - 0.5))]);
@@ -57,6 +58,7 @@ internal static class TestAdapters
     /// </summary>
     public static void Perturb(Adapter adapter, int seed)
     {
+        Open(adapter);
         Random random = new(seed);
         foreach (Parameter parameter in adapter.Parameters.Parameters)
         {
@@ -66,6 +68,17 @@ internal static class TestAdapters
         }
 
         adapter.Parameters.NotifyChanged();
+    }
+
+    /// <summary>Gives masks that training has yet to fill the first entries of their weights.</summary>
+    private static void Open(Adapter adapter)
+    {
+        foreach (AdaptedModule module in adapter.Modules.Where(module => module.Form.Entries.Count > 0))
+        {
+            Tensor index = module.Form.Entries[0].Index;
+            if (Array.TrueForAll(index.ToInt32Array(), place => place < 0))
+                index.CopyFrom([.. Enumerable.Range(0, (int)index.Count)]);
+        }
     }
 
     /// <summary>The values of a factor; places of entries as numbers, exact below 2²⁴.</summary>

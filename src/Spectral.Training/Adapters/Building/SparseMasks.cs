@@ -77,7 +77,8 @@ internal static class SparseMasks
             (places[k], values[k], from[k]) = (entering.Dequeue(), value, -1);
         }
 
-        Write(step, trained, kept, places, values, from);
+        kept.Write(kept.Places, kept.Values);
+        Write(step, trained, places, values, from);
     }
 
     /// <summary>
@@ -102,15 +103,31 @@ internal static class SparseMasks
             (places[k], values[k], from[k]) = (-1, 0, -1);
         }
 
-        Write(step, trained, kept, places, values, from);
+        kept.Write(kept.Places, kept.Values);
+        Write(step, trained, places, values, from);
     }
 
-    /// <summary>Writes both parts of a mask, ascending, which the kernels' caches like best.</summary>
-    private static void Write(AdapterStep step, Mask trained, Mask kept, int[] places, float[] values, int[] from)
+    /// <summary>
+    /// Gives entries of a mask that are not in use places, with a change of zero. Those in use keep their values and
+    /// their state in the optimizer. Waits for the device.
+    /// </summary>
+    /// <param name="step">The step in which the mask changes.</param>
+    /// <param name="module">The layer.</param>
+    /// <param name="wanted">The places; those that the mask has already are left out.</param>
+    public static void Open(AdapterStep step, AdaptedModule module, int[] wanted)
+    {
+        Mask trained = new(module.Form.Entries[0]);
+        (int[] places, float[] values, int[] from) = ([.. trained.Places], [.. trained.Values], Identity(trained));
+        foreach ((int place, int slot) in wanted.Except(trained.Places).Zip(trained.Free()))
+            (places[slot], values[slot], from[slot]) = (place, 0, -1);
+        Write(step, trained, places, values, from);
+    }
+
+    /// <summary>Writes a mask, ascending, which the kernels' caches like best.</summary>
+    private static void Write(AdapterStep step, Mask trained, int[] places, float[] values, int[] from)
     {
         int[] order = [.. Enumerable.Range(0, places.Length).OrderBy(k => places[k])];
         trained.Write([.. order.Select(k => places[k])], [.. order.Select(k => values[k])]);
-        kept.Write(kept.Places, kept.Values);
         step.Parameters.NotifyMoved(trained.Parameter, [.. order.Select(k => from[k])]);
     }
 

@@ -7,7 +7,7 @@ namespace Spectral.Training.Adapters.Expressions;
 /// Another value, unchanged, whose gradient is summed up for a method to read between the steps. It takes the memory of
 /// one more gradient.
 /// </summary>
-internal sealed class GradientTap : Expression
+internal sealed class GradientTap : Expression, IObservedGradient
 {
     private readonly Expression _x;
     private Tensor? _sum;
@@ -20,7 +20,10 @@ internal sealed class GradientTap : Expression
     /// </summary>
     public Tensor? Gradient => _sum;
 
-    /// <summary>Begins a new sum.</summary>
+    /// <inheritdoc/>
+    public Tensor Total(Device device) => _sum ??= Tensor.Zeros(device, Shape);
+
+    /// <inheritdoc/>
     public void Clear()
     {
         _sum?.Dispose();

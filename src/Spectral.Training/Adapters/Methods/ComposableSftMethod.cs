@@ -21,7 +21,7 @@ internal sealed class ComposableSftMethod : AdapterMethod
     public override string Source => "Ansell et al., 2022, arXiv 2110.07560";
     public override string Use =>
         "Sparse changes that can be added up, for example of a language and of a task (spectral merge). Costs as much "
-        + "memory as full fine-tuning, and its first part as much time again. Alpha is not used.";
+        + "memory as full fine-tuning, since its first part is that, and as much time again. Alpha is not used.";
     public override bool ActsBetweenSteps => true;
 
     public override IReadOnlyList<AdapterSetting> Settings { get; } =

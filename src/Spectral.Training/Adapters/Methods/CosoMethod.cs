@@ -37,7 +37,8 @@ internal sealed class CosoMethod : AdapterMethod
     public override string Source => "Cheng et al., 2025, arXiv 2505.11816";
     public override string Use =>
         "One task after another: full fine-tuning outside the directions of earlier tasks, at about its cost, but with "
-        + "Adam's moments for rank rows only. Alpha is not used.";
+        + "Adam's moments for rank rows only. D adds up what all directions so far have changed; its rank "
+        + "grows with every choice, so that it is stored whole. Alpha is not used.";
     public override TaskSequence Sequence => TaskSequence.KeptAdapters;
     public override bool ActsBetweenSteps => true;
 

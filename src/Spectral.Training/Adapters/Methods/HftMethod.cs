@@ -15,7 +15,8 @@ internal sealed class HftMethod : AdapterMethod
     public override string Source => "Hui et al., 2024, arXiv 2404.18466";
     public override string Use =>
         "Full fine-tuning that forgets less, since half of the weights stay. Give every round its own --seed. Of an "
-        + "odd number of matrices one more or one fewer is drawn.";
+        + "odd number of matrices one more or one fewer is drawn. They train whole, so that D is stored whole, too: "
+        + "places of all entries would only double it.";
 
     public override IReadOnlyList<AdapterOptions?> Distribute(
         IReadOnlyList<ModuleShape> modules,

@@ -2,6 +2,7 @@ using Spectral.Kernels;
 using Spectral.Kernels.Ops;
 using Spectral.Training.Adapters.Building;
 using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.Optim;
 
 namespace Spectral.Training.Adapters.Methods;
 
@@ -11,7 +12,6 @@ namespace Spectral.Training.Adapters.Methods;
 /// </summary>
 internal sealed class Id3Method : AdapterMethod
 {
-    private const string Open = "id3_open";
     private const string Power = "power";
     private const string Epsilon = "epsilon";
 
@@ -21,8 +21,8 @@ internal sealed class Id3Method : AdapterMethod
         + "epsilon)^power";
     public override string Source => "Agarwal et al., 2024, arXiv 2408.14470";
     public override string Use =>
-        "Finds the entries to train while it trains. It looks at the whole gradient, and so costs as much memory as "
-        + "full fine-tuning. Alpha is not used.";
+        "Finds the entries to train while it trains. Each backward pass computes the whole gradient, which a step "
+        + "holds until it has chosen; what stays is 16 bytes for each of the entries. Alpha is not used.";
     public override bool ActsBetweenSteps => true;
 
     public override IReadOnlyList<AdapterSetting> Settings { get; } =
@@ -33,33 +33,30 @@ internal sealed class Id3Method : AdapterMethod
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        _ = layer.State(Open, (layer.Out, layer.In));
-        return new AdapterForm { Weight = layer.Weight.Add(layer.Trained(DeltaMethod.Leaf, (layer.Out, layer.In))) };
+        AdapterForm form = SparseMasks.Form(layer, SparseMasks.LoraBudget(layer.Module, layer.Rank));
+        return form with { Entries = [form.Entries[0] with { Whole = new ObservedGradient((layer.Out, layer.In)) }] };
     }
 
-    /// <summary>
-    /// Opens the entries of this step and clears the gradients of those still closed, which therefore stay zero.
-    /// </summary>
+    /// <summary>Opens the entries of this step, which train from this step on.</summary>
     public override void BeforeUpdate(AdapterStep step)
     {
         foreach (AdaptedModule module in step.Modules)
         {
-            Tensor gradient = module.Factors[DeltaMethod.Leaf].Gradient!;
-            Tensor open = module.Factors[Open].Master;
-            long budget = Math.Min(SparseMasks.LoraBudget(module.Shape, module.Options.Rank), open.Count);
-            long count = Opened(step.Number) - Opened(step.Number - 1);
+            SparseChange change = module.Form.Entries[0];
+            Parameter values = module.Factors[SparseMasks.Values];
+            Tensor gradient = change.Whole!.Total(values.Master.Device);
+            int open = change.Index.ToInt32Array().Count(place => place >= 0);
+            int count = checked((int)(values.Shape.Count * step.Number / step.Total)) - open;
             if (count > 0)
             {
-                using Tensor scores = Scores(module, gradient, open);
-                using var places = Tensor.Empty(open.Device, checked((int)count), DType.I32);
-                using var ones = Tensor.From(open.Device, Enumerable.Repeat(1f, (int)count).ToArray(), (int)count);
-                LargestEntries.Find(scores, places);
-                Entries.Add(ones, places, open);
+                using Tensor scores = Scores(module, gradient, change.Index);
+                using var chosen = Tensor.Empty(scores.Device, count, DType.I32);
+                LargestEntries.Find(scores, chosen);
+                SparseMasks.Open(step, module, chosen.ToInt32Array());
+                Entries.Gather(gradient, change.Index, values.Gradient!);
             }
 
-            BroadcastMultiply.Run(gradient, open, gradient, Broadcast.PerElement);
-
-            long Opened(int number) => budget * number / step.Total;
+            change.Whole.Clear();
         }
     }
 
@@ -67,8 +64,13 @@ internal sealed class Id3Method : AdapterMethod
     private Tensor Scores(AdaptedModule module, Tensor gradient, Tensor open)
     {
         var scores = Tensor.Empty(gradient.Device, gradient.Shape);
-        BroadcastMultiply.Run(gradient, open, scores, Broadcast.PerElement);
-        Combine.Run(gradient, 1, scores, -1, scores);
+        scores.CopyFrom(gradient);
+        using (var opened = Tensor.Empty(gradient.Device, open.Shape))
+        {
+            Entries.Gather(gradient, open, opened);
+            Entries.Add(opened, open, scores, -1);
+        }
+
         int power = (int)module.Options.Setting(this, Power);
         if (power == 0)
             return scores;

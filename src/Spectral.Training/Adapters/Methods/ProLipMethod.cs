@@ -15,7 +15,7 @@ internal sealed class ProLipMethod : AdapterMethod
     public override string Source => "Fahes et al., 2024, arXiv 2410.05270";
     public override string Use =>
         "Full fine-tuning of a layer on very few examples: give the one layer to train with --target. The paper takes "
-        + "1/N for lambda with N examples.";
+        + "1/N for lambda with N examples. The layer trains whole, and D is stored whole.";
 
     public override IReadOnlyList<AdapterSetting> Settings { get; } =
     [new(Lambda, 0.0625, 0, 1e9, "Weight of the squared distance from the pretrained weight.")];
