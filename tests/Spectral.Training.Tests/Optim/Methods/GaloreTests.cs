@@ -29,7 +29,7 @@ public sealed class GaloreTests(DeviceKind kind) : SubspaceReferenceTest(kind)
             "galore",
             Settings,
             0.5,
-            (optimizer, name, gradient, step, _) =>
+            (optimizer, name, gradient, step, _, _) =>
             {
                 using Tensor projector = StateOf(optimizer, $"projector.{name}");
                 float[] rows = projector.ToArray();

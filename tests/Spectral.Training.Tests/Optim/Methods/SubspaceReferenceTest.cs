@@ -30,18 +30,20 @@ public abstract class SubspaceReferenceTest(DeviceKind kind) : TrainingTest(kind
         ("square", (8, 8)),
     ];
 
-    /// <summary>Returns the basis of a step, [rank, side], and may change the moments, which lie in its rows.</summary>
+    /// <summary>Returns the basis of a step, [rank, side], and may change gradient and moments.</summary>
     /// <param name="optimizer">The optimizer after the step.</param>
     /// <param name="name">The matrix.</param>
     /// <param name="gradient">Its clipped gradient, the smaller side in rows.</param>
     /// <param name="step">The number of the step, from 1.</param>
     /// <param name="moments">The moments before the step.</param>
+    /// <param name="clip">The factor of the clipped gradient.</param>
     private protected delegate Dense Basis(
         Optimizer optimizer,
         string name,
         Dense gradient,
         int step,
-        (Dense First, Dense Second) moments
+        (Dense First, Dense Second) moments,
+        double clip
     );
 
     /// <summary>Trains, and compares all parameters after each step.</summary>
@@ -69,7 +71,9 @@ public abstract class SubspaceReferenceTest(DeviceKind kind) : TrainingTest(kind
                 (string parameter, Shape shape) = Shapes[p];
                 double own = parameter == "tall" ? 2 * rate : rate;
                 Dense gradient = clip * Oriented(shape, gradients[p]);
-                Dense? basis = IsProjected(shape) ? basisOf(optimizer, parameter, gradient, step, moments[p]) : null;
+                Dense? basis = IsProjected(shape)
+                    ? basisOf(optimizer, parameter, gradient, step, moments[p], clip)
+                    : null;
                 Dense change = Quotient(moments[p], basis is { } rows ? rows * gradient : gradient, step);
                 if (basis is { } back)
                     change = scale * (back.Transposed * change);
