@@ -11,9 +11,9 @@
 // Layout         row-major, contiguous; head_dim up to 512
 // Types          q, keys, values, output F32 or BF16; lengths, offsets I32
 // Accumulation   F32, online softmax over chunks of 128 keys
-// Grid/Block     decode: one block of 128 threads per query head (grid x) and sequence (grid y): a thread scores one
-//                key of the chunk, then adds up one to four of the output's dimensions. Static shared memory: the
-//                query, the chunk's weights. append: one warp per row of the source, 8 a block.
+// Grid/Block     decode: one block of 128 threads per query head and sequence, the heads of one after another: a
+//                thread scores one key of the chunk, then adds up one to four of the output's dimensions. Static
+//                shared memory: the query, the chunk's weights. append: one warp per row of the source, 8 a block.
 // Bytes          decode 2 size(T) batch heads n head_dim (groups share keys in L2); append 2 size(T) elements of the
 //                source
 // Flops          decode 4 batch heads n head_dim; append 0
@@ -61,8 +61,8 @@ constexpr int kDecodeShared = kChunk * (kDimensions + 1) * int(sizeof(float)) + 
 template <class T>
 __device__ __forceinline__ void attention_decode(const AttentionDecodeArgs& args) {
   __shared__ float query[kChunk * kDimensions], weights[kChunk];
-  const int h = blockIdx.x;
-  const int b = blockIdx.y;
+  const int h = blockIdx.x % args.heads;
+  const int b = blockIdx.x / args.heads;
   const int t = threadIdx.x;
   const int head_dim = args.head_dim;
   const int visible = min(args.lengths[b], args.positions);

@@ -9,7 +9,7 @@
 // Types          y f32; parts bf16, y split in three (device/split.cuh); arithmetic of the normals f64
 //                (device/philox.cuh)
 // Accumulation   none
-// Grid/Block     one thread per (i, 4 vectors, b): x over i, y over groups of 4 vectors, z over the batch
+// Grid/Block     one thread per (i, 4 vectors, b): x over i, then over groups of 4 vectors, y over the batch
 // Bytes          4 vectors * length written per matrix, 6 more for parts
 // Flops          about 40 f64 per entry
 // Deterministic  yes, the same bits on every device
@@ -27,13 +27,14 @@ struct GaussianMatrixArgs {
 SPECTRAL_LAYOUT(GaussianMatrixArgs, y, parts, streams, seed, vectors, length)
 
 SPECTRAL_KERNEL_PLAIN(gaussian_matrix, GaussianMatrixArgs, 256) {
-  const int i = blockIdx.x * blockDim.x + threadIdx.x;
-  const int group = blockIdx.y;
+  const unsigned blocks = ceil_div(args.length, int(blockDim.x));   // of a group of vectors
+  const int i = blockIdx.x % blocks * blockDim.x + threadIdx.x;
+  const int group = blockIdx.x / blocks;
   if (i >= args.length)
     return;
   const uint64_t quad = uint64_t(group) << 32 | unsigned(i);
   float normal[4];
-  philox_normals(philox_words(args.seed, args.streams[blockIdx.z], quad), normal);
+  philox_normals(philox_words(args.seed, args.streams[blockIdx.y], quad), normal);
   const long long plane = (long long)args.vectors * args.length;
 #pragma unroll
   for (int e = 0; e < 4; ++e) {
@@ -41,13 +42,13 @@ SPECTRAL_KERNEL_PLAIN(gaussian_matrix, GaussianMatrixArgs, 256) {
     if (j >= args.vectors)
       continue;
     const long long at = (long long)j * args.length + i;
-    args.y[blockIdx.z * plane + at] = normal[e];
+    args.y[blockIdx.y * plane + at] = normal[e];
     if (args.parts == nullptr)
       continue;
     bf16 part[kSplitParts];
     split_bf16(normal[e], part);
 #pragma unroll
     for (int p = 0; p < kSplitParts; ++p)
-      args.parts[(blockIdx.z * (long long)kSplitParts + p) * plane + at] = part[p];
+      args.parts[(blockIdx.y * (long long)kSplitParts + p) * plane + at] = part[p];
   }
 }

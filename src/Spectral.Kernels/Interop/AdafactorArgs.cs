@@ -1,7 +1,7 @@
 namespace Spectral.Kernels.Interop;
 
 /// <summary>Arguments of <c>adafactor.cu</c>: the parts of a step of Adafactor for matrices of one shape.</summary>
-public struct AdafactorArgs
+public struct AdafactorArgs : IBatchArgs
 {
     /// <summary>Rows of a tile, at least.</summary>
     internal const int LeastChunk = 8;
@@ -124,4 +124,19 @@ public struct AdafactorArgs
     /// Factor of this parameter's learning rate, and with it of its weight decay; 1 for the rate in the state.
     /// </summary>
     public float Rate;
+
+    void IBatchArgs.Skip(int matrices)
+    {
+        long parts = (long)matrices * Launch.Blocks(Height, Chunk);
+        long blocks = (long)matrices * Launch.Blocks(Width, TileColumns);
+        Parameter = Launch.Skip(Parameter, matrices * Stride);
+        Gradient = Launch.Skip(Gradient, matrices * Stride);
+        Rows = Launch.Skip(Rows, (long)matrices * Height);
+        Columns = Launch.Skip(Columns, (long)matrices * Width);
+        V = Launch.Skip(V, matrices * Stride);
+        RowParts = Launch.Skip(RowParts, blocks * Height);
+        ColumnParts = Launch.Skip(ColumnParts, parts * Width);
+        NormParts = Launch.Skip(NormParts, blocks * Launch.Blocks(Height, Chunk), sizeof(double));
+        Factors = Launch.Skip(Factors, matrices);
+    }
 }

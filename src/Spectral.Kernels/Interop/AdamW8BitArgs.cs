@@ -3,8 +3,11 @@ namespace Spectral.Kernels.Interop;
 /// <summary>
 /// Arguments of <c>adamw_8bit.cu</c>: one step of AdamW for parameters of one shape with moments in 8 bits.
 /// </summary>
-public struct AdamW8BitArgs
+public struct AdamW8BitArgs : IBatchArgs
 {
+    /// <summary>Elements that share a largest magnitude.</summary>
+    internal const int CodeBlock = 256;
+
     /// <summary>
     /// The kernel <c>adamw_8bit_f32</c>: updates parameters and their moments; 8 lanes per block of 256 elements,
     /// parameters along y.
@@ -59,4 +62,16 @@ public struct AdamW8BitArgs
     /// Factor of this parameter's learning rate, and with it of its weight decay; 1 for the rate in the state.
     /// </summary>
     public float Rate;
+
+    void IBatchArgs.Skip(int matrices)
+    {
+        long words = Launch.Blocks(Count, sizeof(int));
+        long blocks = Launch.Blocks(Count, CodeBlock);
+        Parameter = Launch.Skip(Parameter, matrices * Stride);
+        Gradient = Launch.Skip(Gradient, matrices * Stride);
+        M = Launch.Skip(M, matrices * words);
+        MMost = Launch.Skip(MMost, matrices * blocks);
+        V = Launch.Skip(V, matrices * words);
+        VMost = Launch.Skip(VMost, matrices * blocks);
+    }
 }

@@ -8,7 +8,7 @@ public struct AttentionDecodeArgs
 {
     /// <summary>
     /// The kernels by element type, <c>attention_decode_f32</c> and <c>attention_decode_bf16</c>; one block per query
-    /// head (grid x) and sequence (grid y).
+    /// head and sequence, the heads of one after another.
     /// </summary>
     public static readonly KernelEntry<AttentionDecodeArgs> Kernel = new(
         "attention",

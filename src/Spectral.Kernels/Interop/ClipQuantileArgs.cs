@@ -3,8 +3,11 @@ namespace Spectral.Kernels.Interop;
 /// <summary>
 /// Arguments of the kernels in <c>clip_quantile.cu</c>, which clip values at a quantile of their magnitudes.
 /// </summary>
-public struct ClipQuantileArgs
+public struct ClipQuantileArgs : IBatchArgs
 {
+    /// <summary>Counters of a matrix: two times as many as a digit of 11 bits has values.</summary>
+    internal const int BinsPerMatrix = 2 << 11;
+
     /// <summary>The kernel <c>clip_quantile_count</c>; a block per 65,536 values of a matrix.</summary>
     public static readonly KernelEntry<ClipQuantileArgs> Counting = new(
         "clip_quantile",
@@ -67,4 +70,11 @@ public struct ClipQuantileArgs
 
     /// <summary>How far the quantile is from the lower magnitude to the upper, from 0 to 1.</summary>
     public float Fraction;
+
+    void IBatchArgs.Skip(int matrices)
+    {
+        X = Launch.Skip(X, (long)matrices * Count);
+        Bins = Launch.Skip(Bins, (long)matrices * BinsPerMatrix, sizeof(int));
+        Chosen = Launch.Skip(Chosen, 4L * matrices, sizeof(int));
+    }
 }

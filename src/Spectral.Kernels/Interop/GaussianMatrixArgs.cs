@@ -1,11 +1,11 @@
 namespace Spectral.Kernels.Interop;
 
 /// <summary>Arguments of <c>gaussian_matrix.cu</c>: random test vectors for a batch of matrices.</summary>
-public struct GaussianMatrixArgs
+public struct GaussianMatrixArgs : IBatchArgs
 {
     /// <summary>
-    /// The kernel <c>gaussian_matrix</c>; one thread per index of a vector (grid x), 4 vectors (grid y) and matrix
-    /// (grid z).
+    /// The kernel <c>gaussian_matrix</c>; one thread per index of a vector and 4 vectors (grid x), and matrix (grid
+    /// y).
     /// </summary>
     public static readonly KernelEntry<GaussianMatrixArgs> Kernel = new("gaussian_matrix", 256, "gaussian_matrix");
 
@@ -29,4 +29,11 @@ public struct GaussianMatrixArgs
 
     /// <summary>Number of elements of a vector.</summary>
     public int Length;
+
+    void IBatchArgs.Skip(int matrices)
+    {
+        Y = Launch.Skip(Y, (long)matrices * Vectors * Length);
+        Parts = Launch.Skip(Parts, 3L * matrices * Vectors * Length, sizeof(ushort));
+        Streams = Launch.Skip(Streams, matrices, sizeof(ulong));
+    }
 }

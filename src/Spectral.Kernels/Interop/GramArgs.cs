@@ -3,7 +3,7 @@ namespace Spectral.Kernels.Interop;
 /// <summary>
 /// Arguments of <c>gram_partial</c>: products X Xᵀ of matrices with few long rows, over chunks of columns.
 /// </summary>
-public struct GramPartialArgs
+public struct GramPartialArgs : IBatchArgs
 {
     /// <summary>
     /// The kernel <c>gram_partial</c>; one thread per 2 × 2 tile of the lower triangle (grid x), chunk (grid y) and
@@ -33,10 +33,17 @@ public struct GramPartialArgs
 
     /// <summary>Number of columns that one partial covers; grid y counts the chunks.</summary>
     public int Chunk;
+
+    void IBatchArgs.Skip(int matrices)
+    {
+        int chunks = Chunk == 0 ? 1 : Launch.Blocks(Columns, Chunk);
+        X = Launch.Skip(X, matrices * XStride);
+        Partial = Launch.Skip(Partial, (long)matrices * chunks * Rows * Rows, sizeof(double));
+    }
 }
 
 /// <summary>Arguments of <c>gram_reduce</c>: partial products added up to Gram matrices.</summary>
-public struct GramReduceArgs
+public struct GramReduceArgs : IBatchArgs
 {
     /// <summary>The kernel <c>gram_reduce</c>; one thread per entry (grid x) and matrix (grid y).</summary>
     public static readonly KernelEntry<GramReduceArgs> Kernel = new("gram", 128, "gram_reduce");
@@ -61,4 +68,11 @@ public struct GramReduceArgs
 
     /// <summary>Stride between the deviation words of two matrices, in words of 4 bytes.</summary>
     public int DeviationStride;
+
+    void IBatchArgs.Skip(int matrices)
+    {
+        Partial = Launch.Skip(Partial, (long)matrices * Chunks * Rows * Rows, sizeof(double));
+        Gram = Launch.Skip(Gram, (long)matrices * Rows * Rows, sizeof(double));
+        Deviation = Launch.Skip(Deviation, (long)matrices * DeviationStride, sizeof(int));
+    }
 }

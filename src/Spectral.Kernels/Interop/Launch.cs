@@ -1,3 +1,5 @@
+using System.Diagnostics.CodeAnalysis;
+
 namespace Spectral.Kernels.Interop;
 
 /// <summary>Computes the grids that kernels have in common.</summary>
@@ -13,6 +15,9 @@ internal static class Launch
     /// <c>device/pieces.cuh</c>.
     /// </summary>
     public const int FlatThreads = 256;
+
+    /// <summary>Most blocks that a grid has along y, and along z.</summary>
+    public const int MostAlongY = 65_535;
 
     /// <summary>Divides <paramref name="work"/> items by <paramref name="perBlock"/>, rounded up.</summary>
     public static int Blocks(long work, int perBlock) => checked((int)((work + perBlock - 1) / perBlock));
@@ -39,4 +44,45 @@ internal static class Launch
         int blocks = FlatBlocks(length, type);
         return (length, (uint)blocks, checked(count * blocks));
     }
+
+    /// <summary>
+    /// Returns how many rows a block takes where grid y counts the blocks: those wanted, or more if there would be too
+    /// many blocks.
+    /// </summary>
+    public static int Chunk(int rows, int wanted) => Math.Max(wanted, Blocks(rows, MostAlongY));
+
+    /// <summary>Queues one launch for a batch of matrices, or several if it has more than 65,535.</summary>
+    /// <typeparam name="TArgs">The argument struct of the kernel.</typeparam>
+    /// <param name="entry">The kernel, of one entry point.</param>
+    /// <param name="device">The device to run on.</param>
+    /// <param name="args">Arguments for the whole batch.</param>
+    /// <param name="grid">Blocks for the whole batch; the matrices are counted by z, or by y if z is 1.</param>
+    public static void Batch<[DynamicallyAccessedMembers(ArgumentFields.Needed)] TArgs>(
+        KernelEntry<TArgs> entry,
+        Device device,
+        TArgs args,
+        Grid grid
+    )
+        where TArgs : unmanaged, IBatchArgs
+    {
+        for (; grid.Z > MostAlongY; grid = grid with { Z = grid.Z - MostAlongY })
+        {
+            entry.Launch(device, args, grid with { Z = MostAlongY });
+            args.Skip(MostAlongY);
+        }
+        for (; grid.Y > MostAlongY; grid = grid with { Y = grid.Y - MostAlongY })
+        {
+            entry.Launch(device, args, grid with { Y = MostAlongY });
+            args.Skip(MostAlongY);
+        }
+
+        entry.Launch(device, args, grid);
+    }
+
+    /// <summary>Moves an address on by some elements; 0 stays 0.</summary>
+    /// <param name="address">Address of the first element, or 0.</param>
+    /// <param name="elements">Number of elements.</param>
+    /// <param name="bytes">Bytes of one.</param>
+    public static ulong Skip(ulong address, long elements, int bytes = sizeof(float)) =>
+        address == 0 ? 0 : address + (ulong)(elements * bytes);
 }

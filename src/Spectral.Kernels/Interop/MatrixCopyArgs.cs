@@ -1,7 +1,7 @@
 namespace Spectral.Kernels.Interop;
 
 /// <summary>Arguments of <c>matrix_copy.cu</c>: matrices converted to F32, as stored or transposed.</summary>
-public struct MatrixCopyArgs
+public struct MatrixCopyArgs : IBatchArgs
 {
     /// <summary>
     /// The kernels that copy, by the type of x, <c>matrix_copy_f32</c> and <c>matrix_copy_bf16</c>; one thread per 4
@@ -44,4 +44,11 @@ public struct MatrixCopyArgs
 
     /// <summary>Power of two that every element is multiplied by.</summary>
     public float Scale;
+
+    // Batches are of F32.
+    void IBatchArgs.Skip(int matrices)
+    {
+        X = Launch.Skip(X, (long)matrices * Rows * Columns);
+        Y = Launch.Skip(Y, (long)matrices * Rows * Columns);
+    }
 }

@@ -1,8 +1,11 @@
 namespace Spectral.Kernels.Interop;
 
 /// <summary>Arguments of <c>muon_8bit.cu</c>: the momentum of Muon for parameters of one shape, in 8 bits.</summary>
-public struct Muon8BitArgs
+public struct Muon8BitArgs : IBatchArgs
 {
+    /// <summary>Elements that share a largest magnitude.</summary>
+    internal const int CodeBlock = 2048;
+
     /// <summary>
     /// The kernel <c>muon_8bit_momentum_f32</c>: updates the momentum and writes what is to become orthogonal; one warp
     /// per block of 2048 elements, gradients along y.
@@ -50,4 +53,12 @@ public struct Muon8BitArgs
 
     /// <summary>Share of the momentum that is left in a step.</summary>
     public float Momentum;
+
+    void IBatchArgs.Skip(int matrices)
+    {
+        Gradient = Launch.Skip(Gradient, matrices * Stride);
+        X = Launch.Skip(X, matrices * Count);
+        M = Launch.Skip(M, (long)matrices * Launch.Blocks(Count, sizeof(int)));
+        Most = Launch.Skip(Most, (long)matrices * Launch.Blocks(Count, CodeBlock));
+    }
 }

@@ -1,7 +1,7 @@
 namespace Spectral.Kernels.Interop;
 
 /// <summary>Arguments of <c>muon.cu</c>: the elementwise parts of a step of Muon for matrices of one shape.</summary>
-public struct MuonArgs
+public struct MuonArgs : IBatchArgs
 {
     /// <summary>Elements whose squares a thread of <see cref="Squares"/> sums: 8 vectors of 4.</summary>
     internal const int ElementsPerPart = 32;
@@ -88,4 +88,15 @@ public struct MuonArgs
     /// Factor of the parameters' learning rate, and with it of their weight decay; 1 for the rate in the state.
     /// </summary>
     public float Rate;
+
+    void IBatchArgs.Skip(int matrices)
+    {
+        Parameter = Launch.Skip(Parameter, matrices * Stride);
+        Gradient = Launch.Skip(Gradient, matrices * Stride);
+        M = Launch.Skip(M, matrices * Count);
+        X = Launch.Skip(X, matrices * Count);
+        Y = Launch.Skip(Y, matrices * Count);
+        Parts = Launch.Skip(Parts, matrices * PartsCount, sizeof(double));
+        Norm = Launch.Skip(Norm, matrices);
+    }
 }

@@ -103,7 +103,7 @@ public struct SketchPassArgs
 }
 
 /// <summary>Arguments of <c>sketch_reduce</c>: the partial sums of all shares added up.</summary>
-public struct SketchReduceArgs
+public struct SketchReduceArgs : IBatchArgs
 {
     /// <summary>The kernel <c>sketch_reduce</c>; one block per 1024 elements (grid x) and matrix (grid y).</summary>
     public static readonly KernelEntry<SketchReduceArgs> Kernel = new("sketch_pass", 256, "sketch_reduce")
@@ -140,4 +140,11 @@ public struct SketchReduceArgs
 
     /// <summary>Stride between the status words of two matrices, in words of 4 bytes.</summary>
     public int StatusStride;
+
+    void IBatchArgs.Skip(int matrices)
+    {
+        Partial = Launch.Skip(Partial, matrices * PartialStride);
+        Y = Launch.Skip(Y, matrices * YStride);
+        Status = Launch.Skip(Status, (long)matrices * StatusStride, sizeof(int));
+    }
 }

@@ -1,7 +1,7 @@
 namespace Spectral.Kernels.Interop;
 
 /// <summary>Arguments of <c>sketch_product.cu</c>: <c>C = α op(A) op(B) + D</c> for a batch of F32 matrices.</summary>
-public struct SketchProductArgs
+public struct SketchProductArgs : IBatchArgs
 {
     /// <summary>
     /// The kernel for A B, <c>sketch_product_nn</c>; one block per 64 columns of C (grid x), 64 rows and share (grid
@@ -88,4 +88,13 @@ public struct SketchProductArgs
 
     /// <summary>Factor α that the product is multiplied by.</summary>
     public float Alpha;
+
+    void IBatchArgs.Skip(int matrices)
+    {
+        A = Launch.Skip(A, matrices * AStride);
+        B = Launch.Skip(B, matrices * BStride);
+        C = Launch.Skip(C, matrices * CStride);
+        D = Launch.Skip(D, matrices * DStride);
+        Parts = Launch.Skip(Parts, 3L * matrices * M * N, sizeof(ushort));
+    }
 }

@@ -36,7 +36,7 @@ public struct SvdNarrowArgs
 /// Arguments of <c>svd_truncate</c>: negligible singular values set to 0, and probes multiplied by the values that
 /// remain.
 /// </summary>
-public struct SvdTruncateArgs
+public struct SvdTruncateArgs : IBatchArgs
 {
     /// <summary>The kernel <c>svd_truncate</c>; one thread per row of probes (grid x) and matrix (grid y).</summary>
     public static readonly KernelEntry<SvdTruncateArgs> Kernel = new("svd_steps", 64, "svd_truncate");
@@ -65,10 +65,17 @@ public struct SvdTruncateArgs
 
     /// <summary>Fraction of the largest value: values at or below it become 0.</summary>
     public float Tolerance;
+
+    void IBatchArgs.Skip(int matrices)
+    {
+        Values = Launch.Skip(Values, (long)matrices * Stride);
+        S = Launch.Skip(S, (long)matrices * Stride);
+        Probes = Launch.Skip(Probes, (long)matrices * Rank * Columns);
+    }
 }
 
 /// <summary>Arguments of <c>svd_norms</c>: Euclidean norms of rows.</summary>
-public struct SvdNormsArgs
+public struct SvdNormsArgs : IBatchArgs
 {
     /// <summary>The kernel <c>svd_norms</c>; one block per row (grid x) and matrix (grid y).</summary>
     public static readonly KernelEntry<SvdNormsArgs> Kernel = new("svd_steps", 256, "svd_norms")
@@ -92,6 +99,12 @@ public struct SvdNormsArgs
 
     /// <summary>Stride between the norms of two matrices, in elements.</summary>
     public int NormStride;
+
+    void IBatchArgs.Skip(int matrices)
+    {
+        X = Launch.Skip(X, matrices * XStride);
+        Norm = Launch.Skip(Norm, (long)matrices * NormStride);
+    }
 }
 
 /// <summary>

@@ -43,14 +43,8 @@ public static class GaussianMatrix
             Vectors = vectors,
             Length = length,
         };
-        GaussianMatrixArgs.Kernel.Launch(
-            y.Device,
-            args,
-            (
-                Launch.Blocks(length, GaussianMatrixArgs.Kernel.Threads),
-                Launch.Blocks(vectors, VectorsPerThread),
-                y.Dim(0)
-            )
-        );
+        int blocks = Launch.Blocks(length, GaussianMatrixArgs.Kernel.Threads);
+        Grid grid = (checked(blocks * Launch.Blocks(vectors, VectorsPerThread)), y.Dim(0));
+        Launch.Batch(GaussianMatrixArgs.Kernel, y.Device, args, grid);
     }
 }

@@ -60,7 +60,8 @@ public static class Gram
             Columns = columns,
             Chunk = chunk,
         };
-        GramPartialArgs.Kernel.Launch(
+        Launch.Batch(
+            GramPartialArgs.Kernel,
             device,
             sum,
             (Launch.Blocks(pairs, GramPartialArgs.Kernel.Threads), chunks, batch)
@@ -74,7 +75,8 @@ public static class Gram
             Chunks = chunks,
             DeviationStride = deviationStride,
         };
-        GramReduceArgs.Kernel.Launch(
+        Launch.Batch(
+            GramReduceArgs.Kernel,
             device,
             reduce,
             (Launch.Blocks(rows * rows, GramReduceArgs.Kernel.Threads), batch)

@@ -54,7 +54,7 @@ public static class MatrixCopy
             Scale = 1,
         };
         Grid grid = (Launch.Blocks((long)rows * columns, MatrixCopyArgs.Transpose.Threads), x.Dim(0));
-        MatrixCopyArgs.Transpose.Launch(x.Device, DType.F32, args, grid);
+        Launch.Batch(MatrixCopyArgs.Transpose, x.Device, args, grid);
     }
 
     private static MatrixCopyArgs Args(Tensor x, Tensor y, float scale) =>

@@ -61,7 +61,18 @@ internal static class SketchPass
             Vectors = vectors,
             Shares = shares,
         };
-        Entry(tile, transposed).Launch(device, args, (sides, shares * groups, batch));
+        KernelEntry<SketchPassArgs> entry = Entry(tile, transposed);
+        for (int from = 0; from < batch; from += Launch.MostAlongY)
+        {
+            SketchPassArgs piece = args with
+            {
+                Matrices = Launch.Skip(args.Matrices, from, sizeof(ulong)),
+                Parts = Launch.Skip(args.Parts, (long)from * 3 * vectors * depth, sizeof(ushort)),
+                Y = Launch.Skip(args.Y, from * args.YStride),
+            };
+            entry.Launch(device, piece, (sides, shares * groups, Math.Min(batch - from, Launch.MostAlongY)));
+        }
+
         if (partial is not null)
             Reduce(new GemmOperand(partial, 0, other, result), batch * result, shares, y, vectors * other, batch);
     }
@@ -108,7 +119,8 @@ internal static class SketchPass
             Shares = shares,
             StatusStride = statusStride,
         };
-        SketchReduceArgs.Kernel.Launch(
+        Launch.Batch(
+            SketchReduceArgs.Kernel,
             y.Tensor.Device,
             args,
             (Launch.Blocks(count, SketchReduceArgs.Kernel.Threads * ReducePerThread), batch)

@@ -74,7 +74,7 @@ internal static class SketchProduct
             (false, true) => SketchProductArgs.TransposedB,
             (false, false) => SketchProductArgs.Plain,
         };
-        entry.Launch(device, args, (columns, rows * shares, batch));
+        Launch.Batch(entry, device, args, (columns, rows * shares, batch));
         if (partial is not null)
             SketchPass.Reduce(new GemmOperand(partial, 0, n, result), batch * result, shares, c, m * n, batch);
     }

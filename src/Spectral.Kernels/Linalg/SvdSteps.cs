@@ -71,7 +71,8 @@ internal static class SvdSteps
             Stride = stride,
             Tolerance = tolerance,
         };
-        SvdTruncateArgs.Kernel.Launch(
+        Launch.Batch(
+            SvdTruncateArgs.Kernel,
             probes.Device,
             args,
             (Launch.Blocks(args.Rank, SvdTruncateArgs.Kernel.Threads), probes.Dim(0))
@@ -91,7 +92,7 @@ internal static class SvdSteps
             Length = x.Dim(2),
             NormStride = stride,
         };
-        SvdNormsArgs.Kernel.Launch(x.Device, args, (x.Dim(1), x.Dim(0)));
+        Launch.Batch(SvdNormsArgs.Kernel, x.Device, args, (x.Dim(1), x.Dim(0)));
     }
 
     /// <summary>

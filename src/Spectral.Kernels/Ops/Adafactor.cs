@@ -173,13 +173,13 @@ public static class Adafactor
         Grid tiles = new(Launch.Blocks((long)blocks * parts, AdafactorArgs.Squares.Threads), batch);
         if (v is null)
         {
-            AdafactorArgs.Squares.Launch(device, args, tiles);
+            Launch.Batch(AdafactorArgs.Squares, device, args, tiles);
             Grid lines = new(Launch.Blocks((long)height + width, AdafactorArgs.Means.Threads), batch);
-            AdafactorArgs.Means.Launch(device, args, lines);
+            Launch.Batch(AdafactorArgs.Means, device, args, lines);
         }
 
-        AdafactorArgs.Norms.Launch(device, args, tiles);
+        Launch.Batch(AdafactorArgs.Norms, device, args, tiles);
         AdafactorArgs.Finish.Launch(device, args, batch);
-        AdafactorArgs.Update.Launch(device, args, tiles);
+        Launch.Batch(AdafactorArgs.Update, device, args, tiles);
     }
 }

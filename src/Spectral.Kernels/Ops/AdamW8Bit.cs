@@ -10,7 +10,7 @@ namespace Spectral.Kernels.Ops;
 public static class AdamW8Bit
 {
     /// <summary>The elements that share a largest magnitude.</summary>
-    public const int Block = 256;
+    public const int Block = AdamW8BitArgs.CodeBlock;
 
     private const int LanesPerBlock = 8; // kCodeLanes
 
@@ -119,6 +119,6 @@ public static class AdamW8Bit
             Rate = rate,
         };
         int blocks = Launch.RowBlocks(Blocks(args.Count), LanesPerBlock);
-        AdamW8BitArgs.Kernel.Launch(state.Device, args, (blocks, parameter.Count));
+        Launch.Batch(AdamW8BitArgs.Kernel, state.Device, args, (blocks, parameter.Count));
     }
 }

@@ -251,7 +251,7 @@ public static class Attention
             Scale = 1 / MathF.Sqrt(headDim),
             Cap = softCap,
         };
-        AttentionDecodeArgs.Kernel.Launch(q.Device, q.DType, args, (heads, batch));
+        AttentionDecodeArgs.Kernel.Launch(q.Device, q.DType, args, checked(heads * batch));
     }
 
     /// <summary>

@@ -27,14 +27,15 @@ public static class BiasGradient
             return;
         }
         int rows = dy.Dim(0);
-        int chunks = Launch.Blocks(rows, ChunkRows);
+        int chunk = Launch.Chunk(rows, ChunkRows);
+        int chunks = Launch.Blocks(rows, chunk);
         if (chunks == 1)
         {
             Sum(dy, dBias, 1, rows, accumulate);
             return;
         }
         using var partials = Tensor.Empty(dy.Device, (chunks, dy.Dim(1)));
-        Sum(dy, partials, chunks, ChunkRows, false);
+        Sum(dy, partials, chunks, chunk, false);
         Run(partials, dBias, accumulate);
     }
 

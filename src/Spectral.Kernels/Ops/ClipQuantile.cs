@@ -5,7 +5,6 @@ namespace Spectral.Kernels.Ops;
 /// <summary>Clips values at a quantile of their magnitudes.</summary>
 public static class ClipQuantile
 {
-    private const int Bins = 1 << 11; // kMostBins in the kernel
     private const int Chunk = 1 << 16; // kChunk in the kernel
 
     /// <summary>The digits of a magnitude's 31 bits, from the highest: lowest bit and number of bits.</summary>
@@ -45,7 +44,7 @@ public static class ClipQuantile
         if (x.Count == 0)
             return;
         int count = Entries.Places((checked((int)(x.Count / batch)), 1), nameof(x));
-        using var bins = Tensor.Zeros(x.Device, (batch, 2 * Bins), DType.I32);
+        using var bins = Tensor.Zeros(x.Device, (batch, ClipQuantileArgs.BinsPerMatrix), DType.I32);
         using var chosen = Tensor.Empty(x.Device, (batch, 4), DType.I32);
         double place = quantile * (count - 1);
         int lower = (int)Math.Floor(place);
@@ -62,10 +61,10 @@ public static class ClipQuantile
         foreach ((int shift, int bits) in Digits)
         {
             (args.Shift, args.Bits) = (shift, bits);
-            ClipQuantileArgs.Counting.Launch(x.Device, args, (Launch.Blocks(count, Chunk), batch));
+            Launch.Batch(ClipQuantileArgs.Counting, x.Device, args, (Launch.Blocks(count, Chunk), batch));
             ClipQuantileArgs.Choosing.Launch(x.Device, args, batch);
         }
 
-        ClipQuantileArgs.Clipping.Launch(x.Device, args, (Launch.FlatBlocks(count, DType.F32), batch));
+        Launch.Batch(ClipQuantileArgs.Clipping, x.Device, args, (Launch.FlatBlocks(count, DType.F32), batch));
     }
 }

@@ -111,7 +111,8 @@ public static class LayerNorm
     private static void WeightGradient(Tensor x, Tensor statistics, Tensor dy, Tensor dWeight, bool accumulate)
     {
         int weightRows = WeightRows(dWeight);
-        int chunks = Launch.Blocks(x.Dim(0) / weightRows, ChunkRows);
+        int chunk = Launch.Chunk(x.Dim(0) / weightRows, ChunkRows);
+        int chunks = Launch.Blocks(x.Dim(0) / weightRows, chunk);
         int columns = weightRows * x.Dim(1);
         using var partials = Tensor.Empty(x.Device, (chunks, columns));
         if (partials.Count > 0)
@@ -125,7 +126,7 @@ public static class LayerNorm
                 Rows = x.Dim(0),
                 Columns = x.Dim(1),
                 WeightRows = weightRows,
-                Chunk = ChunkRows,
+                Chunk = chunk,
             };
             LayerNormWeightGradientArgs.Kernel.Launch(
                 x.Device,

@@ -36,7 +36,8 @@ public static partial class LowRank
             Scale = factors.Scale,
         };
         int vectors = Launch.Blocks(columns, 16 / weight.DType.Size());
-        Grid grid = (Launch.Blocks(vectors, LowRankMergeArgs.Kernel.Threads), Launch.Blocks(rows, MergeHeight));
+        int blocks = Launch.Blocks(vectors, LowRankMergeArgs.Kernel.Threads);
+        Grid grid = checked(blocks * Launch.Blocks(rows, MergeHeight));
         if (weight.DType == DType.BF16 && factors.Left.DType == DType.F32)
             LowRankMergeArgs.F32IntoBf16.Launch(weight.Device, args, grid);
         else

@@ -217,9 +217,9 @@ public static class Muon
             Count = count,
             PartsCount = parts,
         };
-        MuonArgs.Squares.Launch(x.Device, args, (blocks, batch));
+        Launch.Batch(MuonArgs.Squares, x.Device, args, (blocks, batch));
         MuonArgs.Norms.Launch(x.Device, args, batch);
-        MuonArgs.Normalize.Launch(x.Device, args, (Launch.FlatBlocks(count, DType.F32), batch));
+        Launch.Batch(MuonArgs.Normalize, x.Device, args, (Launch.FlatBlocks(count, DType.F32), batch));
     }
 
     /// <summary>Allocates a direction for each of some matrices, [b, m, n] F32, which the caller disposes.</summary>
@@ -242,7 +242,7 @@ public static class Muon
             Scale = scale,
             Rate = rate,
         };
-        MuonArgs.Update.Launch(state.Device, args, (Launch.FlatBlocks(args.Count, DType.F32), parameter.Count));
+        Launch.Batch(MuonArgs.Update, state.Device, args, (Launch.FlatBlocks(args.Count, DType.F32), parameter.Count));
     }
 
     private static void Begin(in MatrixBatch gradient, Tensor m, float momentum, Tensor direction, StepState state)
@@ -260,7 +260,7 @@ public static class Muon
             Count = gradient.MatrixCount,
             Momentum = momentum,
         };
-        MuonArgs.Begin.Launch(state.Device, args, (Launch.FlatBlocks(args.Count, DType.F32), gradient.Count));
+        Launch.Batch(MuonArgs.Begin, state.Device, args, (Launch.FlatBlocks(args.Count, DType.F32), gradient.Count));
     }
 
     private static void Run(

@@ -10,7 +10,7 @@ namespace Spectral.Kernels.Ops;
 public static class Muon8Bit
 {
     /// <summary>The elements that share a largest magnitude.</summary>
-    public const int Block = 2048;
+    public const int Block = Muon8BitArgs.CodeBlock;
 
     /// <summary>Returns the number of I32 that hold the codes of this many elements, four in each.</summary>
     public static int Words(long count) => Launch.Blocks(count, sizeof(int));
@@ -112,7 +112,7 @@ public static class Muon8Bit
             Momentum = momentum,
         };
         int blocks = Launch.RowBlocks(Blocks(args.Count));
-        Muon8BitArgs.Momenta.Launch(state.Device, args, (blocks, parameter.Count));
+        Launch.Batch(Muon8BitArgs.Momenta, state.Device, args, (blocks, parameter.Count));
         Muon.Orthogonalize(directions);
         Muon.Update(parameter, directions, scale, state, rate);
     }

@@ -110,7 +110,8 @@ public static class RmsNorm
 
     private static void WeightGradient(Tensor x, Tensor inverseRms, Tensor dy, Tensor dWeight, bool accumulate)
     {
-        int chunks = Launch.Blocks(x.Dim(0), ChunkRows);
+        int chunk = Launch.Chunk(x.Dim(0), ChunkRows);
+        int chunks = Launch.Blocks(x.Dim(0), chunk);
         int columns = x.Dim(1);
         using var partials = Tensor.Empty(x.Device, (chunks, columns));
         if (partials.Count > 0)
@@ -123,7 +124,7 @@ public static class RmsNorm
                 Partials = partials.Pointer,
                 Rows = x.Dim(0),
                 Columns = columns,
-                Chunk = ChunkRows,
+                Chunk = chunk,
             };
             RmsNormWeightGradientArgs.Kernel.Launch(
                 x.Device,

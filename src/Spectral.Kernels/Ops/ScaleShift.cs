@@ -63,7 +63,8 @@ public static class ScaleShift
         }
         int rows = dy.Dim(0);
         int columns = dy.Dim(1);
-        int chunks = Launch.Blocks(rows, ChunkRows);
+        int chunk = Launch.Chunk(rows, ChunkRows);
+        int chunks = Launch.Blocks(rows, chunk);
         using Tensor? partials = chunks == 1 ? null : Tensor.Empty(dy.Device, (chunks, columns));
         var args = new ScaleGradientArgs
         {
@@ -72,7 +73,7 @@ public static class ScaleShift
             Sums = (partials ?? dScale).Pointer,
             Rows = rows,
             Columns = columns,
-            Chunk = ChunkRows,
+            Chunk = chunk,
             Accumulate = accumulate && partials is null ? 1 : 0,
         };
         ScaleGradientArgs.Kernel.Launch(
@@ -99,7 +100,7 @@ public static class ScaleShift
             Y = y.Pointer,
             Rows = x.Dim(0),
             Columns = x.Dim(1),
-            Chunk = ChunkRows,
+            Chunk = Launch.Chunk(x.Dim(0), ChunkRows),
             Accumulate = accumulate ? 1 : 0,
         };
         ScaleShiftArgs.Kernel.Launch(
@@ -108,7 +109,7 @@ public static class ScaleShift
             args,
             (
                 Launch.Blocks(args.Columns, ScaleShiftArgs.Kernel.Threads * (16 / x.DType.Size())),
-                Launch.Blocks(args.Rows, ChunkRows)
+                Launch.Blocks(args.Rows, args.Chunk)
             )
         );
     }
