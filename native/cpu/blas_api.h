@@ -41,6 +41,8 @@ cublasStatus_t cublasGetAtomicsMode(cublasHandle_t, cublasAtomicsMode_t*);
 cublasStatus_t cublasSetSmCountTarget(cublasHandle_t, int);
 cublasStatus_t cublasGetSmCountTarget(cublasHandle_t, int*);
 cublasStatus_t cublasSetWorkspace_v2(cublasHandle_t, void*, size_t);
+// Bytes of the caller's workspace that products would use now; 0: the library's own. cuBLAS has no such function.
+size_t spectralCpuBlasWorkspace(cublasHandle_t);
 // Column-major, C[m,n] = alpha op(A)[m,k] op(B)[k,n] + beta C; alpha and beta are floats, where the pointer mode says.
 cublasStatus_t cublasSgemm_v2(
     cublasHandle_t, cublasOperation_t, cublasOperation_t, int m, int n, int k, const float* alpha, const float* A,

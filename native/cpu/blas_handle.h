@@ -10,7 +10,9 @@ struct cublasContext {
   cublasMath_t math = 0;   // this and the next two are kept, and change nothing here
   cublasAtomicsMode_t atomics = CUBLAS_ATOMICS_NOT_ALLOWED;
   int multiprocessors = 0;   // 0: all
-  std::mutex mutex;          // one call at a time uses the scratch
+  // Of the caller; 0: the library's own, as after each change of the stream. Kept for tests: products need none here.
+  size_t workspace_bytes = 0;
+  std::mutex mutex;   // one call at a time uses the scratch
   std::vector<float> a, b, c;
 };
 

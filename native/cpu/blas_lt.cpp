@@ -7,6 +7,8 @@
 
 using namespace spectral::cpu;
 
+constexpr uint32_t kReductions = 7;   // CUBLASLT_REDUCTION_SCHEME_MASK
+
 struct cublasLtContext {
   cublasHandle_t blas;
   std::mutex mutex;   // of the stream set in it
@@ -23,6 +25,7 @@ struct cublasLtMatrixLayout {
 };
 struct cublasLtMatmulPreference {
   uint64_t workspace = 0;
+  uint32_t reductions = kReductions;   // ways that partial sums may be added up; there are none here
 };
 
 namespace {
@@ -133,6 +136,16 @@ cublasStatus_t cublasLtMatmulPreferenceSetAttribute(
         return CUBLAS_STATUS_INVALID_VALUE;
       std::memcpy(&p->workspace, value, bytes);
       return CUBLAS_STATUS_SUCCESS;
+    case CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK: {
+      uint32_t mask;
+      if (bytes != sizeof mask)
+        return CUBLAS_STATUS_INVALID_VALUE;
+      std::memcpy(&mask, value, bytes);
+      if (mask > kReductions)
+        return CUBLAS_STATUS_INVALID_VALUE;
+      p->reductions = mask;
+      return CUBLAS_STATUS_SUCCESS;
+    }
     case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES:
     case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES:
     case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES:
@@ -145,6 +158,24 @@ cublasStatus_t cublasLtMatmulPreferenceSetAttribute(
     }
   }
   return CUBLAS_STATUS_INVALID_VALUE;
+}
+
+// Of those that are kept.
+cublasStatus_t cublasLtMatmulPreferenceGetAttribute(
+    cublasLtMatmulPreference_t p, cublasLtMatmulPreferenceAttributes_t attribute, void* value, size_t bytes,
+    size_t* written) {
+  if (!preferences.has(p))
+    return CUBLAS_STATUS_INVALID_VALUE;
+  const bool is_mask = attribute == CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK;
+  if (!is_mask && attribute != CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES)
+    return CUBLAS_STATUS_NOT_SUPPORTED;
+  const size_t size = is_mask ? sizeof p->reductions : sizeof p->workspace;
+  if (written)
+    *written = size;
+  if (!value || bytes < size)
+    return !bytes && written ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_INVALID_VALUE;   // the size was asked for
+  std::memcpy(value, is_mask ? static_cast<void*>(&p->reductions) : &p->workspace, size);
+  return CUBLAS_STATUS_SUCCESS;
 }
 
 cublasStatus_t cublasLtMatmulAlgoGetHeuristic(

@@ -33,6 +33,7 @@ cublasStatus_t cublasSetStream_v2(cublasHandle_t h, CUstream s) {
   if (check_stream(s) != CUDA_SUCCESS)
     return CUBLAS_STATUS_INVALID_VALUE;
   h->stream = s;
+  h->workspace_bytes = 0;
   return CUBLAS_STATUS_SUCCESS;
 }
 cublasStatus_t cublasGetStream_v2(cublasHandle_t h, CUstream* s) { return get(h, s, &cublasContext::stream); }
@@ -61,10 +62,14 @@ cublasStatus_t cublasGetSmCountTarget(cublasHandle_t h, int* count) {
   return get(h, count, &cublasContext::multiprocessors);
 }
 // Products have the handle's own scratch; a caller's workspace is only checked.
-cublasStatus_t cublasSetWorkspace_v2(cublasHandle_t h, void* workspace, size_t) {
+cublasStatus_t cublasSetWorkspace_v2(cublasHandle_t h, void* workspace, size_t bytes) {
   if (const cublasStatus_t status = check_handle(h))
     return status;
-  return reinterpret_cast<uintptr_t>(workspace) % kWorkspaceAlignment ? CUBLAS_STATUS_INVALID_VALUE
-                                                                      : CUBLAS_STATUS_SUCCESS;
+  if (reinterpret_cast<uintptr_t>(workspace) % kWorkspaceAlignment ||
+      (bytes && !reachable(workspace, bytes, "workspace")))
+    return CUBLAS_STATUS_INVALID_VALUE;
+  h->workspace_bytes = bytes;
+  return CUBLAS_STATUS_SUCCESS;
 }
+size_t spectralCpuBlasWorkspace(cublasHandle_t h) { return check_handle(h) ? 0 : h->workspace_bytes; }
 }

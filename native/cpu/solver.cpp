@@ -189,18 +189,20 @@ cusolverStatus_t cusolverDnXtrtri_bufferSize(
   if (type != kF64)
     return CUSOLVER_STATUS_NOT_SUPPORTED;
   *device_bytes = sizeof(double);
-  *host_bytes = 0;
+  *host_bytes = sizeof(int);   // a note of the order, so that callers are seen to bring the memory
   return CUSOLVER_STATUS_SUCCESS;
 }
 cusolverStatus_t cusolverDnXtrtri(
     cusolverDnHandle_t h, cublasFillMode_t fill, cublasDiagType_t diagonal, int64_t n, cudaDataType type, void* A,
-    int64_t lda, void* device_work, size_t device_bytes, void*, size_t, int* devInfo) {
+    int64_t lda, void* device_work, size_t device_bytes, void* host_work, size_t host_bytes, int* devInfo) {
   size_t device_wanted, host_wanted;
   SOLVER_TRY(cusolverDnXtrtri_bufferSize(h, fill, diagonal, n, type, A, lda, &device_wanted, &host_wanted));
-  SOLVER_REQUIRE(devInfo && (n == 0 || (A && device_work && device_bytes >= device_wanted)));
+  SOLVER_REQUIRE(devInfo && host_work && host_bytes >= host_wanted);
+  SOLVER_REQUIRE(n == 0 || (A && device_work && device_bytes >= device_wanted));
   SOLVER_LAPACK(trtri, Trtri, double);
   const int order = int(n);
   const int stride = int(lda);
+  std::memcpy(host_work, &order, sizeof order);
   *devInfo = 0;
   if (n)
     trtri(triangle(fill), diagonal == CUBLAS_DIAG_UNIT ? "U" : "N", &order, static_cast<double*>(A), &stride, devInfo);

@@ -172,6 +172,21 @@ void refused(cublasLtHandle_t h) {
   CHECK(
       cublasLtMatmulPreferenceSetAttribute(
           p.preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, &odd, sizeof odd) == kInvalid);
+  const auto reductions = CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK;
+  const uint32_t in_compute_type = 2;
+  uint32_t kept = 0;
+  size_t written = 0;
+  CHECK(
+      cublasLtMatmulPreferenceGetAttribute(p.preference, reductions, &kept, sizeof kept, &written) == kSuccess &&
+      kept == 7 && written == sizeof kept);
+  CHECK(
+      cublasLtMatmulPreferenceSetAttribute(p.preference, reductions, &in_compute_type, sizeof in_compute_type) ==
+          kSuccess &&
+      cublasLtMatmulPreferenceGetAttribute(p.preference, reductions, &kept, sizeof kept, nullptr) == kSuccess &&
+      kept == in_compute_type);
+  CHECK(cublasLtMatmulPreferenceSetAttribute(p.preference, reductions, &odd, sizeof odd) == kInvalid);
+  CHECK(cublasLtMatmulPreferenceGetAttribute(p.preference, reductions, &kept, 1, nullptr) == kInvalid);
+  CHECK(cublasLtMatmulPreferenceGetAttribute(p.preference, reductions, nullptr, 0, &written) == kSuccess);
 }
 }   // namespace
 

@@ -229,7 +229,11 @@ void settings(cublasHandle_t h) {
   CHECK(cublasSetSmCountTarget(h, 1 << 20) == CUBLAS_STATUS_INVALID_VALUE);
   CHECK(cublasSetSmCountTarget(h, 0) == CUBLAS_STATUS_SUCCESS);
   Buffer<char> workspace(1024);
+  CHECK(spectralCpuBlasWorkspace(h) == 0);
   CHECK(cublasSetWorkspace_v2(h, workspace.device(), 1024) == CUBLAS_STATUS_SUCCESS);
+  CHECK(spectralCpuBlasWorkspace(h) == 1024);
+  CHECK(cublasSetStream_v2(h, nullptr) == CUBLAS_STATUS_SUCCESS);   // gives the library's own one back
+  CHECK(spectralCpuBlasWorkspace(h) == 0);
   CHECK(cublasSetWorkspace_v2(h, workspace.device() + 1, 1000) == CUBLAS_STATUS_INVALID_VALUE);
   CHECK(cublasSetWorkspace_v2(nullptr, nullptr, 0) == CUBLAS_STATUS_NOT_INITIALIZED);
 }

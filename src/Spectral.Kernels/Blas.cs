@@ -58,6 +58,12 @@ public sealed unsafe class Blas : IDisposable
     private const int DataBF16 = 14;
     private const int ComputeF32 = 68;
     private const int DefaultAlgorithm = -1;
+    private const int DisallowReducedPrecisionReduction = 16; // of cublasMath_t
+
+    // NVIDIA's advice: 32 MiB from Hopper on, 4 MiB before. The CPU device needs none.
+    private const int LargeWorkspace = 32 << 20;
+    private const int SmallWorkspace = 4 << 20;
+    private const int CpuWorkspace = 512;
 
     /// <summary>Names of cublasStatus_t by value.</summary>
     internal static readonly string?[] StatusNames =
@@ -84,17 +90,39 @@ public sealed unsafe class Blas : IDisposable
     private readonly Device _device;
     private readonly LibraryHandle _handle;
     private readonly delegate* unmanaged<nint, int*, int> _getVersion;
+    private readonly delegate* unmanaged<nint, ulong, nuint, int> _setWorkspace;
+    private readonly Dictionary<nint, MemoryBlock> _workspaces = []; // by stream
+    private readonly int _workspaceBytes;
     private readonly GemmEx _gemm;
     private readonly GemmStridedBatchedEx _gemmBatched;
 
     internal Blas(Device device)
     {
         _device = device;
-        _functions = new LibraryFunctions(device.Api, "cuBLAS", "cublas", "cublas", StatusNames, 13, 12);
+        _functions = new LibraryFunctions(
+            device,
+            "cuBLAS",
+            "cublas",
+            "cublas",
+            "Create_v2",
+            StatusNames,
+            new LibraryVersion(13, 13),
+            new LibraryVersion(12, 12)
+        );
+        _handle = new LibraryHandle(device, _functions, "blas", "_v2") { StreamChanged = GiveWorkspace };
         _getVersion = (delegate* unmanaged<nint, int*, int>)_functions["GetVersion_v2"];
         _gemm = (GemmEx)_functions["GemmEx"];
         _gemmBatched = (GemmStridedBatchedEx)_functions["GemmStridedBatchedEx"];
-        _handle = new LibraryHandle(device, _functions, "blas", "_v2");
+        _setWorkspace = (delegate* unmanaged<nint, ulong, nuint, int>)_functions["SetWorkspace_v2"];
+        int atLeastHopper = device.ComputeCapability.Major >= 9 ? LargeWorkspace : SmallWorkspace;
+        _workspaceBytes = device.Api.IsCpu ? CpuWorkspace : atLeastHopper;
+        // Partial sums of a product that is divided along its sums stay F32, also where the result is BF16.
+        var setMathMode = (delegate* unmanaged<nint, int, int>)_functions["SetMathMode"];
+        _functions.Check(
+            setMathMode(_handle.Value, DisallowReducedPrecisionReduction),
+            "choosing how cuBLAS adds partial sums",
+            "SetMathMode"
+        );
     }
 
     /// <summary>Computes one product in place of cuBLAS, or returns false if it cannot.</summary>
@@ -131,8 +159,39 @@ public sealed unsafe class Blas : IDisposable
         }
     }
 
-    /// <summary>Releases the library's handle. A second call does nothing.</summary>
-    public void Dispose() => _handle.Dispose();
+    /// <summary>Handle of the library (cublasHandle_t), for tests.</summary>
+    internal nint Handle => _handle.Value;
+
+    /// <summary>Releases the library's handle and its workspaces. A second call does nothing.</summary>
+    public void Dispose()
+    {
+        _handle.Dispose();
+        foreach (MemoryBlock workspace in _workspaces.Values)
+            workspace.Release();
+        _workspaces.Clear();
+    }
+
+    /// <summary>Frees the workspace of a stream that is gone.</summary>
+    internal void Forget(nint stream)
+    {
+        if (!_workspaces.Remove(stream, out MemoryBlock? workspace))
+            return;
+        workspace.Release();
+        _handle.ForgetStream();
+    }
+
+    // A change of the stream gives the library its own workspace back, which no pool counts and which a captured graph
+    // would keep. Each stream has one, since products on several may run at the same time.
+    private void GiveWorkspace()
+    {
+        nint stream = _device.Stream.Handle;
+        if (!_workspaces.TryGetValue(stream, out MemoryBlock? workspace))
+            _workspaces[stream] = workspace = _device.Allocate(_workspaceBytes);
+        _functions.Check(
+            _setWorkspace(_handle.Value, workspace.Pointer, (nuint)_workspaceBytes),
+            "giving cuBLAS its workspace"
+        );
+    }
 
     /// <summary>
     /// Computes <c>C = alpha · op(A) op(B) + beta · C</c> for row-major matrices, by asking the column-major library

@@ -368,6 +368,13 @@ public sealed unsafe class Device : IDisposable
 
     internal void Trim() => _pool.Trim();
 
+    /// <summary>Frees what the libraries keep for a stream that was destroyed.</summary>
+    internal void Forget(nint stream)
+    {
+        if (_blas.IsValueCreated && !_disposed)
+            _blas.Value.Forget(stream);
+    }
+
     internal void Release(DeviceStream stream) => _pool.Release(stream);
 
     /// <summary>Returns the object that an owner keeps for this device; it is made on first use.</summary>

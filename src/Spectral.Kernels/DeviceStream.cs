@@ -60,5 +60,13 @@ public sealed unsafe class DeviceStream : IDisposable
     }
 
     /// <summary>Destroys the stream, unless other code owns it. A second call does nothing.</summary>
-    public void Dispose() => _handle.Dispose();
+    public void Dispose()
+    {
+        if (_handle.IsClosed)
+            return;
+        nint handle = Handle;
+        _handle.Dispose();
+        if (_handle.IsOwned)
+            Device.Forget(handle);
+    }
 }

@@ -11,7 +11,9 @@ namespace Spectral.Kernels;
 public sealed unsafe class Kernel
 {
     private const int MaxThreadsAttribute = 0;
+    private const int StaticSharedAttribute = 1;
     private const int MaxDynamicSharedAttribute = 8;
+    private const int UsualShared = 48 << 10; // of a block, static and dynamic, that no driver has to be asked for
 
     private readonly Device _device;
     private readonly CudaModuleHandle _module;
@@ -29,7 +31,7 @@ public sealed unsafe class Kernel
         Name = entry;
         DriverApi api = device.Activate();
         _maxThreads = Attribute(api, MaxThreadsAttribute);
-        _sharedBytes = Attribute(api, MaxDynamicSharedAttribute);
+        _sharedBytes = DynamicBytes(Attribute(api, MaxDynamicSharedAttribute), Attribute(api, StaticSharedAttribute));
         Parameters = ReadParameters(api, function);
         _offsets = Parameters is null ? [0] : [.. Parameters.Select(parameter => parameter.Offset)];
         ArgumentBytes = Parameters is null ? null : Parameters.Select(p => p.Offset + p.Bytes).LastOrDefault();
@@ -102,6 +104,12 @@ public sealed unsafe class Kernel
         if (status != 0)
             api.Fail(status, Name, $"cuLaunchKernel({Shape(grid, block, sharedBytes)})");
     }
+
+    /// <summary>
+    /// Returns how many bytes of dynamic shared memory need no opt-in: what the kernel is allowed, as long as its
+    /// static bytes fit beside it into the 48 KiB of a block that every kernel may have.
+    /// </summary>
+    internal static int DynamicBytes(int allowed, int fixedBytes) => Math.Min(allowed, UsualShared - fixedBytes);
 
     // The limit only ever grows, so that a launch from another thread stays allowed.
     private void AllowShared(DriverApi api, Grid grid, Block block, int sharedBytes)

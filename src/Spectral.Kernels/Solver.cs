@@ -63,6 +63,8 @@ public sealed unsafe class Solver : IDisposable
     ];
 
     private readonly Device _device;
+    private readonly List<PinnedMemory> _capturedHostWork = []; // which replays use
+    private PinnedMemory? _hostWork; // of the last call, which may use it until the stream is done
     private readonly LibraryFunctions _functions;
     private readonly LibraryHandle _handle;
     private readonly delegate* unmanaged<nint, int, int, ulong, int, int*, int> _potrfSize;
@@ -79,7 +81,8 @@ public sealed unsafe class Solver : IDisposable
     internal Solver(Device device)
     {
         _device = device;
-        _functions = new LibraryFunctions(device.Api, "cuSOLVER", "cusolver", "cusolverDn", StatusNames, 12, 11);
+        _functions = Open(device);
+        _handle = new LibraryHandle(device, _functions, "solver");
         _potrfSize = (delegate* unmanaged<nint, int, int, ulong, int, int*, int>)_functions["Dpotrf_bufferSize"];
         _potrf = (delegate* unmanaged<nint, int, int, ulong, int, ulong, int, ulong, int>)_functions["Dpotrf"];
         _trtriSize = (delegate* unmanaged<nint, int, int, long, int, ulong, long, nuint*, nuint*, int>)
@@ -93,11 +96,29 @@ public sealed unsafe class Solver : IDisposable
             _functions["Sorgqr"];
         _gesvdSize = (delegate* unmanaged<nint, int, int, int*, int>)_functions["Dgesvd_bufferSize"];
         _gesvd = (Gesvd)_functions["Dgesvd"];
-        _handle = new LibraryHandle(device, _functions, "solver");
     }
 
     /// <summary>Releases the library's handle. A second call does nothing.</summary>
-    public void Dispose() => _handle.Dispose();
+    public void Dispose()
+    {
+        _handle.Dispose();
+        _hostWork?.Dispose();
+        _capturedHostWork.ForEach(memory => memory.Dispose());
+        _capturedHostWork.Clear();
+    }
+
+    /// <summary>Opens the library, which has a handle then.</summary>
+    internal static LibraryFunctions Open(Device device) =>
+        new(
+            device,
+            "cuSOLVER",
+            "cusolver",
+            "cusolverDn",
+            "Create",
+            StatusNames,
+            new LibraryVersion(12, 13),
+            new LibraryVersion(11, 12)
+        );
 
     /// <summary>
     /// Replaces a symmetric F64 matrix by the inverse of its upper Cholesky factor: with G = TᵀT, T⁻¹ in the upper
@@ -126,31 +147,28 @@ public sealed unsafe class Solver : IDisposable
         );
         // not read: a zero pivot of the inverse was already reported in info
         using var inverseInfo = Tensor.Empty(_device, 1, DType.I32);
-        byte[] host = new byte[hostBytes];
+        nint hostWork = HostWork((long)hostBytes);
         _functions.Check(
             _potrf(handle, Upper, n, gram.Pointer, n, work.Pointer, elements, info),
             "factorising a Gram matrix"
         );
-        fixed (byte* hostWork = host)
-        {
-            _functions.Check(
-                _trtri(
-                    handle,
-                    Upper,
-                    NonUnit,
-                    n,
-                    DataF64,
-                    gram.Pointer,
-                    n,
-                    work.Pointer,
-                    deviceBytes,
-                    hostWork,
-                    hostBytes,
-                    inverseInfo.Pointer
-                ),
-                "inverting a triangle"
-            );
-        }
+        _functions.Check(
+            _trtri(
+                handle,
+                Upper,
+                NonUnit,
+                n,
+                DataF64,
+                gram.Pointer,
+                n,
+                work.Pointer,
+                deviceBytes,
+                (void*)hostWork,
+                hostBytes,
+                inverseInfo.Pointer
+            ),
+            "inverting a triangle"
+        );
     }
 
     /// <summary>
@@ -224,5 +242,25 @@ public sealed unsafe class Solver : IDisposable
             ),
             "decomposing into singular values"
         );
+    }
+
+    // Pinned memory for one call, which outlives the work that the call queues: disposing that of the call before waits
+    // for its stream.
+    private nint HostWork(long bytes)
+    {
+        if (bytes == 0)
+            return 0;
+        var memory = new PinnedMemory(_device, bytes);
+        if (_device.IsCapturing)
+        {
+            _capturedHostWork.Add(memory);
+        }
+        else
+        {
+            _hostWork?.Dispose();
+            _hostWork = memory;
+        }
+
+        return memory.Value;
     }
 }

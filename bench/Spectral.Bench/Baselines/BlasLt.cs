@@ -48,6 +48,8 @@ internal sealed unsafe class BlasLt : IDisposable
     internal const int DescTransA = 3;
     internal const int DescTransB = 4;
     internal const int PrefMaxWorkspaceBytes = 1;
+    internal const int PrefReductionSchemeMask = 3;
+    internal const int ReductionInComputeType = 2; // of cublasLtReductionScheme_t; none is always allowed
     internal const int PrefMinAlignmentABytes = 5;
     internal const int PrefMinAlignmentDBytes = 8;
 
@@ -62,7 +64,6 @@ internal sealed unsafe class BlasLt : IDisposable
     private readonly delegate* unmanaged<nint, int> _matmulDescDestroy;
     private readonly delegate* unmanaged<nint, int> _matrixLayoutDestroy;
     private readonly delegate* unmanaged<nint, int> _matmulPreferenceDestroy;
-    private readonly delegate* unmanaged<nint*, int> _create;
     private readonly delegate* unmanaged<nint*, int> _matmulPreferenceCreate;
     private readonly delegate* unmanaged<nuint> _getVersion;
     private readonly delegate* unmanaged<nint*, int, int, int> _matmulDescCreate;
@@ -83,15 +84,15 @@ internal sealed unsafe class BlasLt : IDisposable
     {
         _machine = machine;
         _functions = new LibraryFunctions(
-            machine.Device.Activate(),
+            machine.Device,
             "cuBLASLt",
             "cublasLt",
             "cublasLt",
+            "Create",
             Blas.StatusNames,
-            13,
-            12
+            new LibraryVersion(13, 13),
+            new LibraryVersion(12, 12)
         );
-        _create = (delegate* unmanaged<nint*, int>)_functions["Create"];
         _destroy = (delegate* unmanaged<nint, int>)_functions["Destroy"];
         _getVersion = (delegate* unmanaged<nuint>)_functions["GetVersion"];
         _matmulDescCreate = (delegate* unmanaged<nint*, int, int, int>)_functions["MatmulDescCreate"];
@@ -107,17 +108,38 @@ internal sealed unsafe class BlasLt : IDisposable
             _functions["MatmulPreferenceSetAttribute"];
         _matmulAlgoGetHeuristic = (MatmulAlgoGetHeuristic)_functions["MatmulAlgoGetHeuristic"];
         _matmul = (Matmul)_functions["Matmul"];
-        nint handle;
         nint preference;
-        _functions.Check(_create(&handle), "starting cuBLASLt");
         _functions.Check(_matmulPreferenceCreate(&preference), "preparing the choice of algorithms");
-        (_handle, _preference) = (handle, preference);
+        (_handle, _preference) = (_functions.Handle, preference);
+        uint reductions = ReductionInComputeType; // as Gemm promises: not in place and not in the type of the result
+        _functions.Check(
+            _matmulPreferenceSetAttribute(_preference, PrefReductionSchemeMask, &reductions, sizeof(uint)),
+            "preparing the choice of algorithms"
+        );
         ulong bytes = WorkspaceBytes;
         _functions.Check(
             _matmulPreferenceSetAttribute(_preference, PrefMaxWorkspaceBytes, &bytes, sizeof(ulong)),
             "preparing the choice of algorithms"
         );
         _workspace = Tensor.Empty(machine.Device, WorkspaceBytes / sizeof(float));
+    }
+
+    /// <summary>Ways in which partial sums may be added up, bits of cublasLtReductionScheme_t.</summary>
+    public uint Reductions
+    {
+        get
+        {
+            var get = (delegate* unmanaged<nint, int, void*, nuint, nuint*, int>)
+                _functions["MatmulPreferenceGetAttribute"];
+            uint mask;
+            nuint written;
+            _functions.Check(
+                get(_preference, PrefReductionSchemeMask, &mask, sizeof(uint), &written),
+                "reading the choice of algorithms",
+                "MatmulPreferenceGetAttribute"
+            );
+            return mask;
+        }
     }
 
     /// <summary>The library's version number, e.g. 120405.</summary>

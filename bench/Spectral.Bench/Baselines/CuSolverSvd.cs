@@ -30,7 +30,7 @@ internal sealed unsafe class CuSolverSvd : IDisposable
         if (device.Kind == DeviceKind.Cpu)
             throw new DllNotFoundException("cuSOLVER: the CPU device has no Xgesvdr");
         _device = device;
-        _functions = new LibraryFunctions(device.Api, "cuSOLVER", "cusolver", "cusolverDn", Solver.StatusNames, 12, 11);
+        _functions = Solver.Open(device);
         _handle = new LibraryHandle(device, _functions, "solver");
         _parameters = Created("CreateParams");
         _jacobi = Created("CreateGesvdjInfo");

@@ -14,41 +14,73 @@ internal sealed class LibraryFunctions
     private readonly string _prefix;
     private readonly string?[] _statusNames;
 
-    /// <summary>Opens the newest version of the library that can be found.</summary>
-    /// <param name="api">The driver of the device that the library is for.</param>
+    /// <summary>
+    /// Opens the newest version of the library that the driver runs, or the next one if that does not start.
+    /// </summary>
+    /// <param name="device">The device that the library is for; its context becomes current.</param>
     /// <param name="name">The library's name, for messages.</param>
     /// <param name="file">Its file's name without <c>lib</c>, version and ending, e.g. <c>cublas</c>.</param>
     /// <param name="prefix">What the names of its functions begin with, e.g. <c>cublas</c>.</param>
+    /// <param name="create">The function that makes a handle, without the prefix.</param>
     /// <param name="statusNames">Names of the statuses by value; null where a value has none.</param>
-    /// <param name="versions">Major versions to try, the newest first.</param>
+    /// <param name="versions">Versions to try, the newest first.</param>
     /// <exception cref="DllNotFoundException">None of the versions could be loaded.</exception>
+    /// <exception cref="EntryPointNotFoundException">The library has no such function.</exception>
+    /// <exception cref="CudaException">No version starts.</exception>
     public LibraryFunctions(
-        DriverApi api,
+        Device device,
         string name,
         string file,
         string prefix,
+        string create,
         string?[] statusNames,
-        params ReadOnlySpan<int> versions
+        params ReadOnlySpan<LibraryVersion> versions
     )
     {
-        string[] names = new string[versions.Length];
-        for (int i = 0; i < names.Length; i++)
-            names[i] = OperatingSystem.IsWindows() ? $"{file}64_{versions[i]}.dll" : $"lib{file}.so.{versions[i]}";
-        _api = api;
-        _library = api.IsCpu ? api.Library : NativeLibraries.Load(name, names);
-        _libraryName = api.IsCpu ? DriverApi.CpuLibraryName : name;
+        _api = device.Activate();
+        _libraryName = _api.IsCpu ? DriverApi.CpuLibraryName : name;
         _prefix = prefix;
         _statusNames = statusNames;
         Name = name;
+        (int Major, int Minor) driver = device.DriverVersion;
+        string[] files = _api.IsCpu
+            ? [DriverApi.CpuLibraryName]
+            : LibraryVersion.Files(file, driver, versions, OperatingSystem.IsWindows());
+        if (files.Length == 0)
+            throw new DllNotFoundException($"{name}: a driver of CUDA {driver.Major}.{driver.Minor} runs no known one");
+        nint handle = 0;
+        (_library, int status) = LibraryVersion.FirstThatStarts(files, Load, Start);
+        if (_library == 0)
+            NativeLibraries.Load(name, files); // says what was looked for
+        Check(status, $"starting {name} on a driver of CUDA {driver.Major}.{driver.Minor}", create);
+        Handle = handle;
+
+        nint Load(string found)
+        {
+            if (_api.IsCpu)
+                return _api.Library;
+            return NativeLibraries.TryLoad([found], out nint library) ? library : 0;
+        }
+
+        unsafe int Start(nint library)
+        {
+            var start = (delegate* unmanaged<nint*, int>)Function(library, create);
+            nint made;
+            int result = start(&made);
+            handle = result == 0 ? made : 0;
+            return result;
+        }
     }
+
+    /// <summary>The handle that the library was started with; whoever opened the library frees it.</summary>
+    public nint Handle { get; }
 
     /// <summary>The library's name, for messages.</summary>
     public string Name { get; }
 
     /// <summary>Address of a function, whose name is given without the prefix.</summary>
     /// <exception cref="EntryPointNotFoundException">The library has no such function.</exception>
-    public nint this[string function] =>
-        _api.Replaced(_prefix + function) ?? NativeLibraries.Function(_library, _libraryName, _prefix + function);
+    public nint this[string function] => Function(_library, function);
 
     /// <summary>Turns a status other than 0 into an exception with the text of the call.</summary>
     /// <param name="status">What the call returned.</param>
@@ -62,4 +94,7 @@ internal sealed class LibraryFunctions
         string? known = (uint)status < (uint)_statusNames.Length ? _statusNames[status] : null;
         throw new CudaException(_prefix + call.TrimStart('_'), status, known ?? "unknown status", "", doing);
     }
+
+    private nint Function(nint library, string function) =>
+        _api.Replaced(_prefix + function) ?? NativeLibraries.Function(library, _libraryName, _prefix + function);
 }

@@ -29,6 +29,7 @@ internal static unsafe class RehearsedCalls
             ["cuLaunchKernel"] = (nint)
                 (delegate* unmanaged[Cdecl]<nint, uint, uint, uint, uint, uint, uint, uint, nint, void**, void**, int>)
                     &Launch,
+            ["cublasSetWorkspace_v2"] = (nint)(delegate* unmanaged[Cdecl]<nint, ulong, nuint, int>)&SetWorkspace,
             ["cublasGemmEx"] = (nint)
                 (delegate* unmanaged[Cdecl]<
                     nint,
@@ -123,6 +124,9 @@ internal static unsafe class RehearsedCalls
                     int>)
                     &Decompose,
         };
+
+    [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
+    private static int SetWorkspace(nint handle, ulong pointer, nuint bytes) => 0;
 
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
     private static int Allocate(ulong* pointer, nuint bytes)

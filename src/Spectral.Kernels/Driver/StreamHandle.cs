@@ -4,5 +4,8 @@ namespace Spectral.Kernels.Driver;
 internal sealed unsafe class StreamHandle(DriverApi api, ContextHandle context, nint value, bool owned)
     : DriverHandle(api, context, value, "stream")
 {
+    /// <summary>Whether the stream is destroyed with this object.</summary>
+    public bool IsOwned => owned;
+
     protected override int Free(nint value) => owned ? Api.StreamDestroy(value) : 0;
 }

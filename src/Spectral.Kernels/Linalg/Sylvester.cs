@@ -34,7 +34,8 @@ public static class Sylvester
         if (n == 0)
             return;
         Device device = a.Device;
-        if (n > MaxOrder || JacobiSvdArgs.SharedBytes(n) > device.SharedBytesPerBlock)
+        int shared = JacobiSvdArgs.SharedBytes(n) + JacobiSvdArgs.Kernel.StaticSharedBytes;
+        if (n > MaxOrder || shared > device.SharedBytesPerBlock)
         {
             throw new ArgumentException(
                 $"a is {a.Shape}, expected an order of at most {MaxOrder} that fits into the "

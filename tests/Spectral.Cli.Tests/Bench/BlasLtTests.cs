@@ -127,6 +127,14 @@ public sealed class BlasLtTests
         Assert.That(c.ToArray(), Is.EqualTo(wanted.ToArray()), "both are one library here");
     }
 
+    /// <summary>As in cuBLAS, no partial sums are rounded to the type of the result.</summary>
+    [Test]
+    public void PartialSumsAreAddedInTheTypeTheyAreComputedIn()
+    {
+        using Machine machine = new(Device.Cpu(), Extent.Smoke);
+        Assert.That(machine.Lt.Reductions, Is.EqualTo(2), "CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE alone");
+    }
+
     /// <summary>
     /// The compiler that would compile a C program against the header says whether values, sizes, offsets and
     /// parameters here are those.
@@ -168,6 +176,8 @@ public sealed class BlasLtTests
         Value("CUBLASLT_MATMUL_DESC_TRANSA", BlasLt.DescTransA);
         Value("CUBLASLT_MATMUL_DESC_TRANSB", BlasLt.DescTransB);
         Value("CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES", BlasLt.PrefMaxWorkspaceBytes);
+        Value("CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK", BlasLt.PrefReductionSchemeMask);
+        Value("CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE", BlasLt.ReductionInComputeType);
         foreach ((char operand, int i) in "ABCD".Select((operand, i) => (operand, i)))
             Value($"CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_{operand}_BYTES", BlasLt.PrefMinAlignmentABytes + i);
         Value("CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES", BlasLt.PrefMinAlignmentDBytes);
