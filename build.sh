@@ -99,6 +99,9 @@ native() { # $1: as find_nvcc; $2: what to build beside the PTX, else everything
   stage "native libraries" cmake --build artifacts/cmake -j"$(nproc)" --target "${2:-spectral_native}"
   [ -z "$nvcc" ] || stage "PTX" cmake --build artifacts/cmake -j"$(nproc)" --target spectral_ptx
 }
+machine_code() { # what the GPUs that there are need not compile at first use; only packages have it: two minutes
+  [ -z "$nvcc" ] || stage "machine code" cmake --build artifacts/cmake -j"$(nproc)" --target spectral_cubin
+}
 managed() { # without the analyzers, which take as long again; "check" runs them
   stage "managed projects" dotnet build "$@" -c Release -v quiet -clp:NoSummary -p:RunAnalyzers=false
 }
@@ -126,7 +129,8 @@ case $verb in
     ;;
   pack)
     native fetch
-    stage "packages" dotnet pack Kernels.sln -c Release -v quiet -o artifacts/packages
+    machine_code
+    stage "packages" dotnet pack Kernels.sln -c Release -v quiet -p:Cubins=true -o artifacts/packages
     say "packed: $(echo artifacts/packages/*.nupkg)"
     ;;
   bench)
@@ -135,7 +139,8 @@ case $verb in
     ;;
   bundle)
     native fetch
-    managed Kernels.sln
+    machine_code
+    managed Kernels.sln -p:Cubins=true
     bench/bundle.sh artifacts/spectral-gpu.tar.xz
     ;;
   clean)

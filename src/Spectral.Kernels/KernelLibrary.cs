@@ -23,6 +23,13 @@ public static class KernelLibrary
     /// </summary>
     private const string PtxArchive = "ptx.zip";
 
+    /// <summary>
+    /// Machine code as an archive with entries ARCH/MODULE.cubin; absent from builds that are not for a package.
+    /// </summary>
+    private const string CubinArchive = "cubin.zip";
+
+    private static readonly Lazy<string[]> CubinArchitectures = new(ReadCubinArchitectures);
+
     /// <summary>Names of the modules of each target whose PTX is embedded.</summary>
     private static readonly Lazy<ILookup<string, string>> Modules = new(ReadModules);
 
@@ -45,7 +52,7 @@ public static class KernelLibrary
     /// <exception cref="ArgumentException">No PTX of the module is embedded for this target.</exception>
     public static string Ptx(string arch, string module)
     {
-        using ZipArchive? archive = OpenPtx();
+        using ZipArchive? archive = Open(PtxArchive);
         if (archive?.GetEntry($"{arch}/{module}.ptx") is not { } entry)
         {
             throw new ArgumentException(
@@ -81,12 +88,40 @@ public static class KernelLibrary
         Architectures.OrderBy(other => other != arch).FirstOrDefault(other => Modules.Value[other].Contains(module))
         ?? arch;
 
+    /// <summary>
+    /// Returns the machine code of one kernel module for a GPU of this compute capability, which its driver need not
+    /// compile; null if none is embedded.
+    /// </summary>
+    internal static byte[]? Cubin((int Major, int Minor) capability, string module)
+    {
+        if (CubinTarget(capability, CubinArchitectures.Value) is not { } target)
+            return null;
+        using ZipArchive? archive = Open(CubinArchive);
+        if (archive?.GetEntry($"{target}/{module}.cubin") is not { } entry)
+            return null;
+        using var image = new MemoryStream();
+        using (Stream from = entry.Open())
+            from.CopyTo(image);
+        return image.ToArray();
+    }
+
+    /// <summary>
+    /// Chooses machine code that a GPU runs: that of its own capability, or else of the nearest lower one of the same
+    /// major number. Code for <c>sm_90a</c> runs on 9.0 alone. Null if there is none.
+    /// </summary>
+    internal static string? CubinTarget((int Major, int Minor) capability, IReadOnlyCollection<string> targets)
+    {
+        (int major, int minor) = capability;
+        IEnumerable<string> names = Enumerable.Range(0, minor + 1).Reverse().Select(lower => $"sm_{major}{lower}");
+        return capability == (9, 0) && targets.Contains("sm_90a") ? "sm_90a" : names.FirstOrDefault(targets.Contains);
+    }
+
     /// <summary>Whether a module uses instructions that compute capability 9.0 alone has.</summary>
     internal static bool IsForHopper(string module) => module.EndsWith("_sm90", StringComparison.Ordinal);
 
     private static ILookup<string, string> ReadModules()
     {
-        using ZipArchive? archive = OpenPtx();
+        using ZipArchive? archive = Open(PtxArchive);
         IEnumerable<ZipArchiveEntry> entries = archive?.Entries ?? Enumerable.Empty<ZipArchiveEntry>();
         return entries
             .Where(entry => entry.Name.EndsWith(".ptx", StringComparison.Ordinal)) // not ptxas' reports
@@ -96,9 +131,17 @@ public static class KernelLibrary
             );
     }
 
-    private static ZipArchive? OpenPtx()
+    private static string[] ReadCubinArchitectures()
     {
-        Stream? stream = Assembly.GetExecutingAssembly().GetManifestResourceStream(PtxArchive);
+        using ZipArchive? archive = Open(CubinArchive);
+        return archive is null
+            ? []
+            : [.. archive.Entries.Select(entry => Path.GetDirectoryName(entry.FullName)!).Distinct()];
+    }
+
+    private static ZipArchive? Open(string name)
+    {
+        Stream? stream = Assembly.GetExecutingAssembly().GetManifestResourceStream(name);
         return stream is null ? null : new ZipArchive(stream);
     }
 }

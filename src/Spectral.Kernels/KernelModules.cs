@@ -4,8 +4,8 @@ using Spectral.Kernels.Driver;
 namespace Spectral.Kernels;
 
 /// <summary>
-/// Loads the modules and kernels of a device: one PTX per .cu file, or one image with all kernels if the CPU device
-/// runs kernels compiled from source.
+/// Loads the modules and kernels of a device: machine code or PTX per .cu file, or one image with all kernels if the
+/// CPU device runs kernels compiled from source.
 /// </summary>
 internal sealed class KernelModules(Device device) : IDisposable
 {
@@ -60,8 +60,28 @@ internal sealed class KernelModules(Device device) : IDisposable
     private KernelModule LoadPtx(string name)
     {
         string arch = TargetOf(name);
-        string ptx = ReplacedPtx.Find(arch, name) ?? KernelLibrary.Ptx(arch, name);
-        return KernelModule.Load(device, ptx, $"the {arch} PTX of {name}");
+        string? replaced = ReplacedPtx.Find(arch, name);
+        byte[]? cubin =
+            replaced is null && device.Kind == DeviceKind.Cuda
+                ? KernelLibrary.Cubin(device.ComputeCapability, name)
+                : null;
+        return Load(device, cubin, () => replaced ?? KernelLibrary.Ptx(arch, name), $"the {arch} PTX of {name}");
+    }
+
+    /// <summary>
+    /// Loads machine code, which takes no time, or else PTX, which the driver compiles: seconds on some GPUs. A driver
+    /// refuses machine code for another GPU, or in a form newer than itself.
+    /// </summary>
+    internal static KernelModule Load(Device device, byte[]? cubin, Func<string> ptx, string what)
+    {
+        try
+        {
+            if (cubin is not null)
+                return KernelModule.Load(device, cubin);
+        }
+        catch (CudaException e) when (e.Code is DriverApi.InvalidImage or DriverApi.NoBinaryForGpu) { }
+
+        return KernelModule.Load(device, ptx(), what);
     }
 
     // The CPU device runs the PTX of every target, so a module that is for Hopper alone runs beside those of sm_80.

@@ -46,6 +46,39 @@ public sealed class ModuleImageTests(DeviceKind kind) : DeviceTest(kind)
         );
     }
 
+    /// <summary>A GPU that cannot run a package's machine code compiles the PTX; a CPU device runs none.</summary>
+    [Test]
+    public void PtxStandsInForMachineCodeThatIsRefused()
+    {
+        string ptx = SmallPtx.Header + SmallPtx.Stores("five", 5);
+        using KernelModule module = KernelModules.Load(Device, Cubin, () => ptx, "the PTX of a test");
+        Tensor to = Output(1, DType.I32);
+        module.GetKernel<ulong>("five").Launch(to.Pointer, 1, 1);
+        Assert.That(to.ToInt32Array(), Is.EqualTo(new[] { 5 }));
+        Assert.That(
+            () => KernelModules.Load(Device, [1, 2, 3], () => ptx, "the PTX of a test"),
+            Throws.ArgumentException,
+            "what is no machine code is a fault of the package"
+        );
+    }
+
+    /// <summary>By NVIDIA's rule of binary compatibility: the same major number, no higher minor one.</summary>
+    [TestCase(8, 0, "sm_80")]
+    [TestCase(8, 6, "sm_86")]
+    [TestCase(8, 7, "sm_86")]
+    [TestCase(8, 9, "sm_89")]
+    [TestCase(9, 0, "sm_90a")]
+    [TestCase(10, 0, "sm_100")]
+    [TestCase(10, 3, "sm_100")]
+    [TestCase(12, 0, null)]
+    [TestCase(7, 5, null)]
+    public void AGpuIsGivenMachineCodeThatItRuns(int major, int minor, string? target)
+    {
+        string[] targets = ["sm_80", "sm_86", "sm_89", "sm_90a", "sm_100"];
+        Assert.That(KernelLibrary.CubinTarget((major, minor), targets), Is.EqualTo(target));
+        Assert.That(KernelLibrary.CubinTarget((major, minor), []), Is.Null, "a build without machine code");
+    }
+
     private static IEnumerable<TestCaseData> Wrong()
     {
         const string Expected = "a module is PTX text, a cubin or a fatbin, found ";

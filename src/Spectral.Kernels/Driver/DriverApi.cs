@@ -41,6 +41,12 @@ internal sealed unsafe class DriverApi
 {
     public const string CpuLibraryName = "libspectral_cpu.so";
     public const int OutOfMemory = 2;
+
+    /// <summary>CUDA_ERROR_INVALID_IMAGE: not a module, or one in a form that the driver does not know.</summary>
+    public const int InvalidImage = 200;
+
+    /// <summary>CUDA_ERROR_NO_BINARY_FOR_GPU: machine code for another GPU.</summary>
+    public const int NoBinaryForGpu = 209;
     public const int NoDevice = 100;
 
     private static readonly Lazy<DriverApi> LazyCuda = new(() =>
