@@ -7,6 +7,7 @@
 namespace {
 constexpr unsigned kThreads = 64;
 constexpr unsigned kBlocks = 3;
+constexpr uint64_t kPoisoned = 0xcdcdcdcd;   // 32 bits of a register or of a warp's predicate before it is written
 
 // Thread i of the grid stores %ld at out[i].
 void check_grid(const std::string& body, const std::function<uint64_t(unsigned)>& expected) {
@@ -43,23 +44,25 @@ void values_of_the_launch() {
       "@%r bra AGAIN;",
       [](unsigned) { return 21; });
   check_grid(   // predicates, of which only the first is set before a branch
-      "mov.u32 %a, %ntid.x;\nsetp.eq.u32 %p, %a, 64;\nselp.b64 %ld, 5, 6, %p;\n@!%p bra OTHER;\n"
-      "setp.eq.u32 %q, %a, 63;\nselp.b64 %la, 10, 20, %q;\nadd.u64 %ld, %ld, %la;\nOTHER:",
+      "mov.u32 %a, %ntid.x;\nsetp.eq.u32 %p, %a, 64;\nselp.b64 %lb, 5, 6, %p;\nmov.u64 %ld, %lb;\n@!%p bra OTHER;\n"
+      "setp.eq.u32 %q, %a, 63;\nselp.b64 %la, 10, 20, %q;\nadd.u64 %ld, %lb, %la;\nOTHER:",
       [](unsigned) { return 25; });
 }
 void values_of_blocks() {
   check_grid(   // a predicate, and what both ways of a branch by it compute
-      "mov.u32 %a, %ctaid.x;\nsetp.eq.u32 %p, %a, 1;\nselp.b64 %ld, 5, 6, %p;\nmul.wide.u32 %la, %a, 100;\n"
-      "@%p bra ONE;\nadd.u64 %ld, %ld, %la;\nbra.uni ALL;\nONE:\nadd.u64 %lb, %la, 7;\nadd.u64 %ld, %ld, %lb;\nALL:",
+      "mov.u32 %a, %ctaid.x;\nsetp.eq.u32 %p, %a, 1;\nselp.b64 %lc, 5, 6, %p;\nmul.wide.u32 %la, %a, 100;\n"
+      "@%p bra ONE;\nadd.u64 %ld, %lc, %la;\nbra.uni ALL;\nONE:\nadd.u64 %lb, %la, 7;\nadd.u64 %ld, %lc, %lb;\nALL:",
       [](unsigned i) {
         return std::vector<uint64_t>{6, 112, 206}[i / kThreads];
       });
   check_grid(   // with all warps of a block at once, each in registers of its own
       "mov.u32 %a, %ctaid.x;\nmad.lo.u32 %b, %a, 10, 3;\nbar.sync 0;\ncvt.u64.u32 %ld, %b;\nbar.sync 0;",
       [](unsigned i) { return i / kThreads * 10 + 3; });
-  check_grid(   // a load that would fault in the blocks that pass it over
-      "mov.u32 %a, %ctaid.x;\nmul.wide.u32 %la, %a, 8;\nmov.u64 %lb, p;\nadd.u64 %lb, %lb, %la;\nmov.u64 %ld, 0;\n"
-      "setp.gt.u32 %p, %a, 0;\n@%p bra OUT;\nld.param.u64 %lc, [%lb];\n"
+  // A load that would fault in the blocks that pass it over. All of its address is written once: else it would be the
+  // lanes' own, and never be taken early.
+  check_grid(
+      "mov.u32 %a, %ctaid.x;\nmul.wide.u32 %la, %a, 8;\nmov.u64 %lb, p;\nadd.u64 %lf, %lb, %la;\nmov.u64 %ld, 0;\n"
+      "setp.gt.u32 %p, %a, 0;\n@%p bra OUT;\nld.param.u64 %lc, [%lf];\n"
       "sub.u64 %le, %lc, %out;\nadd.u64 %ld, %le, 9;\nOUT:",
       [](unsigned i) { return i < kThreads ? 9 : 0; });
   // a block's first warp has fewer lanes than that of the next block in the same registers
@@ -90,6 +93,16 @@ void values_of_warps_and_lanes() {
   });
   check_grid(
       "mov.u32 %a, -1;\nadd.cc.u32 %b, %a, 1;\naddc.u32 %c, 0, 0;\ncvt.u64.u32 %ld, %c;", [](unsigned) { return 1; });
+}
+// What is read before it is written has not the later value. Seen where registers are filled with a pattern: else they
+// hold what the warp before left.
+void reads_before_writes() {
+  check_grid("mov.u64 %lb, %la;\nmov.u64 %la, 7;\nsetp.eq.u64 %p, %lb, 7;\nselp.b64 %ld, 1, 0, %p;", [](unsigned) {
+    return 0;
+  });
+  check_grid(   // a predicate that is true in every lane once it is written
+      "selp.b64 %ld, 1, 0, %q;\nmov.u32 %a, %ntid.x;\nsetp.eq.u32 %q, %a, 64;",
+      [](unsigned i) { return kPoisoned >> i % 32 & 1; });
 }
 void few_lanes() {
   const auto expected = [](uint64_t of_few(unsigned)) {
@@ -198,6 +211,8 @@ TEST_GROUP(ptx_invariants) {
     values_of_the_launch();
     values_of_blocks();
     values_of_warps_and_lanes();
+    if (poison)
+      reads_before_writes();
     few_lanes();
     addresses();
     loads_of_32_bits();
