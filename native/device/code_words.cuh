@@ -27,10 +27,15 @@ __device__ __forceinline__ void load_four(const float* from, int valid, bool ali
   for (int i = 0; i < 4; ++i)
     x[i] = i < valid ? from[i] : 0.0f;
 }
+// kAtOnce: four in one instruction, wherever they stand, which may cost a register.
+template <bool kAtOnce>
 __device__ __forceinline__ void store_four(float* to, int valid, bool aligned, const float* x) {
   if (valid == 4 && aligned) {
     const float piece[4] = {x[0], x[1], x[2], x[3]};
-    store_piece(to, piece);
+    if constexpr (kAtOnce)
+      store_global(to, piece);
+    else
+      store_piece(to, piece);
     return;
   }
 #pragma unroll

@@ -98,6 +98,35 @@ __forceinline__ void store_piece(T* p, const float (&v)[kWidth], SPECTRAL_WHERE)
 }
 #endif
 
+// As store_piece, to global memory. Where a piece is 16 bytes or more it is stored by as many instructions as it has 16
+// bytes, whatever stands beside it: nvcc takes other stores apart as it joins them with those of ragged ends.
+template <class T, int kWidth>
+__device__ __forceinline__ void store_global(T* p, const float (&v)[kWidth]) {
+#ifdef __CUDACC__
+  if constexpr (sizeof(T) * kWidth % 16 == 0) {
+    union {
+      Piece<T, kWidth> piece;
+      unsigned word[sizeof(T) * kWidth / 4];
+    } stored;
+#pragma unroll
+    for (int i = 0; i < kWidth; ++i)
+      stored.piece.element[i] = from_float<T>(v[i]);
+#pragma unroll
+    for (int i = 0; i < int(sizeof(T)) * kWidth / 16; ++i)
+      asm volatile("st.global.v4.b32 [%0], {%1, %2, %3, %4};"
+                   :
+                   : "l"(__cvta_generic_to_global(reinterpret_cast<char*>(p) + 16 * i)),
+                     "r"(stored.word[4 * i]),
+                     "r"(stored.word[4 * i + 1]),
+                     "r"(stored.word[4 * i + 2]),
+                     "r"(stored.word[4 * i + 3])
+                   : "memory");
+    return;
+  }
+#endif
+  store_piece(p, v);
+}
+
 // Are all addresses 16-byte aligned? A null pointer counts as aligned. Sub-tensors with odd row lengths are not;
 // kernels then go element by element.
 template <class... Pointers>

@@ -95,7 +95,7 @@ __device__ __forceinline__ void gelu_forward(const GeluForwardArgs& args) {
       for (int i = 0; i < kWidth; ++i)
         v[i] *= u[i];
     }
-    store_piece(y + at, v);
+    store_global(y + at, v);
   });
 }
 
@@ -123,9 +123,9 @@ __device__ __forceinline__ void gelu_backward(const GeluBackwardArgs& args) {
         slope[i] *= u[i];
         u[i] = d[i] * v[i] * share[i];
       }
-      store_piece(d_up + at, u);
+      store_global(d_up + at, u);
     }
-    store_piece(dx + at, slope);
+    store_global(dx + at, slope);
   });
 }
 

@@ -72,7 +72,7 @@ SPECTRAL_KERNEL(muon_8bit_momentum_f32, Muon8BitArgs, kRowThreads) {
 #pragma unroll
     for (int four = 0; four < 8; four += 4) {
       const int64_t at = begin + (own + four) * 32;
-      store_four(directions + at, valid_of(args.count - at), aligned, x + four);
+      store_four<true>(directions + at, valid_of(args.count - at), aligned, x + four);
     }
   }
   const float most = warp_max(__int_as_float(bits));

@@ -62,7 +62,7 @@ __device__ __forceinline__ void swiglu_forward(const SwiGluForwardArgs& args) {
     load_piece(up + at, u);
     for (int i = 0; i < kWidth; ++i)
       g[i] = g[i] * sigmoid(g[i]) * u[i];
-    store_piece(y + at, g);
+    store_global(y + at, g);
   });
 }
 
@@ -87,8 +87,8 @@ __device__ __forceinline__ void swiglu_backward(const SwiGluBackwardArgs& args) 
       u[i] = d[i] * u[i] * (a + silu * (1.0f - a));
       g[i] = d[i] * silu;
     }
-    store_piece(d_gate + at, u);
-    store_piece(d_up + at, g);
+    store_global(d_gate + at, u);
+    store_global(d_up + at, g);
   });
 }
 }   // namespace

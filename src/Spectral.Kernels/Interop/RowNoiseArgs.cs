@@ -4,7 +4,8 @@ namespace Spectral.Kernels.Interop;
 public struct RowNoiseArgs
 {
     /// <summary>
-    /// The kernels by element type, <c>row_noise_f32</c> and <c>row_noise_bf16</c>; one thread per 4 elements.
+    /// The kernels by element type, <c>row_noise_f32</c> and <c>row_noise_bf16</c>; one thread per 16-byte
+    /// vector.
     /// </summary>
     public static readonly KernelEntry<RowNoiseArgs> Kernel = new(
         "row_noise",
@@ -19,7 +20,8 @@ public struct RowNoiseArgs
     public ulong State;
 
     /// <summary>
-    /// Device address of the matrix, [rows, <see cref="Width"/>], element type of the entry; noise is added to it.
+    /// Device address of the matrix, [rows, <see cref="Width"/>], element type of the entry; noise is added to
+    /// it. 16-byte alignment allows vector accesses.
     /// </summary>
     public ulong X;
 

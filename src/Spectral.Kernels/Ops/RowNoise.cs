@@ -32,6 +32,6 @@ public static class RowNoise
             Count = x.Count,
             Width = x.Dim(1),
         };
-        RowNoiseArgs.Kernel.Launch(x.Device, x.DType, args, Launch.Blocks(x.Count, 4 * Launch.FlatThreads));
+        RowNoiseArgs.Kernel.Launch(x.Device, x.DType, args, Launch.FlatBlocks(x.Count, x.DType));
     }
 }

@@ -18,15 +18,6 @@ internal static class KnownCosts
             ["low_rank_output_gradients_64_bf16"] = 35.8,
             // A warp reads one partial sum of each of 32 blocks: a few KB in all.
             ["low_rank_middle_gradient_f32"] = 87.2,
-            // nvcc writes the pieces' 16 bytes element by element, or in pairs.
-            ["swiglu_forward_f32"] = 50,
-            ["swiglu_forward_bf16"] = 66.7,
-            ["swiglu_backward_f32"] = 54.6,
-            ["swiglu_backward_bf16"] = 70.6,
-            ["gelu_forward_f32"] = 60,
-            ["gelu_forward_bf16"] = 75,
-            ["gelu_backward_f32"] = 50,
-            ["gelu_backward_bf16"] = 66.7,
             // Pieces of eight: 32 bytes of F32 are two accesses, each to half of all sectors.
             ["cast_f32_bf16"] = 40,
             ["cast_bf16_f32"] = 40,
@@ -62,9 +53,6 @@ internal static class KnownCosts
             ["random_combination_backward"] = 75,
             ["matrix_copy_f32"] = 75,
             ["matrix_copy_bf16"] = 75,
-            // The four elements of a thread one by one, each with the scale of its row.
-            ["row_noise_f32"] = 71.7,
-            ["row_noise_bf16"] = 80,
             // Partial sums of a column lie a column's chunks apart.
             ["broadcast_dot_columns"] = 4.5,
             // Elements that an index or another order of dimensions puts elsewhere.
@@ -128,9 +116,9 @@ internal static class KnownCosts
             // Codes are whole sectors; the scale of 64 codes is a word, whose seven neighbours are of the next tiles.
             ["low_rank_quantized_4_hopper_forward_bf16"] = 43.5,
             ["low_rank_quantized_4_hopper_input_gradient_bf16"] = 24.1,
-            // Since a launch takes a batch of parameters.
+            // nvcc stores one of eight vectors of the parameter element by element. At once it would take a register
+            // more than the 128 that two blocks have, and spill it.
             ["adamw_8bit_f32"] = 7.5,
-            ["muon_8bit_momentum_f32"] = 6.9,
         };
 
     /// <summary>Bank conflicts per thousand wavefronts, where there are any.</summary>
