@@ -6,8 +6,8 @@
 // Types          weight and destination: one type, F32 or BF16; left and right: that type, or F32 beside a BF16 weight;
 //                c: F32
 // Accumulation   F32 over the ranks in ascending order, then the weight; one rounding
-// Grid/Block     one thread per 16-byte vector of 4 rows of the destination, 128 threads; x: vectors of a row, then
-//                groups of 4 rows, which may be more than grid y has room for
+// Grid/Block     one thread per 16-byte vector of 4 rows of the destination, 128 threads; x: groups of 4 rows, which
+//                may be more than grid y has room for; y: vectors of a row
 // Bytes          2 T rows columns + the factors (right once per 4 rows, from cache);  T = size of the weight's type
 // Flops          2 rows columns rank
 // Deterministic  yes
@@ -54,9 +54,8 @@ template <class W, class F>
 __device__ __forceinline__ void merge(const LowRankMergeArgs& args) {
   constexpr int kWidth = kVector<W>;
   static_assert(kWidth % kVector<F> == 0, "a vector of the weight is whole vectors of the factor");
-  const unsigned blocks = ceil_div(args.columns, kWidth * int(blockDim.x));   // of a group of rows
-  const int column = (blockIdx.x % blocks * blockDim.x + threadIdx.x) * kWidth;
-  const int row0 = blockIdx.x / blocks * kHeight;
+  const int column = (blockIdx.y * blockDim.x + threadIdx.x) * kWidth;
+  const int row0 = blockIdx.x * kHeight;
   const int count = min(kWidth, args.columns - column);
   const int height = min(kHeight, args.rows - row0);
   if (count <= 0)

@@ -70,6 +70,7 @@ internal sealed unsafe class BlasLt : IDisposable
     private readonly delegate* unmanaged<nint*, int, ulong, ulong, long, int> _matrixLayoutCreate;
     private readonly delegate* unmanaged<nint, int, void*, nuint, int> _matmulDescSetAttribute;
     private readonly delegate* unmanaged<nint, int, void*, nuint, int> _matmulPreferenceSetAttribute;
+    private readonly delegate* unmanaged<nint, int, void*, nuint, nuint*, int> _matmulPreferenceGetAttribute;
     private readonly MatmulAlgoGetHeuristic _matmulAlgoGetHeuristic;
     private readonly Matmul _matmul;
     private readonly nint _handle;
@@ -106,6 +107,8 @@ internal sealed unsafe class BlasLt : IDisposable
         _matmulPreferenceDestroy = (delegate* unmanaged<nint, int>)_functions["MatmulPreferenceDestroy"];
         _matmulPreferenceSetAttribute = (delegate* unmanaged<nint, int, void*, nuint, int>)
             _functions["MatmulPreferenceSetAttribute"];
+        _matmulPreferenceGetAttribute = (delegate* unmanaged<nint, int, void*, nuint, nuint*, int>)
+            _functions["MatmulPreferenceGetAttribute"];
         _matmulAlgoGetHeuristic = (MatmulAlgoGetHeuristic)_functions["MatmulAlgoGetHeuristic"];
         _matmul = (Matmul)_functions["Matmul"];
         nint preference;
@@ -129,14 +132,11 @@ internal sealed unsafe class BlasLt : IDisposable
     {
         get
         {
-            var get = (delegate* unmanaged<nint, int, void*, nuint, nuint*, int>)
-                _functions["MatmulPreferenceGetAttribute"];
             uint mask;
             nuint written;
             _functions.Check(
-                get(_preference, PrefReductionSchemeMask, &mask, sizeof(uint), &written),
-                "reading the choice of algorithms",
-                "MatmulPreferenceGetAttribute"
+                _matmulPreferenceGetAttribute(_preference, PrefReductionSchemeMask, &mask, sizeof(uint), &written),
+                "reading the choice of algorithms"
             );
             return mask;
         }

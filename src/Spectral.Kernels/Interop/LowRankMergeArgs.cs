@@ -7,7 +7,7 @@ public struct LowRankMergeArgs
 {
     /// <summary>
     /// The kernels by element type, <c>low_rank_merge_f32</c> and <c>low_rank_merge_bf16</c>; one thread per 16 bytes
-    /// of 4 rows.
+    /// (grid y) of 4 rows (grid x).
     /// </summary>
     public static readonly KernelEntry<LowRankMergeArgs> Kernel = new(
         "low_rank_merge",

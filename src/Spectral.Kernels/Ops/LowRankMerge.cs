@@ -36,8 +36,7 @@ public static partial class LowRank
             Scale = factors.Scale,
         };
         int vectors = Launch.Blocks(columns, 16 / weight.DType.Size());
-        int blocks = Launch.Blocks(vectors, LowRankMergeArgs.Kernel.Threads);
-        Grid grid = checked(blocks * Launch.Blocks(rows, MergeHeight));
+        Grid grid = (Launch.Blocks(rows, MergeHeight), Launch.Blocks(vectors, LowRankMergeArgs.Kernel.Threads));
         if (weight.DType == DType.BF16 && factors.Left.DType == DType.F32)
             LowRankMergeArgs.F32IntoBf16.Launch(weight.Device, args, grid);
         else
