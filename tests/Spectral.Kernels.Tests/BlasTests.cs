@@ -68,7 +68,7 @@ public sealed unsafe class BlasTests() : DeviceTest(DeviceKind.Cpu)
     [Test]
     public void HostMemoryOfTheSolverOutlivesTheCall()
     {
-        using Device device = Device.Cpu(); // no inverse so far
+        using var device = Device.Cpu(); // no inverse so far
         using var info = Tensor.Zeros(device, 1, DType.I32);
         using var gram = Tensor.Empty(device, (1, 1), DType.F64);
         int before = Pinned();
