@@ -113,7 +113,7 @@ struct Lane {
       for (int four = 0; four < 8; four += 4) {
         const int at = (own + four) * kCodeLanes;
         const int valid = kWhole ? 4 : valid_of(left - at);
-        store_four(args.parameter + element + at, valid, kWhole || aligned, p + four);
+        store_four<false>(args.parameter + element + at, valid, kWhole || aligned, p + four);
         if (valid > 0) {
           args.m[word + at / 4] = word_of(m_codes + four, valid);
           args.v[word + at / 4] = word_of(v_codes + four, valid);
