@@ -91,7 +91,7 @@ public sealed unsafe class Blas : IDisposable
     private readonly LibraryHandle _handle;
     private readonly delegate* unmanaged<nint, int*, int> _getVersion;
     private readonly delegate* unmanaged<nint, ulong, nuint, int> _setWorkspace;
-    private readonly Dictionary<nint, MemoryBlock> _workspaces = []; // by stream
+    private readonly Dictionary<nint, (MemoryHandle Handle, ulong Pointer)> _workspaces = []; // by stream
     private readonly int _workspaceBytes;
     private readonly GemmEx _gemm;
     private readonly GemmStridedBatchedEx _gemmBatched;
@@ -166,17 +166,17 @@ public sealed unsafe class Blas : IDisposable
     public void Dispose()
     {
         _handle.Dispose();
-        foreach (MemoryBlock workspace in _workspaces.Values)
-            workspace.Release();
+        foreach ((MemoryHandle workspace, _) in _workspaces.Values)
+            workspace.Dispose();
         _workspaces.Clear();
     }
 
     /// <summary>Frees the workspace of a stream that is gone.</summary>
     internal void Forget(nint stream)
     {
-        if (!_workspaces.Remove(stream, out MemoryBlock? workspace))
+        if (!_workspaces.Remove(stream, out (MemoryHandle Handle, ulong Pointer) workspace))
             return;
-        workspace.Release();
+        workspace.Handle.Dispose();
         _handle.ForgetStream();
     }
 
@@ -185,8 +185,12 @@ public sealed unsafe class Blas : IDisposable
     private void GiveWorkspace()
     {
         nint stream = _device.Stream.Handle;
-        if (!_workspaces.TryGetValue(stream, out MemoryBlock? workspace))
-            _workspaces[stream] = workspace = _device.Allocate(_workspaceBytes);
+        if (!_workspaces.TryGetValue(stream, out (MemoryHandle Handle, ulong Pointer) workspace))
+        {
+            MemoryHandle memory = _device.Keep(_workspaceBytes, out ulong pointer);
+            _workspaces[stream] = workspace = (memory, pointer);
+        }
+
         _functions.Check(
             _setWorkspace(_handle.Value, workspace.Pointer, (nuint)_workspaceBytes),
             "giving cuBLAS its workspace"

@@ -361,6 +361,13 @@ public sealed unsafe class Device : IDisposable
         return _pool.Allocate(bytes, Stream);
     }
 
+    /// <inheritdoc cref="MemoryPool.Keep"/>
+    internal MemoryHandle Keep(long bytes, out ulong pointer)
+    {
+        ThrowIfDisposed();
+        return _pool.Keep(bytes, Stream, out pointer);
+    }
+
     /// <summary>
     /// Keeps memory that is allocated on the stream from now on with that stream, until <see cref="Release"/>.
     /// </summary>

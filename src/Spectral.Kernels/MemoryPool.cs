@@ -31,6 +31,22 @@ internal sealed unsafe class MemoryPool(DriverApi api, ContextHandle context, st
         return Take(sizeClass, stream) ?? Create(bypass ? bytes : SizeOf(sizeClass), sizeClass, stream);
     }
 
+    /// <summary>
+    /// Allocates memory that a library uses and no tensor holds. It counts as cached until whoever asked disposes it.
+    /// </summary>
+    public MemoryHandle Keep(long bytes, DeviceStream stream, out ulong pointer)
+    {
+        MemoryBlock block = Allocate(bytes, stream);
+        lock (_lock)
+        {
+            block.Handle!.Cached = true;
+            Interlocked.Add(ref Memory.InUseBytes, -block.Size);
+            Interlocked.Add(ref Memory.CachedBytes, block.Size);
+        }
+        pointer = block.Pointer;
+        return block.Handle;
+    }
+
     public bool IsReserved(DeviceStream stream)
     {
         lock (_lock)

@@ -25,22 +25,22 @@ public sealed unsafe class BlasTests() : DeviceTest(DeviceKind.Cpu)
     public void EveryStreamHasAWorkspaceOfItsOwnFromThePool()
     {
         Multiply();
-        long before = Device.Memory.InUse;
+        long before = Held;
         using (var stream = DeviceStream.Create(Device))
         {
             using (Device.Use(stream))
             {
                 Multiply();
                 Assert.That(Workspace(), Is.GreaterThan(0), "after a change of the stream");
-                Assert.That(Device.Memory.InUse, Is.EqualTo(before + Workspace()), "counted by the pool");
+                Assert.That(Held, Is.EqualTo(before + Workspace()), "counted by the pool");
                 Multiply();
-                Assert.That(Device.Memory.InUse, Is.EqualTo(before + Workspace()), "one for each stream");
+                Assert.That(Held, Is.EqualTo(before + Workspace()), "one for each stream");
             }
             Multiply();
             Assert.That(Workspace(), Is.GreaterThan(0), "back on the stream before");
             stream.Synchronize();
         }
-        Assert.That(Device.Memory.InUse, Is.EqualTo(before), "freed with the stream");
+        Assert.That(Held, Is.EqualTo(before), "freed with the stream");
     }
 
     /// <summary>A graph keeps its workspace as long as it lives.</summary>
@@ -48,18 +48,18 @@ public sealed unsafe class BlasTests() : DeviceTest(DeviceKind.Cpu)
     public void AGraphHasAWorkspaceUntilItIsDisposed()
     {
         Multiply();
-        long before = Device.Memory.InUse;
+        long before = Held;
         Tensor x = Input([1f, 2], (1, 2), DType.F32, out _);
         Tensor y = Output((1, 1));
-        long own = Device.Memory.InUse - before;
+        long own = Held - before;
         using (var graph = Graph.Capture(Device, () => Gemm.Run(x, Gemm.Transposed(x), y)))
         {
-            Assert.That(Device.Memory.InUse, Is.EqualTo(before + own + Workspace()));
+            Assert.That(Held, Is.EqualTo(before + own + Workspace()));
             Assert.That(Workspace(), Is.GreaterThan(0));
             graph.Launch();
             Assert.That(y.ToArray(), Is.EqualTo([5f]));
         }
-        Assert.That(Device.Memory.InUse, Is.EqualTo(before + own));
+        Assert.That(Held, Is.EqualTo(before + own));
         Multiply();
         Assert.That(Workspace(), Is.GreaterThan(0));
     }
@@ -135,6 +135,16 @@ public sealed unsafe class BlasTests() : DeviceTest(DeviceKind.Cpu)
     [TestCase(65_536, 1_024, 48_128)]
     public void StaticSharedMemoryCountsTowardsTheOptIn(int allowed, int fixedBytes, int expected) =>
         Assert.That(Kernel.DynamicBytes(allowed, fixedBytes), Is.EqualTo(expected));
+
+    // The pool's books: a workspace is no tensor's, so it is among what is cached.
+    private long Held
+    {
+        get
+        {
+            Device.Trim(); // what tensors leave
+            return Device.Memory.InUse + Device.Memory.Cached;
+        }
+    }
 
     private static int Pinned() => LiveObjects.Snapshot().GetValueOrDefault("pinned memory");
 
