@@ -170,7 +170,7 @@ internal readonly struct JsonFields
     private InputException Missing(string key, string wanted) =>
         new($"{_file}: {PathOf(key)} is missing, expected {wanted}");
 
-    private string PathOf(string key) => _path == "" ? key : $"{_path}.{key}";
+    private string PathOf(string key) => _path == "" ? InputText.Line(key) : $"{_path}.{InputText.Line(key)}";
 
     private static string Describe(JsonElement value) =>
         value.ValueKind switch
