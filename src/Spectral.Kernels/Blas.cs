@@ -100,7 +100,8 @@ public sealed unsafe class Blas : IDisposable
     {
         _device = device;
         _functions = new LibraryFunctions(
-            device,
+            device.Activate(),
+            device.DriverVersion,
             "cuBLAS",
             "cublas",
             "cublas",

@@ -110,7 +110,8 @@ public sealed unsafe class Solver : IDisposable
     /// <summary>Opens the library, which has a handle then.</summary>
     internal static LibraryFunctions Open(Device device) =>
         new(
-            device,
+            device.Activate(),
+            device.DriverVersion,
             "cuSOLVER",
             "cusolver",
             "cusolverDn",

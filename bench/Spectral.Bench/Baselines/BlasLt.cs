@@ -85,7 +85,8 @@ internal sealed unsafe class BlasLt : IDisposable
     {
         _machine = machine;
         _functions = new LibraryFunctions(
-            machine.Device,
+            machine.Device.Activate(),
+            machine.Device.DriverVersion,
             "cuBLASLt",
             "cublasLt",
             "cublasLt",

@@ -17,7 +17,8 @@ internal sealed class LibraryFunctions
     /// <summary>
     /// Opens the newest version of the library that the driver runs, or the next one if that does not start.
     /// </summary>
-    /// <param name="device">The device that the library is for; its context becomes current.</param>
+    /// <param name="api">The driver, with the context current that the library is for.</param>
+    /// <param name="driver">The version of CUDA of the driver.</param>
     /// <param name="name">The library's name, for messages.</param>
     /// <param name="file">Its file's name without <c>lib</c>, version and ending, e.g. <c>cublas</c>.</param>
     /// <param name="prefix">What the names of its functions begin with, e.g. <c>cublas</c>.</param>
@@ -28,7 +29,8 @@ internal sealed class LibraryFunctions
     /// <exception cref="EntryPointNotFoundException">The library has no such function.</exception>
     /// <exception cref="CudaException">No version starts.</exception>
     public LibraryFunctions(
-        Device device,
+        DriverApi api,
+        (int Major, int Minor) driver,
         string name,
         string file,
         string prefix,
@@ -37,12 +39,11 @@ internal sealed class LibraryFunctions
         params ReadOnlySpan<LibraryVersion> versions
     )
     {
-        _api = device.Activate();
+        _api = api;
         _libraryName = _api.IsCpu ? DriverApi.CpuLibraryName : name;
         _prefix = prefix;
         _statusNames = statusNames;
         Name = name;
-        (int Major, int Minor) driver = device.DriverVersion;
         string[] files = _api.IsCpu
             ? [DriverApi.CpuLibraryName]
             : LibraryVersion.Files(file, driver, versions, OperatingSystem.IsWindows());

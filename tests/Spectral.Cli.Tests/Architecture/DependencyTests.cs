@@ -19,6 +19,7 @@ public sealed class DependencyTests
         ("Spectral.Kernels.Blas", "the table of functions that the BLAS library of the device exports"),
         ("Spectral.Kernels.Collectives.NcclApi", "NCCL, or the same functions over MPI"),
         ("Spectral.Kernels.Driver.DriverApi", "the CUDA driver, or the CPU device in its place"),
+        ("Spectral.Kernels.Driver.LibraryFunctions", "the function that starts such a library, to see whether it runs"),
         ("Spectral.Kernels.Driver.RehearsedCalls", "nothing: it lists what is called in place of such functions"),
         ("Spectral.Kernels.LibraryHandle", "the functions of such a library that make and free its handle"),
         ("Spectral.Kernels.Solver", "the table of functions that the solver library of the device exports"),
