@@ -95,6 +95,7 @@ public sealed class DeviceTests(DeviceKind kind) : DeviceTest(kind)
         const int Part = 1 << 20;
         using var kept = Tensor.Empty(Device, Part);
         Device.Trim();
+        long libraries = Device.Memory.Cached; // which keep theirs
         long limit = Device.Memory.InUse + 5L * Part * sizeof(float);
         using var limited = Device.Cpu(new CpuDeviceOptions { Memory = limit });
         try
@@ -116,7 +117,7 @@ public sealed class DeviceTests(DeviceKind kind) : DeviceTest(kind)
                 );
                 Assert.That(error.Total, Is.EqualTo(limit));
                 Assert.That(error.Free, Is.InRange(4L * Part * sizeof(float), limit));
-                Assert.That(Device.Memory.Cached, Is.Zero);
+                Assert.That(Device.Memory.Cached, Is.EqualTo(libraries).And.LessThan(Part));
             });
         }
         finally

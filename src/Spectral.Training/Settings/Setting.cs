@@ -11,6 +11,8 @@ namespace Spectral.Training.Settings;
 /// <param name="Help">The effect of the setting, for help and docs.</param>
 public record Setting(string Name, double Default, double Least, double Most, string Help)
 {
+    private const double MostExact = 1L << 53; // a double holds all whole numbers up to here
+
     /// <summary>The values of a choice, the default first; empty for a number.</summary>
     public IReadOnlyList<string> Choices { get; private protected init; } = [];
 
@@ -76,5 +78,9 @@ public record Setting(string Name, double Default, double Least, double Most, st
     /// <summary>Returns whether a number is a value of this setting.</summary>
     public bool Allows(double value) => value >= Least && value <= Most && (!IsWhole || value == Math.Floor(value));
 
-    private static string Text(double value) => value.ToString("G9", CultureInfo.InvariantCulture);
+    // Seeds have ten digits, and none of them may be lost.
+    private static string Text(double value) =>
+        value == Math.Floor(value) && Math.Abs(value) <= MostExact
+            ? value.ToString("F0", CultureInfo.InvariantCulture)
+            : value.ToString("G9", CultureInfo.InvariantCulture);
 }

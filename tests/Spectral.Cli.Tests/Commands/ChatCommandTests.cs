@@ -62,7 +62,7 @@ public sealed class ChatCommandTests : WorkFolder
         JsonElement answer = CommandLine.Run(["generate", "--messages", Chat, .. common]).Succeeded().Json;
         JsonElement text = CommandLine.Run(["generate", "--prompt", "u:12\na:", .. common]).Succeeded().Json;
         Assert.That(answer.GetProperty("tokens").GetRawText(), Is.EqualTo(text.GetProperty("tokens").GetRawText()));
-        Refused(["generate", .. common], "expected one of --prompt TEXT and --messages FILE");
+        Refused(["generate", .. common], "expected one of --prompt TEXT, --messages FILE and --data FILE");
         Refused(["generate", "--messages", Chat, "--prompt", "a", .. common], "expected one of --prompt");
     }
 

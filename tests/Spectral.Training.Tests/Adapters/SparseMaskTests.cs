@@ -50,6 +50,7 @@ public sealed class SparseMaskTests(DeviceKind kind) : TrainingTest(kind)
         }
 
         using Adapter adapter = TestAdapters.Attach(model, AdapterMethods.Find(name), Options);
+        TestAdapters.OpenMasks(adapter);
         Backward(model, adapter);
         foreach (AdaptedModule module in adapter.Modules)
         {

@@ -45,7 +45,7 @@ internal static class TestAdapters
     /// <summary>Gives every trainable factor random values, so that no gradient is zero.</summary>
     public static void Randomize(Adapter adapter, int seed)
     {
-        Open(adapter);
+        OpenMasks(adapter);
         Random random = new(seed);
         foreach (Parameter parameter in adapter.Parameters.Parameters)
             parameter.Master.CopyFrom([.. parameter.Master.ToArray().Select(_ => (float)(random.NextDouble() - 0.5))]);
@@ -58,7 +58,7 @@ internal static class TestAdapters
     /// </summary>
     public static void Perturb(Adapter adapter, int seed)
     {
-        Open(adapter);
+        OpenMasks(adapter);
         Random random = new(seed);
         foreach (Parameter parameter in adapter.Parameters.Parameters)
         {
@@ -71,7 +71,7 @@ internal static class TestAdapters
     }
 
     /// <summary>Gives masks that training has yet to fill the first entries of their weights.</summary>
-    private static void Open(Adapter adapter)
+    public static void OpenMasks(Adapter adapter)
     {
         foreach (AdaptedModule module in adapter.Modules.Where(module => module.Form.Entries.Count > 0))
         {
