@@ -10,6 +10,11 @@
 constexpr int kCodesPerThread = 8;   // a 16-byte vector of BF16, and one word of 4-bit codes
 constexpr int kScaleBlock = 256;     // scales that share a largest magnitude when they are compressed
 
+// What a thread loads and stores at once: 32 codes of 4 bits, 16 of 8, or eight numbers in BF16.
+struct alignas(16) Words {
+  uint32_t word[4];
+};
+
 struct QuantizedWeight {
   const uint8_t* codes;         // of two in a byte the first is the high half; 16-byte aligned
   const float* table;           // value of each code [16 or 256]

@@ -41,10 +41,6 @@ namespace {
 constexpr int kOwnCodes = 32;   // a thread's: four 16-byte units of the tile
 constexpr int kOwnUnits = kOwnCodes / 8;
 
-struct alignas(16) Words {
-  uint32_t word[4];
-};
-
 // The values of two neighbouring codes, of eight in one or two words, as their table has them.
 template <int kBits>
 struct Decoder;

@@ -45,10 +45,6 @@ constexpr int kUnitCodes = 32;   // with one scale; 16 bytes of codes, half a ro
 constexpr int kUnits = kTileColumns * kTileDepth / kUnitCodes / 128;   // of a thread in each stage
 constexpr int kFull = 1 + 4;   // arrivals: one with the bytes that TMA brings, and one of each warp that decodes
 
-struct alignas(16) Words {
-  uint32_t word[4];
-};
-
 // What a thread makes of the codes of one tile of W after another.
 template <bool kDepthRows>
 struct CodeStages {

@@ -65,9 +65,9 @@ public static class TextGenerator
     }
 
     /// <summary>
-    /// Continues several prompts together, one row of a batch each. The result is that of continuing each by itself,
-    /// which a model does whose rotary angles depend on the length of the sequence. Prompts for an adapter of a set
-    /// that cannot run beside others (<see cref="AdapterSet.WhyAlone"/>) have batches of their own.
+    /// Continues several prompts together, one row of a batch each, to what continuing each by itself gives. A model
+    /// whose rotary angles depend on the length of the sequence continues them one by one. Prompts for an adapter of a
+    /// set that cannot run beside others (<see cref="AdapterSet.WhyAlone"/>) have batches of their own.
     /// </summary>
     /// <param name="model">The model, with its adapter or an <see cref="AdapterSet"/> if one is attached.</param>
     /// <param name="tokenizer">The tokenizer of the model.</param>
