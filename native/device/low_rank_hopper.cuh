@@ -1,24 +1,26 @@
-// What the products of the Hopper kernels share (sm_90a): y = x W + z L in tiles of 128 x 256, by a persistent block of
-// three warpgroups. One fills a ring of stages, with W and then L as the right operand; the other two multiply
-// 64 x 256 halves by wgmma from shared memory and store them by TMA. Who fills a stage, and with what, is the kernel's.
+// What the products of the Hopper kernels share (sm_90a): y = x W + z L in tiles of 128 rows and 256, 128 or 64
+// columns, by a persistent block of three warpgroups. One fills a ring of stages, with W and then L as the right
+// operand; the other two multiply halves of 64 rows by wgmma from shared memory and store them by TMA. Who fills a
+// stage, and with what, is the kernel's. Narrow tiles are for results with fewer wide ones than the GPU has
+// multiprocessors; all give the same bits.
 #pragma once
 #include "spectral.cuh"
 
 constexpr int kTileRows = 128;
-constexpr int kTileColumns = 256;
 constexpr int kTileDepth = 64;
-constexpr int kStages = 4;
 constexpr int kGroupRows = 2048;
 constexpr int kBlock = 64 * 64 * 2;   // bytes of a 64 x 64 tile, the unit of everything below
 constexpr int kXTile = 2 * kBlock;
-constexpr int kStage = kXTile + 4 * kBlock;   // a stage: 128 rows of x, then 256 columns of W
-constexpr int kOut = kStages * kStage;
-constexpr int kBarriers = kOut + 4 * kBlock;
-constexpr int kShared = kBarriers + 256;     // dynamic: stages, y, barriers
-constexpr int kChunks = kTileColumns / 64;   // y leaves in chunks of 64 columns, through two buffers per consumer
+constexpr int kRing = 24 * kBlock;   // all stages
+constexpr int kBarriers = kRing + 4 * kBlock;
+constexpr int kShared = kBarriers + 256;   // dynamic: stages, y, barriers
 
-// Bytes of a stage, its barriers and the parity of its current round; producer and consumers walk alike.
-struct Stage {
+// The columns of a tile, and the stages that hold 128 rows of x and then as many columns of W.
+template <int kColumns>
+struct Ring {
+  static constexpr int kStage = kXTile + kColumns / 64 * kBlock;
+  static constexpr int kStages = kRing / kStage;
+  // A stage and the parity of its current round; producer and consumers walk alike.
   int index = 0;
   int parity = 0;
   __device__ __forceinline__ void next() {
@@ -30,28 +32,42 @@ struct Stage {
 };
 
 // The cluster's tile number t: groups of kGroupRows rows, columns within a group, rows within a column.
-template <int kCluster>
+template <int kColumns, int kCluster>
 struct Tiles {
   static constexpr int kGroup = kGroupRows / (kTileRows * kCluster);
   int rows, columns;
   template <class Args>
   __device__ __forceinline__ Tiles(const Args& args)
-      : rows(ceil_div(args.rows, kTileRows * kCluster)), columns(ceil_div(args.columns, kTileColumns)) {}
+      : rows(ceil_div(args.rows, kTileRows * kCluster)), columns(ceil_div(args.columns, kColumns)) {}
   __device__ __forceinline__ void place(int t, int rank, int& m0, int& n0) const {
     const int first = t / (kGroup * columns) * kGroup;
     const int in_group = t % (kGroup * columns);
     const int height = min(kGroup, rows - first);
     m0 = ((first + in_group % height) * kCluster + rank) * kTileRows;
-    n0 = in_group / height * kTileColumns;
+    n0 = in_group / height * kColumns;
   }
 };
 
-// d = the 64 x 256 half `half` of a tile. A stage that has been read is handed back to the producers of all blocks that
+// The product of 16 depths with as many columns as the sums have.
+template <bool kDepthRows>
+__device__ __forceinline__ void wgmma_k16(float (&d)[32], uint64_t a, uint64_t b, int scale_d) {
+  wgmma_m64n64k16<kDepthRows>(d, a, b, scale_d);
+}
+template <bool kDepthRows>
+__device__ __forceinline__ void wgmma_k16(float (&d)[64], uint64_t a, uint64_t b, int scale_d) {
+  wgmma_m64n128k16<kDepthRows>(d, a, b, scale_d);
+}
+template <bool kDepthRows>
+__device__ __forceinline__ void wgmma_k16(float (&d)[128], uint64_t a, uint64_t b, int scale_d) {
+  wgmma_m64n256k16<kDepthRows>(d, a, b, scale_d);
+}
+
+// d = the half `half` of a tile, 64 rows. A stage that has been read is handed back to the producers of all blocks that
 // write it; one thread arrives at each.
-template <bool kDepthRows, int kCluster, class Args>
+template <bool kDepthRows, int kColumns, int kCluster, class Args>
 __device__ __forceinline__ void multiply(
-    float (&d)[128], const Args& args, const unsigned char* shared, uint64_t* full, uint64_t* empty, int half,
-    Stage& at) {
+    float (&d)[kColumns / 2], const Args& args, const unsigned char* shared, uint64_t* full, uint64_t* empty, int half,
+    Ring<kColumns>& at) {
   constexpr int kANext = 2;
   constexpr int kBNext = kDepthRows ? 128 : 2;   // a descriptor's next 16 depths
   const int thread = int(threadIdx.x) % 128;
@@ -69,7 +85,7 @@ __device__ __forceinline__ void multiply(
 #pragma unroll 1
   for (int step = 0; step < deep + low; ++step, at.next()) {
     mbar_wait(&full[at.index], at.parity);
-    const unsigned char* stage = shared + at.index * kStage;
+    const unsigned char* stage = shared + at.index * at.kStage;
     const uint64_t a = wgmma_descriptor(stage + half * kBlock);
     const uint64_t b =
         kDepthRows ? wgmma_descriptor_depth_rows(stage + kXTile, kBlock) : wgmma_descriptor(stage + kXTile);
@@ -78,12 +94,12 @@ __device__ __forceinline__ void multiply(
     if (left > kTileDepth - 16) {   // without a branch in it, the four run back to back
 #pragma unroll
       for (int k = 0; k < kTileDepth / 16; ++k)
-        wgmma_m64n256k16<kDepthRows>(d, a + kANext * k, b + kBNext * k, k > 0 || step > 0);
+        wgmma_k16<kDepthRows>(d, a + kANext * k, b + kBNext * k, k > 0 || step > 0);
       wgmma_commit();
     } else {   // a low rank does not pay for 64 depths
 #pragma unroll 1
       for (int k = 0; 16 * k < left; ++k)
-        wgmma_m64n256k16<kDepthRows>(d, a + kANext * k, b + kBNext * k, 1);
+        wgmma_k16<kDepthRows>(d, a + kANext * k, b + kBNext * k, 1);
       wgmma_commit();
     }
     wgmma_wait<1>();   // the step before this one is done
@@ -96,19 +112,22 @@ __device__ __forceinline__ void multiply(
 }
 
 // y = d + bias + old y, 64 columns at a time: registers, stmatrix, TMA. While a chunk is written, the one before it is
-// being stored.
-template <class Args>
+// being stored. The chunks of all tiles, of which this one's first is `chunk`, take turns in two buffers and in the
+// barriers of old y.
+template <int kSums, class Args>
 __device__ __forceinline__ void store(
-    const float (&d)[128], const Args& args, unsigned char* out, uint64_t* old, int half, int m, int n0) {
+    const float (&d)[kSums], const Args& args, unsigned char* out, uint64_t* old, int chunk, int half, int m, int n0) {
   const int lane = lane_id();
   const int warp = int(threadIdx.x) / 32 % 4;
   const bool elected = threadIdx.x % 128 == 0;
   const bf16* bias = static_cast<const bf16*>(args.bias);
+  constexpr int kChunks = kSums / 32;
+  const int turn = kChunks % 2 == 0 ? 0 : chunk % 2;
 #pragma unroll
   for (int c = 0; c < kChunks; ++c) {
-    unsigned char* buffer = out + c % 2 * kBlock;
+    unsigned char* buffer = out + (turn + c) % 2 * kBlock;
     if (args.accumulate)
-      mbar_wait(&old[c % 2], c / 2);
+      mbar_wait(&old[(turn + c) % 2], (chunk + c) / 2 & 1);
 #pragma unroll
     for (int p = 0; p < 4; ++p) {   // 16 columns: the four 8 x 8 matrices of a warp's 16 rows
       auto row_of_lane = [&](int l) { return buffer + swizzle128((warp * 16 + l % 16) * 128 + p * 32 + l / 16 * 16); };
@@ -153,33 +172,37 @@ __device__ __forceinline__ void store(
   }
 }
 
-template <bool kDepthRows, int kCluster, class Args>
+template <bool kDepthRows, int kColumns, int kCluster, class Args>
 __device__ __forceinline__ void consume(
     const Args& args, unsigned char* shared, uint64_t* full, uint64_t* empty, uint64_t* olds, int rank) {
-  const Tiles<kCluster> tiles(args);
+  const Tiles<kColumns, kCluster> tiles(args);
   const int half = __shfl_sync(~0u, int(threadIdx.x) / 128 - 1, 0);   // the compiler sees that a warp agrees on it
   const bool elected = threadIdx.x % 128 == 0;
-  unsigned char* out = shared + kOut + half * 2 * kBlock;
+  unsigned char* out = shared + kRing + half * 2 * kBlock;
   uint64_t* old = olds + 2 * half;
-  float d[128];
+  float d[kColumns / 2];
 #pragma unroll
-  for (int i = 0; i < 128; ++i)
+  for (int i = 0; i < kColumns / 2; ++i)
     d[i] = 0;
-  Stage at;
+  Ring<kColumns> at;
+  constexpr int kChunks = kColumns / 64;
+  int chunk = 0;
   for (int t = int(blockIdx.x) / kCluster; t < tiles.rows * tiles.columns; t += int(gridDim.x) / kCluster) {
     int m0, n0;
     tiles.place(t, rank, m0, n0);
     if (args.accumulate && elected) {   // the first two chunks of old y arrive behind the products
       bulk_wait_read<0>();
 #pragma unroll
-      for (int c = 0; c < 2; ++c) {
-        mbar_arrive_expect_tx(&old[c], kBlock);
-        tma_load_2d(out + c * kBlock, &args.y, &old[c], n0 + 64 * c, m0 + 64 * half);
+      for (int c = 0; c < min(2, kChunks); ++c) {
+        const int at = (chunk + c) % 2;
+        mbar_arrive_expect_tx(&old[at], kBlock);
+        tma_load_2d(out + at * kBlock, &args.y, &old[at], n0 + 64 * c, m0 + 64 * half);
       }
     }
     __syncwarp();
-    multiply<kDepthRows, kCluster>(d, args, shared, full, empty, half, at);
-    store(d, args, out, old, half, m0 + 64 * half, n0);
+    multiply<kDepthRows, kColumns, kCluster>(d, args, shared, full, empty, half, at);
+    store(d, args, out, old, chunk, half, m0 + 64 * half, n0);
+    chunk += kChunks;
   }
   if (elected)
     bulk_wait_read<0>();   // the block's shared memory lives as long as its stores read it
@@ -188,8 +211,11 @@ __device__ __forceinline__ void consume(
 // The whole block. `produce(full, empty, rank)` is what the first warpgroup does: it fills the stages of the block's
 // tiles, waits for `empty` before and arrives kFull times at `full` of each. Registers are those of a thread that fills
 // and of one that multiplies.
-template <bool kDepthRows, int kCluster, int kFull, int kFillRegisters, int kMultiplyRegisters, class Args, class F>
+template <
+    bool kDepthRows, int kColumns, int kCluster, int kFull, int kFillRegisters, int kMultiplyRegisters, class Args,
+    class F>
 __device__ __forceinline__ void hopper_product(const Args& args, unsigned char* shared, F produce) {
+  constexpr int kStages = Ring<kColumns>::kStages;
   uint64_t* full = reinterpret_cast<uint64_t*>(shared + kBarriers);
   uint64_t* empty = full + kStages;
   uint64_t* olds = empty + kStages;
@@ -216,7 +242,7 @@ __device__ __forceinline__ void hopper_product(const Args& args, unsigned char* 
     __syncwarp();
   } else {
     setmaxnreg_inc<kMultiplyRegisters>();
-    consume<kDepthRows, kCluster>(args, shared, full, empty, olds, rank);
+    consume<kDepthRows, kColumns, kCluster>(args, shared, full, empty, olds, rank);
     __syncwarp();
   }
   if (kCluster > 1) {

@@ -21,9 +21,10 @@ __device__ __forceinline__ float warp_sum(float v) {
     v += __shfl_xor_sync(~0u, v, m);
   return v;
 }
+template <int kLanes = 32>
 __device__ __forceinline__ double warp_sum(double v) {
 #pragma unroll
-  for (int m = 16; m; m >>= 1)
+  for (int m = kLanes / 2; m; m >>= 1)
     v += __shfl_xor_sync(~0u, v, m);
   return v;
 }
@@ -46,11 +47,11 @@ __device__ __forceinline__ void warp_max(float (&v)[kCount]) {
   for (int i = 0; i < kCount; ++i)
     v[i] = warp_max<kLanes>(v[i]);
 }
-template <class T, int kCount>
+template <int kLanes = 32, class T, int kCount>
 __device__ __forceinline__ void warp_sum(T (&v)[kCount]) {
 #pragma unroll
   for (int i = 0; i < kCount; ++i)
-    v[i] = warp_sum(v[i]);
+    v[i] = warp_sum<kLanes>(v[i]);
 }
 
 #else
@@ -109,9 +110,10 @@ float warp_sum(float v, SPECTRAL_WHERE) {
   });
   return v;
 }
-inline double warp_sum(double v, SPECTRAL_WHERE) {
+template <int kLanes = 32>
+double warp_sum(double v, SPECTRAL_WHERE) {
   spectral::cpu::warp_op(~0u, "warp_sum", &v, where, [](void* const arg[32], unsigned mask) {
-    spectral::cpu::reduce_warp<double, 1>(arg, mask, "warp_sum", [](double a, double b) { return a + b; });
+    spectral::cpu::reduce_warp<double, 1, kLanes>(arg, mask, "warp_sum", [](double a, double b) { return a + b; });
   });
   return v;
 }
@@ -136,10 +138,10 @@ void warp_max(float (&v)[kCount], SPECTRAL_WHERE) {
         arg, mask, "warp_max", [](float a, float b) { return std::fmax(a, b); });
   });
 }
-template <class T, int kCount>
+template <int kLanes = 32, class T, int kCount>
 void warp_sum(T (&v)[kCount], SPECTRAL_WHERE) {
   spectral::cpu::warp_op(~0u, "warp_sum", v, where, [](void* const arg[32], unsigned mask) {
-    spectral::cpu::reduce_warp<T, kCount>(arg, mask, "warp_sum", [](T a, T b) { return a + b; });
+    spectral::cpu::reduce_warp<T, kCount, kLanes>(arg, mask, "warp_sum", [](T a, T b) { return a + b; });
   });
 }
 #endif

@@ -26,6 +26,17 @@ __device__ __forceinline__ void wgmma_wait() {
 #define F16(i) F4(i), F4(i + 4), F4(i + 8), F4(i + 12)
 #define F64(i) F16(i), F16(i + 16), F16(i + 32), F16(i + 48)
 template <int kBDepthRows>
+__device__ __forceinline__ void wgmma_m64n64k16(float (&d)[32], uint64_t a, uint64_t b, int scale_d) {
+  asm volatile(
+      "{\n.reg .pred p;\nsetp.ne.b32 p, %34, 0;\n"
+      "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 "
+      "{%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,"
+      "%16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31}, "
+      "%32, %33, p, 1, 1, 0, %35;\n}"
+      : F16(0), F16(16)
+      : "l"(a), "l"(b), "r"(scale_d), "n"(kBDepthRows));
+}
+template <int kBDepthRows>
 __device__ __forceinline__ void wgmma_m64n128k16(float (&d)[64], uint64_t a, uint64_t b, int scale_d) {
   asm volatile(
       "{\n.reg .pred p;\nsetp.ne.b32 p, %66, 0;\n"
@@ -76,6 +87,10 @@ inline void wgmma_commit(SPECTRAL_WHERE) { spectral::cpu::wgmma_commit(where); }
 template <int kPending>
 void wgmma_wait(SPECTRAL_WHERE) {
   spectral::cpu::wgmma_wait(kPending, where);
+}
+template <int kBDepthRows>
+void wgmma_m64n64k16(float (&d)[32], uint64_t a, uint64_t b, int scale_d, SPECTRAL_WHERE) {
+  spectral::cpu::wgmma(d, 64, a, b, scale_d, kBDepthRows, where);
 }
 template <int kBDepthRows>
 void wgmma_m64n128k16(float (&d)[64], uint64_t a, uint64_t b, int scale_d, SPECTRAL_WHERE) {

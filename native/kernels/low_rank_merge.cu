@@ -5,13 +5,16 @@
 // Layout         row-major, contiguous; destination may be weight itself
 // Types          weight and destination: one type, F32 or BF16; left and right: that type, or F32 beside a BF16 weight;
 //                c: F32
-// Accumulation   F32 over the ranks in ascending order, then the weight; one rounding
-// Grid/Block     one thread per 16-byte vector of 4 rows of the destination, 128 threads; x: groups of 4 rows, which
-//                may be more than grid y has room for; y: vectors of a row
-// Bytes          2 T rows columns + the factors (right once per 4 rows, from cache);  T = size of the weight's type
-// Flops          2 rows columns rank
+// Accumulation   F32 over the ranks, then the weight; one rounding. Beside a BF16 weight scale c left is split into
+//                three bf16 parts, F32 right factors too (device/split.cuh), and the tensor cores multiply the parts
+// Grid/Block     F32 weight: one thread per vector of 4 columns and 4 rows, 128 threads; x: groups of 4 rows, which
+//                may be more than grid y has room for; y: vectors of a row. BF16 weight: 128 threads, 4 warps of 32
+//                rows x 64 columns below one another; x: groups of 128 rows; y: groups of 64 columns
+// Bytes          2 T rows columns + the factors (right once per 4 or 32 rows, from cache);  T = size of the weight's
+//                type
+// Flops          2 rows columns rank; on tensor cores 3 times as many, or 6 with F32 factors
 // Deterministic  yes
-#include "spectral.cuh"
+#include "split.cuh"
 
 struct LowRankMergeArgs {
   const void* weight;   // weight [rows, columns], type of the entry; 16-byte aligned for vectors
@@ -28,8 +31,6 @@ struct LowRankMergeArgs {
 SPECTRAL_LAYOUT(LowRankMergeArgs, weight, left, middle, right, destination, rows, columns, rank, scale)
 
 namespace {
-constexpr int kHeight = 4;
-
 // kCount consecutive elements as floats. Without `vectors` the address may be any, and only `count` elements exist.
 // Vector by vector: after one load_piece of them all g++ fuses other products of merge into its sums, and bits change.
 template <class T, int kCount>
@@ -50,20 +51,22 @@ __device__ __forceinline__ void load_some(const T* p, bool vectors, int count, f
   }
 }
 
-template <class W, class F>
-__device__ __forceinline__ void merge(const LowRankMergeArgs& args) {
-  constexpr int kWidth = kVector<W>;
-  static_assert(kWidth % kVector<F> == 0, "a vector of the weight is whole vectors of the factor");
+// ---- F32: each thread sums its vectors
+
+constexpr int kHeight = 4;
+
+__device__ __forceinline__ void merge_f32(const LowRankMergeArgs& args) {
+  constexpr int kWidth = kVector<float>;
   const int column = (blockIdx.y * blockDim.x + threadIdx.x) * kWidth;
   const int row0 = blockIdx.x * kHeight;
   const int count = min(kWidth, args.columns - column);
   const int height = min(kHeight, args.rows - row0);
   if (count <= 0)
     return;
-  const W* weight = static_cast<const W*>(args.weight);
-  const F* left = static_cast<const F*>(args.left);
-  const F* right = static_cast<const F*>(args.right) + column;
-  W* destination = static_cast<W*>(args.destination);
+  const float* weight = static_cast<const float*>(args.weight);
+  const float* left = static_cast<const float*>(args.left);
+  const float* right = static_cast<const float*>(args.right) + column;
+  float* destination = static_cast<float*>(args.destination);
   const bool whole = args.columns % kWidth == 0;
   const bool right_vectors = whole && is_aligned16(args.right);
   const bool weight_vectors = whole && is_aligned16(weight) && is_aligned16(destination);
@@ -75,7 +78,7 @@ __device__ __forceinline__ void merge(const LowRankMergeArgs& args) {
     const float factor = args.middle != nullptr ? args.scale * static_cast<const float*>(args.middle)[i] : args.scale;
 #pragma unroll
     for (int h = 0; h < kHeight; ++h) {
-      const float l = h < height ? factor * to_float(left[(long long)(row0 + h) * args.rank + i]) : 0.0f;
+      const float l = h < height ? factor * left[(long long)(row0 + h) * args.rank + i] : 0.0f;
 #pragma unroll
       for (int e = 0; e < kWidth; ++e)
         sum[h][e] += l * r[e];
@@ -97,12 +100,158 @@ __device__ __forceinline__ void merge(const LowRankMergeArgs& args) {
 #pragma unroll
       for (int e = 0; e < kWidth; ++e)
         if (e < count)
-          destination[at + e] = from_float<W>(w[e]);
+          destination[at + e] = w[e];
     }
   }
 }
+
+// ---- BF16: tensor cores
+
+constexpr int kWarps = 4;
+constexpr int kTilesM = 2;   // 16 rows each
+constexpr int kTilesN = 8;   // 8 columns each, not next to one another: own_column
+constexpr int kRows = 16 * kTilesM;
+constexpr int kColumns = 8 * kTilesN;
+constexpr int kDepth = 16;   // ranks of a product
+
+// The parts of two ranks' entries in a register each, the first in the low half.
+template <int kParts>
+__device__ __forceinline__ void split_pair(float first, float second, uint32_t (&part)[kParts]) {
+#pragma unroll
+  for (int p = 0; p < kParts; ++p) {
+    part[p] = bf16_pair(first, second);
+    first -= bf16_low(part[p]);
+    second -= bf16_high(part[p]);
+  }
+}
+
+// Parts of scale c left for 16 ranks from k on: a[p][i] is part p of the 16 rows from row + 16 i on.
+template <class F>
+__device__ __forceinline__ void load_left(
+    const LowRankMergeArgs& args, int row, int k, bool pairs, uint32_t (&a)[kSplitParts][kTilesM][4]) {
+  const int g = lane_id() / 4;
+  const int q = lane_id() % 4;
+#pragma unroll
+  for (int half = 0; half < 2; ++half) {
+    const int rank = k + 8 * half + 2 * q;
+    const int count = min(2, args.rank - rank);
+    float factor[2];
+#pragma unroll
+    for (int e = 0; e < 2; ++e)
+      factor[e] = e >= count               ? 0.0f
+                  : args.middle != nullptr ? args.scale * static_cast<const float*>(args.middle)[rank + e]
+                                           : args.scale;
+#pragma unroll
+    for (int i = 0; i < kTilesM; ++i)
+#pragma unroll
+      for (int h = 0; h < 2; ++h) {
+        const int at = row + 16 * i + 8 * h + g;
+        const F* p = static_cast<const F*>(args.left) + (long long)at * args.rank + rank;
+        float v[2] = {};
+        if (at < args.rows) {
+          if (pairs && count == 2)
+            load_piece(p, v);
+          else
+            load_some(p, false, count, v);
+        }
+        uint32_t part[kSplitParts];
+        split_pair(factor[0] * v[0], factor[1] * v[1], part);
+#pragma unroll
+        for (int s = 0; s < kSplitParts; ++s)
+          a[s][i][2 * half + h] = part[s];
+      }
+  }
+}
+
+// Column c of tile j is this column of a warp's 64, and j on: a lane then holds whole vectors of the factor and of the
+// weight, and four lanes next to one another those of whole sectors.
+__device__ __forceinline__ int own_column(int c) { return c / 2 * 8 + c % 2 * 32; }
+
+// Parts of right for 16 ranks from k on: b[p][j] is part p of this lane's column of tile j.
+template <class F, int kParts>
+__device__ __forceinline__ void load_right(
+    const LowRankMergeArgs& args, int column, int k, bool vectors, uint32_t (&b)[kParts][kTilesN][2]) {
+  const int q = lane_id() % 4;
+  const int own = column + own_column(lane_id() / 4);
+  const int count = min(kTilesN, args.columns - own);
+#pragma unroll
+  for (int half = 0; half < 2; ++half) {
+    float v[2][kTilesN];
+#pragma unroll
+    for (int e = 0; e < 2; ++e) {
+      const int rank = k + 8 * half + 2 * q + e;
+      const bool some = rank < args.rank && count > 0;
+      const F* p = static_cast<const F*>(args.right) + (some ? (long long)rank * args.columns + own : 0);
+      load_some(p, vectors && some, some ? count : 0, v[e]);
+    }
+#pragma unroll
+    for (int j = 0; j < kTilesN; ++j) {
+      uint32_t part[kParts];
+      split_pair(v[0][j], v[1][j], part);
+#pragma unroll
+      for (int s = 0; s < kParts; ++s)
+        b[s][j][half] = part[s];
+    }
+  }
+}
+
+// A warp's 32 x 64 of the result.
+template <class F>
+__device__ __forceinline__ void merge_bf16(const LowRankMergeArgs& args) {
+  // BF16 is its own first part; of products of F32 parts those below 2^-24 of the largest are left out.
+  constexpr int kRightParts = sizeof(F) == sizeof(bf16) ? 1 : kSplitParts;
+  const int row = (blockIdx.x * kWarps + threadIdx.x / 32) * kRows;
+  const int column = blockIdx.y * kColumns;
+  if (row >= args.rows)
+    return;
+  const bf16* weight = static_cast<const bf16*>(args.weight);
+  bf16* destination = static_cast<bf16*>(args.destination);
+  const bool whole = args.columns % kVector<bf16> == 0;
+  const bool pairs = args.rank % 2 == 0 && reinterpret_cast<uintptr_t>(args.left) % (2 * sizeof(F)) == 0;
+  const bool right_vectors = whole && is_aligned16(args.right);
+  const bool weight_vectors = whole && is_aligned16(weight, destination);
+
+  float d[kTilesM][kTilesN][4] = {};
+  for (int k = 0; k < args.rank; k += kDepth) {
+    uint32_t a[kSplitParts][kTilesM][4];
+    uint32_t b[kRightParts][kTilesN][2];
+    load_left<F>(args, row, k, pairs, a);
+    load_right<F>(args, column, k, right_vectors, b);
+#pragma unroll
+    for (int p = 0; p < kSplitParts; ++p)
+#pragma unroll
+      for (int s = 0; s < kRightParts && p + s < kSplitParts; ++s)
+        mma_tile(d, a[p], b[s]);
+  }
+#pragma unroll
+  for (int i = 0; i < kTilesM; ++i)
+#pragma unroll
+    for (int h = 0; h < 2; ++h)
+#pragma unroll
+      for (int e = 0; e < 2; ++e) {
+        const int to = row + 16 * i + 8 * h + lane_id() / 4;
+        const int own = column + own_column(lane_id() % 4 * 2 + e);
+        const int count = min(kTilesN, args.columns - own);
+        if (to >= args.rows || count <= 0)
+          continue;
+        const long long at = (long long)to * args.columns + own;
+        float w[kTilesN];
+        load_some(weight + at, weight_vectors, count, w);
+#pragma unroll
+        for (int j = 0; j < kTilesN; ++j)
+          w[j] += d[i][j][2 * h + e];
+        if (weight_vectors) {
+          store_global(destination + at, w);
+        } else {
+#pragma unroll
+          for (int j = 0; j < kTilesN; ++j)
+            if (j < count)
+              destination[at + j] = from_float<bf16>(w[j]);
+        }
+      }
+}
 }   // namespace
 
-SPECTRAL_KERNEL_PLAIN(low_rank_merge_f32, LowRankMergeArgs, 128) { merge<float, float>(args); }
-SPECTRAL_KERNEL_PLAIN(low_rank_merge_bf16, LowRankMergeArgs, 128) { merge<bf16, bf16>(args); }
-SPECTRAL_KERNEL_PLAIN(low_rank_merge_f32_into_bf16, LowRankMergeArgs, 128) { merge<bf16, float>(args); }
+SPECTRAL_KERNEL_PLAIN(low_rank_merge_f32, LowRankMergeArgs, 128) { merge_f32(args); }
+SPECTRAL_KERNEL(low_rank_merge_bf16, LowRankMergeArgs, 128) { merge_bf16<bf16>(args); }
+SPECTRAL_KERNEL(low_rank_merge_f32_into_bf16, LowRankMergeArgs, 128) { merge_bf16<float>(args); }

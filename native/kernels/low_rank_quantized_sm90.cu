@@ -42,6 +42,7 @@ SPECTRAL_LAYOUT(LowRankQuantizedHopperArgs, x, z, factor, y, weight, bias, rows,
 
 namespace {
 constexpr int kUnitCodes = 32;   // with one scale; 16 bytes of codes, half a row of a 64 x 64 block
+constexpr int kTileColumns = 256;
 constexpr int kUnits = kTileColumns * kTileDepth / kUnitCodes / 128;   // of a thread in each stage
 constexpr int kFull = 1 + 4;   // arrivals: one with the bytes that TMA brings, and one of each warp that decodes
 
@@ -132,11 +133,11 @@ struct CodeStages {
 template <bool kDepthRows>
 __device__ __forceinline__ void fill(
     const LowRankQuantizedHopperArgs& args, unsigned char* shared, uint64_t* full, uint64_t* empty) {
-  const Tiles<1> tiles(args);
+  const Tiles<kTileColumns, 1> tiles(args);
   const int deep = ceil_div(args.depth, kTileDepth);
   const int low = ceil_div(args.rank, kTileDepth);
   CodeStages<kDepthRows> weight(args);
-  Stage at;
+  Ring<kTileColumns> at;
   for (int t = int(blockIdx.x); t < tiles.rows * tiles.columns; t += int(gridDim.x)) {
     int m0, n0;
     tiles.place(t, 0, m0, n0);
@@ -145,11 +146,11 @@ __device__ __forceinline__ void fill(
     for (int step = 0; step < deep + low; ++step, at.next()) {
       const bool base = step < deep;
       const int k0 = (base ? step : step - deep) * kTileDepth;
-      unsigned char* stage = shared + at.index * kStage;
+      unsigned char* stage = shared + at.index * at.kStage;
       uint64_t* bar = &full[at.index];
       mbar_wait(&empty[at.index], at.parity ^ 1);
       if (threadIdx.x == 0) {
-        mbar_arrive_expect_tx(bar, base ? kXTile : kStage);
+        mbar_arrive_expect_tx(bar, base ? kXTile : at.kStage);
         tma_load_2d(stage, base ? &args.x : &args.z, bar, k0, m0);
         if (!base) {
           constexpr int kPart = kDepthRows ? 1 : 2;
@@ -180,7 +181,7 @@ __device__ __forceinline__ void fill(
 template <bool kDepthRows>
 __device__ __forceinline__ void low_rank_quantized_hopper(const LowRankQuantizedHopperArgs& args) {
   DYNAMIC_SHARED(shared);
-  hopper_product<kDepthRows, 1, kFull, 96, 208>(
+  hopper_product<kDepthRows, kTileColumns, 1, kFull, 96, 208>(
       args, shared, [&](uint64_t* full, uint64_t* empty, int) { fill<kDepthRows>(args, shared, full, empty); });
 }
 }   // namespace

@@ -7,8 +7,9 @@
 //                sweeps used, or -1 when 30 were not enough. values and status lie report_stride words apart
 // Types          a f32; rotations and arithmetic f64; results f32
 // Accumulation   f64
-// Grid/Block     one block of 512 threads per matrix, a pair of columns per warp, round-robin pairs; n <= 144;
-//                (n (n|1) + 4n + 1) 8 bytes of dynamic shared memory
+// Grid/Block     one block of 512 threads per matrix, a pair of columns per 8 lanes, round-robin pairs; n <= 144;
+//                (n s + 4n + 1) 8 bytes of dynamic shared memory, s: n up to the next number that is 8 more
+//                than a multiple of 16
 // Bytes          4 n^2 read, 8 n^2 written, and per sweep 16 n^2 of rotations through the caches
 // Flops          about 10 n^3 per sweep, 6 to 10 sweeps
 // Deterministic  yes
@@ -18,6 +19,9 @@
 #include "spectral.cuh"
 
 constexpr int kMostSweeps = 30;
+constexpr int kPairLanes = 8;   // lanes that share a pair of columns: what all do alike, roots above all, is done less
+constexpr int kWarpPairs = 32 / kPairLanes;
+constexpr int kMostOfLane = 144 / kPairLanes;
 constexpr double kOrthogonal = 1e-11;   // cosine that counts as 0; convergence is quadratic, so the last is far smaller
 constexpr double kNegligible =
     0x1p-25;   // norm of a column that counts as 0, over that of A: half its entries' rounding
@@ -51,28 +55,45 @@ __device__ __forceinline__ void round_robin_pair(int players, int r, int k, int&
   second = max(a, b);
 }
 
-// One rotation that makes columns x and y orthogonal, applied to u and v too; false when they already are.
-__device__ __forceinline__ bool rotate(double* x, double* y, double* u, double* v, int n, double negligible) {
+// One rotation that makes columns x and y orthogonal, applied to u and v too; false when they already are. By the lanes
+// of a pair; those of pairs that do not `exist` only take part in the sums.
+__device__ __forceinline__ bool rotate(
+    bool exists, double* x, double* y, double* u, double* v, int n, double negligible) {
+  const int lane = lane_id() % kPairLanes;
+  const int count = exists ? n : 0;
+  double xs[kMostOfLane];   // shared memory is what bounds the kernel
+  double ys[kMostOfLane];
   double dots[3] = {};
-  for (int i = lane_id(); i < n; i += 32) {
-    dots[0] += x[i] * x[i];
-    dots[1] += y[i] * y[i];
-    dots[2] += x[i] * y[i];
+#pragma unroll
+  for (int e = 0; e < kMostOfLane; ++e) {
+    const int i = lane + e * kPairLanes;
+    if (i >= count)
+      continue;
+    xs[e] = x[i];
+    ys[e] = y[i];
+    dots[0] += xs[e] * xs[e];
+    dots[1] += ys[e] * ys[e];
+    dots[2] += xs[e] * ys[e];
   }
-  warp_sum(dots);
-  if (min(dots[0], dots[1]) <= negligible || fabs(dots[2]) <= kOrthogonal * sqrt(dots[0] * dots[1]))
+  warp_sum<kPairLanes>(dots);
+  if (!exists || min(dots[0], dots[1]) <= negligible ||
+      dots[2] * dots[2] <= kOrthogonal * kOrthogonal * (dots[0] * dots[1]))
     return false;
-  const double zeta = (dots[1] - dots[0]) / (2 * dots[2]);
-  const double tangent = copysign(1.0, zeta) / (fabs(zeta) + sqrt(1 + zeta * zeta));
+  // The smaller root of t^2 + 2 zeta t = 1 with zeta = apart / twice.
+  const double apart = dots[1] - dots[0];
+  const double twice = 2 * dots[2];
+  const double tangent = copysign(twice, apart * twice) / (fabs(apart) + sqrt(apart * apart + twice * twice));
   const double cosine = 1 / sqrt(1 + tangent * tangent);
   const double sine = cosine * tangent;
-  for (int i = lane_id(); i < n; i += 32) {
-    const double xi = x[i];
-    const double yi = y[i];
+#pragma unroll
+  for (int e = 0; e < kMostOfLane; ++e) {
+    const int i = lane + e * kPairLanes;
+    if (i >= n)
+      continue;
+    x[i] = cosine * xs[e] - sine * ys[e];
+    y[i] = sine * xs[e] + cosine * ys[e];
     const double ui = u[i];
     const double vi = v[i];
-    x[i] = cosine * xi - sine * yi;
-    y[i] = sine * xi + cosine * yi;
     u[i] = cosine * ui - sine * vi;
     v[i] = sine * ui + cosine * vi;
   }
@@ -114,7 +135,7 @@ __device__ void complete(double* t, int stride, int n, int c, const double* done
 SPECTRAL_KERNEL(jacobi_svd, JacobiSvdArgs, 512) {
   DYNAMIC_SHARED(memory);
   const int n = args.n;
-  const int stride = n | 1;
+  const int stride = (n + 7) / 16 * 16 + 8;   // pairs next to one another then have columns in different banks
   const int warp = threadIdx.x / 32;
   const int warps = blockDim.x / 32;
   double* t = reinterpret_cast<double*>(memory);   // [n, stride], one column of the rotated matrix per row
@@ -143,13 +164,17 @@ SPECTRAL_KERNEL(jacobi_svd, JacobiSvdArgs, 512) {
   int sweep = 0;
   for (bool busy = n > 1; busy && sweep < kMostSweeps; ++sweep) {
     for (int r = 0; r < players - 1; ++r) {
-      for (int k = warp; k < players / 2; k += warps) {
-        int p, q;
-        round_robin_pair(players, r, k, p, q);
-        if (q >= n)
-          continue;
-        const bool turned = rotate(t + p * stride, t + q * stride, rotations + p * n, rotations + q * n, n, negligible);
-        if (turned && lane_id() == 0)
+      for (int first = warp * kWarpPairs; first < players / 2; first += warps * kWarpPairs) {
+        const int k = first + lane_id() / kPairLanes;
+        int p = 0;
+        int q = n;
+        if (k < players / 2)
+          round_robin_pair(players, r, k, p, q);
+        const bool exists = q < n;
+        if (!exists)
+          q = p;
+        if (rotate(exists, t + p * stride, t + q * stride, rotations + p * n, rotations + q * n, n, negligible) &&
+            lane_id() % kPairLanes == 0)
           atomicMax(rotated, 1);
       }
       __syncthreads();

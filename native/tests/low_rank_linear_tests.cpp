@@ -17,7 +17,7 @@ std::vector<uint16_t> ternary(size_t n, unsigned seed) {
   return v;
 }
 
-void product(bool forward, bool single, int m, int n, int k, int r, bool accumulate) {
+void product(bool forward, int tile, bool single, int m, int n, int k, int r, bool accumulate) {
   const auto x = ternary(size_t(m) * k, 1);
   const auto w = ternary(size_t(n) * k, 2);
   const auto z = ternary(size_t(m) * r, 3);
@@ -25,7 +25,7 @@ void product(bool forward, bool single, int m, int n, int k, int r, bool accumul
   const auto bias = ternary(size_t(n), 5);
   const auto before = ternary(size_t(m) * n, 6);
   Buffer<uint16_t> dx(x), dw(w), dz(z), df(f), db(bias), dy(before);
-  const cuuint32_t box = forward ? 128 : 64;
+  const cuuint32_t box = forward ? tile / 2 : tile == 64 ? 32 : 64;
   const ProductArgs args{
       bf16_map(dx.p, m, k),
       forward ? bf16_map(dw.p, n, k, box) : bf16_map(dw.p, k, n, box),
@@ -38,8 +38,10 @@ void product(bool forward, bool single, int m, int n, int k, int r, bool accumul
       k,
       r,
       accumulate};
-  const std::string name = std::string("low_rank_linear_hopper_") + (forward ? "forward" : "input_gradient") +
-                           (single ? "_single" : "") + "_bf16";
+  std::string name = forward ? "low_rank_linear_hopper_forward" : "low_rank_linear_hopper_input_gradient";
+  if (tile != 256)
+    name.append("_").append(std::to_string(tile));
+  name += single ? "_single_bf16" : "_bf16";
   CU(launch(name.c_str(), args, single ? 1 : 2, 1, 384, 229632));
   const auto y = dy.get();
   int wrong = 0;
@@ -67,10 +69,18 @@ TEST_GROUP(low_rank_linear) {
 #endif
   for (long seed : kSeeds) {
     spectralCpuSetOption("seed", seed);
-    product(true, false, 130, 264, 200, 24, false);
-    product(false, false, 260, 264, 200, 24, true);
-    product(true, true, 7, 520, 328, 72, true);
-    product(false, true, 100, 8, 8, 8, false);
+    product(true, 256, false, 130, 264, 200, 24, false);
+    product(false, 256, false, 260, 264, 200, 24, true);
+    product(true, 256, true, 7, 520, 328, 72, true);
+    product(false, 256, true, 100, 8, 8, 8, false);
+    product(true, 128, false, 260, 136, 456, 24, true);
+    product(false, 128, false, 130, 264, 200, 24, false);
+    product(true, 128, true, 100, 8, 8, 8, false);
+    product(false, 128, true, 7, 392, 456, 72, true);
+    product(true, 64, false, 130, 264, 584, 24, true);
+    product(false, 64, false, 260, 136, 200, 72, true);
+    product(true, 64, true, 7, 200, 328, 72, true);
+    product(false, 64, true, 100, 72, 8, 8, false);
   }
   spectralCpuSetOption("seed", 0);
   spectralCpuSetOption("poison", 0);

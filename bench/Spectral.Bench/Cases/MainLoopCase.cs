@@ -15,18 +15,10 @@ internal sealed class MainLoopCase : BenchCase
     public override string Description =>
         "Two-source product kernels without their passes, beside the plain product; forward and dx.";
 
-    // Every variant that needs nothing to be made: those composed of library calls have no loop of their own.
+    // Variants composed of library calls have no loop of their own. Of Hopper's tiles each runs at every size: small
+    // sizes are counted to tell what large ones need.
     private static IEnumerable<LowRankLinearVariant> Kernels =>
-        typeof(LowRankLinearVariant)
-            .Assembly.GetTypes()
-            .Where(type =>
-                type.IsSubclassOf(typeof(LowRankLinearVariant))
-                && !type.IsAbstract
-                && type.GetConstructor(Type.EmptyTypes) is not null
-                && type != typeof(LowRankLinearAugmented)
-            )
-            .Select(type => (LowRankLinearVariant)Activator.CreateInstance(type)!)
-            .OrderBy(variant => variant.Kind);
+        [new LowRankLinearPortable(), .. LowRankLinearHopper.Tiles.Select(columns => new LowRankLinearHopper(columns))];
 
     public override IEnumerable<Plan> Plans(Machine machine) =>
         from shape in LayerShape.Llama(machine, [8192, 4096], [16])

@@ -98,9 +98,20 @@ internal sealed partial class TargetTable
             // The first part says in which variants the work is done; the passes have one.
             foreach (string name in CountedOf(row.Parts[0]).Select(counted => counted.Variant).Distinct())
             {
-                Variant variant = contract.Variants.First(found => found.Name == name);
-                Bound[] parts = [.. row.Parts.SelectMany(part => OnChip(part, name, sizes, variant.Flops))];
-                yield return Line(row.Target, $"{row.Case} {plan.Shape}", variant, parts, contract.Variants);
+                // Tiles of their own stand in the table of the main loop alone.
+                if (contract.Variants.FirstOrDefault(found => found.Name == name) is not { } variant)
+                    continue;
+                // Parts that need more shared memory than this GPU has were not counted.
+                Bound[]?[] parts = [.. row.Parts.Select(part => OnChip(part, name, sizes, variant.Flops))];
+                if (Array.Exists(parts, part => part is null))
+                    continue;
+                yield return Line(
+                    row.Target,
+                    $"{row.Case} {plan.Shape}",
+                    variant,
+                    [.. parts.SelectMany(part => part!)],
+                    contract.Variants
+                );
             }
         }
     }
@@ -116,14 +127,15 @@ internal sealed partial class TargetTable
             + $"| {Number(allowed)} | {Number(bound / allowed)} |";
     }
 
-    /// <summary>The bounds of a part at full size, its memory aside.</summary>
-    private Bound[] OnChip(Part part, string variant, string sizes, double flops)
+    /// <summary>The bounds of a part at full size, its memory aside; null: it was not counted.</summary>
+    private Bound[]? OnChip(Part part, string variant, string sizes, double flops)
     {
         IEnumerable<CountedVariant> counted = CountedOf(part)
             .Where(counted => counted.Variant == variant || part.Case == "passes");
         if (part.Grows is { } grows)
         {
-            CountedVariant only = counted.Single();
+            if (counted.SingleOrDefault() is not { } only)
+                return null;
             ILookup<bool, CountedLaunch> launches = only.Launches.ToLookup(launch =>
                 launch.Kernel.StartsWith(grows, StringComparison.Ordinal)
             );
@@ -146,7 +158,7 @@ internal sealed partial class TargetTable
                 double left = full - scale * counted.Total.Operations;
                 return [ours, new Bound(left / _rates.TensorTflops / 1e6, "library")];
             })
-            .MinBy(bounds => bounds.Sum(bound => bound.Microseconds))!;
+            .MinBy(bounds => bounds.Sum(bound => bound.Microseconds));
     }
 
     /// <summary>

@@ -38,7 +38,7 @@ public struct CholeskyInverseArgs
     /// F64.
     /// </summary>
     /// <param name="n">Number of rows, and of columns, of the matrix.</param>
-    public static int SharedBytes(int n) => (n * (n | 1) + n) * sizeof(double);
+    public static int SharedBytes(int n) => (n * (n | 1) + 2 * n + 73) * sizeof(double);
 }
 
 /// <summary>

@@ -47,5 +47,5 @@ public struct JacobiSvdArgs
     /// column, in F64.
     /// </summary>
     /// <param name="n">Number of rows, and of columns, of the matrix.</param>
-    public static int SharedBytes(int n) => (n * (n | 1) + 4 * n + 1) * sizeof(double);
+    public static int SharedBytes(int n) => (n * (((n + 7) / 16 * 16) + 8) + (4 * n) + 1) * sizeof(double);
 }

@@ -13,55 +13,109 @@ public struct LowRankLinearHopperArgs
     /// The kernel of the forward pass, <c>low_rank_linear_hopper_forward_bf16</c>; at most one block per
     /// multiprocessor, in clusters of two, which walk 128 × 256 tiles of y.
     /// </summary>
-    public static readonly KernelEntry<LowRankLinearHopperArgs> Forward = new(
-        "low_rank_linear_sm90",
-        384,
-        "low_rank_linear_hopper_forward_bf16"
-    )
-    {
-        ClusterBlocks = 2,
-        SharedBytes = 229_632,
-    };
+    public static readonly KernelEntry<LowRankLinearHopperArgs> Forward = Entry(
+        "low_rank_linear_hopper_forward_bf16",
+        2
+    );
 
     /// <summary>
-    /// The kernel of the forward pass for a single row of tiles, <c>low_rank_linear_hopper_forward_single_bf16</c>;
-    /// clusters of one block.
+    /// The kernel of the forward pass for a single row of 128 × 256 tiles,
+    /// <c>low_rank_linear_hopper_forward_single_bf16</c>; clusters of one block.
     /// </summary>
-    public static readonly KernelEntry<LowRankLinearHopperArgs> ForwardSingle = new(
-        "low_rank_linear_sm90",
-        384,
-        "low_rank_linear_hopper_forward_single_bf16"
-    )
-    {
-        SharedBytes = 229_632,
-    };
+    public static readonly KernelEntry<LowRankLinearHopperArgs> ForwardSingle = Entry(
+        "low_rank_linear_hopper_forward_single_bf16",
+        1
+    );
 
     /// <summary>
-    /// The kernel of the input's gradient, <c>low_rank_linear_hopper_input_gradient_bf16</c>; blocks as in
-    /// <see cref="Forward"/>.
+    /// The kernel of the forward pass in 128 × 128 tiles,
+    /// <c>low_rank_linear_hopper_forward_128_bf16</c>; blocks as in <see cref="Forward"/>.
     /// </summary>
-    public static readonly KernelEntry<LowRankLinearHopperArgs> InputGradient = new(
-        "low_rank_linear_sm90",
-        384,
-        "low_rank_linear_hopper_input_gradient_bf16"
-    )
-    {
-        ClusterBlocks = 2,
-        SharedBytes = 229_632,
-    };
+    public static readonly KernelEntry<LowRankLinearHopperArgs> Forward128 = Entry(
+        "low_rank_linear_hopper_forward_128_bf16",
+        2
+    );
 
     /// <summary>
-    /// The kernel of the input's gradient for a single row of tiles,
+    /// The kernel of the forward pass for a single row of 128 × 128 tiles,
+    /// <c>low_rank_linear_hopper_forward_128_single_bf16</c>; clusters of one block.
+    /// </summary>
+    public static readonly KernelEntry<LowRankLinearHopperArgs> Forward128Single = Entry(
+        "low_rank_linear_hopper_forward_128_single_bf16",
+        1
+    );
+
+    /// <summary>
+    /// The kernel of the forward pass in 128 × 64 tiles,
+    /// <c>low_rank_linear_hopper_forward_64_bf16</c>; blocks as in <see cref="Forward"/>.
+    /// </summary>
+    public static readonly KernelEntry<LowRankLinearHopperArgs> Forward64 = Entry(
+        "low_rank_linear_hopper_forward_64_bf16",
+        2
+    );
+
+    /// <summary>
+    /// The kernel of the forward pass for a single row of 128 × 64 tiles,
+    /// <c>low_rank_linear_hopper_forward_64_single_bf16</c>; clusters of one block.
+    /// </summary>
+    public static readonly KernelEntry<LowRankLinearHopperArgs> Forward64Single = Entry(
+        "low_rank_linear_hopper_forward_64_single_bf16",
+        1
+    );
+
+    /// <summary>
+    /// The kernel of the input's gradient in 128 × 256 tiles,
+    /// <c>low_rank_linear_hopper_input_gradient_bf16</c>; blocks as in <see cref="Forward"/>.
+    /// </summary>
+    public static readonly KernelEntry<LowRankLinearHopperArgs> InputGradient = Entry(
+        "low_rank_linear_hopper_input_gradient_bf16",
+        2
+    );
+
+    /// <summary>
+    /// The kernel of the input's gradient for a single row of 128 × 256 tiles,
     /// <c>low_rank_linear_hopper_input_gradient_single_bf16</c>; clusters of one block.
     /// </summary>
-    public static readonly KernelEntry<LowRankLinearHopperArgs> InputGradientSingle = new(
-        "low_rank_linear_sm90",
-        384,
-        "low_rank_linear_hopper_input_gradient_single_bf16"
-    )
-    {
-        SharedBytes = 229_632,
-    };
+    public static readonly KernelEntry<LowRankLinearHopperArgs> InputGradientSingle = Entry(
+        "low_rank_linear_hopper_input_gradient_single_bf16",
+        1
+    );
+
+    /// <summary>
+    /// The kernel of the input's gradient in 128 × 128 tiles,
+    /// <c>low_rank_linear_hopper_input_gradient_128_bf16</c>; blocks as in <see cref="Forward"/>.
+    /// </summary>
+    public static readonly KernelEntry<LowRankLinearHopperArgs> InputGradient128 = Entry(
+        "low_rank_linear_hopper_input_gradient_128_bf16",
+        2
+    );
+
+    /// <summary>
+    /// The kernel of the input's gradient for a single row of 128 × 128 tiles,
+    /// <c>low_rank_linear_hopper_input_gradient_128_single_bf16</c>; clusters of one block.
+    /// </summary>
+    public static readonly KernelEntry<LowRankLinearHopperArgs> InputGradient128Single = Entry(
+        "low_rank_linear_hopper_input_gradient_128_single_bf16",
+        1
+    );
+
+    /// <summary>
+    /// The kernel of the input's gradient in 128 × 64 tiles,
+    /// <c>low_rank_linear_hopper_input_gradient_64_bf16</c>; blocks as in <see cref="Forward"/>.
+    /// </summary>
+    public static readonly KernelEntry<LowRankLinearHopperArgs> InputGradient64 = Entry(
+        "low_rank_linear_hopper_input_gradient_64_bf16",
+        2
+    );
+
+    /// <summary>
+    /// The kernel of the input's gradient for a single row of 128 × 64 tiles,
+    /// <c>low_rank_linear_hopper_input_gradient_64_single_bf16</c>; clusters of one block.
+    /// </summary>
+    public static readonly KernelEntry<LowRankLinearHopperArgs> InputGradient64Single = Entry(
+        "low_rank_linear_hopper_input_gradient_64_single_bf16",
+        1
+    );
 
     /// <summary>
     /// Map of x, or of dy for the input gradient, [Rows, Depth] BF16, in boxes of 128 rows × 64 columns.
@@ -69,8 +123,8 @@ public struct LowRankLinearHopperArgs
     public TensorMap X;
 
     /// <summary>
-    /// Map of W, BF16: [Columns, Depth] in boxes of 128 × 64 forward, [Depth, Columns] in boxes of 64 × 64 for the
-    /// input gradient.
+    /// Map of W, BF16: [Columns, Depth] in boxes of half the tile's columns × 64 forward; [Depth, Columns] in boxes of
+    /// 64 × 64, or 32 × 64 for tiles of 64 columns, for the input gradient.
     /// </summary>
     public TensorMap Weight;
 
@@ -81,8 +135,8 @@ public struct LowRankLinearHopperArgs
     public TensorMap Z;
 
     /// <summary>
-    /// Map of the outer factor, BF16: L [Columns, Rank] in boxes of 128 × 64 forward, R [Rank, Columns] in boxes of 64
-    /// × 64 for the input gradient.
+    /// Map of the outer factor, BF16, in boxes as those of W: L [Columns, Rank] forward, R [Rank, Columns] for the
+    /// input gradient.
     /// </summary>
     public TensorMap Factor;
 
@@ -108,4 +162,7 @@ public struct LowRankLinearHopperArgs
 
     /// <summary>1 to add to y, 0 to overwrite.</summary>
     public int Accumulate;
+
+    private static KernelEntry<LowRankLinearHopperArgs> Entry(string name, int clusterBlocks) =>
+        new("low_rank_linear_sm90", 384, name) { ClusterBlocks = clusterBlocks, SharedBytes = 229_632 };
 }

@@ -6,8 +6,8 @@ namespace Spectral.Kernels.Interop;
 public struct LowRankMergeArgs
 {
     /// <summary>
-    /// The kernels by element type, <c>low_rank_merge_f32</c> and <c>low_rank_merge_bf16</c>; one thread per 16 bytes
-    /// (grid y) of 4 rows (grid x).
+    /// The kernels by element type: <c>low_rank_merge_f32</c>, one thread per 16 bytes (grid y) of 4 rows (grid x), and
+    /// <c>low_rank_merge_bf16</c>, a block for each 128 rows (grid x) of 64 columns (grid y).
     /// </summary>
     public static readonly KernelEntry<LowRankMergeArgs> Kernel = new(
         "low_rank_merge",
@@ -18,7 +18,7 @@ public struct LowRankMergeArgs
 
     /// <summary>
     /// The kernel for F32 factors and a BF16 weight, <c>low_rank_merge_f32_into_bf16</c>; the grid of
-    /// <see cref="Kernel"/>.
+    /// <c>low_rank_merge_bf16</c>.
     /// </summary>
     public static readonly KernelEntry<LowRankMergeArgs> F32IntoBf16 = new(
         "low_rank_merge",

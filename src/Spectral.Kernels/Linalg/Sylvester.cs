@@ -91,7 +91,8 @@ public static class Sylvester
             ReportStride = n,
         };
         const int Warp = 32;
-        int threads = Math.Min(JacobiSvdArgs.Kernel.Threads, Warp * ((n + 1) / 2)); // a warp for each pair of columns
+        int pairs = (n + 1) / 2;
+        int threads = Math.Min(JacobiSvdArgs.Kernel.Threads, Warp * Launch.Blocks(pairs, 4)); // 8 lanes for each pair
         JacobiSvdArgs.Kernel.Launch(device, args, 2, threads);
     }
 }

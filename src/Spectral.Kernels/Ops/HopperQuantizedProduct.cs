@@ -57,6 +57,6 @@ internal sealed class HopperQuantizedProduct : QuantizedProductVariant
         KernelEntry<LowRankQuantizedHopperArgs> entry = forward
             ? LowRankQuantizedHopperArgs.Forward
             : LowRankQuantizedHopperArgs.InputGradient;
-        entry.Launch(weight.Device, args, LowRankLinearHopper.Blocks(weight.Device, args.Rows, args.Columns, 1));
+        entry.Launch(weight.Device, args, LowRankLinearHopper.Blocks(weight.Device, args.Rows, args.Columns));
     }
 }

@@ -40,8 +40,7 @@ internal readonly struct LowRankLayerProduct(
     /// <param name="accumulate">Whether the result is added to what y holds.</param>
     public void Run(LowRankLinearVariant variant, ColumnRange source, float scale, Tensor y, bool accumulate)
     {
-        bool ready = variant.IsLibrary || source.Stride == source.Count;
-        using Tensor? own = ready ? null : Tensor.Empty(y.Device, (source.Rows, source.Count), y.DType);
+        using Tensor? own = variant.Reads(source) ? null : Tensor.Empty(y.Device, (source.Rows, source.Count), y.DType);
         if (own is not null)
             LowRankReduce.ScaleColumns(source, null, scale, own);
         variant.Run(

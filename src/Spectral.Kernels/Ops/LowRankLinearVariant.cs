@@ -11,9 +11,14 @@ internal abstract class LowRankLinearVariant : IVariant<LowRankVariant, LowRankC
 
     /// <summary>
     /// Whether the variant consists of library products, for which a scale (alpha) and columns of a wider matrix
-    /// (leading dimension) cost nothing. Other variants get a source that is scaled already and a matrix of its own.
+    /// (leading dimension) cost nothing. Other variants get a source that is scaled already.
     /// </summary>
     public abstract bool IsLibrary { get; }
+
+    /// <summary>
+    /// Returns whether the variant reads the source, a layer's columns of z or g, where it lies; else it gets a copy.
+    /// </summary>
+    public virtual bool Reads(ColumnRange source) => IsLibrary || source.IsWhole;
 
     public virtual string? Refuses(in LowRankCase call) => null;
 

@@ -6,7 +6,14 @@ public static partial class LowRank
 {
     private const int MergeHeight = 4;
 
-    /// <summary>Computes destination = W + Scale · L diag(c) R, summed in F32 and rounded once.</summary>
+    // Of a block beside a BF16 weight: a tile of tensor cores.
+    private const int MergeTileRows = 128;
+    private const int MergeTileColumns = 64;
+
+    /// <summary>
+    /// Computes destination = W + Scale · L diag(c) R, summed in F32 and rounded once. Beside a BF16 weight an infinite
+    /// entry of a factor makes NaN of what it is multiplied with.
+    /// </summary>
     /// <param name="weight">W [out, in], F32 or BF16.</param>
     /// <param name="factors">The update, of the weight's type, or F32 beside a BF16 weight.</param>
     /// <param name="destination">[out, in] of the weight's type; may be <paramref name="weight"/>.</param>
@@ -35,11 +42,18 @@ public static partial class LowRank
             Rank = factors.Rank,
             Scale = factors.Scale,
         };
-        int vectors = Launch.Blocks(columns, 16 / weight.DType.Size());
-        Grid grid = (Launch.Blocks(rows, MergeHeight), Launch.Blocks(vectors, LowRankMergeArgs.Kernel.Threads));
-        if (weight.DType == DType.BF16 && factors.Left.DType == DType.F32)
-            LowRankMergeArgs.F32IntoBf16.Launch(weight.Device, args, grid);
+        if (weight.DType == DType.F32)
+        {
+            int vectors = Launch.Blocks(columns, 4);
+            Grid grid = (Launch.Blocks(rows, MergeHeight), Launch.Blocks(vectors, LowRankMergeArgs.Kernel.Threads));
+            LowRankMergeArgs.Kernel.Launch(weight.Device, DType.F32, args, grid);
+            return;
+        }
+
+        Grid tiles = (Launch.Blocks(rows, MergeTileRows), Launch.Blocks(columns, MergeTileColumns));
+        if (factors.Left.DType == DType.F32)
+            LowRankMergeArgs.F32IntoBf16.Launch(weight.Device, args, tiles);
         else
-            LowRankMergeArgs.Kernel.Launch(weight.Device, weight.DType, args, grid);
+            LowRankMergeArgs.Kernel.Launch(weight.Device, DType.BF16, args, tiles);
     }
 }

@@ -8,8 +8,8 @@ namespace Spectral.Kernels.Ops;
 /// <param name="X">[Rows, Depth]: x, or dy.</param>
 /// <param name="Weight">W: [Columns, Depth] forward (transposed in the product), [Depth, Columns] for the input
 /// gradient.</param>
-/// <param name="Source">[Rows, Rank]: z or g, already times the middle diagonal; a matrix of its own unless the variant
-/// is a library's.</param>
+/// <param name="Source">[Rows, Rank]: z or g, already times the middle diagonal; columns of a wider matrix where the
+/// variant reads them there.</param>
 /// <param name="Scale">1 unless the variant is a library's.</param>
 /// <param name="Factor">L [Columns, Rank] (transposed in the product), or R [Rank, Columns].</param>
 /// <param name="Bias">Bias [Columns] that is added to each row, or null.</param>

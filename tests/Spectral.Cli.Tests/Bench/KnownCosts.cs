@@ -25,7 +25,9 @@ internal static class KnownCosts
             ["copy_block_bf16"] = 40,
             ["dropout_f32"] = 49.3,
             ["embedding_backward_bf16"] = 32.6,
-            ["low_rank_merge_f32_into_bf16"] = 41.6,
+            ["low_rank_merge_f32_into_bf16"] = 22.1,
+            // Left factors: a warp reads four bytes of each of eight rows four times.
+            ["low_rank_merge_bf16"] = 8.3,
             // The same for vectors in F32 beside rows in BF16: scales, tables of cosines, sums.
             ["rms_norm_weight_gradient_bf16"] = 2.9,
             ["layer_norm_weight_gradient_bf16"] = 2.8,
@@ -142,6 +144,10 @@ internal static class KnownCosts
             // Lanes count different bins of one bank; how many depends on the values.
             ["largest_entries_histogram"] = 480,
             ["clip_quantile_count"] = 480,
+            // The rows of a panel and their transposed half, in F64, by one warp; a matrix that is stored transposed
+            // once, and pairs at the ends of a round, which are not next to one another.
+            ["cholesky_inverse"] = 93,
+            ["jacobi_svd"] = 62,
             // The sums of both magnitudes lie in the same banks.
             ["clip_quantile_choose"] = 167,
         };
@@ -162,7 +168,7 @@ internal static class KnownCosts
             ["low_rank_quantized_4_hopper_input_gradient_bf16"] = 1.3,
             ["low_rank_linear_hopper_forward_bf16"] = 0.165,
             ["low_rank_linear_hopper_input_gradient_bf16"] = 0.165,
-            ["low_rank_merge_bf16"] = 51.8,
+            ["low_rank_merge_bf16"] = 15.3,
             ["flash_attention_forward_128"] = 2.45,
         };
 

@@ -439,6 +439,56 @@ public sealed class LowRankLinearTests(DeviceKind kind) : DeviceTest(kind)
         );
     }
 
+    /// <summary>
+    /// On 132 multiprocessors 128 and 256 rows of 4,096 columns are 16 and 32 tiles of 256 columns, so four times as
+    /// many of 64 have room at once; of 512 rows twice as many of 128 do; from 1,024 rows on nearly all have a wide
+    /// one.
+    /// </summary>
+    [TestCase(128, 4096, 1, 64)]
+    [TestCase(256, 4096, 2, 64)]
+    [TestCase(512, 4096, 2, 128)]
+    [TestCase(1024, 4096, 2, 256)]
+    [TestCase(8192, 4096, 2, 256)]
+    [TestCase(128, 64, 1, 64)]
+    public void HopperTakesNarrowTilesWhereWideOnesAreFew(int rows, int columns, int cluster, int tile) =>
+        Assert.That(LowRankLinearHopper.BestColumns(132, rows, columns, cluster), Is.EqualTo(tile));
+
+    /// <summary>
+    /// Each tile of the Hopper kernel, whatever this device would choose; what the chosen one gives is compared with
+    /// the formula above.
+    /// </summary>
+    [Test]
+    public void TilesOfHopperGiveTheSameBits(
+        [ValueSource(nameof(HopperShapes))] (int M, int N, int K, int R) shape,
+        [Values] bool forward,
+        [Values] bool accumulate
+    )
+    {
+        if (LowRankLinearHopper.RefusesDevice(Device) is { } refusal)
+            Assert.Ignore(refusal);
+        (int m, int n, int k, int r) = shape;
+        (int depth, int columns) = forward ? (k, n) : (n, k);
+        LowRankDirection direction = forward ? LowRankDirection.Forward : LowRankDirection.InputGradient;
+        var call = new LowRankCase(Device, DType.BF16, direction, m, columns, depth, r);
+        Tensor x = Input((m, depth), DType.BF16, out _);
+        Tensor weight = Input((n, k), DType.BF16, out _);
+        Tensor source = Input((m, r), DType.BF16, out _);
+        Tensor factor = Input(forward ? (n, r) : (r, k), DType.BF16, out _);
+        Tensor before = Input((m, columns), DType.BF16, out _);
+        float[] Result(int tile)
+        {
+            Tensor y = Output((m, columns), DType.BF16);
+            y.CopyFrom(before);
+            new LowRankLinearHopper(tile).Run(
+                new LowRankProduct(call, x, weight, source, 1, factor, null, y, accumulate)
+            );
+            return y.ToArray();
+        }
+        float[] chosen = Result(0);
+        foreach (int tile in LowRankLinearHopper.Tiles)
+            Assert.That(Result(tile), Is.EqualTo(chosen), $"tiles of {tile} columns");
+    }
+
     [Test]
     public void AVariableThatNamesNothingIsRefused()
     {

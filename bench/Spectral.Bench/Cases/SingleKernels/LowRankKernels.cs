@@ -83,6 +83,20 @@ internal static class LowRankKernels
             );
         Add("forward", () => LowRankLinear.Forward(x, weight, null, factors, y, z));
         Add("backward", () => LowRankLinear.Backward(x, weight, factors, z, y, dx, gradients));
+        if (LowRankLinearHopper.RefusesDevice(set.Device) is not null)
+            return;
+        foreach (int tile in LowRankLinearHopper.Tiles)
+        {
+            foreach (LowRankDirection direction in Enum.GetValues<LowRankDirection>())
+            {
+                bool forward = direction == LowRankDirection.Forward;
+                var call = new LowRankCase(set.Device, DType.BF16, direction, rows, Side, Side, rank);
+                Tensor factor = forward ? factors.Left : factors.Right;
+                var product = new LowRankProduct(call, x, weight, z, 1, factor, null, y, Accumulate: false);
+                var kernel = new LowRankLinearHopper(tile);
+                set.Add($"{(forward ? "y" : "dx")}-{tile}", 0, 0, () => kernel.Run(product));
+            }
+        }
     }
 
     private static void Reductions(KernelSet set)
