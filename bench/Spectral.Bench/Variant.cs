@@ -58,6 +58,9 @@ internal sealed record Variant(string Name, Action<int> Run)
     /// <summary>Samples to take also in a smoke run, for work whose time is worth comparing there.</summary>
     public int LeastSamples { get; init; }
 
+    /// <summary>Whether it is a whole program, of whose kernels nothing is counted.</summary>
+    public bool IsProgram { get; init; }
+
     /// <summary>Takes the samples itself, where device events are not the clock.</summary>
     public Func<int, Samples>? Measure { get; init; }
 

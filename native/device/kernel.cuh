@@ -13,6 +13,7 @@
 // shared memory is dynamic.
 // SPECTRAL_KERNEL_PLAIN promises that no thread waits for another (no barrier, shuffle, mma), so the
 // CPU device runs a block as one loop; breaking the promise is a reported fault there.
+// SPECTRAL_KERNEL_ROWS: threads wait for one another on a GPU alone (SharedRow, WarpRow); the CPU device runs a loop.
 // DYNAMIC_SHARED(name): the block's dynamic shared memory, 1024-byte aligned.
 // SPECTRAL_SHARED(name, bytes), after the kernel: how many bytes of it a launch must bring. Without it none.
 // SPECTRAL_STATIC_SHARED(name, bytes), likewise: bytes of its __shared__ variables, those of functions that it calls
@@ -36,6 +37,7 @@ constexpr int kAlignedShared = 1024;
 #define SPECTRAL_KERNEL(name, Args, threads) \
   extern "C" __global__ void __launch_bounds__(threads) name(const __grid_constant__ Args args)
 #define SPECTRAL_KERNEL_PLAIN(name, Args, threads) SPECTRAL_KERNEL(name, Args, threads)
+#define SPECTRAL_KERNEL_ROWS(name, Args, threads) SPECTRAL_KERNEL(name, Args, threads)
 #define SPECTRAL_KERNEL_OCCUPANCY(name, Args, threads, blocks) \
   extern "C" __global__ void __launch_bounds__(threads, blocks) name(const __grid_constant__ Args args)
 #define SPECTRAL_KERNEL_CLUSTER(name, Args, threads, blocks)                              \
@@ -115,6 +117,7 @@ struct Registration {
 #define SPECTRAL_KERNEL_CLUSTER(name, Args, threads, blocks) SPECTRAL_KERNEL_(name, Args, threads, blocks, nullptr)
 #define SPECTRAL_KERNEL_PLAIN(name, Args, threads) \
   SPECTRAL_KERNEL_(name, Args, threads, 1, (&spectral::cpu::loop_block<&spectral_body_##name, Args>))
+#define SPECTRAL_KERNEL_ROWS(name, Args, threads) SPECTRAL_KERNEL_PLAIN(name, Args, threads)
 
 // One layout_field call per field; the recursion rescans often enough for 80 fields.
 #define SPECTRAL_LAYOUT(Args, ...)                                   \

@@ -83,7 +83,9 @@ struct Score {
 
 template <class T, int kLanes, bool kCapped>
 __device__ __forceinline__ void causal_softmax_forward(const CausalSoftmaxForwardArgs& args) {
-  const GroupRow<kLanes> group(args.rows, args.length);
+  const SharedRow<kLanes> group(args.rows, args.length);
+  if (!group.takes_part())
+    return;
   const int64_t row = group.row;
   const int lane = group.lane;
   const int length = group.columns;
@@ -91,13 +93,14 @@ __device__ __forceinline__ void causal_softmax_forward(const CausalSoftmaxForwar
   const int first = first_seen(args, row, query);   // -1: sees nothing
   const Score<kCapped> score{args.scale, args.cap};
   T* scores = static_cast<T*>(args.scores) + row * args.length;
-  by_width<T>(args.length, is_aligned16(args.scores), [&](auto width) {
+  by_row_width<T>(args.length, is_aligned16(args.scores), [&](auto width) {
     constexpr int kWidth = decltype(width)::value;
+    constexpr int kStep = SharedRow<kLanes>::kSharing * kWidth;
     // Lanes write below with this same stride from 0 on, so from a multiple of it each lane overwrites only scores that
     // it has read itself. Shuffles would not order other lanes' reads before its writes.
-    const int start = first / (kLanes * kWidth) * (kLanes * kWidth);
+    const int start = first / (kStep) * (kStep);
     MaxSum part{-INFINITY, 0.0f};
-    for (int c = start + lane * kWidth; c <= query; c += kLanes * kWidth) {
+    for (int c = start + lane * kWidth; c <= query; c += kStep) {
       float v[kWidth];
       load_piece(scores + c, v);
       for (int i = 0; i < kWidth; ++i)
@@ -107,10 +110,10 @@ __device__ __forceinline__ void causal_softmax_forward(const CausalSoftmaxForwar
           v[i] = c + i >= first && c + i <= query ? v[i] : -INFINITY;
       join_max_sum(part, v);
     }
-    part = warp_max_sum<kLanes>(part.max, part.sum);
+    part = row_max_sum<kLanes>(part);
     const float inverse = 1.0f / part.sum;
     const float max = part.max;
-    for (int c = lane * kWidth; c < length; c += kLanes * kWidth) {
+    for (int c = lane * kWidth; c < length; c += kStep) {
       float v[kWidth] = {};
       if (c + kWidth > first && c <= query) {
         load_piece(scores + c, v);
@@ -127,7 +130,9 @@ __device__ __forceinline__ void causal_softmax_forward(const CausalSoftmaxForwar
 
 template <class T, int kLanes, bool kCapped>
 __device__ __forceinline__ void causal_softmax_backward(const CausalSoftmaxBackwardArgs& args) {
-  const GroupRow<kLanes> group(args.rows, args.length);
+  const SharedRow<kLanes> group(args.rows, args.length);
+  if (!group.takes_part())
+    return;
   const int64_t row = group.row;
   const int lane = group.lane;
   const int length = group.columns;
@@ -137,22 +142,20 @@ __device__ __forceinline__ void causal_softmax_backward(const CausalSoftmaxBackw
   T* gradient = static_cast<T*>(args.gradient) + row * args.length;
   const T* scores = static_cast<const T*>(args.scores) + row * args.length;
   const Score<kCapped> score{args.scale, args.cap};
-  by_width<T>(args.length, is_aligned16(args.probabilities, args.gradient, args.scores), [&](auto width) {
+  by_row_width<T>(args.length, is_aligned16(args.probabilities, args.gradient, args.scores), [&](auto width) {
     constexpr int kWidth = decltype(width)::value;
-    const int start = first / (kLanes * kWidth) * (kLanes * kWidth);
+    constexpr int kStep = SharedRow<kLanes>::kSharing * kWidth;
+    const int start = first / (kStep) * (kStep);
     float products[kWidth] = {};
-    for (int c = start + lane * kWidth; c <= query; c += kLanes * kWidth) {
+    for (int c = start + lane * kWidth; c <= query; c += kStep) {
       float p[kWidth], g[kWidth];
       load_piece(probabilities + c, p);
       load_piece(gradient + c, g);
       for (int i = 0; i < kWidth; ++i)
         products[i] += c + i >= first && c + i <= query ? p[i] * g[i] : 0.0f;
     }
-    float sum = 0;
-    for (int i = 0; i < kWidth; ++i)
-      sum += products[i];
-    sum = warp_sum<kLanes>(sum);
-    for (int c = lane * kWidth; c < length; c += kLanes * kWidth) {
+    const float sum = row_sum<T, kLanes>(products);
+    for (int c = lane * kWidth; c < length; c += kStep) {
       float p[kWidth] = {};
       float g[kWidth] = {};
       float s[kWidth] = {};
@@ -187,27 +190,27 @@ __device__ __forceinline__ void causal_softmax_backward(const CausalSoftmaxBackw
 }
 }   // namespace
 
-SPECTRAL_KERNEL(causal_softmax_forward_f32, CausalSoftmaxForwardArgs, kRowThreads) {
+SPECTRAL_KERNEL_ROWS(causal_softmax_forward_f32, CausalSoftmaxForwardArgs, kRowThreads) {
   causal_softmax_forward<float, false>(args);
 }
-SPECTRAL_KERNEL(causal_softmax_forward_bf16, CausalSoftmaxForwardArgs, kRowThreads) {
+SPECTRAL_KERNEL_ROWS(causal_softmax_forward_bf16, CausalSoftmaxForwardArgs, kRowThreads) {
   causal_softmax_forward<bf16, false>(args);
 }
-SPECTRAL_KERNEL(causal_softmax_forward_capped_f32, CausalSoftmaxForwardArgs, kRowThreads) {
+SPECTRAL_KERNEL_ROWS(causal_softmax_forward_capped_f32, CausalSoftmaxForwardArgs, kRowThreads) {
   causal_softmax_forward<float, true>(args);
 }
-SPECTRAL_KERNEL(causal_softmax_forward_capped_bf16, CausalSoftmaxForwardArgs, kRowThreads) {
+SPECTRAL_KERNEL_ROWS(causal_softmax_forward_capped_bf16, CausalSoftmaxForwardArgs, kRowThreads) {
   causal_softmax_forward<bf16, true>(args);
 }
-SPECTRAL_KERNEL(causal_softmax_backward_f32, CausalSoftmaxBackwardArgs, kRowThreads) {
+SPECTRAL_KERNEL_ROWS(causal_softmax_backward_f32, CausalSoftmaxBackwardArgs, kRowThreads) {
   causal_softmax_backward<float, false>(args);
 }
-SPECTRAL_KERNEL(causal_softmax_backward_bf16, CausalSoftmaxBackwardArgs, kRowThreads) {
+SPECTRAL_KERNEL_ROWS(causal_softmax_backward_bf16, CausalSoftmaxBackwardArgs, kRowThreads) {
   causal_softmax_backward<bf16, false>(args);
 }
-SPECTRAL_KERNEL(causal_softmax_backward_capped_f32, CausalSoftmaxBackwardArgs, kRowThreads) {
+SPECTRAL_KERNEL_ROWS(causal_softmax_backward_capped_f32, CausalSoftmaxBackwardArgs, kRowThreads) {
   causal_softmax_backward<float, true>(args);
 }
-SPECTRAL_KERNEL(causal_softmax_backward_capped_bf16, CausalSoftmaxBackwardArgs, kRowThreads) {
+SPECTRAL_KERNEL_ROWS(causal_softmax_backward_capped_bf16, CausalSoftmaxBackwardArgs, kRowThreads) {
   causal_softmax_backward<bf16, true>(args);
 }

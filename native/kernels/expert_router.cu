@@ -57,7 +57,7 @@ namespace {
 template <class T>
 __device__ __forceinline__ void expert_router_forward(const ExpertRouterForwardArgs& args) {
   const int64_t token = warp_row();
-  if (token >= args.tokens)
+  if (token >= args.tokens || !WarpRow::takes_part())
     return;
   const int experts = args.experts;
   const T* logits = static_cast<const T*>(args.logits) + token * experts;
@@ -65,17 +65,17 @@ __device__ __forceinline__ void expert_router_forward(const ExpertRouterForwardA
   int* index = args.index + token * args.k;
   float* weight = args.weight + token * args.k;
   float most = -INFINITY;
-  for (int j = lane_id(); j < experts; j += 32)
+  for (int j = WarpRow::lane(); j < experts; j += WarpRow::kSharing)
     most = fmaxf(most, to_float(logits[j]));
-  most = warp_max(most);
+  most = WarpRow::max(most);
   float sum = 0;
-  for (int j = lane_id(); j < experts; j += 32) {
+  for (int j = WarpRow::lane(); j < experts; j += WarpRow::kSharing) {
     const float e = exp_f32(to_float(logits[j]) - most);
     probabilities[j] = e;
     sum += e;
   }
-  sum = warp_sum(sum);
-  for (int j = lane_id(); j < experts; j += 32)
+  sum = WarpRow::sum(sum);
+  for (int j = WarpRow::lane(); j < experts; j += WarpRow::kSharing)
     probabilities[j] /= sum;
   float before = INFINITY;
   float chosen = 0;
@@ -84,7 +84,7 @@ __device__ __forceinline__ void expert_router_forward(const ExpertRouterForwardA
     // The largest of those that come after the one before, in descending order and equal ones by index.
     float best = -INFINITY;
     int at = experts;
-    for (int j = lane_id(); j < experts; j += 32) {
+    for (int j = WarpRow::lane(); j < experts; j += WarpRow::kSharing) {
       const float v = to_float(logits[j]);
       const bool left = t == 0 || v < before || (v == before && j > last);
       if (left && (v > best || (v == best && at == experts))) {
@@ -92,17 +92,17 @@ __device__ __forceinline__ void expert_router_forward(const ExpertRouterForwardA
         at = j;
       }
     }
-    before = warp_max(best);
-    const float first = warp_max(best == before ? -float(at) : -float(experts));   // indices are exact in F32
+    before = WarpRow::max(best);
+    const float first = WarpRow::max(best == before ? -float(at) : -float(experts));   // indices are exact in F32
     last = min(int(-first), experts - 1);
     const float p = exp_f32(before - most) / sum;
     chosen += p;
-    if (lane_id() == 0) {
+    if (WarpRow::lane() == 0) {
       index[t] = last;
       weight[t] = p;
     }
   }
-  if (args.normalised && lane_id() == 0)
+  if (args.normalised && WarpRow::lane() == 0)
     for (int t = 0; t < args.k; ++t)
       weight[t] /= chosen;
 }
@@ -110,7 +110,7 @@ __device__ __forceinline__ void expert_router_forward(const ExpertRouterForwardA
 template <class T>
 __device__ __forceinline__ void expert_router_backward(const ExpertRouterBackwardArgs& args) {
   const int64_t token = warp_row();
-  if (token >= args.tokens)
+  if (token >= args.tokens || !WarpRow::takes_part())
     return;
   const int experts = args.experts;
   const float* probabilities = args.probabilities + token * experts;
@@ -137,19 +137,23 @@ __device__ __forceinline__ void expert_router_backward(const ExpertRouterBackwar
     return value;
   };
   float dot = 0;
-  for (int j = lane_id(); j < experts; j += 32)
+  for (int j = WarpRow::lane(); j < experts; j += WarpRow::kSharing)
     dot = fmaf(probabilities[j], gradient(j), dot);
-  dot = warp_sum(dot);
-  for (int j = lane_id(); j < experts; j += 32)
+  dot = WarpRow::sum(dot);
+  for (int j = WarpRow::lane(); j < experts; j += WarpRow::kSharing)
     d_logits[j] = from_float<T>(probabilities[j] * (gradient(j) - dot));
 }
 }   // namespace
 
-SPECTRAL_KERNEL(expert_router_forward_f32, ExpertRouterForwardArgs, kRowThreads) { expert_router_forward<float>(args); }
-SPECTRAL_KERNEL(expert_router_forward_bf16, ExpertRouterForwardArgs, kRowThreads) { expert_router_forward<bf16>(args); }
-SPECTRAL_KERNEL(expert_router_backward_f32, ExpertRouterBackwardArgs, kRowThreads) {
+SPECTRAL_KERNEL_ROWS(expert_router_forward_f32, ExpertRouterForwardArgs, kRowThreads) {
+  expert_router_forward<float>(args);
+}
+SPECTRAL_KERNEL_ROWS(expert_router_forward_bf16, ExpertRouterForwardArgs, kRowThreads) {
+  expert_router_forward<bf16>(args);
+}
+SPECTRAL_KERNEL_ROWS(expert_router_backward_f32, ExpertRouterBackwardArgs, kRowThreads) {
   expert_router_backward<float>(args);
 }
-SPECTRAL_KERNEL(expert_router_backward_bf16, ExpertRouterBackwardArgs, kRowThreads) {
+SPECTRAL_KERNEL_ROWS(expert_router_backward_bf16, ExpertRouterBackwardArgs, kRowThreads) {
   expert_router_backward<bf16>(args);
 }

@@ -47,16 +47,16 @@ namespace {
 template <class T>
 __device__ __forceinline__ void expert_rows_combine(const ExpertRowsCombineArgs& args) {
   const int64_t token = warp_row();
-  if (token >= args.tokens)
+  if (token >= args.tokens || !WarpRow::takes_part())
     return;
   const int columns = args.columns;
   const int64_t count = int64_t(args.tokens) * args.k;
   const T* rows = static_cast<const T*>(args.rows);
   const int* place = args.place + token * args.k;
   T* y = static_cast<T*>(args.y) + token * columns;
-  by_width<T>(columns, is_aligned16(args.rows, args.y), [&](auto width) {
+  by_row_width<T>(columns, is_aligned16(args.rows, args.y), [&](auto width) {
     constexpr int kWidth = decltype(width)::value;
-    for (int c = lane_id() * kWidth; c < columns; c += 32 * kWidth) {
+    for (int c = WarpRow::lane() * kWidth; c < columns; c += WarpRow::kSharing * kWidth) {
       float sum[kWidth] = {};
       for (int t = 0; t < args.k; ++t) {
         const int64_t row = place[t];
@@ -76,7 +76,7 @@ template <class T>
 __device__ __forceinline__ void expert_rows_backward(const ExpertRowsBackwardArgs& args) {
   const int64_t choice = warp_row();
   const int64_t count = int64_t(args.tokens) * args.k;
-  if (choice >= count)
+  if (choice >= count || !WarpRow::takes_part())
     return;
   const int columns = args.columns;
   const int64_t row = args.place[choice];
@@ -85,17 +85,17 @@ __device__ __forceinline__ void expert_rows_backward(const ExpertRowsBackwardArg
   const T* rows = static_cast<const T*>(args.rows) + (args.rows && inside ? row * columns : 0);
   T* d_rows = static_cast<T*>(args.d_rows) + (args.d_rows && inside ? row * columns : 0);
   const float weight = args.weight[choice];
-  float sum = 0;
-  by_width<T>(columns, is_aligned16(args.dy, args.rows, args.d_rows), [&](auto width) {
+  by_row_width<T>(columns, is_aligned16(args.dy, args.rows, args.d_rows), [&](auto width) {
     constexpr int kWidth = decltype(width)::value;
-    for (int c = lane_id() * kWidth; c < columns; c += 32 * kWidth) {
+    float sums[kWidth] = {};
+    for (int c = WarpRow::lane() * kWidth; c < columns; c += WarpRow::kSharing * kWidth) {
       float v[kWidth];
       load_piece(dy + c, v);
       if (args.d_weight) {
         float x[kWidth];
         load_piece(rows + c, x);
         for (int i = 0; i < kWidth; ++i)
-          sum = fmaf(x[i], v[i], sum);
+          sums[i] = fmaf(x[i], v[i], sums[i]);
       }
       if (args.d_rows && inside) {
         for (int i = 0; i < kWidth; ++i)
@@ -103,14 +103,18 @@ __device__ __forceinline__ void expert_rows_backward(const ExpertRowsBackwardArg
         store_piece(d_rows + c, v);
       }
     }
+    const float sum = row_sum<T, 32>(sums);
+    if (args.d_weight && WarpRow::lane() == 0)
+      args.d_weight[choice] = inside ? sum : NAN;
   });
-  sum = warp_sum(sum);
-  if (args.d_weight && lane_id() == 0)
-    args.d_weight[choice] = inside ? sum : NAN;
 }
 }   // namespace
 
 SPECTRAL_KERNEL_PLAIN(expert_rows_combine_f32, ExpertRowsCombineArgs, kRowThreads) { expert_rows_combine<float>(args); }
 SPECTRAL_KERNEL_PLAIN(expert_rows_combine_bf16, ExpertRowsCombineArgs, kRowThreads) { expert_rows_combine<bf16>(args); }
-SPECTRAL_KERNEL(expert_rows_backward_f32, ExpertRowsBackwardArgs, kRowThreads) { expert_rows_backward<float>(args); }
-SPECTRAL_KERNEL(expert_rows_backward_bf16, ExpertRowsBackwardArgs, kRowThreads) { expert_rows_backward<bf16>(args); }
+SPECTRAL_KERNEL_ROWS(expert_rows_backward_f32, ExpertRowsBackwardArgs, kRowThreads) {
+  expert_rows_backward<float>(args);
+}
+SPECTRAL_KERNEL_ROWS(expert_rows_backward_bf16, ExpertRowsBackwardArgs, kRowThreads) {
+  expert_rows_backward<bf16>(args);
+}

@@ -52,22 +52,16 @@ SPECTRAL_LAYOUT(
     GeluBackwardArgs, x, up, dy, dx, d_up, columns, blocks, x_stride, up_stride, dx_stride, d_up_stride, exact)
 
 namespace {
-// The share of x that passes, and its derivative times x. Far from 0 both are at their limits, where squares would
-// overflow: x is cut there.
+// The share of x that passes, and its derivative times x. Far from 0 the share is at its limit and the derivative 0,
+// where squares would overflow.
 struct TanhShare {
   static constexpr float kScale = 0.7978845608028654f;   // sqrt(2 / pi)
   static constexpr float kCubic = 0.044715f;
-  static __device__ __forceinline__ float cut(float x) {
-    x = x < -64.0f ? -64.0f : x;
-    return x > 64.0f ? 64.0f : x;
-  }
-  static __device__ __forceinline__ float of(float x) {
-    const float t = cut(x);
-    return sigmoid(2.0f * kScale * (t + kCubic * t * t * t));
-  }
+  static __device__ __forceinline__ float of(float x) { return sigmoid(2.0f * kScale * (x + kCubic * x * x * x)); }
   static __device__ __forceinline__ float slope(float x, float share) {
-    const float t = cut(x);
-    return 2.0f * t * share * (1.0f - share) * kScale * (1.0f + 3.0f * kCubic * t * t);
+    const float rest = share * (1.0f - share);
+    const float slope = 2.0f * kScale * x * rest * (1.0f + 3.0f * kCubic * x * x);
+    return rest == 0 ? 0.0f : slope;
   }
 };
 
@@ -113,10 +107,10 @@ __device__ __forceinline__ void gelu_backward(const GeluBackwardArgs& args) {
     float v[kWidth], u[kWidth], d[kWidth], share[kWidth], slope[kWidth];
     load_piece(x + at, v);
     load_piece(dy + at, d);
-    for (int i = 0; i < kWidth; ++i) {
+    for (int i = 0; i < kWidth; ++i)
       share[i] = Share::of(v[i]);
+    for (int i = 0; i < kWidth; ++i)
       slope[i] = d[i] * (share[i] + Share::slope(v[i], share[i]));
-    }
     if (up) {
       load_piece(up + at, u);
       for (int i = 0; i < kWidth; ++i) {

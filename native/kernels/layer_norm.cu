@@ -70,17 +70,11 @@ struct LayerNormWeightGradientArgs {
 SPECTRAL_LAYOUT(LayerNormWeightGradientArgs, x, statistics, dy, partials, rows, columns, weight_rows, chunk)
 
 namespace {
-template <int kWidth>
-__device__ __forceinline__ float sum_of(const float (&v)[kWidth]) {
-  float sum = 0;
-  for (int i = 0; i < kWidth; ++i)
-    sum += v[i];
-  return sum;
-}
-
 template <class T, int kLanes>
 __device__ __forceinline__ void layer_norm_forward(const LayerNormForwardArgs& args) {
-  const GroupRow<kLanes> group(args.rows, args.columns);
+  const SharedRow<kLanes> group(args.rows, args.columns);
+  if (!group.takes_part())
+    return;
   const int64_t row = group.row;
   const int lane = group.lane;
   const int columns = group.columns;
@@ -88,30 +82,31 @@ __device__ __forceinline__ void layer_norm_forward(const LayerNormForwardArgs& a
   const T* weight = static_cast<const T*>(args.weight) + row % args.weight_rows * columns;
   const T* bias = static_cast<const T*>(args.bias);
   T* y = static_cast<T*>(args.y) + row * args.y_stride;
-  by_width<T>(args.columns | args.y_stride, is_aligned16(args.x, args.weight, args.bias, args.y), [&](auto width) {
+  by_row_width<T>(args.columns | args.y_stride, is_aligned16(args.x, args.weight, args.bias, args.y), [&](auto width) {
     constexpr int kWidth = decltype(width)::value;
+    constexpr int kStep = SharedRow<kLanes>::kSharing * kWidth;
     float totals[kWidth] = {};
-    for (int c = lane * kWidth; c < columns; c += kLanes * kWidth) {
+    for (int c = lane * kWidth; c < columns; c += kStep) {
       float v[kWidth];
       load_piece(x + c, v);
       for (int i = 0; i < kWidth; ++i)
         totals[i] += v[i];
     }
-    const float mean = warp_sum<kLanes>(sum_of(totals)) / args.columns;
+    const float mean = row_sum<T, kLanes>(totals) / args.columns;
     float squares[kWidth] = {};
-    for (int c = lane * kWidth; c < columns; c += kLanes * kWidth) {
+    for (int c = lane * kWidth; c < columns; c += kStep) {
       float v[kWidth];
       load_piece(x + c, v);   // from the cache
       for (int i = 0; i < kWidth; ++i)
         squares[i] += (v[i] - mean) * (v[i] - mean);
     }
-    const float variance = warp_sum<kLanes>(sum_of(squares)) / args.columns;
+    const float variance = row_sum<T, kLanes>(squares) / args.columns;
     const float r = 1.0f / sqrtf(variance + args.epsilon);
     if (lane == 0 && columns) {
       args.statistics[2 * row] = mean;
       args.statistics[2 * row + 1] = r;
     }
-    for (int c = lane * kWidth; c < columns; c += kLanes * kWidth) {
+    for (int c = lane * kWidth; c < columns; c += kStep) {
       float v[kWidth], w[kWidth];
       float b[kWidth] = {};
       load_piece(x + c, v);
@@ -127,7 +122,9 @@ __device__ __forceinline__ void layer_norm_forward(const LayerNormForwardArgs& a
 
 template <class T, int kLanes>
 __device__ __forceinline__ void layer_norm_backward(const LayerNormBackwardArgs& args) {
-  const GroupRow<kLanes> group(args.rows, args.columns);
+  const SharedRow<kLanes> group(args.rows, args.columns);
+  if (!group.takes_part())
+    return;
   const int64_t row = group.row;
   const int lane = group.lane;
   const int columns = group.columns;
@@ -139,11 +136,12 @@ __device__ __forceinline__ void layer_norm_backward(const LayerNormBackwardArgs&
   const float mean = columns ? args.statistics[2 * row] : 0.0f;
   const float r = columns ? args.statistics[2 * row + 1] : 0.0f;
   const bool aligned = is_aligned16(args.x, args.weight, args.dy, args.d_residual, args.dx);
-  by_width<T>(args.columns | args.residual_stride | args.dx_stride, aligned, [&](auto width) {
+  by_row_width<T>(args.columns | args.residual_stride | args.dx_stride, aligned, [&](auto width) {
     constexpr int kWidth = decltype(width)::value;
+    constexpr int kStep = SharedRow<kLanes>::kSharing * kWidth;
     float totals[kWidth] = {};
     float products[kWidth] = {};
-    for (int c = lane * kWidth; c < columns; c += kLanes * kWidth) {
+    for (int c = lane * kWidth; c < columns; c += kStep) {
       float v[kWidth], w[kWidth], g[kWidth];
       load_piece(x + c, v);
       load_piece(weight + c, w);
@@ -153,9 +151,9 @@ __device__ __forceinline__ void layer_norm_backward(const LayerNormBackwardArgs&
         products[i] += w[i] * g[i] * ((v[i] - mean) * r);
       }
     }
-    const float total = warp_sum<kLanes>(sum_of(totals)) / args.columns;
-    const float product = warp_sum<kLanes>(sum_of(products)) / args.columns;
-    for (int c = lane * kWidth; c < columns; c += kLanes * kWidth) {
+    const float total = row_sum<T, kLanes>(totals) / args.columns;
+    const float product = row_sum<T, kLanes>(products) / args.columns;
+    for (int c = lane * kWidth; c < columns; c += kStep) {
       float v[kWidth];
       float w[kWidth];
       float g[kWidth];
@@ -201,25 +199,25 @@ __device__ __forceinline__ void layer_norm_weight_gradient(const LayerNormWeight
 }
 }   // namespace
 
-SPECTRAL_KERNEL(layer_norm_forward_f32, LayerNormForwardArgs, kRowThreads) {
+SPECTRAL_KERNEL_ROWS(layer_norm_forward_f32, LayerNormForwardArgs, kRowThreads) {
   if (args.lanes == 8)
     layer_norm_forward<float, 8>(args);
   else
     layer_norm_forward<float, 32>(args);
 }
-SPECTRAL_KERNEL(layer_norm_forward_bf16, LayerNormForwardArgs, kRowThreads) {
+SPECTRAL_KERNEL_ROWS(layer_norm_forward_bf16, LayerNormForwardArgs, kRowThreads) {
   if (args.lanes == 8)
     layer_norm_forward<bf16, 8>(args);
   else
     layer_norm_forward<bf16, 32>(args);
 }
-SPECTRAL_KERNEL(layer_norm_backward_f32, LayerNormBackwardArgs, kRowThreads) {
+SPECTRAL_KERNEL_ROWS(layer_norm_backward_f32, LayerNormBackwardArgs, kRowThreads) {
   if (args.lanes == 8)
     layer_norm_backward<float, 8>(args);
   else
     layer_norm_backward<float, 32>(args);
 }
-SPECTRAL_KERNEL(layer_norm_backward_bf16, LayerNormBackwardArgs, kRowThreads) {
+SPECTRAL_KERNEL_ROWS(layer_norm_backward_bf16, LayerNormBackwardArgs, kRowThreads) {
   if (args.lanes == 8)
     layer_norm_backward<bf16, 8>(args);
   else

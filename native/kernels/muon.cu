@@ -73,13 +73,14 @@ SPECTRAL_KERNEL_PLAIN(muon_squares_f32, MuonArgs, kFlatThreads) {
   const float* directions = args.x + begin_of(args.count);
   double sum = 0;
   for (int piece = 0; piece < kPieces; ++piece)
-    by_piece_of<float>(blockIdx.x * kPieces + piece, args.count, is_aligned16(directions), [&](auto width, int64_t at) {
-      constexpr int kWidth = decltype(width)::value;
-      float x[kWidth];
-      load_piece(directions + at, x);
-      for (int i = 0; i < kWidth; ++i)
-        sum += double(x[i]) * x[i];
-    });
+    by_vector_of<float>(
+        blockIdx.x * kPieces + piece, args.count, is_aligned16(directions), [&](auto width, int64_t at) {
+          constexpr int kWidth = decltype(width)::value;
+          float x[kWidth];
+          load_piece(directions + at, x);
+          for (int i = 0; i < kWidth; ++i)
+            sum += double(x[i]) * x[i];
+        });
   args.parts[begin_of(args.parts_count) + blockIdx.x * blockDim.x + threadIdx.x] = sum;
 }
 

@@ -88,7 +88,7 @@ __device__ __forceinline__ double loss_of(const RandomWeightsArgs& args, int mem
 
 SPECTRAL_KERNEL_PLAIN(random_perturb_f32, RandomPerturbArgs, kFlatThreads) {
   const Direction z_m = direction(*args.state, args.state->step, args.member, args.tensor);
-  by_piece<float>(args.count, is_aligned16(args.x, args.y), [&](auto width, int64_t at) {
+  by_vector_of<float>(blockIdx.x, args.count, is_aligned16(args.x, args.y), [&](auto width, int64_t at) {
     constexpr int kWidth = decltype(width)::value;
     float x[kWidth], z[kWidth];
     load_piece(args.x + at, x);
@@ -128,7 +128,7 @@ SPECTRAL_KERNEL_PLAIN(random_step_f32, RandomStepArgs, kFlatThreads) {
     return;
   const float decay = decay_of(state, args.rate);
   const float step_size = learning_rate_of(state, args.rate);
-  by_piece<float>(args.count, is_aligned16(args.parameter), [&](auto width, int64_t at) {
+  by_vector_of<float>(blockIdx.x, args.count, is_aligned16(args.parameter), [&](auto width, int64_t at) {
     constexpr int kWidth = decltype(width)::value;
     float p[kWidth];
     float sum[kWidth] = {};

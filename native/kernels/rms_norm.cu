@@ -66,30 +66,30 @@ SPECTRAL_LAYOUT(RmsNormWeightGradientArgs, x, inverse_rms, dy, partials, rows, c
 namespace {
 template <class T, int kLanes>
 __device__ __forceinline__ void rms_norm_forward(const RmsNormForwardArgs& args) {
-  const GroupRow<kLanes> group(args.rows, args.columns);
+  const SharedRow<kLanes> group(args.rows, args.columns);
+  if (!group.takes_part())
+    return;
   const int64_t row = group.row;
   const int lane = group.lane;
   const int columns = group.columns;
   const T* x = static_cast<const T*>(args.x) + row * columns;
   const T* weight = static_cast<const T*>(args.weight);
   T* y = static_cast<T*>(args.y) + row * args.y_stride;
-  by_width<T>(args.columns | args.y_stride, is_aligned16(args.x, args.weight, args.y), [&](auto width) {
+  by_row_width<T>(args.columns | args.y_stride, is_aligned16(args.x, args.weight, args.y), [&](auto width) {
     constexpr int kWidth = decltype(width)::value;
+    constexpr int kStep = SharedRow<kLanes>::kSharing * kWidth;
     float squares[kWidth] = {};
-    for (int c = lane * kWidth; c < columns; c += kLanes * kWidth) {
+    for (int c = lane * kWidth; c < columns; c += kStep) {
       float v[kWidth];
       load_piece(x + c, v);
       for (int i = 0; i < kWidth; ++i)
         squares[i] += v[i] * v[i];
     }
-    float sum = 0;
-    for (int i = 0; i < kWidth; ++i)
-      sum += squares[i];
-    sum = warp_sum<kLanes>(sum);
+    const float sum = row_sum<T, kLanes>(squares);
     const float r = 1.0f / sqrtf(sum / args.columns + args.epsilon);
     if (lane == 0 && columns)
       args.inverse_rms[row] = r;
-    for (int c = lane * kWidth; c < columns; c += kLanes * kWidth) {
+    for (int c = lane * kWidth; c < columns; c += kStep) {
       float v[kWidth], w[kWidth];
       load_piece(x + c, v);   // from the cache
       load_piece(weight + c, w);
@@ -102,7 +102,9 @@ __device__ __forceinline__ void rms_norm_forward(const RmsNormForwardArgs& args)
 
 template <class T, int kLanes>
 __device__ __forceinline__ void rms_norm_backward(const RmsNormBackwardArgs& args) {
-  const GroupRow<kLanes> group(args.rows, args.columns);
+  const SharedRow<kLanes> group(args.rows, args.columns);
+  if (!group.takes_part())
+    return;
   const int64_t row = group.row;
   const int lane = group.lane;
   const int columns = group.columns;
@@ -112,10 +114,11 @@ __device__ __forceinline__ void rms_norm_backward(const RmsNormBackwardArgs& arg
   const T* residual = args.d_residual ? static_cast<const T*>(args.d_residual) + row * args.residual_stride : nullptr;
   T* dx = static_cast<T*>(args.dx) + row * args.dx_stride;
   const bool aligned = is_aligned16(args.x, args.weight, args.dy, args.d_residual, args.dx);
-  by_width<T>(args.columns | args.residual_stride | args.dx_stride, aligned, [&](auto width) {
+  by_row_width<T>(args.columns | args.residual_stride | args.dx_stride, aligned, [&](auto width) {
     constexpr int kWidth = decltype(width)::value;
+    constexpr int kStep = SharedRow<kLanes>::kSharing * kWidth;
     float products[kWidth] = {};
-    for (int c = lane * kWidth; c < columns; c += kLanes * kWidth) {
+    for (int c = lane * kWidth; c < columns; c += kStep) {
       float v[kWidth], w[kWidth], g[kWidth];
       load_piece(x + c, v);
       load_piece(weight + c, w);
@@ -123,13 +126,10 @@ __device__ __forceinline__ void rms_norm_backward(const RmsNormBackwardArgs& arg
       for (int i = 0; i < kWidth; ++i)
         products[i] += (w[i] + args.weight_offset) * g[i] * v[i];
     }
-    float sum = 0;
-    for (int i = 0; i < kWidth; ++i)
-      sum += products[i];
-    sum = warp_sum<kLanes>(sum);
+    const float sum = row_sum<T, kLanes>(products);
     const float r = columns ? args.inverse_rms[row] : 0.0f;
     const float factor = r * r * (sum / args.columns);
-    for (int c = lane * kWidth; c < columns; c += kLanes * kWidth) {
+    for (int c = lane * kWidth; c < columns; c += kStep) {
       float v[kWidth];
       float w[kWidth];
       float g[kWidth];
@@ -173,25 +173,25 @@ __device__ __forceinline__ void rms_norm_weight_gradient(const RmsNormWeightGrad
 }
 }   // namespace
 
-SPECTRAL_KERNEL(rms_norm_forward_f32, RmsNormForwardArgs, kRowThreads) {
+SPECTRAL_KERNEL_ROWS(rms_norm_forward_f32, RmsNormForwardArgs, kRowThreads) {
   if (args.lanes == 8)
     rms_norm_forward<float, 8>(args);
   else
     rms_norm_forward<float, 32>(args);
 }
-SPECTRAL_KERNEL(rms_norm_forward_bf16, RmsNormForwardArgs, kRowThreads) {
+SPECTRAL_KERNEL_ROWS(rms_norm_forward_bf16, RmsNormForwardArgs, kRowThreads) {
   if (args.lanes == 8)
     rms_norm_forward<bf16, 8>(args);
   else
     rms_norm_forward<bf16, 32>(args);
 }
-SPECTRAL_KERNEL(rms_norm_backward_f32, RmsNormBackwardArgs, kRowThreads) {
+SPECTRAL_KERNEL_ROWS(rms_norm_backward_f32, RmsNormBackwardArgs, kRowThreads) {
   if (args.lanes == 8)
     rms_norm_backward<float, 8>(args);
   else
     rms_norm_backward<float, 32>(args);
 }
-SPECTRAL_KERNEL(rms_norm_backward_bf16, RmsNormBackwardArgs, kRowThreads) {
+SPECTRAL_KERNEL_ROWS(rms_norm_backward_bf16, RmsNormBackwardArgs, kRowThreads) {
   if (args.lanes == 8)
     rms_norm_backward<bf16, 8>(args);
   else

@@ -43,31 +43,31 @@ internal sealed class FamiliesCase : BenchCase
         foreach (ModelFamily family in ModelFamilies.All)
         {
             ModelConfig config = Alike(llama, family);
-            CausalLanguageModel? model = null;
             TrainingSetup? setup = null;
             double bytes = double.NaN;
             scenario.Variants.Add(
-                new Variant(family.ModelType, _ => { })
+                new Variant(family.ModelType, _ => setup!.Step())
                 {
                     Role = family.ModelType == Reference ? Role.Plain : Role.Ours,
+                    IsProgram = true,
+                    LeastSamples = 20,
                     MostSamples = 20,
                     Check = () =>
                     {
-                        model = scenario.Own(TrainingSetup.Model(machine, config));
-                        setup = new TrainingSetup(
-                            model,
-                            AdapterMethods.Find("lora"),
-                            Rank,
-                            rows: 1,
-                            length,
-                            new TrainerOptions()
+                        setup = scenario.Own(
+                            new TrainingSetup(
+                                scenario.Own(TrainingSetup.Model(machine, config)),
+                                AdapterMethods.Find("lora"),
+                                Rank,
+                                rows: 1,
+                                length,
+                                new TrainerOptions()
+                            )
                         );
-                        return setup.Check();
-                    },
-                    Measure = samples =>
-                    {
-                        using TrainingSetup measured = setup!;
-                        return measured.Measure(machine, samples, out bytes);
+                        string? complaint = setup.Check();
+                        if (complaint is null)
+                            setup.Measure(machine, 3, out bytes);
+                        return complaint;
                     },
                     Flops = 4 * Products(config) * length,
                     Figures = median => new Dictionary<string, double>

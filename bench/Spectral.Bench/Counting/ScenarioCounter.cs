@@ -22,7 +22,7 @@ internal static class ScenarioCounter
 
     /// <summary>
     /// Runs a variant of a prepared plan once. Null for a variant that is not ours, one that this device or the target
-    /// refuses, and one that measures itself: it is a whole program.
+    /// refuses, and one that is a whole program.
     /// </summary>
     public static CountedVariant? Count(Machine machine, BenchCase benchCase, Plan plan, Variant variant)
     {
@@ -40,7 +40,8 @@ internal static class ScenarioCounter
             );
     }
 
-    private static bool IsOurs(Variant variant) => variant is { Role: Role.Ours, Reason: null, Measure: null };
+    private static bool IsOurs(Variant variant) =>
+        variant is { Role: Role.Ours, Reason: null, Measure: null, IsProgram: false };
 
     private static IReadOnlyList<CountedLaunch> Run(Device device, Variant variant)
     {

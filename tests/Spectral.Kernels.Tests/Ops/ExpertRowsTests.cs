@@ -8,7 +8,7 @@ public sealed class ExpertRowsTests(DeviceKind kind) : DeviceTest(kind)
 {
     [Test]
     public void SumsTheRowsOfEachToken(
-        [ValueSource(nameof(Sizes))] int columns,
+        [ValueSource(nameof(RowSizes))] int columns,
         [ValueSource(nameof(FloatTypes))] DType type,
         [Values(1, 3)] int k
     )

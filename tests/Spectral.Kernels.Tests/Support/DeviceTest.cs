@@ -21,6 +21,12 @@ public abstract class DeviceTest(DeviceKind kind)
     /// <summary>Lengths at which tails, single tiles and several tiles occur.</summary>
     public static readonly int[] Sizes = [1, 7, 32, 33, 127, 1000];
 
+    /// <summary>
+    /// Lengths of rows of which the CPU device takes pieces of every width: F32 of 80 by half of the widest, 192 by
+    /// several of the widest in either type.
+    /// </summary>
+    public static readonly int[] RowSizes = [.. Sizes, 80, 192];
+
     public static readonly DType[] FloatTypes = [DType.F32, DType.BF16];
 
     protected Device Device { get; private set; } = null!;
