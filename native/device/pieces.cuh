@@ -86,15 +86,15 @@ __device__ __forceinline__ void by_row_width(int columns, bool aligned, Body bod
   by_width<T>(columns, aligned, body);
 }
 
-// The sum over the lanes of a SharedRow and over their kWidth partial sums, which are spent. On the CPU device it adds
-// what stood for vectors of lanes as eight lanes of a GPU would.
-template <class T, int kLanes, int kWidth>
-__device__ __forceinline__ float row_sum(float (&parts)[kWidth]) {
+// The sum of a lane's kWidth partial sums, which are spent. On the CPU device, where they stand for vectors of lanes,
+// it adds as eight lanes of a GPU would.
+template <class T, int kWidth>
+__device__ __forceinline__ float own_sum(float (&parts)[kWidth]) {
 #ifdef __CUDACC__
   float sum = 0;
   for (int i = 0; i < kWidth; ++i)
     sum += parts[i];
-  return warp_sum<kLanes>(sum);
+  return sum;
 #else
   constexpr int kPart = kWidth < kVector<T> ? kWidth : kVector<T>;
   float lanes[kWidth / kPart];
@@ -107,6 +107,16 @@ __device__ __forceinline__ float row_sum(float (&parts)[kWidth]) {
     for (int l = 0; l < m; ++l)
       lanes[l] += lanes[l + m];
   return lanes[0];
+#endif
+}
+// The sum over the lanes of a SharedRow and over their partial sums.
+template <class T, int kLanes, int kWidth>
+__device__ __forceinline__ float row_sum(float (&parts)[kWidth]) {
+  const float sum = own_sum<T>(parts);
+#ifdef __CUDACC__
+  return warp_sum<kLanes>(sum);
+#else
+  return sum;
 #endif
 }
 

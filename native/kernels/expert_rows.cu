@@ -85,9 +85,11 @@ __device__ __forceinline__ void expert_rows_backward(const ExpertRowsBackwardArg
   const T* rows = static_cast<const T*>(args.rows) + (args.rows && inside ? row * columns : 0);
   T* d_rows = static_cast<T*>(args.d_rows) + (args.d_rows && inside ? row * columns : 0);
   const float weight = args.weight[choice];
+  float sum = 0;
   by_row_width<T>(columns, is_aligned16(args.dy, args.rows, args.d_rows), [&](auto width) {
     constexpr int kWidth = decltype(width)::value;
-    float sums[kWidth] = {};
+    constexpr int kSums = kWidth > kVector<T> ? kWidth : 1;   // on a GPU one: registers for more warps
+    float sums[kSums] = {};
     for (int c = WarpRow::lane() * kWidth; c < columns; c += WarpRow::kSharing * kWidth) {
       float v[kWidth];
       load_piece(dy + c, v);
@@ -95,7 +97,7 @@ __device__ __forceinline__ void expert_rows_backward(const ExpertRowsBackwardArg
         float x[kWidth];
         load_piece(rows + c, x);
         for (int i = 0; i < kWidth; ++i)
-          sums[i] = fmaf(x[i], v[i], sums[i]);
+          sums[i % kSums] = fmaf(x[i], v[i], sums[i % kSums]);
       }
       if (args.d_rows && inside) {
         for (int i = 0; i < kWidth; ++i)
@@ -103,10 +105,11 @@ __device__ __forceinline__ void expert_rows_backward(const ExpertRowsBackwardArg
         store_piece(d_rows + c, v);
       }
     }
-    const float sum = row_sum<T, 32>(sums);
-    if (args.d_weight && WarpRow::lane() == 0)
-      args.d_weight[choice] = inside ? sum : NAN;
+    sum = own_sum<T>(sums);
   });
+  sum = WarpRow::sum(sum);
+  if (args.d_weight && WarpRow::lane() == 0)
+    args.d_weight[choice] = inside ? sum : NAN;
 }
 }   // namespace
 
