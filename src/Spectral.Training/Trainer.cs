@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
+using Spectral.Kernels;
 using Spectral.Kernels.Linalg;
 using Spectral.Training.Adapters;
 using Spectral.Training.Adapters.Expressions;
@@ -105,6 +106,13 @@ public sealed partial class Trainer : IDisposable
             );
         }
 
+        if (options.CudaGraph && model.Shards is not null)
+        {
+            throw new InputException(
+                "--shard: layers are gathered while a step runs, so that it cannot be replayed: expected no --graph"
+            );
+        }
+
         if (options.CudaGraph && model.Config.Experts is not null)
         {
             throw new InputException(
@@ -117,11 +125,15 @@ public sealed partial class Trainer : IDisposable
             TensorBudget.Check(_parameters, least);
         if (options.SampledRows is not null)
             adapter?.KeepInputsApart();
+        if (_parameters.Shards is not null)
+            ShardedState.Require(options);
         _scheduled = adapter is { Method.ActsBetweenSteps: true } ? adapter : null;
         _steps = options.Steps;
         _optimizer = OptimizerMethods
             .Find(options.OptimizerChoice.Name)
             .Create(_parameters, options.Optimizer, options.OptimizerChoice.Settings);
+        if (_parameters.Shards is { } shards)
+            ShardedState.Name(shards, _optimizer);
         _optimizer.OffloadsState = options.OffloadOptimizer;
         _optimizer.Offload();
         if (options.FlopBudget is { } budget)
@@ -168,7 +180,7 @@ public sealed partial class Trainer : IDisposable
         bool takesPairs = LossMethods.Find(_options.Loss.Name).TakesPairs;
         int[][] units = _options.Rows(data);
         BeginRun(units.Length);
-        if (_ranks.Count > 1)
+        if (_ranks.Count > 1 && _parameters.Shards is null)
         {
             // They have the same bits already, unless the machines of the ranks differ.
             _ranks.FollowFirst(_parameters.Masters);
@@ -228,6 +240,9 @@ public sealed partial class Trainer : IDisposable
                 RequireFinite();
             EndStep(evaluation, callbacks, cancellation);
         }
+        // The first rank may still be saving, for which it needs the others' parts of the weights.
+        if (_model.Shards is not null)
+            _ranks.Any(false);
         _shown = UseAverage();
         return Result ??= Progress.ToResult(); // a restored run may already be complete
 
@@ -284,6 +299,7 @@ public sealed partial class Trainer : IDisposable
         _scheduled?.BeforeForward(step, _steps!.Value);
         Span<double> counts = [batches.Sum(_loss.Count), batches.Sum(batch => batch.TokenCount)];
         _ranks.Sum(counts);
+        bool isEven = _model.Shards is not null && !_ranks.Any(batches.Any(batch => batch.Rows == 0));
         (int count, int tokens) = ((int)counts[0], (int)counts[1]);
         _optimizer.Configure(learningRate, count == 0 ? 0 : 1f / count);
         StepKind kind = _options switch
@@ -306,6 +322,7 @@ public sealed partial class Trainer : IDisposable
             _ranks,
             [.. _scheduled?.Modules.SelectMany(module => module.Form.Observed).Distinct() ?? []]
         );
+        _step.IsEven = isEven;
         float[] sums = _step.Run(batches);
         double loss = count == 0 ? 0 : sums.Sum(sum => (double)sum) / count;
         (long _, double norm, bool skipped) = _parameters.StepState.Read();
@@ -340,13 +357,22 @@ public sealed partial class Trainer : IDisposable
     /// <exception cref="TrainingDivergedException">A parameter is not finite.</exception>
     public void RequireFinite()
     {
-        if (!_parameters.Masters.All(master => double.IsFinite(MatrixScan.Run(master).Largest)))
+        IEnumerable<Tensor> masters = _parameters.Shards is { } shards
+            ? shards.Units.Select(unit => shards.Whole(unit.Number))
+            : _parameters.Masters.Select(master => master.Share());
+        if (!masters.All(IsFinite))
         {
             throw new TrainingDivergedException(
                 $"step {Progress.Step}: the update left values that are not finite numbers; "
                     + "a smaller learning rate, more warm-up or gradient clipping may help"
             );
         }
+    }
+
+    private static bool IsFinite(Tensor taken)
+    {
+        using (taken)
+            return double.IsFinite(MatrixScan.Run(taken).Largest);
     }
 
     /// <inheritdoc/>

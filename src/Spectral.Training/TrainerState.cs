@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using System.Text.Json.Serialization.Metadata;
 using Spectral.Kernels;
 using Spectral.Training.Adapters;
+using Spectral.Training.Distributed.Sharding;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
 using Spectral.Training.Numerics;
@@ -253,6 +254,8 @@ public sealed class TrainerState : IDisposable
     private static IEnumerable<Part> Tensors(Optimizer optimizer, Adapter? adapter, WeightAverage? average)
     {
         ParameterSet parameters = optimizer.Parameters;
+        if (parameters.Shards is { } shards)
+            return Units(shards, parameters, optimizer);
         IEnumerable<Part> averages = average is null
             ? []
             : parameters.Parameters.Select(
@@ -263,6 +266,22 @@ public sealed class TrainerState : IDisposable
             .Concat(averages)
             .Concat(optimizer.States.Select(state => new Part(state.Name, state.Shape, state.Open, state.Type)));
     }
+
+    /// <summary>Lists the tensors of which each rank has a part, in the order of their names on all ranks.</summary>
+    private static IEnumerable<Part> Units(ShardedWeights shards, ParameterSet parameters, Optimizer optimizer) =>
+        parameters
+            .Parameters.Select(parameter => (Name: Master + parameter.Name, Open: (Func<Tensor>)parameter.Master.Share))
+            .Concat(optimizer.States.Select(state => (state.Name, state.Open)))
+            .Select(
+                (tensor, i) =>
+                {
+                    ShardedUnit unit = shards.Units[i % shards.Units.Count];
+                    return new Part(tensor.Name, unit.Length, () => shards.Whole(i))
+                    {
+                        Fill = saved => ShardedState.Read(unit, saved, tensor.Open()),
+                    };
+                }
+            );
 
     private static IEnumerable<Part> Factors(ParameterSet parameters, Adapter? adapter) =>
         parameters
@@ -279,6 +298,9 @@ public sealed class TrainerState : IDisposable
     /// <summary>A tensor of the state, accessed by a handle that is disposed after each use.</summary>
     private sealed record Part(string Name, Shape Shape, Func<Tensor> Open, DType Type = DType.F32)
     {
+        /// <summary>Takes over the saved values; null: the tensor is written.</summary>
+        public Action<SafetensorsTensor>? Fill { get; init; }
+
         public StoredType Stored { get; } =
             Type switch
             {
@@ -296,6 +318,12 @@ public sealed class TrainerState : IDisposable
 
         public void Read(SafetensorsTensor saved)
         {
+            if (Fill is not null)
+            {
+                Fill(saved);
+                return;
+            }
+
             using Tensor tensor = Open();
             if (Type == DType.F32)
                 tensor.CopyFrom(saved.ToFloats());

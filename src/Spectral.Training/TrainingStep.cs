@@ -41,6 +41,12 @@ internal sealed class TrainingStep(
     private Graph? _graph;
 
     /// <summary>
+    /// Whether all ranks make the same passes in the next step, each with records of its own, so that weights which are
+    /// divided between them can be gathered without asking.
+    /// </summary>
+    public bool IsEven { get; set; }
+
+    /// <summary>
     /// Runs the step and returns the sum of the losses of each micro-batch on all ranks, its mean over the probes if
     /// the optimizer has some. Waits for the device.
     /// </summary>
@@ -150,6 +156,12 @@ internal sealed class TrainingStep(
 
             probes.End();
         }
+        else if (IsEven && model.Shards is { } shards)
+        {
+            shards.Begin();
+            forEachBatch(Accumulate);
+            shards.End();
+        }
         else
         {
             forEachBatch(Accumulate);
@@ -162,7 +174,9 @@ internal sealed class TrainingStep(
     {
         // What was not finite on one rank is not finite in the sums, so that all ranks skip the step.
         IEnumerable<Tensor> seen = _ranks.Count > 1 ? _observed.Select(gradient => gradient.Total(model.Device)) : [];
-        _ranks.Sum([.. parameters.Gradients, .. seen, _losses!]);
+        // The gradients of weights that are divided between ranks were summed in backward.
+        IEnumerable<Tensor> gradients = parameters.Shards is null ? parameters.Gradients : [];
+        _ranks.Sum([.. gradients, .. seen, _losses!]);
         // The method is not called in a step that will be skipped: a NaN that enters its running means of gradients
         // would never leave them.
         if (

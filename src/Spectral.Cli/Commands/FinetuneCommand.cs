@@ -33,7 +33,14 @@ internal sealed class FinetuneCommand : SpectralCommand
             _adapter.Settings.All
         );
         Details = TrainingOptions.ResumeDetails;
-        AddOptions([.. _training.Inputs, .. _adapter.All, _ablate.Option, .. _quantize.All, .. _training.Settings]);
+        AddOptions([
+            .. _training.Inputs,
+            .. _adapter.All,
+            _ablate.Option,
+            .. _quantize.All,
+            .. _training.Settings,
+            _training.Shard,
+        ]);
     }
 
     public override bool TakesRanks => true;
@@ -41,6 +48,7 @@ internal sealed class FinetuneCommand : SpectralCommand
     public override void Execute(CommandContext context)
     {
         TrainerOptions settings = _training.Read(context);
+        _training.RequireRanks(context);
         string? start = context.Get(_adapter.InitAdapter);
         using OutputFolder output = _training.Output(context, context.Get(_training.Model), start);
         AdapterMethod method = _adapter.Method(context);
@@ -109,7 +117,7 @@ internal sealed class FinetuneCommand : SpectralCommand
 
         void Train()
         {
-            using CausalLanguageModel model = inputs.Load(started.Device, started.Type);
+            using CausalLanguageModel model = inputs.Load(started.Device, started.Type, _training.Shards(context));
             using DirectionAblation? ablation = _ablate.Load(context, model);
             var run = new AdapterRun(context, _training, _adapter);
             using Adapter attached = run.Attach(
@@ -138,15 +146,8 @@ internal sealed class FinetuneCommand : SpectralCommand
             );
             TrainingResult result = training.Train(model, records, started.Saved);
             context.Finish(
-                training.Json(result),
-                terminal =>
-                    TrainingRun.Print(
-                        terminal,
-                        result,
-                        attached.TrainableCount,
-                        AdapterRun.Total(model, attached),
-                        output.FullPath
-                    )
+                training.Finished(result),
+                terminal => training.Print(terminal, result, attached.TrainableCount, AdapterRun.Total(model, attached))
             );
         }
     }

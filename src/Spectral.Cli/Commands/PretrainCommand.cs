@@ -23,7 +23,7 @@ internal sealed class PretrainCommand : SpectralCommand
         )
     {
         Details = TrainingOptions.ResumeDetails;
-        AddOptions([.. _training.Inputs, .. _training.Settings]);
+        AddOptions([.. _training.Inputs, .. _training.Settings, _training.Shard]);
     }
 
     public override bool TakesRanks => true;
@@ -32,6 +32,7 @@ internal sealed class PretrainCommand : SpectralCommand
     {
         TrainerOptions settings = _training.Read(context);
         settings.RequireBase(keepsBase: false);
+        _training.RequireRanks(context);
         using OutputFolder output = _training.Output(context, context.Get(_training.Model));
         using var inputs = new ModelInputs(context, context.Get(_training.Model), weightsOptional: true);
         RunRecords records = _training.Encode(context, inputs, settings);
@@ -48,7 +49,12 @@ internal sealed class PretrainCommand : SpectralCommand
         );
         if (started is null)
             return;
-        using CausalLanguageModel model = inputs.LoadToTrain(started.Device, started.Type, settings.Seed);
+        using CausalLanguageModel model = inputs.LoadToTrain(
+            started.Device,
+            started.Type,
+            settings.Seed,
+            _training.Shards(context)
+        );
         var run = new TrainingRun(context, settings, output, started.Identity)
         {
             Title = $"Pretraining of {Path.GetFileName(output.FullPath)}",
@@ -74,8 +80,8 @@ internal sealed class PretrainCommand : SpectralCommand
         };
         TrainingResult result = run.Train(model, records, started.Saved);
         context.Finish(
-            run.Json(result),
-            terminal => TrainingRun.Print(terminal, result, model.ParameterCount, model.ParameterCount, output.FullPath)
+            run.Finished(result),
+            terminal => run.Print(terminal, result, model.ParameterCount, model.ParameterCount)
         );
     }
 }

@@ -3,6 +3,7 @@ using Spectral.Kernels;
 using Spectral.Training.Adapters;
 using Spectral.Training.Chat;
 using Spectral.Training.Data;
+using Spectral.Training.Distributed;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
 using Spectral.Training.Quantization;
@@ -202,23 +203,30 @@ internal sealed class ModelInputs : IDisposable
 
     /// <summary>Loads the model with frozen weights.</summary>
     /// <exception cref="InputException">The device has too little memory for the model.</exception>
-    public CausalLanguageModel Load(Device device, DType type)
+    /// <param name="device">The device.</param>
+    /// <param name="type">The compute type.</param>
+    /// <param name="shards">The ranks that each keep a part of it; null: the device has all.</param>
+    public CausalLanguageModel Load(Device device, DType type, RankGroup? shards = null)
     {
-        RequireMemory(device, type.Size(), Folder.QuantizedWeights);
-        return CausalLanguageModel.Load(Folder, device, type);
+        RequireMemory(device, type.Size(), Folder.QuantizedWeights, shards?.Count ?? 1);
+        return CausalLanguageModel.Load(Folder, device, type, shards: shards);
     }
 
     /// <summary>
     /// Loads the model with all weights trainable: those of the folder, or random ones if it has none.
     /// </summary>
     /// <exception cref="InputException">The device has too little memory for the model.</exception>
-    public CausalLanguageModel LoadToTrain(Device device, DType type, ulong seed)
+    /// <param name="device">The device.</param>
+    /// <param name="type">The compute type.</param>
+    /// <param name="seed">The seed of random weights.</param>
+    /// <param name="shards">The ranks that each keep a part of it; null: the device has all.</param>
+    public CausalLanguageModel LoadToTrain(Device device, DType type, ulong seed, RankGroup? shards = null)
     {
         // The master, its gradient and two moments in F32, and a copy in the compute type if that is not F32.
-        RequireMemory(device, 16 + (type == DType.F32 ? 0 : type.Size()));
+        RequireMemory(device, 16 + (type == DType.F32 ? 0 : type.Size()), ranks: shards?.Count ?? 1);
         return Folder.HasWeights
-            ? CausalLanguageModel.Load(Folder, device, type, trainWeights: true)
-            : CausalLanguageModel.Initialize(Folder.Config, device, type, seed);
+            ? CausalLanguageModel.Load(Folder, device, type, trainWeights: true, shards)
+            : CausalLanguageModel.Initialize(Folder.Config, device, type, seed, shards: shards);
     }
 
     public void Dispose() => Folder.Dispose();
@@ -227,9 +235,9 @@ internal sealed class ModelInputs : IDisposable
     /// Refuses a model that is larger than the device's memory. A config can claim any size, and asking the system for
     /// memory that it does not have may end other programs.
     /// </summary>
-    private void RequireMemory(Device device, int bytesPerParameter, long quantized = 0)
+    private void RequireMemory(Device device, int bytesPerParameter, long quantized = 0, int ranks = 1)
     {
-        long parameters = Folder.Config.ParameterCount;
+        long parameters = Folder.Config.ParameterCount / ranks;
         long memory = Math.Min(device.TotalMemory, device.Memory.Limit ?? long.MaxValue);
         if (parameters - quantized > (memory - (quantized / 2)) / bytesPerParameter)
         {

@@ -4,6 +4,7 @@ using Spectral.Cli.Hosting;
 using Spectral.Cli.Output;
 using Spectral.Training;
 using Spectral.Training.Data;
+using Spectral.Training.Distributed;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
 using Spectral.Training.Objectives;
@@ -178,6 +179,11 @@ internal sealed class TrainingOptions
         "Keep the optimizer's state in page-locked host memory, from which each update copies it to the device and "
             + "back. "
             + "Results are the same to the bit."
+    );
+    public readonly Option<bool> Shard = OptionTypes.Flag(
+        "--shard",
+        "Keep 1/N of every weight on each of the N ranks that a launcher starts (mpirun -n N spectral ...), and gather "
+            + "a layer when it is used. With pretrain also 1/N of gradients and of the optimizer's state."
     );
     public readonly Option<ulong> Seed = OptionTypes.Seed("Random seed.");
     public readonly Option<bool> NoShuffle = OptionTypes.Flag("--no-shuffle", "Use the records in file order.");
@@ -378,6 +384,22 @@ internal sealed class TrainingOptions
         options.RequireSuits(method: null);
         return options;
     }
+
+    /// <summary>Refuses --shard where there is no other process to keep a part.</summary>
+    /// <exception cref="InputException">It is given, and the process was started alone.</exception>
+    public void RequireRanks(CommandContext context)
+    {
+        if (context.Get(Shard) && context.Launch.Count == 1)
+        {
+            throw new InputException(
+                "--shard divides the weights between processes, and this one was started alone: expected a launcher "
+                    + "with two or more, e.g. mpirun -n 2 spectral ..."
+            );
+        }
+    }
+
+    /// <summary>Returns the ranks that each keep a part of the weights; null: every rank has all.</summary>
+    public RankGroup? Shards(CommandContext context) => context.Get(Shard) ? context.Ranks : null;
 
     /// <summary>Reads and encodes the records of --data and --eval.</summary>
     /// <exception cref="InputException">A file is not valid, or the run would have no step.</exception>

@@ -51,6 +51,9 @@ internal sealed class TrainingRun(
     /// <summary>The port of the live page, 0 for any free one; null: there is none.</summary>
     public int? Port { get; init; }
 
+    /// <summary>The memory of each rank, once the run has ended; empty for one process.</summary>
+    public IReadOnlyList<RankMemory> Memory { get; private set; } = [];
+
     /// <summary>Writes the trained adapter or model into a folder.</summary>
     public required Action<string> Save { get; init; }
 
@@ -85,8 +88,26 @@ internal sealed class TrainingRun(
         using var trainer = new Trainer(model, settings, ranks: context.Ranks);
         if (saved is not null)
             trainer.Restore(saved.State);
-        if (!context.Ranks.IsFirst)
-            return trainer.Run(records.Training, records.Evaluation, cancellation: context.Cancellation);
+        TrainingResult result = context.Ranks.IsFirst
+            ? Lead(trainer, model, records, saved)
+            : trainer.Run(records.Training, records.Evaluation, cancellation: context.Cancellation);
+        if (context.Ranks.Count > 1)
+            Memory = RankMemory.Gather(context.Ranks, model);
+        return result;
+    }
+
+    /// <summary>Returns what the command prints with --json once the run has ended.</summary>
+    public JsonObject Finished(TrainingResult result)
+    {
+        JsonObject json = Json(result);
+        if (Memory.Count > 0)
+            json["ranks"] = new JsonArray([.. Memory.Select(rank => rank.Json())]);
+        return json;
+    }
+
+    /// <summary>Trains on the rank that writes and prints.</summary>
+    private TrainingResult Lead(Trainer trainer, CausalLanguageModel model, RunRecords records, SavedRun? saved)
+    {
         var live = new LiveRun(Title, Settings);
         using LiveServer? server = Port is { } port ? new LiveServer(live, port) : null;
         if (server is not null)
@@ -256,8 +277,8 @@ internal sealed class TrainingRun(
         return json;
     }
 
-    /// <summary>Prints the result of a run as text.</summary>
-    public static void Print(Terminal terminal, TrainingResult result, long trainable, long total, string output)
+    /// <summary>Prints the result of the run as text.</summary>
+    public void Print(Terminal terminal, TrainingResult result, long trainable, long total)
     {
         if (result is { Before: { } before, After: { } after })
         {
@@ -275,12 +296,13 @@ internal sealed class TrainingRun(
         }
         if (result.Skipped > 0)
             terminal.Line($"{result.Skipped} steps were skipped: their loss or gradient was not a finite number");
-        terminal.Table(
+        terminal.Table([
             ("final loss", Text($"{result.FinalLoss:0.0000}")),
             ("trained", Text($"{trainable:N0} of {total:N0} parameters ({100.0 * trainable / total:0.##} %)")),
             ("speed", Text($"{result.TokensPerSecond:N0} tokens/s, {result.Steps} steps in {result.Seconds:0.0} s")),
-            ("written to", output)
-        );
+            .. Memory.Select((rank, i) => ($"rank {i}", rank.ToString())),
+            ("written to", output.FullPath),
+        ]);
     }
 
     private static string Summary(TrainingResult result)

@@ -92,6 +92,9 @@ public sealed class AdapterCore : ILayerAdapter, IDisposable
     /// <summary>Whether the form's expressions read the base weight.</summary>
     internal bool ReadsWeight => _module.ReadsWeight;
 
+    /// <summary>Whether each rank keeps a part of the base weight.</summary>
+    internal bool IsSharded => _layer.Weight.IsSharded;
+
     /// <summary>The form that is packed here, for members that the packed tensors do not cover.</summary>
     internal AdapterForm Form => _form;
 

@@ -37,11 +37,13 @@ internal sealed class AugmentedLayers : IDisposable
 
     /// <summary>
     /// Returns whether the adapters can run as an augmented product: low-rank terms only, one shared and unscaled x, a
-    /// weight that is not quantised, no other reader of it, and no dropout.
+    /// weight that is neither quantised nor divided between ranks, no other reader of it, and no dropout.
     /// </summary>
     public static bool Suits(PackedAdapters adapter) =>
         adapter is { Drops: false, Parts: [{ Factors: not null } part] }
-        && part.Cores.All(core => core is { Form.IsLowRank: true, ReadsWeight: false, Weight.Quantized: null });
+        && part.Cores.All(core =>
+            core is { Form.IsLowRank: true, ReadsWeight: false, IsSharded: false, Weight.Quantized: null }
+        );
 
     /// <summary>
     /// Returns the output columns of the layer at a place among its siblings; null if the layer has no adapter.

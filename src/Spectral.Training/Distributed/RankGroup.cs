@@ -47,6 +47,9 @@ public sealed class RankGroup : IDisposable
     /// <summary>The bytes that this process has sent to others so far (<see cref="Communicator.BytesSent"/>).</summary>
     public long BytesSent => _communicator?.BytesSent ?? 0;
 
+    /// <summary>Runs before each call that all ranks make at the same point; null: nothing does.</summary>
+    internal Action? BeforeCall { get; set; }
+
     /// <summary>Connects the processes that a launcher started, and waits until all are there.</summary>
     /// <param name="device">The device of this process.</param>
     /// <param name="launch">Which process this is.</param>
@@ -83,6 +86,7 @@ public sealed class RankGroup : IDisposable
     {
         if (_communicator is null)
             return;
+        BeforeCall?.Invoke();
         foreach (Tensor tensor in tensors)
         {
             using Tensor all = tensor.View(checked((int)tensor.Count));
@@ -100,6 +104,7 @@ public sealed class RankGroup : IDisposable
     {
         if (_communicator is null)
             return;
+        BeforeCall?.Invoke();
         using var tensor = Tensor.Empty(_communicator.Device, values.Length, DType.F64);
         tensor.CopyFrom(MemoryMarshal.AsBytes(values));
         _communicator.Sum(tensor);
@@ -117,13 +122,20 @@ public sealed class RankGroup : IDisposable
     }
 
     /// <summary>Overwrites tensors with those of the first rank.</summary>
-    public void FollowFirst(IReadOnlyList<Tensor> tensors) => _communicator?.Broadcast(0, [.. tensors]);
+    public void FollowFirst(IReadOnlyList<Tensor> tensors)
+    {
+        if (_communicator is null)
+            return;
+        BeforeCall?.Invoke();
+        _communicator.Broadcast(0, [.. tensors]);
+    }
 
     /// <summary>Returns the text of every rank, by rank.</summary>
     public string[] Gather(string text)
     {
         if (_communicator is null)
             return [text];
+        BeforeCall?.Invoke();
         byte[] bytes = Encoding.UTF8.GetBytes(text);
         int[] lengths = Gather([bytes.Length]);
         // In whole words, all as long as the longest.
@@ -139,6 +151,27 @@ public sealed class RankGroup : IDisposable
 
         return texts;
     }
+
+    /// <summary>
+    /// Joins the parts of all ranks, in their order, without <see cref="BeforeCall"/>, on the device's current stream.
+    /// </summary>
+    /// <param name="part">This rank's part, K elements.</param>
+    /// <param name="whole">Receives all, K elements of each rank.</param>
+    internal void Gather(Tensor part, Tensor whole) => _communicator!.Gather(part, whole);
+
+    /// <summary>
+    /// Adds tensors of all ranks and leaves each its part of the sum, without <see cref="BeforeCall"/>.
+    /// </summary>
+    /// <param name="whole">K elements for each rank, in their order.</param>
+    /// <param name="part">Receives this rank's K elements of the sum.</param>
+    internal void SumToShares(Tensor whole, Tensor part) => _communicator!.SumToShares(whole, part);
+
+    /// <summary>
+    /// Returns the request of the first rank that has one, on all ranks, without <see cref="BeforeCall"/>; -1 if none
+    /// has.
+    /// </summary>
+    /// <param name="request">The number of what this rank asks for, from 0; -1: nothing.</param>
+    internal int Agree(int request) => Gather([request]).FirstOrDefault(other => other >= 0, -1);
 
     /// <summary>Gives the group up after a failure, without waiting for the other ranks.</summary>
     public void Abort() => _communicator?.Abort();

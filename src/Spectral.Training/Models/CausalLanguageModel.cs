@@ -1,6 +1,8 @@
 using Spectral.Kernels;
 using Spectral.Kernels.Ops;
 using Spectral.Training.Autograd;
+using Spectral.Training.Distributed;
+using Spectral.Training.Distributed.Sharding;
 using Spectral.Training.IO;
 using Spectral.Training.Optim;
 using Spectral.Training.Quantization;
@@ -52,7 +54,7 @@ public sealed class CausalLanguageModel : IDisposable
         {
             (false, _) => parameters[family.HeadWeight],
             (true, { }) => _embedding,
-            _ => new Parameter(family.HeadWeight, _embedding.Value.Share()),
+            _ => _embedding.SharedAs(family.HeadWeight),
         };
         _rotary = new RotaryTables(device, config);
         _layers = new DecoderLayer[config.Layers];
@@ -104,8 +106,19 @@ public sealed class CausalLanguageModel : IDisposable
     /// <summary>The number of weights, without adapters.</summary>
     public long ParameterCount => _parameters.All.Sum(parameter => parameter.Shape.Count);
 
-    /// <summary>The device memory of the weights, without adapters, in bytes.</summary>
+    /// <summary>
+    /// The device memory of the weights, without adapters, in bytes; of this rank's parts, if each rank keeps one.
+    /// </summary>
     public long Bytes => _parameters.All.Sum(parameter => parameter.Bytes);
+
+    /// <summary>
+    /// The most bytes of weights that were on the device at a time: this rank's parts and what was gathered of others.
+    /// Null: the rank has the whole model.
+    /// </summary>
+    public long? PeakShardBytes => Shards?.PeakBytes;
+
+    /// <summary>What gathers the weights from all ranks; null: all of them are here.</summary>
+    internal ShardedWeights? Shards => _parameters.Shards;
 
     /// <summary>The factor on the embedding of a token that is none on virtual tokens; 1: there is none.</summary>
     internal float TokenScale
@@ -148,9 +161,22 @@ public sealed class CausalLanguageModel : IDisposable
     /// Whether all weights train, with F32 masters; otherwise they are frozen, and linear layers are quantised where
     /// the folder says so (<see cref="ModelFolder.Quantization"/>).
     /// </param>
-    public static CausalLanguageModel Load(ModelFolder folder, Device device, DType dtype, bool trainWeights = false)
+    /// <param name="shards">
+    /// The processes that each keep a part of every weight and gather a layer when it is used; all of them load the
+    /// model and compute with it. Null: this one has the whole model.
+    /// </param>
+    /// <exception cref="InputException">Weights are to be divided between ranks and are quantised.</exception>
+    public static CausalLanguageModel Load(
+        ModelFolder folder,
+        Device device,
+        DType dtype,
+        bool trainWeights = false,
+        RankGroup? shards = null
+    )
     {
-        var parameters = ModelParameters.Load(folder, device, dtype, trainWeights);
+        ModelParameters parameters = shards is { Count: > 1 }
+            ? ShardedParameters.Load(folder, device, dtype, trainWeights, shards)
+            : ModelParameters.Load(folder, device, dtype, trainWeights);
         return new CausalLanguageModel(folder.Config, device, dtype, parameters, folder.Directory)
         {
             Quantization = trainWeights ? null : folder.Quantization,
@@ -205,21 +231,22 @@ public sealed class CausalLanguageModel : IDisposable
     /// <param name="trainWeights">
     /// Whether all weights train, with F32 masters; otherwise they are frozen, as for an adapter.
     /// </param>
+    /// <param name="shards">
+    /// The processes that each keep a part of every weight, which trains then; null: this one has the whole model.
+    /// </param>
     public static CausalLanguageModel Initialize(
         ModelConfig config,
         Device device,
         DType dtype,
         ulong seed,
-        bool trainWeights = true
+        bool trainWeights = true,
+        RankGroup? shards = null
     )
     {
-        return new CausalLanguageModel(
-            config,
-            device,
-            dtype,
-            ModelParameters.Initialize(config, device, dtype, seed, trainWeights),
-            null
-        );
+        ModelParameters parameters = shards is { Count: > 1 }
+            ? ShardedParameters.Initialize(config, device, dtype, seed, shards)
+            : ModelParameters.Initialize(config, device, dtype, seed, trainWeights);
+        return new CausalLanguageModel(config, device, dtype, parameters, null);
     }
 
     /// <summary>Computes the hidden states before the final norm, [B·S, D], without those of virtual tokens.</summary>

@@ -1,5 +1,6 @@
 using Spectral.Kernels;
 using Spectral.Kernels.Ops;
+using Spectral.Training.Distributed.Sharding;
 using Spectral.Training.IO;
 using Spectral.Training.Numerics;
 using Spectral.Training.Optim;
@@ -46,8 +47,20 @@ internal sealed class ModelParameters : IDisposable
                 : new Parameter(tensor.Name, Tensor.Empty(device, tensor.Shape, dtype));
     }
 
+    /// <summary>Takes ownership of weights of which each rank keeps a part.</summary>
+    /// <param name="parameters">The weights.</param>
+    /// <param name="trained">This rank's parts of all of them, if they train.</param>
+    /// <param name="shards">What gathers them.</param>
+    internal ModelParameters(IEnumerable<Parameter> parameters, ParameterSet? trained, ShardedWeights shards)
+    {
+        (_byName, Trained, Shards) = (parameters.ToDictionary(parameter => parameter.Name), trained, shards);
+    }
+
     /// <summary>All trainable weights; null if they are frozen.</summary>
     public ParameterSet? Trained { get; }
+
+    /// <summary>What gathers the weights from all ranks; null: all of them are here.</summary>
+    public ShardedWeights? Shards { get; }
 
     public IEnumerable<Parameter> All => _byName.Values;
 
@@ -120,15 +133,7 @@ internal sealed class ModelParameters : IDisposable
     {
         var parameters = new ModelParameters(device, Tensors(config), dtype, trains);
         foreach (TensorSpec tensor in ModelTensors.For(config))
-        {
-            Parameter parameter = parameters[tensor.Name];
-            if (tensor.Start != 0)
-                parameter.Master.CopyFrom(Enumerable.Repeat(tensor.Start, (int)parameter.Master.Count).ToArray());
-            else if (parameter.Master.Shape.Rank == 2)
-                DrawNormal(parameter.Master, seed, RandomStream.For(parameter.Name), (float)config.InitializerRange);
-            else if (!trains)
-                parameter.Master.Clear(); // masters in a set are zero from the start
-        }
+            Draw(tensor, parameters[tensor.Name].Master, seed, config);
         parameters.Trained?.NotifyChanged();
         return parameters;
     }
@@ -179,6 +184,18 @@ internal sealed class ModelParameters : IDisposable
         foreach (Parameter parameter in All)
             parameter.Dispose();
         Trained?.Dispose();
+        Shards?.Dispose();
+    }
+
+    /// <summary>Writes the values with which a tensor of a new model starts.</summary>
+    internal static void Draw(TensorSpec tensor, Tensor destination, ulong seed, ModelConfig config)
+    {
+        if (tensor.Start != 0)
+            destination.CopyFrom(Enumerable.Repeat(tensor.Start, (int)destination.Count).ToArray());
+        else if (destination.Shape.Rank == 2)
+            DrawNormal(destination, seed, RandomStream.For(tensor.Name), (float)config.InitializerRange);
+        else
+            destination.Clear();
     }
 
     private static void DrawNormal(Tensor destination, ulong seed, ulong stream, float deviation)

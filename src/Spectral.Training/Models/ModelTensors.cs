@@ -25,32 +25,57 @@ public static class ModelTensors
             .Append(new(config.Family.Head, config.VocabularySize, config.HiddenSize, config.Family.HeadHasBias));
 
     /// <summary>Lists every tensor of the model, in order of use in forward.</summary>
-    public static IEnumerable<TensorSpec> For(ModelConfig config)
+    public static IEnumerable<TensorSpec> For(ModelConfig config) =>
+        [
+            .. First(config),
+            .. Enumerable.Range(0, config.Layers).SelectMany(layer => OfLayer(config, layer)),
+            .. Last(config),
+            .. OfHead(config),
+        ];
+
+    /// <summary>
+    /// Groups every tensor of the model by those that are read together, in order of use in forward: what is before the
+    /// layers, each layer, and what follows. A head that is tied to the embedding is read with it.
+    /// </summary>
+    internal static IEnumerable<IReadOnlyList<TensorSpec>> Units(ModelConfig config)
     {
-        ModelFamily family = config.Family;
-        yield return new TensorSpec(family.EmbeddingWeight, [config.VocabularySize, config.HiddenSize]);
-        if (family.PositionsWeight is { } positions)
-            yield return new TensorSpec(positions, [config.MaxPositions, config.HiddenSize]);
+        TensorSpec[] head = [.. OfHead(config)];
+        yield return [.. First(config), .. config.TieWordEmbeddings ? head : []];
         for (int layer = 0; layer < config.Layers; layer++)
-        {
-            foreach (TensorSpec tensor in family.Norms(config, layer).SelectMany(norm => norm.Tensors))
-                yield return tensor;
-            foreach (LinearSpec linear in family.Linears(config, layer))
-            {
-                yield return new TensorSpec(linear.Weight, [linear.Outputs, linear.Inputs])
-                {
-                    IsTransposed = linear.IsTransposed,
-                };
-                if (linear.HasBias)
-                    yield return new TensorSpec(linear.Bias, [linear.Outputs]);
-            }
-        }
-        foreach (TensorSpec tensor in family.LastNorm(config).Tensors)
+            yield return [.. OfLayer(config, layer)];
+        yield return [.. Last(config), .. config.TieWordEmbeddings ? [] : head];
+    }
+
+    private static IEnumerable<TensorSpec> First(ModelConfig config)
+    {
+        yield return new TensorSpec(config.Family.EmbeddingWeight, [config.VocabularySize, config.HiddenSize]);
+        if (config.Family.PositionsWeight is { } positions)
+            yield return new TensorSpec(positions, [config.MaxPositions, config.HiddenSize]);
+    }
+
+    private static IEnumerable<TensorSpec> OfLayer(ModelConfig config, int layer)
+    {
+        foreach (TensorSpec tensor in config.Family.Norms(config, layer).SelectMany(norm => norm.Tensors))
             yield return tensor;
+        foreach (LinearSpec linear in config.Family.Linears(config, layer))
+        {
+            yield return new TensorSpec(linear.Weight, [linear.Outputs, linear.Inputs])
+            {
+                IsTransposed = linear.IsTransposed,
+            };
+            if (linear.HasBias)
+                yield return new TensorSpec(linear.Bias, [linear.Outputs]);
+        }
+    }
+
+    private static IEnumerable<TensorSpec> Last(ModelConfig config) => config.Family.LastNorm(config).Tensors;
+
+    private static IEnumerable<TensorSpec> OfHead(ModelConfig config)
+    {
         if (!config.TieWordEmbeddings)
-            yield return new TensorSpec(family.HeadWeight, [config.VocabularySize, config.HiddenSize]);
-        if (family.HeadHasBias)
-            yield return new TensorSpec(family.HeadBias, [config.VocabularySize]);
+            yield return new TensorSpec(config.Family.HeadWeight, [config.VocabularySize, config.HiddenSize]);
+        if (config.Family.HeadHasBias)
+            yield return new TensorSpec(config.Family.HeadBias, [config.VocabularySize]);
     }
 
     /// <summary>

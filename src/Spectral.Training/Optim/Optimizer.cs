@@ -8,7 +8,7 @@ namespace Spectral.Training.Optim;
 /// </summary>
 /// <remarks>
 /// Step counter, bias corrections and clip factor are in the set's <see cref="ParameterSet.StepState"/> and are
-/// advanced on the device. <see cref="Update"/> never waits for the device.
+/// advanced on the device. <see cref="Update"/> never waits for the device, unless weights are divided between ranks.
 /// </remarks>
 /// <example>
 /// <code>
@@ -225,6 +225,7 @@ public class Optimizer : IDisposable
         CompleteGradients();
         if (_gradients.Length > 0)
             GlobalNorm.Run(_gradients, _norm);
+        Parameters.Shards?.AddNorms(_norm);
     }
 
     private void Restart()

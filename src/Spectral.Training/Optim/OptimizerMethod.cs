@@ -26,6 +26,12 @@ public abstract class OptimizerMethod : MethodDescription
     /// </summary>
     public virtual bool KeepsAverage => false;
 
+    /// <summary>
+    /// Whether a step changes each element by its own gradient and state alone, so that it can be run on parts of
+    /// tensors.
+    /// </summary>
+    internal virtual bool ActsOnElements => false;
+
     /// <summary>Why a step cannot be captured in a CUDA graph, as the end of a sentence; null: it can.</summary>
     public virtual string? GraphRefusal => null;
 

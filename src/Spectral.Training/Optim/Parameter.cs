@@ -1,5 +1,6 @@
 using Spectral.Kernels;
 using Spectral.Kernels.Ops;
+using Spectral.Training.Distributed.Sharding;
 
 namespace Spectral.Training.Optim;
 
@@ -15,6 +16,7 @@ public sealed class Parameter : IDisposable
     private Func<QuantizedMatrix>? _restore;
     private Tensor? _value;
     private readonly TrainedRows? _trainedRows;
+    private readonly ShardedTensor? _shard;
     private Tensor? _gradient;
     private ColumnRange? _place;
 
@@ -39,6 +41,15 @@ public sealed class Parameter : IDisposable
         Shape = (quantized.Rows, quantized.Columns);
     }
 
+    /// <summary>Creates a parameter of which each rank keeps a part, and which the weights of the shard own.</summary>
+    /// <param name="name">The name of the tensor.</param>
+    /// <param name="shard">Its place among the weights of all ranks.</param>
+    internal Parameter(string name, ShardedTensor shard)
+    {
+        (Name, Shape, DType) = (name, shard.Shape, shard.Unit.Own.DType);
+        (_shard, _device) = (shard, shard.Unit.Own.Device);
+    }
+
     internal Parameter(string name, Tensor master, DType valueType)
         : this(name, valueType == DType.F32 ? master.Share() : Tensor.Empty(master.Device, master.Shape, valueType))
     {
@@ -60,10 +71,20 @@ public sealed class Parameter : IDisposable
     /// <summary>Whether the value is kept in a few bits per element, and no tensor holds it.</summary>
     public bool IsQuantized => StandIn?.IsQuantized ?? (_quantized is not null || _restore is not null);
 
-    /// <summary>The device memory of the value and of the master, if it is another one, in bytes.</summary>
+    /// <summary>
+    /// Whether each rank keeps a part. <see cref="Value"/> is gathered then, and stays only until other weights are
+    /// read.
+    /// </summary>
+    internal bool IsSharded => StandIn?.IsSharded ?? _shard is not null;
+
+    /// <summary>
+    /// The device memory of the value and of the master, if it is another one, in bytes; of the part of this rank, if
+    /// the others have the rest.
+    /// </summary>
     public long Bytes =>
-        (_quantized?.Bytes ?? (_restore is null ? Shape.Count * DType.Size() : StandIn?.Bytes ?? 0))
-        + (_master is not null && DType != DType.F32 ? _master.Bytes : 0);
+        _shard?.Bytes
+        ?? (_quantized?.Bytes ?? (_restore is null ? Shape.Count * DType.Size() : StandIn?.Bytes ?? 0))
+            + (_master is not null && DType != DType.F32 ? _master.Bytes : 0);
 
     /// <summary>The value that kernels read, in the compute type. In F32 this is the master itself.</summary>
     /// <exception cref="InvalidOperationException">
@@ -72,6 +93,7 @@ public sealed class Parameter : IDisposable
     /// </exception>
     public Tensor Value =>
         StandIn?.Value
+        ?? _shard?.Value
         ?? _value
         ?? throw new InvalidOperationException(
             !IsQuantized
@@ -91,7 +113,10 @@ public sealed class Parameter : IDisposable
     /// <summary>The gradient, F32 of the value's shape; null if the parameter does not train.</summary>
     public Tensor? Gradient
     {
-        get => StandIn is { } other ? other.Gradient : _gradient;
+        get =>
+            StandIn is { } other ? other.Gradient
+            : _shard is null ? _gradient
+            : _shard.Gradient;
         internal set => _gradient = value;
     }
 
@@ -101,7 +126,8 @@ public sealed class Parameter : IDisposable
     internal bool IsPaused { get; set; }
 
     /// <summary>Whether backward has to compute a gradient for it.</summary>
-    public bool Trains => Gradient is not null || Rows is { Gradient: not null };
+    public bool Trains =>
+        StandIn?.Trains ?? _shard?.Trains ?? (_gradient is not null || Rows is { Gradient: not null });
 
     /// <summary>
     /// The parameter that replaces a base weight for all readers while an adapter with its own values is attached. The
@@ -124,6 +150,11 @@ public sealed class Parameter : IDisposable
         using Tensor copy = Dense();
         return copy.ToArray();
     }
+
+    /// <summary>Returns a frozen parameter with the same value in the same memory.</summary>
+    /// <param name="name">The name of its tensor.</param>
+    internal Parameter SharedAs(string name) =>
+        _shard is null ? new Parameter(name, Value.Share()) : new Parameter(name, _shard);
 
     /// <summary>
     /// Returns the value in a tensor, which the caller disposes: the parameter's own, or a copy where it has none.

@@ -1,5 +1,6 @@
 using Spectral.Kernels;
 using Spectral.Kernels.Ops;
+using Spectral.Training.Distributed.Sharding;
 
 namespace Spectral.Training.Optim;
 
@@ -148,6 +149,11 @@ public sealed class ParameterSet : IDisposable
     /// The low-rank terms of an adapter whose left factor trains as it is, while the right one is frozen.
     /// </summary>
     public IReadOnlyList<FactorPair> LeftOnly { get; internal set; } = [];
+
+    /// <summary>
+    /// The weights of all ranks, of which the parameters are this rank's parts, one of each unit; null: they are whole.
+    /// </summary>
+    internal ShardedWeights? Shards { get; init; }
 
     /// <summary>
     /// The names of the modules that the parameters belong to, in the same order; empty: their names without the last

@@ -26,7 +26,9 @@ internal static class SingularTriplets
     {
         foreach (IGrouping<int, AdapterStart> alike in starts.GroupBy(count))
         {
-            foreach (AdapterStart[] some in alike.Chunk(ModulesAtOnce))
+            // A weight that is divided between ranks would stay whole with all others of a batch.
+            bool isSharded = starts[0].Base.IsSharded;
+            foreach (AdapterStart[] some in alike.Chunk(isSharded ? 1 : ModulesAtOnce))
             {
                 (SvdMethod method, ulong seed) = (some[0].Options.Svd, some[0].Options.Seed);
                 SvdResult[] triplets = Svd.Compute(

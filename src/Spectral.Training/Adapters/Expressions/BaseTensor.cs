@@ -5,8 +5,8 @@ using Spectral.Training.Optim;
 namespace Spectral.Training.Adapters.Expressions;
 
 /// <summary>
-/// A frozen tensor of the base model, F32. If the model computes in another type or the tensor is quantised, it is
-/// converted when it is read.
+/// A frozen tensor of the base model, F32. If the model computes in another type, or the tensor is quantised or divided
+/// between ranks, it is converted or copied when it is read.
 /// </summary>
 internal sealed class BaseTensor(Shape shape) : Expression(shape)
 {
@@ -19,7 +19,7 @@ internal sealed class BaseTensor(Shape shape) : Expression(shape)
         set => _source = value;
     }
 
-    internal override bool IsStored => !Source.IsQuantized && Source.DType == DType.F32;
+    internal override bool IsStored => Source is { IsQuantized: false, IsSharded: false, DType: DType.F32 };
 
     private protected override Device Device => Source.Device;
 

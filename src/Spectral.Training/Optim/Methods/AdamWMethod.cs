@@ -15,6 +15,8 @@ internal sealed class AdamWMethod : OptimizerMethod
 
     public override string Use => "The default: a rate of its own for each value, little to tune.";
 
+    internal override bool ActsOnElements => true;
+
     public override long StateBytes(Shape shape, IReadOnlyDictionary<string, double> settings) => 8 * shape.Count;
 
     internal override OptimizerRule Begin(OptimizerRun run) => Rule(run);

@@ -18,6 +18,8 @@ internal sealed class LionMethod : OptimizerMethod
 
     public override OptimizerUses Uses => OptimizerUses.Beta1 | OptimizerUses.Beta2 | OptimizerUses.DecayAndClip;
 
+    internal override bool ActsOnElements => true;
+
     public override long StateBytes(Shape shape, IReadOnlyDictionary<string, double> settings) => 4 * shape.Count;
 
     internal override OptimizerRule Begin(OptimizerRun run)

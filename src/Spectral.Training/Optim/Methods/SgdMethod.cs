@@ -24,6 +24,8 @@ internal sealed class SgdMethod : OptimizerMethod
     public override IReadOnlyList<Setting> Settings { get; } =
     [new(Momentum, 0.9, 0, 0.9999, "Share μ of the past steps that is left; 0: no momentum and no state.")];
 
+    internal override bool ActsOnElements => true;
+
     public override long StateBytes(Shape shape, IReadOnlyDictionary<string, double> settings) =>
         ValueOf(Momentum, settings) > 0 ? 4 * shape.Count : 0;
 
