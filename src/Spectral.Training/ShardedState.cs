@@ -23,7 +23,7 @@ internal static class ShardedState
                     + string.Join(" or ", OptimizerMethods.All.Where(one => one.ActsOnElements).Select(one => one.Name))
             : options.Optimizer.ClipGroups is { } groups
                 ? $"a rank has parts of layers, which --clip-groups {groups} tells apart: expected --grad-clip alone"
-            : options.EmaDecay is not null ? "only what trains is divided between ranks: expected no --ema"
+            : options.EmaDecay is { } decay ? $"an average is not divided between ranks: expected no --ema {decay}"
             : options.FlopBudget is not null
                 ? "a rank has parts of tensors, which --flop-budget would tell apart: expected none"
             : null;

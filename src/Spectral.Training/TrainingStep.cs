@@ -38,6 +38,7 @@ internal sealed class TrainingStep(
     private BatchTensors[]? _fixed;
     private readonly RankGroup _ranks = ranks ?? RankGroup.Alone;
     private Tensor? _losses;
+    private GradientSums? _sums;
     private Graph? _graph;
 
     /// <summary>
@@ -99,6 +100,7 @@ internal sealed class TrainingStep(
     public void Dispose()
     {
         _graph?.Dispose();
+        _sums?.Dispose();
         _losses?.Dispose();
         foreach (BatchTensors batch in _fixed ?? [])
             batch.Dispose();
@@ -144,6 +146,9 @@ internal sealed class TrainingStep(
     /// <param name="forEachBatch">Calls a function with each micro-batch and its number.</param>
     private void Launch(Action<Action<int, BatchTensors>> forEachBatch)
     {
+        // The gradients of weights that are divided between ranks are summed in backward.
+        if (_ranks.Count > 1 && parameters is { Gradients.Count: > 0, Shards: null })
+            _sums ??= new GradientSums(_ranks, parameters.Gradients, Parts());
         if (optimizer.Probes is { } probes)
         {
             for (int probe = 0; probe < probes.Count; probe++)
@@ -170,13 +175,25 @@ internal sealed class TrainingStep(
         Update();
     }
 
+    /// <summary>Lists the parameters by their places among the gradients and the layers that they belong to.</summary>
+    private (int Buffer, int From, int Count, int Layer)[] Parts() =>
+        [
+            .. parameters.Parameters.Select(
+                (parameter, i) =>
+                {
+                    (int buffer, int offset) = parameters.PlaceOf(i);
+                    int layer = model.LayerOf(parameter.Name) ?? GradientSums.NoLayer;
+                    return (buffer, offset, checked((int)parameter.Shape.Count), layer);
+                }
+            ),
+        ];
+
     private void Update()
     {
         // What was not finite on one rank is not finite in the sums, so that all ranks skip the step.
         IEnumerable<Tensor> seen = _ranks.Count > 1 ? _observed.Select(gradient => gradient.Total(model.Device)) : [];
-        // The gradients of weights that are divided between ranks were summed in backward.
-        IEnumerable<Tensor> gradients = parameters.Shards is null ? parameters.Gradients : [];
-        _ranks.Sum([.. gradients, .. seen, _losses!]);
+        _sums?.Complete();
+        _ranks.Sum([.. seen, _losses!]);
         // The method is not called in a step that will be skipped: a NaN that enters its running means of gradients
         // would never leave them.
         if (
@@ -202,6 +219,8 @@ internal sealed class TrainingStep(
         {
             Sampling = sampledRows is { } share ? new RowSampling(parameters.StepState, share) : null,
             Noise = neftuneAlpha is { } alpha ? new EmbeddingNoise(parameters.StepState, alpha) : null,
+            // The last micro-batch completes the gradients. Gathering weights is in the same order as sums are.
+            Passed = _sums is not null && model.Shards is null && index == _losses!.Dim(1) - 1 ? _sums.Passed : null,
         };
         using Tensor loss = stepLoss.Run(index, tape, batch, checkpointing, parameters.StepState.LossScale);
         tape.Backward();

@@ -12,6 +12,7 @@ namespace Spectral.Training.Autograd;
 public sealed class Tape : IDisposable
 {
     private readonly List<Node> _nodes = [];
+    private readonly Dictionary<int, int> _segments = []; // how often each is still to be passed
 
     /// <summary>Creates an empty tape for one forward pass.</summary>
     /// <param name="device">The device of all values.</param>
@@ -42,6 +43,12 @@ public sealed class Tape : IDisposable
     /// <summary>The noise that embeddings get in training; null: none.</summary>
     internal EmbeddingNoise? Noise { get; init; }
 
+    /// <summary>
+    /// Called in backward with the number of a segment when all operations recorded in it are done, in all passes over
+    /// it; null: nobody asks.
+    /// </summary>
+    internal Action<int>? Passed { get; init; }
+
     /// <summary>The number of operations that are recorded and that backward has not passed yet.</summary>
     public int Count => _nodes.Count;
 
@@ -53,6 +60,22 @@ public sealed class Tape : IDisposable
     {
         _nodes.Add(node);
         return node;
+    }
+
+    /// <summary>Says that the operations recorded from here on, until the next call, belong to a segment.</summary>
+    /// <param name="segment">The number of the segment.</param>
+    internal void Begin(int segment)
+    {
+        if (!Records || Passed is null)
+            return;
+        _segments[segment] = _segments.GetValueOrDefault(segment) + 1;
+        Record(
+            new SegmentNode(() =>
+            {
+                if (--_segments[segment] == 0)
+                    Passed(segment);
+            })
+        );
     }
 
     /// <summary>

@@ -33,6 +33,7 @@ public sealed class CausalLanguageModel : IDisposable
     private readonly Parameter? _positions;
     private readonly Parameter _head;
     private readonly DecoderLayer[] _layers;
+    private readonly Dictionary<string, int> _layerOf;
     private readonly RotaryTables _rotary;
 
     private CausalLanguageModel(
@@ -60,6 +61,7 @@ public sealed class CausalLanguageModel : IDisposable
         _layers = new DecoderLayer[config.Layers];
         for (int i = 0; i < _layers.Length; i++)
             _layers[i] = family.CreateLayer(config, i, parameters);
+        _layerOf = ModelTensors.LayersOfModules(config);
         Linears = [.. _layers.SelectMany(layer => layer.Linears)];
         Embedding = new Linear(family.Embedding, _embedding, null);
         Head = new Linear(family.Head, _head, family.HeadHasBias ? parameters[family.HeadBias] : null);
@@ -351,6 +353,7 @@ public sealed class CausalLanguageModel : IDisposable
                 Spans = batch.Spans,
             };
             using Variable input = x;
+            tape.Begin(i);
             x =
                 checkpoint && tape.Records
                     ? CheckpointNode.Apply(
@@ -591,6 +594,21 @@ public sealed class CausalLanguageModel : IDisposable
             _finalNorm.Apply(tape, picked),
             (float)(Config.LogitMultiplier / Config.LogitDivisor)
         );
+    }
+
+    /// <summary>
+    /// Returns the number of the decoder layer that a tensor belongs to, of the model or of an adapter's module; null:
+    /// it belongs to none.
+    /// </summary>
+    internal int? LayerOf(string tensor)
+    {
+        for (int end = tensor.LastIndexOf('.'); end > 0; end = tensor.LastIndexOf('.', end - 1))
+        {
+            if (_layerOf.TryGetValue(tensor[..end], out int layer))
+                return layer;
+        }
+
+        return null;
     }
 
     /// <summary>

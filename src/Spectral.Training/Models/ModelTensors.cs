@@ -46,6 +46,14 @@ public static class ModelTensors
         yield return [.. Last(config), .. config.TieWordEmbeddings ? [] : head];
     }
 
+    /// <summary>Returns the number of the decoder layer of every module that belongs to one.</summary>
+    internal static Dictionary<string, int> LayersOfModules(ModelConfig config) =>
+        Enumerable
+            .Range(0, config.Layers)
+            .SelectMany(layer => OfLayer(config, layer).Select(tensor => (Module: ModuleOf(tensor.Name), layer)))
+            .DistinctBy(pair => pair.Module)
+            .ToDictionary(pair => pair.Module, pair => pair.layer);
+
     private static IEnumerable<TensorSpec> First(ModelConfig config)
     {
         yield return new TensorSpec(config.Family.EmbeddingWeight, [config.VocabularySize, config.HiddenSize]);

@@ -117,7 +117,10 @@ public sealed class DataParallelTests : RankTest
         AssertSameLosses(At("ranks"), At("one"));
     }
 
-    /// <summary>A ring sends 2 (N − 1) / N of the gradients; the loss and two counts come on top.</summary>
+    /// <summary>
+    /// A ring sends 2 (N − 1) / N of the gradients, but for the rounding of its pieces in each of eight buckets; the
+    /// loss and two counts come on top.
+    /// </summary>
     private static void AssertBytes(string folder, int ranks)
     {
         double[] sent = Logged(folder, "bytes_sent");
@@ -130,7 +133,7 @@ public sealed class DataParallelTests : RankTest
         using var adapter = SafetensorsFile.Open(Path.Combine(folder, "adapter_model.safetensors"));
         double gradients = adapter.Tensors.Values.Sum(tensor => (double)tensor.Data.Length);
         double wanted = 2.0 * (ranks - 1) / ranks * gradients;
-        Assert.That(sent, Is.All.InRange(wanted - sizeof(double), wanted + 64));
+        Assert.That(sent, Is.All.InRange(wanted - 8 * sizeof(double), wanted + 128));
     }
 
     /// <summary>

@@ -39,15 +39,7 @@ public sealed class RankFaultTests : RankTest
         string[] options = ["--steps", "40", "--save-every", "2", "--batch", "4", "--dropout", "0.1"];
         CommandLine.RunRanks(2, Train("whole", options)).Succeeded();
         using Process process = CommandLine.StartRanks(2, Train("killed", options));
-        string state = RunFiles.StateFile(At("killed"));
-        var waited = Stopwatch.StartNew();
-        for (; !File.Exists(state) && !process.HasExited; Thread.Sleep(1))
-            Assert.That(waited.Elapsed, Is.LessThan(TimeSpan.FromMinutes(1)), "no checkpoint was written");
-        using (var rank = Process.GetProcessById(RankOf(process.Id, 1)))
-            rank.Kill();
-        waited.Restart();
-        Outcome killed = CommandLine.Finish(process);
-        Assert.That(waited.Elapsed, Is.LessThan(TimeSpan.FromSeconds(30)));
+        Outcome killed = KillRank(process, At("killed"), rank: 1);
         Assert.That(killed.ExitCode, Is.Not.Zero);
         Assert.That(killed.Error, Does.Match("process rank 1 .* signal 9").And.Not.Contain("   at "));
 
@@ -66,26 +58,5 @@ public sealed class RankFaultTests : RankTest
         CommandLine.Run(Train("four", "--batch", "4", "--steps", "4")).Succeeded();
         CommandLine.Run([.. Train("four", "--batch", "4", "--steps", "8"), "--resume"]).Succeeded();
         AssertSameLosses(At("changed"), At("four"));
-    }
-
-    /// <summary>Returns the process of a rank: a child of the launcher, with the rank in its environment.</summary>
-    private static int RankOf(int launcher, int rank) =>
-        Directory
-            .GetDirectories("/proc")
-            .Select(folder => int.TryParse(Path.GetFileName(folder), out int id) ? id : 0)
-            .Where(id => id > 0 && ParentOf(id) == launcher)
-            .Single(id => File.ReadAllText($"/proc/{id}/environ").Split('\0').Contains($"OMPI_COMM_WORLD_RANK={rank}"));
-
-    private static int ParentOf(int process)
-    {
-        try
-        {
-            string stat = File.ReadAllText($"/proc/{process}/stat");
-            return int.Parse(stat[(stat.LastIndexOf(')') + 2)..].Split(' ')[1]);
-        }
-        catch (IOException)
-        {
-            return 0; // it has ended
-        }
     }
 }

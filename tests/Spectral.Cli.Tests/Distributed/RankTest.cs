@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text.Json.Nodes;
 using Spectral.Cli.Tests.Support;
 
@@ -35,7 +36,63 @@ public abstract class RankTest : WorkFolder
             $"{what}: {value:R}, expected {wanted:R}"
         );
 
+    /// <summary>Asserts that two runs made the same steps and the same adapter, to the bit.</summary>
+    protected static void AssertSameRun(string folder, string wanted)
+    {
+        foreach (string name in (string[])["loss", "grad_norm", "tokens"])
+            Assert.That(Logged(folder, name), Is.EqualTo(Logged(wanted, name)), name);
+        foreach (string name in (string[])["adapter_model.safetensors", "adapter_config.json"])
+        {
+            Assert.That(
+                File.ReadAllBytes(Path.Combine(folder, name)),
+                Is.EqualTo(File.ReadAllBytes(Path.Combine(wanted, name))),
+                name
+            );
+        }
+    }
+
+    /// <summary>
+    /// Kills a rank of a run once it has a checkpoint, and asserts that the launcher ends within 30 s.
+    /// </summary>
+    /// <param name="launcher">The launcher of the run.</param>
+    /// <param name="folder">The run's folder.</param>
+    /// <param name="rank">The rank to kill.</param>
+    protected static Outcome KillRank(Process launcher, string folder, int rank)
+    {
+        string state = RunFiles.StateFile(folder);
+        var waited = Stopwatch.StartNew();
+        for (; !File.Exists(state) && !launcher.HasExited; Thread.Sleep(1))
+            Assert.That(waited.Elapsed, Is.LessThan(TimeSpan.FromMinutes(1)), "no checkpoint was written");
+        using (var process = Process.GetProcessById(RankOf(launcher.Id, rank)))
+            process.Kill();
+        waited.Restart();
+        Outcome killed = CommandLine.Finish(launcher);
+        Assert.That(waited.Elapsed, Is.LessThan(TimeSpan.FromSeconds(30)));
+        return killed;
+    }
+
     /// <summary>Returns the arguments of a run that rounding cannot lead far away.</summary>
     protected string[] Train(string name, params string[] more) =>
         Finetune(["--adapter", "lora", "--steps", "4", "--threads", "1", "--lr", "1e-4", .. more, "--out", At(name)]);
+
+    /// <summary>Returns the process of a rank: a child of the launcher, with the rank in its environment.</summary>
+    private static int RankOf(int launcher, int rank) =>
+        Directory
+            .GetDirectories("/proc")
+            .Select(folder => int.TryParse(Path.GetFileName(folder), out int id) ? id : 0)
+            .Where(id => id > 0 && ParentOf(id) == launcher)
+            .Single(id => File.ReadAllText($"/proc/{id}/environ").Split('\0').Contains($"OMPI_COMM_WORLD_RANK={rank}"));
+
+    private static int ParentOf(int process)
+    {
+        try
+        {
+            string stat = File.ReadAllText($"/proc/{process}/stat");
+            return int.Parse(stat[(stat.LastIndexOf(')') + 2)..].Split(' ')[1]);
+        }
+        catch (IOException)
+        {
+            return 0; // it has ended
+        }
+    }
 }

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text.Json;
 using Spectral.Cli.Tests.Support;
 using Spectral.Training.IO;
@@ -5,48 +6,110 @@ using Spectral.Training.IO;
 namespace Spectral.Cli.Tests.Distributed;
 
 /// <summary>
-/// Tests --shard: the bits of ranks with whole models, the memory and the bytes that follow from its arithmetic, and
-/// what it refuses.
+/// Tests finetune --shard: the bits of ranks with whole models, the memory and the bytes that follow from its
+/// arithmetic, and what it refuses.
 /// </summary>
 public sealed class ShardTests : RankTest
 {
-    /// <summary>How far measured memory may be above its arithmetic, for padding.</summary>
+    /// <summary>How far memory may be from its arithmetic, for alignment and padding.</summary>
     private const double Padding = 0.1;
 
     /// <summary>
-    /// Batches of 5 leave ranks without records at the end of an epoch, where units are asked for one by one. Methods
-    /// that read the base's weights at the start or in each step, checkpointing, and evaluation with exact match.
+    /// Batches of 5 leave ranks without records at the end of an epoch, where units are asked for one by one; the
+    /// methods read the base's weights at the start, once per step, in calibration, or copy some.
     /// </summary>
-    [TestCase(2, "--adapter", "lora", "--dropout", "0.1")]
-    [TestCase(3, "--adapter", "lora", "--batch", "5", "--accumulate", "2", "--steps", "6")]
-    [TestCase(4, "--adapter", "lora", "--batch", "5", "--steps", "6", "--checkpointing")]
+    [TestCase(3, "--adapter", "lora", "--batch", "5", "--accumulate", "2", "--dropout", "0.1")]
+    [TestCase(4, "--adapter", "lora", "--batch", "5", "--checkpointing", "--dtype", "bf16")]
     [TestCase(2, "--adapter", "speclora")]
-    [TestCase(2, "--adapter", "pissa")]
-    [TestCase(2, "--adapter", "dora")]
+    [TestCase(2, "--adapter", "dora", "--train-also", "embed_tokens,norm")]
+    [TestCase(2, "--adapter", "lora", "--target", "q_proj,down_proj,embed_tokens,lm_head")]
     [TestCase(2, "--adapter", "corda")]
-    [TestCase(2, "--adapter", "lora", "--target", "q_proj,embed_tokens,lm_head")]
-    [TestCase(2, "--adapter", "lora", "--train-also", "embed_tokens,norm")]
-    [TestCase(2, "--adapter", "lora", "--optimizer", "mezo")]
-    [TestCase(2, "--adapter", "lora", "--dtype", "bf16")]
+    [TestCase(2, "--adapter", "pissa", "--optimizer", "mezo")]
     public void ShardsGiveTheBitsOfWholeModels(int ranks, params string[] options)
     {
-        options = [.. options, "--eval", Data, "--eval-every", "2", "--batch", "4"];
-        CommandLine.RunRanks(ranks, Train("whole", options)).Succeeded();
-        CommandLine.RunRanks(ranks, Train("shards", [.. options, "--shard"])).Succeeded();
+        options = ["--batch", "4", "--steps", "6", .. options, "--eval", Data, "--eval-every", "3", "--json"];
+        JsonElement whole = CommandLine.RunRanks(ranks, Train("whole", options)).Succeeded().Json;
+        JsonElement shards = CommandLine.RunRanks(ranks, Train("shards", [.. options, "--shard"])).Succeeded().Json;
         AssertSameRun(At("shards"), At("whole"));
+        foreach (string name in (string[])["eval_loss_before", "eval_loss", "exact_match"])
+            Assert.That(shards.GetProperty(name).GetDouble(), Is.EqualTo(whole.GetProperty(name).GetDouble()), name);
     }
 
-    private static void AssertSameRun(string folder, string wanted)
+    /// <summary>
+    /// A rank holds 1/N of the weights and at most two units. A step sends 2 (N − 1) / N of the weights, gathered for
+    /// forward and again for backward, beside the gradients. The sizes are those of the model's file.
+    /// </summary>
+    [Test]
+    public void MemoryAndBytesAreThoseOfTheArithmetic([Values(2, 3, 4)] int ranks)
     {
-        foreach (string name in (string[])["loss", "grad_norm", "tokens"])
-            Assert.That(Logged(folder, name), Is.EqualTo(Logged(wanted, name)), name);
-        foreach (string name in (string[])["adapter_model.safetensors", "adapter_config.json"])
+        TinyModel.Repeat(Model, 24);
+        string[] options = ["--steps", "3", "--batch", "12", "--max-length", "16", "--json"];
+        JsonElement whole = CommandLine.RunRanks(ranks, Train("whole", options)).Succeeded().Json;
+        JsonElement shards = CommandLine.RunRanks(ranks, Train("shards", [.. options, "--shard"])).Succeeded().Json;
+        double[] units = Units();
+        double largest = units.OrderDescending().Take(2).Sum();
+        double wanted = units.Sum() / ranks + largest;
+        JsonElement[] memory = [.. shards.GetProperty("ranks").EnumerateArray()];
+        Assert.That(memory, Has.Length.EqualTo(ranks));
+        for (int rank = 0; rank < ranks; rank++)
         {
+            double weights = memory[rank].GetProperty("peak_weight_bytes").GetDouble();
+            Assert.That(weights, Is.InRange((1 - Padding) * wanted, (1 + Padding) * wanted), $"rank {rank}");
+            // What all tensors took shrinks by as much, within the rounding of the pool to classes of an eighth.
+            double before = whole.GetProperty("ranks")[rank].GetProperty("peak_memory_bytes").GetDouble();
+            double now = memory[rank].GetProperty("peak_memory_bytes").GetDouble();
             Assert.That(
-                File.ReadAllBytes(Path.Combine(folder, name)),
-                Is.EqualTo(File.ReadAllBytes(Path.Combine(wanted, name))),
-                name
+                before - now,
+                Is.AtLeast(units.Sum() - 1.125 * (1 + Padding) * wanted),
+                $"rank {rank}: {before}"
             );
         }
+
+        double sent = 2.0 * (ranks - 1) / ranks * units.Sum();
+        foreach ((double one, double all) in Logged(At("shards"), "bytes_sent").Zip(Logged(At("whole"), "bytes_sent")))
+            Assert.That(one - all, Is.InRange(sent, (1 + Padding) * sent));
+    }
+
+    [Test]
+    public void AKilledRankEndsAllAndTheRunResumesWithAnyNumber()
+    {
+        string[] options = ["--steps", "40", "--save-every", "2", "--batch", "4", "--shard"];
+        CommandLine.RunRanks(2, Train("whole", options)).Succeeded();
+        using Process process = CommandLine.StartRanks(2, Train("killed", options));
+        Outcome killed = KillRank(process, At("killed"), rank: 1);
+        Assert.That(killed.ExitCode, Is.Not.Zero);
+        Assert.That(killed.Error, Does.Match("process rank 1 .* signal 9").And.Not.Contain("   at "));
+        CommandLine.RunRanks(2, [.. Train("killed", options), "--resume"]).Succeeded();
+        RunFiles.AssertSame(At("killed"), At("whole"));
+
+        string[] longer = ["--steps", "42", .. options[2..]];
+        CommandLine.RunRanks(3, [.. Train("killed", longer), "--resume"]).Succeeded();
+        CommandLine.RunRanks(2, [.. Train("whole", longer), "--resume"]).Succeeded();
+        AssertSameLosses(At("killed"), At("whole"));
+    }
+
+    [Test]
+    public void WhatCannotBeDividedIsRefused()
+    {
+        Refused(Train("out", "--shard"), "--shard", "started alone", "mpirun -n 2");
+        CommandLine
+            .RunRanks(2, Train("out", "--shard", "--quantize", "int8"))
+            .RefusedByRanks(2, "--shard", "int8", "expected");
+        CommandLine.RunRanks(2, Train("out", "--shard", "--graph")).RefusedByRanks(2, "--shard", "--graph");
+        string[] run = Train("out");
+        CommandLine.RunUnlikeRanks(run, [.. run, "--shard"]).RefusedByRanks(2, "rank 1 has --shard yes", "no");
+        Assert.That(Directory.Exists(At("out")), Is.False);
+    }
+
+    /// <summary>Returns the bytes of what a step reads together: the embedding, each layer, the norm.</summary>
+    private double[] Units()
+    {
+        using var file = SafetensorsFile.Open(Path.Combine(Model, "model.safetensors"));
+        return
+        [
+            .. file
+                .Tensors.Values.GroupBy(tensor => string.Join('.', tensor.Name.Split('.')[..3]))
+                .Select(unit => unit.Sum(tensor => (double)tensor.Data.Length)),
+        ];
     }
 }

@@ -67,6 +67,31 @@ public static class TinyModel
         }
     }
 
+    /// <summary>Gives a model more layers, all equal to its second.</summary>
+    public static void Repeat(string directory, int layers)
+    {
+        JsonObject config = Config();
+        config["num_hidden_layers"] = layers;
+        File.WriteAllText(Path.Combine(directory, "config.json"), config.ToJsonString());
+        var tensors = new List<TensorToWrite>();
+        string weights = Path.Combine(directory, "model.safetensors");
+        using (var file = SafetensorsFile.Open(weights))
+        {
+            foreach (SafetensorsTensor tensor in file.Tensors.Values)
+            {
+                float[] values = tensor.ToFloats();
+                bool isRepeated = tensor.Name.Contains(".layers.1.", StringComparison.Ordinal);
+                for (int layer = 1; layer < (isRepeated ? layers : 2); layer++)
+                {
+                    string name = tensor.Name.Replace(".layers.1.", $".layers.{layer}.", StringComparison.Ordinal);
+                    tensors.Add(TensorToWrite.Floats(name, StoredType.F32, [.. tensor.Shape], () => values));
+                }
+            }
+        }
+
+        SafetensorsWriter.Write(weights, tensors);
+    }
+
     public static JsonObject Config() =>
         JsonNode
             .Parse(
