@@ -35,7 +35,7 @@ internal static class PairEvaluator
             cancellation.ThrowIfCancellationRequested();
             using var tensors = new BatchTensors(model.Device, Batch.CreatePairs(part));
             using var tape = new Tape(model.Device, records: false);
-            loss.Begin([tensors.Source]);
+            loss.Begin([tensors.Source], RankGroup.Alone);
             using Tensor sum = loss.Run(0, tape, tensors);
             total.Add(loss.Total!);
             tokens += tensors.Source.LossTokens;

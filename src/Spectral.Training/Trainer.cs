@@ -85,14 +85,6 @@ public sealed partial class Trainer : IDisposable
         options.RequireSuits(adapter?.Method, adapter?.Options);
         options.RequireBase(keepsBase: adapter is not null);
         LossMethod loss = LossMethods.Find(options.Loss.Name);
-        if (_ranks.Count > 1 && loss is PairLossMethod { NeedsDivergence: true })
-        {
-            throw new InputException(
-                $"{loss.Name} measures a divergence on all pairs of a step at once: "
-                    + $"expected one rank, not {_ranks.Count}"
-            );
-        }
-
         _loss = loss.Begin(model, options.Loss.Settings);
         if (
             adapter is not null

@@ -69,7 +69,7 @@ internal sealed class TrainingStep(
         }
         if (batches.Any(batch => batch.Rows == 0))
             _losses.Clear();
-        stepLoss.Begin(batches);
+        stepLoss.Begin(batches, _ranks);
         if (kind == StepKind.AsGiven)
         {
             Launch(run =>

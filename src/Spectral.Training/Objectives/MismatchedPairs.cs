@@ -8,23 +8,18 @@ namespace Spectral.Training.Objectives;
 internal static class MismatchedPairs
 {
     /// <summary>
-    /// Takes the chosen sides, then the rejected ones, and gives each prompt the answer of the side before it; the
-    /// first takes the last one's.
+    /// Gives each prompt the answer of the side before it; the first takes the last one's.
     /// </summary>
-    /// <param name="pairs">The pairs of a step.</param>
+    /// <param name="sides">The chosen sides of a step's pairs, then the rejected ones.</param>
     /// <param name="rows">The number of rows of a batch.</param>
     /// <param name="longest">The most tokens of a row, which loses those on the left beyond it.</param>
-    public static Batch[] Of(IReadOnlyList<EncodedRecord> pairs, int rows, int longest)
-    {
-        EncodedRecord[] sides = [.. Batch.Sides(pairs)];
-        return
+    public static Batch[] Of(IReadOnlyList<EncodedRecord> sides, int rows, int longest) =>
         [
             .. sides
-                .Select((side, i) => Join(side, sides[(i + sides.Length - 1) % sides.Length], longest))
+                .Select((side, i) => Join(side, sides[(i + sides.Count - 1) % sides.Count], longest))
                 .Chunk(rows)
                 .Select(part => Batch.Create(part)),
         ];
-    }
 
     private static EncodedRecord Join(EncodedRecord side, EncodedRecord before, int longest)
     {

@@ -2,6 +2,7 @@ using Spectral.Kernels;
 using Spectral.Training.Adapters;
 using Spectral.Training.Autograd;
 using Spectral.Training.Data;
+using Spectral.Training.Distributed;
 using Spectral.Training.Models;
 
 namespace Spectral.Training.Objectives;
@@ -35,21 +36,31 @@ internal sealed class PairStepLoss(
     public override int Count(Batch batch) => Pairs(batch).Count;
 
     /// <inheritdoc/>
-    public override void Begin(IReadOnlyList<Batch> batches)
+    public override void Begin(IReadOnlyList<Batch> batches, RankGroup ranks)
     {
         _total = new PairTotal();
         if (!method.NeedsBase)
             return;
-        Batch[] mismatched = method.NeedsDivergence
-            ? MismatchedPairs.Of([.. batches.SelectMany(Pairs)], batches[0].Rows, LongestRecord)
-            : [];
+        Batch[] mismatched = method.NeedsDivergence ? Mismatched(batches, ranks) : [];
         RowSums[] trained = [.. mismatched.Select(Score)];
         using (Adapter.Of(model)?.Suspend())
         {
             _base = [.. batches.Select(Score)];
             RowSums[] untrained = [.. mismatched.Select(Score)];
-            _divergence = Divergence(trained, untrained);
+            if (method.NeedsDivergence)
+                _divergence = Divergence(trained, untrained, ranks);
         }
+    }
+
+    /// <summary>Returns this rank's part of a step's answers that do not belong to their prompts.</summary>
+    private Batch[] Mismatched(IReadOnlyList<Batch> batches, RankGroup ranks)
+    {
+        IReadOnlyList<EncodedRecord> sides = SharedSides.Of([.. batches.Select(Pairs)], ranks);
+        // As many rows as a rank's first micro-batch has in the mean; others would differ by rounding alone.
+        Span<double> total = [batches[0].Rows];
+        ranks.Sum(total);
+        int rows = Math.Max(1, (int)total[0] / ranks.Count);
+        return [.. ranks.Share<Batch>(MismatchedPairs.Of(sides, rows, LongestRecord))];
     }
 
     /// <inheritdoc/>
@@ -70,13 +81,15 @@ internal sealed class PairStepLoss(
     private int LongestRecord => model.Config.LongestSequence - (Adapter.Of(model)?.VirtualTokens ?? 0);
 
     /// <summary>Returns by how much the sums exceed those of the base in the mean, and 0 at least.</summary>
-    private static double Divergence(RowSums[] trained, RowSums[] untrained)
+    private static double Divergence(RowSums[] trained, RowSums[] untrained, RankGroup ranks)
     {
         double[] gains =
         [
             .. trained.Zip(untrained).SelectMany(part => part.First.Values.Zip(part.Second.Values, (x, y) => x - y)),
         ];
-        return gains.Length == 0 ? 0 : Math.Max(0, gains.Average());
+        Span<double> sums = [gains.Sum(), gains.Length];
+        ranks.Sum(sums);
+        return sums[1] == 0 ? 0 : Math.Max(0, sums[0] / sums[1]);
     }
 
     private static IReadOnlyList<EncodedRecord> Pairs(Batch batch) =>

@@ -1,6 +1,7 @@
 using Spectral.Kernels;
 using Spectral.Training.Autograd;
 using Spectral.Training.Data;
+using Spectral.Training.Distributed;
 using Spectral.Training.Models;
 
 namespace Spectral.Training.Objectives;
@@ -12,7 +13,9 @@ internal abstract class StepLoss
     public abstract int Count(Batch batch);
 
     /// <summary>Prepares for the passes over the micro-batches of a step.</summary>
-    public virtual void Begin(IReadOnlyList<Batch> batches) { }
+    /// <param name="batches">This rank's micro-batches.</param>
+    /// <param name="ranks">The ranks that make the step together, all of which call this.</param>
+    public virtual void Begin(IReadOnlyList<Batch> batches, RankGroup ranks) { }
 
     /// <summary>
     /// Computes the sum of the losses of a micro-batch, [1] F32, and deposits its gradients on a tape that records. The

@@ -4,6 +4,7 @@ using Spectral.Training.Adapters;
 using Spectral.Training.Autograd;
 using Spectral.Training.Calibration;
 using Spectral.Training.Data;
+using Spectral.Training.Distributed;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
 using Spectral.Training.Objectives;
@@ -184,7 +185,7 @@ public static class MemoryPlanner
             TakesPairs(run) ? Batch.CreatePairs(first) : Batch.Create(first)
         );
         StepLoss loss = LossMethods.Find(run.Training.Loss.Name).Begin(model, run.Training.Loss.Settings);
-        loss.Begin([batch.Source]);
+        loss.Begin([batch.Source], RankGroup.Alone);
         long layers = before;
         memory.ResetPeak();
         using var tape = new Tape(model.Device, learns, state)

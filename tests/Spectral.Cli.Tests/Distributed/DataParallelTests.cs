@@ -66,8 +66,14 @@ public sealed class DataParallelTests : RankTest
         AssertSameLosses(At("ranks"), At("one"));
     }
 
-    [Test]
-    public void PairsAreSharedToo()
+    /// <summary>
+    /// KTO has its divergence from all pairs of a step, once the adapter has moved. Batches of 3 leave a fourth rank
+    /// none.
+    /// </summary>
+    [TestCase("dpo", 4)]
+    [TestCase("kto", 2)]
+    [TestCase("kto", 4)]
+    public void PairsAreSharedToo(string loss, int ranks)
     {
         string pairs = At("pairs.jsonl");
         File.WriteAllLines(
@@ -76,18 +82,15 @@ public sealed class DataParallelTests : RankTest
                 .Range(0, 9)
                 .Select(i => $$"""{"prompt":"{{i}} again: ","chosen":"{{i}}{{i}}","rejected":"{{9 - i}}"}""")
         );
-        string[] options = ["--data", pairs, "--eval", pairs, "--loss", "dpo", "--batch", "3", "--json"];
+        string[] options = ["--data", pairs, "--eval", pairs, "--loss", loss, "--batch", "3", "--lr", "3e-3", "--json"];
         JsonElement one = CommandLine.Run(Train("one", options)).Succeeded().Json;
-        JsonElement all = CommandLine.RunRanks(4, Train("ranks", options)).Succeeded().Json;
+        JsonElement all = CommandLine.RunRanks(ranks, Train("ranks", options)).Succeeded().Json;
         AssertSameLosses(At("ranks"), At("one"));
         AssertClose(
             all.GetProperty("eval_loss").GetDouble(),
             one.GetProperty("eval_loss").GetDouble(),
             "evaluation on pairs"
         );
-        CommandLine
-            .RunRanks(2, Train("kto", "--data", pairs, "--loss", "kto"))
-            .RefusedByRanks(2, "kto", "expected one rank, not 2");
     }
 
     [Test]

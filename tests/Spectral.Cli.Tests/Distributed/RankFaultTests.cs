@@ -33,6 +33,19 @@ public sealed class RankFaultTests : RankTest
         Assert.That(outcome.Error.Split("absent.jsonl"), Has.Length.EqualTo(2), outcome.Error);
     }
 
+    /// <summary>
+    /// Ranks that were started one by one, as torchrun does it, need GPUs: all say so, and none waits.
+    /// </summary>
+    [Test]
+    public void RanksWithoutMpiAreRefusedOnTheCpuDevice()
+    {
+        Outcome[] outcomes = CommandLine.RunByHand(2, 29517, Train("out"));
+        foreach (Outcome outcome in outcomes)
+            outcome.Refused(2, "RANK and WORLD_SIZE", "mpirun or srun");
+        Assert.That(outcomes[1].Error, Does.Contain("rank 1 of 2"));
+        Assert.That(Directory.Exists(At("out")), Is.False);
+    }
+
     [Test]
     public void AKilledRankEndsAllAndTheRunResumes()
     {

@@ -36,6 +36,29 @@ public sealed class ShardTests : RankTest
     }
 
     /// <summary>
+    /// Streams that run their work late and out of step, within what events allow, change no bit: gathers ahead and
+    /// sums in backward wait for what they read, and are waited for.
+    /// </summary>
+    [Test]
+    public void AsynchronousStreamsGiveTheSameBits([Values] bool divides)
+    {
+        string[] options =
+        [
+            "--adapter",
+            "lora",
+            "--steps",
+            "6",
+            "--batch",
+            "4",
+            .. divides ? ["--shard"] : new string[0],
+        ];
+        TinyModel.Repeat(Model, 6);
+        CommandLine.RunRanks(2, Train("inline", options)).Succeeded();
+        CommandLine.RunRanksOutOfStep(2, Train("late", options)).Succeeded();
+        AssertSameRun(At("late"), At("inline"));
+    }
+
+    /// <summary>
     /// A rank holds 1/N of the weights and at most two units. A step sends 2 (N − 1) / N of the weights, gathered for
     /// forward and again for backward, beside the gradients. The sizes are those of the model's file.
     /// </summary>

@@ -111,6 +111,47 @@ public static class CommandLine
     public static Process StartRanks(int ranks, params string[] arguments) =>
         Start(Program, arguments, wrapper: MpiLauncher.Start(ranks));
 
+    /// <summary>
+    /// Runs the command as ranks that MPI starts, on CPU devices whose streams run what waits in them late and in an
+    /// order that is drawn among those which events allow.
+    /// </summary>
+    public static Outcome RunRanksOutOfStep(int ranks, params string[] arguments)
+    {
+        string[] late = ["env", "SPECTRAL_CPU_ASYNC=1", "SPECTRAL_CPU_SEED=7"];
+        using Process process = Start(Program, arguments, wrapper: [.. late, .. MpiLauncher.Start(ranks)]);
+        return Finish(process);
+    }
+
+    /// <summary>
+    /// Runs the command as ranks that nobody launches: processes with the variables that torchrun sets.
+    /// </summary>
+    public static Outcome[] RunByHand(int ranks, int port, params string[] arguments)
+    {
+        Process[] processes =
+        [
+            .. Enumerable
+                .Range(0, ranks)
+                .Select(rank =>
+                    Start(
+                        Program,
+                        arguments,
+                        ("RANK", $"{rank}"),
+                        [
+                            "env",
+                            $"WORLD_SIZE={ranks}",
+                            $"LOCAL_RANK={rank}",
+                            "MASTER_ADDR=127.0.0.1",
+                            $"MASTER_PORT={port}",
+                        ]
+                    )
+                ),
+        ];
+        Outcome[] outcomes = [.. processes.Select(Finish)];
+        foreach (Process process in processes)
+            process.Dispose();
+        return outcomes;
+    }
+
     /// <summary>Runs the command as two ranks with command lines of their own.</summary>
     public static Outcome RunUnlikeRanks(string[] first, string[] second)
     {

@@ -278,7 +278,7 @@ public sealed class PairModelTests(DeviceKind kind) : TrainingTest(kind)
     )
     {
         StepLoss loss = LossMethods.Find(name).Begin(model, Settings(name));
-        loss.Begin(batches);
+        loss.Begin(batches, RankGroup.Alone);
         int count = batches.Sum(loss.Count);
         using var scale = Tensor.From(Device, [1f / count], 1);
         double sum = 0;
