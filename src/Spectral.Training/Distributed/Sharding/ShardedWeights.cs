@@ -1,5 +1,4 @@
 using Spectral.Kernels;
-using Spectral.Kernels.Ops;
 
 namespace Spectral.Training.Distributed.Sharding;
 
