@@ -15,19 +15,7 @@ internal static class ShardedState
     /// <exception cref="InputException">One of the options does.</exception>
     public static void Require(TrainerOptions options)
     {
-        OptimizerMethod method = OptimizerMethods.Find(options.OptimizerChoice.Name);
-        string? why =
-            !method.ActsOnElements
-                ? $"{method.Name} does not change every element of a weight by itself, and a rank has a part of the "
-                    + "elements: expected --optimizer "
-                    + string.Join(" or ", OptimizerMethods.All.Where(one => one.ActsOnElements).Select(one => one.Name))
-            : options.Optimizer.ClipGroups is { } groups
-                ? $"a rank has parts of layers, which --clip-groups {groups} tells apart: expected --grad-clip alone"
-            : options.EmaDecay is { } decay ? $"an average is not divided between ranks: expected no --ema {decay}"
-            : options.FlopBudget is not null
-                ? "a rank has parts of tensors, which --flop-budget would tell apart: expected none"
-            : null;
-        if (why is not null)
+        if (Refusal(options) is { } why)
             throw new InputException($"--shard: {why}");
     }
 
@@ -56,5 +44,24 @@ internal static class ShardedState
             using Tensor part = own.Rows(0, count);
             part.CopyFrom(values);
         }
+    }
+
+    private static string? Refusal(TrainerOptions options)
+    {
+        OptimizerMethod method = OptimizerMethods.Find(options.OptimizerChoice.Name);
+        if (!method.ActsOnElements)
+        {
+            return $"{method.Name} does not change every element of a weight by itself, and a rank has a part of the "
+                + "elements: expected --optimizer "
+                + string.Join(" or ", OptimizerMethods.All.Where(one => one.ActsOnElements).Select(one => one.Name));
+        }
+
+        if (options.Optimizer.ClipGroups is { } groups)
+            return $"a rank has parts of layers, which --clip-groups {groups} tells apart: expected --grad-clip alone";
+        if (options.EmaDecay is { } decay)
+            return $"an average is not divided between ranks: expected no --ema {decay}";
+        return options.FlopBudget is null
+            ? null
+            : "a rank has parts of tensors, which --flop-budget would tell apart: expected none";
     }
 }

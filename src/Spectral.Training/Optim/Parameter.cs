@@ -113,10 +113,12 @@ public sealed class Parameter : IDisposable
     /// <summary>The gradient, F32 of the value's shape; null if the parameter does not train.</summary>
     public Tensor? Gradient
     {
-        get =>
-            StandIn is { } other ? other.Gradient
-            : _shard is null ? _gradient
-            : _shard.Gradient;
+        get
+        {
+            if (StandIn is { } other)
+                return other.Gradient;
+            return _shard is null ? _gradient : _shard.Gradient;
+        }
         internal set => _gradient = value;
     }
 
