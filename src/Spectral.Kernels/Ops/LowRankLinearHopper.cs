@@ -69,10 +69,8 @@ internal sealed class LowRankLinearHopper(int tileColumns = 0) : LowRankLinearVa
         int cluster = call.Rows > TileRows ? 2 : 1;
         int tile =
             tileColumns > 0 ? tileColumns : BestColumns(device.MultiprocessorCount, call.Rows, call.Columns, cluster);
-        int boxRows =
-            product.Transposed ? tile / 2
-            : tile == 64 ? 32
-            : TensorMap.BoxColumns; // of W and L or R
+        int depths = tile == 64 ? 32 : TensorMap.BoxColumns;
+        int boxRows = product.Transposed ? tile / 2 : depths; // of W and L or R
         (int weightRows, int weightColumns) = product.Transposed
             ? (call.Columns, call.Depth)
             : (call.Depth, call.Columns);

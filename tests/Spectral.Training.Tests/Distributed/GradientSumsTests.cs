@@ -70,7 +70,7 @@ public sealed class GradientSumsTests(DeviceKind kind) : TrainingTest(kind)
             lengths[buffer] += (count + 63) / 64 * 64;
         }
 
-        var buckets = GradientSums.Cut(lengths, parts);
+        IReadOnlyList<(int Buffer, int From, int Count, int Layer)> buckets = GradientSums.Cut(lengths, parts);
         Assert.That(buckets.Select(bucket => bucket.Layer), Is.Ordered.Descending);
         Assert.That(buckets, Has.Count.GreaterThan(4));
         int[][] covered = [.. lengths.Select(length => new int[length])];
