@@ -1,3 +1,4 @@
+using Spectral.Training.Metrics;
 using Spectral.Training.Objectives;
 
 namespace Spectral.Training;
@@ -14,6 +15,17 @@ public sealed record EvaluationResult(double Loss, long Tokens, double? ExactMat
 {
     /// <summary>The rewards of pairs, of which the loss is the mean; null: it is the mean over tokens.</summary>
     public PairScores? PairScores { get; init; }
+
+    /// <summary>
+    /// Further scores, such as the accuracy of answers to questions; null: the records define none.
+    /// </summary>
+    public IReadOnlyList<MetricValue>? Metrics { get; init; }
+
+    /// <summary>Whether the loss is the mean over classes or numbers, and <see cref="Tokens"/> says how many.</summary>
+    public bool IsOfLabels { get; init; }
+
+    /// <summary>Whether the loss is one of tokens, which has a perplexity.</summary>
+    public bool HasPerplexity => PairScores is null && !IsOfLabels;
 
     /// <summary>The perplexity, e to the power of the loss, which is one of tokens.</summary>
     public double Perplexity => Math.Exp(Loss);

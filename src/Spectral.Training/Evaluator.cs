@@ -9,7 +9,9 @@ using Spectral.Training.Objectives;
 
 namespace Spectral.Training;
 
-/// <summary>Measures loss, perplexity and exact match of a model on records.</summary>
+/// <summary>
+/// Measures loss, perplexity and exact match of a model on records, and the accuracy of its answers to questions.
+/// </summary>
 public static class Evaluator
 {
     /// <summary>Scores all records with one forward pass per batch.</summary>
@@ -44,8 +46,10 @@ public static class Evaluator
         RankGroup? ranks = null
     )
     {
-        ScoreSum sum = new();
         ranks ??= RankGroup.Alone;
+        if (model.Config.Classifier is not null)
+            return ClassificationEvaluator.Evaluate(model, records, batch, progress, cancellation, ranks);
+        ScoreSum sum = new();
         Score(model, records, batch, exactMatch, progress, packTo, _ => sum, cancellation, ranks);
         double[] sums = sum.Values;
         ranks.Sum(sums);
@@ -149,6 +153,8 @@ public static class Evaluator
             done += part.Sum(row => row.Length);
             progress?.Report(done);
         }
+
+        ChoiceScorer.Score(model, records, batch, sumOf, cancellation, ranks);
     }
 
     private static void Add(

@@ -1,6 +1,7 @@
 using Spectral.Training.Adapters;
 using Spectral.Training.Data;
 using Spectral.Training.IO;
+using Spectral.Training.Metrics;
 using Spectral.Training.Models;
 using Spectral.Training.Routing;
 
@@ -49,7 +50,11 @@ public static class RoutedEvaluator
             using var adapter = Adapter.Load(model, experts.Experts[i].Directory);
             ProgressBehind? behind = progress is null ? null : new ProgressBehind(progress, total.Records);
             EvaluationResult result = Evaluator.Evaluate(model, own, batch, exactMatch, behind, packTo, cancellation);
-            total.Add(result, own.Count(record => record.HasCompletion));
+            total.Add(
+                result,
+                own.Count(record => record.HasCompletion),
+                own.Count(record => record.Choices is not null)
+            );
             results.Add((experts.Experts[i], result));
         }
         return new RoutedEvaluation(total.Result, results);
@@ -62,17 +67,28 @@ public static class RoutedEvaluator
         private long _tokens;
         private double _matches;
         private int _candidates;
+        private readonly Dictionary<string, double> _metrics = [];
+        private int _questions;
 
         public int Records { get; private set; }
 
         public EvaluationResult Result =>
-            new(_tokens == 0 ? 0 : _loss / _tokens, _tokens, _candidates == 0 ? null : _matches / _candidates, Records);
+            new(_tokens == 0 ? 0 : _loss / _tokens, _tokens, _candidates == 0 ? null : _matches / _candidates, Records)
+            {
+                Metrics =
+                    _questions == 0
+                        ? null
+                        : [.. _metrics.Select(metric => new MetricValue(metric.Key, metric.Value / _questions))],
+            };
 
-        public void Add(EvaluationResult part, int candidates)
+        public void Add(EvaluationResult part, int candidates, int questions)
         {
             _loss += part.Loss * part.Tokens;
             _tokens += part.Tokens;
             Records += part.Records;
+            _questions += questions;
+            foreach (MetricValue metric in part.Metrics ?? [])
+                _metrics[metric.Name] = _metrics.GetValueOrDefault(metric.Name) + metric.Value * questions;
             if (part.ExactMatch is not { } match)
                 return;
             _matches += match * candidates;

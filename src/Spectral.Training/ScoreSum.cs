@@ -1,4 +1,5 @@
 using Spectral.Training.Data;
+using Spectral.Training.Metrics;
 
 namespace Spectral.Training;
 
@@ -6,18 +7,24 @@ namespace Spectral.Training;
 internal sealed class ScoreSum
 {
     /// <summary>The number of sums.</summary>
-    public const int Count = 4;
+    public const int Count = 7;
 
     private double _loss;
     private long _tokens;
     private long _matches;
     private long _candidates;
+    private long _questions;
+    private long _right;
+    private long _rightByCharacter;
 
     /// <summary>The number of records that were added.</summary>
     public int Records { get; private set; }
 
-    /// <summary>The sums of losses, of tokens, of matches and of records that can match.</summary>
-    public double[] Values => [_loss, _tokens, _matches, _candidates];
+    /// <summary>
+    /// The sums of losses, of tokens, of matches and of records that can match; of questions, and of those that are
+    /// answered right by the likelihood of a choice and by that per character.
+    /// </summary>
+    public double[] Values => [_loss, _tokens, _matches, _candidates, _questions, _right, _rightByCharacter];
 
     /// <summary>Returns the means of sums in the order of <see cref="Values"/>.</summary>
     public static EvaluationResult ResultOf(ReadOnlySpan<double> values, int records) =>
@@ -26,7 +33,25 @@ internal sealed class ScoreSum
             (long)values[1],
             values[3] == 0 ? null : values[2] / values[3],
             records
-        );
+        )
+        {
+            Metrics =
+                values[4] == 0
+                    ? null
+                    :
+                    [
+                        new MetricValue("accuracy", values[5] / values[4]),
+                        new MetricValue("accuracy_by_character", values[6] / values[4]),
+                    ],
+        };
+
+    /// <summary>Adds a question: whether it is answered right by likelihood, and by that per character.</summary>
+    public void AddChoice(bool isRight, bool isRightByCharacter)
+    {
+        _questions++;
+        _right += isRight ? 1 : 0;
+        _rightByCharacter += isRightByCharacter ? 1 : 0;
+    }
 
     /// <summary>Adds a record of a batch.</summary>
     /// <param name="record">The record.</param>

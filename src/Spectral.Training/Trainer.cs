@@ -85,6 +85,18 @@ public sealed partial class Trainer : IDisposable
         options.RequireSuits(adapter?.Method, adapter?.Options);
         options.RequireBase(keepsBase: adapter is not null);
         LossMethod loss = LossMethods.Find(options.Loss.Name);
+        if (model.Config.Classifier is not null)
+        {
+            if (loss.TakesPairs)
+                throw new InputException(
+                    $"--loss {loss.Name} takes pairs of answers, which a model that classifies has none of"
+                );
+            if (options.CudaGraph || options.FixedShapes)
+                throw new InputException(
+                    "a model that classifies has no steps of fixed shape here: expected no --graph"
+                );
+        }
+
         _loss = loss.Begin(model, options.Loss.Settings);
         if (
             adapter is not null

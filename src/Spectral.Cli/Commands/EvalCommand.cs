@@ -11,6 +11,7 @@ using Spectral.Training;
 using Spectral.Training.Adapters;
 using Spectral.Training.Data;
 using Spectral.Training.IO;
+using Spectral.Training.Metrics;
 using Spectral.Training.Models;
 using Spectral.Training.Objectives;
 using Spectral.Training.Planning;
@@ -45,9 +46,11 @@ internal sealed class EvalCommand : SpectralCommand
     public EvalCommand()
         : base(
             "eval",
-            "Measures loss, perplexity and exact match on records, or loss and rewards on pairs.",
+            "Measures loss, perplexity and exact match on records, accuracy on questions and classes, or loss and "
+                + "rewards on pairs.",
             "spectral eval --model base-model --adapter adapter --data eval.jsonl",
             "spectral eval --model base-model --adapter adapter --data pairs.jsonl --loss dpo",
+            "spectral eval --model bert --adapter adapter --data labelled-texts.jsonl",
             "spectral eval --model base-model --adapter fr=french --adapter law=legal --data mixed.jsonl"
         )
     {
@@ -70,7 +73,12 @@ internal sealed class EvalCommand : SpectralCommand
     {
         _evaluation.SaveMemory(context);
         LossChoice loss = ReadLoss(context);
-        using var inputs = new ModelInputs(context, context.Get(_model), quantization: _quantize.Read(context));
+        using var inputs = new ModelInputs(
+            context,
+            context.Get(_model),
+            quantization: _quantize.Read(context),
+            mayClassify: true
+        );
         string? single = _adapters.Single(context);
         IReadOnlyList<(string Name, string Directory)>? set = _adapters.Set(context);
         ExpertFolder? experts = inputs.CheckExperts(context, single);
@@ -97,7 +105,10 @@ internal sealed class EvalCommand : SpectralCommand
         DType type = _device.TypeOn(computing, context);
         MemorySavings.Explain(
             context,
-            () => experts is null && set is null ? Plan(context, inputs, records, loss, computing, type) : null,
+            () =>
+                experts is null && set is null && inputs.Folder.Config.Classifier is null
+                    ? Plan(context, inputs, records, loss, computing, type)
+                    : null,
             () => Evaluate(context, inputs, experts, set, records, loss, computing, type)
         );
     }
@@ -125,7 +136,7 @@ internal sealed class EvalCommand : SpectralCommand
         var result = new JsonObject
         {
             ["loss"] = JsonOutput.Number(measured.Loss),
-            ["perplexity"] = JsonOutput.Number(measured.PairScores is null ? measured.Perplexity : null),
+            ["perplexity"] = JsonOutput.Number(measured.HasPerplexity ? measured.Perplexity : null),
             ["tokens"] = measured.Tokens,
             ["exact_match"] = JsonOutput.Number(measured.ExactMatch),
             ["records"] = measured.Records,
@@ -133,20 +144,24 @@ internal sealed class EvalCommand : SpectralCommand
         };
         foreach ((string name, double value) in Rewards(measured))
             result[name] = JsonOutput.Number(value);
+        foreach (MetricValue metric in measured.Metrics ?? [])
+            result[metric.Name] = JsonOutput.Number(metric.Value);
         parts?.AddTo(result);
         context.Finish(
             result,
             terminal =>
             {
                 var rows = new List<(string, string)> { ("loss", Text(measured.Loss, "0.0000")) };
-                if (measured.PairScores is null)
+                if (measured.HasPerplexity)
                     rows.Add(("perplexity", Text(measured.Perplexity, "0.000")));
                 foreach ((string name, double value) in Rewards(measured))
                     rows.Add((name.Replace('_', ' '), Text(value, "0.0000")));
-                rows.Add(("tokens", Text(measured.Tokens, "N0")));
+                rows.Add((measured.IsOfLabels ? "labels" : "tokens", Text(measured.Tokens, "N0")));
                 rows.Add(("records", Text(measured.Records, "N0")));
                 if (measured.ExactMatch is { } match)
                     rows.Add(("exact match", Text(100 * match, "0.0") + " %"));
+                foreach (MetricValue metric in measured.Metrics ?? [])
+                    rows.Add((metric.Name.Replace('_', ' '), Text(metric.Value, "0.0000")));
                 terminal.Table([.. rows]);
                 parts?.Print(terminal);
             }

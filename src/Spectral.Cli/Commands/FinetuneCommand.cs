@@ -62,7 +62,8 @@ internal sealed class FinetuneCommand : SpectralCommand
         using var inputs = new ModelInputs(
             context,
             context.Get(_training.Model),
-            quantization: _quantize.Read(context)
+            quantization: _quantize.Read(context),
+            mayClassify: true
         );
         inputs.CheckAdapter(context, start);
         if (start is null)
@@ -99,6 +100,8 @@ internal sealed class FinetuneCommand : SpectralCommand
             context,
             () =>
             {
+                if (inputs.Folder.Config.Classifier is not null)
+                    return null;
                 var longest = PlannedRecords.Of(records.Training);
                 return new PlannedRun(inputs.Folder.Config, started.Type, settings, longest.Length)
                 {

@@ -57,6 +57,7 @@ internal sealed class PlanCommand : SpectralCommand
         string? start = context.Get(_adapter.InitAdapter);
         using ModelInputs? inputs = Inputs(context);
         ModelConfig config = inputs?.Folder.Config ?? ModelConfig.Load(context.Get(_model));
+        ModelInputs.RequireTokens(config, context.Get(_model));
         if (inputs is null)
             context.Warn(config.Warnings);
         AdapterMethod method = _adapter.Method(context);

@@ -17,6 +17,7 @@ internal sealed class ModelInputs : IDisposable
 {
     private const int EncodedAtOnce = 4096;
     private const string Pairs = "preference";
+    private const string Classification = "classification";
     private const string NoPair = "no pair, expected prompt, chosen and rejected (preference) for this --loss";
     private const string NoAnswer =
         "neither a pair nor an answer with a label, expected prompt, chosen and rejected (preference), or prompt, "
@@ -28,19 +29,54 @@ internal sealed class ModelInputs : IDisposable
         "a pair (chosen and rejected), expected another record, or with finetune and eval a --loss that takes pairs";
 
     /// <summary>Opens a model folder and prints its warnings.</summary>
-    /// <exception cref="InputException">A file in the folder is missing or not valid.</exception>
+    /// <param name="context">The command line.</param>
+    /// <param name="directory">The folder.</param>
+    /// <param name="weightsOptional">Whether a folder without weights is accepted.</param>
+    /// <param name="quantization">The form in which linear layers are kept; null: as they are stored.</param>
+    /// <param name="mayClassify">Whether a model with a head for classes or a number is accepted.</param>
+    /// <exception cref="InputException">
+    /// A file in the folder is missing or not valid, or the model does not predict tokens.
+    /// </exception>
     public ModelInputs(
         CommandContext context,
         string directory,
         bool weightsOptional = false,
-        BaseQuantization? quantization = null
+        BaseQuantization? quantization = null,
+        bool mayClassify = false
     )
     {
+        if (!mayClassify)
+            RequireTokens(ModelConfig.Load(directory), directory);
         Tokenizer = BpeTokenizer.Load(directory);
         Folder = context.OpenModel(directory, weightsOptional, quantization);
+        context.Warn(Tokenizer.Warnings);
+        if (Folder.Config.Classifier is not null)
+        {
+            EndTokens = [];
+            return;
+        }
+
         var ends = Training.Generation.EndTokens.Of(Folder, Tokenizer);
         EndTokens = ends.Ids;
-        context.Warn(Tokenizer.Warnings.Concat(ends.Warnings));
+        context.Warn(ends.Warnings);
+    }
+
+    /// <summary>Refuses a model with a head for classes or a number, for a command that needs tokens.</summary>
+    /// <exception cref="InputException">The model does not predict tokens.</exception>
+    public static void RequireTokens(ModelConfig config, string directory)
+    {
+        if (config.Classifier is not { } classifier)
+            return;
+        string gives = classifier switch
+        {
+            { IsRegression: true } => "a number for a text",
+            { Kind: ClassifierKind.Tokens } => "classes of words",
+            _ => "classes of texts",
+        };
+        throw new InputException(
+            $"{Path.Combine(directory, "config.json")}: the model gives {gives}, expected one that predicts tokens "
+                + "(finetune, eval and merge take both)"
+        );
     }
 
     public ModelFolder Folder { get; }
@@ -123,6 +159,8 @@ internal sealed class ModelInputs : IDisposable
         IReadOnlyCollection<string>? adapters = null
     )
     {
+        if (Folder.Config.Classifier is not null)
+            return EncodeClassified(context, file, maxLength, format, takes);
         if (EndTokens.Count == 0)
         {
             throw new InputException(
@@ -199,6 +237,39 @@ internal sealed class ModelInputs : IDisposable
         }
 
         return records;
+    }
+
+    /// <summary>Reads and encodes texts with labels, for a model with a head for classes or a number.</summary>
+    private EncodedRecord[] EncodeClassified(
+        CommandContext context,
+        string file,
+        int maxLength,
+        RecordFormat? format,
+        RecordKind takes
+    )
+    {
+        if (takes is RecordKind.Pairs or RecordKind.Answers)
+            throw new InputException("--loss: a model that classifies has no pairs of answers, expected no such loss");
+        RecordFormat classification = RecordFormats.Find(Classification);
+        if (format is not null && format != classification)
+            throw new InputException($"--format {format.Name}: expected {Classification} for a model that classifies");
+        int length = Math.Min(maxLength, Folder.Config.LongestSequence);
+        List<EncodedRecord> all = [];
+        foreach (TrainingRecord[] read in RecordReader.Read(file, classification).Chunk(EncodedAtOnce))
+        {
+            EncodedRecord[] part = ClassificationEncoder.EncodeAll(read, Tokenizer, Folder.Config, length);
+            all.AddRange(part.Select(record => record with { Adapter = null }));
+        }
+
+        int cut = all.Count(record => record.Cut);
+        if (cut > 0)
+        {
+            context.Terminal.Warn(
+                $"{file}: {cut} of {all.Count} records are longer than {length} tokens and were cut at their ends"
+            );
+        }
+
+        return [.. all];
     }
 
     /// <summary>Loads the model with frozen weights.</summary>

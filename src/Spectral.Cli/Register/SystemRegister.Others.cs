@@ -23,6 +23,13 @@ internal static partial class SystemRegister
         new(null, "PSOFT", Present, ["adapter psoft"], ""),
         new(null, "DoRA", InPart, ["adapter dora"], "not on embeddings"),
         new(null, "DeLoRA", Present, ["adapter delora"], ""),
+        new(
+            null,
+            "Models that classify, and scores of GLUE and multiple choice",
+            InPart,
+            ["finetune", "eval", "merge"],
+            "encoders are BERT and RoBERTa; no DeBERTa and no vision transformer"
+        ),
         new(null, "MoSLoRA and TriLoRA", Present, ["adapter moslora", "adapter trilora"], ""),
         new(null, "AdaLoRA and DyLoRA", Present, ["adapter adalora", "adapter dylora"], ""),
         new(null, "FlexLoRA", Present, ["adapter flexlora"], ""),

@@ -8,6 +8,7 @@ using Spectral.Cli.Reports;
 using Spectral.Kernels;
 using Spectral.Training;
 using Spectral.Training.IO;
+using Spectral.Training.Metrics;
 using Spectral.Training.Models;
 using Spectral.Training.Objectives;
 
@@ -261,6 +262,10 @@ internal sealed class TrainingRun(
             ["device"] = model.Device.ToString(),
             ["variants"] = JsonOutput.Array(model.Device.Variants.All.Select(use => use.ToString())),
         };
+        foreach (MetricValue metric in result.Before?.Metrics ?? [])
+            json[metric.Name + "_before"] = JsonOutput.Number(metric.Value);
+        foreach (MetricValue metric in result.After?.Metrics ?? [])
+            json[metric.Name] = JsonOutput.Number(metric.Value);
         if (LossMethods.Find(settings.Loss.Name).TakesPairs)
         {
             json["loss"] = settings.Loss.Name;
@@ -291,6 +296,8 @@ internal sealed class TrainingRun(
                 );
             }
 
+            foreach ((string name, string was, string now) in Metrics(before, after))
+                terminal.Line(Text($"{name, -22}{was, 8}{now, 10}"));
             foreach ((string name, string was, string now) in Rewards(before, after))
                 terminal.Line(Text($"{name, -16}{was, 8}{now, 10}"));
         }
@@ -329,6 +336,16 @@ internal sealed class TrainingRun(
             ]
             : [];
 
+    /// <summary>Returns the further scores before and after the run; none without any.</summary>
+    private static IEnumerable<(string Name, string Before, string After)> Metrics(
+        EvaluationResult before,
+        EvaluationResult after
+    ) =>
+        (before.Metrics ?? []).Zip(
+            after.Metrics ?? [],
+            (was, now) => (was.Name.Replace('_', ' '), Text($"{was.Value:0.0000}"), Text($"{now.Value:0.0000}"))
+        );
+
     private static string Percent(double? share) => share is { } value ? Text($"{100 * value:0.0} %") : "";
 
     private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
@@ -341,14 +358,14 @@ internal sealed class TrainingRun(
             numbers.Add(
                 new BeforeAfter("Loss on held-out records", Text($"{before.Loss:0.0000}"), Text($"{after.Loss:0.0000}"))
             );
-            if (before.PairScores is null)
+            if (before.HasPerplexity)
             {
                 numbers.Add(
                     new BeforeAfter("Perplexity", Text($"{before.Perplexity:0.000}"), Text($"{after.Perplexity:0.000}"))
                 );
             }
 
-            foreach ((string name, string was, string now) in Rewards(before, after))
+            foreach ((string name, string was, string now) in Rewards(before, after).Concat(Metrics(before, after)))
                 numbers.Add(new BeforeAfter(char.ToUpperInvariant(name[0]) + name[1..], was, now));
             if (before.ExactMatch is not null)
                 numbers.Add(new BeforeAfter("Exact match", Percent(before.ExactMatch), Percent(after.ExactMatch)));
@@ -396,7 +413,10 @@ internal sealed class TrainingRun(
 
         public void OnEvaluation(int step, EvaluationResult result) =>
             terminal.Line(
-                Text($"step {step}: eval loss {result.Loss:0.0000}") + ExactMatch(result) + Accuracy(result.PairScores)
+                Text($"step {step}: eval loss {result.Loss:0.0000}")
+                    + ExactMatch(result)
+                    + Accuracy(result.PairScores)
+                    + string.Concat((result.Metrics ?? []).Select(Metric))
             );
 
         private static string Accuracy(PairScores? scores) =>
@@ -406,6 +426,9 @@ internal sealed class TrainingRun(
             report.Groups is { } groups
                 ? $"  clipped {groups.Count(group => group.IsClipped)} of {groups.Count} groups"
                 : "";
+
+        private static string Metric(MetricValue metric) =>
+            Text($", {metric.Name.Replace('_', ' ')} {metric.Value:0.0000}");
 
         private static string ExactMatch(EvaluationResult result) =>
             result.ExactMatch is null ? "" : $", exact match {Percent(result.ExactMatch)}";

@@ -55,6 +55,9 @@ public struct CausalSoftmaxForwardArgs
     /// <summary>Number of lanes of a warp that share a row: 8 or 32.</summary>
     public int Lanes;
 
+    /// <summary>1: a query sees the keys after it too, with <see cref="Window"/> 0; 0: those up to its own.</summary>
+    public int Ahead;
+
     /// <summary>Factor that the scores are multiplied by before the softmax.</summary>
     public float Scale;
 
@@ -128,6 +131,9 @@ public struct CausalSoftmaxBackwardArgs
 
     /// <summary>Number of lanes of a warp that share a row: 8 or 32.</summary>
     public int Lanes;
+
+    /// <summary>1: a query sees the keys after it too, with <see cref="Window"/> 0; 0: those up to its own.</summary>
+    public int Ahead;
 
     /// <summary>Factor that the scores were multiplied by in the forward pass.</summary>
     public float Scale;

@@ -4,9 +4,9 @@ using Spectral.Kernels.Ops.Dispatch;
 namespace Spectral.Kernels.Ops;
 
 /// <summary>
-/// Causal attention <c>softmax(q kᵀ / √hd) v</c> with grouped key/value heads: query head h uses key/value head <c>⌊h ·
-/// KV / H⌋</c>. With a window w, query i sees the keys <c>i − w &lt; j ≤ i</c>. With a soft cap c, each scaled score x
-/// is <c>c · tanh(x / c)</c>.
+/// Attention <c>softmax(q kᵀ / √hd) v</c> with grouped key/value heads: query head h uses key/value head <c>⌊h ·
+/// KV / H⌋</c>. It is causal, or in an encoder every query sees all keys. With a window w, query i sees the keys
+/// <c>i − w &lt; j ≤ i</c>. With a soft cap c, each scaled score x is <c>c · tanh(x / c)</c>.
 /// </summary>
 /// <remarks>
 /// In training the H / KV query heads of a group lie one after the other in [B, H, S, hd], so they are the rows of one
@@ -84,7 +84,9 @@ public static class Attention
     /// <summary>Returns the name of a variant, as <see cref="VariantVariable"/> and reports write it.</summary>
     public static string NameOf(AttentionVariant variant) => Choice.NameOf(variant);
 
-    /// <summary>Computes the attention of whole sequences, each query over the keys up to its own position.</summary>
+    /// <summary>
+    /// Computes the attention of whole sequences, each query over the keys up to its own position, or over all.
+    /// </summary>
     /// <param name="q">[B, H, S, hd] F32 or BF16.</param>
     /// <param name="k">[B, KV, S, hd], type of q; KV divides H.</param>
     /// <param name="v">[B, KV, S, hd].</param>
@@ -96,6 +98,7 @@ public static class Attention
     /// [B·S, 2] I32: of each position the first of its record and the one after its last, for rows of several records,
     /// of which a query sees its own; null: a row is one.
     /// </param>
+    /// <param name="seesAhead">Whether a query sees the keys after it too, as in an encoder; without a window.</param>
     /// <exception cref="ArgumentException">Shape, type, device or a value does not fit.</exception>
     public static void Forward(
         Tensor q,
@@ -105,7 +108,8 @@ public static class Attention
         Tensor output,
         int window = 0,
         float softCap = 0,
-        Tensor? spans = null
+        Tensor? spans = null,
+        bool seesAhead = false
     )
     {
         Groups groups = Verify(q, k, v, probabilities);
@@ -113,7 +117,7 @@ public static class Attention
         if (q.Count == 0)
             return;
         groups.Score(q, k, probabilities);
-        CausalSoftmax.Forward(probabilities, groups.Scale, window, softCap, spans);
+        CausalSoftmax.Forward(probabilities, groups.Scale, window, softCap, spans, seesAhead);
         Gemm.Run(
             groups.Scores(probabilities),
             groups.Keys(v),
@@ -137,6 +141,7 @@ public static class Attention
     /// <param name="window">As in forward.</param>
     /// <param name="softCap">As in forward.</param>
     /// <param name="spans">As in forward.</param>
+    /// <param name="seesAhead">As in forward.</param>
     /// <exception cref="ArgumentException">Shape, type, device or a value does not fit.</exception>
     public static void Backward(
         Tensor q,
@@ -149,7 +154,8 @@ public static class Attention
         Tensor dv,
         int window = 0,
         float softCap = 0,
-        Tensor? spans = null
+        Tensor? spans = null,
+        bool seesAhead = false
     )
     {
         Groups groups = Verify(q, k, v, probabilities);
@@ -177,7 +183,7 @@ public static class Attention
         {
             if (scores is not null)
                 groups.Score(q, k, scores);
-            CausalSoftmax.Backward(probabilities, dScores, groups.Scale, window, softCap, scores, spans);
+            CausalSoftmax.Backward(probabilities, dScores, groups.Scale, window, softCap, scores, spans, seesAhead);
         }
 
         Gemm.Run(

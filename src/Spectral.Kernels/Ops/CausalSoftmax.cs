@@ -5,13 +5,14 @@ namespace Spectral.Kernels.Ops;
 
 /// <summary>
 /// Computes the softmax over the keys that a query sees: with query i and window w, the keys <c>max(0, i − w + 1) ≤ j ≤
-/// i</c> (all j ≤ i for w = 0). Unseen keys get 0. A NaN among the seen scores makes its row NaN. Scores may have a
-/// soft cap c, which brings each scaled score x to <c>c · tanh(x / c)</c> (Gemma team, "Gemma 2", 2024).
+/// i</c> (all j ≤ i for w = 0), or in an encoder all keys. Unseen keys get 0. A NaN among the seen scores makes its row
+/// NaN. Scores may have a soft cap c, which brings each scaled score x to <c>c · tanh(x / c)</c> (Gemma team,
+/// "Gemma 2", 2024).
 /// </summary>
 public static class CausalSoftmax
 {
     /// <summary>Turns scores into probabilities along the last dimension: <c>p = softmax(scale · s)</c>.</summary>
-    /// <param name="scores">[B, H, S, S] F32 or BF16, in place; what lies above the diagonal is not read.</param>
+    /// <param name="scores">[B, H, S, S] F32 or BF16, in place; what is not seen is not read.</param>
     /// <param name="scale">Factor of the scores, above 0.</param>
     /// <param name="window">Keys seen, the query's own included; 0 is no limit.</param>
     /// <param name="softCap">Soft cap of the scaled scores; 0 is none.</param>
@@ -19,10 +20,19 @@ public static class CausalSoftmax
     /// [B·S, 2] I32: of each position the first of its record and the one after its last, for rows of several records,
     /// of which a query sees its own; null: a row is one.
     /// </param>
+    /// <param name="seesAhead">Whether a query sees the keys after it too, as in an encoder; without a window.</param>
     /// <exception cref="ArgumentException">Shape, type or a value does not fit.</exception>
-    public static void Forward(Tensor scores, float scale, int window = 0, float softCap = 0, Tensor? spans = null)
+    public static void Forward(
+        Tensor scores,
+        float scale,
+        int window = 0,
+        float softCap = 0,
+        Tensor? spans = null,
+        bool seesAhead = false
+    )
     {
         Verify(scores, scale, window);
+        VerifyAhead(seesAhead, window);
         VerifySoftCap(softCap);
         VerifySpans(spans, scores);
         if (scores.Count == 0)
@@ -37,6 +47,7 @@ public static class CausalSoftmax
             Length = length,
             Window = window,
             Lanes = Launch.RowLanes(length),
+            Ahead = seesAhead ? 1 : 0,
             Scale = scale,
             Cap = softCap,
         };
@@ -58,6 +69,7 @@ public static class CausalSoftmax
     /// [B, H, S, S], type of the probabilities: the scores given to forward; null where there is no soft cap.
     /// </param>
     /// <param name="spans">As in forward.</param>
+    /// <param name="seesAhead">As in forward.</param>
     /// <exception cref="ArgumentException">Shape, type, device or a value does not fit.</exception>
     public static void Backward(
         Tensor probabilities,
@@ -66,10 +78,12 @@ public static class CausalSoftmax
         int window = 0,
         float softCap = 0,
         Tensor? scores = null,
-        Tensor? spans = null
+        Tensor? spans = null,
+        bool seesAhead = false
     )
     {
         Verify(probabilities, scale, window);
+        VerifyAhead(seesAhead, window);
         Check.SameAs(gradient, probabilities);
         VerifySoftCap(softCap);
         if (scores is null && softCap > 0)
@@ -91,6 +105,7 @@ public static class CausalSoftmax
             Length = length,
             Window = window,
             Lanes = Launch.RowLanes(length),
+            Ahead = seesAhead ? 1 : 0,
             Scale = scale,
             Cap = softCap,
         };
@@ -103,6 +118,12 @@ public static class CausalSoftmax
     {
         if (window < 0)
             throw new ArgumentException($"window is {window}, expected 0 (none) or more", nameof(window));
+    }
+
+    internal static void VerifyAhead(bool seesAhead, int window)
+    {
+        if (seesAhead && window > 0)
+            throw new ArgumentException($"window is {window}, expected 0 where queries see ahead", nameof(window));
     }
 
     internal static void VerifySoftCap(float softCap)

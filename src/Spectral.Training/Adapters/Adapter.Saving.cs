@@ -150,6 +150,12 @@ public sealed partial class Adapter
         {
             BaseModel = _baseModel,
             BaseForm = _model.WeightForm,
+            TaskType = _model.Config.Classifier switch
+            {
+                null => "CAUSAL_LM",
+                { Kind: ClassifierKind.Tokens } => "TOKEN_CLS",
+                _ => "SEQ_CLS",
+            },
         };
         KeptOptions.Require(
             config,

@@ -47,7 +47,7 @@ public sealed partial class Adapter : IModelAdapter, IDisposable
         _baseModel = model.Path is null ? null : Path.GetFullPath(model.Path);
         _headFollows = TiedHead.Follows(model.Config, options, saved, modules);
         if (_headFollows)
-            _head = modules.FirstOrDefault(module => module.Shape.IsEmbedding)?.For(model.Config.Family.Head);
+            _head = modules.FirstOrDefault(module => module.Shape.IsEmbedding)?.For(model.Config.Head.Name);
         _factors = new BoundFactors(model.Device, modules, saved, model.DType);
         Parameters.Changed += Refresh;
         Parameters.Accumulated += AddPenalties;
@@ -167,7 +167,7 @@ public sealed partial class Adapter : IModelAdapter, IDisposable
         _requantized?.Dispose();
         foreach (SavedTensor saved in _factors.Saved.Keys)
             _model.ParameterOf(saved.Name).StandIn = null;
-        _model.ParameterOf(_model.Config.Family.HeadWeight).StandIn = null;
+        _model.ParameterOf(_model.Config.HeadWeight).StandIn = null;
         foreach (TrainedRows rows in _rows)
             rows.Dispose();
         _rows.Clear();
@@ -213,7 +213,7 @@ public sealed partial class Adapter : IModelAdapter, IDisposable
         if (_headFollows)
         {
             ModelFamily family = _model.Config.Family;
-            _model.ParameterOf(family.HeadWeight).StandIn = _model.ParameterOf(family.EmbeddingWeight).StandIn;
+            _model.ParameterOf(_model.Config.HeadWeight).StandIn = _model.ParameterOf(family.EmbeddingWeight).StandIn;
         }
 
         if (Method is PromptMethod prompt)

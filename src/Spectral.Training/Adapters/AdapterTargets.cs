@@ -46,6 +46,14 @@ public static class AdapterTargets
     {
         if (method is not PromptMethod prompt)
             return Of(model, options);
+        if (model.Classifier is not null)
+        {
+            throw new InputException(
+                $"{method.Name} puts virtual tokens before a text, which a model that classifies has no place for: "
+                    + "expected another --adapter"
+            );
+        }
+
         prompt.RequireAlone(options);
         return [prompt.ModuleOf(PromptSizes.Of(model))];
     }
@@ -152,6 +160,7 @@ public static class AdapterTargets
     /// </summary>
     internal static AdapterOptions InFamily(ModelConfig model, AdapterOptions options)
     {
+        options = WithHead(model, options);
         if (options.TargetModules.SequenceEqual(AdapterOptions.AllProjections))
             return options with { TargetModules = model.Family.DefaultTargets };
         string[] parameters = [.. options.TargetModules.Where(ExpertParameters.IsOne)];
@@ -161,6 +170,23 @@ public static class AdapterTargets
             {
                 TargetModules = [.. options.TargetModules.Except(parameters)],
                 TargetParameters = [.. options.TargetParameters.Union(parameters)],
+            };
+    }
+
+    /// <summary>
+    /// Returns the options with the head for classes of a model among the modules that train whole, as PEFT adds
+    /// <c>classifier</c> or <c>score</c> for such models.
+    /// </summary>
+    private static AdapterOptions WithHead(ModelConfig model, AdapterOptions options)
+    {
+        if (model.ClassifierLayout is not { } layout)
+            return options;
+        string head = layout.Head.Split('.')[0];
+        return options.ModulesToSave.Contains(head)
+            ? options
+            : options with
+            {
+                ModulesToSave = [.. options.ModulesToSave, head],
             };
     }
 

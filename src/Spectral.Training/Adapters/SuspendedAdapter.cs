@@ -30,7 +30,7 @@ internal sealed class SuspendedAdapter : IDisposable
         _weights =
         [
             .. replaced
-                .Append(model.Config.Family.HeadWeight)
+                .Append(model.Config.HeadWeight)
                 .Distinct()
                 .Select(model.ParameterOf)
                 .Select(weight => (weight, weight.StandIn)),

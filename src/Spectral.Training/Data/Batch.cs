@@ -7,7 +7,8 @@ namespace Spectral.Training.Data;
 /// <param name="Length">The number of tokens of the longest record.</param>
 /// <param name="Tokens">The tokens, [Rows · Length], with the padding token after the end of a record.</param>
 /// <param name="Targets">
-/// At each position the following token if it carries loss, otherwise −1; [Rows · Length].
+/// At each position the following token, or the class of the position, if it carries loss, otherwise −1;
+/// [Rows · Length].
 /// </param>
 /// <param name="LossTokens">The number of targets that are not −1.</param>
 public sealed record Batch(int Rows, int Length, int[] Tokens, int[] Targets, int LossTokens)
@@ -29,6 +30,18 @@ public sealed record Batch(int Rows, int Length, int[] Tokens, int[] Targets, in
 
     /// <summary>The number of tokens of the record of each position, 0 for padding; [Rows · Length].</summary>
     internal int[] RecordLengths { get; private init; } = [];
+
+    /// <summary>
+    /// At each position with a target the number that a model should give there, [Rows · Length]; null: targets are
+    /// classes or tokens.
+    /// </summary>
+    public float[]? Values { get; private init; }
+
+    /// <summary>
+    /// The kind of each token, 1 for those of a second text and 0 for others, [Rows · Length]; null: there is no second
+    /// text.
+    /// </summary>
+    internal int[]? Types { get; private init; }
 
     /// <summary>
     /// The pairs whose chosen sides are the first rows and whose rejected sides are the others, in the same order, or
@@ -103,7 +116,7 @@ public sealed record Batch(int Rows, int Length, int[] Tokens, int[] Targets, in
         var alone = new EncodedRecord[records.Length][];
         for (int i = 0; i < alone.Length; i++)
             alone[i] = [records[i]];
-        return Join(alone, paddingToken, length, rows, spans: false);
+        return Join(alone, paddingToken, length, rows, spans: alone.Any(row => row[0].Labels is not null));
     }
 
     /// <summary>
@@ -169,6 +182,9 @@ public sealed record Batch(int Rows, int Length, int[] Tokens, int[] Targets, in
         int[] tokens = new int[checked(rows * length)];
         int[] targets = new int[tokens.Length];
         int[] lengths = new int[tokens.Length];
+        EncodedRecord[] records = [.. sequences.SelectMany(row => row)];
+        float[]? values = records.Any(record => record.GivesNumber) ? new float[tokens.Length] : null;
+        int[]? types = records.Any(record => record.SecondText > 0) ? new int[tokens.Length] : null;
         List<AdapterSpan> adapters = [];
         Array.Fill(tokens, paddingToken);
         Array.Fill(targets, -1);
@@ -190,6 +206,8 @@ public sealed record Batch(int Rows, int Length, int[] Tokens, int[] Targets, in
             IsReal = Array.ConvertAll(lengths, count => count > 0),
             Spans = spans ? SpansOf(lengths, length) : null,
             AdapterSpans = adapters,
+            Values = values,
+            Types = types,
         };
 
         static int Tokens(EncodedRecord[] row) => row.Sum(record => record.Tokens.Length);
@@ -198,6 +216,20 @@ public sealed record Batch(int Rows, int Length, int[] Tokens, int[] Targets, in
         {
             record.Tokens.CopyTo(tokens, start);
             Array.Fill(lengths, record.Tokens.Length, start, record.Tokens.Length);
+            if (record.SecondText > 0)
+                Array.Fill(types!, 1, start + record.SecondText, record.Tokens.Length - record.SecondText);
+            if (record.Labels is { } labels)
+            {
+                foreach (TokenLabel label in labels)
+                {
+                    targets[start + label.Position] = label.Class;
+                    if (values is not null)
+                        values[start + label.Position] = label.Value;
+                }
+
+                return;
+            }
+
             for (int at = record.LossFrom; at < record.Tokens.Length; at++)
             {
                 if (record.Learns is null || record.Learns[at])

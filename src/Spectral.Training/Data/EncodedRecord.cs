@@ -30,6 +30,17 @@ public sealed record EncodedRecord(int[] Tokens, int PromptLength, int LossFrom,
     /// </summary>
     public IReadOnlyList<bool>? Learns { get; init; }
 
+    /// <summary>
+    /// The positions with a class or a number, which a model with a head for these learns; null: tokens are learnt.
+    /// </summary>
+    public IReadOnlyList<TokenLabel>? Labels { get; init; }
+
+    /// <summary>Whether <see cref="Labels"/> are numbers; otherwise they are classes.</summary>
+    public bool GivesNumber { get; init; }
+
+    /// <summary>The place of the first token of a second text; 0: there is none.</summary>
+    public int SecondText { get; init; }
+
     /// <summary>The rejected side of a pair, of which this record is the chosen one; null: it is no pair.</summary>
     public EncodedRecord? Rejected { get; init; }
 
@@ -37,6 +48,12 @@ public sealed record EncodedRecord(int[] Tokens, int PromptLength, int LossFrom,
     /// Whether it is a good answer, for losses that judge answers by themselves; null: nothing says so.
     /// </summary>
     public bool? Label { get; init; }
+
+    /// <summary>The choices of a question, one of which this record answers it with; null: it is no question.</summary>
+    public IReadOnlyList<EncodedChoice>? Choices { get; init; }
+
+    /// <summary>The number of the answer among <see cref="Choices"/>.</summary>
+    public int Answer { get; init; }
 
     /// <summary>
     /// The name of the adapter that the record is for, where several are attached
@@ -57,5 +74,5 @@ public sealed record EncodedRecord(int[] Tokens, int PromptLength, int LossFrom,
     internal int MostLossTokens => Math.Max(LossTokens, Rejected?.LossTokens ?? 0);
 
     /// <summary>The number of tokens that carry loss.</summary>
-    public int LossTokens => Learns?.Count(learns => learns) ?? Tokens.Length - LossFrom;
+    public int LossTokens => Labels?.Count ?? Learns?.Count(learns => learns) ?? Tokens.Length - LossFrom;
 }

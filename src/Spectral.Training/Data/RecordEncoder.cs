@@ -111,12 +111,39 @@ public static class RecordEncoder
             ),
         };
         encoded = encoded with { Label = record.Label, Adapter = record.Adapter };
+        if (record.Choices is { } choices)
+        {
+            EncodedChoice[] all = [.. choices.Select(choice => EncodeChoice(record, choice, tokenizer, maximumLength))];
+            return encoded with
+            {
+                Choices = all,
+                Answer = record.Answer,
+                Cut = encoded.Cut || Array.Exists(all, choice => choice.Record.Cut),
+            };
+        }
+
         if (record.Rejected is not { } other)
             return encoded;
         EncodedRecord rejected = EncodeSides(other, tokenizer, endTokenIds, maximumLength, chat, trainOn);
         return encoded with { Rejected = rejected, Cut = encoded.Cut || rejected.Cut };
     }
 
+    // No end token follows, so that the likelihood is that of the choice alone.
+    private static EncodedChoice EncodeChoice(
+        TrainingRecord record,
+        string choice,
+        BpeTokenizer tokenizer,
+        int maximumLength
+    ) =>
+        new(
+            EncodeText(record with { Completion = choice }, tokenizer, [], maximumLength) with
+            {
+                Adapter = record.Adapter,
+            },
+            choice.Trim().EnumerateRunes().Count()
+        );
+
+    /// <summary>Encodes a text, or a prompt with its completion; without end tokens none is appended.</summary>
     private static EncodedRecord EncodeText(
         TrainingRecord record,
         BpeTokenizer tokenizer,
@@ -129,7 +156,7 @@ public static class RecordEncoder
         int[] before = tokenizer.EncodePrompt(record.Prompt ?? "");
         int[] learnt = Learnt(record, tokenizer, before);
         int[] prompt = before[begin..];
-        if (learnt.Length == 0 || !endTokenIds.Contains(learnt[^1]))
+        if (endTokenIds.Count > 0 && (learnt.Length == 0 || !endTokenIds.Contains(learnt[^1])))
             learnt = [.. learnt, endTokenIds[0]];
         int excess = Math.Max(0, begin + prompt.Length + learnt.Length - maximumLength);
         int fromPrompt = Math.Min(excess, prompt.Length);

@@ -19,6 +19,17 @@ public sealed record TrainingRecord(string? Prompt, string? Completion, string? 
     public bool? Label { get; init; }
 
     /// <summary>
+    /// The choices of a question, of which <see cref="Completion"/> is the answer; null: it is no question.
+    /// </summary>
+    public IReadOnlyList<string>? Choices { get; init; }
+
+    /// <summary>The number of the answer among <see cref="Choices"/>.</summary>
+    public int Answer { get; init; }
+
+    /// <summary>A text with labels, for a model that classifies; null: it is another record.</summary>
+    public ClassifiedText? Classified { get; init; }
+
+    /// <summary>
     /// The name of the adapter that the record is for, where several are attached (key <c>adapter</c>); null: the base.
     /// </summary>
     public string? Adapter { get; init; }

@@ -45,9 +45,9 @@ public sealed class SafetensorsTensor
         _file = computed.Parts[0]._file;
         Name = computed.Name;
         Type = computed.Type;
-        Shape = [computed.Rows, computed.Columns];
+        Shape = computed.Shape;
         Bytes = computed.Parts.Sum(part => part.Bytes);
-        Count = (long)computed.Rows * computed.Columns;
+        Count = Shape.Aggregate(1L, (product, dimension) => product * dimension);
     }
 
     private SafetensorsTensor(SafetensorsTensor stored)

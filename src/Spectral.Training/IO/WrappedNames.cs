@@ -13,7 +13,7 @@ internal static class WrappedNames
     private static readonly string[] InFront = ["module.", "base_model.model."];
 
     // The attributes in which models with a head hold the one without.
-    private static readonly string[] Bases = ["model.", "transformer."];
+    private static readonly string[] Bases = ["model.", "transformer.", "bert.", "roberta."];
 
     private const string Model = "model.";
     private const string Doubled = Model + Model;
@@ -36,8 +36,8 @@ internal static class WrappedNames
 
     /// <summary>
     /// Returns which of some names a stored name stands for: itself, unwrapped, without the <c>model.</c> of an
-    /// attribute that held the model, or with the <c>model.</c> or <c>transformer.</c> that a model without a head
-    /// lacks.
+    /// attribute that held the model, or with the <c>model.</c>, <c>transformer.</c> or the like that a model without a
+    /// head lacks.
     /// </summary>
     /// <returns>The resolved name; the stored name if it stands for none of them.</returns>
     public static string Resolve(string stored, IReadOnlySet<string> names)

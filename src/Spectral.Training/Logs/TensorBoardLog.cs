@@ -66,6 +66,7 @@ public sealed class TensorBoardLog : ITrainerCallback, IDisposable
                 ("eval/loss", result.Loss),
                 ("eval/exact_match", result.ExactMatch ?? double.NaN),
                 .. OfPairs("eval", result.PairScores),
+                .. (result.Metrics ?? []).Select(metric => ($"eval/{metric.Name}", metric.Value)),
             ]
         );
 

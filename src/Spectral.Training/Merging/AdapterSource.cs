@@ -149,7 +149,7 @@ internal sealed class AdapterSource : MergeSource
 
     /// <summary>Returns the tensor whose change a tensor has: a tied head has that of the embedding.</summary>
     private string Source(string tensor) =>
-        tensor == _model.Config.Family.HeadWeight && _model.Config.TieWordEmbeddings && !Parts
+        tensor == _model.Config.HeadWeight && _model.Config.TieWordEmbeddings && !Parts
             ? _model.Config.Family.EmbeddingWeight
             : tensor;
 

@@ -43,10 +43,7 @@ internal sealed class MergeRun : IDisposable
         Parts = sources.Any(source => source.Parts);
         ResultConfig = Parts ? model.Config with { TieWordEmbeddings = false } : model.Config;
         _places = TensorPlace.Of(ResultConfig);
-        Names =
-        [
-            .. model.TensorNames.Union(Parts ? [model.Config.Family.HeadWeight] : []).Order(StringComparer.Ordinal),
-        ];
+        Names = [.. model.TensorNames.Union(Parts ? [model.Config.HeadWeight] : []).Order(StringComparer.Ordinal)];
         Merged = [.. Names.Where(name => name == Original(name) && IsMerged(name))];
         _total = Names.Count + (method.Scans(this) * Merged.Count);
     }
@@ -217,5 +214,5 @@ internal sealed class MergeRun : IDisposable
 
     /// <summary>Returns the tensor that a tensor is a copy of: the embedding for a head that is tied to it.</summary>
     private string Original(string name) =>
-        name == Config.Family.HeadWeight && Config.TieWordEmbeddings && !Parts ? Config.Family.EmbeddingWeight : name;
+        name == Config.HeadWeight && Config.TieWordEmbeddings && !Parts ? Config.Family.EmbeddingWeight : name;
 }

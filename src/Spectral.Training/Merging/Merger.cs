@@ -138,7 +138,10 @@ public static class Merger
         var used = (parts ? ModelTensors.Untied(model.Config) : ModelTensors.For(model.Config))
             .Select(tensor => tensor.Name)
             .ToHashSet();
-        string[] names = [.. model.TensorNames.Union(parts ? [family.HeadWeight] : []).Order(StringComparer.Ordinal)];
+        string[] names =
+        [
+            .. model.TensorNames.Union(parts ? [model.Config.HeadWeight] : []).Order(StringComparer.Ordinal),
+        ];
         (TensorToWrite Tensor, SafetensorsTensor Source)[] written =
         [
             .. names.SelectMany(name => Written(name).Select(tensor => (tensor.StoppedBy(cancellation), Source(name)))),
@@ -159,7 +162,7 @@ public static class Merger
         TensorToWrite Merged(string name, StoredType? type)
         {
             // A redundant copy of a tied embedding follows the embedding.
-            if (name == family.HeadWeight && model.Config.TieWordEmbeddings && !parts)
+            if (name == model.Config.HeadWeight && model.Config.TieWordEmbeddings && !parts)
                 return Merged(family.EmbeddingWeight, type) with { Name = name };
             if (adapter?.Changes(name) ?? false)
                 return Floats(name, type, () => adapter.Values(name));

@@ -68,7 +68,7 @@ internal sealed class QuantizedOutput : IDisposable
     /// <param name="type">The type of what is not quantised; null: that of the base.</param>
     public JsonObject Settings(StoredType? type)
     {
-        string head = ModelTensors.ModuleOf(_config.Family.HeadWeight);
+        string head = ModelTensors.ModuleOf(_config.HeadWeight);
         IEnumerable<LinearSpec> routers = ModelTensors.Linears(_config).Where(linear => linear.IsRouter);
         return _quantizer.Settings(
             type ?? TorchTypes.Find(_config.WeightType) ?? StoredType.BF16,

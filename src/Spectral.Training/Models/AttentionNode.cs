@@ -5,13 +5,14 @@ using Spectral.Training.Autograd;
 namespace Spectral.Training.Models;
 
 /// <summary>
-/// Causal self-attention with rotary positions and grouped key/value heads: q [B·S, H·hd], k and v [B·S, KV·hd] → [B·S,
-/// H·hd].
+/// Self-attention, causal unless the settings say that queries see ahead, with rotary positions and grouped key/value
+/// heads: q [B·S, H·hd], k and v [B·S, KV·hd] → [B·S, H·hd].
 /// </summary>
 /// <remarks>
 /// Scores are scaled by 1/√hd, then capped where the settings say so. Right padding needs no mask, because a causal row
 /// never sees what is to its right. The fused variant (<see cref="Attention.Choose"/>) keeps the rotated q and k and
-/// one number per row, and shares v and the output with the projections. The composed variant keeps copies of q, k and
+/// one number per row, and shares v and the output with the projections. The composed variant, which alone sees ahead,
+/// keeps copies of q, k and
 /// v and the S × S probabilities.
 /// </remarks>
 public sealed class AttentionNode : Node
@@ -95,7 +96,7 @@ public sealed class AttentionNode : Node
         using var key = Tensor.Empty(device, (batch, groups, length, size), type);
         settings.Queries.Turn(q.Columns, null, query, settings.Spans);
         settings.Keys.Turn(k.Columns, null, key, settings.Spans);
-        bool fused = Attention.Choose(device, type, size) == AttentionVariant.Fused;
+        bool fused = !settings.SeesAhead && Attention.Choose(device, type, size) == AttentionVariant.Fused;
         using Tensor? split = fused && cache is null ? null : Tensor.Empty(device, key.Shape, type);
         if (split is not null)
             Heads.Split(v.Columns, split);
@@ -121,7 +122,8 @@ public sealed class AttentionNode : Node
             attended,
             settings.Window,
             settings.SoftCap,
-            settings.Spans
+            settings.Spans,
+            settings.SeesAhead
         );
         Heads.Merge(attended, y);
         return new Variable(
@@ -168,7 +170,8 @@ public sealed class AttentionNode : Node
                 dv,
                 _settings.Window,
                 _settings.SoftCap,
-                _spans
+                _spans,
+                _settings.SeesAhead
             );
             Heads.Merge(dv, dValue);
         }

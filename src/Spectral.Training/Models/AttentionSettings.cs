@@ -33,6 +33,9 @@ public readonly record struct AttentionSettings(
     /// </summary>
     public Tensor? Spans { get; init; }
 
+    /// <summary>Whether queries see the keys after them too, as in an encoder.</summary>
+    public bool SeesAhead { get; init; }
+
     /// <summary>The virtual tokens that are among the positions but not in the layer's input; null: none.</summary>
     internal KeyValuePrefix? Prefix { get; init; }
 

@@ -11,6 +11,9 @@ public sealed class BatchTensors : IDisposable
     private TokenOrder? _order;
     private TrainedRows? _trainedRows;
     private TokenOrder? _rowOrder;
+    private Tensor? _types;
+    private TokenOrder? _typeOrder;
+    private int _firstPlace;
     private Tensor? _places;
     private TokenOrder? _placeOrder;
     private Tensor? _noiseScales;
@@ -39,6 +42,8 @@ public sealed class BatchTensors : IDisposable
         Tokens = Tensor.Empty(device, batch.Tokens.Length, DType.I32);
         LossRows = Tensor.Empty(device, count, DType.I32);
         LossTargets = Tensor.Empty(device, count, DType.I32);
+        LossValues = batch.Values is null ? null : Tensor.Empty(device, count);
+        LossMask = batch.Values is null ? null : Tensor.Empty(device, count);
         Spans = batch.Spans is null ? null : Tensor.Empty(device, (batch.Tokens.Length, 2), DType.I32);
         Update(batch);
     }
@@ -54,6 +59,12 @@ public sealed class BatchTensors : IDisposable
 
     /// <summary>The next tokens at <see cref="LossRows"/>, −1 for positions without loss; [K] I32.</summary>
     public Tensor LossTargets { get; }
+
+    /// <summary>The numbers at <see cref="LossRows"/> that a model should give, [K] F32; null: classes.</summary>
+    public Tensor? LossValues { get; }
+
+    /// <summary>1 at <see cref="LossRows"/> that carry loss and 0 at others, [K] F32, beside numbers.</summary>
+    internal Tensor? LossMask { get; }
 
     /// <summary>
     /// For each position the first position of its record in the row, and the one after its last, [B·S, 2] I32; null:
@@ -80,8 +91,21 @@ public sealed class BatchTensors : IDisposable
         return _rowOrder!;
     }
 
-    /// <summary>The position of each token in its record, [B·S] I32. Created on first use.</summary>
-    internal Tensor Places => _places ??= Tensor.From(Tokens.Device, PlacesOnHost(), Tokens.Dim(0));
+    /// <summary>The kind of each token, [B·S] I32. Created on first use.</summary>
+    internal Tensor Types => _types ??= Tensor.From(Tokens.Device, TypesOnHost(), Tokens.Dim(0));
+
+    /// <summary>The kinds sorted, for the gradient of their embeddings. Created on first use.</summary>
+    internal TokenOrder TypeOrder => _typeOrder ??= new TokenOrder(Tokens.Device, TypesOnHost());
+
+    /// <summary>
+    /// Returns the position of each token in its record, [B·S] I32. Created on first use.
+    /// </summary>
+    /// <param name="first">The position of a record's first token, the same in all calls.</param>
+    internal Tensor PlacesFrom(int first)
+    {
+        _firstPlace = first;
+        return _places ??= Tensor.From(Tokens.Device, PlacesOnHost(), Tokens.Dim(0));
+    }
 
     /// <summary>The positions sorted, for the gradient of their embeddings. Created on first use.</summary>
     internal TokenOrder PlaceOrder => _placeOrder ??= new TokenOrder(Tokens.Device, PlacesOnHost());
@@ -103,6 +127,7 @@ public sealed class BatchTensors : IDisposable
             (batch.Rows, batch.Length) != (Source.Rows, Source.Length)
             || batch.LossTokens > LossRows.Count
             || batch.Spans is null != Spans is null
+            || batch.Values is null != LossValues is null
         )
         {
             throw new ArgumentException(
@@ -126,7 +151,11 @@ public sealed class BatchTensors : IDisposable
         Tokens.CopyFrom(batch.Tokens);
         LossRows.CopyFrom(rows);
         LossTargets.CopyFrom(targets);
+        LossValues?.CopyFrom(Array.ConvertAll(rows, row => batch.Values![row]));
+        LossMask?.CopyFrom(Array.ConvertAll(targets, target => target < 0 ? 0f : 1f));
         Spans?.CopyFrom(batch.Spans!);
+        _types?.CopyFrom(TypesOnHost());
+        _typeOrder?.Update(TypesOnHost());
         _places?.CopyFrom(PlacesOnHost());
         _placeOrder?.Update(PlacesOnHost());
         _noiseScales?.CopyFrom(_computeNoiseScales!());
@@ -142,6 +171,10 @@ public sealed class BatchTensors : IDisposable
         LossRows.Dispose();
         LossTargets.Dispose();
         Spans?.Dispose();
+        LossValues?.Dispose();
+        LossMask?.Dispose();
+        _types?.Dispose();
+        _typeOrder?.Dispose();
         _places?.Dispose();
         _placeOrder?.Dispose();
         _noiseScales?.Dispose();
@@ -149,11 +182,13 @@ public sealed class BatchTensors : IDisposable
         _rowOrder?.Dispose();
     }
 
+    private int[] TypesOnHost() => Source.Types ?? new int[Source.Tokens.Length];
+
     private int[] PlacesOnHost()
     {
         int[] places = new int[Source.Tokens.Length];
         for (int i = 0; i < places.Length; i++)
-            places[i] = i % Source.Length - (Source.Spans?[2 * i] ?? 0);
+            places[i] = _firstPlace + i % Source.Length - (Source.Spans?[2 * i] ?? 0);
         return places;
     }
 

@@ -9,8 +9,13 @@ using Spectral.Training.Quantization;
 
 namespace Spectral.Training.Models;
 
-/// <summary>A decoder-only language model of one of the known families on one device.</summary>
+/// <summary>
+/// A model of one of the known families on one device: a decoder that predicts tokens, or a decoder or encoder with a
+/// head that gives classes or a number (<see cref="ModelConfig.Classifier"/>).
+/// </summary>
 /// <remarks>
+/// A loss row is a position with a target. Of a model that predicts tokens the target is the next token, of one with a
+/// head for classes it is a class, so that both train and are adapted in the same way.
 /// Weights are in the compute type and frozen, unless the model was loaded for training; then each has an F32 master.
 /// The forward pass is written against a <see cref="Tape"/>, which records for training and does not record for
 /// inference.
@@ -29,8 +34,11 @@ public sealed class CausalLanguageModel : IDisposable
 {
     private readonly ModelParameters _parameters;
     private readonly Parameter _embedding;
-    private readonly Norm _finalNorm;
+    private readonly Norm? _finalNorm;
     private readonly Parameter? _positions;
+    private readonly Parameter? _types;
+    private readonly Norm? _embeddingNorm;
+    private readonly Linear? _pooler;
     private readonly Parameter _head;
     private readonly DecoderLayer[] _layers;
     private readonly Dictionary<string, int> _layerOf;
@@ -48,14 +56,17 @@ public sealed class CausalLanguageModel : IDisposable
         ModelFamily family = config.Family;
         _embedding = parameters[family.EmbeddingWeight];
         _positions = family.PositionsWeight is { } positions ? parameters[positions] : null;
-        _finalNorm = parameters.CreateNorm(config, family.LastNorm(config));
+        _types = family.TokenTypesWeight is { } types ? parameters[types] : null;
+        _embeddingNorm = family.EmbeddingNorm(config) is { } first ? parameters.CreateNorm(config, first) : null;
+        _finalNorm = family.LastNorm(config) is { } last ? parameters.CreateNorm(config, last) : null;
+        _pooler = config.Pooler is { } pooler ? parameters.CreateLinear(pooler) : null;
         // A tied head that trains is the same parameter. A frozen one only shares the memory, so that an adapter can
         // change one of the two.
         _head = (config.TieWordEmbeddings, parameters.Trained) switch
         {
-            (false, _) => parameters[family.HeadWeight],
+            (false, _) => parameters[config.HeadWeight],
             (true, { }) => _embedding,
-            _ => _embedding.SharedAs(family.HeadWeight),
+            _ => _embedding.SharedAs(config.HeadWeight),
         };
         _rotary = new RotaryTables(device, config);
         _layers = new DecoderLayer[config.Layers];
@@ -64,8 +75,8 @@ public sealed class CausalLanguageModel : IDisposable
         _layerOf = ModelTensors.LayersOfModules(config);
         Linears = [.. _layers.SelectMany(layer => layer.Linears)];
         Embedding = new Linear(family.Embedding, _embedding, null);
-        Head = new Linear(family.Head, _head, family.HeadHasBias ? parameters[family.HeadBias] : null);
-        Adaptable = [.. Linears, Embedding, Head];
+        Head = new Linear(config.Head.Name, _head, config.Head.HasBias ? parameters[config.Head.Bias] : null);
+        Adaptable = [.. Linears, .. _pooler is null ? [] : new[] { _pooler }, Embedding, Head];
     }
 
     /// <summary>The sizes and options of the model, from config.json.</summary>
@@ -92,8 +103,8 @@ public sealed class CausalLanguageModel : IDisposable
     public IReadOnlyList<Linear> Linears { get; }
 
     /// <summary>
-    /// All layers to which an adapter can be attached: <see cref="Linears"/>, <see cref="Embedding"/>,
-    /// <see cref="Head"/>.
+    /// All layers to which an adapter can be attached: <see cref="Linears"/>, a layer before the output layer of a head
+    /// for classes, <see cref="Embedding"/>, <see cref="Head"/>.
     /// </summary>
     public IReadOnlyList<Linear> Adaptable { get; }
 
@@ -102,7 +113,7 @@ public sealed class CausalLanguageModel : IDisposable
     /// </summary>
     public Linear Embedding { get; }
 
-    /// <summary>The output head [V, D].</summary>
+    /// <summary>The output head: [V, D] for tokens, [labels, D] for classes.</summary>
     public Linear Head { get; }
 
     /// <summary>The number of weights, without adapters.</summary>
@@ -289,6 +300,14 @@ public sealed class CausalLanguageModel : IDisposable
             );
         }
 
+        if (Config.Family.SeesAhead && batch.Spans is null)
+        {
+            throw new ArgumentException(
+                "rows without spans, expected those of records with labels (EncodedRecord.Labels), or packed ones",
+                nameof(batch)
+            );
+        }
+
         int reach = cache?.Capacity ?? (batch.Spans is null ? length : batch.Source.LongestRecord);
         if (reach > Config.LongestSequence)
         {
@@ -328,9 +347,10 @@ public sealed class CausalLanguageModel : IDisposable
                     rows,
                     (cache?.Length ?? 0) + (isPrefix ? before : 0)
                 ),
-                _ => WithPlaces(tape, own, _positions, batch.Places, batch),
+                _ => WithPlaces(tape, own, _positions, batch.PlacesFrom(Config.FirstPosition), batch),
             };
         }
+        x = Embedded(tape, x, batch);
         for (int i = 0; i < _layers.Length; i++)
         {
             (DecoderLayer layer, LayerCache? layerCache) = (_layers[i], cache?[i]);
@@ -351,6 +371,7 @@ public sealed class CausalLanguageModel : IDisposable
                 Prefix = isPrefix ? new KeyValuePrefix(tokens!.Values, trained, i) : null,
                 Balance = balance,
                 Spans = batch.Spans,
+                SeesAhead = Config.Family.SeesAhead,
             };
             using Variable input = x;
             tape.Begin(i);
@@ -438,7 +459,10 @@ public sealed class CausalLanguageModel : IDisposable
     {
         using Variable normed = Final(tape, batch, batch.LossRows, checkpoint, balance: balance);
         var losses = Tensor.Empty(Device, batch.LossRows.Dim(0));
-        LossHead.Run(tape, normed, Head, batch.LossTargets, losses, gradientScale, predictions, lossScale, SoftCap);
+        if (batch.LossValues is { } values)
+            LossHead.RunSquared(tape, normed, Head, values, batch.LossMask!, losses, gradientScale, lossScale);
+        else
+            LossHead.Run(tape, normed, Head, batch.LossTargets, losses, gradientScale, predictions, lossScale, SoftCap);
         return losses;
     }
 
@@ -577,6 +601,39 @@ public sealed class CausalLanguageModel : IDisposable
         return RouterBalance.Begin(tape, experts, isReal);
     }
 
+    /// <summary>
+    /// Adds the embeddings of the kinds of tokens and normalises the sum, in a model that does; takes ownership of x.
+    /// </summary>
+    private Variable Embedded(Tape tape, Variable x, BatchTensors batch)
+    {
+        if (_types is not null)
+        {
+            using Variable own = x;
+            using Variable kinds = EmbeddingNode.Apply(
+                tape,
+                _types,
+                batch.Types,
+                tape.Records && _types.Trains ? batch.TypeOrder : null
+            );
+            x = AddNode.Apply(tape, own, kinds);
+        }
+
+        if (_embeddingNorm is null)
+            return x;
+        using (x)
+            return _embeddingNorm.Apply(tape, x);
+    }
+
+    /// <summary>Computes tanh of the layer before the output layer, in a model that has one; takes ownership.</summary>
+    private Variable Pooled(Tape tape, Variable picked)
+    {
+        if (_pooler is null)
+            return picked;
+        using Variable own = picked;
+        using Variable pooled = LinearNode.Apply(tape, own, _pooler);
+        return TanhNode.Apply(tape, pooled);
+    }
+
     /// <summary>Computes the normalised final hidden states of some rows of a batch, [K, D].</summary>
     private Variable Final(
         Tape tape,
@@ -588,10 +645,13 @@ public sealed class CausalLanguageModel : IDisposable
     )
     {
         using Variable hidden = States(tape, batch, checkpoint, cache, balance);
-        using Variable picked = GatherRowsNode.Apply(tape, hidden, rows);
+        Variable picked = GatherRowsNode.Apply(tape, hidden, rows);
+        if (_finalNorm is null)
+            return Pooled(tape, picked);
+        using Variable own = picked;
         return ScaleNode.Apply(
             tape,
-            _finalNorm.Apply(tape, picked),
+            _finalNorm.Apply(tape, own),
             (float)(Config.LogitMultiplier / Config.LogitDivisor)
         );
     }
@@ -613,7 +673,7 @@ public sealed class CausalLanguageModel : IDisposable
 
     /// <summary>
     /// Returns a weight of the model by its name. A head that is tied to the embedding has a parameter of its own,
-    /// <see cref="ModelFamily.HeadWeight"/>.
+    /// <see cref="ModelConfig.HeadWeight"/>.
     /// </summary>
-    internal Parameter ParameterOf(string tensor) => tensor == Config.Family.HeadWeight ? _head : _parameters[tensor];
+    internal Parameter ParameterOf(string tensor) => tensor == Config.HeadWeight ? _head : _parameters[tensor];
 }

@@ -126,6 +126,43 @@ public static class LossHead
     }
 
     /// <summary>
+    /// Computes the squared errors of what a head [1, D] gives of <paramref name="hidden"/> [K, D], with gradients as
+    /// <see cref="Run"/> takes them.
+    /// </summary>
+    /// <param name="tape">The tape. One that does not record computes losses only.</param>
+    /// <param name="hidden">The final hidden states of the rows.</param>
+    /// <param name="head">The output head, with or without an adapter.</param>
+    /// <param name="values">The numbers that it should give, [K] F32.</param>
+    /// <param name="mask">1 for rows that carry loss and 0 for others, [K] F32.</param>
+    /// <param name="losses">Receives the squared errors, [K] F32.</param>
+    /// <param name="gradientScale">The factor on the gradient.</param>
+    /// <param name="lossScale">A further factor on the gradient, [1] F32 on the device; null: 1.</param>
+    internal static void RunSquared(
+        Tape tape,
+        Variable hidden,
+        Linear head,
+        Tensor values,
+        Tensor mask,
+        Tensor losses,
+        float gradientScale,
+        Tensor? lossScale
+    ) =>
+        RunChunks(
+            tape,
+            hidden,
+            head,
+            0,
+            (outputs, gradient, start) =>
+            {
+                int count = outputs.Dim(0);
+                using Tensor value = values.Rows(start, count);
+                using Tensor carries = mask.Rows(start, count);
+                using Tensor loss = losses.Rows(start, count);
+                SquaredError.Run(outputs, value, carries, loss, gradient, gradientScale, lossScale);
+            }
+        );
+
+    /// <summary>
     /// Computes the entropies of the predictions from <paramref name="hidden"/> [K, D] under a head [V, D], with
     /// gradients as <see cref="Run"/> takes them.
     /// </summary>

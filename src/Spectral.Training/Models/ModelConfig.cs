@@ -4,7 +4,7 @@ using Spectral.Training.Quantization;
 namespace Spectral.Training.Models;
 
 /// <summary>
-/// The contents of a decoder's <c>config.json</c>, with Hugging Face's defaults for absent keys. Every value is
+/// The contents of a model's <c>config.json</c>, with Hugging Face's defaults for absent keys. Every value is
 /// checked. Sizes are bounded so that no product of them overflows 63 bits.
 /// </summary>
 public sealed record ModelConfig
@@ -42,7 +42,16 @@ public sealed record ModelConfig
     public int MaxPositions { get; init; } = 2048;
 
     /// <summary>The length of the longest sequence that the model supports, with scaled rotary angles.</summary>
-    public int LongestSequence => RopeScaling?.Longest(MaxPositions) ?? MaxPositions;
+    public int LongestSequence => RopeScaling?.Longest(MaxPositions) ?? MaxPositions - FirstPosition;
+
+    /// <summary>The row of the first token of a text in a learned embedding of positions.</summary>
+    public int FirstPosition { get; init; }
+
+    /// <summary>The number of kinds of tokens that have embeddings of their own; 0: they have none.</summary>
+    public int TokenTypes { get; init; }
+
+    /// <summary>The head for classes or a number in place of that for tokens; null: it predicts tokens.</summary>
+    public ClassifierConfig? Classifier { get; init; }
 
     /// <summary>Whether the output head is the embedding.</summary>
     public bool TieWordEmbeddings { get; init; }
@@ -169,6 +178,24 @@ public sealed record ModelConfig
         ?? throw new InvalidOperationException(
             $"{nameof(ModelType)} is '{ModelType}', expected {ModelFamilies.Choices}"
         );
+
+    /// <summary>The output layer: [V, D] for tokens, [labels, D] for classes.</summary>
+    internal LinearSpec Head =>
+        (Classifier, ClassifierLayout) is ({ } classifier, { } layout)
+            ? new LinearSpec(layout.Head, classifier.Labels.Count, HiddenSize, layout.HasBias)
+            : new LinearSpec(Family.Head, VocabularySize, HiddenSize, Family.HeadHasBias);
+
+    /// <summary>
+    /// The name of the weight of <see cref="Head"/>. A checkpoint may lack it if it is tied to the embedding.
+    /// </summary>
+    internal string HeadWeight => Head.Weight;
+
+    /// <summary>The layer before the output layer of a head for classes; null: there is none.</summary>
+    internal LinearSpec? Pooler =>
+        ClassifierLayout?.Pooler is { } name ? new LinearSpec(name, HiddenSize, HiddenSize, true) : null;
+
+    /// <summary>The modules of the head for classes; null: the model predicts tokens.</summary>
+    internal ClassifierLayout? ClassifierLayout => Classifier is { } head ? Family.LayoutOf(head.Kind) : null;
 
     /// <summary>The number of parameters. An embedding shared with the head counts once.</summary>
     public long ParameterCount => ModelTensors.For(this).Sum(tensor => tensor.Count);

@@ -148,7 +148,10 @@ internal static class ModelConfigFile
                 .Where(property => !known.Contains(property.Name))
                 .ToDictionary(property => property.Name, property => property.Value.GetRawText()),
         };
+        ClassifierConfig? classifier = ClassifierKeys.Read(fields, family);
         ModelConfig config = family.Read(fields, common);
+        if (classifier is not null)
+            config = config with { Classifier = classifier, TieWordEmbeddings = false };
         if (config.ParameterCount > MaximumParameters)
         {
             throw fields.Wrong(
@@ -309,7 +312,11 @@ internal static class ModelConfigFile
                     json.WritePropertyName(key);
                     json.WriteRawValue(text);
                 }
-                if (!config.OtherKeys.ContainsKey("architectures"))
+                if (config.Classifier is not null)
+                {
+                    ClassifierKeys.Write(config, json);
+                }
+                else if (!config.OtherKeys.ContainsKey("architectures"))
                 {
                     json.WriteStartArray("architectures");
                     json.WriteStringValue(config.Family.Architecture);

@@ -166,8 +166,33 @@ internal abstract class ModelFamily
     /// </summary>
     public virtual string? Positions => null;
 
-    /// <summary>The name of the norm after the last layer, a module with weight [D].</summary>
-    public abstract string FinalNorm { get; }
+    /// <summary>
+    /// The name of the embedding of the kinds of tokens, such as those of a first and a second text, a module with
+    /// weight [T, D]; null: there is none.
+    /// </summary>
+    public virtual string? TokenTypes => null;
+
+    /// <summary>The name of the weight of <see cref="TokenTypes"/>; null: there is none.</summary>
+    public string? TokenTypesWeight => TokenTypes is { } module ? module + Weight : null;
+
+    /// <summary>Returns the norm of the sum of all embeddings; null: there is none.</summary>
+    public virtual NormSpec? EmbeddingNorm(ModelConfig config) => null;
+
+    /// <summary>
+    /// Whether queries see the keys after them too, as in an encoder. Such a model has a head for classes.
+    /// </summary>
+    public virtual bool SeesAhead => false;
+
+    /// <summary>
+    /// Returns the modules of a head for classes of texts or words; null: the family has no such head here.
+    /// </summary>
+    public virtual ClassifierLayout? LayoutOf(ClassifierKind kind) =>
+        kind == ClassifierKind.Sequence ? ClassifierLayout.OfDecoders : null;
+
+    /// <summary>
+    /// The name of the norm after the last layer, a module with weight [D]; null: the last layer ends with one.
+    /// </summary>
+    public abstract string? FinalNorm { get; }
 
     /// <summary>The name of the output head, a module with weight [V, D].</summary>
     public abstract string Head { get; }
@@ -204,8 +229,9 @@ internal abstract class ModelFamily
     /// <summary>Returns what the norms of a model compute.</summary>
     public virtual NormForm FormOfNorms(ModelConfig config) => NormForm.Rms;
 
-    /// <summary>Returns the norm after the last layer.</summary>
-    public NormSpec LastNorm(ModelConfig config) => new(FinalNorm, config.HiddenSize, FormOfNorms(config));
+    /// <summary>Returns the norm after the last layer; null: there is none.</summary>
+    public NormSpec? LastNorm(ModelConfig config) =>
+        FinalNorm is { } name ? new NormSpec(name, config.HiddenSize, FormOfNorms(config)) : null;
 
     /// <summary>Lists the norms of a decoder layer.</summary>
     public abstract IReadOnlyList<NormSpec> Norms(ModelConfig config, int layer);

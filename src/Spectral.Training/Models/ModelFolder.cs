@@ -44,7 +44,7 @@ public sealed class ModelFolder : IDisposable
         Directory = directory;
         Config = ModelConfig.Load(directory);
         _warnings.AddRange(Config.Warnings);
-        _wanted = [.. ModelTensors.For(Config).Select(tensor => tensor.Name), Config.Family.HeadWeight];
+        _wanted = [.. ModelTensors.For(Config).Select(tensor => tensor.Name), Config.HeadWeight];
         _fused = Config.Family.Fused(Config).ToDictionary(fused => fused.Name, StringComparer.Ordinal);
         _wanted.UnionWith(_fused.Keys);
         _transposed = ModelTensors.Transposed(Config);
@@ -207,7 +207,7 @@ public sealed class ModelFolder : IDisposable
     private bool IsStoredQuantized(string name) => _tensors.GetValueOrDefault(name)?.Computed is StoredWeight;
 
     private string Source(string name) =>
-        name == Config.Family.HeadWeight && Config.TieWordEmbeddings ? Config.Family.EmbeddingWeight : name;
+        name == Config.HeadWeight && Config.TieWordEmbeddings ? Config.Family.EmbeddingWeight : name;
 
     private void OpenWeights(bool optional)
     {
@@ -370,11 +370,12 @@ public sealed class ModelFolder : IDisposable
         {
             (Config, IsUntied) = (Config with { TieWordEmbeddings = false }, true);
             _warnings.Add(
-                $"{Directory}: config.json ties the head to the embedding, but {Config.Family.HeadWeight} differs from "
+                $"{Directory}: config.json ties the head to the embedding, but {Config.HeadWeight} differs from "
                     + $"{Config.Family.EmbeddingWeight}; the head that is there is used, as transformers 5 does "
                     + "(transformers 4 takes the embedding)"
             );
         }
+        AddFreshHead();
         HashSet<string> known = new(StringComparer.Ordinal);
         foreach (TensorSpec wanted in ModelTensors.For(Config))
         {
@@ -417,12 +418,44 @@ public sealed class ModelFolder : IDisposable
         }
     }
 
+    // A model that was pretrained without a head for classes gets a fresh one. A layer before the output layer may be
+    // there already, as in most files of BERT.
+    private void AddFreshHead()
+    {
+        if (Config.Classifier is null || !_tensors.TryGetValue(Config.Family.EmbeddingWeight, out var embedding))
+            return;
+        LinearSpec[] layers = [.. Config.Pooler is { } pooler ? [pooler] : Array.Empty<LinearSpec>(), Config.Head];
+        string[] names =
+        [
+            .. layers.SelectMany(layer => layer.HasBias ? [layer.Weight, layer.Bias] : new[] { layer.Weight }),
+        ];
+        TensorSpec[] missing =
+        [
+            .. ModelTensors
+                .For(Config)
+                .Where(tensor => names.Contains(tensor.Name) && !_tensors.ContainsKey(tensor.Name)),
+        ];
+        foreach (TensorSpec tensor in missing)
+        {
+            FreshWeights fresh = new(tensor, Config.InitializerRange, embedding);
+            _tensors.Add(tensor.Name, new SafetensorsTensor(fresh));
+        }
+
+        if (missing.Length > 0)
+        {
+            _warnings.Add(
+                $"{Directory}: the weights have no {string.Join(", ", missing.Select(tensor => tensor.Name))}; the "
+                    + "head starts afresh and has to be trained"
+            );
+        }
+    }
+
     // Most redundant heads have the same bytes as the embedding. Only a head of another type has to be converted for
     // the comparison.
     private bool HasHeadOfItsOwn()
     {
         if (
-            !_tensors.TryGetValue(Config.Family.HeadWeight, out SafetensorsTensor? head)
+            !_tensors.TryGetValue(Config.HeadWeight, out SafetensorsTensor? head)
             || !_tensors.TryGetValue(Config.Family.EmbeddingWeight, out SafetensorsTensor? embedding)
         )
         {
@@ -455,5 +488,5 @@ public sealed class ModelFolder : IDisposable
 
     // Checkpoints with a tied head may repeat it.
     private bool IsExpectedExtra(string name) =>
-        Config.Family.IsBuffer(name) || (Config.TieWordEmbeddings && name == Config.Family.HeadWeight);
+        Config.Family.IsBuffer(name) || (Config.TieWordEmbeddings && name == Config.HeadWeight);
 }

@@ -16,13 +16,15 @@ public static class ModelTensors
     public static IEnumerable<TensorSpec> Untied(ModelConfig config) => For(config with { TieWordEmbeddings = false });
 
     /// <summary>
-    /// Lists every layer that an adapter can change: the linear layers, the embedding, and the head. The embedding's
+    /// Lists every layer that an adapter can change: the linear layers, the embedding, and the head, which may have a
+    /// layer before it. The embedding's
     /// weight [V, D] counts as that of a layer with V outputs that is looked up instead of multiplied.
     /// </summary>
     public static IEnumerable<LinearSpec> Adaptable(ModelConfig config) =>
         Linears(config)
+            .Concat(config.Pooler is { } pooler ? [pooler] : [])
             .Append(new(config.Family.Embedding, config.VocabularySize, config.HiddenSize, false))
-            .Append(new(config.Family.Head, config.VocabularySize, config.HiddenSize, config.Family.HeadHasBias));
+            .Append(config.Head);
 
     /// <summary>Lists every tensor of the model, in order of use in forward.</summary>
     public static IEnumerable<TensorSpec> For(ModelConfig config) =>
@@ -59,6 +61,10 @@ public static class ModelTensors
         yield return new TensorSpec(config.Family.EmbeddingWeight, [config.VocabularySize, config.HiddenSize]);
         if (config.Family.PositionsWeight is { } positions)
             yield return new TensorSpec(positions, [config.MaxPositions, config.HiddenSize]);
+        if (config.Family.TokenTypesWeight is { } types)
+            yield return new TensorSpec(types, [config.TokenTypes, config.HiddenSize]);
+        foreach (TensorSpec tensor in config.Family.EmbeddingNorm(config)?.Tensors ?? [])
+            yield return tensor;
     }
 
     private static IEnumerable<TensorSpec> OfLayer(ModelConfig config, int layer)
@@ -76,14 +82,22 @@ public static class ModelTensors
         }
     }
 
-    private static IEnumerable<TensorSpec> Last(ModelConfig config) => config.Family.LastNorm(config).Tensors;
+    private static IEnumerable<TensorSpec> Last(ModelConfig config)
+    {
+        foreach (TensorSpec tensor in config.Family.LastNorm(config)?.Tensors ?? [])
+            yield return tensor;
+        if (config.Pooler is not { } pooler)
+            yield break;
+        yield return new TensorSpec(pooler.Weight, [pooler.Outputs, pooler.Inputs]);
+        yield return new TensorSpec(pooler.Bias, [pooler.Outputs]);
+    }
 
     private static IEnumerable<TensorSpec> OfHead(ModelConfig config)
     {
         if (!config.TieWordEmbeddings)
-            yield return new TensorSpec(config.Family.HeadWeight, [config.VocabularySize, config.HiddenSize]);
-        if (config.Family.HeadHasBias)
-            yield return new TensorSpec(config.Family.HeadBias, [config.VocabularySize]);
+            yield return new TensorSpec(config.Head.Weight, [config.Head.Outputs, config.Head.Inputs]);
+        if (config.Head.HasBias)
+            yield return new TensorSpec(config.Head.Bias, [config.Head.Outputs]);
     }
 
     /// <summary>

@@ -39,8 +39,14 @@ internal sealed class StoredWeight : ComputedValues
         WeightScales scales,
         IReadOnlyList<SafetensorsTensor> parts
     )
-        : base(name, type, size.Rows, size.Columns, parts) =>
-        (Layout, Codes, Table, Scales) = (layout, codes, table, scales);
+        : base(name, type, [size.Rows, size.Columns], parts) =>
+        (Rows, Columns, Layout, Codes, Table, Scales) = (size.Rows, size.Columns, layout, codes, table, scales);
+
+    /// <summary>The number of rows.</summary>
+    public int Rows { get; }
+
+    /// <summary>The number of columns.</summary>
+    public int Columns { get; }
 
     /// <summary>The kind of codes, and which elements share a scale.</summary>
     public QuantizedLayout Layout { get; }

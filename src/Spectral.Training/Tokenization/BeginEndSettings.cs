@@ -42,10 +42,11 @@ internal sealed class BeginEndSettings
     /// <param name="end">The id of the end token; null if there is none.</param>
     /// <param name="warnings">Receives a line where the two differ.</param>
     public PostProcessor Apply(PostProcessor own, int? begin, int? end, List<string> warnings) =>
-        new(
-            Side("add_bos_token", _addsBegin, begin, own.Prefix, "in front of", warnings),
-            Side("add_eos_token", _addsEnd, end, own.Suffix, "behind", warnings)
-        );
+        own with
+        {
+            Prefix = Side("add_bos_token", _addsBegin, begin, own.Prefix, "in front of", warnings),
+            Suffix = Side("add_eos_token", _addsEnd, end, own.Suffix, "behind", warnings),
+        };
 
     private IReadOnlyList<int> Side(
         string key,

@@ -5,18 +5,11 @@ using Spectral.Training.IO;
 
 namespace Spectral.Training.Tokenization;
 
-/// <summary>
-/// The <c>model</c> of a tokenizer file of type BPE: a vocabulary, and merges in order of precedence. It is thread-safe
-/// if each thread has its own merger.
-/// </summary>
-internal sealed class BpeModel
+/// <summary>A model of type BPE: a vocabulary, and merges in order of precedence.</summary>
+internal sealed class BpeModel : TokenModel
 {
-    /// <summary>The largest id, far above those of real vocabularies.</summary>
-    public const int LargestId = (1 << 24) - 1;
-
     private const int LongestAffix = 64;
 
-    private readonly Dictionary<string, int> _vocabulary = new(StringComparer.Ordinal);
     private readonly Dictionary<string, int>.AlternateLookup<ReadOnlySpan<char>> _lookup;
     private readonly PairTable _merges = new();
     private readonly PieceCache _cache = new();
@@ -30,9 +23,11 @@ internal sealed class BpeModel
     private readonly bool _fuseUnknown;
     private readonly bool _ignoreMerges;
 
-    private BpeModel(JsonFields fields, string file)
+    /// <summary>Reads the model.</summary>
+    public BpeModel(JsonFields fields, string file)
+        : base(fields, file)
     {
-        _lookup = _vocabulary.GetAlternateLookup<ReadOnlySpan<char>>();
+        _lookup = Vocabulary.GetAlternateLookup<ReadOnlySpan<char>>();
         if (fields.Number("dropout", 0, 1) is > 0)
             throw fields.Wrong("dropout", "null: merges are never dropped here");
         _continuingPrefix = Affix(fields, "continuing_subword_prefix");
@@ -42,32 +37,19 @@ internal sealed class BpeModel
         // With an affix, or if whole pieces are looked up, the parts of a piece are not independent.
         if (_continuingPrefix.Length == 0 && _wordSuffix.Length == 0 && !_ignoreMerges)
             _boundaries = new MergeBoundaries(_characters);
-        ReadVocabulary(
-            fields.Object("vocab") ?? throw fields.Wrong("vocab", "an object that maps tokens to ids"),
-            file
-        );
+        Array.Fill(_characters, -1);
+        foreach ((string token, int id) in Vocabulary.Where(entry => entry.Key.Length == 1))
+            _characters[token[0]] = id;
         ReadMerges(fields.Array("merges") ?? throw fields.Wrong("merges", "an array of merges"), file);
         if (fields.Text("unk_token") is { } text)
         {
-            _unknown = _vocabulary.TryGetValue(text, out int id)
+            _unknown = Vocabulary.TryGetValue(text, out int id)
                 ? id
                 : throw fields.Wrong("unk_token", "a token of the vocabulary");
         }
         _byteFallback = fields.Boolean("byte_fallback") ?? false;
         for (int value = 0; value < 256; value++)
-            _byteTokens[value] = _byteFallback ? _vocabulary.GetValueOrDefault($"<0x{value:X2}>", -1) : -1;
-    }
-
-    public IReadOnlyDictionary<string, int> Vocabulary => _vocabulary;
-
-    /// <summary>Reads the model. Types other than BPE are refused by name.</summary>
-    public static BpeModel Read(JsonFields root, string file)
-    {
-        JsonFields fields = root.Object("model") ?? throw root.Wrong("model", "an object of type BPE");
-        // Old files omit the type. A model with merges can only be BPE.
-        if (fields.Text("type") is var type && type != "BPE" && !(type is null && fields.Has("merges")))
-            throw fields.Wrong("type", "BPE (no other kind of tokenizer is supported)");
-        return new BpeModel(fields, file);
+            _byteTokens[value] = _byteFallback ? Vocabulary.GetValueOrDefault($"<0x{value:X2}>", -1) : -1;
     }
 
     // An affix can be added to every character of a text, so its length is limited.
@@ -77,15 +59,13 @@ internal sealed class BpeModel
         return text.Length <= LongestAffix ? text : throw fields.Wrong(key, $"at most {LongestAffix} characters");
     }
 
-    /// <summary>Creates a merger, the working space that each thread needs for <see cref="Encode"/>.</summary>
-    public BpeMerger NewMerger() => new(_merges);
+    /// <inheritdoc/>
+    public override BpeMerger NewMerger() => new(_merges);
 
-    /// <summary>
-    /// Appends the ids of one piece, which merges do not cross. If <paramref name="inBytes"/>, the piece stands for its
-    /// UTF-8 bytes in the byte alphabet. A tokenizer does this for all of its pieces or for none.
-    /// </summary>
-    public void Encode(ReadOnlySpan<char> piece, bool inBytes, BpeMerger merger, List<int> ids)
+    /// <inheritdoc/>
+    public override void Encode(ReadOnlySpan<char> piece, bool inBytes, BpeMerger? merger, List<int> ids)
     {
+        ArgumentNullException.ThrowIfNull(merger);
         if (piece.Length <= PieceCache.LongestPiece)
         {
             EncodeShort(piece, inBytes, merger, ids);
@@ -153,7 +133,7 @@ internal sealed class BpeModel
     private int Symbol(ReadOnlySpan<char> piece, int start, int end)
     {
         if (IsAffixed(piece, start, end))
-            return _vocabulary.GetValueOrDefault(Affixed(piece, start, end), -1);
+            return Vocabulary.GetValueOrDefault(Affixed(piece, start, end), -1);
         if (end - start == 1)
             return _characters[piece[start]];
         return _lookup.TryGetValue(piece[start..end], out int id) ? id : -1;
@@ -183,33 +163,6 @@ internal sealed class BpeModel
         return true;
     }
 
-    private void ReadVocabulary(JsonFields vocab, string file)
-    {
-        HashSet<int> ids = [];
-        Array.Fill(_characters, -1);
-        foreach (JsonProperty entry in vocab.Element.EnumerateObject())
-        {
-            if (
-                entry.Value.ValueKind != JsonValueKind.Number
-                || !entry.Value.TryGetInt32(out int id)
-                || id < 0
-                || id > LargestId
-            )
-            {
-                throw Wrong(entry.Name, $"no id from 0 to {LargestId}");
-            }
-
-            if (!ids.Add(id))
-                throw Wrong(entry.Name, $"the id {id}, which another token has");
-            _vocabulary.Add(entry.Name, id);
-            if (entry.Name.Length == 1)
-                _characters[entry.Name[0]] = id;
-        }
-
-        InputException Wrong(string token, string what) =>
-            new($"{file}: model.vocab gives {InputText.Quote(token)} {what}");
-    }
-
     private void ReadMerges(JsonElement list, string file)
     {
         int rank = 0;
@@ -229,7 +182,7 @@ internal sealed class BpeModel
         _boundaries?.Complete();
 
         int Id(string token) =>
-            _vocabulary.TryGetValue(token, out int id)
+            Vocabulary.TryGetValue(token, out int id)
                 ? id
                 : throw Wrong($"needs the token {InputText.Quote(token)}, which model.vocab lacks");
 

@@ -6,9 +6,9 @@ using Spectral.Training.IO;
 namespace Spectral.Training.Tokenization;
 
 /// <summary>
-/// A byte-pair tokenizer from a Hugging Face <c>tokenizer.json</c>: byte-level BPE with the split pattern of the file
-/// (GPT-2, Llama 3, Qwen2 and the like) and byte-fallback BPE (Llama 2, Mistral). Other kinds of tokenizers are refused
-/// by name. It is thread-safe.
+/// A tokenizer from a Hugging Face <c>tokenizer.json</c>: byte-level BPE with the split pattern of the file (GPT-2,
+/// Llama 3, Qwen2 and the like), byte-fallback BPE (Llama 2, Mistral), and WordPiece (BERT). Other kinds of tokenizers
+/// are refused by name. It is thread-safe.
 /// </summary>
 /// <example>
 /// <code>
@@ -23,7 +23,7 @@ public sealed class BpeTokenizer
     private const long MaximumBytes = 256 << 20;
     private const int MaximumSteps = 64;
 
-    private readonly BpeModel _model;
+    private readonly TokenModel _model;
     private readonly AddedTokens _added;
     private readonly PieceStep _preTokenizer;
     private readonly PostProcessor _postProcessor;
@@ -38,7 +38,7 @@ public sealed class BpeTokenizer
     {
         foreach (string chain in (string[])["normalizer", "pre_tokenizer", "decoder"])
             CheckSteps(root, chain);
-        _model = BpeModel.Read(root, file);
+        _model = TokenModel.Read(root, file);
         NormalizerStep normalizer = TextNormalizer.Read(root.Object("normalizer"), $"{file}: normalizer");
         _preTokenizer = PreTokenizer.Read(
             root.Object("pre_tokenizer"),
@@ -53,7 +53,7 @@ public sealed class BpeTokenizer
         AddedTokenList addedTokens = new(_model.Vocabulary, companions.Warnings);
         addedTokens.Add(
             root.Objects("added_tokens")
-                .Select(fields => AddedToken.Read(fields, fields.RequiredInteger("id", 0, BpeModel.LargestId))),
+                .Select(fields => AddedToken.Read(fields, fields.RequiredInteger("id", 0, TokenModel.LargestId))),
             file,
             replaces: true
         );
@@ -122,6 +122,9 @@ public sealed class BpeTokenizer
 
     /// <summary>The ids that the post-processor puts after a text; nearly always empty.</summary>
     public IReadOnlyList<int> SuffixIds => _postProcessor.Suffix;
+
+    /// <summary>The ids that the post-processor puts around a text, and around and between two.</summary>
+    internal PostProcessor Around => _postProcessor;
 
     /// <summary>Reads <c>tokenizer.json</c> of a model folder, and the files beside it that complete it.</summary>
     /// <exception cref="InputException">There is none, it is malformed, or its kind is not supported.</exception>

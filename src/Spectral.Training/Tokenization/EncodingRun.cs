@@ -1,11 +1,11 @@
 namespace Spectral.Training.Tokenization;
 
 /// <summary>The state of encoding one text in one thread, including the resulting ids.</summary>
-internal sealed class EncodingRun(GrowthBudget budget, BpeMerger merger, List<int> ids, bool goesOn = false)
+internal sealed class EncodingRun(GrowthBudget budget, BpeMerger? merger, List<int> ids, bool goesOn = false)
 {
     public GrowthBudget Budget { get; } = budget;
 
-    public BpeMerger Merger { get; } = merger;
+    public BpeMerger? Merger { get; } = merger;
 
     public List<int> Ids { get; } = ids;
 

@@ -230,7 +230,7 @@ internal sealed class TokenizerCompanions
         {
             if (
                 !int.TryParse(entry.Name, NumberStyles.None, CultureInfo.InvariantCulture, out int id)
-                || id > BpeModel.LargestId
+                || id > TokenModel.LargestId
             )
             {
                 throw new InputException(
@@ -251,7 +251,7 @@ internal sealed class TokenizerCompanions
         {
             AddedToken.RequireLength(entry.Name, PathOf(AddedFile));
             bool special = IsNamed(entry.Name);
-            int id = list.RequiredInteger(entry.Name, 0, BpeModel.LargestId);
+            int id = list.RequiredInteger(entry.Name, 0, TokenModel.LargestId);
             _added.Add(new AddedToken(id, entry.Name, false, false, false, Normalized: !special, special));
         }
     }

@@ -67,6 +67,60 @@ public sealed class CausalSoftmaxTests(DeviceKind kind) : DeviceTest(kind)
         int First(int row) => spans[2 * (row / length / Heads * length + row % length)];
     }
 
+    /// <summary>As in an encoder: each query sees all keys of its record, also those after it.</summary>
+    [Test]
+    public void QueriesThatSeeAheadSeeTheirWholeRecord(
+        [ValueSource(nameof(Lengths))] int length,
+        [ValueSource(nameof(FloatTypes))] DType type,
+        [Values] bool apart,
+        [Values(0, 1.3f)] float softCap
+    )
+    {
+        const int Batch = 2;
+        const int Heads = 3;
+        int[] spans = apart ? JoinedRecords.Spans(Batch, length, Rng) : [];
+        Tensor? given = apart ? Input(spans, (Batch * length, 2)) : null;
+        Shape shape = (Batch, Heads, length, length);
+        Tensor scores = Input(shape, type, out double[] values, deviation: 4);
+        Tensor kept = Input(values.Select(value => (float)value).ToArray(), shape, type, out _);
+        Tensor gradient = Input(shape, type, out double[] gv);
+        double[] scaled = values.Select(s => Capped(Factor * s)).ToArray();
+        double[] exponentials = scaled.Select((s, i) => Sees(i) ? Math.Exp(s) : 0).ToArray();
+        double[] sums = exponentials.Chunk(length).Select(row => row.Sum()).ToArray();
+        double[] expected = exponentials.Select((e, i) => e / sums[i / length]).ToArray();
+        CausalSoftmax.Forward(scores, Factor, 0, softCap, given, seesAhead: true);
+        Verify(scores, expected, expected.Select(p => 10 * p).ToArray(), length);
+
+        Tensor probabilities = Input(Array.ConvertAll(expected, p => (float)p), shape, type, out double[] pv);
+        Tensor? before = softCap > 0 ? kept : null;
+        CausalSoftmax.Backward(probabilities, gradient, Factor, 0, softCap, before, given, seesAhead: true);
+        double[] products = pv.Zip(gv, (p, g) => p * g).ToArray();
+        double[] dots = products.Chunk(length).Select(row => row.Sum()).ToArray();
+        double[] sizes = products.Chunk(length).Select(row => row.Sum(Math.Abs)).ToArray();
+        double[] slopes = scaled.Select(s => softCap > 0 ? Factor * (1 - Math.Pow(s / softCap, 2)) : Factor).ToArray();
+        Verify(
+            gradient,
+            pv.Select((p, i) => slopes[i] * p * (gv[i] - dots[i / length])).ToArray(),
+            pv.Select((p, i) => Factor * p * (Math.Abs(gv[i]) + sizes[i / length])).ToArray(),
+            length
+        );
+
+        double Capped(double score) => softCap > 0 ? softCap * Math.Tanh(score / softCap) : score;
+
+        bool Sees(int i)
+        {
+            int position = i / length / length / Heads * length + i / length % length;
+            return !apart || (i % length >= spans[2 * position] && i % length < spans[2 * position + 1]);
+        }
+    }
+
+    [Test]
+    public void AWindowDoesNotLookAhead() =>
+        Assert.That(
+            () => CausalSoftmax.Forward(Output((1, 1, 4, 4)), 1, window: 2, seesAhead: true),
+            Throws.ArgumentException.With.Message.Contains("window is 2, expected 0")
+        );
+
     [Test]
     public void LargeScoresDoNotOverflow([ValueSource(nameof(FloatTypes))] DType type)
     {

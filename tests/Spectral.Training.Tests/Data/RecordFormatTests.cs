@@ -92,7 +92,18 @@ public sealed class RecordFormatTests : FolderTest
         Assert.That(
             RecordFormats.All.Select(format => format.Name),
             Is.EqualTo(
-                new[] { "alpaca", "labelled", "messages", "preference", "prompt-completion", "sharegpt", "text" }
+                new[]
+                {
+                    "alpaca",
+                    "classification",
+                    "labelled",
+                    "messages",
+                    "multiple-choice",
+                    "preference",
+                    "prompt-completion",
+                    "sharegpt",
+                    "text",
+                }
             )
         );
 
@@ -142,7 +153,9 @@ public sealed class RecordFormatTests : FolderTest
     public void AnUnknownFormatIsNamedBesideTheKnown() =>
         Assert.That(
             () => RecordFormats.Find("dolly"),
-            Throws.TypeOf<InputException>().With.Message.Contains("'dolly', known: alpaca, labelled, messages")
+            Throws
+                .TypeOf<InputException>()
+                .With.Message.Contains("'dolly', known: alpaca, classification, labelled, messages")
         );
 
     private IReadOnlyList<TrainingRecord> Read(string text, string format) =>

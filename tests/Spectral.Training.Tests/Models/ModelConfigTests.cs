@@ -60,7 +60,7 @@ public sealed class ModelConfigTests : ConfigTest
         Assert.That(Load(("eos_token_id", "null")).EosTokenIds, Is.EqualTo(new[] { 5, 2, 7 }));
     }
 
-    [TestCase("model_type", "\"bert\"", "(no other architecture is supported)")]
+    [TestCase("model_type", "\"bloom\"", "(no other architecture is supported)")]
     [TestCase("model_type", "null", "missing")]
     [TestCase("model_type", "3", "a string")]
     [TestCase("vocab_size", "null", "missing")]

@@ -35,7 +35,9 @@ public sealed class ModelFamilyTests
         Assert.That(tensors, Is.Unique);
         Assert.That(
             tensors,
-            Is.SupersetOf([family.EmbeddingWeight, family.LastNorm(config).Weight, family.HeadWeight])
+            Is.SupersetOf(
+                new[] { family.EmbeddingWeight, family.LastNorm(config)?.Weight, config.HeadWeight }.OfType<string>()
+            )
         );
         Assert.That(model.ParameterCount, Is.EqualTo(config.ParameterCount));
         Assert.That(
@@ -51,7 +53,13 @@ public sealed class ModelFamilyTests
         // Experts have adapters only if they are asked for.
         IEnumerable<LinearSpec> expected = ModelTensors
             .Linears(config)
-            .Where(linear => config.Experts is null || linear.Name.Contains("self_attn", StringComparison.Ordinal));
+            .Where(linear => config.Experts is null || linear.Name.Contains("self_attn", StringComparison.Ordinal))
+            // As PEFT has it for encoders.
+            .Where(linear =>
+                !config.Family.SeesAhead
+                || linear.Name.EndsWith("query", StringComparison.Ordinal)
+                || linear.Name.EndsWith("value", StringComparison.Ordinal)
+            );
         Assert.That(
             AdapterTargets.Of(config, new AdapterOptions()).Select(shape => shape.Name),
             Is.EqualTo(expected.Select(linear => linear.Name))
@@ -99,7 +107,11 @@ public sealed class ModelFamilyTests
 
     private static ModelConfig Config(string name) =>
         (
-            Array.Find(TinyModels.All, config => config.ModelType == name) ?? TinyModels.Llama with { ModelType = name }
+            Array.Find([.. TinyModels.All, .. TinyClassifiers.Encoders], config => config.ModelType == name)
+            ?? TinyModels.Llama with
+            {
+                ModelType = name,
+            }
         ) with
         {
             TieWordEmbeddings = false,

@@ -61,6 +61,12 @@ public sealed class ModelsDocumentTests
             "LayerNorm, attention beside a feed-forward layer of GELU without a gate, a part of each head turns, "
                 + "biases, also on the head"
         ),
+        ["bert"] = (
+            "BERT, and others with its files",
+            "an encoder: LayerNorm of sums, GELU, learned positions and kinds of tokens; "
+                + "[classifies](classification.md)"
+        ),
+        ["roberta"] = ("RoBERTa, DistilRoBERTa", "as `bert`, with positions from that of the padding token on"),
         ["phi3"] = (
             "Phi-3 mini and medium, Phi-3.5 mini, Phi-4, Phi-4 mini",
             "fused projections, a part of each head turns, LongRoPE"
@@ -87,7 +93,7 @@ public sealed class ModelsDocumentTests
     [Test]
     public void EveryFamilyIsComparedWithAReference() =>
         Assert.That(
-            TinyModels.All.Select(config => config.ModelType),
+            TinyModels.All.Concat(TinyClassifiers.Encoders).Select(config => config.ModelType),
             // phi4 is phi3 by another name
             Is.SupersetOf(ModelFamilies.All.Select(family => family.ModelType).Except(["phi4"])),
             "families without a tiny model"

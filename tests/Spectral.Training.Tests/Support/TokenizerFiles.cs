@@ -14,6 +14,51 @@ internal static class TokenizerFiles
         @"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
         + @"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
+    /// <summary>BERT's: the tokens in the order of their ids, of which the first four are [PAD] to [SEP].</summary>
+    public static JsonObject WordPiece(IEnumerable<string> tokens)
+    {
+        JsonObject vocab = [];
+        foreach (string token in tokens)
+            vocab[token] = vocab.Count;
+        JsonArray added = [];
+        foreach (string token in (string[])["[PAD]", "[UNK]", "[CLS]", "[SEP]"])
+        {
+            JsonObject special = Added(token);
+            special["id"] = vocab[token]!.GetValue<int>();
+            added.Add(special);
+        }
+
+        JsonNode processor = JsonNode.Parse(
+            """
+            {"type":"TemplateProcessing",
+            "single":[{"SpecialToken":{"id":"[CLS]","type_id":0}},{"Sequence":{"id":"A","type_id":0}},
+            {"SpecialToken":{"id":"[SEP]","type_id":0}}],
+            "pair":[{"SpecialToken":{"id":"[CLS]","type_id":0}},{"Sequence":{"id":"A","type_id":0}},
+            {"SpecialToken":{"id":"[SEP]","type_id":0}},{"Sequence":{"id":"B","type_id":1}},
+            {"SpecialToken":{"id":"[SEP]","type_id":1}}],
+            "special_tokens":{"[CLS]":{"id":"[CLS]","ids":[2],"tokens":["[CLS]"]},
+            "[SEP]":{"id":"[SEP]","ids":[3],"tokens":["[SEP]"]}}}
+            """
+        )!;
+        return new JsonObject
+        {
+            ["version"] = "1.0",
+            ["added_tokens"] = added,
+            ["normalizer"] = JsonNode.Parse("""{"type":"BertNormalizer","lowercase":true}"""),
+            ["pre_tokenizer"] = JsonNode.Parse("""{"type":"BertPreTokenizer"}"""),
+            ["post_processor"] = processor,
+            ["decoder"] = JsonNode.Parse("""{"type":"WordPiece","prefix":"##","cleanup":true}"""),
+            ["model"] = new JsonObject
+            {
+                ["type"] = "WordPiece",
+                ["unk_token"] = "[UNK]",
+                ["continuing_subword_prefix"] = "##",
+                ["max_input_chars_per_word"] = 100,
+                ["vocab"] = vocab,
+            },
+        };
+    }
+
     /// <summary>
     /// Byte-level: ids 0–255 are the bytes' characters in byte order, merges follow, then the added tokens.
     /// </summary>

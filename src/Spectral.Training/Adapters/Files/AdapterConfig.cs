@@ -75,6 +75,9 @@ public sealed record AdapterConfig
     /// </summary>
     public IReadOnlyList<string> LayersPattern { get; init; } = [];
 
+    /// <summary>PEFT's name for what the model does.</summary>
+    internal string TaskType { get; init; } = "CAUSAL_LM";
+
     /// <summary>The path or name of the base model.</summary>
     public string? BaseModel { get; init; }
 

@@ -20,7 +20,7 @@ internal static partial class AdapterConfigFile
             ["inference_mode"] = () => json.WriteBoolean("inference_mode", true),
             ["peft_type"] = () => json.WriteString("peft_type", config.Method.PeftType),
             ["revision"] = () => json.WriteNull("revision"),
-            ["task_type"] = () => json.WriteString("task_type", "CAUSAL_LM"),
+            ["task_type"] = () => json.WriteString("task_type", config.TaskType),
         };
         if (config is { Method: PromptMethod prompt, Prompt: { } sizes })
         {

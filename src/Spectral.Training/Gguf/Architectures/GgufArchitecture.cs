@@ -90,6 +90,8 @@ internal abstract class GgufArchitecture
     /// </summary>
     public virtual IEnumerable<string> Obstacles(ModelConfig config)
     {
+        if (config.Classifier is not null)
+            yield return "a head for classes or a number, expected one for tokens";
         if (config.Activation != Activation)
             yield return $"the activation {config.Activation}, expected {Activation}";
         if (SharesHead && !config.TieWordEmbeddings)

@@ -51,7 +51,7 @@ internal sealed record GgufSource(string Name, IReadOnlyList<long> Shape, IReadO
             sources.Add(new GgufSource(Positions, [config.MaxPositions, config.HiddenSize], [positions]));
         for (int layer = 0; layer < config.Layers; layer++)
             sources.AddRange(InLayer(architecture, config, layer));
-        sources.AddRange(OfNorm(family.LastNorm(config), "output_norm"));
+        sources.AddRange(OfNorm(family.LastNorm(config)!, "output_norm"));
         if (!config.TieWordEmbeddings || architecture.NeedsHead)
         {
             string head = config.TieWordEmbeddings ? family.EmbeddingWeight : family.HeadWeight;
