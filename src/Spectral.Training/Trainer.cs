@@ -88,13 +88,14 @@ public sealed partial class Trainer : IDisposable
         if (model.Config.Classifier is not null)
         {
             if (loss.TakesPairs)
+            {
                 throw new InputException(
                     $"--loss {loss.Name} takes pairs of answers, which a model that classifies has none of"
                 );
+            }
+
             if (options.CudaGraph || options.FixedShapes)
-                throw new InputException(
-                    "a model that classifies has no steps of fixed shape here: expected no --graph"
-                );
+                throw new InputException("a model that classifies has no steps of fixed shape: expected no --graph");
         }
 
         _loss = loss.Begin(model, options.Loss.Settings);

@@ -118,10 +118,17 @@ internal sealed class ModelInputs : IDisposable
             return null;
         }
 
+        RequireOneAdapter();
         var experts = ExpertFolder.Open(directory);
         foreach (Expert expert in experts.Experts)
             CheckAdapter(context, expert.Directory);
         return experts;
+    }
+
+    private void RequireOneAdapter()
+    {
+        if (Folder.Config.Classifier is not null)
+            throw new InputException("--adapter: several adapters, expected one for a model that classifies");
     }
 
     /// <summary>Checks that several adapters fit this model, and prints their warnings.</summary>
@@ -130,6 +137,8 @@ internal sealed class ModelInputs : IDisposable
     /// </exception>
     public void CheckSet(CommandContext context, IReadOnlyList<(string Name, string Directory)> adapters)
     {
+        if (adapters.Count > 0)
+            RequireOneAdapter();
         foreach ((string _, string directory) in adapters)
         {
             if (ExpertFolder.IsOne(directory))

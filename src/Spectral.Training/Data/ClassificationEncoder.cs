@@ -130,11 +130,7 @@ public static class ClassificationEncoder
         }
 
         IReadOnlyList<string> names = classifier.Labels;
-        int found =
-            label.Name is { } name ? names.ToList().IndexOf(name)
-            : label.Number >= 0 && label.Number < names.Count && label.Number == Math.Floor(label.Number)
-                ? (int)label.Number
-            : -1;
+        int found = label.Name is { } name ? names.ToList().IndexOf(name) : NumberOf(label.Number, names.Count);
         return found >= 0
             ? new TokenLabel(at, found)
             : throw new InputException(
@@ -149,6 +145,9 @@ public static class ClassificationEncoder
                     + (names.Count > 10 ? ", …" : "")
             );
     }
+
+    private static int NumberOf(double number, int classes) =>
+        number >= 0 && number < classes && number == Math.Floor(number) ? (int)number : -1;
 
     /// <summary>Shares out the tokens to cut: of the longer text while it is longer, then of both in turn.</summary>
     private static (int First, int Second) Shares(int first, int second, int excess)

@@ -170,6 +170,8 @@ public static class TextGenerator
         CancellationToken cancellation
     )
     {
+        if (model.Config.Classifier is not null)
+            throw new InputException("the model gives classes or a number, expected one that predicts tokens");
         int before = Adapter.Of(model)?.VirtualTokens ?? 0;
         foreach (int[] prompt in prompts)
         {

@@ -146,6 +146,10 @@ public sealed class ClassificationCommandTests : WorkFolder
         Refused(["plan", "--model", Bert, "--max-length", "8"], Says);
         Refused(["pretrain", "--model", Bert, "--data", Texts, "--out", Out, "--device", "cpu"], Says);
         Refused(["merge", "--model", Bert, "--format", "gguf", "--out", At("m.gguf"), "--device", "cpu"], "bert");
+        Refused(
+            ["eval", "--model", Bert, "--adapter", "a=a", "--adapter", "b=b", "--data", Texts, "--device", "cpu"],
+            "several adapters, expected one"
+        );
         Refused([.. TrainArguments(), "--loss", "dpo"], "no pairs of answers");
         Refused([.. TrainArguments(), "--adapter", "prompt-tuning"], "expected another --adapter");
         Refused([.. TrainArguments(), "--format", "text"], "--format text: expected classification");

@@ -101,10 +101,13 @@ internal abstract class EncoderLayout : ModelFamily
         }
 
         if (config.HeadDimension * config.Heads != config.HiddenSize || config.KeyValueHeads != config.Heads)
+        {
             throw fields.Wrong(
                 "num_attention_heads",
                 "as many heads of keys as of queries, which hidden_size is made of"
             );
+        }
+
         return config with
         {
             TieWordEmbeddings = false,
