@@ -422,10 +422,9 @@ public sealed class ModelFolder : IDisposable
     // there already, as in most files of BERT.
     private void AddFreshHead()
     {
-        if (
-            Config.Classifier is null
-            || !_tensors.TryGetValue(Config.Family.EmbeddingWeight, out SafetensorsTensor? embedding)
-        )
+        if (Config.Classifier is null)
+            return;
+        if (!_tensors.TryGetValue(Config.Family.EmbeddingWeight, out SafetensorsTensor? embedding))
             return;
         LinearSpec[] layers = [.. Config.Pooler is { } pooler ? [pooler] : Array.Empty<LinearSpec>(), Config.Head];
         string[] names =
