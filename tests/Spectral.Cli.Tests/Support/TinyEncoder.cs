@@ -30,7 +30,7 @@ public static class TinyEncoder
             config[key] = value?.DeepClone();
         File.WriteAllText(Path.Combine(directory, "config.json"), config.ToJsonString());
         File.WriteAllText(Path.Combine(directory, "tokenizer.json"), Tokenizer());
-        using Device device = Device.Cpu();
+        using var device = Device.Cpu();
         using var model = CausalLanguageModel.Initialize(ModelConfig.Load(directory), device, DType.F32, 3);
         model.Save(directory, null);
         return directory;
