@@ -46,8 +46,7 @@ internal sealed class EvalCommand : SpectralCommand
     public EvalCommand()
         : base(
             "eval",
-            "Measures loss, perplexity and exact match on records, accuracy on questions and classes, or loss and "
-                + "rewards on pairs.",
+            "Measures loss and exact match, accuracy of answers and classes, or rewards on pairs.",
             "spectral eval --model base-model --adapter adapter --data eval.jsonl",
             "spectral eval --model base-model --adapter adapter --data pairs.jsonl --loss dpo",
             "spectral eval --model bert --adapter adapter --data labelled-texts.jsonl",

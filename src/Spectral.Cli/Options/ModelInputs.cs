@@ -1,5 +1,6 @@
 using Spectral.Cli.Hosting;
 using Spectral.Kernels;
+using Spectral.Training;
 using Spectral.Training.Adapters;
 using Spectral.Training.Chat;
 using Spectral.Training.Data;

@@ -14,7 +14,7 @@ public sealed record AdapterOptions
     /// stand for the layers of the model's own family.
     /// </summary>
     public static IReadOnlyList<string> AllProjections { get; } =
-    [.. ModelFamilies.All.SelectMany(family => family.DefaultTargets).Distinct()];
+    [.. ModelFamilies.All.OrderBy(family => family.SeesAhead).SelectMany(family => family.DefaultTargets).Distinct()];
 
     /// <summary>The rank r of the low-rank terms.</summary>
     public int Rank

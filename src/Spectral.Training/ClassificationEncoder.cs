@@ -1,8 +1,9 @@
+using Spectral.Training.Data;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
 using Spectral.Training.Tokenization;
 
-namespace Spectral.Training.Data;
+namespace Spectral.Training;
 
 /// <summary>
 /// Encodes texts with labels for a model with a head for classes or a number: with the tokens that the post-processor
