@@ -1,7 +1,6 @@
 using Spectral.Kernels;
 using Spectral.Kernels.Tests.Support;
 using Spectral.Training.Adapters;
-using Spectral.Training.Autograd;
 using Spectral.Training.Data;
 using Spectral.Training.Models;
 using Spectral.Training.Optim;
