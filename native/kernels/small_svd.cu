@@ -21,7 +21,7 @@
 constexpr int kMostSweeps = 30;
 constexpr int kPairLanes = 8;   // lanes that share a pair of columns: what all do alike, roots above all, is done less
 constexpr int kWarpPairs = 32 / kPairLanes;
-constexpr int kMostOfLane = 144 / kPairLanes;
+constexpr int kHeld = 12;               // numbers of each column that a lane holds: all of up to 96
 constexpr double kOrthogonal = 1e-11;   // cosine that counts as 0; convergence is quadratic, so the last is far smaller
 constexpr double kNegligible =
     0x1p-25;   // norm of a column that counts as 0, over that of A: half its entries' rounding
@@ -61,20 +61,25 @@ __device__ __forceinline__ bool rotate(
     bool exists, double* x, double* y, double* u, double* v, int n, double negligible) {
   const int lane = lane_id() % kPairLanes;
   const int count = exists ? n : 0;
-  double xs[kMostOfLane];   // shared memory is what bounds the kernel
-  double ys[kMostOfLane];
+  double xs[kHeld];   // shared memory is what bounds the kernel
+  double ys[kHeld];
   double dots[3] = {};
+  auto add = [&](double xi, double yi) {
+    dots[0] += xi * xi;
+    dots[1] += yi * yi;
+    dots[2] += xi * yi;
+  };
 #pragma unroll
-  for (int e = 0; e < kMostOfLane; ++e) {
+  for (int e = 0; e < kHeld; ++e) {
     const int i = lane + e * kPairLanes;
     if (i >= count)
       continue;
     xs[e] = x[i];
     ys[e] = y[i];
-    dots[0] += xs[e] * xs[e];
-    dots[1] += ys[e] * ys[e];
-    dots[2] += xs[e] * ys[e];
+    add(xs[e], ys[e]);
   }
+  for (int i = lane + kHeld * kPairLanes; i < count; i += kPairLanes)
+    add(x[i], y[i]);
   warp_sum<kPairLanes>(dots);
   if (!exists || min(dots[0], dots[1]) <= negligible ||
       dots[2] * dots[2] <= kOrthogonal * kOrthogonal * (dots[0] * dots[1]))
@@ -85,18 +90,20 @@ __device__ __forceinline__ bool rotate(
   const double tangent = copysign(twice, apart * twice) / (fabs(apart) + sqrt(apart * apart + twice * twice));
   const double cosine = 1 / sqrt(1 + tangent * tangent);
   const double sine = cosine * tangent;
-#pragma unroll
-  for (int e = 0; e < kMostOfLane; ++e) {
-    const int i = lane + e * kPairLanes;
-    if (i >= n)
-      continue;
-    x[i] = cosine * xs[e] - sine * ys[e];
-    y[i] = sine * xs[e] + cosine * ys[e];
+  auto turn = [&](int i, double xi, double yi) {
+    x[i] = cosine * xi - sine * yi;
+    y[i] = sine * xi + cosine * yi;
     const double ui = u[i];
     const double vi = v[i];
     u[i] = cosine * ui - sine * vi;
     v[i] = sine * ui + cosine * vi;
-  }
+  };
+#pragma unroll
+  for (int e = 0; e < kHeld; ++e)
+    if (lane + e * kPairLanes < n)
+      turn(lane + e * kPairLanes, xs[e], ys[e]);
+  for (int i = lane + kHeld * kPairLanes; i < n; i += kPairLanes)
+    turn(i, x[i], y[i]);
   return true;
 }
 
