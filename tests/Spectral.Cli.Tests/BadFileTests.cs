@@ -170,7 +170,6 @@ public sealed class BadFileTests : WorkFolder
         Refused(["tokenize", "--model", Model, "--text", "hi"], "tokenizer.json");
     }
 
-    [TestCase("WordPiece")]
     [TestCase("Unigram")]
     [TestCase("WordLevel")]
     public void TokenizersOfAnotherKindAreRefused(string kind)
