@@ -27,7 +27,7 @@ public static class ClassificationEncoder
         int maximumLength
     ) => [.. records.Select(record => Encode(record, tokenizer, model, maximumLength))];
 
-    /// <summary>Encodes one record.</summary>
+    /// <summary>Encodes the text of one record, and its labels as targets of the model's head.</summary>
     /// <inheritdoc cref="EncodeAll"/>
     /// <param name="record">The record.</param>
     /// <param name="tokenizer">The model's tokenizer.</param>
