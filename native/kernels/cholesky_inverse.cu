@@ -110,9 +110,9 @@ SPECTRAL_KERNEL(cholesky_inverse, CholeskyInverseArgs, 512) {
   const double least = max(n * 0x1p-53, args.least_pivot);
   for (int j = 0; j < n; j += kPanel) {
     const int width = min(kPanel, n - j);
-    const double* block = a + j * (stride + 1);
+    double* block = a + j * (stride + 1);
     if (warp == 0) {
-      const int small = eliminate_panel(a + j * (stride + 1), stride, width, least, reciprocal + j);
+      const int small = eliminate_panel(block, stride, width, least, reciprocal + j);
       if (small >= 0 && lane_id() == 0) {
         *failed = 1;
         args.status[blockIdx.x * args.status_stride] = j + small + 1;

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Spectral.Cli.Tests.Support;
 
 namespace Spectral.Cli.Tests.Distributed;
@@ -50,14 +49,7 @@ public sealed class RankFaultTests : RankTest
     public void AKilledRankEndsAllAndTheRunResumes()
     {
         string[] options = ["--steps", "40", "--save-every", "2", "--batch", "4", "--dropout", "0.1"];
-        CommandLine.RunRanks(2, Train("whole", options)).Succeeded();
-        using Process process = CommandLine.StartRanks(2, Train("killed", options));
-        Outcome killed = KillRank(process, At("killed"), rank: 1);
-        Assert.That(killed.ExitCode, Is.Not.Zero);
-        Assert.That(killed.Error, Does.Match("process rank 1 .* signal 9").And.Not.Contain("   at "));
-
-        CommandLine.RunRanks(2, [.. Train("killed", options), "--resume"]).Succeeded();
-        RunFiles.AssertSame(At("killed"), At("whole"));
+        AssertKilledRankEndsAllAndRunResumes(options);
     }
 
     [Test]

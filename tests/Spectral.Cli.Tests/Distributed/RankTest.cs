@@ -52,12 +52,32 @@ public abstract class RankTest : WorkFolder
     }
 
     /// <summary>
+    /// Kills one of two ranks, and asserts that the run ends with one clear line and resumes to the bits of a run that
+    /// was not stopped. The runs are left as "killed" and "whole".
+    /// </summary>
+    protected void AssertKilledRankEndsAllAndRunResumes(string[] options)
+    {
+        CommandLine.RunRanks(2, Train("whole", options)).Succeeded();
+        using Process process = CommandLine.StartRanks(2, Train("killed", options));
+        Outcome killed = KillRank(process, At("killed"), rank: 1);
+        Assert.That(killed.ExitCode, Is.Not.Zero);
+        Assert.That(killed.Error, Does.Match("process rank 1 .* signal 9").And.Not.Contain("   at "));
+
+        CommandLine.RunRanks(2, [.. Train("killed", options), "--resume"]).Succeeded();
+        RunFiles.AssertSame(At("killed"), At("whole"));
+    }
+
+    /// <summary>Returns the arguments of a run that rounding cannot lead far away.</summary>
+    protected string[] Train(string name, params string[] more) =>
+        Finetune(["--adapter", "lora", "--steps", "4", "--threads", "1", "--lr", "1e-4", .. more, "--out", At(name)]);
+
+    /// <summary>
     /// Kills a rank of a run once it has a checkpoint, and asserts that the launcher ends within 30 s.
     /// </summary>
     /// <param name="launcher">The launcher of the run.</param>
     /// <param name="folder">The run's folder.</param>
     /// <param name="rank">The rank to kill.</param>
-    protected static Outcome KillRank(Process launcher, string folder, int rank)
+    private static Outcome KillRank(Process launcher, string folder, int rank)
     {
         string state = RunFiles.StateFile(folder);
         var waited = Stopwatch.StartNew();
@@ -70,10 +90,6 @@ public abstract class RankTest : WorkFolder
         Assert.That(waited.Elapsed, Is.LessThan(TimeSpan.FromSeconds(30)));
         return killed;
     }
-
-    /// <summary>Returns the arguments of a run that rounding cannot lead far away.</summary>
-    protected string[] Train(string name, params string[] more) =>
-        Finetune(["--adapter", "lora", "--steps", "4", "--threads", "1", "--lr", "1e-4", .. more, "--out", At(name)]);
 
     /// <summary>Returns the process of a rank: a child of the launcher, with the rank in its environment.</summary>
     private static int RankOf(int launcher, int rank) =>

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text.Json;
 using Spectral.Cli.Tests.Support;
 using Spectral.Training.IO;
@@ -97,13 +96,7 @@ public sealed class ShardTests : RankTest
     public void AKilledRankEndsAllAndTheRunResumesWithAnyNumber()
     {
         string[] options = ["--steps", "40", "--save-every", "2", "--batch", "4", "--shard"];
-        CommandLine.RunRanks(2, Train("whole", options)).Succeeded();
-        using Process process = CommandLine.StartRanks(2, Train("killed", options));
-        Outcome killed = KillRank(process, At("killed"), rank: 1);
-        Assert.That(killed.ExitCode, Is.Not.Zero);
-        Assert.That(killed.Error, Does.Match("process rank 1 .* signal 9").And.Not.Contain("   at "));
-        CommandLine.RunRanks(2, [.. Train("killed", options), "--resume"]).Succeeded();
-        RunFiles.AssertSame(At("killed"), At("whole"));
+        AssertKilledRankEndsAllAndRunResumes(options);
 
         string[] longer = ["--steps", "42", .. options[2..]];
         CommandLine.RunRanks(3, [.. Train("killed", longer), "--resume"]).Succeeded();
