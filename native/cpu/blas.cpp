@@ -1,5 +1,5 @@
-// The cuBLAS entry points on OpenBLAS. bf16 operands are widened into the handle's scratch, the product is f32,
-// and a bf16 result is rounded once from it.
+// The cuBLAS entry points on oneDNN or OpenBLAS. Where the processor does not multiply bf16, operands are widened into
+// the handle's scratch. A product is summed in f32, and a bf16 result is rounded once from it.
 #include "blas_handle.h"
 #include "gemm.h"
 #include "memory.h"
@@ -56,60 +56,91 @@ const float* widen(Operand& o, std::vector<float>& scratch) {
   o.stride = o.stride == 0 ? 0 : area;
   return scratch.data();
 }
-void narrow(const float* from, const Operand& dense, void* to, long ld, long stride) {
-  parallel_for(dense.count * dense.columns, [&](long i) {
-    const long item = i / dense.columns;
-    const long c = i % dense.columns;
-    const float* f = from + item * dense.rows * dense.columns + c * dense.rows;
-    auto* t = static_cast<bf16*>(to) + item * stride + c * ld;
-    for (long r = 0; r < dense.rows; ++r)
-      t[r] = __float2bfloat16(f[r]);
+// c = factor sums + old c, from dense f32 sums, rounded once where c is bf16. What c held is not read for old = 0.
+template <class T>
+void store(const float* sums, float factor, float old, const Operand& c) {
+  parallel_for(c.count * c.columns, [&](long i) {
+    const long item = i / c.columns;
+    const long column = i % c.columns;
+    const float* from = sums + i * c.rows;
+    T* to = static_cast<T*>(const_cast<void*>(c.data)) + item * c.stride + column * c.ld;
+    for (long r = 0; r < c.rows; ++r)
+      to[r] = from_float<T>(old == 0 ? factor * from[r] : factor * from[r] + old * to_float(to[r]));
   });
 }
-// C = factor op(A) op(B) + old C, through dense f32 copies of what is not f32.
-CUresult multiply(
-    cublasHandle_t h, bool transpose_a, bool transpose_b, long k, float factor, Operand a, Operand b, float old,
-    Operand c) {
-  const Operand result = c;
-  void* const C = const_cast<void*>(c.data);
-  std::lock_guard l(h->mutex);
-  const float* wide_a = widen(a, h->a);
-  const float* wide_b = widen(b, h->b);
-  float* wide_c = static_cast<float*>(C);
-  if (c.type == CUDA_R_16BF) {
-    if (old != 0) {
-      widen(c, h->c);
-    } else {
-      if (h->c.size() < size_t(c.count * c.rows * c.columns))
-        h->c.resize(size_t(c.count * c.rows * c.columns));
-      c.ld = c.rows;
-      c.stride = c.rows * c.columns;
-    }
-    wide_c = h->c.data();
-  }
-  const Product p{
+float* scratch_for(std::vector<float>& scratch, const Operand& o) {
+  if (scratch.size() < size_t(o.count * o.rows * o.columns))
+    scratch.resize(size_t(o.count * o.rows * o.columns));
+  return scratch.data();
+}
+template <class In, class Out>
+CUresult multiplied(
+    bool transpose_a, bool transpose_b, long k, float factor, const In* a, const Operand& as, const In* b,
+    const Operand& bs, float old, Out* c, const Operand& cs) {
+  const Product<In, Out> p{
       transpose_a,
       transpose_b,
-      c.rows,
-      c.columns,
+      cs.rows,
+      cs.columns,
       k,
       factor,
-      wide_a,
-      a.ld,
-      a.stride,
-      wide_b,
-      b.ld,
-      b.stride,
+      a,
+      as.ld,
+      as.stride,
+      b,
+      bs.ld,
+      bs.stride,
       old,
-      wide_c,
-      c.ld,
-      c.stride,
-      c.count};
-  if (!multiply(p))
-    return CUDA_ERROR_NOT_SUPPORTED;
-  if (c.type == CUDA_R_16BF)
-    narrow(wide_c, c, C, result.ld, result.stride);
-  return CUDA_SUCCESS;
+      c,
+      cs.ld,
+      cs.stride,
+      cs.count};
+  return multiply(p) ? CUDA_SUCCESS : CUDA_ERROR_NOT_SUPPORTED;
+}
+Operand dense(Operand o) {
+  o.ld = o.rows;
+  o.stride = o.rows * o.columns;
+  return o;
+}
+
+// bf16 operands as they are.
+CUresult multiply_halves(
+    cublasHandle_t h, bool transpose_a, bool transpose_b, long k, float factor, const Operand& a, const Operand& b,
+    float old, const Operand& c) {
+  const auto* of_a = static_cast<const bf16*>(a.data);
+  const auto* of_b = static_cast<const bf16*>(b.data);
+  void* const to = const_cast<void*>(c.data);
+  if (factor == 1 && old == 0) {
+    if (c.type == CUDA_R_32F)
+      return multiplied(transpose_a, transpose_b, k, 1, of_a, a, of_b, b, 0, static_cast<float*>(to), c);
+    if (cut_product(c.rows, c.columns, k, c.count).parts == 1)
+      return multiplied(transpose_a, transpose_b, k, 1, of_a, a, of_b, b, 0, static_cast<bf16*>(to), c);
+  }
+  float* sums = scratch_for(h->c, c);
+  const CUresult status = multiplied(transpose_a, transpose_b, k, 1, of_a, a, of_b, b, 0, sums, dense(c));
+  if (status == CUDA_SUCCESS)
+    c.type == CUDA_R_16BF ? store<bf16>(sums, factor, old, c) : store<float>(sums, factor, old, c);
+  return status;
+}
+
+// C = factor op(A) op(B) + old C, through dense f32 copies of what is not f32, unless bf16 is multiplied as it is.
+CUresult multiply(
+    cublasHandle_t h, bool transpose_a, bool transpose_b, long k, float factor, Operand a, Operand b, float old,
+    const Operand& c) {
+  std::lock_guard l(h->mutex);
+  if (a.type == CUDA_R_16BF && k && factor != 0 && multiplies_bf16(c.rows, c.columns, k, c.count))
+    return multiply_halves(h, transpose_a, transpose_b, k, factor, a, b, old, c);
+  const float* wide_a = widen(a, h->a);
+  const float* wide_b = widen(b, h->b);
+  if (c.type == CUDA_R_32F) {
+    auto* to = static_cast<float*>(const_cast<void*>(c.data));
+    return multiplied(transpose_a, transpose_b, k, factor, wide_a, a, wide_b, b, old, to, c);
+  }
+  float* sums = scratch_for(h->c, c);
+  const CUresult status = multiplied(transpose_a, transpose_b, k, factor, wide_a, a, wide_b, b, 0, sums, dense(c));
+  if (status == CUDA_SUCCESS)
+    store<bf16>(sums, 1, old, c);
+  return status;
 }
 }   // namespace
 

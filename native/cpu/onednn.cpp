@@ -4,6 +4,7 @@
 #include "options.h"
 #include <dlfcn.h>
 #include <string>
+#include <vector>
 
 namespace spectral::cpu {
 namespace {
@@ -16,15 +17,27 @@ constexpr unsigned kSequential = 1;   // DNNL_RUNTIME_SEQ
 constexpr unsigned kOpenMp = 2;       // DNNL_RUNTIME_OMP
 
 struct Library {
+  void* handle = nullptr;
+  int release = 0;
   OneDnnSgemm* sgemm = nullptr;
   void (*set_threads)(int) = nullptr;   // of OpenMP, for the calling thread alone
   std::string name;
 };
 
+// By what it is called: Debian's libraries of release 3 have the second number in their names too.
+constexpr int kNewestMinor = 20;
+std::vector<std::string> files() {
+  std::vector<std::string> names = {"libdnnl.so.3"};
+  for (int minor = kNewestMinor; minor >= 0; --minor)
+    names.push_back("libdnnl.so.3." + std::to_string(minor));
+  names.emplace_back("libdnnl.so.2");
+  return names;
+}
+
 Library load() {
   Library found;
-  for (const char* file : {"libdnnl.so.3", "libdnnl.so.2"}) {
-    void* handle = dlopen(file, RTLD_NOW | RTLD_LOCAL);
+  for (const std::string& file : files()) {
+    void* handle = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (!handle)
       continue;
     auto* version = reinterpret_cast<const Version* (*)()>(dlsym(handle, "dnnl_version"));
@@ -36,6 +49,8 @@ Library load() {
       found.set_threads = reinterpret_cast<void (*)(int)>(dlsym(handle, "omp_set_num_threads"));
     if (!found.set_threads && v.cpu_runtime != kSequential)
       continue;   // its own threads would fight the device's pool
+    found.handle = handle;
+    found.release = v.major;
     found.sgemm = sgemm;
     found.name = "oneDNN " + std::to_string(v.major) + "." + std::to_string(v.minor) + "." + std::to_string(v.patch);
     break;
@@ -59,6 +74,8 @@ OneDnnSgemm* onednn_sgemm() {
   }
   return found.sgemm;
 }
+void* onednn_symbol(const char* name) { return library().handle ? dlsym(library().handle, name) : nullptr; }
+int onednn_release() { return library().release; }
 const char* product_library() {
   if (options.onednn && library().sgemm)
     return library().name.c_str();

@@ -17,7 +17,10 @@ constexpr Case kCases[] = {
     {16, 16, 5000, 1},
     {16, 16, 20001, 1},
     {200, 260, 130, 1},
-    {17, 9, 40, 6}};
+    {17, 9, 40, 6},
+    // bf16 that is multiplied as it is: parts of k, tiles with a ragged end, many at once
+    {24, 40, 9000, 1},
+    {70, 300, 333, 3}};
 
 std::vector<float> rounded(std::vector<float> v, cudaDataType t) {
   if (t == CUDA_R_16BF)
@@ -45,10 +48,9 @@ std::vector<float> download(CUdeviceptr p, size_t n, cudaDataType t) {
 }
 
 void product(
-    cublasHandle_t h, const Case& s, cublasOperation_t ta, cublasOperation_t tb, cudaDataType in, cudaDataType out) {
+    cublasHandle_t h, const Case& s, cublasOperation_t ta, cublasOperation_t tb, cudaDataType in, cudaDataType out,
+    float alpha, float beta) {
   Rng rng;
-  const float alpha = 0.7f;
-  const float beta = 0.3f;
   const int ar = ta ? s.k : s.m;
   const int ac = ta ? s.m : s.k;
   const int br = tb ? s.n : s.k;
@@ -127,7 +129,19 @@ void product(
       }
   char text[120];
   std::snprintf(
-      text, sizeof text, "gemm %dx%dx%d, %d times, ops %d %d, types %d %d", s.m, s.n, s.k, s.count, ta, tb, in, out);
+      text,
+      sizeof text,
+      "gemm %dx%dx%d, %d times, ops %d %d, types %d %d, factors %g %g",
+      s.m,
+      s.n,
+      s.k,
+      s.count,
+      ta,
+      tb,
+      in,
+      out,
+      alpha,
+      beta);
   check(ok, text);
   cuMemFree(da);
   cuMemFree(db);
@@ -259,9 +273,11 @@ TEST_GROUP(blas) {
     for (const Case& s : kCases)
       for (auto ta : kOps)
         for (auto tb : kOps) {
-          product(h, s, ta, tb, CUDA_R_32F, CUDA_R_32F);
-          product(h, s, ta, tb, CUDA_R_16BF, CUDA_R_32F);
-          product(h, s, ta, tb, CUDA_R_16BF, CUDA_R_16BF);
+          for (auto [alpha, beta] : {std::pair(0.7f, 0.3f), std::pair(1.0f, 0.0f)}) {
+            product(h, s, ta, tb, CUDA_R_32F, CUDA_R_32F, alpha, beta);
+            product(h, s, ta, tb, CUDA_R_16BF, CUDA_R_32F, alpha, beta);
+            product(h, s, ta, tb, CUDA_R_16BF, CUDA_R_16BF, alpha, beta);
+          }
         }
   }
   triangular(h);

@@ -68,33 +68,37 @@ public sealed class ModelGradientTests(DeviceKind kind) : TrainingTest(kind)
         }
     }
 
-    [Test]
-    public void EveryFactorOfAnAdapter(
-        [Values("lora", "speclora")] string method,
-        [Values(
-            "Llama",
-            "Everything",
-            "Qwen3",
-            "Olmo2",
-            "Granite",
-            "Phi3",
-            "Glm4",
-            "Cohere2",
-            "Starcoder2",
-            "StableLm",
-            "StableLmNormed",
-            "CohereNormed",
-            "Phi",
-            "Gpt2",
-            "Gemma2",
-            "Gemma3"
-        )]
-            string name,
-        [Values(0, 3)] int rank
-    )
+    // SpecLoRA with a low-rank part has all factors that there are; each kind alone on two of the models.
+    private static readonly string[] Adapted =
+    [
+        "Llama",
+        "Everything",
+        "Qwen3",
+        "Olmo2",
+        "Granite",
+        "Phi3",
+        "Glm4",
+        "Cohere2",
+        "Starcoder2",
+        "StableLm",
+        "StableLmNormed",
+        "CohereNormed",
+        "Phi",
+        "Gpt2",
+        "Gemma2",
+        "Gemma3",
+    ];
+
+    private static IEnumerable<TestCaseData> AdapterCases() =>
+        [
+            .. Adapted.Select(name => new TestCaseData("speclora", name, 3)),
+            .. Adapted.Take(2).Select(name => new TestCaseData("speclora", name, 0)),
+            .. Adapted.Take(2).Select(name => new TestCaseData("lora", name, 3)),
+        ];
+
+    [TestCaseSource(nameof(AdapterCases))]
+    public void EveryFactorOfAnAdapter(string method, string name, int rank)
     {
-        if (method == "lora" && rank == 0)
-            return;
         ModelConfig config = Config(name);
         CausalLanguageModel model = Keep(TinyModels.Frozen(config, Device, Folder));
         Adapter adapter = Keep(

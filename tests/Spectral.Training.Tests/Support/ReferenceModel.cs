@@ -16,6 +16,9 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
         pair => pair.Value
     );
 
+    // Of one forward pass: asking anew for each token is most of the cost of one.
+    private readonly Dictionary<string, double[]?> _changes = [];
+
     /// <summary>Dense weight change of a module [out·in], if it has an adapter.</summary>
     public Func<string, double[]?> WeightChange { get; init; } = _ => null;
 
@@ -42,11 +45,12 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
     /// <summary>The loss of each position that has a target.</summary>
     public double[] Losses(Batch batch)
     {
+        _changes.Clear();
         List<double> losses = [];
         for (int row = 0; row < batch.Rows; row++)
         {
             ReadOnlySpan<int> targets = batch.Targets.AsSpan(row * batch.Length, batch.Length);
-            double[][] logits = Logits(batch.Tokens.AsSpan(row * batch.Length, batch.Length));
+            double[][] logits = Forward(batch.Tokens.AsSpan(row * batch.Length, batch.Length));
             for (int t = 0; t < targets.Length; t++)
             {
                 if (targets[t] >= 0)
@@ -58,6 +62,12 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
 
     /// <summary>Logits of every position of one row.</summary>
     public double[][] Logits(ReadOnlySpan<int> tokens)
+    {
+        _changes.Clear();
+        return Forward(tokens);
+    }
+
+    private double[][] Forward(ReadOnlySpan<int> tokens)
     {
         double[] embedding = _weights["model.embed_tokens.weight"];
         double[][] prompt = [.. Prompt.Chunk(config.HiddenSize)];
@@ -128,7 +138,7 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
     private double[] Looked(double[] embedding, int token)
     {
         double[] row = embedding.AsSpan(token * config.HiddenSize, config.HiddenSize).ToArray();
-        if (WeightChange(LlamaNames.To(config.ModelType, "model.embed_tokens")) is { } change)
+        if (Change(LlamaNames.To(config.ModelType, "model.embed_tokens")) is { } change)
             Add([row], [change.AsSpan(token * config.HiddenSize, config.HiddenSize).ToArray()]);
         return row;
     }
@@ -138,7 +148,7 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
         double[] logits = Multiply(x, weight, config.VocabularySize);
         if (_weights.TryGetValue("lm_head.bias", out double[]? bias))
             Add([logits], [bias]);
-        if (WeightChange("lm_head") is { } change)
+        if (Change("lm_head") is { } change)
             Add([logits], [Multiply(x, change, config.VocabularySize)]);
         return logits;
     }
@@ -310,13 +320,20 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
         Observe?.Invoke(ownName, x);
         double[] weight = _weights[name + ".weight"];
         double[] y = Multiply(x, weight, weight.Length / x.Length);
-        if (WeightChange(ownName) is { } change)
+        if (Change(ownName) is { } change)
             Add([y], [Multiply(x, change, y.Length)]);
         if (OutputChange(ownName, x) is { } added)
             Add([y], [added]);
         if (_weights.TryGetValue(name + ".bias", out double[]? bias))
             Add([y], [bias]);
         return y;
+    }
+
+    private double[]? Change(string module)
+    {
+        if (!_changes.TryGetValue(module, out double[]? change))
+            _changes[module] = change = WeightChange(module);
+        return change;
     }
 
     private double[] Norm(double[] x, string name) =>
@@ -338,8 +355,11 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
         double[] y = new double[outputs];
         for (int o = 0; o < outputs; o++)
         {
-            for (int i = 0; i < x.Length; i++)
-                y[o] += x[i] * weight[o * x.Length + i];
+            ReadOnlySpan<double> row = weight.AsSpan(o * x.Length, x.Length);
+            double sum = 0;
+            for (int i = 0; i < row.Length; i++)
+                sum += x[i] * row[i];
+            y[o] = sum;
         }
 
         return y;
