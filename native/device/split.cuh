@@ -13,3 +13,14 @@ __device__ __forceinline__ void split_bf16(float x, bf16 (&part)[kSplitParts]) {
     x -= to_float<bf16>(part[p]);   // exact: what is left of 24 bits after 8
   }
 }
+
+// The same of two floats, a register for each part, of the first in the low half; of the leading kParts alone.
+template <int kParts>
+__device__ __forceinline__ void split_pair(float first, float second, uint32_t (&part)[kParts]) {
+#pragma unroll
+  for (int p = 0; p < kParts; ++p) {
+    part[p] = bf16_pair(first, second);
+    first -= bf16_low(part[p]);
+    second -= bf16_high(part[p]);
+  }
+}

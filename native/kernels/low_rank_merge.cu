@@ -114,17 +114,6 @@ constexpr int kRows = 16 * kTilesM;
 constexpr int kColumns = 8 * kTilesN;
 constexpr int kDepth = 16;   // ranks of a product
 
-// The parts of two ranks' entries in a register each, the first in the low half.
-template <int kParts>
-__device__ __forceinline__ void split_pair(float first, float second, uint32_t (&part)[kParts]) {
-#pragma unroll
-  for (int p = 0; p < kParts; ++p) {
-    part[p] = bf16_pair(first, second);
-    first -= bf16_low(part[p]);
-    second -= bf16_high(part[p]);
-  }
-}
-
 // Parts of scale c left for 16 ranks from k on: a[p][i] is part p of the 16 rows from row + 16 i on.
 template <class F>
 __device__ __forceinline__ void load_left(

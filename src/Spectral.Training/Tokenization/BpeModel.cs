@@ -23,7 +23,7 @@ internal sealed class BpeModel : TokenModel
     private readonly bool _fuseUnknown;
     private readonly bool _ignoreMerges;
 
-    /// <summary>Reads the model.</summary>
+    /// <summary>Reads vocabulary, merges and byte tokens from the <c>model</c> of a tokenizer.json.</summary>
     public BpeModel(JsonFields fields, string file)
         : base(fields, file)
     {

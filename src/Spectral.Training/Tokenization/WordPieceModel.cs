@@ -18,7 +18,7 @@ internal sealed class WordPieceModel : TokenModel
     private readonly int _most;
     private readonly int _longest;
 
-    /// <summary>Reads the model.</summary>
+    /// <summary>Reads vocabulary and limits from the <c>model</c> of a tokenizer.json.</summary>
     public WordPieceModel(JsonFields fields, string file)
         : base(fields, file)
     {

@@ -118,12 +118,10 @@ public sealed class MethodsCommandTests : WorkFolder
     [TestCaseSource(nameof(MethodsWithSettings))]
     public void SettingsAreShownAndChecked(string method)
     {
+        string shown = CommandLine.Run("methods", "--adapter", method).Succeeded().Output;
         foreach (AdapterSetting setting in AdapterMethods.Find(method).Settings)
         {
-            Assert.That(
-                CommandLine.Run("methods", "--adapter", method).Succeeded().Output,
-                Does.Match($@"\n{setting.Name} +\S+")
-            );
+            Assert.That(shown, Does.Match($@"\n{setting.Name} +\S+"));
             Refused(["methods", "--adapter", method, "--set", setting.Name + "=nonsense"], setting.Name, "expected");
         }
         Refused(["methods", "--adapter", method, "--set", "no-such-setting=1"], "no-such-setting", "expected");
