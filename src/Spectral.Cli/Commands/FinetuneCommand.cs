@@ -102,16 +102,17 @@ internal sealed class FinetuneCommand : SpectralCommand
             {
                 if (inputs.Folder.Config.Classifier is not null)
                     return null;
-                var longest = PlannedRecords.Of(records.Training);
+                var longest = PlannedRecords.Of(records.Training, settings);
                 return new PlannedRun(inputs.Folder.Config, started.Type, settings, longest.Length)
                 {
                     LossTokens = longest.LossTokens,
+                    LongestRecord = longest.LongestRecord,
                     Quantization = inputs.Folder.Quantization,
                     Method = method,
                     Adapter = options,
                     CalibrationRecords = context.Get(_adapter.CalibrationRecords),
                     InitAdapter = start,
-                    Evaluation = records.Evaluation is { } evaluated ? PlannedRecords.Of(evaluated) : null,
+                    Evaluation = records.Evaluation is { } evaluated ? PlannedRecords.Of(evaluated, settings) : null,
                 };
             },
             started.Device,

@@ -88,17 +88,18 @@ internal sealed class PlanCommand : SpectralCommand
         DType type = _training.Device.TypeOn(device, context);
         if (start is not null)
             (method, options) = StartOf(context, start, inputs!, device, type);
-        PlannedRecords records = Records(context, context.Get(_data), inputs, config, virtualTokens);
+        PlannedRecords records = Records(context, settings, context.Get(_data), inputs, config, virtualTokens);
         var run = new PlannedRun(config, type, settings, records.Length)
         {
             LossTokens = records.LossTokens,
+            LongestRecord = records.LongestRecord,
             Quantization = _quantize.Read(context),
             Method = method,
             Adapter = options with { Seed = settings.Seed },
             CalibrationRecords = context.Get(_adapter.CalibrationRecords),
             InitAdapter = start,
             Evaluation = context.Get(_training.Eval) is { } file
-                ? Records(context, file, inputs, config, virtualTokens)
+                ? Records(context, settings, file, inputs, config, virtualTokens)
                 : null,
         };
         MemoryPlan plan = MemoryPlanner.Plan(run, device);
@@ -108,8 +109,9 @@ internal sealed class PlanCommand : SpectralCommand
             Json(run, plan, savings, device),
             terminal =>
             {
+                string rows = settings.PackTo is null ? "records" : "sequences";
                 terminal.Line(
-                    $"{method.Name} on {folder}: {settings.Batch} records of {run.Length} tokens, {type}, on {device}"
+                    $"{method.Name} on {folder}: {settings.Batch} {rows} of {run.Length} tokens, {type}, on {device}"
                 );
                 MemoryTable.Print(terminal, plan, savings, device.Memory.Limit ?? device.TotalMemory);
             }
@@ -154,6 +156,7 @@ internal sealed class PlanCommand : SpectralCommand
     /// <summary>Returns the longest record of a file, or of no file the longest that a run takes.</summary>
     private PlannedRecords Records(
         CommandContext context,
+        TrainerOptions settings,
         string? file,
         ModelInputs? inputs,
         ModelConfig config,
@@ -169,7 +172,9 @@ internal sealed class PlanCommand : SpectralCommand
             );
         }
 
-        return file is null ? new PlannedRecords(longest) : PlannedRecords.Of(_training.Encode(context, inputs!, file));
+        return file is null
+            ? new PlannedRecords(longest)
+            : PlannedRecords.Of(_training.Encode(context, inputs!, file), settings);
     }
 
     private static JsonObject Json(PlannedRun run, MemoryPlan plan, IEnumerable<MemorySaving> savings, Device device) =>

@@ -109,14 +109,16 @@ internal static class MemorySavings
             );
         }
 
-        if (run.Length > 2)
+        // Joined sequences are as long as they may be, and none may be shorter than a record.
+        int length = (run.Training.PackTo ?? run.Length) / 2;
+        if (length > 1 && length >= (run.LongestRecord ?? 0))
         {
-            int length = run.Length / 2;
             yield return (
                 $"--max-length {length}",
                 run with
                 {
-                    Length = length,
+                    Training = run.Training with { PackTo = run.Training.PackTo is null ? null : length },
+                    Length = Math.Min(run.Length, length),
                     LossTokens = run.LossTokens is { } tokens ? Math.Min(tokens, length - 1) : null,
                     Evaluation = run.Evaluation is { } evaluated ? Cut(evaluated, length) : null,
                 }

@@ -1,4 +1,5 @@
 using Spectral.Cli.Hosting;
+using Spectral.Cli.Memory;
 using Spectral.Kernels;
 using Spectral.Training;
 using Spectral.Training.Adapters;
@@ -320,13 +321,15 @@ internal sealed class ModelInputs : IDisposable
     {
         long parameters = Folder.Config.ParameterCount / ranks;
         long memory = Math.Min(device.TotalMemory, device.Memory.Limit ?? long.MaxValue);
+        string room = memory == device.TotalMemory ? device.Name : "--max-memory";
         if (parameters - quantized > (memory - (quantized / 2)) / bytesPerParameter)
         {
             throw new InputException(
                 $"{Path.Combine(Folder.Directory, "config.json")}: {parameters} parameters"
                     + (quantized > 0 ? $", {quantized} of them quantised and the others" : "")
-                    + $" at {bytesPerParameter} bytes each; "
-                    + $"expected a model that fits into the {memory >> 20} MiB of {device.Name}"
+                    + $" at {bytesPerParameter} bytes each, "
+                    + $"{MemorySize.Text((parameters - quantized) * bytesPerParameter + quantized / 2)}; "
+                    + $"expected a model that fits into the {MemorySize.Text(memory)} of {room}"
             );
         }
     }

@@ -145,10 +145,15 @@ public sealed class Conversation
     {
         if (message.ValueKind != JsonValueKind.Object)
             throw new InputException($"{place} is no object, expected one with role and content");
-        if (!message.TryGetProperty("role", out JsonElement role) || role.ValueKind != JsonValueKind.String)
+        if (!message.TryGetProperty("role", out JsonElement role))
             throw new InputException($"{place} has no role, expected role and content, both texts");
+        if (role.ValueKind != JsonValueKind.String)
+            throw new InputException($"{place} has a role of another type, expected a text");
         bool isCall =
             message.TryGetProperty("tool_calls", out JsonElement calls) && calls.ValueKind != JsonValueKind.Null;
+        if (isCall && calls.ValueKind != JsonValueKind.Array)
+            throw new InputException($"{place} has tool_calls of another type, expected a list of calls");
+        isCall = isCall && calls.GetArrayLength() > 0;
         bool hasContent = message.TryGetProperty("content", out JsonElement content);
         if (!hasContent && !isCall)
             throw new InputException($"{place} has no content, expected role and content, or tool_calls");

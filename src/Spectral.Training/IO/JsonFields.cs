@@ -176,7 +176,7 @@ internal readonly struct JsonFields
         value.ValueKind switch
         {
             JsonValueKind.Object => "an object",
-            JsonValueKind.Array => "an array",
+            JsonValueKind.Array => $"an array of {value.GetArrayLength()}",
             JsonValueKind.String => $"the string {InputText.Quote(value.GetString()!)}",
             JsonValueKind.Null => "null",
             JsonValueKind.Undefined => "missing",

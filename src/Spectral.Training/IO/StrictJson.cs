@@ -11,7 +11,8 @@ namespace Spectral.Training.IO;
 /// </summary>
 internal static class StrictJson
 {
-    private const int MaximumDepth = 32;
+    // Far beyond any schema of a tool, and little enough for readers that call themselves.
+    private const int MaximumDepth = 200;
     private const int LongestReason = 160;
 
     /// <summary>
@@ -77,6 +78,12 @@ internal static class StrictJson
                 new JsonDocumentOptions { MaxDepth = MaximumDepth, AllowDuplicateProperties = false }
             );
         }
+        catch (JsonException) when (IsTooDeep(utf8.Span))
+        {
+            throw new InputException(
+                $"{where}: nested more than {MaximumDepth} levels deep, expected at most that many"
+            );
+        }
         catch (JsonException e)
         {
             string text = e.Message;
@@ -98,6 +105,25 @@ internal static class StrictJson
         while (Rune.DecodeFromUtf8(utf8[at..], out _, out int used) == System.Buffers.OperationStatus.Done)
             at += used;
         return at;
+    }
+
+    // Whether it is that deep before anything else is wrong.
+    private static bool IsTooDeep(ReadOnlySpan<byte> utf8)
+    {
+        Utf8JsonReader reader = new(utf8, new JsonReaderOptions { MaxDepth = MaximumDepth + 2 });
+        try
+        {
+            while (reader.Read())
+            {
+                if (reader.CurrentDepth > MaximumDepth)
+                    return true;
+            }
+        }
+        catch (JsonException)
+        {
+            // Something else is wrong, which the caller says.
+        }
+        return false;
     }
 
     // JsonElement.GetString and Name throw InvalidOperationException on an escaped half surrogate. Finding it here

@@ -93,8 +93,15 @@ public sealed record YarnScaling(double Factor, int OriginalMaxPositions) : Rope
         const double Most = 1e6;
         if (context.Theta == 1)
             throw fields.Wrong("rope_type", "another type, as rope_theta is 1");
-        int original = ReadOriginalMaxPositions(fields, context) ?? context.MaxPositions;
-        double factor = fields.Number("factor", 1, Most) ?? Math.Max(1, context.MaxPositions / (double)original);
+        int? given = ReadOriginalMaxPositions(fields, context);
+        int original = given ?? context.MaxPositions;
+        double factor =
+            fields.Number("factor", 1, Most)
+            ?? (
+                given is null
+                    ? throw fields.Wrong("factor", $"a number of at least 1, or {OriginalMaxPositionsKey}")
+                    : Math.Max(1, context.MaxPositions / (double)original)
+            );
         double fast = fields.Number("beta_fast", 1e-6, Most) ?? 32;
         double slow = fields.Number("beta_slow", 1e-6, Most) ?? 1;
         if (fast < slow)

@@ -137,17 +137,16 @@ public static class MemoryPlanner
                     : null
             );
 
-    /// <summary>Rehearses the evaluation of one batch, of full rows if they are packed.</summary>
+    /// <summary>Rehearses the evaluation of one batch.</summary>
     private static long Evaluate(CausalLanguageModel model, PlannedRun run)
     {
         if (run.Evaluation is not { } sizes)
             return 0;
         DeviceMemory memory = model.Device.Memory;
         memory.ResetPeak();
-        int perRow = run.Training.PackTo is { } packTo ? Math.Max(1, packTo / sizes.Length) : 1;
         Evaluator.Evaluate(
             model,
-            [.. Enumerable.Repeat(Record(run, sizes), run.Training.Batch * perRow)],
+            [.. Enumerable.Repeat(Record(run, sizes), run.Training.Batch)],
             run.Training.Loss,
             run.Training.Batch,
             packTo: run.Training.PackTo

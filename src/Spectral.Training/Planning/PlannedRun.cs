@@ -10,11 +10,16 @@ namespace Spectral.Training.Planning;
 /// <param name="Model">The sizes and options of the model.</param>
 /// <param name="Type">The compute type of the run.</param>
 /// <param name="Training">The settings of the run.</param>
-/// <param name="Length">The number of tokens of each record.</param>
+/// <param name="Length">The number of tokens of each record, or of each sequence of joined records.</param>
 public sealed record PlannedRun(ModelConfig Model, DType Type, TrainerOptions Training, int Length)
 {
-    /// <summary>The number of tokens of each record that carry loss; null: all but the first.</summary>
+    /// <summary>
+    /// The number of tokens of each record, or joined sequence, that carry loss; null: all but the first.
+    /// </summary>
     public int? LossTokens { get; init; }
+
+    /// <summary>The tokens of the longest record where records are joined; null: not known.</summary>
+    public int? LongestRecord { get; init; }
 
     /// <summary>The form in which the frozen linear layers are kept; null: in the compute type.</summary>
     public BaseQuantization? Quantization { get; init; }
@@ -35,14 +40,26 @@ public sealed record PlannedRun(ModelConfig Model, DType Type, TrainerOptions Tr
     public PlannedRecords? Evaluation { get; init; }
 }
 
-/// <summary>The sizes of the longest of a set of records.</summary>
+/// <summary>The sizes of the longest of a set of records, or of the sequences to which they are joined.</summary>
 /// <param name="Length">The number of tokens.</param>
 /// <param name="LossTokens">The number of tokens that carry loss; null: all but the first.</param>
-public sealed record PlannedRecords(int Length, int? LossTokens = null)
+/// <param name="LongestRecord">The tokens of the longest record; null: not known.</param>
+public sealed record PlannedRecords(int Length, int? LossTokens = null, int? LongestRecord = null)
 {
-    /// <summary>Finds the longest of encoded records, and the most tokens that carry loss.</summary>
+    /// <summary>
+    /// Finds the longest of encoded records, or of the sequences that a run joins them to, and the most tokens of one
+    /// that carry loss.
+    /// </summary>
     /// <param name="records">The records, at least one.</param>
+    /// <param name="training">The settings of the run, which say whether records are joined.</param>
     /// <exception cref="InvalidOperationException">There is no record.</exception>
-    public static PlannedRecords Of(IReadOnlyList<EncodedRecord> records) =>
-        new(records.Max(record => record.Longest), records.Max(record => record.MostLossTokens));
+    public static PlannedRecords Of(IReadOnlyList<EncodedRecord> records, TrainerOptions training)
+    {
+        int[][] rows = training.Rows(records);
+        return new(
+            rows.Max(row => row.Sum(record => records[record].Longest)),
+            rows.Max(row => row.Sum(record => records[record].MostLossTokens)),
+            records.Max(record => record.Longest)
+        );
+    }
 }

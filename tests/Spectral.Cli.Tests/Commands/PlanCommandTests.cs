@@ -37,6 +37,31 @@ public sealed class PlanCommandTests : WorkFolder
     }
 
     [Test]
+    public void JoinedRecordsFillTheirSequences()
+    {
+        File.WriteAllLines(
+            Data,
+            Enumerable.Range(0, 40).Select(i => JsonSerializer.Serialize(new { text = new string('a', 40 + i) }))
+        );
+        string[] common = ["--data", Data, "--packing", "--batch", "4", "--device", "cpu"];
+        JsonElement plan = Plan([.. common, "--max-length", "180"]);
+        Assert.That(plan.GetProperty("length").GetInt32(), Is.InRange(170, 180));
+        Assert.That(
+            (double)plan.GetProperty("peak_memory_bytes").GetInt64(),
+            Is.EqualTo((double)Finetuned([.. common, "--max-length", "180"])).Within(10).Percent
+        );
+        string[] Advice(string longest) =>
+            [
+                .. Plan([.. common, "--max-length", longest])
+                    .GetProperty("options")
+                    .EnumerateArray()
+                    .Select(saving => saving.GetProperty("option").GetString()!),
+            ];
+        Assert.That(Advice("180"), Does.Contain("--max-length 90").And.Contains("--batch 2 --accumulate 2"));
+        Assert.That(Advice("100"), Has.None.StartsWith("--max-length"), "50 tokens are fewer than a record's");
+    }
+
+    [Test]
     public void EvaluationsCount()
     {
         // What the loss head takes for a batch of 192 tokens each is more than a step on the first token's records.

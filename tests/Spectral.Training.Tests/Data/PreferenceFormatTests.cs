@@ -102,7 +102,7 @@ public sealed class PreferenceFormatTests : FolderTest
     [TestCase("""{"prompt":"a","chosen":"","rejected":"b"}""", "chosen is empty, expected the text or the messages")]
     [TestCase("""{"prompt":"a","chosen":[],"rejected":[]}""", "chosen is empty, expected the text or the messages")]
     [TestCase("""{"prompt":"a","chosen":"b","rejected":7}""", "rejected is 7, expected a text or a list of messages")]
-    [TestCase("""{"prompt":["a"],"chosen":"b","rejected":"c"}""", "prompt is an array, expected a string")]
+    [TestCase("""{"prompt":["a"],"chosen":"b","rejected":"c"}""", "prompt is an array of 1, expected a string")]
     [TestCase("""{"prompt":"a","chosen":"b","rejected":[1]}""", "chosen is a text and rejected a list, expected both")]
     [TestCase(
         """{"chosen":[1],"rejected":[2]}""",

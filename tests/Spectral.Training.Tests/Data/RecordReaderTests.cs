@@ -43,7 +43,7 @@ public sealed class RecordReaderTests : FolderTest
     [TestCase("\n\n", "no records")]
     [TestCase("not json", "line 1: not valid JSON")]
     [TestCase("{\"text\":\"a\"}\n{\"text\":", "line 2: not valid JSON")]
-    [TestCase("{\"text\":\"a\"}\n\n[1]", "line 3: the top level is an array, expected an object")]
+    [TestCase("{\"text\":\"a\"}\n\n[1]", "line 3: the top level is an array of 1, expected an object")]
     [TestCase("{\"text\":\"a\"} {}", "line 1: not valid JSON")]
     [TestCase("{\"prompt\":\"a\"}", "line 1: completion missing or null")]
     [TestCase("{\"completion\":\"a\"}", "line 1: prompt missing or null")]
@@ -59,6 +59,12 @@ public sealed class RecordReaderTests : FolderTest
         "{\"messages\":[{\"role\":\"user\",\"content\":7}]}",
         "line 1: messages[0] has a content of another type"
     )]
+    [TestCase("{\"messages\":[{\"role\":5,\"content\":\"a\"}]}", "line 1: messages[0] has a role of another type")]
+    [TestCase("{\"messages\":[{\"role\":\"assistant\",\"tool_calls\":[]}]}", "line 1: messages[0] has no content")]
+    [TestCase(
+        "{\"messages\":[{\"role\":\"assistant\",\"content\":\"a\",\"tool_calls\":\"x\"}]}",
+        "line 1: messages[0] has tool_calls of another type"
+    )]
     [TestCase("{\"text\":\"\\ud800\"}", "surrogate")]
     [TestCase("{\"text\":\"a\",\"text\":\"b\"}", "line 1: not valid JSON")]
     public void FaultyFilesNameTheLine(string text, string says)
@@ -68,6 +74,25 @@ public sealed class RecordReaderTests : FolderTest
             () => RecordReader.Load(path),
             Throws.TypeOf<InputException>().With.Message.StartsWith(path).And.Message.Contains(says)
         );
+    }
+
+    [Test]
+    public void ToolsMayBeNestedDeeplyButNotForEver([Values(40, 250)] int depth)
+    {
+        string tools = string.Concat(Enumerable.Repeat("{\"a\":", depth)) + "1" + new string('}', depth);
+        string path = folder.Write(
+            "deep.jsonl",
+            $$"""{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}],"tools":[{{tools}}]}"""
+        );
+        if (depth < 200)
+            Assert.That(RecordReader.Load(path), Has.Count.EqualTo(1));
+        else
+        {
+            Assert.That(
+                () => RecordReader.Load(path),
+                Throws.TypeOf<InputException>().With.Message.Contains("line 1: nested more than 200 levels deep")
+            );
+        }
     }
 
     [Test]

@@ -53,7 +53,10 @@ public sealed class ClassifierConfigTests : FolderTest
         }
     }
 
-    [TestCase("""{"architectures":["BertForMaskedLM"]}""", "architectures is an array, expected BertForSequenceClass")]
+    [TestCase(
+        """{"architectures":["BertForMaskedLM"]}""",
+        "architectures is an array of 1, expected BertForSequenceClass"
+    )]
     [TestCase("""{"architectures":null}""", "expected BertForSequenceClassification or …ForTokenClassification")]
     [TestCase("""{"id2label":{"0":"a","2":"b"}}""", "id2label is an object, expected numbers from 0 without gaps")]
     [TestCase("""{"id2label":{"zero":"a"}}""", "expected an object that maps numbers from 0 to names")]

@@ -224,6 +224,12 @@ public sealed class FamilyConfigTests : ConfigTest
     [TestCase("stablelm", """{"partial_rotary_factor":1}""", "head_dim is 6, expected hidden_size 8 over 2 heads")]
     [TestCase("starcoder2", """{"hidden_act":"silu"}""", "hidden_act is the string 'silu', expected one of gelu, ")]
     [TestCase("starcoder2", """{"use_bias":1}""", "use_bias is 1, expected true or false")]
+    [TestCase(
+        "gemma2",
+        """{"layer_types":["full_attention","chunked_attention"]}""",
+        "layer_types[1] is the string 'chunked_attention', expected full_attention or sliding_attention"
+    )]
+    [TestCase("gemma2", """{"layer_types":["full_attention"]}""", "layer_types is an array of 1, expected 2, one for")]
     [TestCase("gpt2", """{"activation_function":"relu"}""", "activation_function is the string 'relu', expected one")]
     [TestCase("gpt2", """{"scale_attn_by_inverse_layer_idx":true}""", "scale_attn_by_inverse_layer_idx is true")]
     [TestCase("gpt2", """{"add_cross_attention":true}""", "add_cross_attention is true, expected false")]

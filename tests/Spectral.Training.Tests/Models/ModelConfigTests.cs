@@ -118,7 +118,7 @@ public sealed class ModelConfigTests : ConfigTest
         );
 
     [TestCase("", "0 bytes")]
-    [TestCase("[]", "an array, expected an object")]
+    [TestCase("[]", "an array of 0, expected an object")]
     [TestCase("{\n\"a\":1,}", "JSON line 2")]
     [TestCase("""{"a":1,"a":2}""", "not valid JSON")]
     [TestCase("""{"model_type":"\ud800"}""", "surrogate")]

@@ -158,6 +158,10 @@ public sealed class RopeConfigTests : ConfigTest
         Assert.That(again.LongestSequence, Is.EqualTo(config.LongestSequence));
     }
 
+    [TestCase(
+        """{"type":"yarn"}""",
+        "rope_scaling.factor is missing, expected a number of at least 1, or original_max"
+    )]
     [TestCase("""{"type":"yarn","factor":4,"beta_fast":0.5}""", "rope_scaling.beta_fast is 0.5, expected at least")]
     [TestCase(
         """{"type":"longrope","short_factor":[1],"long_factor":[4,8],"factor":4}""",

@@ -61,7 +61,7 @@ public sealed class ExpertFolderTests : FolderTest
         ["neighbours", 0, "neighbours is 0, expected a whole number from 1 to 3"],
         ["neighbours", 4, "neighbours is 4, expected a whole number from 1 to 3"],
         ["experts", null, "experts is missing"],
-        ["experts", "[]", "experts is an array, expected an array of experts"],
+        ["experts", "[]", "experts is an array of 0, expected an array of experts"],
         ["experts", """[{"name":"a"}]""", "experts[0].folder is missing"],
         ["experts", """[{"folder":"expert-1"}]""", "experts[0].name is missing"],
         ["experts", """[{"name":"a","folder":"../x"}]""", "experts[0].folder is the string '../x'"],

@@ -268,7 +268,7 @@ public sealed class TokenizerCompanionsTests : FolderTest
     [TestCase("tokenizer_config.json", """{"eos_token":5}""", "eos_token is 5, expected a token")]
     [TestCase("special_tokens_map.json", """{"additional_special_tokens":[5]}""", "additional_special_tokens[0] is 5")]
     [TestCase("added_tokens.json", """{"<x>":-1}""", "<x> is -1")]
-    [TestCase("added_tokens.json", "[]", "an array, expected an object")]
+    [TestCase("added_tokens.json", "[]", "an array of 0, expected an object")]
     public void WhatIsMalformedIsNamed(string file, string text, string says)
     {
         folder.Write(file, text);

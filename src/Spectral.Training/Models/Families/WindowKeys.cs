@@ -31,8 +31,17 @@ internal static class WindowKeys
     {
         if (fields.Texts(LayerTypes) is not { } types)
             return null;
-        if (types.Count != layers || types.Any(type => type is not (LayerTypeNames.Full or LayerTypeNames.Sliding)))
-            throw fields.Wrong(LayerTypes, $"{layers} entries, each {LayerTypeNames.Full} or {LayerTypeNames.Sliding}");
+        if (types.Count != layers)
+            throw fields.Wrong(LayerTypes, $"{layers}, one for each layer");
+        int unknown = types.ToList().FindIndex(type => type is not (LayerTypeNames.Full or LayerTypeNames.Sliding));
+        if (unknown >= 0)
+        {
+            throw fields.Wrong(
+                $"{LayerTypes}[{unknown}]",
+                fields.Array(LayerTypes)!.Value[unknown],
+                $"{LayerTypeNames.Full} or {LayerTypeNames.Sliding}"
+            );
+        }
         return window > 0 || !types.Contains(LayerTypeNames.Sliding)
             ? [.. types.Select(type => type == LayerTypeNames.Sliding)]
             : throw fields.Wrong(

@@ -205,7 +205,9 @@ internal static class Damage
                         : [(byte)'"', .. Repeated("k(\\u00e9", random), (byte)'"']
                 );
             case 3:
-                int depth = (int[])[1, 2, 20, 31, 33, 5000] is var depths ? depths[random.Next(depths.Length)] : 0;
+                int depth = (int[])[1, 2, 20, 31, 199, 201, 5000] is var depths
+                    ? depths[random.Next(depths.Length)]
+                    : 0;
                 bool array = random.Next(2) == 0;
                 string open = array ? "[" : "{\"a\":";
                 string close = array ? "]" : "}";
