@@ -142,7 +142,16 @@ public sealed unsafe class Tensor : IDisposable
             );
         }
 
-        return Alias(0, shape);
+        return Alias(0, shape, DType);
+    }
+
+    /// <summary>Makes another handle to the same memory, whose bytes are read as elements of another type.</summary>
+    /// <exception cref="ArgumentException">The number of bytes differs.</exception>
+    public Tensor As(DType type, Shape shape)
+    {
+        if (shape.Count * type.Size() != Bytes)
+            throw new ArgumentException($"{type} {shape} of {Bytes} bytes, expected as many bytes", nameof(shape));
+        return Alias(0, shape, type);
     }
 
     /// <summary>
@@ -167,7 +176,7 @@ public sealed unsafe class Tensor : IDisposable
             3 => (count, Shape[1], Shape[2]),
             _ => (count, Shape[1], Shape[2], Shape[3]),
         };
-        return Alias((ulong)(start * row * DType.Size()), shape);
+        return Alias((ulong)(start * row * DType.Size()), shape, DType);
     }
 
     /// <summary>Copies values from the host, rounded to the tensor's type.</summary>
@@ -311,11 +320,11 @@ public sealed unsafe class Tensor : IDisposable
     /// <summary>Writes type, dimensions and device as errors show them.</summary>
     public override string ToString() => $"{DType} {Shape} on {Device}";
 
-    private Tensor Alias(ulong offset, Shape shape)
+    private Tensor Alias(ulong offset, Shape shape, DType type)
     {
         ObjectDisposedException.ThrowIf(_block is null, this);
         _block.AddReference();
-        return new Tensor(Device, _block, _offset + offset, shape, DType);
+        return new Tensor(Device, _block, _offset + offset, shape, type);
     }
 
     private void Expect(int length, [CallerArgumentExpression(nameof(length))] string what = "")

@@ -148,7 +148,7 @@ internal sealed class TrainingStep(
     {
         // The gradients of weights that are divided between ranks are summed in backward.
         if (_ranks.Count > 1 && parameters is { Gradients.Count: > 0, Shards: null })
-            _sums ??= new GradientSums(_ranks, parameters.Gradients, Parts());
+            _sums ??= new GradientSums(_ranks, parameters.Gradients, Parts(), model.Shards);
         if (optimizer.Probes is { } probes)
         {
             for (int probe = 0; probe < probes.Count; probe++)
@@ -219,8 +219,13 @@ internal sealed class TrainingStep(
         {
             Sampling = sampledRows is { } share ? new RowSampling(parameters.StepState, share) : null,
             Noise = neftuneAlpha is { } alpha ? new EmbeddingNoise(parameters.StepState, alpha) : null,
-            // The last micro-batch completes the gradients. Gathering weights is in the same order as sums are.
-            Passed = _sums is not null && model.Shards is null && index == _losses!.Dim(1) - 1 ? _sums.Passed : null,
+            // The last micro-batch completes the gradients. Ranks that ask for weights one by one sum afterwards.
+            Passed =
+                model.Shards is null or { IsTogether: true } && index == _losses!.Dim(1) - 1
+                    ? _sums is null
+                        ? null
+                        : _sums.Passed
+                    : null,
         };
         using Tensor loss = stepLoss.Run(index, tape, batch, checkpointing, parameters.StepState.LossScale);
         tape.Backward();

@@ -112,6 +112,8 @@ internal sealed class FinetuneCommand : SpectralCommand
                     Adapter = options,
                     CalibrationRecords = context.Get(_adapter.CalibrationRecords),
                     InitAdapter = start,
+                    Ranks = context.Ranks.Count,
+                    Shards = context.Get(_training.Shard),
                     Evaluation = records.Evaluation is { } evaluated ? PlannedRecords.Of(evaluated, settings) : null,
                 };
             },

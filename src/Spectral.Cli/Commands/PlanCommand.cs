@@ -14,6 +14,8 @@ namespace Spectral.Cli.Commands;
 
 internal sealed class PlanCommand : SpectralCommand
 {
+    private const int MostRanks = 1 << 16;
+
     private readonly Option<string> _model = OptionTypes.RequiredPath(
         "--model",
         "Model folder in Hugging Face layout; of its files, config.json is enough.",
@@ -24,6 +26,13 @@ internal sealed class PlanCommand : SpectralCommand
         "Training records, whose longest one counts; without them, every record has --max-length tokens.",
         "FILE"
     );
+    private readonly Option<int> _ranks = OptionTypes.Integer(
+        "--ranks",
+        "Number of processes that a launcher will start; the plan is of the one with the largest share of a batch.",
+        1,
+        1,
+        MostRanks
+    );
     private readonly AdapterCommandOptions _adapter = new(trains: true);
     private readonly QuantizeOption _quantize = new();
     private readonly TrainingOptions _training;
@@ -33,7 +42,7 @@ internal sealed class PlanCommand : SpectralCommand
             "plan",
             "Estimates the device memory of a finetune run before anything is loaded.",
             "spectral plan --model base-model --adapter lora --rank 16 --batch 4 --max-length 2048",
-            "spectral plan --model base-model --checkpointing --dtype bf16 --json"
+            "spectral plan --model base-model --ranks 4 --shard --dtype bf16 --json"
         )
     {
         _training = new("", "", _adapter.Settings.All);
@@ -48,12 +57,18 @@ internal sealed class PlanCommand : SpectralCommand
             .. _adapter.All,
             .. _quantize.All,
             .. _training.Common.Where(option => option != _training.Overwrite),
+            _ranks,
+            _training.Shard,
         ]);
     }
 
     public override void Execute(CommandContext context)
     {
         TrainerOptions settings = _training.Read(context);
+        if (context.Get(_training.Shard) && context.Get(_ranks) == 1)
+            throw new InputException(
+                "--shard divides the weights between processes: expected --ranks 2 or more with it"
+            );
         string? start = context.Get(_adapter.InitAdapter);
         using ModelInputs? inputs = Inputs(context);
         ModelConfig config = inputs?.Folder.Config ?? ModelConfig.Load(context.Get(_model));
@@ -98,6 +113,8 @@ internal sealed class PlanCommand : SpectralCommand
             Adapter = options with { Seed = settings.Seed },
             CalibrationRecords = context.Get(_adapter.CalibrationRecords),
             InitAdapter = start,
+            Ranks = context.Get(_ranks),
+            Shards = context.Get(_training.Shard),
             Evaluation = context.Get(_training.Eval) is { } file
                 ? Records(context, settings, file, inputs, config, virtualTokens)
                 : null,
@@ -112,6 +129,7 @@ internal sealed class PlanCommand : SpectralCommand
                 string rows = settings.PackTo is null ? "records" : "sequences";
                 terminal.Line(
                     $"{method.Name} on {folder}: {settings.Batch} {rows} of {run.Length} tokens, {type}, on {device}"
+                        + (run.Ranks > 1 ? $", one of {run.Ranks} ranks{(run.Shards ? " with --shard" : "")}" : "")
                 );
                 MemoryTable.Print(terminal, plan, savings, device.Memory.Limit ?? device.TotalMemory);
             }
@@ -199,6 +217,7 @@ internal sealed class PlanCommand : SpectralCommand
             ]),
             ["batch"] = run.Training.Batch,
             ["length"] = run.Length,
+            ["ranks"] = run.Ranks,
             ["dtype"] = run.Type.ToString().ToLowerInvariant(),
             ["device"] = device.ToString(),
             ["device_memory_bytes"] = device.Memory.Limit ?? device.TotalMemory,

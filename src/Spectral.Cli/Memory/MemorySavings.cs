@@ -125,6 +125,8 @@ internal static class MemorySavings
             );
         }
 
+        if (run is { Ranks: > 1, Shards: false, Training.CudaGraph: false })
+            yield return ("--shard", run with { Shards = true });
         if (run.Type == DType.F32)
             yield return ("--dtype bf16", run with { Type = DType.BF16 });
         if (run is { Method: not null, Quantization: null })

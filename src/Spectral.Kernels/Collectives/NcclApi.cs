@@ -91,6 +91,7 @@ internal sealed unsafe class NcclApi
     public static int TypeOf(DType type) =>
         type switch
         {
+            DType.U8 => 1,
             DType.I32 => 2,
             DType.F32 => 7,
             DType.F64 => 8,

@@ -290,6 +290,66 @@ public sealed class QuantizedMatrix : IDisposable
         Scale.Run(Compressed.Largest, power);
     }
 
+    /// <summary>
+    /// All tensors on the device: codes, scales, of which compressed ones are codes, largest magnitudes and map, and
+    /// the table.
+    /// </summary>
+    public IReadOnlyList<Tensor> Parts =>
+        Compressed is { } scales ? [Codes, scales.Codes, scales.Largest, scales.Map, _table] : [Codes, Scales!, _table];
+
+    /// <summary>
+    /// Returns a matrix of the same size and form whose <see cref="Parts"/> are elsewhere, each as bytes. It takes
+    /// ownership of them. This matrix may be disposed already.
+    /// </summary>
+    /// <param name="parts">U8 tensors of one dimension, of the bytes of the parts of this matrix.</param>
+    /// <exception cref="ArgumentException">Number, type or size of the parts differs.</exception>
+    public QuantizedMatrix Over(IReadOnlyList<Tensor> parts)
+    {
+        ArgumentNullException.ThrowIfNull(parts);
+        long[] bytes = PartBytes(Rows, Columns, Layout, Compressed is not null);
+        if (!parts.Select(part => part.Bytes).SequenceEqual(bytes) || parts.Any(part => part.DType != DType.U8))
+        {
+            throw new ArgumentException(
+                $"parts {string.Join(", ", parts)}, expected U8 tensors of {string.Join(", ", bytes)} bytes",
+                nameof(parts)
+            );
+        }
+
+        return new(this, parts);
+    }
+
+    /// <summary>Returns the bytes of each of the <see cref="Parts"/> of a matrix.</summary>
+    /// <param name="rows">Number of rows.</param>
+    /// <param name="columns">Number of columns.</param>
+    /// <param name="layout">Format of the codes and elements of a scale.</param>
+    /// <param name="isCompressed">Whether the scales are codes.</param>
+    public static long[] PartBytes(int rows, int columns, QuantizedLayout layout, bool isCompressed)
+    {
+        ArgumentNullException.ThrowIfNull(layout);
+        int bits = layout.Format.Bits();
+        (long codes, long scales) = (((long)rows * columns * bits + 7) / 8, layout.Grid.Count(rows, columns));
+        long table = sizeof(float) << bits;
+        return isCompressed
+            ? [codes, .. CompressedScales.PartBytes(scales), table]
+            : [codes, scales * sizeof(float), table];
+    }
+
+    private QuantizedMatrix(QuantizedMatrix like, IReadOnlyList<Tensor> parts)
+    {
+        (Device, Rows, Columns, Layout, _codes) = (like.Device, like.Rows, like.Columns, like.Layout, like._codes);
+        (Codes, _table) = (parts[0], Floats(parts[^1]));
+        if (like.Compressed is { } scales)
+            Compressed = new CompressedScales(parts[1], Floats(parts[2]), Floats(parts[3]), scales.Mean);
+        else
+            Scales = Floats(parts[1]);
+
+        static Tensor Floats(Tensor bytes)
+        {
+            using (bytes)
+                return bytes.As(DType.F32, checked((int)bytes.Count) / sizeof(float));
+        }
+    }
+
     /// <summary>Releases the device memory; a second call does nothing.</summary>
     public void Dispose()
     {

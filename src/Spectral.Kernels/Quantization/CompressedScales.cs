@@ -31,6 +31,14 @@ public sealed class CompressedScales : IDisposable
         Map = Tensor.Empty(device, MapValues);
     }
 
+    /// <summary>Takes ownership of tensors of the sizes that <see cref="CompressedScales"/> has.</summary>
+    internal CompressedScales(Tensor codes, Tensor largest, Tensor map, float mean) =>
+        (Codes, Largest, Map, Mean) = (codes, largest, map, mean);
+
+    /// <summary>Returns the bytes of the codes, largest magnitudes and map of some scales.</summary>
+    internal static long[] PartBytes(long count) =>
+        [count, (count + Block - 1) / Block * sizeof(float), MapValues * sizeof(float)];
+
     /// <summary>Code of each scale, [count] U8.</summary>
     public Tensor Codes { get; }
 

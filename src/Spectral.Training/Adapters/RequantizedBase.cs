@@ -27,6 +27,14 @@ internal sealed class RequantizedBase : IDisposable
     {
         if (!method.RequantizesBase)
             return null;
+        if (model.Shards is not null)
+        {
+            throw new InputException(
+                $"--shard: {method.Name} quantises the weights again, and a rank has a part of each: expected another "
+                    + "method, or no --shard"
+            );
+        }
+
         var linears = model.Linears.ToDictionary(linear => linear.Name);
         using ModelFolder? folder = Open(model, method);
         var all = new RequantizedBase();

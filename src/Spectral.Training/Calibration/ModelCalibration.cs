@@ -80,7 +80,7 @@ public sealed class ModelCalibration : ICalibration
 
     /// <summary>
     /// The processes that share the batches of whatever is a sum over them. All need the same model and records, and
-    /// get the same results; input directions, which are found batch after batch, each finds for itself.
+    /// get the same results. Input directions, which are found batch after batch, are shared by layers.
     /// </summary>
     public RankGroup Ranks { get; init; } = RankGroup.Alone;
 
@@ -186,9 +186,11 @@ public sealed class ModelCalibration : ICalibration
             .ToArray(); // a result with more directions can be used too
         if (inputs.Length > 0)
         {
+            // A rank finds those of every Nth input, in all batches, with the bits that one process finds.
+            SiblingLinears[] own = [.. inputs.Where((_, i) => i % Ranks.Count == Ranks.Rank)];
             IncrementalPca[] observers =
             [
-                .. inputs.Select(siblings => new IncrementalPca(
+                .. own.Select(siblings => new IncrementalPca(
                     siblings.Layers[0].Name,
                     siblings.Layers[0].In,
                     count,
@@ -197,14 +199,19 @@ public sealed class ModelCalibration : ICalibration
                 )),
             ];
             Run(
-                inputs,
+                own,
                 observers,
                 backward: false,
                 all => all,
                 () => Array.TrueForAll(observers, observer => observer.Converged)
             );
-            foreach ((SiblingLinears siblings, IncrementalPca observer) in inputs.Zip(observers))
-                _directions[(siblings, similarity, labelled)] = (count, observer.Result());
+            for (int i = 0; i < inputs.Length; i++)
+            {
+                (int place, int rank) = Math.DivRem(i, Ranks.Count);
+                InputDirections? mine = rank == Ranks.Rank ? observers[place].Result() : null;
+                InputDirections found = SharedDirections.Of(Ranks, mine, inputs[i].Layers[0].In);
+                _directions[(inputs[i], similarity, labelled)] = (count, found);
+            }
         }
         return [.. linears.Select(linear => _directions[(linear.Siblings, similarity, labelled)].Found)];
     }

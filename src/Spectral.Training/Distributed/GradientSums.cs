@@ -1,4 +1,5 @@
 using Spectral.Kernels;
+using Spectral.Training.Distributed.Sharding;
 
 namespace Spectral.Training.Distributed;
 
@@ -22,6 +23,7 @@ internal sealed class GradientSums : IDisposable
     private const int MostBytes = 32 << 20;
 
     private readonly RankGroup _ranks;
+    private readonly ShardedWeights? _shards;
     private readonly Device _device;
     private readonly (Tensor Values, int Layer)[] _buckets;
     private readonly DeviceStream _side;
@@ -36,13 +38,18 @@ internal sealed class GradientSums : IDisposable
     /// What is in them: the number of the buffer, the first element, the number of elements, and the layer, which
     /// backward leaves after all layers with a larger number.
     /// </param>
+    /// <param name="shards">
+    /// Weights that are gathered from the ranks during backward: sums are queued with what is gathered, as the calls of
+    /// all ranks have to be in one order. Null: every rank has all weights.
+    /// </param>
     public GradientSums(
         RankGroup ranks,
         IReadOnlyList<Tensor> buffers,
-        IReadOnlyList<(int Buffer, int From, int Count, int Layer)> parts
+        IReadOnlyList<(int Buffer, int From, int Count, int Layer)> parts,
+        ShardedWeights? shards = null
     )
     {
-        (_ranks, _device) = (ranks, buffers[0].Device);
+        (_ranks, _shards, _device) = (ranks, shards, buffers[0].Device);
         _buckets =
         [
             .. Cut([.. buffers.Select(buffer => (int)buffer.Count)], parts)
@@ -85,12 +92,23 @@ internal sealed class GradientSums : IDisposable
     {
         if (_next == _buckets.Length || _buckets[_next].Layer < layer)
             return;
+        if (_shards is not null)
+        {
+            _shards.SumAside(Add);
+            return;
+        }
+
         _final.Record();
         using IDisposable side = _device.Use(_side);
         _side.Wait(_final);
-        for (; _next < _buckets.Length && _buckets[_next].Layer >= layer; _next++)
-            _ranks.Sum([_buckets[_next].Values]);
-        _added.Record();
+        Add();
+
+        void Add()
+        {
+            for (; _next < _buckets.Length && _buckets[_next].Layer >= layer; _next++)
+                _ranks.SumOne(_buckets[_next].Values);
+            _added.Record();
+        }
     }
 
     /// <summary>Adds the rest, and makes the current stream wait for all sums.</summary>

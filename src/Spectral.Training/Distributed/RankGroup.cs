@@ -35,6 +35,13 @@ public sealed class RankGroup : IDisposable
     /// <summary>The group of a process that trains alone.</summary>
     public static RankGroup Alone { get; } = new(0, 1, null);
 
+    /// <summary>
+    /// Stands for a group whose calls move nothing and return what this rank says, for a device that computes nothing
+    /// (<see cref="Device.Rehearse"/>).
+    /// </summary>
+    /// <param name="count">The number of ranks. This one is the last, whose share of some items is the largest.</param>
+    internal static RankGroup Rehearse(int count) => count == 1 ? Alone : new(count - 1, count, null);
+
     /// <summary>The number of this process, from 0.</summary>
     public int Rank { get; }
 
@@ -134,7 +141,7 @@ public sealed class RankGroup : IDisposable
     public string[] Gather(string text)
     {
         if (_communicator is null)
-            return [text];
+            return [.. Enumerable.Repeat(text, Count)];
         BeforeCall?.Invoke();
         byte[] bytes = Encoding.UTF8.GetBytes(text);
         int[] lengths = Gather([bytes.Length]);
@@ -157,21 +164,27 @@ public sealed class RankGroup : IDisposable
     /// </summary>
     /// <param name="part">This rank's part, K elements.</param>
     /// <param name="whole">Receives all, K elements of each rank.</param>
-    internal void Gather(Tensor part, Tensor whole) => _communicator!.Gather(part, whole);
+    internal void Gather(Tensor part, Tensor whole) => _communicator?.Gather(part, whole);
 
     /// <summary>
     /// Adds tensors of all ranks and leaves each its part of the sum, without <see cref="BeforeCall"/>.
     /// </summary>
     /// <param name="whole">K elements for each rank, in their order.</param>
     /// <param name="part">Receives this rank's K elements of the sum.</param>
-    internal void SumToShares(Tensor whole, Tensor part) => _communicator!.SumToShares(whole, part);
+    internal void SumToShares(Tensor whole, Tensor part) => _communicator?.SumToShares(whole, part);
 
     /// <summary>
     /// Returns the request of the first rank that has one, on all ranks, without <see cref="BeforeCall"/>; -1 if none
     /// has.
     /// </summary>
     /// <param name="request">The number of what this rank asks for, from 0; -1: nothing.</param>
-    internal int Agree(int request) => Gather([request]).FirstOrDefault(other => other >= 0, -1);
+    internal int Agree(int request) =>
+        _communicator is null ? request : Gather([request]).FirstOrDefault(other => other >= 0, -1);
+
+    /// <summary>
+    /// Replaces a tensor by its sum over all ranks, without <see cref="BeforeCall"/>, on the device's current stream.
+    /// </summary>
+    internal void SumOne(Tensor tensor) => _communicator?.Sum(tensor);
 
     /// <summary>Gives the group up after a failure, without waiting for the other ranks.</summary>
     public void Abort() => _communicator?.Abort();

@@ -178,7 +178,6 @@ public sealed class CausalLanguageModel : IDisposable
     /// The processes that each keep a part of every weight and gather a layer when it is used; all of them load the
     /// model and compute with it. Null: this one has the whole model.
     /// </param>
-    /// <exception cref="InputException">Weights are to be divided between ranks and are quantised.</exception>
     public static CausalLanguageModel Load(
         ModelFolder folder,
         Device device,
@@ -222,17 +221,24 @@ public sealed class CausalLanguageModel : IDisposable
     /// <param name="dtype">The compute type, F32 or BF16.</param>
     /// <param name="trainWeights">Whether all weights train; otherwise they are frozen.</param>
     /// <param name="quantization">The form in which frozen linear layers are kept; null: in the compute type.</param>
+    /// <param name="shards">The ranks that each keep a part of every weight; null: this one has all.</param>
     internal static CausalLanguageModel Unset(
         ModelConfig config,
         Device device,
         DType dtype,
         bool trainWeights = false,
-        BaseQuantization? quantization = null
-    ) =>
-        new(config, device, dtype, ModelParameters.Unset(config, device, dtype, trainWeights, quantization), null)
+        BaseQuantization? quantization = null,
+        RankGroup? shards = null
+    )
+    {
+        ModelParameters parameters = shards is { Count: > 1 }
+            ? ShardedParameters.Unset(config, device, dtype, trainWeights, quantization, shards)
+            : ModelParameters.Unset(config, device, dtype, trainWeights, quantization);
+        return new CausalLanguageModel(config, device, dtype, parameters, null)
         {
             Quantization = trainWeights ? null : quantization,
         };
+    }
 
     /// <summary>
     /// Creates a model with random weights: N(0, 0.02²) for matrices, ones for norms, zeros for biases.

@@ -176,6 +176,11 @@ public sealed class ModelFolder : IDisposable
         return IsRounded(stored) ? Quantization!.Read(stored, device) : null;
     }
 
+    /// <summary>Returns how a frozen model keeps a quantised tensor; null: it is kept as it is.</summary>
+    /// <exception cref="InputException">The folder has no such tensor.</exception>
+    internal QuantizedForm? FormOf(string name) =>
+        Quantized(name)?.Form ?? (IsRounded(Untied(name)) ? Quantization!.Form : null);
+
     /// <summary>Returns whether a frozen model keeps a tensor in another form than the files do.</summary>
     internal bool IsRounded(SafetensorsTensor stored) =>
         Quantization is not null && _quantizable.Contains(WrappedNames.Resolve(stored.Name, _wanted));

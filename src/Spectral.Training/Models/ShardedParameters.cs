@@ -1,8 +1,10 @@
 using Spectral.Kernels;
+using Spectral.Kernels.Ops;
 using Spectral.Training.Distributed;
 using Spectral.Training.Distributed.Sharding;
 using Spectral.Training.IO;
 using Spectral.Training.Optim;
+using Spectral.Training.Quantization;
 
 namespace Spectral.Training.Models;
 
@@ -15,25 +17,35 @@ internal static class ShardedParameters
     /// <summary>The number of elements converted at a time while loading.</summary>
     private const int Piece = 1 << 22;
 
-    /// <summary>Loads this rank's part of each unit. Nothing else of the files is read.</summary>
+    /// <summary>How a quantised matrix is kept, and what makes the whole one, which the caller disposes.</summary>
+    private sealed record Quantized(QuantizedForm Form, Func<QuantizedMatrix> Make);
+
+    /// <summary>
+    /// Loads this rank's part of each unit. Nothing else of the files is read, except that quantised matrices are read
+    /// or made whole, one at a time: their scales are of blocks, which parts would cut.
+    /// </summary>
     /// <param name="folder">The model's folder.</param>
     /// <param name="device">The device of this rank.</param>
     /// <param name="dtype">The compute type.</param>
     /// <param name="trains">Whether all weights train.</param>
     /// <param name="ranks">The ranks, two or more.</param>
-    /// <exception cref="InputException">A weight is kept in a quantised form.</exception>
     public static ModelParameters Load(ModelFolder folder, Device device, DType dtype, bool trains, RankGroup ranks)
     {
-        if (!trains && folder.QuantizedWeights > 0)
-        {
-            throw new InputException(
-                $"--shard: the linear layers are kept as {folder.WeightForm}, whose codes are not divided between "
-                    + "ranks; expected weights in F32, BF16 or F16 and no --quantize"
-            );
-        }
-
         float[] buffer = new float[Piece];
-        return Create(folder.Config, device, dtype, trains, ranks, Read);
+        return Create(
+            folder.Config,
+            device,
+            dtype,
+            trains,
+            ranks,
+            Read,
+            trains
+                ? null
+                : tensor =>
+                    folder.FormOf(tensor.Name) is { } form
+                        ? new(form, () => folder.ReadQuantized(folder.Untied(tensor.Name), device)!)
+                        : null
+        );
 
         void Read(TensorSpec tensor, long first, Tensor own)
         {
@@ -78,17 +90,76 @@ internal static class ShardedParameters
             }
         );
 
+    /// <summary>
+    /// Creates parts whose values are those of fresh memory, of frozen weights or of some that train.
+    /// </summary>
+    /// <inheritdoc cref="Load"/>
+    /// <param name="config">The sizes and options of the model.</param>
+    /// <param name="device">The device of this rank.</param>
+    /// <param name="dtype">The compute type.</param>
+    /// <param name="trains">Whether all weights train.</param>
+    /// <param name="quantization">The form of frozen linear layers; null: the compute type.</param>
+    /// <param name="ranks">The ranks, two or more.</param>
+    public static ModelParameters Unset(
+        ModelConfig config,
+        Device device,
+        DType dtype,
+        bool trains,
+        BaseQuantization? quantization,
+        RankGroup ranks
+    )
+    {
+        IReadOnlySet<string> quantized =
+            quantization is null || trains ? new HashSet<string>() : ModelTensors.Quantizable(config);
+        return Create(
+            config,
+            device,
+            dtype,
+            trains,
+            ranks,
+            (_, _, _) => { },
+            tensor =>
+                quantized.Contains(tensor.Name)
+                    ? new(quantization!.Form, () => quantization.Unset(tensor.Shape, device))
+                    : null
+        );
+    }
+
     private static ModelParameters Create(
         ModelConfig config,
         Device device,
         DType dtype,
         bool trains,
         RankGroup ranks,
-        Action<TensorSpec, long, Tensor> fill
+        Action<TensorSpec, long, Tensor> fill,
+        Func<TensorSpec, Quantized?>? quantized = null
     )
     {
-        IReadOnlyList<TensorSpec>[] units = [.. ModelTensors.Units(config)];
-        var shards = new ShardedWeights(device, ranks, units.Select(unit => unit.Select(ShapeOf).ToArray()));
+        (TensorSpec[] Plain, (TensorSpec Tensor, Quantized Matrix)[] Matrices)[] units =
+        [
+            .. ModelTensors
+                .Units(config)
+                .Select(unit => unit.Select(tensor => (Tensor: tensor, Matrix: quantized?.Invoke(tensor))).ToArray())
+                .Select(unit =>
+                    (
+                        unit.Where(entry => entry.Matrix is null).Select(entry => entry.Tensor).ToArray(),
+                        unit.Where(entry => entry.Matrix is not null)
+                            .Select(entry => (entry.Tensor, entry.Matrix!))
+                            .ToArray()
+                    )
+                ),
+        ];
+        var shards = new ShardedWeights(
+            device,
+            ranks,
+            units.Select(unit =>
+                (
+                    (IReadOnlyList<Shape>)[.. unit.Plain.Select(ShapeOf)],
+                    (IReadOnlyList<long[]>)
+                        [.. unit.Matrices.Select(entry => entry.Matrix.Form.PartBytes(ShapeOf(entry.Tensor)))]
+                )
+            )
+        );
         ParameterSet? trained = null;
         try
         {
@@ -114,11 +185,19 @@ internal static class ShardedParameters
                 unit.Own = own is null ? Tensor.Zeros(device, unit.Part, dtype) : own.Value.Share();
                 if (own is not null)
                     unit.OwnGradient = () => own.Gradient;
-                Fill(unit, units[i], own?.Master ?? unit.Own, fill);
+                (TensorSpec[] plain, (TensorSpec Tensor, Quantized Matrix)[] matrices) = units[i];
+                Fill(unit, plain, own?.Master ?? unit.Own, fill);
                 parameters.AddRange(
-                    units[i]
-                        .Select((tensor, j) => new Parameter(tensor.Name, new ShardedTensor(unit, j, ShapeOf(tensor))))
+                    plain.Select((tensor, j) => new Parameter(tensor.Name, new ShardedTensor(unit, j, ShapeOf(tensor))))
                 );
+                for (int j = 0; j < matrices.Length; j++)
+                {
+                    using QuantizedMatrix whole = matrices[j].Matrix.Make();
+                    unit.Matrices!.Fill(j, whole);
+                    var place = new ShardedMatrix(unit, j, whole.Bytes / ranks.Count);
+                    TensorSpec tensor = matrices[j].Tensor;
+                    parameters.Add(new Parameter(tensor.Name, place, ShapeOf(tensor), dtype));
+                }
             }
 
             trained?.NotifyChanged();

@@ -17,6 +17,7 @@ public sealed class Parameter : IDisposable
     private Tensor? _value;
     private readonly TrainedRows? _trainedRows;
     private readonly ShardedTensor? _shard;
+    private readonly ShardedMatrix? _shardedMatrix;
     private Tensor? _gradient;
     private ColumnRange? _place;
 
@@ -50,6 +51,18 @@ public sealed class Parameter : IDisposable
         (_shard, _device) = (shard, shard.Unit.Own.Device);
     }
 
+    /// <summary>Creates a quantised matrix of which each rank keeps a part, and which the weights of the shard
+    /// own.</summary>
+    /// <param name="name">The name of the tensor.</param>
+    /// <param name="shard">Its place among the weights of all ranks.</param>
+    /// <param name="shape">The rows and columns.</param>
+    /// <param name="type">The compute type, to which values are rounded when they are read.</param>
+    internal Parameter(string name, ShardedMatrix shard, Shape shape, DType type)
+    {
+        (Name, Shape, DType) = (name, shape, type);
+        (_shardedMatrix, _device) = (shard, shard.Unit.Own.Device);
+    }
+
     internal Parameter(string name, Tensor master, DType valueType)
         : this(name, valueType == DType.F32 ? master.Share() : Tensor.Empty(master.Device, master.Shape, valueType))
     {
@@ -69,13 +82,14 @@ public sealed class Parameter : IDisposable
     public Device Device => _device ?? Columns.Matrix.Device;
 
     /// <summary>Whether the value is kept in a few bits per element, and no tensor holds it.</summary>
-    public bool IsQuantized => StandIn?.IsQuantized ?? (_quantized is not null || _restore is not null);
+    public bool IsQuantized =>
+        StandIn?.IsQuantized ?? (_quantized is not null || _restore is not null || _shardedMatrix is not null);
 
     /// <summary>
     /// Whether each rank keeps a part. <see cref="Value"/> is gathered then, and stays only until other weights are
     /// read.
     /// </summary>
-    internal bool IsSharded => StandIn?.IsSharded ?? _shard is not null;
+    internal bool IsSharded => StandIn?.IsSharded ?? (_shard is not null || _shardedMatrix is not null);
 
     /// <summary>
     /// The device memory of the value and of the master, if it is another one, in bytes; of the part of this rank, if
@@ -83,6 +97,7 @@ public sealed class Parameter : IDisposable
     /// </summary>
     public long Bytes =>
         _shard?.Bytes
+        ?? _shardedMatrix?.Bytes
         ?? (_quantized?.Bytes ?? (_restore is null ? Shape.Count * DType.Size() : StandIn?.Bytes ?? 0))
             + (_master is not null && DType != DType.F32 ? _master.Bytes : 0);
 
@@ -175,7 +190,7 @@ public sealed class Parameter : IDisposable
         return values;
     }
 
-    private QuantizedMatrix? Quantized => _quantized ??= _restore?.Invoke();
+    private QuantizedMatrix? Quantized => _shardedMatrix?.Value ?? (_quantized ??= _restore?.Invoke());
 
     /// <summary>
     /// Releases the memory of a quantised matrix, which is made anew when somebody reads it.

@@ -5,7 +5,10 @@ namespace Spectral.Training.Planning;
 /// </summary>
 public sealed record MemoryPlan
 {
-    /// <summary>The weights of the model in the compute type.</summary>
+    /// <summary>
+    /// The weights of the model in the compute type, or one rank's part of them. What is gathered from the others
+    /// counts where it is needed: in activations, workspace, start and evaluation.
+    /// </summary>
     public required long Weights { get; init; }
 
     /// <summary>

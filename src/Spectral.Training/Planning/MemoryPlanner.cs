@@ -42,12 +42,14 @@ public static class MemoryPlanner
     {
         using Device rehearsal = device.Rehearse();
         DeviceMemory memory = rehearsal.Memory;
+        var ranks = RankGroup.Rehearse(run.Ranks);
         using var model = CausalLanguageModel.Unset(
             run.Model,
             rehearsal,
             run.Type,
             run.Method is null,
-            run.Quantization
+            run.Quantization,
+            run.Shards ? ranks : null
         );
         long weights = memory.InUse;
         EncodedRecord[] records =
@@ -64,14 +66,20 @@ public static class MemoryPlanner
         if (learns)
             model.Trainable!.EnableGradients();
         long gradients = memory.InUse - attached;
-        using var trainer = new Trainer(model, options);
+        using var trainer = new Trainer(model, options, ranks: ranks);
         long ready = memory.InUse;
         long start = memory.Peak;
         memory.ResetPeak();
         Step(trainer, records);
         long step = memory.Peak;
-        long evaluation = Evaluate(model, run);
-        (long activations, long lossHead) = Forward(model, run, records, learns);
+        long evaluation = Evaluate(model, run, ranks);
+        model.Shards?.Close();
+        (long activations, long lossHead) = Forward(
+            model,
+            run,
+            records[..ranks.LargestShare(run.Training.Batch)],
+            learns
+        );
         return new MemoryPlan
         {
             Weights = weights,
@@ -138,7 +146,7 @@ public static class MemoryPlanner
             );
 
     /// <summary>Rehearses the evaluation of one batch.</summary>
-    private static long Evaluate(CausalLanguageModel model, PlannedRun run)
+    private static long Evaluate(CausalLanguageModel model, PlannedRun run, RankGroup ranks)
     {
         if (run.Evaluation is not { } sizes)
             return 0;
@@ -149,7 +157,8 @@ public static class MemoryPlanner
             [.. Enumerable.Repeat(Record(run, sizes), run.Training.Batch)],
             run.Training.Loss,
             run.Training.Batch,
-            packTo: run.Training.PackTo
+            packTo: run.Training.PackTo,
+            ranks: ranks
         );
         return memory.Peak;
     }
@@ -177,11 +186,10 @@ public static class MemoryPlanner
     {
         DeviceMemory memory = model.Device.Memory;
         StepState state = model.Trainable!.StepState;
-        EncodedRecord[] first = records[..run.Training.Batch];
         long before = memory.InUse;
         using var batch = new BatchTensors(
             model.Device,
-            TakesPairs(run) ? Batch.CreatePairs(first) : Batch.Create(first)
+            TakesPairs(run) ? Batch.CreatePairs(records) : Batch.Create(records)
         );
         StepLoss loss = LossMethods.Find(run.Training.Loss.Name).Begin(model, run.Training.Loss.Settings);
         loss.Begin([batch.Source], RankGroup.Alone);

@@ -36,6 +36,14 @@ public sealed record PlannedRun(ModelConfig Model, DType Type, TrainerOptions Tr
     /// <summary>The folder of the adapter that the run goes on from; null: a new one is initialized.</summary>
     public string? InitAdapter { get; init; }
 
+    /// <summary>
+    /// The number of processes that train together. The plan is of the one with the largest share of a batch.
+    /// </summary>
+    public int Ranks { get; init; } = 1;
+
+    /// <summary>Whether each of the processes keeps a part of every weight.</summary>
+    public bool Shards { get; init; }
+
     /// <summary>The longest of the records that the run evaluates; null: it evaluates none.</summary>
     public PlannedRecords? Evaluation { get; init; }
 }

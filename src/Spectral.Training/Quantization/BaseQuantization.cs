@@ -25,6 +25,9 @@ public sealed record BaseQuantization(WeightFormat Format, bool Double = false)
     /// <summary>The codes and where their scales are.</summary>
     public QuantizedLayout Layout => QuantizedLayout.For(Format);
 
+    /// <summary>How a matrix is kept on a device.</summary>
+    internal QuantizedForm Form => new(Layout, Double);
+
     /// <summary>Quantises a stored matrix piece by piece.</summary>
     /// <param name="stored">The matrix [out, in].</param>
     /// <param name="device">The device of the result, which the caller disposes.</param>

@@ -63,6 +63,9 @@ internal sealed class StoredWeight : ComputedValues
     /// <summary>The scales of all blocks, as the folder has them.</summary>
     public WeightScales Scales { get; }
 
+    /// <summary>How <see cref="ToDevice"/> keeps it.</summary>
+    public QuantizedForm Form => new(Layout, Scales is NestedScales { Block: CompressedScales.Block });
+
     /// <inheritdoc/>
     public override void ReadFloats(long start, Span<float> destination)
     {

@@ -36,6 +36,31 @@ public sealed class PlanCommandTests : WorkFolder
         Assert.That((double)planned, Is.EqualTo((double)measured).Within(10).Percent);
     }
 
+    /// <summary>Every rank has a peak of its own; the plan is of the one with the largest share of a batch.</summary>
+    [TestCase(2, "--batch", "4")]
+    [TestCase(2, "--batch", "4", "--shard")]
+    [TestCase(3, "--batch", "5", "--shard", "--checkpointing", "--dtype", "bf16")]
+    [TestCase(4, "--batch", "4", "--shard", "--quantize", "nf4", "--eval")]
+    [TestCase(2, "--batch", "4", "--shard", "--adapter", "eva", "--calibration-records", "8")]
+    public void ThePeakIsThatOfARank(int ranks, params string[] options)
+    {
+        TinyModel.Repeat(Model, 12);
+        string[] common = [.. options, .. options[^1] == "--eval" ? [Data] : Array.Empty<string>()];
+        common = [.. common, "--data", Data, "--max-length", $"{Length}", "--device", "cpu"];
+        long planned = Plan([.. common, "--ranks", $"{ranks}"]).GetProperty("peak_memory_bytes").GetInt64();
+        string[] run = ["finetune", "--model", Model, "--out", Out, "--steps", "3", "--threads", "1", "--json"];
+        JsonElement measured = CommandLine.RunRanks(ranks, [.. run, .. common]).Succeeded().Json;
+        long[] peaks =
+        [
+            .. measured
+                .GetProperty("ranks")
+                .EnumerateArray()
+                .Select(rank => rank.GetProperty("peak_memory_bytes").GetInt64()),
+        ];
+        TestContext.Out.WriteLine($"planned {planned:N0}, measured {string.Join(", ", peaks)}");
+        Assert.That((double)planned, Is.EqualTo((double)peaks.Max()).Within(10).Percent);
+    }
+
     [Test]
     public void JoinedRecordsFillTheirSequences()
     {
@@ -160,6 +185,9 @@ public sealed class PlanCommandTests : WorkFolder
         Refused(["plan", "--model", At("none")], "none");
         Refused(["plan", "--model", Model, "--adapter", "vera", "--train-also", "nothing"], "nothing");
         Refused(["plan", "--model", Model, "--optimizer", "mezo", "--checkpointing"], "expected no --checkpointing");
+        Refused(["plan", "--model", Model, "--shard"], "--shard", "expected --ranks 2");
+        Refused(["plan", "--model", Model, "--ranks", "0"], "--ranks");
+        Refused(["plan", "--model", Model, "--ranks", "2", "--shard", "--graph"], "expected no --graph");
         Refused(["plan", "--model", Model, "--max-memory", "lots"], "--max-memory \"lots\"", "expected a size");
         File.WriteAllText(Path.Combine(Model, "config.json"), "{}");
         Refused(["plan", "--model", Model], "config.json");

@@ -54,6 +54,8 @@ public sealed class DataParallelTests : RankTest
 
     /// <summary>Methods and optimizers that take sums over the batch in other places than the gradients.</summary>
     [TestCase("--adapter", "corda")]
+    [TestCase("--adapter", "eva", "--calibration-records", "12")]
+    [TestCase("--adapter", "lora-ga")]
     [TestCase("--adapter", "adalora", "--set", "interval=2")]
     [TestCase("--batch", "2", "--clip-groups", "component", "--grad-clip", "0.01")]
     [TestCase("--graph", "--batch", "3")]

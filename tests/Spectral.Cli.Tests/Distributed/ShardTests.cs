@@ -23,7 +23,13 @@ public sealed class ShardTests : RankTest
     [TestCase(2, "--adapter", "dora", "--train-also", "embed_tokens,norm")]
     [TestCase(2, "--adapter", "lora", "--target", "q_proj,down_proj,embed_tokens,lm_head")]
     [TestCase(2, "--adapter", "corda")]
+    [TestCase(2, "--adapter", "eva", "--calibration-records", "12")]
     [TestCase(2, "--adapter", "pissa", "--optimizer", "mezo")]
+    [TestCase(2, "--adapter", "lora", "--quantize", "nf4")]
+    [TestCase(3, "--adapter", "lora", "--quantize", "nf4", "--double-quantize", "--batch", "5", "--accumulate", "2")]
+    [TestCase(2, "--adapter", "dora", "--quantize", "fp4", "--dtype", "bf16", "--checkpointing")]
+    [TestCase(4, "--adapter", "speclora", "--quantize", "int8")]
+    [TestCase(2, "--adapter", "corda", "--quantize", "fp8")]
     public void ShardsGiveTheBitsOfWholeModels(int ranks, params string[] options)
     {
         options = ["--batch", "4", "--steps", "6", .. options, "--eval", Data, "--eval-every", "3", "--json"];
@@ -62,13 +68,36 @@ public sealed class ShardTests : RankTest
     /// forward and again for backward, beside the gradients. The sizes are those of the model's file.
     /// </summary>
     [Test]
-    public void MemoryAndBytesAreThoseOfTheArithmetic([Values(2, 3, 4)] int ranks)
+    public void MemoryAndBytesAreThoseOfTheArithmetic([Values(2, 3, 4)] int ranks) => AssertMemoryAndBytes(ranks);
+
+    [TestCase(2, "nf4", 4)]
+    [TestCase(4, "nf4", 4)]
+    [TestCase(3, "int8", 8)]
+    public void SoAreThoseOfQuantisedWeights(int ranks, string format, int bits) =>
+        AssertMemoryAndBytes(ranks, bits, "--quantize", format);
+
+    /// <summary>Codes of files are divided as those that are made: the bits of ranks with whole models.</summary>
+    [TestCase("nf4", "--double-requantize")]
+    [TestCase("fp8")]
+    [TestCase("int8")]
+    public void StoredCodesAreDividedToo(string format, params string[] more)
+    {
+        CommandLine.Run(Train("adapter", "--steps", "1")).Succeeded();
+        string[] merge = ["merge", "--model", Model, "--adapter", At("adapter"), "--out", At("quantised")];
+        CommandLine.Run([.. merge, "--requantize", format, .. more]).Succeeded();
+        string[] options = ["--model", At("quantised"), "--batch", "5", "--eval", Data];
+        CommandLine.RunRanks(3, Train("whole", options)).Succeeded();
+        CommandLine.RunRanks(3, Train("shards", [.. options, "--shard"])).Succeeded();
+        AssertSameRun(At("shards"), At("whole"));
+    }
+
+    private void AssertMemoryAndBytes(int ranks, int bits = 0, params string[] more)
     {
         TinyModel.Repeat(Model, 24);
-        string[] options = ["--steps", "3", "--batch", "12", "--max-length", "16", "--json"];
+        string[] options = ["--steps", "3", "--batch", "12", "--max-length", "16", "--json", .. more];
         JsonElement whole = CommandLine.RunRanks(ranks, Train("whole", options)).Succeeded().Json;
         JsonElement shards = CommandLine.RunRanks(ranks, Train("shards", [.. options, "--shard"])).Succeeded().Json;
-        double[] units = Units();
+        double[] units = Units(bits);
         double largest = units.OrderDescending().Take(2).Sum();
         double wanted = units.Sum() / ranks + largest;
         JsonElement[] memory = [.. shards.GetProperty("ranks").EnumerateArray()];
@@ -109,23 +138,34 @@ public sealed class ShardTests : RankTest
     {
         Refused(Train("out", "--shard"), "--shard", "started alone", "mpirun -n 2");
         CommandLine
-            .RunRanks(2, Train("out", "--shard", "--quantize", "int8"))
-            .RefusedByRanks(2, "--shard", "int8", "expected");
+            .RunRanks(2, Train("out", "--shard", "--quantize", "nf4", "--adapter", "loftq"))
+            .RefusedByRanks(2, "--shard", "loftq", "expected");
         CommandLine.RunRanks(2, Train("out", "--shard", "--graph")).RefusedByRanks(2, "--shard", "--graph");
         string[] run = Train("out");
         CommandLine.RunUnlikeRanks(run, [.. run, "--shard"]).RefusedByRanks(2, "rank 1 has --shard yes", "no");
         Assert.That(Directory.Exists(At("out")), Is.False);
     }
 
-    /// <summary>Returns the bytes of what a step reads together: the embedding, each layer, the norm.</summary>
-    private double[] Units()
+    /// <summary>
+    /// Returns the bytes of what a step reads together: the embedding, each layer, the norm. Quantised matrices have
+    /// codes, a table of all of them, and an F32 scale for each 64 elements with 4 bits, or for each row with 8.
+    /// </summary>
+    private double[] Units(int bits)
     {
         using var file = SafetensorsFile.Open(Path.Combine(Model, "model.safetensors"));
         return
         [
             .. file
                 .Tensors.Values.GroupBy(tensor => string.Join('.', tensor.Name.Split('.')[..3]))
-                .Select(unit => unit.Sum(tensor => (double)tensor.Data.Length)),
+                .Select(unit => unit.Sum(Bytes)),
         ];
+
+        double Bytes(SafetensorsTensor tensor)
+        {
+            if (bits == 0 || !tensor.Name.Contains("_proj.", StringComparison.Ordinal))
+                return tensor.Data.Length;
+            double scales = bits == 4 ? Math.Ceiling(tensor.Count / 64.0) : tensor.Shape[0];
+            return tensor.Count * bits / 8.0 + 4 * scales + 4 * Math.Pow(2, bits);
+        }
     }
 }

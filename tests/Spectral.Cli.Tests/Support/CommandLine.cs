@@ -123,6 +123,24 @@ public static class CommandLine
     }
 
     /// <summary>
+    /// Runs the command as a rank on each of two hosts (<see cref="TwoHosts"/>). Returns null if the system does not
+    /// allow to make them.
+    /// </summary>
+    public static Outcome? RunOnTwoHosts(string folder, params string[] arguments)
+    {
+        if (!OperatingSystem.IsLinux())
+            return null;
+        using (Process probe = Start("true", [], wrapper: TwoHosts.Within(folder)))
+        {
+            if (Finish(probe).ExitCode != 0)
+                return null;
+        }
+
+        using Process process = Start(Program, arguments, wrapper: TwoHosts.Start(folder));
+        return Finish(process);
+    }
+
+    /// <summary>
     /// Runs the command as ranks that nobody launches: processes with the variables that torchrun sets.
     /// </summary>
     public static Outcome[] RunByHand(int ranks, int port, params string[] arguments)

@@ -1,4 +1,5 @@
 using Spectral.Kernels;
+using Spectral.Kernels.Ops;
 
 namespace Spectral.Training.Distributed.Sharding;
 
@@ -27,8 +28,15 @@ internal sealed class ShardedUnit : IDisposable
     /// <param name="weights">The weights that the unit is part of.</param>
     /// <param name="number">The number of the unit among them.</param>
     /// <param name="shapes">The shapes of the tensors.</param>
+    /// <param name="matrices">The bytes of each part of the quantised matrices.</param>
     /// <param name="ranks">The ranks that keep the parts.</param>
-    public ShardedUnit(ShardedWeights weights, int number, IReadOnlyList<Shape> shapes, RankGroup ranks)
+    public ShardedUnit(
+        ShardedWeights weights,
+        int number,
+        IReadOnlyList<Shape> shapes,
+        IReadOnlyList<long[]> matrices,
+        RankGroup ranks
+    )
     {
         (_weights, Number, _shapes, _offsets) = (weights, number, [.. shapes], new int[shapes.Count]);
         (_values, _gradients) = (new Tensor?[shapes.Count], new Tensor?[shapes.Count]);
@@ -43,6 +51,7 @@ internal sealed class ShardedUnit : IDisposable
         Part = checked((int)Aligned((length + ranks.Count - 1) / ranks.Count));
         Start = checked(Part * ranks.Rank);
         Count = ranks.Count;
+        Matrices = matrices.Count == 0 ? null : new ShardedMatrices(weights.Device, matrices, ranks);
     }
 
     /// <summary>The number of the unit among the weights, in the order of their use.</summary>
@@ -63,6 +72,15 @@ internal sealed class ShardedUnit : IDisposable
     /// <summary>This rank's part, in the compute type.</summary>
     public Tensor Own { get; set; } = null!;
 
+    /// <summary>The matrices of the unit that are quantised; null: it has none.</summary>
+    public ShardedMatrices? Matrices { get; }
+
+    /// <summary>This rank's parts of all buffers.</summary>
+    public IEnumerable<Tensor> Owned => Matrices is null ? [Own] : [Own, Matrices.Own];
+
+    /// <summary>The bytes of this rank's parts.</summary>
+    public long OwnBytes => Own.Bytes + (Matrices?.Own.Bytes ?? 0);
+
     /// <summary>
     /// The gradient of this rank's part, F32, that the optimizer reads; null: the unit does not train.
     /// </summary>
@@ -75,7 +93,7 @@ internal sealed class ShardedUnit : IDisposable
     public bool IsGathered => _whole is not null;
 
     /// <summary>The bytes of the gathered unit.</summary>
-    public long WholeBytes => (long)Part * Count * Own.DType.Size();
+    public long WholeBytes => OwnBytes * Count;
 
     /// <summary>Returns the stretch of a tensor that lies in this rank's part.</summary>
     /// <param name="index">The number of the tensor.</param>
@@ -96,6 +114,13 @@ internal sealed class ShardedUnit : IDisposable
         return _values[index] ??= View(_whole!, index);
     }
 
+    /// <summary>Returns a whole quantised matrix, which stays owned by the unit.</summary>
+    public QuantizedMatrix MatrixOf(int index)
+    {
+        _weights.Require(this);
+        return Matrices!.ValueOf(index);
+    }
+
     /// <summary>Returns the whole gradient of a tensor, zeros at first, which stays owned by the unit.</summary>
     public Tensor GradientOf(int index)
     {
@@ -104,10 +129,25 @@ internal sealed class ShardedUnit : IDisposable
     }
 
     /// <summary>Allocates the memory for all parts.</summary>
-    public Tensor Open() => _whole = Tensor.Empty(Own.Device, checked(Part * Count), Own.DType);
+    public void Open()
+    {
+        _whole = Tensor.Empty(Own.Device, checked(Part * Count), Own.DType);
+        Matrices?.Open();
+    }
+
+    /// <summary>Fills the memory with the parts of all ranks, on the device's current stream.</summary>
+    public void Gather(RankGroup ranks)
+    {
+        ranks.Gather(Own, _whole!);
+        Matrices?.Gather(ranks);
+    }
 
     /// <summary>Frees all parts but this rank's own.</summary>
-    public void Close() => Close(ref _whole, _values);
+    public void Close()
+    {
+        Close(ref _whole, _values);
+        Matrices?.Close();
+    }
 
     /// <summary>Allocates the gradient of all parts, zeros.</summary>
     public void OpenGradient() => _gradient = Tensor.Zeros(Own.Device, checked(Part * Count));
@@ -126,6 +166,7 @@ internal sealed class ShardedUnit : IDisposable
         Close();
         Close(ref _gradient, _gradients);
         Own?.Dispose();
+        Matrices?.Dispose();
     }
 
     private static void Close(ref Tensor? whole, Tensor?[] views)

@@ -29,29 +29,42 @@ internal sealed class ShardedWeights : IDisposable
     private readonly DeviceStream _side;
     private readonly DeviceEvent _begun;
     private readonly DeviceEvent _arrived;
+    private readonly DeviceEvent _summed;
     private ShardedUnit? _current;
     private ShardedUnit? _gradient;
     private int _before = Nothing;
     private bool _isTogether;
     private bool _isUnderWay;
+    private bool _isSumming;
 
     /// <summary>Lays weights out. Their parts are not allocated.</summary>
     /// <param name="device">The device of this rank.</param>
     /// <param name="ranks">The ranks, two or more.</param>
-    /// <param name="units">The shapes of the tensors of each unit, in the order of their use.</param>
-    public ShardedWeights(Device device, RankGroup ranks, IEnumerable<IReadOnlyList<Shape>> units)
+    /// <param name="units">
+    /// The shapes of the tensors of each unit, and the bytes of each part of its quantised matrices, in the order of
+    /// their use.
+    /// </param>
+    public ShardedWeights(
+        Device device,
+        RankGroup ranks,
+        IEnumerable<(IReadOnlyList<Shape> Tensors, IReadOnlyList<long[]> Matrices)> units
+    )
     {
         (_device, _ranks) = (device, ranks);
-        _units = [.. units.Select((shapes, number) => new ShardedUnit(this, number, shapes, ranks))];
-        (_side, _begun, _arrived) = (DeviceStream.Create(device), new DeviceEvent(device), new DeviceEvent(device));
+        _units = [.. units.Select((unit, number) => new ShardedUnit(this, number, unit.Tensors, unit.Matrices, ranks))];
+        (_side, _begun) = (DeviceStream.Create(device), new DeviceEvent(device));
+        (_arrived, _summed) = (new DeviceEvent(device), new DeviceEvent(device));
         ranks.BeforeCall = Wait;
     }
+
+    /// <summary>The device of this rank.</summary>
+    public Device Device => _device;
 
     /// <summary>The units, in the order of their use.</summary>
     public IReadOnlyList<ShardedUnit> Units => _units;
 
     /// <summary>The bytes of weights that this rank holds now: its own parts and the units that are gathered.</summary>
-    public long Bytes => _units.Sum(unit => unit.Own.Bytes) + _gathered.Sum(unit => unit.WholeBytes);
+    public long Bytes => _units.Sum(unit => unit.OwnBytes) + _gathered.Sum(unit => unit.WholeBytes);
 
     /// <summary>The largest <see cref="Bytes"/> so far.</summary>
     public long PeakBytes { get; private set; }
@@ -142,6 +155,21 @@ internal sealed class ShardedWeights : IDisposable
         norm.CopyFrom([(float)Math.Sqrt(squares[0])]);
     }
 
+    /// <summary>
+    /// Queues sums over the ranks behind what is gathered ahead, while all ranks read the same units. They begin when
+    /// the current stream is here, which goes on meanwhile.
+    /// </summary>
+    /// <param name="sum">Sums on the current stream, without <see cref="RankGroup.BeforeCall"/>.</param>
+    public void SumAside(Action sum)
+    {
+        _begun.Record();
+        using IDisposable side = _device.Use(_side);
+        _side.Wait(_begun);
+        sum();
+        _summed.Record();
+        _isSumming = true;
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {
@@ -151,12 +179,14 @@ internal sealed class ShardedWeights : IDisposable
         _side.Dispose();
         _begun.Dispose();
         _arrived.Dispose();
+        _summed.Dispose();
     }
 
     /// <summary>Serves the other ranks until all are about to make a call that is for all.</summary>
     private void Wait()
     {
         Join();
+        WaitForSums();
         if (_isTogether)
             return;
         Complete();
@@ -181,16 +211,20 @@ internal sealed class ShardedWeights : IDisposable
         foreach (ShardedUnit other in _gathered.Where(other => other != unit).ToArray())
             Close(other);
         if (!unit.IsGathered)
+        {
+            WaitForSums();
             Gather(unit);
+        }
+
         if (!_followers.TryGetValue((before, unit.Number), out ShardedUnit? next) || next.IsGathered)
             return;
         // Its memory may be that of a unit which kernels before this point still read.
         _begun.Record();
-        Tensor whole = Open(next);
+        Open(next);
         using (_device.Use(_side))
         {
             _side.Wait(_begun);
-            _ranks.Gather(next.Own, whole);
+            next.Gather(_ranks);
             _arrived.Record();
         }
 
@@ -225,7 +259,10 @@ internal sealed class ShardedWeights : IDisposable
     {
         if (request < _units.Length)
         {
-            using Tensor all = Gathered(_units[request].Own);
+            foreach (Tensor own in _units[request].Owned)
+            {
+                using Tensor all = Gathered(own);
+            }
         }
         else if (request < 2 * _units.Length)
         {
@@ -240,7 +277,11 @@ internal sealed class ShardedWeights : IDisposable
         }
     }
 
-    private void Gather(ShardedUnit unit) => _ranks.Gather(unit.Own, Open(unit));
+    private void Gather(ShardedUnit unit)
+    {
+        Open(unit);
+        unit.Gather(_ranks);
+    }
 
     private Tensor Gathered(Tensor own)
     {
@@ -258,12 +299,11 @@ internal sealed class ShardedWeights : IDisposable
         Kernels.Ops.Add.Forward(own, part, own);
     }
 
-    private Tensor Open(ShardedUnit unit)
+    private void Open(ShardedUnit unit)
     {
-        Tensor whole = unit.Open();
+        unit.Open();
         _gathered.Add(unit);
         PeakBytes = Math.Max(PeakBytes, Bytes);
-        return whole;
     }
 
     private void Close(ShardedUnit unit)
@@ -292,5 +332,16 @@ internal sealed class ShardedWeights : IDisposable
         if (_isUnderWay)
             _device.Stream.Wait(_arrived);
         _isUnderWay = false;
+    }
+
+    /// <summary>
+    /// Makes the current stream wait for sums on the other one, before a call between ranks: ranks whose streams are
+    /// not in step would make the two in different orders.
+    /// </summary>
+    private void WaitForSums()
+    {
+        if (_isSumming)
+            _device.Stream.Wait(_summed);
+        _isSumming = false;
     }
 }
