@@ -1,4 +1,6 @@
+using System.Diagnostics;
 using Spectral.Cli.Tests.Support;
+using Spectral.Training.IO;
 
 namespace Spectral.Cli.Tests.Distributed;
 
@@ -50,6 +52,32 @@ public sealed class RankFaultTests : RankTest
     {
         string[] options = ["--steps", "40", "--save-every", "2", "--batch", "4", "--dropout", "0.1"];
         AssertKilledRankEndsAllAndRunResumes(options);
+    }
+
+    /// <summary>Once there is a checkpoint, a reader finds a whole one at any time.</summary>
+    [Test]
+    public void ACheckpointIsReplacedWithoutAHole()
+    {
+        using Process process = CommandLine.StartRanks(2, Train("run", "--steps", "30", "--save-every", "1"));
+        string state = RunFiles.StateFile(At("run"));
+        int seen = 0;
+        try
+        {
+            for (; !process.HasExited; Thread.Sleep(1))
+            {
+                if (seen == 0 && !File.Exists(state))
+                    continue;
+                using (SafetensorsFile.Open(state))
+                    seen++;
+            }
+        }
+        finally
+        {
+            process.Kill(entireProcessTree: true);
+        }
+
+        CommandLine.Finish(process).Succeeded();
+        Assert.That(seen, Is.GreaterThan(1));
     }
 
     [Test]

@@ -71,8 +71,7 @@ public sealed class ShardTests : RankTest
     public void MemoryAndBytesAreThoseOfTheArithmetic([Values(2, 3, 4)] int ranks) => AssertMemoryAndBytes(ranks);
 
     [TestCase(2, "nf4", 4)]
-    [TestCase(4, "nf4", 4)]
-    [TestCase(3, "int8", 8)]
+    [TestCase(4, "int8", 8)]
     public void SoAreThoseOfQuantisedWeights(int ranks, string format, int bits) =>
         AssertMemoryAndBytes(ranks, bits, "--quantize", format);
 
