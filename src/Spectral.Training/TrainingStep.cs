@@ -148,7 +148,12 @@ internal sealed class TrainingStep(
     {
         // The gradients of weights that are divided between ranks are summed in backward.
         if (_ranks.Count > 1 && parameters is { Gradients.Count: > 0, Shards: null })
-            _sums ??= new GradientSums(_ranks, parameters.Gradients, Parts(), model.Shards);
+            _sums ??= new GradientSums(
+                _ranks,
+                parameters.Gradients,
+                Parts(),
+                model.Shards is { } weights ? weights.SumAside : null
+            );
         if (optimizer.Probes is { } probes)
         {
             for (int probe = 0; probe < probes.Count; probe++)

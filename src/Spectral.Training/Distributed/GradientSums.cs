@@ -1,5 +1,4 @@
 using Spectral.Kernels;
-using Spectral.Training.Distributed.Sharding;
 
 namespace Spectral.Training.Distributed;
 
@@ -23,7 +22,7 @@ internal sealed class GradientSums : IDisposable
     private const int MostBytes = 32 << 20;
 
     private readonly RankGroup _ranks;
-    private readonly ShardedWeights? _shards;
+    private readonly Action<Action>? _aside;
     private readonly Device _device;
     private readonly (Tensor Values, int Layer)[] _buckets;
     private readonly DeviceStream _side;
@@ -38,18 +37,18 @@ internal sealed class GradientSums : IDisposable
     /// What is in them: the number of the buffer, the first element, the number of elements, and the layer, which
     /// backward leaves after all layers with a larger number.
     /// </param>
-    /// <param name="shards">
-    /// Weights that are gathered from the ranks during backward: sums are queued with what is gathered, as the calls of
-    /// all ranks have to be in one order. Null: every rank has all weights.
+    /// <param name="aside">
+    /// Runs calls between ranks beside those that gather weights during backward, as the calls of all have to be in
+    /// one order. Null: every rank has all weights, and sums have a stream of their own.
     /// </param>
     public GradientSums(
         RankGroup ranks,
         IReadOnlyList<Tensor> buffers,
         IReadOnlyList<(int Buffer, int From, int Count, int Layer)> parts,
-        ShardedWeights? shards = null
+        Action<Action>? aside = null
     )
     {
-        (_ranks, _shards, _device) = (ranks, shards, buffers[0].Device);
+        (_ranks, _aside, _device) = (ranks, aside, buffers[0].Device);
         _buckets =
         [
             .. Cut([.. buffers.Select(buffer => (int)buffer.Count)], parts)
@@ -92,9 +91,9 @@ internal sealed class GradientSums : IDisposable
     {
         if (_next == _buckets.Length || _buckets[_next].Layer < layer)
             return;
-        if (_shards is not null)
+        if (_aside is not null)
         {
-            _shards.SumAside(Add);
+            _aside(Add);
             return;
         }
 

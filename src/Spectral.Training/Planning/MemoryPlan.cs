@@ -7,7 +7,7 @@ public sealed record MemoryPlan
 {
     /// <summary>
     /// The weights of the model in the compute type, or one rank's part of them. What is gathered from the others
-    /// counts where it is needed: in activations, workspace, start and evaluation.
+    /// counts where it is needed: in the loss head, workspace, start and evaluation.
     /// </summary>
     public required long Weights { get; init; }
 

@@ -193,7 +193,7 @@ public static class MemoryPlanner
         );
         StepLoss loss = LossMethods.Find(run.Training.Loss.Name).Begin(model, run.Training.Loss.Settings);
         loss.Begin([batch.Source], RankGroup.Alone);
-        long layers = before;
+        (long layers, long gathered) = (before, 0);
         memory.ResetPeak();
         using var tape = new Tape(model.Device, learns, state)
         {
@@ -201,12 +201,12 @@ public static class MemoryPlanner
         };
         model.AfterLayer = (_, _) =>
         {
-            layers = memory.InUse;
+            (layers, gathered) = (memory.InUse, model.Shards?.GatheredBytes ?? 0);
             memory.ResetPeak();
         };
         using Tensor sum = loss.Run(0, tape, batch, run.Training.ActivationCheckpointing && learns);
         model.AfterLayer = null;
-        return (layers - before, memory.Peak - layers);
+        return (layers - before - gathered, memory.Peak - layers);
     }
 
     private sealed class StopAfter(int steps, CancellationTokenSource stop) : ITrainerCallback

@@ -47,7 +47,12 @@ public sealed class PlanCommandTests : WorkFolder
         TinyModel.Repeat(Model, 12);
         string[] common = [.. options, .. options[^1] == "--eval" ? [Data] : Array.Empty<string>()];
         common = [.. common, "--data", Data, "--max-length", $"{Length}", "--device", "cpu"];
-        long planned = Plan([.. common, "--ranks", $"{ranks}"]).GetProperty("peak_memory_bytes").GetInt64();
+        JsonElement plan = Plan([.. common, "--ranks", $"{ranks}"]);
+        Assert.That(
+            plan.GetProperty("parts").EnumerateObject().Select(part => part.Value.GetInt64()),
+            Is.All.Not.Negative
+        );
+        long planned = plan.GetProperty("peak_memory_bytes").GetInt64();
         string[] run = ["finetune", "--model", Model, "--out", Out, "--steps", "3", "--threads", "1", "--json"];
         JsonElement measured = CommandLine.RunRanks(ranks, [.. run, .. common]).Succeeded().Json;
         long[] peaks =

@@ -64,7 +64,10 @@ internal sealed class ShardedWeights : IDisposable
     public IReadOnlyList<ShardedUnit> Units => _units;
 
     /// <summary>The bytes of weights that this rank holds now: its own parts and the units that are gathered.</summary>
-    public long Bytes => _units.Sum(unit => unit.OwnBytes) + _gathered.Sum(unit => unit.WholeBytes);
+    public long Bytes => _units.Sum(unit => unit.OwnBytes) + GatheredBytes;
+
+    /// <summary>The bytes of the units that are gathered now.</summary>
+    public long GatheredBytes => _gathered.Sum(unit => unit.WholeBytes);
 
     /// <summary>The largest <see cref="Bytes"/> so far.</summary>
     public long PeakBytes { get; private set; }
