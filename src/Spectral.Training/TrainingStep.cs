@@ -148,12 +148,15 @@ internal sealed class TrainingStep(
     {
         // The gradients of weights that are divided between ranks are summed in backward.
         if (_ranks.Count > 1 && parameters is { Gradients.Count: > 0, Shards: null })
+        {
             _sums ??= new GradientSums(
                 _ranks,
                 parameters.Gradients,
                 Parts(),
                 model.Shards is { } weights ? weights.SumAside : null
             );
+        }
+
         if (optimizer.Probes is { } probes)
         {
             for (int probe = 0; probe < probes.Count; probe++)
@@ -220,17 +223,13 @@ internal sealed class TrainingStep(
         parameters.StepState.NextBatch();
         if (batch.Source.Rows == 0)
             return;
+        // The last micro-batch completes the gradients. Ranks that ask for weights one by one sum afterwards.
+        bool completes = index == _losses!.Dim(1) - 1 && model.Shards is null or { IsTogether: true };
         using var tape = new Tape(model.Device, dropout: parameters.StepState)
         {
             Sampling = sampledRows is { } share ? new RowSampling(parameters.StepState, share) : null,
             Noise = neftuneAlpha is { } alpha ? new EmbeddingNoise(parameters.StepState, alpha) : null,
-            // The last micro-batch completes the gradients. Ranks that ask for weights one by one sum afterwards.
-            Passed =
-                model.Shards is null or { IsTogether: true } && index == _losses!.Dim(1) - 1
-                    ? _sums is null
-                        ? null
-                        : _sums.Passed
-                    : null,
+            Passed = completes && _sums is { } sums ? sums.Passed : null,
         };
         using Tensor loss = stepLoss.Run(index, tape, batch, checkpointing, parameters.StepState.LossScale);
         tape.Backward();
