@@ -37,6 +37,9 @@ public readonly record struct StepReport(
     /// </summary>
     public int? TrainedTensors { get; init; }
 
+    /// <summary>The load of the adapter's routers; null without routers.</summary>
+    public RouterReport? Routers { get; init; }
+
     /// <summary>The bytes that this rank sent to others in the step; null if the process trains alone.</summary>
     public long? BytesSent { get; init; }
 }

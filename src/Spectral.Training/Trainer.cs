@@ -48,6 +48,7 @@ public sealed partial class Trainer : IDisposable
     private readonly StepLoss _loss;
     private readonly Optimizer _optimizer;
     private readonly ParameterSet _parameters;
+    private readonly Adapter? _adapter;
     private readonly Adapter? _scheduled;
     private readonly WeightAverage? _average;
     private readonly TensorBudget? _budget;
@@ -132,6 +133,7 @@ public sealed partial class Trainer : IDisposable
             adapter?.KeepInputsApart();
         if (_parameters.Shards is not null)
             ShardedState.Require(options);
+        _adapter = adapter;
         _scheduled = adapter is { Method.ActsBetweenSteps: true } ? adapter : null;
         _steps = options.Steps;
         _optimizer = OptimizerMethods
@@ -302,6 +304,7 @@ public sealed partial class Trainer : IDisposable
         _current = step;
         _budget?.Begin(step);
         _scheduled?.BeforeForward(step, _steps!.Value);
+        _adapter?.CountRouters();
         Span<double> counts = [batches.Sum(_loss.Count), batches.Sum(batch => batch.TokenCount)];
         _ranks.Sum(counts);
         bool isEven = _model.Shards is not null && !_ranks.Any(batches.Any(batch => batch.Rows == 0));
@@ -347,6 +350,7 @@ public sealed partial class Trainer : IDisposable
             Groups = _optimizer.GroupNorms(),
             PairScores = _loss.Total?.Over(_ranks).Scores,
             TrainedTensors = _budget?.Training,
+            Routers = _adapter?.RouterReport,
             BytesSent = _ranks.Count > 1 ? _ranks.BytesSent - sent : null,
         };
         if (!skipped)

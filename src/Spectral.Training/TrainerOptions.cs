@@ -194,6 +194,13 @@ public sealed record TrainerOptions
             );
         }
 
+        if (CudaGraph && method is { FollowsTokens: true })
+        {
+            throw new InputException(
+                $"{method.Name} looks at the tokens of each batch, which a replayed step does not: expected no --graph"
+            );
+        }
+
         if (method is not { ActsBetweenSteps: true })
             return;
         if (optimizer.KeepsAverage || !optimizer.NeedsGradients)

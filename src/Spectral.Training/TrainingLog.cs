@@ -8,8 +8,8 @@ namespace Spectral.Training;
 
 /// <summary>
 /// Writes <c>train_log.jsonl</c>: one object per optimizer step, flushed to the file when the step is done. With groups
-/// that are clipped apart it has the norm of each, and with pairs their rewards and accuracy. Values that are not
-/// finite are written as null.
+/// that are clipped apart it has the norm of each, with pairs their rewards and accuracy, and with routers of an
+/// adapter their load (<see cref="RouterReport"/>). Values that are not finite are written as null.
 /// </summary>
 public sealed class TrainingLog : ITrainerCallback, IDisposable
 {
@@ -99,6 +99,12 @@ public sealed class TrainingLog : ITrainerCallback, IDisposable
 
             if (report.TrainedTensors is { } trained)
                 json.WriteNumber("trained_tensors", trained);
+            if (report.Routers is { } routers)
+            {
+                foreach ((string name, double value) in RouterReport.Names.Zip(routers.Values()))
+                    Number(name, value);
+            }
+
             if (report.BytesSent is { } sent)
                 json.WriteNumber("bytes_sent", sent);
             json.WriteNumber("tokens", report.Tokens);

@@ -143,6 +143,7 @@ internal sealed class PlanCommand : SpectralCommand
         )
         || context.IsGiven(_adapter.TrainTokens.Option)
         || context.IsGiven(_adapter.PromptText)
+        || context.IsGiven(_adapter.Invocation)
             ? new ModelInputs(context, context.Get(_model), weightsOptional: true, _quantize.Read(context))
             : null;
 

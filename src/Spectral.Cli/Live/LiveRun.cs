@@ -83,9 +83,15 @@ internal sealed class LiveRun(string title, IReadOnlyList<(string Name, string V
         string accuracy = last.PairScores is { } scores
             ? string.Create(CultureInfo.InvariantCulture, $", reward accuracy {100 * scores.Accuracy:0.0} %")
             : "";
+        string load = last.Routers is { } routers
+            ? string.Create(
+                CultureInfo.InvariantCulture,
+                $", router loss {routers.Loss:0.000}, busiest expert {routers.Largest:0.00} of an even load"
+            )
+            : "";
         return string.Create(
             CultureInfo.InvariantCulture,
-            $"Step {last.Step} of {_count}: {loss}{accuracy}{held}, {last.TokensPerSecond:N0} tokens/s."
+            $"Step {last.Step} of {_count}: {loss}{accuracy}{load}{held}, {last.TokensPerSecond:N0} tokens/s."
         );
     }
 }

@@ -137,6 +137,15 @@ internal sealed class AdapterCommandOptions(bool trains)
             "TEXT"
         );
 
+    /// <summary>The text that activates an adapter.</summary>
+    public Option<string?> Invocation { get; } =
+        OptionTypes.OptionalText(
+            "--invocation",
+            "Text from whose tokens on an activated adapter acts (PEFT's alora_invocation_tokens): the last time that "
+                + "a record says it.",
+            "TEXT"
+        );
+
     /// <summary>How many records calibrate a method that starts from data.</summary>
     public Option<int> CalibrationRecords { get; } =
         OptionTypes.Integer(
@@ -193,7 +202,7 @@ internal sealed class AdapterCommandOptions(bool trains)
 
     /// <summary>All options, for a command that trains one adapter.</summary>
     public Option[] All =>
-        [Name, .. Shared, TrainAlso, TrainTokens.Option, KeepTied, PromptText, InitAdapter, Previous];
+        [Name, .. Shared, TrainAlso, TrainTokens.Option, KeepTied, PromptText, Invocation, InitAdapter, Previous];
 
     /// <summary>Loads the adapter to start from, with the learning rates of this run.</summary>
     public Adapter Load(CommandContext context, CausalLanguageModel model, string directory) =>
@@ -264,7 +273,12 @@ internal sealed class AdapterCommandOptions(bool trains)
                     Tokens = tokenizer.EncodePrompt(text.Text),
                 }
                 : null,
+            InvocationTokens = InvocationTokens(context, tokenizer),
         };
+
+    /// <summary>Encodes the text that activates an adapter; empty: there is none.</summary>
+    public IReadOnlyList<int> InvocationTokens(CommandContext context, BpeTokenizer tokenizer) =>
+        context.Get(Invocation) is { } text ? tokenizer.Encode(text, addSpecialTokens: false) : [];
 
     /// <summary>Reads and encodes the records of --calibration-data.</summary>
     /// <returns>The records; null without the option.</returns>

@@ -85,6 +85,11 @@ internal static class InitAdapterConflicts
         string tokens = AdapterDescription.Listed(has.TrainableTokens);
         bool isSameTokens = AdapterDescription.Listed(adapter.TrainTokens.Read(context, tokenizer)) == tokens;
         Require(adapter.TrainTokens.Option, isSameTokens, tokens);
+        Require(
+            adapter.Invocation,
+            adapter.InvocationTokens(context, tokenizer).SequenceEqual(has.InvocationTokens),
+            $"the tokens {string.Join(',', has.InvocationTokens)}"
+        );
         bool isSameLayers = IsTargets(wanted, model, start);
         Require(adapter.Target, isSameLayers, string.Join(',', has.TargetModules));
         Require(adapter.TargetParameters, isSameLayers, AdapterDescription.Listed(has.TargetParameters));

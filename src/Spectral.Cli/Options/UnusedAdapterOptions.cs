@@ -22,6 +22,7 @@ internal static class UnusedAdapterOptions
         Require(adapter.AlphaPattern.Option, nameof(AdapterOptions.Alpha), "has no scale");
         Require(adapter.RankStabilized, nameof(AdapterOptions.RankStabilized), "has no scale alpha/rank");
         Require(adapter.PromptText, nameof(AdapterOptions.PromptText), "starts from no text");
+        Require(adapter.Invocation, nameof(AdapterOptions.InvocationTokens), "is not activated by a text");
         Require(adapter.TopK, nameof(AdapterOptions.TopK), "rescales no singular values");
         Require(adapter.Dropout, nameof(AdapterOptions.Dropout), "has no dropout");
         Require(

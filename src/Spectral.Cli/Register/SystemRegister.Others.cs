@@ -87,7 +87,9 @@ internal static partial class SystemRegister
         ),
         new(null, "BD-LoRA", InPart, ["export"], "read from PEFT’s files; not trained in blocks"),
         new(null, "SuperTuning", Missing, [], "of PEFT, not of the register"),
-        new(null, "Lily, X-LoRA, Arrow, Poly and aLoRA", Missing, [], "middles that depend on the token"),
+        new(null, "aLoRA", Present, ["adapter alora"], ""),
+        new(null, "Lily", Present, ["adapter lily"], "gates are a mean over a record, in PEFT over the batch"),
+        new(null, "X-LoRA, Arrow and Poly", Missing, [], "gates from a second pass, from given LoRAs, or from tasks"),
         new(
             null,
             "Task arithmetic, DARE and magnitude pruning",

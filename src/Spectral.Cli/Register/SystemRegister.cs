@@ -41,7 +41,13 @@ internal static partial class SystemRegister
             ["adapter matryoshka"],
             "the area under the curve over ranks is not computed"
         ),
-        new(23, "Queryable LoRA", Missing, [], "a middle that depends on the token"),
+        new(
+            23,
+            "Queryable LoRA",
+            InPart,
+            ["adapter queryable-lora"],
+            "from its abstract: no summary of earlier blocks and no prior of instructions"
+        ),
         new(24, "SSF", Present, ["adapter ssf"], ""),
         new(25, "HyperNet personalisation", Missing, [], "factors that depend on the sample"),
         new(26, "LinChain", Present, ["adapter linchain"], ""),
@@ -49,12 +55,24 @@ internal static partial class SystemRegister
         new(28, "ProLIP", Present, ["adapter prolip"], ""),
         new(29, "Routing functions", Missing, [], "a middle that depends on the token, and images"),
         new(30, "Hydra", Present, ["adapter hydra"], ""),
-        new(31, "MiLoRA, the mixture", Missing, [], "a middle that depends on the prompt"),
+        new(
+            31,
+            "MiLoRA, the mixture",
+            InPart,
+            ["adapter milora-mixture"],
+            "each layer chooses among LoRAs of its own, not a block among its projections"
+        ),
         new(32, "QR-LoRA", Present, ["adapter qr-lora"], ""),
         new(33, "LoRA-One", Present, ["adapter lora-one", "optimizer preconditioned"], ""),
         new(34, "TriAdaptLoRA", Present, ["adapter triadapt"], ""),
         new(35, "NOLA", Present, ["adapter nola"], ""),
-        new(36, "ReFT and LoReFT", Missing, [], "a change that depends on the position"),
+        new(
+            36,
+            "ReFT and LoReFT",
+            InPart,
+            ["adapter loreft"],
+            "edits outputs of linear layers, not states after blocks; no DiReFT"
+        ),
         new(37, "SPM one-dimensional adapter", Missing, [], "a gate that depends on the prompt"),
         new(38, "KORE", Present, ["adapter kore"], ""),
         new(39, "Asymmetry in low-rank adapters", Present, ["adapter asymmetry"], ""),
@@ -64,9 +82,15 @@ internal static partial class SystemRegister
         new(43, "Selective LoRA (TAPS)", Present, ["adapter taps"], ""),
         new(44, "MoS (Mixture of Shards)", Present, ["adapter mos"], ""),
         new(45, "Relaxed Recursive Transformers", Present, ["adapter relaxed-recursive"], ""),
-        new(46, "MoLA", Missing, [], "a middle that depends on the token"),
+        new(46, "MoLA", Present, ["adapter mola"], ""),
         new(47, "HyperAlign", Missing, [], "factors that depend on the sample, and a diffusion model"),
-        new(48, "EPT (Expert Pyramid)", Missing, [], "a middle that depends on the task; only its abstract is public"),
+        new(
+            48,
+            "EPT (Expert Pyramid)",
+            InPart,
+            ["adapter ept"],
+            "from its abstract: the router reads the token, not the task"
+        ),
         new(
             49,
             "LaTen",

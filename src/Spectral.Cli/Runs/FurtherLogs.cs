@@ -21,13 +21,14 @@ internal sealed class FurtherLogs : IDisposable
     /// <param name="forms">The forms that are wanted (<see cref="LogOption"/>).</param>
     /// <param name="resumedAfter">The number of steps that a resumed run has made; 0 for a new run.</param>
     /// <param name="hasPairs">Whether the run is on pairs.</param>
-    public FurtherLogs(string folder, IReadOnlySet<string> forms, int resumedAfter, bool hasPairs)
+    /// <param name="hasRouters">Whether the adapter has routers.</param>
+    public FurtherLogs(string folder, IReadOnlySet<string> forms, int resumedAfter, bool hasPairs, bool hasRouters)
     {
         (_table, _events) = (Path.Combine(folder, CsvName), Path.Combine(folder, TensorBoardName));
         if (resumedAfter == 0)
             Delete();
         if (forms.Contains(LogOption.Csv))
-            _csv = new CsvLog(_table, hasPairs);
+            _csv = new CsvLog(_table, hasPairs, hasRouters);
         if (forms.Contains(LogOption.TensorBoard))
             _tensorBoard = new TensorBoardLog(_events, resumedAfter);
     }

@@ -47,6 +47,13 @@ internal static class LoggedRun
             PairScores = fields.TryGetProperty(PairScores.Names[0], out _)
                 ? new PairScores(Number(PairScores.Names[0]), Number(PairScores.Names[1]), Number(PairScores.Names[2]))
                 : null,
+            Routers = fields.TryGetProperty(RouterReport.Names[0], out _)
+                ? new RouterReport(
+                    Number(RouterReport.Names[0]),
+                    Number(RouterReport.Names[1]),
+                    Number(RouterReport.Names[2])
+                )
+                : null,
         };
 
         double Number(string name) =>

@@ -122,7 +122,8 @@ internal sealed class TrainingRun(
                 output.FullPath,
                 Logs,
                 saved?.State.Step ?? 0,
-                LossMethods.Find(settings.Loss.Name).TakesPairs
+                LossMethods.Find(settings.Loss.Name).TakesPairs,
+                Adapter.Of(model) is { HasRouters: true }
             );
             Begin(saved, log, trainer, [_recorder, live, .. further.Rewritten]);
             using CancellationTokenRegistration told = context.Cancellation.Register(() =>

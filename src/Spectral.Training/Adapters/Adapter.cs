@@ -142,6 +142,8 @@ public sealed partial class Adapter : IModelAdapter, IDisposable
             return "it puts virtual tokens before every record";
         if (Method.RequantizesBase)
             return "it quantises the base anew";
+        if (Method.FollowsTokens)
+            return "what it adds differs from token to token";
         if (_factors.Saved.Count > 0)
             return "it has whole weights in place of the base's (modules_to_save, bias or trainable tokens)";
         var blocks = _model.Linears.ToDictionary(linear => linear.Name);
@@ -188,12 +190,15 @@ public sealed partial class Adapter : IModelAdapter, IDisposable
         foreach (PackedAdapters packed in _packed)
             packed.Dispose();
         _prompt?.Dispose();
+        _rowsOfBatch?.Dispose();
+        _loads?.Dispose();
         _factors.Dispose();
     }
 
     private void Bind()
     {
         _requantized = RequantizedBase.Of(_model, Method, Layers);
+        RequireRows();
         foreach (
             (SavedTensor tensor, Parameter parameter) in _factors.Saved.OrderBy(pair => pair.Key.Tokens is not null)
         )

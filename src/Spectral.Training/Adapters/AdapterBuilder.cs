@@ -185,6 +185,16 @@ public sealed class AdapterBuilder
         Add(_shared.Declare(name, shape, trains, start));
 
     /// <summary>
+    /// Declares a trained tensor that some layers have together. Files have it with each of them, as PEFT's do.
+    /// </summary>
+    /// <param name="group">What these layers have in common, their sizes among it.</param>
+    /// <param name="name">The name in the file, after the path of each of them.</param>
+    /// <param name="shape">The shape of the tensor.</param>
+    /// <param name="start">The start values.</param>
+    internal Factor OfGroup(string group, string name, Shape shape, Start start) =>
+        Add(_shared.OfGroup(group, name, shape, start));
+
+    /// <summary>
     /// Returns a trained term and, subtracted from it, a term of its frozen start values. The weight thus begins
     /// unchanged although the factors do not begin at zero, as if the start had been subtracted from the base. Each
     /// rank costs one more rank in the core.

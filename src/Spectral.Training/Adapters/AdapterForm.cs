@@ -1,4 +1,5 @@
 using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.Adapters.Tokens;
 
 namespace Spectral.Training.Adapters;
 
@@ -40,6 +41,9 @@ public sealed record AdapterForm
     /// </summary>
     public bool Rectified { get; init; }
 
+    /// <summary>What is added to the output, other for each token; null: nothing.</summary>
+    internal TokenChange? Change { get; init; }
+
     /// <summary>
     /// The penalty, [1], that is added to the loss once per optimizer step; null: none. Reported losses do not contain
     /// it.
@@ -59,7 +63,7 @@ public sealed record AdapterForm
     internal LowRankTerm? Subtracted { get; init; }
 
     /// <summary>Whether a plain weight and bias can have the same effect.</summary>
-    public bool IsMergeable => !Rectified && VirtualTokens is null;
+    public bool IsMergeable => !Rectified && VirtualTokens is null && Change is null;
 
     /// <summary>Whether a plain LoRA can have the same effect: the form is low-rank terms and nothing else.</summary>
     public bool IsLowRank => AddsTermsOnly && Bias is null;
@@ -77,6 +81,7 @@ public sealed record AdapterForm
         && InputScale is null
         && OutputScale is null
         && Subtracted is null
+        && Change is null
         && !Rectified;
 
     /// <summary>Whether the layer's output is that without the adapter plus low-rank terms of its input.</summary>
@@ -94,7 +99,8 @@ public sealed record AdapterForm
         2L * Rank * (module.Out + module.In)
         + (InputScale is null ? 0 : module.In)
         + (OutputScale is null ? 0 : module.Out)
-        + (Rectified ? Rank : 0);
+        + (Rectified ? Rank : 0)
+        + (Change?.Flops(module.Out, module.In) ?? 0);
 
     /// <summary>All expressions of the form except the penalty.</summary>
     internal IEnumerable<Expression> Outputs =>
@@ -102,6 +108,7 @@ public sealed record AdapterForm
             .SelectMany(term => new[] { term.Left, term.Middle, term.Right })
             .Concat([Weight, InputScale, OutputScale, Bias, VirtualTokens])
             .Concat(Entries.Select(change => change.Values))
+            .Concat(Change?.Expressions ?? [])
             .OfType<Expression>();
 
     /// <summary>The gradients of whole weights that the method reads between the steps.</summary>
@@ -111,8 +118,12 @@ public sealed record AdapterForm
             .Append(Weight as GradientTap)
             .OfType<IObservedGradient>();
 
+    /// <summary>Whether the adapter's dropout acts on a part of the form.</summary>
+    internal bool HasDropout => Terms.Count > 0 || Change is { HasDropout: true };
+
     internal void Check(ModuleShape module)
     {
+        Change?.Check(module.Name, module.Out, module.In);
         foreach (LowRankTerm term in Terms)
         {
             Require(term.Left, module.Out, term.Rank);

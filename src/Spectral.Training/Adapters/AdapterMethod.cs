@@ -218,6 +218,12 @@ public abstract class AdapterMethod : MethodDescription
     /// <param name="inner">The other method.</param>
     internal virtual AdapterMethod? Around(AdapterMethod inner) => null;
 
+    /// <summary>
+    /// Whether what it adds to a layer differs from token to token (<see cref="AdapterForm.Change"/>). It then adapts
+    /// layers of the blocks alone, through which all tokens pass in order, and no step can be replayed.
+    /// </summary>
+    internal virtual bool FollowsTokens => false;
+
     /// <summary>How the adapter of a further task builds on that of the tasks before it.</summary>
     public virtual TaskSequence Sequence => TaskSequence.OneAdapter;
 

@@ -137,6 +137,15 @@ public sealed record AdapterOptions
         init;
     }
 
+    /// <summary>
+    /// The tokens from whose last occurrence on an activated adapter acts on a record (PEFT's alora_invocation_tokens).
+    /// </summary>
+    public IReadOnlyList<int> InvocationTokens
+    {
+        get => Recorded(field);
+        init;
+    } = [];
+
     /// <summary>The method's own settings, by name, where they differ from the defaults.</summary>
     public IReadOnlyDictionary<string, double> Settings { get; init; } = new Dictionary<string, double>();
 

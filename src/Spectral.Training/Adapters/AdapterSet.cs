@@ -124,7 +124,7 @@ public sealed class AdapterSet : IModelAdapter
     }
 
     /// <inheritdoc/>
-    void IModelAdapter.Begin(Batch batch)
+    void IModelAdapter.Begin(Batch batch, KeyValueCache? cache)
     {
         foreach (string name in batch.AdapterSpans.Select(span => span.Adapter).Distinct())
         {

@@ -136,6 +136,7 @@ internal sealed class EquivalentLora(AdapterReader adapter, string directory, Mo
         form switch
         {
             { Rectified: true } => "there is a rectifier between its factors",
+            { Change: not null } => "what it adds differs from token to token",
             { Weight: not null } => "it replaces the weight instead of adding low-rank terms",
             { Subtracted: not null } =>
                 "its base is rounded without a part of its own, and from the original weights that "

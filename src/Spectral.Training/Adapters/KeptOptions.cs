@@ -88,8 +88,16 @@ internal static class KeptOptions
                 yield return new("--top-k");
             if ((module.TrainsBias || wanted.BiasModules.Count > 0) && found.Bias != wanted.Bias)
                 yield return new("--bias", options => options with { Bias = AdapterBias.None });
-            if (module.Form.Terms.Count > 0 && found.Dropout != wanted.Dropout)
+            if (module.Form.HasDropout && found.Dropout != wanted.Dropout)
                 yield return new("--dropout", options => options with { Dropout = 0 });
+            if (
+                module.Reads(nameof(AdapterOptions.InvocationTokens))
+                && !found.InvocationTokens.SequenceEqual(wanted.InvocationTokens)
+            )
+            {
+                yield return new("--invocation");
+            }
+
             foreach (AdapterSetting setting in config.Method.Settings)
             {
                 if (found.Setting(config.Method, setting.Name) != wanted.Setting(config.Method, setting.Name))

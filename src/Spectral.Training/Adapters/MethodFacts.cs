@@ -29,7 +29,7 @@ public sealed record MethodFacts(
 {
     /// <summary>
     /// The names of the options that have an effect, among Rank, Alpha, RankStabilized, TopK, Dropout, Bias,
-    /// LearningRateRatio, PromptText and Svd.
+    /// LearningRateRatio, PromptText, InvocationTokens and Svd.
     /// </summary>
     public required IReadOnlySet<string> UsedOptions { get; init; }
 
@@ -77,6 +77,7 @@ public sealed record MethodFacts(
             nameof(AdapterOptions.RankStabilized),
             nameof(AdapterOptions.LearningRateRatio),
             nameof(AdapterOptions.PromptText),
+            nameof(AdapterOptions.InvocationTokens),
         ];
         foreach (string option in read.Where(option => modules.Any(module => module.Reads(option))))
             yield return option;
@@ -84,8 +85,7 @@ public sealed record MethodFacts(
             yield return nameof(AdapterOptions.TopK);
         if (method.UsesSvd(options))
             yield return nameof(AdapterOptions.Svd);
-        // Dropout acts on the input of the low-rank terms.
-        if (modules.Any(module => module.Form.Terms.Count > 0))
+        if (modules.Any(module => module.Form.HasDropout))
             yield return nameof(AdapterOptions.Dropout);
         if (modules.Any(module => module.Shape.HasBias))
             yield return nameof(AdapterOptions.Bias);

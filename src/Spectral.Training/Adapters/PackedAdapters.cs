@@ -1,5 +1,6 @@
 using Spectral.Kernels;
 using Spectral.Kernels.Ops;
+using Spectral.Training.Adapters.Tokens;
 using Spectral.Training.Autograd;
 using Spectral.Training.Models;
 
@@ -69,6 +70,11 @@ public sealed class PackedAdapters : ISiblingsAdapter, IDisposable
     /// <summary>The layers in augmented layout; null while they do not run augmented.</summary>
     internal AugmentedLayers? Augmented { get; private set; }
 
+    /// <summary>
+    /// The tokens of the batch that is computed; null where nothing that the adapters add depends on them.
+    /// </summary>
+    internal TokenRows? Rows { get; set; }
+
     /// <summary>Whether elements of the adapters' input are dropped while training.</summary>
     internal bool Drops => _dropout > 0;
 
@@ -81,7 +87,10 @@ public sealed class PackedAdapters : ISiblingsAdapter, IDisposable
         if (Augmented is { } augmented && x.Columns.Stride == augmented.Weight.InputStride)
             return AugmentedLinearNode.Apply(tape, x, siblings, augmented);
         siblings.Observer?.Forward(x.Value);
-        return AdaptedLinearNode.Apply(tape, x, siblings, this);
+        Variable[] values = AdaptedLinearNode.Apply(tape, x, siblings, this);
+        if (Rows is { } rows)
+            AddChanges(new TokenPass(tape, rows, DropoutOn(tape)), x, values);
+        return values;
     }
 
     /// <summary>Makes the layers, those that were packed, compute with their adapters.</summary>
@@ -112,6 +121,16 @@ public sealed class PackedAdapters : ISiblingsAdapter, IDisposable
         if (_dropout == 0 || tape.Dropout is not { } state)
             return null;
         return _mask is { } mask && mask.State == state ? mask : _mask = new DropoutMask(state, _stream, _dropout);
+    }
+
+    /// <summary>Adds what depends on the token to the layers' outputs.</summary>
+    private void AddChanges(in TokenPass pass, Variable x, Variable[] values)
+    {
+        foreach (AdapterPart part in _parts)
+        {
+            foreach ((int place, AdapterCore core) in part.Places.Zip(part.Cores))
+                values[place] = core.Form.Change?.Apply(pass, x, values[place]) ?? values[place];
+        }
     }
 
     /// <inheritdoc/>

@@ -9,8 +9,28 @@ namespace Spectral.Training.Adapters;
 internal sealed class SharedFactors(IReadOnlyList<ModuleShape> modules)
 {
     private readonly Dictionary<string, Factor> _factors = [];
+    private readonly Dictionary<(string Group, string Name), Factor> _groups = [];
 
     public IReadOnlyList<ModuleShape> Modules => modules;
+
+    /// <summary>
+    /// Returns the trained factor of a name that some layers have together, which is created on first use.
+    /// </summary>
+    /// <param name="group">What these layers have in common, their sizes among it.</param>
+    /// <param name="name">The name in the file, after the path of each of them.</param>
+    /// <param name="shape">The shape.</param>
+    /// <param name="start">The start values.</param>
+    public Factor OfGroup(string group, string name, Shape shape, Start start)
+    {
+        if (!_groups.TryGetValue((group, name), out Factor? factor))
+            _groups.Add((group, name), factor = new Factor(name, shape, true, start));
+        return factor.Shape == shape
+            ? factor
+            : throw new InputException(
+                $"--rank-pattern: layers share {name}, which would be {factor.Shape} for one and {shape} for another; "
+                    + "expected one rank for all"
+            );
+    }
 
     /// <summary>Returns the shared factor of a name, which is created on first use.</summary>
     /// <exception cref="InputException">

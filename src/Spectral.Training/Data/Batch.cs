@@ -32,6 +32,12 @@ public sealed record Batch(int Rows, int Length, int[] Tokens, int[] Targets, in
     internal int[] RecordLengths { get; private init; } = [];
 
     /// <summary>
+    /// The number of tokens of the prompt of the record of each position, all of its tokens where it has no completion;
+    /// [Rows · Length].
+    /// </summary>
+    internal int[] PromptLengths { get; private init; } = [];
+
+    /// <summary>
     /// At each position with a target the number that a model should give there, [Rows · Length]; null: targets are
     /// classes or tokens.
     /// </summary>
@@ -66,6 +72,7 @@ public sealed record Batch(int Rows, int Length, int[] Tokens, int[] Targets, in
             TokenCount = tokens.Length,
             LongestRecord = tokens.Length,
             RecordLengths = lengths,
+            PromptLengths = lengths,
         };
     }
 
@@ -182,6 +189,7 @@ public sealed record Batch(int Rows, int Length, int[] Tokens, int[] Targets, in
         int[] tokens = new int[checked(rows * length)];
         int[] targets = new int[tokens.Length];
         int[] lengths = new int[tokens.Length];
+        int[] prompts = new int[tokens.Length];
         EncodedRecord[] records = [.. sequences.SelectMany(row => row)];
         float[]? values = records.Any(record => record.GivesNumber) ? new float[tokens.Length] : null;
         int[]? types = records.Any(record => record.SecondText > 0) ? new int[tokens.Length] : null;
@@ -203,6 +211,7 @@ public sealed record Batch(int Rows, int Length, int[] Tokens, int[] Targets, in
             TokenCount = sequences.Sum(Tokens),
             LongestRecord = sequences.Max(row => row.Max(record => (int?)record.Tokens.Length)) ?? 0,
             RecordLengths = lengths,
+            PromptLengths = prompts,
             IsReal = Array.ConvertAll(lengths, count => count > 0),
             Spans = spans ? SpansOf(lengths, length) : null,
             AdapterSpans = adapters,
@@ -216,6 +225,9 @@ public sealed record Batch(int Rows, int Length, int[] Tokens, int[] Targets, in
         {
             record.Tokens.CopyTo(tokens, start);
             Array.Fill(lengths, record.Tokens.Length, start, record.Tokens.Length);
+            bool hasPrompt = record.HasCompletion || record.LossFrom > 1;
+            int prompt = hasPrompt ? record.PromptLength : record.Tokens.Length;
+            Array.Fill(prompts, Math.Clamp(prompt, 1, record.Tokens.Length), start, record.Tokens.Length);
             if (record.SecondText > 0)
                 Array.Fill(types!, 1, start + record.SecondText, record.Tokens.Length - record.SecondText);
             if (record.Labels is { } labels)

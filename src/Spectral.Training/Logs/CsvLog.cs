@@ -12,7 +12,8 @@ namespace Spectral.Training.Logs;
 /// <remarks>
 /// The columns are <c>step, loss, lr, grad_norm, tokens, tokens_per_second, eval_loss, exact_match</c>, with a head,
 /// decimal points and line feeds whatever the machine's culture. A run on pairs also has
-/// <see cref="PairScores.Names"/>, and the same with <c>eval_</c> before them.
+/// <see cref="PairScores.Names"/>, and the same with <c>eval_</c> before them. An adapter with routers adds
+/// <c>router_loss, router_load_max, router_load_min</c> (<see cref="RouterReport"/>).
 /// </remarks>
 public sealed class CsvLog : ITrainerCallback, IDisposable
 {
@@ -20,13 +21,15 @@ public sealed class CsvLog : ITrainerCallback, IDisposable
 
     private readonly StreamWriter _file;
     private readonly bool _hasPairs;
+    private readonly bool _hasRouters;
 
     /// <summary>Starts a new table and replaces an existing one.</summary>
     /// <param name="path">The file to write.</param>
     /// <param name="hasPairs">Whether the run is on pairs, whose rewards have columns then.</param>
-    public CsvLog(string path, bool hasPairs = false)
+    /// <param name="hasRouters">Whether the adapter has routers, whose load has columns then.</param>
+    public CsvLog(string path, bool hasPairs = false, bool hasRouters = false)
     {
-        _hasPairs = hasPairs;
+        (_hasPairs, _hasRouters) = (hasPairs, hasRouters);
         var stream = new FileStream(path, FileMode.Create, FileAccess.Write, FileShare.Read);
         _file = new StreamWriter(stream, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false))
         {
@@ -34,7 +37,8 @@ public sealed class CsvLog : ITrainerCallback, IDisposable
             NewLine = "\n",
         };
         IEnumerable<string> ofPairs = PairScores.Names.Concat(PairScores.Names.Select(name => $"eval_{name}"));
-        _file.WriteLine(hasPairs ? $"{Head},{string.Join(',', ofPairs)}" : Head);
+        string[] more = [.. hasPairs ? ofPairs : [], .. hasRouters ? RouterReport.Names : []];
+        _file.WriteLine(string.Join(',', more.Prepend(Head)));
     }
 
     /// <inheritdoc/>
@@ -49,6 +53,7 @@ public sealed class CsvLog : ITrainerCallback, IDisposable
             "",
             "",
             .. OfPairs(report.PairScores, null),
+            .. OfRouters(report.Routers),
         ]);
 
     /// <inheritdoc/>
@@ -63,6 +68,7 @@ public sealed class CsvLog : ITrainerCallback, IDisposable
             Number(result.Loss),
             Number(result.ExactMatch),
             .. OfPairs(null, result.PairScores),
+            .. OfRouters(null),
         ]);
 
     /// <inheritdoc/>
@@ -74,6 +80,9 @@ public sealed class CsvLog : ITrainerCallback, IDisposable
         _hasPairs
             ? scores.SelectMany(one => one?.Values().Select(value => Number(value)) ?? PairScores.Names.Select(_ => ""))
             : [];
+
+    private IEnumerable<string> OfRouters(RouterReport? routers) =>
+        !_hasRouters ? [] : routers?.Values().Select(value => Number(value)) ?? RouterReport.Names.Select(_ => "");
 
     private static string Whole(int value) => value.ToString(CultureInfo.InvariantCulture);
 

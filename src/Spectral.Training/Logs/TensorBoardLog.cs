@@ -55,6 +55,7 @@ public sealed class TensorBoardLog : ITrainerCallback, IDisposable
                 ("train/gradient_norm", report.GradientNorm),
                 ("train/tokens_per_second", report.TokensPerSecond),
                 .. OfPairs("train", report.PairScores),
+                .. RouterReport.Names.Select(name => $"train/{name}").Zip(report.Routers?.Values() ?? []),
             ]
         );
 

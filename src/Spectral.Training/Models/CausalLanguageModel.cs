@@ -293,7 +293,7 @@ public sealed class CausalLanguageModel : IDisposable
     )
     {
         batch.Source.CheckIds(Config.VocabularySize);
-        Adapter?.Begin(batch.Source);
+        Adapter?.Begin(batch.Source, cache);
         // A cache that is filled has the virtual tokens in it.
         IVirtualTokens? tokens = cache is { Length: > 0 } ? null : Adapter?.VirtualTokens;
         int before = tokens?.Values.Dim(0) ?? 0;
@@ -392,6 +392,7 @@ public sealed class CausalLanguageModel : IDisposable
                     : Without(ablated, tape, layer.Forward(tape, input, settings, layerCache));
             AfterLayer?.Invoke(i, x.Value);
         }
+        Adapter?.End();
         cache?.Advance(length);
         if (tokens is null || isPrefix)
             return x;
@@ -426,6 +427,7 @@ public sealed class CausalLanguageModel : IDisposable
     )
     {
         RouterBalance? balance = BeginBalance(tape, batch);
+        Adapter?.Weigh(gradientScale * batch.Source.LossTokens, lossScale);
         using Tensor losses = TokenLosses(tape, batch, gradientScale, checkpoint, null, lossScale, balance);
         var sum = Tensor.Empty(Device, 1);
         Sum.Run(losses, sum);
@@ -493,6 +495,7 @@ public sealed class CausalLanguageModel : IDisposable
     )
     {
         RouterBalance? balance = BeginBalance(tape, batch);
+        Adapter?.Weigh(count, lossScale);
         using Variable normed = Final(tape, batch, batch.LossRows, checkpoint, balance: balance);
         using var losses = Tensor.Empty(Device, batch.LossRows.Dim(0));
         // With the same dropout in the head as the pass that gives the gradients.

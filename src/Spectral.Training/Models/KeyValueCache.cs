@@ -44,6 +44,12 @@ public sealed class KeyValueCache : IDisposable
     /// <summary>The number of positions that are filled in each row, [rows] I32, during a forward pass.</summary>
     internal Tensor Offsets => _offsets;
 
+    /// <summary>
+    /// What an adapter keeps of the prompt of each row for the tokens after it, by what it is: the same number of
+    /// values for each row.
+    /// </summary>
+    internal Dictionary<object, float[]> Kept { get; } = [];
+
     /// <summary>Whether rows have different numbers of filled positions.</summary>
     internal bool IsRagged => Array.Exists(_lengths, length => length != _lengths[0]);
 

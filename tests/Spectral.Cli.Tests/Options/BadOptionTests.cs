@@ -116,6 +116,15 @@ public sealed class BadOptionTests : WorkFolder
     }
 
     [Test]
+    public void AMethodThatFollowsTokensRefusesTheGraphAndOtherLayers()
+    {
+        Refused(Finetune("--adapter", "mola", "--graph"), "mola looks at the tokens", "expected no --graph");
+        Refused(Finetune("--adapter", "mola", "--target", "lm_head"), "lm_head", "layers of the blocks");
+        Refused(Finetune("--adapter", "alora"), "alora", "expected --invocation TEXT");
+        Refused(Finetune("--adapter", "mola", "--invocation", "->"), "--invocation", "is not activated by a text");
+    }
+
+    [Test]
     public void AMethodThatActsBetweenStepsRefusesTheGraphAndAnAverage()
     {
         Refused(Finetune("--adapter", "cola", "--graph"), "cola", "expected no --graph");

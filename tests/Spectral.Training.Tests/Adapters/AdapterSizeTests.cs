@@ -15,6 +15,7 @@ public sealed class AdapterSizeTests(DeviceKind kind) : TrainingTest(kind)
 
     private static readonly AdapterOptions Options = new()
     {
+        InvocationTokens = [3],
         Rank = 4,
         Alpha = 8,
         TopK = 2,

@@ -28,7 +28,19 @@ public sealed class GradientSumsTests(DeviceKind kind) : TrainingTest(kind)
             TinyModels.Frozen(TinyModels.Llama, Device, Folder, quantization: TestAdapters.BaseOf(method))
         );
         Adapter adapter = Keep(
-            TestAdapters.Attach(model, method, TestAdapters.For(method, new AdapterOptions { Rank = 2, TopK = 2 }))
+            TestAdapters.Attach(
+                model,
+                method,
+                TestAdapters.For(
+                    method,
+                    new AdapterOptions
+                    {
+                        Rank = 2,
+                        TopK = 2,
+                        InvocationTokens = [3],
+                    }
+                )
+            )
         );
         TestAdapters.Randomize(adapter, 5);
         AssertFinal(model, checkpointing);

@@ -37,7 +37,12 @@ public sealed class MemoryPlannerTests(DeviceKind kind)
     };
 
     private static readonly TrainerOptions Training = new() { Batch = 4, LearningRate = 1e-4 };
-    private static readonly AdapterOptions Options = new() { Rank = 4, TopK = 4 };
+    private static readonly AdapterOptions Options = new()
+    {
+        Rank = 4,
+        TopK = 4,
+        InvocationTokens = [3],
+    };
 
     private static string[] Methods() => TestAdapters.LayerMethods;
 

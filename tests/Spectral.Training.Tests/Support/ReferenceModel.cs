@@ -18,12 +18,22 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
 
     // Of one forward pass: asking anew for each token is most of the cost of one.
     private readonly Dictionary<string, double[]?> _changes = [];
+    private readonly Dictionary<string, int> _applied = [];
 
     /// <summary>Dense weight change of a module [out·in], if it has an adapter.</summary>
     public Func<string, double[]?> WeightChange { get; init; } = _ => null;
 
     /// <summary>What a module adds to its output for an input [in], if anything.</summary>
     public Func<string, double[], double[]?> OutputChange { get; init; } = (_, _) => null;
+
+    /// <summary>
+    /// What a module adds to its output, given its name, the place of the token in its row, its input and its output so
+    /// far, if anything.
+    /// </summary>
+    public Func<string, int, double[], double[], double[]?> TokenChange { get; init; } = (_, _, _, _) => null;
+
+    /// <summary>The number of the row of a batch that is computed.</summary>
+    public int Row { get; private set; }
 
     /// <summary>Embeddings [n, D] of virtual tokens before every row, if any.</summary>
     public double[] Prompt { get; init; } = [];
@@ -49,6 +59,7 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
         List<double> losses = [];
         for (int row = 0; row < batch.Rows; row++)
         {
+            Row = row;
             ReadOnlySpan<int> targets = batch.Targets.AsSpan(row * batch.Length, batch.Length);
             double[][] logits = Forward(batch.Tokens.AsSpan(row * batch.Length, batch.Length));
             for (int t = 0; t < targets.Length; t++)
@@ -69,6 +80,7 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
 
     private double[][] Forward(ReadOnlySpan<int> tokens)
     {
+        _applied.Clear();
         double[] embedding = _weights["model.embed_tokens.weight"];
         double[][] prompt = [.. Prompt.Chunk(config.HiddenSize)];
         double[][] x = new double[prompt.Length + tokens.Length][];
@@ -326,6 +338,11 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
             Add([y], [added]);
         if (_weights.TryGetValue(name + ".bias", out double[]? bias))
             Add([y], [bias]);
+        // Every layer is applied to the tokens of a row in order.
+        int place = _applied.GetValueOrDefault(name);
+        _applied[name] = place + 1;
+        if (TokenChange(ownName, place, x, y) is { } routed)
+            Add([y], [routed]);
         return y;
     }
 

@@ -135,6 +135,23 @@ public sealed partial record PeftField
             },
         };
 
+    /// <summary>
+    /// The field with the tokens that activate an adapter. Its presence tells an activated LoRA from others.
+    /// </summary>
+    public static PeftField InvocationTokens =>
+        new(InvocationKey)
+        {
+            Holds = fields => !IsAbsent(fields, InvocationKey),
+            Read = (fields, options) =>
+                IsAbsent(fields, InvocationKey)
+                    ? options
+                    : options with
+                    {
+                        InvocationTokens = Tokens(fields, InvocationKey),
+                    },
+            Write = (json, options) => WriteTokens(json, InvocationKey, options.InvocationTokens),
+        };
+
     /// <summary>Creates a field for the values of a setting for single modules.</summary>
     /// <param name="setting">The setting, which has to be a number.</param>
     /// <param name="key">The config's key.</param>

@@ -17,6 +17,7 @@ public sealed partial record PeftField(string Key)
     internal const string EmbeddingName = "embed_tokens";
 
     private const string TyingKey = "ensure_weight_tying";
+    private const string InvocationKey = "alora_invocation_tokens";
     private const string TokensKey = "trainable_token_indices";
 
     // Larger than anyone needs, and small enough that no product with it overflows.
@@ -69,8 +70,8 @@ public sealed partial record PeftField(string Key)
         Refused("layer_replication", "it makes a deeper model of copies of the base's layers"),
         TargetParameters,
         Refused(
-            "alora_invocation_tokens",
-            "an activated LoRA acts only on the tokens from its invocation on, which nothing here does"
+            InvocationKey,
+            "an activated LoRA acts only on the tokens from its invocation on, as alora does, without this beside it"
         ),
         Refused("arrow_config", "it routes each token to some of several adapters"),
         Refused("enable_lora", "it adapts parts of a layer that holds several, such as GPT-2's c_attn"),

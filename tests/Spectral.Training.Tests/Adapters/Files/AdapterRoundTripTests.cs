@@ -23,6 +23,7 @@ public sealed class AdapterRoundTripTests(DeviceKind kind) : TrainingTest(kind)
     // Even, as some methods want; divides the sizes of the model.
     private static readonly AdapterOptions Options = new()
     {
+        InvocationTokens = [3],
         Rank = 2,
         Alpha = 6,
         TopK = 2,

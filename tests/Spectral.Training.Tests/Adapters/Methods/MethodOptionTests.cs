@@ -22,6 +22,7 @@ public sealed class MethodOptionTests(DeviceKind kind) : TrainingTest(kind)
 
     private static readonly AdapterOptions Options = new()
     {
+        InvocationTokens = [3],
         Rank = 2,
         Alpha = 3,
         TopK = 2,
