@@ -59,7 +59,10 @@ internal sealed class LilyMethod : AdapterMethod
                 a.Tile(experts, 1),
                 layer.Setting(Scaling),
                 new RecordMeanGates(router.MatMul(a))
-            ),
+            )
+            {
+                TakesDropout = false, // PEFT's config has none
+            },
         };
     }
 

@@ -19,8 +19,11 @@ internal sealed class RoutedTerms(Expression left, Expression right, double scal
     /// <inheritdoc/>
     public override IEnumerable<Expression> Expressions => [left, right, .. gates.Expressions];
 
+    /// <summary>Whether dropout acts on the input of the low-rank products.</summary>
+    public bool TakesDropout { get; init; } = true;
+
     /// <inheritdoc/>
-    public override bool HasDropout => true;
+    public override bool HasDropout => TakesDropout;
 
     /// <inheritdoc/>
     public override TopKGates? Router => gates.Router;
@@ -43,7 +46,7 @@ internal sealed class RoutedTerms(Expression left, Expression right, double scal
     {
         using Variable sum = y;
         using Variable weights = gates.Apply(pass, x);
-        using Variable h = ProjectNode.Apply(pass.Tape, x, right, pass.Dropout);
+        using Variable h = ProjectNode.Apply(pass.Tape, x, right, TakesDropout ? pass.Dropout : null);
         using Variable g = GateNode.Apply(pass.Tape, h, weights);
         return WidenNode.Apply(pass.Tape, sum, g, left, scale);
     }
