@@ -1,5 +1,4 @@
 using Spectral.Training.Adapters.Building;
-using Spectral.Training.Adapters.Expressions;
 using Spectral.Training.Adapters.Files;
 using Spectral.Training.Adapters.Tokens;
 using Spectral.Training.IO;

@@ -30,7 +30,7 @@ internal sealed class QueryableLoraMethod : AdapterMethod
         Factor b = layer.Trained("queryable_B", (layer.Out, rank), rate: layer.Options.LearningRateRatio);
         Factor a = layer.Trained("queryable_A", (rank, layer.In), Start.KaimingUniform);
         Factor keys = layer.Trained("queryable_K", (atoms, rank), Start.Normal(1 / Math.Sqrt(rank)));
-        Start identities = Start.Values(Identities(atoms, rank));
+        var identities = Start.Values(Identities(atoms, rank));
         Factor shared = layer.Shared("queryable_C", (atoms * rank, rank), true, identities);
         return new AdapterForm
         {

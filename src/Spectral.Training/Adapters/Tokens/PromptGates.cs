@@ -1,4 +1,3 @@
-using Spectral.Kernels;
 using Spectral.Training.Adapters.Expressions;
 using Spectral.Training.Autograd;
 
