@@ -7,6 +7,7 @@ using Spectral.Cli.Output;
 using Spectral.Cli.Reports;
 using Spectral.Kernels;
 using Spectral.Training;
+using Spectral.Training.Adapters;
 using Spectral.Training.IO;
 using Spectral.Training.Metrics;
 using Spectral.Training.Models;

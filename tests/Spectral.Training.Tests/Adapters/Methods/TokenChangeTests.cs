@@ -1,7 +1,6 @@
 using System.Text.Json.Nodes;
 using Spectral.Kernels;
 using Spectral.Kernels.Tests.Support;
-using Spectral.Tests.Support;
 using Spectral.Training.Adapters;
 using Spectral.Training.Autograd;
 using Spectral.Training.Data;
@@ -59,13 +58,14 @@ public sealed class TokenChangeTests(DeviceKind kind) : TrainingTest(kind)
         const int Prompt = 8;
         var record = new EncodedRecord(Tokens, Prompt, Prompt, false) { HasCompletion = true };
         using BatchTensors whole = new(Device, Batch.Create([record, Short]));
-        using Tensor last = Tensor.From(Device, [Prompt - 1, Prompt, Prompt + 1], 3);
+        using var last = Tensor.From(Device, [Prompt - 1, Prompt, Prompt + 1], 3);
         float[] expected = Logits(model, whole, last);
 
         using KeyValueCache cache = new(model, 2, Tokens.Length);
         List<float> actual = [.. Next(model, [Tokens[..Prompt], Short.Tokens[..3]], cache, Prompt - 1)];
         cache.Shorten([0, Prompt - 3]);
         for (int at = Prompt; at < Tokens.Length; at++)
+        {
             actual.AddRange(
                 Next(
                     model,
@@ -77,6 +77,8 @@ public sealed class TokenChangeTests(DeviceKind kind) : TrainingTest(kind)
                     0
                 )
             );
+        }
+
         Assert.That(actual, Is.EqualTo(expected).Within(1e-4f * expected.Max(Math.Abs)));
     }
 
@@ -152,7 +154,7 @@ public sealed class TokenChangeTests(DeviceKind kind) : TrainingTest(kind)
         using CausalLanguageModel model = TinyModels.Frozen(Config with { Layers = 1 }, Device, Folder);
         const double Coefficient = 0.3;
         Dictionary<string, double> settings = new() { ["experts"] = 4, ["lowest-experts"] = 4 };
-        Batch data = Batch.Create(TinyModels.Records(4, Config, new Random(7)));
+        var data = Batch.Create(TinyModels.Records(4, Config, new Random(7)));
         float[] plain = RouterGradient(model, data, With(0), out double[] router);
         float[] balanced = RouterGradient(model, data, With(Coefficient), out _);
 
@@ -264,7 +266,7 @@ public sealed class TokenChangeTests(DeviceKind kind) : TrainingTest(kind)
         using Adapter adapter = Attach(model, name, Options with { Dropout = name is "loreft" or "lily" ? 0 : 0.3 });
         TestAdapters.Perturb(adapter, 3);
         adapter.Parameters.EnableGradients();
-        Batch data = Batch.Create(TinyModels.Records(4, Config, new Random(7)));
+        var data = Batch.Create(TinyModels.Records(4, Config, new Random(7)));
         float[] kept = Gradients(checkpoint: false);
         Assert.That(Gradients(checkpoint: true), Is.EqualTo(kept));
 
@@ -301,7 +303,7 @@ public sealed class TokenChangeTests(DeviceKind kind) : TrainingTest(kind)
         );
         TestAdapters.Perturb(adapter, 3);
         adapter.Parameters.EnableGradients();
-        Batch data = Batch.Create(TinyModels.Records(4, Config, new Random(7)));
+        var data = Batch.Create(TinyModels.Records(4, Config, new Random(7)));
         Loss(backward: true);
         float[][] gradients = [.. adapter.Parameters.Parameters.Select(parameter => parameter.Gradient!.ToArray())];
         float[][] values = [.. adapter.Parameters.Parameters.Select(parameter => parameter.Master.ToArray())];
@@ -474,7 +476,7 @@ public sealed class TokenChangeTests(DeviceKind kind) : TrainingTest(kind)
     private float[] Next(CausalLanguageModel model, int[][] rows, KeyValueCache cache, int at)
     {
         using BatchTensors batch = new(Device, Batch.Of(rows, [null, null]));
-        using Tensor place = Tensor.From(Device, [at], 1);
+        using var place = Tensor.From(Device, [at], 1);
         using Tensor logits = model.Logits(batch, place, cache);
         return logits.ToArray();
     }
@@ -482,7 +484,7 @@ public sealed class TokenChangeTests(DeviceKind kind) : TrainingTest(kind)
     private float[] States(CausalLanguageModel model)
     {
         using BatchTensors batch = new(Device, Batch.Of([Tokens, Short.Tokens], [null, null]));
-        using Tensor all = Tensor.From(Device, [.. Enumerable.Range(0, 2 * Tokens.Length)], 2 * Tokens.Length);
+        using var all = Tensor.From(Device, [.. Enumerable.Range(0, 2 * Tokens.Length)], 2 * Tokens.Length);
         return model.States(batch, all);
     }
 
