@@ -1,3 +1,4 @@
+using Spectral.Training.Adapters;
 using Spectral.Training.Objectives;
 using Spectral.Training.Optim;
 

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text.Json;
+using Spectral.Training.Adapters;
 using Spectral.Training.IO;
 using Spectral.Training.Objectives;
 using Spectral.Training.Optim;

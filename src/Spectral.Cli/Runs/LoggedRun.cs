@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Spectral.Training;
+using Spectral.Training.Adapters;
 using Spectral.Training.Objectives;
 
 namespace Spectral.Cli.Runs;

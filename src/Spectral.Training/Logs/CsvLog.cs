@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Spectral.Training.Adapters;
 using Spectral.Training.Objectives;
 
 namespace Spectral.Training.Logs;

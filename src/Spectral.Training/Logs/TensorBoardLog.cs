@@ -1,4 +1,5 @@
 using System.Globalization;
+using Spectral.Training.Adapters;
 using Spectral.Training.Objectives;
 
 namespace Spectral.Training.Logs;

@@ -1,4 +1,4 @@
-namespace Spectral.Training;
+namespace Spectral.Training.Adapters;
 
 /// <summary>The load of an adapter's routers in one step, on this process.</summary>
 /// <param name="Loss">
