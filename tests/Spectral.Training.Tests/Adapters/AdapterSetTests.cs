@@ -30,7 +30,10 @@ public sealed class AdapterSetTests(DeviceKind kind) : TrainingTest(kind)
         set.Add("b", At("other"));
         Assert.That(set.Names, Is.EqualTo(new[] { "a", "b" }));
         Assert.That(set.WhyAlone("a"), Is.Null);
-        Assert.That(set.WhyAlone("b") is null, Is.EqualTo(method is not PromptMethod && !method.RequantizesBase));
+        Assert.That(
+            set.WhyAlone("b") is null,
+            Is.EqualTo(method is not PromptMethod && !method.RequantizesBase && !method.FollowsTokens)
+        );
         EncodedRecord[] mixed =
         [
             .. Records(model).Zip(["b", "a", null, "b", "a"], (record, adapter) => record with { Adapter = adapter }),
@@ -287,6 +290,7 @@ public sealed class AdapterSetTests(DeviceKind kind) : TrainingTest(kind)
     {
         options ??= new AdapterOptions
         {
+            InvocationTokens = [3],
             Rank = 2,
             TopK = 2,
             Alpha = 3,

@@ -247,7 +247,6 @@ public sealed class LoraVariantTests(DeviceKind kind) : AdapterFileTest(kind)
 
     [TestCase("layer_replication", "[[0,2]]", "copies")]
     [TestCase("target_parameters", """["experts.weight"]""", "experts")]
-    [TestCase("alora_invocation_tokens", "[1]", "invocation")]
     [TestCase("arrow_config", """{"top_k":2}""", "routes")]
     [TestCase("enable_lora", "[true,false]", "several")]
     public void WhatChangesTheModelOtherwiseIsRefusedWithTheReason(string key, string value, string reason)
