@@ -16,6 +16,7 @@ namespace Spectral.Cli.Commands;
 internal sealed class ExportCommand : SpectralCommand
 {
     private const string Gguf = "gguf-lora";
+    private const string Prompt = "soft-prompt";
 
     private readonly AdapterConversion _conversion = new(
         "Adapter to convert.",
@@ -23,10 +24,11 @@ internal sealed class ExportCommand : SpectralCommand
         new ResultTypeOption("is f32"),
         OptionTypes.Choice(
             "--format",
-            "Format to write: a folder of PEFT's, or a file of llama.cpp's.",
+            "Format to write: a folder of PEFT's, a file of llama.cpp's, or the soft prompt beside the layers alone.",
             "peft-lora",
             "peft-lora",
-            Gguf
+            Gguf,
+            Prompt
         ),
         Gguf
     );
@@ -56,12 +58,19 @@ internal sealed class ExportCommand : SpectralCommand
         string adapter = context.Get(_conversion.Adapter);
         using IOutput target = _conversion.Target(context, adapter, context.Get(_model));
         using ModelFolder? folder = context.Get(_model) is { } directory ? context.OpenModel(directory) : null;
-        using (AdapterReader read = folder is null ? new(adapter) : new(adapter, folder.Config))
+        Func<string, Device, int> write = context.Get(_conversion.Format) switch
+        {
+            Prompt => (written, _) => SoftPromptExporter.Export(adapter, written),
+            Gguf => WriteGguf(context, adapter, folder),
+            _ => (written, device) =>
+                LoraExporter.Export(adapter, written, device, folder, _conversion.Type.Read(context) ?? StoredType.F32),
+        };
+        if (context.Get(_conversion.Format) != Prompt)
+        {
+            using AdapterReader read = folder is null ? new(adapter) : new(adapter, folder.Config);
             context.Warn(read.Warnings);
-        Func<string, Device, int> write = _conversion.IsGguf(context)
-            ? WriteGguf(context, adapter, folder)
-            : (written, device) =>
-                LoraExporter.Export(adapter, written, device, folder, _conversion.Type.Read(context) ?? StoredType.F32);
+        }
+
         _conversion.Run(
             context,
             target,

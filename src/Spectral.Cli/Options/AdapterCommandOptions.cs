@@ -129,6 +129,9 @@ internal sealed class AdapterCommandOptions(bool trains)
             "randomized"
         );
 
+    /// <summary>The soft prompt beside the layers.</summary>
+    public SoftPromptOption SoftPrompt => field ??= new SoftPromptOption(Settings.All);
+
     /// <summary>The text that a soft prompt starts from.</summary>
     public Option<string?> PromptText { get; } =
         OptionTypes.OptionalText(
@@ -202,7 +205,18 @@ internal sealed class AdapterCommandOptions(bool trains)
 
     /// <summary>All options, for a command that trains one adapter.</summary>
     public Option[] All =>
-        [Name, .. Shared, TrainAlso, TrainTokens.Option, KeepTied, PromptText, Invocation, InitAdapter, Previous];
+        [
+            Name,
+            .. Shared,
+            TrainAlso,
+            TrainTokens.Option,
+            KeepTied,
+            SoftPrompt.Name,
+            PromptText,
+            Invocation,
+            InitAdapter,
+            Previous,
+        ];
 
     /// <summary>Loads the adapter to start from, with the learning rates of this run.</summary>
     public Adapter Load(CommandContext context, CausalLanguageModel model, string directory) =>
@@ -221,6 +235,7 @@ internal sealed class AdapterCommandOptions(bool trains)
         {
             ModulesToSave = ModulesToSave(context),
             KeepTied = context.Get(KeepTied),
+            SoftPrompt = SoftPrompt.Read(context, chosen),
             PromptText = context.Get(PromptText) is { } text ? new PromptText(text, []) : null,
         };
         return context.Get(Previous) is { } directory ? options.After(chosen, directory) : options;

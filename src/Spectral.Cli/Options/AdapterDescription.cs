@@ -39,6 +39,16 @@ internal static class AdapterDescription
         rows.Add(("lr-ratio", Text(options.LearningRateRatio)));
         foreach (AdapterSetting setting in adapter.Method.Settings)
             rows.Add((setting.Name, setting.Describe(options.Setting(adapter.Method, setting.Name))));
+        if (adapter.Method.PromptBeside(options) is { } prompt)
+        {
+            rows.Add((SoftPromptOption.Group, prompt.Method.Name));
+            foreach (AdapterSetting setting in prompt.Method.Settings)
+            {
+                double value = prompt.Options.Setting(prompt.Method, setting.Name);
+                rows.Add(($"{SoftPromptOption.Group}.{setting.Name}", setting.Describe(value)));
+            }
+        }
+
         rows.Add(("trainable parameters", adapter.TrainableCount.ToString("N0", CultureInfo.InvariantCulture)));
         return rows;
     }

@@ -79,6 +79,7 @@ internal static class InitAdapterConflicts
             wanted.Settings.All(given => has.Setting(start.Method, given.Key) == given.Value),
             Settings(start)
         );
+        RequirePrompt();
         bool isSameWhole = adapter.ModulesToSave(context).ToHashSet().SetEquals(has.ModulesToSave);
         Require(adapter.TrainAlso, isSameWhole, AdapterDescription.Listed(has.ModulesToSave));
         Require(adapter.KeepTied, context.Get(adapter.KeepTied) == has.KeepTied, has.KeepTied ? "yes" : "no");
@@ -93,6 +94,19 @@ internal static class InitAdapterConflicts
         bool isSameLayers = IsTargets(wanted, model, start);
         Require(adapter.Target, isSameLayers, string.Join(',', has.TargetModules));
         Require(adapter.TargetParameters, isSameLayers, AdapterDescription.Listed(has.TargetParameters));
+
+        void RequirePrompt()
+        {
+            if (!context.IsGiven(adapter.SoftPrompt.Name))
+                return;
+            SoftPrompt? found = has.SoftPrompt;
+            SoftPrompt? given = adapter.SoftPrompt.Read(context, start.Method);
+            Require(
+                adapter.SoftPrompt.Name,
+                given?.Method == found?.Method && given?.VirtualTokens == found?.VirtualTokens,
+                found is null ? "no soft prompt" : $"{found.VirtualTokens} virtual tokens of {found.Method.Name}"
+            );
+        }
 
         void Require(Option option, bool same, string found)
         {

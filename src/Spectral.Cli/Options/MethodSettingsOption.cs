@@ -14,9 +14,10 @@ internal sealed class MethodSettingsOption
             ? new SettingsOption(
                 $"{Help} {OptimizerOption.SettingsHelp} {LossOption.SettingsHelp}",
                 OptimizerOption.Group,
-                LossOption.Group
+                LossOption.Group,
+                SoftPromptOption.Group
             )
-            : new SettingsOption(Help);
+            : new SettingsOption(Help, SoftPromptOption.Group);
 
     private const string Help =
         "A setting of the adapter method; may be given several times. `spectral methods --adapter NAME` lists "

@@ -50,6 +50,10 @@ internal sealed class SettingsOption
         }
     }
 
+    /// <summary>Returns the first setting of a group as it is given; null: there is none.</summary>
+    public string? First(CommandContext context, string group) =>
+        (context.Get(Option) ?? []).FirstOrDefault(one => one.StartsWith(group + ".", StringComparison.Ordinal));
+
     /// <summary>Returns the names and values that are given, without those of other groups.</summary>
     /// <param name="context">The command line.</param>
     /// <param name="owner">Who has the settings, for messages.</param>

@@ -99,17 +99,11 @@ internal static partial class SystemRegister
             "a LoRA is made of a change of the weights; extracting one from a larger model is not"
         ),
         new(50, "LoRAT", InPart, ["adapter lora"], "the tracker is not a model here"),
-        new(
-            51,
-            "Unified view, parallel adapters, MAM",
-            InPart,
-            ["adapter parallel", "adapter prefix-tuning"],
-            "not both at once"
-        ),
+        new(51, "Unified view, parallel adapters, MAM", Present, ["adapter parallel", "adapter prefix-tuning"], ""),
         new(52, "1-bit adapters", Present, ["adapter one-bit", "compress one-bit"], ""),
         new(53, "SEATrack AMG-LoRA", Missing, [], "the tracker is not a model here"),
         new(54, "Point-PEFT", Missing, [], "point clouds are not data here"),
-        new(55, "TAP-SLF", Present, ["place last-layers", "adapter prompt-tuning"], ""),
+        new(55, "TAP-SLF", Present, ["adapter tap-slf", "place tap-slf"], ""),
         new(56, "Polyhistor", InPart, ["adapter polyhistor"], "one task; its vector is not made from several"),
         new(57, "SPT", Present, ["place spt"], ""),
         new(58, "RDP-LoRA", Present, ["place rdp"], ""),

@@ -109,7 +109,7 @@ internal sealed class AdaptedLinearNode : Node
             PassPart(part, _projected[i], dx, ref accumulate);
             foreach (AdapterCore core in part.Cores)
             {
-                if (core.Trains)
+                if (core.HasGradients)
                     core.Backward();
             }
         }

@@ -86,6 +86,9 @@ public sealed class AdaptedModule
     /// <summary>All factors of the module, shared ones included, in order of declaration.</summary>
     internal IReadOnlyList<Factor> AllFactors => _builder.Factors;
 
+    /// <summary>Whether one of the factors trains in the current step.</summary>
+    internal bool Trains => AllFactors.Any(factor => factor.Trains && factor.Parameter.Trains);
+
     /// <summary>Whether files hold the start values beside the factors, in one LoRA of twice the rank.</summary>
     internal bool IncludesStart => _builder.Method.PeftType == AdapterConfig.Lora && _builder.Starts.Count > 0;
 

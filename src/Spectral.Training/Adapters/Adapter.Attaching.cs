@@ -120,6 +120,7 @@ public sealed partial class Adapter
                     adapter.Modules,
                     module => model.Adaptable.First(linear => linear.Name == module.Shape.Name).Weight
                 );
+                reader.SoftPrompt?.Fill([adapter._beside!], _ => model.Embedding.Weight);
                 foreach ((SavedTensor tensor, Optim.Parameter parameter) in adapter._factors.Saved)
                     parameter.Master.CopyFrom(reader.Stored(tensor).ToFloats());
             }
@@ -288,21 +289,20 @@ public sealed partial class Adapter
         foreach ((AdaptedModule module, Linear linear) in _modules.Zip(linears))
             module.BindBase(linear);
         Fill(factor => !factor.Start.IsCopy);
-        Method.BeginAll([
-            .. _modules.Zip(
-                linears,
-                (module, linear) =>
-                    new AdapterStart(module.Shape, linear.Weight, module.Factors, module.Options)
-                    {
-                        Calibration = calibration!,
-                        TokenScale = _model.TokenScale,
-                        Original = Method.RequantizesBase ? RequantizedBase.Original(_model, originals, linear) : null!,
-                    }
-            ),
-        ]);
+        Method.BeginAll([.. _modules.Zip(linears, StartOf)]);
+        if (_beside is not null)
+            Method.PromptBeside(Options)!.Method.BeginAll([StartOf(_beside, _model.Embedding)]);
         Fill(factor => factor.Start.IsCopy);
         foreach ((SavedTensor tensor, Optim.Parameter parameter) in _factors.Saved)
             CopyBase(tensor, parameter.Master);
+
+        AdapterStart StartOf(AdaptedModule module, Linear linear) =>
+            new(module.Shape, linear.Weight, module.Factors, module.Options)
+            {
+                Calibration = calibration!,
+                TokenScale = _model.TokenScale,
+                Original = Method.RequantizesBase ? RequantizedBase.Original(_model, originals, linear) : null!,
+            };
     }
 
     private void CopyBase(SavedTensor tensor, Tensor values)
@@ -321,7 +321,7 @@ public sealed partial class Adapter
 
     private void Fill(Func<Factor, bool> which)
     {
-        foreach (AdaptedModule module in _modules)
+        foreach (AdaptedModule module in _beside is null ? _modules : _modules.Append(_beside))
         {
             foreach (Factor factor in module.AllFactors.Where(which))
             {

@@ -46,17 +46,14 @@ public sealed partial class Adapter
                     : AdapterFolder.KeyOf(path, stored.Name);
                 tensors.TryAdd(name, stored.ToWrite(name));
             }
-            if (module.Form.VirtualTokens is { } made)
-            {
-                // Also of a network that files do not hold.
-                string name = AdapterFolder.KeyOf(PromptMethod.Module, PromptMethod.TensorName);
-                tensors[name] = TensorToWrite.Floats(
-                    name,
-                    StoredType.F32,
-                    made.Shape.Dimensions(),
-                    () => made.Value.ToArray()
-                );
-            }
+        }
+
+        if ((_beside ?? _modules[0]).Form.VirtualTokens is { } made)
+        {
+            // Also of a network that files do not hold.
+            string name = AdapterFolder.KeyOf(PromptMethod.Module, PromptMethod.TensorName);
+            long[] size = made.Shape.Dimensions();
+            tensors[name] = TensorToWrite.Floats(name, StoredType.F32, size, () => made.Value.ToArray());
         }
 
         foreach ((SavedTensor tensor, Optim.Parameter parameter) in _factors.Saved)
@@ -162,6 +159,20 @@ public sealed partial class Adapter
             modules,
             Method is PromptMethod ? [] : _model.Adaptable.Select(linear => linear.Name)
         );
+        return config with { SoftPrompt = DescribePrompt() };
+    }
+
+    /// <summary>Creates the config of the soft prompt beside the layers, and checks that it keeps all.</summary>
+    private AdapterConfig? DescribePrompt()
+    {
+        if (_beside is null)
+            return null;
+        SoftPrompt prompt = Method.PromptBeside(Options)!;
+        AdapterConfig config = AdapterConfig.Of(prompt.Method, prompt.Options, [_beside]) with
+        {
+            BaseModel = _baseModel,
+        };
+        KeptOptions.Require(config, [_beside], []);
         return config;
     }
 

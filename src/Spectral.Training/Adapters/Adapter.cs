@@ -28,6 +28,7 @@ public sealed partial class Adapter : IModelAdapter, IDisposable
     private readonly List<TrainedRows> _rows = [];
     private readonly bool _headFollows;
     private readonly AdaptedModule? _head;
+    private readonly AdaptedModule? _beside; // the soft prompt beside the layers
     private BoundPrompt? _prompt;
     private RequantizedBase? _requantized;
     private string? _baseModel;
@@ -48,7 +49,13 @@ public sealed partial class Adapter : IModelAdapter, IDisposable
         _headFollows = TiedHead.Follows(model.Config, options, saved, modules);
         if (_headFollows)
             _head = modules.FirstOrDefault(module => module.Shape.IsEmbedding)?.For(model.Config.Head.Name);
-        _factors = new BoundFactors(model.Device, modules, saved, model.DType);
+        _beside = method.PromptBeside(options)?.Describe(model.Config);
+        _factors = new BoundFactors(
+            model.Device,
+            _beside is null ? modules : [.. modules, _beside],
+            saved,
+            model.DType
+        );
         Parameters.Changed += Refresh;
         Parameters.Accumulated += AddPenalties;
     }
@@ -138,7 +145,7 @@ public sealed partial class Adapter : IModelAdapter, IDisposable
     /// </summary>
     internal string? WhyAlone()
     {
-        if (Method is PromptMethod)
+        if (VirtualTokens > 0)
             return "it puts virtual tokens before every record";
         if (Method.RequantizesBase)
             return "it quantises the base anew";
@@ -222,11 +229,9 @@ public sealed partial class Adapter : IModelAdapter, IDisposable
         }
 
         if (Method is PromptMethod prompt)
-        {
-            _prompt = new BoundPrompt(_model, _modules[0].Form.VirtualTokens!, prompt.IsPrefix);
-            _model.Adapter = this;
-            return;
-        }
+            _prompt = new BoundPrompt(_model, _modules[0], prompt.IsPrefix);
+        else if (_beside is not null)
+            _prompt = new BoundPrompt(_model, _beside, Method.PromptBeside(Options)!.Prompt.IsPrefix);
 
         var modules = Bound.ToDictionary(module => module.Shape.Name);
         uint index = 0;

@@ -73,8 +73,12 @@ public sealed class AdapterCore : ILayerAdapter, IDisposable
     /// <summary>The scales ρ [out] of the layer's outputs, F32, or null.</summary>
     public Tensor? OutputScale => _form.OutputScale?.Value;
 
-    /// <summary>Whether the trainable factors have gradient buffers.</summary>
-    public bool Trains => _module.AllFactors.Any(factor => factor.Trains && factor.Parameter.Trains);
+    /// <summary>Whether one of the factors trains in the current step.</summary>
+    public bool Trains => _module.Trains;
+
+    /// <summary>Whether the trainable factors have gradient buffers, in this step or in others.</summary>
+    internal bool HasGradients =>
+        _module.AllFactors.Any(factor => factor.Trains && factor.Parameter.Gradient is not null);
 
     /// <inheritdoc/>
     bool ILayerAdapter.NeedsInput =>

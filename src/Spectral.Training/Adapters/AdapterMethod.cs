@@ -125,11 +125,17 @@ public abstract class AdapterMethod : MethodDescription
     public virtual bool RequantizesBase => false;
 
     /// <summary>
-    /// Returns the number of positions that the adapter takes before every row: the virtual tokens of a soft prompt, 0
-    /// for all other methods.
+    /// Returns the number of positions that the adapter takes before every row: the virtual tokens of a soft prompt, or
+    /// of one beside the layers; otherwise 0.
     /// </summary>
     /// <param name="options">The adapter's options.</param>
-    public virtual int VirtualTokens(AdapterOptions options) => 0;
+    public virtual int VirtualTokens(AdapterOptions options) => PromptBeside(options)?.VirtualTokens ?? 0;
+
+    /// <summary>
+    /// Returns the soft prompt that trains beside the layers, with the seed and the text of the options; null: none.
+    /// </summary>
+    /// <param name="options">The adapter's options.</param>
+    internal virtual SoftPrompt? PromptBeside(AdapterOptions options) => options.SoftPrompt?.Beside(options);
 
     /// <summary>
     /// Returns the settings of each layer, null for a layer that gets no adapter. By default all layers have the given

@@ -130,6 +130,9 @@ public sealed record AdapterOptions
     /// </summary>
     public string? PreviousAdapter { get; init; }
 
+    /// <summary>The soft prompt that trains beside the layers; null: none.</summary>
+    public SoftPrompt? SoftPrompt { get; init; }
+
     /// <summary>The text that a soft prompt starts from; null: none.</summary>
     public PromptText? PromptText
     {

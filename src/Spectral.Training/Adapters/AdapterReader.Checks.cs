@@ -28,6 +28,28 @@ public sealed partial class AdapterReader
         return [prompt.ModuleOf(sizes)];
     }
 
+    /// <summary>Opens the soft prompt beside the layers, or warns that it is left out.</summary>
+    private AdapterReader? OpenPrompt(ModelConfig? model, bool takesPrompts)
+    {
+        if (_folder.SoftPrompt is not { } prompt)
+        {
+            return takesPrompts && Method.PromptBeside(Options) is not null
+                ? throw new InputException(
+                    $"{_folder.WeightsPath}: {Method.Name} has virtual tokens beside its layers, of which the files "
+                        + "have none"
+                )
+                : null;
+        }
+
+        if (takesPrompts && model is not null)
+            return new AdapterReader(1, prompt, model, null, takesPrompts: true);
+        _warnings.Add(
+            $"{_folder.Directory}: the soft prompt beside the layers ({prompt.Config.Method.Name}) is no change of "
+                + "weights and is left out; spectral export --format soft-prompt writes it by itself"
+        );
+        return null;
+    }
+
     /// <summary>
     /// Checks that the modules with tensors are layers of the model and match the config, and that some module does.
     /// </summary>

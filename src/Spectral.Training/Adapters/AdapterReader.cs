@@ -56,8 +56,17 @@ public sealed partial class AdapterReader : IDisposable
         ModelFolder? weights,
         bool takesPrompts
     )
+        : this(learningRateRatio, AdapterFolder.Open(directory), model, weights, takesPrompts) { }
+
+    private AdapterReader(
+        double learningRateRatio,
+        AdapterFolder folder,
+        ModelConfig? model,
+        ModelFolder? weights,
+        bool takesPrompts
+    )
     {
-        _folder = AdapterFolder.Open(directory);
+        (_folder, string directory) = (folder, folder.Directory);
         try
         {
             _warnings = [.. _folder.Warnings];
@@ -134,6 +143,9 @@ public sealed partial class AdapterReader : IDisposable
             );
             foreach (AdaptedModule module in _modules)
                 CheckTensors(module);
+            SoftPrompt = OpenPrompt(model, takesPrompts);
+            if (SoftPrompt is not null)
+                Options = Options with { SoftPrompt = new SoftPrompt(SoftPrompt.Method, SoftPrompt.Options) };
             if (weights is null)
                 return;
             _folder.CheckFits(weights);
@@ -174,6 +186,9 @@ public sealed partial class AdapterReader : IDisposable
 
     /// <summary>The adapted modules. Their factors have no memory yet.</summary>
     public IReadOnlyList<AdaptedModule> Modules => _modules;
+
+    /// <summary>The soft prompt beside the layers; null: there is none, or it is left out.</summary>
+    internal AdapterReader? SoftPrompt { get; }
 
     /// <summary>
     /// The tensors of the model for which the adapter has its own values. Those that merely replace the base's are

@@ -10,8 +10,8 @@ public static class AdapterSize
     private const int Coarse = 32;
 
     /// <summary>
-    /// Counts the trainable scalars over some layers; shared ones count once. For a method that distributes its rank by
-    /// data the number is approximate.
+    /// Counts the trainable scalars over some layers, and those of a soft prompt beside them; shared ones count once.
+    /// For a method that distributes its rank by data the number is approximate.
     /// </summary>
     /// <param name="method">The method that adapts the layers.</param>
     /// <param name="modules">The layers to adapt.</param>
@@ -20,8 +20,10 @@ public static class AdapterSize
     public static long Trainable(AdapterMethod method, IReadOnlyList<ModuleShape> modules, AdapterOptions options)
     {
         options.CheckSettings(method);
-        return AdaptedModule
-            .Describe(method, options, modules)
+        IEnumerable<AdaptedModule> described = AdaptedModule.Describe(method, options, modules);
+        if (method.PromptBeside(options) is { } prompt)
+            described = described.Append(prompt.Describe(modules));
+        return described
             .SelectMany(module => module.AllFactors)
             .Distinct()
             .Where(factor => factor.Trains)

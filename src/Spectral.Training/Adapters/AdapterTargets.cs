@@ -45,7 +45,13 @@ public static class AdapterTargets
     public static IReadOnlyList<ModuleShape> Of(ModelConfig model, AdapterMethod method, AdapterOptions options)
     {
         if (method is not PromptMethod prompt)
-            return Of(model, options);
+        {
+            IReadOnlyList<ModuleShape> layers = Of(model, options);
+            return method.PromptBeside(options) is null
+                ? layers
+                : [.. layers.Select(layer => layer with { Prompt = PromptSizes.Of(model) })];
+        }
+
         if (model.Classifier is not null)
         {
             throw new InputException(

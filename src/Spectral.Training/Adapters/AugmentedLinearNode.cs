@@ -93,7 +93,7 @@ internal sealed class AugmentedLinearNode : Node
         _layers.Part.Backward(_layers.Weight, _x, _projected, _dy, dx, accumulate);
         foreach (AdapterCore core in _layers.Part.Cores)
         {
-            if (core.Trains)
+            if (core.HasGradients)
                 core.Backward();
         }
     }

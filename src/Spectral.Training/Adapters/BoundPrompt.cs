@@ -9,20 +9,21 @@ namespace Spectral.Training.Adapters;
 /// <summary>The virtual tokens of an attached soft prompt, in the model's compute type.</summary>
 internal sealed class BoundPrompt : IVirtualTokens, IDisposable
 {
+    private readonly AdaptedModule _module;
     private readonly Expression _tokens;
     private readonly ExpressionGraph _graph;
 
     /// <summary>Computes the tokens from the current values of the factors.</summary>
     /// <param name="model">The model.</param>
-    /// <param name="tokens">The tokens, one per row, as keys and values of all layers or as embeddings.</param>
-    /// <param name="isPrefix">Whether they are keys and values.</param>
-    public BoundPrompt(CausalLanguageModel model, Expression tokens, bool isPrefix)
+    /// <param name="module">The soft prompt, whose form is the tokens, one per row.</param>
+    /// <param name="isPrefix">Whether they are keys and values of all layers; otherwise they are embeddings.</param>
+    public BoundPrompt(CausalLanguageModel model, AdaptedModule module, bool isPrefix)
     {
-        _tokens = tokens;
-        _graph = new ExpressionGraph([tokens], long.MaxValue);
-        Values = Tensor.Empty(model.Device, tokens.Shape, model.DType);
-        PrefixRotary = isPrefix ? new RotaryTables(model.Device, model.Config, tokens.Shape[0]) : null;
-        Cast.Run(tokens.Value, Values);
+        (_module, _tokens) = (module, module.Form.VirtualTokens!);
+        _graph = new ExpressionGraph([_tokens], long.MaxValue);
+        Values = Tensor.Empty(model.Device, _tokens.Shape, model.DType);
+        PrefixRotary = isPrefix ? new RotaryTables(model.Device, model.Config, _tokens.Shape[0]) : null;
+        Cast.Run(_tokens.Value, Values);
     }
 
     /// <inheritdoc/>
@@ -40,7 +41,7 @@ internal sealed class BoundPrompt : IVirtualTokens, IDisposable
     }
 
     /// <inheritdoc/>
-    public Node? Record(Tape tape) => tape.Records && _tokens.Trains ? tape.Record(new TokensNode(this)) : null;
+    public Node? Record(Tape tape) => tape.Records && _module.Trains ? tape.Record(new TokensNode(this)) : null;
 
     /// <inheritdoc/>
     public void Dispose()

@@ -45,8 +45,9 @@ public sealed record MethodFacts(
     {
         long trainable = AdapterSize.Trainable(method, modules, options);
         IReadOnlyList<AdaptedModule> forms = AdaptedModule.Describe(method, options, modules);
+        AdaptedModule? prompt = method.PromptBeside(options)?.Describe(modules);
         (bool mergeable, bool biases) = (
-            forms.All(module => module.Form.IsMergeable),
+            prompt is null && forms.All(module => module.Form.IsMergeable),
             forms.All(module => module.Form.Bias is null || module.Shape.HasBias)
         );
         return new MethodFacts(
@@ -57,17 +58,18 @@ public sealed record MethodFacts(
             forms.Any(module => module.Form.Weight is not null),
             mergeable && biases,
             mergeable && !biases,
-            forms.All(module => module.Form.IsLowRank)
+            prompt is null && forms.All(module => module.Form.IsLowRank)
         )
         {
-            UsedOptions = Used(method, options, forms).ToHashSet(),
+            UsedOptions = Used(method, options, forms, prompt).ToHashSet(),
         };
     }
 
     private static IEnumerable<string> Used(
         AdapterMethod method,
         AdapterOptions options,
-        IReadOnlyList<AdaptedModule> modules
+        IReadOnlyList<AdaptedModule> modules,
+        AdaptedModule? prompt
     )
     {
         string[] read =
@@ -76,9 +78,10 @@ public sealed record MethodFacts(
             nameof(AdapterOptions.Alpha),
             nameof(AdapterOptions.RankStabilized),
             nameof(AdapterOptions.LearningRateRatio),
-            nameof(AdapterOptions.PromptText),
             nameof(AdapterOptions.InvocationTokens),
         ];
+        if (modules.Append(prompt).Any(module => module?.Reads(nameof(AdapterOptions.PromptText)) == true))
+            yield return nameof(AdapterOptions.PromptText);
         foreach (string option in read.Where(option => modules.Any(module => module.Reads(option))))
             yield return option;
         if (method.UsesTopK)

@@ -9,7 +9,10 @@ namespace Spectral.Training.Adapters;
 /// <param name="HasBias">Whether the layer has a bias of its own.</param>
 public readonly record struct ModuleShape(string Name, int Out, int In, bool HasBias = false)
 {
-    /// <summary>The sizes of the model, if the module is a soft prompt; null: it is a layer.</summary>
+    /// <summary>
+    /// The sizes of the model, if the module is a soft prompt, or a layer of an adapter with a soft prompt beside it;
+    /// null: nobody asks for them.
+    /// </summary>
     internal PromptSizes? Prompt { get; init; }
 
     /// <summary>Whether the module is an embedding, with one row per output that is looked up by token.</summary>

@@ -211,6 +211,7 @@ internal sealed class PlainLoraConversion : IDisposable
             KeepsGatesApart = false,
             LacksStart = false,
             IncludesStart = false,
+            SoftPrompt = null,
             BaseTensorSha256 = new Dictionary<string, string>(),
         };
     }

@@ -37,6 +37,9 @@ internal abstract class PromptMethod : AdapterMethod
     /// <inheritdoc/>
     public override int VirtualTokens(AdapterOptions options) => (int)options.Setting(this, Tokens);
 
+    /// <inheritdoc/>
+    internal sealed override SoftPrompt? PromptBeside(AdapterOptions options) => null;
+
     /// <summary>
     /// Returns the settings with which the tensor of a file is read. Files hold the tokens alone, not the network that
     /// computed them in training.
@@ -65,7 +68,7 @@ internal abstract class PromptMethod : AdapterMethod
     /// single layer, whose keys are as wide as the outputs.
     /// </summary>
     public ModuleShape ModuleOf(IReadOnlyList<ModuleShape> layers) =>
-        layers is [{ Prompt: not null } own] ? own : ModuleOf(new PromptSizes(layers[0].In, 1, 1, 1, layers[0].Out));
+        ModuleOf(layers[0].Prompt ?? new PromptSizes(layers[0].In, 1, 1, 1, layers[0].Out));
 
     /// <summary>Checks that the options leave every weight of the model as it is.</summary>
     /// <exception cref="InputException">An option names layers to change.</exception>
@@ -82,6 +85,8 @@ internal abstract class PromptMethod : AdapterMethod
             Refuse("modules to train whole", options.ModulesToSave);
         if (options.TrainableTokens.Count > 0)
             Refuse("trainable tokens of", options.TrainableTokens.Select(pair => pair.Key));
+        if (options.SoftPrompt is { } other)
+            Refuse("soft prompt", [other.Method.Name]);
         if (options.RankPattern.Count > 0 || options.AlphaPattern.Count > 0)
         {
             Refuse(

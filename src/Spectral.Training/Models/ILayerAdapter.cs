@@ -6,7 +6,7 @@ namespace Spectral.Training.Models;
 /// <summary>Changes what one layer computes while an adapter is attached to the model.</summary>
 internal interface ILayerAdapter
 {
-    /// <summary>Whether any of the adapter's factors in this layer trains.</summary>
+    /// <summary>Whether any of the adapter's factors in this layer trains in the current step.</summary>
     bool Trains { get; }
 
     /// <summary>Whether its backward reads the layer's input, which is saved only then.</summary>

@@ -38,9 +38,9 @@ public sealed class Linear
     /// <summary>The number of input features.</summary>
     public int In => Weight.Shape[1];
 
-    /// <summary>Whether anything in this layer trains.</summary>
+    /// <summary>Whether anything in this layer trains in the current step.</summary>
     public bool Trains => Weight.Trains || Bias is { Trains: true } || Adapter is { Trains: true };
 
     /// <summary>Whether backward reads the layer's input, which is saved only then.</summary>
-    internal bool NeedsInput => Weight is { Trains: true, IsPaused: false } || Adapter is { NeedsInput: true };
+    internal bool NeedsInput => Weight.Trains || Adapter is { NeedsInput: true };
 }

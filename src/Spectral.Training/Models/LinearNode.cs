@@ -94,7 +94,7 @@ public sealed class LinearNode : Node
         ref bool accumulate
     )
     {
-        if (layer.Weight is { IsPaused: false, Gradient: { } dWeight })
+        if (layer.Weight is { Trains: true, Gradient: { } dWeight })
         {
             using Tensor? rows = sample?.Of(gradient);
             Gemm.Run(

@@ -282,11 +282,11 @@ public static class LossHead
             return;
         if (dx is not null)
             Gemm.Run(dLogits, head.Weight.Value, dx);
-        if (head.Weight.Gradient is { } dWeight)
+        if (head.Weight is { Trains: true, Gradient: { } dWeight })
             Gemm.Run(Gemm.Transposed(dLogits), x, dWeight, 1, 1);
         if (head.Bias?.Gradient is { } dBias)
             BiasGradient.Run(dLogits, dBias, accumulate: true);
-        if (head.Weight.Rows is { Gradient: not null } rows)
+        if (head.Weight.Rows is { Trains: true } rows)
             rows.AddGradient(dLogits, x);
     }
 

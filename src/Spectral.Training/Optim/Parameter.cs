@@ -138,13 +138,14 @@ public sealed class Parameter : IDisposable
     }
 
     /// <summary>
-    /// Whether it does not train in the current step, so that backward may leave its gradient as it is.
+    /// Whether it does not train in the current step, so that backward may leave its gradient as it is, and need not
+    /// come down to it.
     /// </summary>
     internal bool IsPaused { get; set; }
 
-    /// <summary>Whether backward has to compute a gradient for it.</summary>
+    /// <summary>Whether backward has to compute a gradient for it in the current step.</summary>
     public bool Trains =>
-        StandIn?.Trains ?? _shard?.Trains ?? (_gradient is not null || Rows is { Gradient: not null });
+        StandIn?.Trains ?? _shard?.Trains ?? (_gradient is not null ? !IsPaused : Rows is { Trains: true });
 
     /// <summary>
     /// The parameter that replaces a base weight for all readers while an adapter with its own values is attached. The

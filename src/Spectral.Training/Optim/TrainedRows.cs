@@ -40,6 +40,9 @@ internal sealed class TrainedRows : IDisposable
     /// <summary>The gradient of the rows, [n, D] F32; null while they do not train.</summary>
     public Tensor? Gradient => _rows.Gradient;
 
+    /// <summary>Whether backward has to compute the gradient in the current step.</summary>
+    public bool Trains => _rows.Trains;
+
     /// <summary>Returns the index of a token's row among the trained ones; −1 if it has none.</summary>
     public int PlaceOf(int token) => _places.GetValueOrDefault(token, -1);
 

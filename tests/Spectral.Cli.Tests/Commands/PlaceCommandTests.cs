@@ -113,7 +113,7 @@ public sealed class PlaceCommandTests : WorkFolder
                 .And.Contain("trainable parameters")
         );
         Assert.That(
-            CommandLine.Run("place", "--method", "last-layers", "--model", Model).Succeeded().Output,
+            CommandLine.Run("place", "--method", "tap-slf", "--model", Model).Succeeded().Output,
             Does.Contain("7 of 14 layers get an adapter")
         );
     }
@@ -165,7 +165,7 @@ public sealed class PlaceCommandTests : WorkFolder
     [Test]
     public void MistakesAreNamed()
     {
-        string[] last = ["place", "--method", "last-layers", "--model", Model];
+        string[] last = ["place", "--method", "tap-slf", "--model", Model];
         Refused(["place", "--model", Model], "--method");
         Refused([.. last, "--data", Data], "--data", "does not run the model");
         Refused([.. last, "--budget", "3"], "--budget", "no budget");

@@ -171,6 +171,55 @@ public sealed class TensorBudgetTests(DeviceKind kind) : TrainingTest(kind)
         }
     }
 
+    /// <summary>
+    /// With all below the last layer paused, backward has as many operations as in a model where nothing below is
+    /// adapted, and the gradients of what trains have the same bits as with all of them.
+    /// </summary>
+    [Test]
+    public void BackwardEndsAtTheLowestTensorThatTrains(
+        [Values("lora", "dora")] string adapter,
+        [Values] bool checkpoint
+    )
+    {
+        string last = $".{TinyModels.Llama.Layers - 1}.";
+        (CausalLanguageModel model, ParameterSet parameters) = Create(adapter);
+        parameters.EnableGradients();
+        (int all, Dictionary<string, float[]> expected) = Backward(model, parameters);
+        foreach (Parameter parameter in parameters.Parameters)
+            parameter.IsPaused = !parameter.Name.Contains($"{last}mlp.down_proj", StringComparison.Ordinal);
+        (int few, Dictionary<string, float[]> actual) = Backward(model, parameters);
+
+        CausalLanguageModel other = Keep(TinyModels.Frozen(TinyModels.Llama, Device, Folder));
+        AdapterOptions alone = new()
+        {
+            Rank = 2,
+            TopK = 2,
+            TargetModules = [$"layers{last}mlp.down_proj"],
+        };
+        Adapter attached = Keep(Adapter.Attach(other, AdapterMethods.Find(adapter), alone));
+        attached.Parameters.EnableGradients();
+        Assert.That(few, Is.EqualTo(Backward(other, attached.Parameters).Operations).And.LessThan(all));
+        foreach (Parameter parameter in parameters.Parameters)
+        {
+            Assert.That(
+                actual[parameter.Name],
+                parameter.IsPaused ? Is.All.Zero : Is.EqualTo(expected[parameter.Name]),
+                parameter.Name
+            );
+        }
+
+        (int Operations, Dictionary<string, float[]> Gradients) Backward(CausalLanguageModel trained, ParameterSet of)
+        {
+            of.ClearGradients();
+            using BatchTensors tensors = new(Device, Batch.Create([.. Records.Take(3)], 0));
+            using Spectral.Training.Autograd.Tape tape = new(Device);
+            using Tensor loss = trained.Loss(tape, tensors, 1, checkpoint);
+            int operations = tape.Count;
+            tape.Backward();
+            return (operations, of.Parameters.ToDictionary(one => one.Name, one => one.Gradient!.ToArray()));
+        }
+    }
+
     [Test]
     public void WhatDoesNotFitIsNamed()
     {

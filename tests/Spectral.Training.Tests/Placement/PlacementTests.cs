@@ -253,7 +253,7 @@ public sealed class PlacementTests(DeviceKind kind) : TrainingTest(kind)
     [TestCase(5, 5)]
     public void LastLayersAreTheLast(int count, int adapted)
     {
-        foreach (PlacedModule module in Place("last-layers", ("layers", count)).Modules)
+        foreach (PlacedModule module in Place("tap-slf", ("layers", count)).Modules)
             Assert.That(module.Rank, Is.EqualTo(DepthOf(module) >= 5 - adapted ? Rank : 0), module.Module.Name);
     }
 
@@ -289,7 +289,7 @@ public sealed class PlacementTests(DeviceKind kind) : TrainingTest(kind)
     [Test]
     public void MistakesAreNamed()
     {
-        PlacementMethod last = PlacementMethods.Find("last-layers");
+        PlacementMethod last = PlacementMethods.Find("tap-slf");
         Assert.Multiple(() =>
         {
             Assert.That(
@@ -305,12 +305,12 @@ public sealed class PlacementTests(DeviceKind kind) : TrainingTest(kind)
                 Throws.TypeOf<InputException>().With.Message.Contains("lm_head")
             );
             Assert.That(
-                () => Place("last-layers", ("layers", 6)),
+                () => Place("tap-slf", ("layers", 6)),
                 Throws.TypeOf<InputException>().With.Message.Contains("5 layers")
             );
             Assert.That(
-                () => Place("last-layers", ("frozen", 6)),
-                Throws.TypeOf<InputException>().With.Message.Contains("the settings of last-layers")
+                () => Place("tap-slf", ("frozen", 6)),
+                Throws.TypeOf<InputException>().With.Message.Contains("the settings of tap-slf")
             );
             Assert.That(
                 () => Place("spt", Model(), 1_000_000),

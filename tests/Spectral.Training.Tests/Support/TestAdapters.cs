@@ -14,13 +14,17 @@ namespace Spectral.Training.Tests.Support;
 internal static class TestAdapters
 {
     /// <summary>
-    /// The names of all methods that change layers of any base; the others are soft prompts, or need one that is
-    /// quantised.
+    /// The names of all methods that change layers of any base and nothing else; the others are soft prompts, have one
+    /// beside the layers, or need a base that is quantised.
     /// </summary>
     public static string[] LayerMethods { get; } =
     [
         .. AdapterMethods
-            .All.Where(method => method is not PromptMethod && !method.RequantizesBase)
+            .All.Where(method =>
+                method is not PromptMethod
+                && method.PromptBeside(new AdapterOptions()) is null
+                && !method.RequantizesBase
+            )
             .Select(method => method.Name),
         "map(vera)",
     ];

@@ -59,6 +59,9 @@ public sealed record AdapterConfig
     /// <summary>The sizes of the model of a soft prompt; null: it is an adapter of layers.</summary>
     internal PromptSizes? Prompt { get; init; }
 
+    /// <summary>The config of the soft prompt beside the layers; null: there is none.</summary>
+    internal AdapterConfig? SoftPrompt { get; init; }
+
     /// <summary>The modules to adapt.</summary>
     public required ModulePattern TargetModules { get; init; }
 
@@ -111,7 +114,7 @@ public sealed record AdapterConfig
             Method = method,
             Options = method.Settings.Aggregate(options, (stated, setting) => Stated(stated, method, setting, modules)),
             IncludesStart = modules.Any(module => module.IncludesStart),
-            Prompt = modules is [{ Shape.Prompt: { } sizes }] ? sizes : null,
+            Prompt = method is PromptMethod ? modules[0].Shape.Prompt : null,
             TargetModules = ModulePattern.Of(options.TargetModules),
         };
     }

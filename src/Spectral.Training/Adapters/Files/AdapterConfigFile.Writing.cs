@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 using Spectral.Training.IO;
 
@@ -91,6 +92,13 @@ internal static partial class AdapterConfigFile
             metadata[BiasKey] = BiasListed;
         if (config.BaseForm is { } form)
             metadata[BaseFormKey] = form;
+        if (config.SoftPrompt is { } prompt)
+        {
+            using MemoryStream stream = new();
+            Write(prompt, stream);
+            metadata[SoftPromptKey] = Encoding.UTF8.GetString(stream.ToArray());
+        }
+
         if (method.PeftFields is null)
             return metadata;
         if (method.UsesTopK)

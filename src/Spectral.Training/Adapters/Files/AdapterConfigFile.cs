@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 using Spectral.Training.IO;
 using Spectral.Training.Routing;
@@ -20,6 +21,7 @@ internal static partial class AdapterConfigFile
     private const string BiasKey = "spectral.bias";
     private const string BiasListed = "listed";
     private const string BaseFormKey = "spectral.base_form";
+    private const string SoftPromptKey = "spectral.soft_prompt";
     private const string TopKKey = "top_k";
     private const string DigestsKey = "base_tensor_sha256";
     private const string TargetsKey = "target_modules";
@@ -126,6 +128,9 @@ internal static partial class AdapterConfigFile
                 ? fields.Integer("qalora_group_size", 1, int.MaxValue) ?? 16
                 : null,
             Prompt = method is PromptMethod prompt ? PromptFields.Read(fields, prompt) : null,
+            SoftPrompt = metadata.TryGetValue(SoftPromptKey, out string? beside)
+                ? ReadPrompt(beside, directory, warnings)
+                : null,
             TargetModules =
                 method is PromptMethod
                     ? ModulePattern.Of(PromptMethod.Module)
@@ -153,6 +158,19 @@ internal static partial class AdapterConfigFile
         };
         CheckExpressions(config, path);
         return config;
+    }
+
+    /// <summary>Reads the config of the soft prompt beside the layers, which is that of PEFT's files of it.</summary>
+    private static AdapterConfig ReadPrompt(string text, string directory, List<string> warnings)
+    {
+        string path = $"{Path(directory)} ({SoftPromptKey})";
+        using JsonDocument document = StrictJson.Parse(Encoding.UTF8.GetBytes(text), path);
+        JsonFields fields = new(document.RootElement, path);
+        var none = new Dictionary<string, string>();
+        AdapterMethod method = Find(fields, none, path);
+        return method is PromptMethod
+            ? Load(fields, method, directory, none, warnings)
+            : throw fields.Wrong("peft_type", "that of a soft prompt");
     }
 
     /// <summary>Returns the config as a reader of its files would read it, who knows the method.</summary>

@@ -43,6 +43,13 @@ public sealed class AdapterFolder : IDisposable
             Config = AdapterConfigFile.Load(config, directory, _file.Metadata, _warnings);
             if (Config.Prompt is not null)
                 Tensors = [.. Tensors.Select(OfPrompt)];
+            if (Config.SoftPrompt is { } prompt)
+            {
+                AdapterTensor[] tokens = [.. Tensors.Where(tensor => tensor.Name == PromptMethod.TensorName)];
+                Tensors = [.. Tensors.Except(tokens)];
+                SoftPrompt = new AdapterFolder(this, prompt, [.. tokens.Select(OfPrompt)]);
+            }
+
             if (packed is not null)
             {
                 Tensors = Tensors.Concat(packed.Packed.Select(tensor => AdapterTensor.Of(tensor, _file.Path)));
@@ -69,8 +76,15 @@ public sealed class AdapterFolder : IDisposable
         }
     }
 
+    /// <summary>Opens the soft prompt beside the layers as the folder that PEFT would have of it.</summary>
+    private AdapterFolder(AdapterFolder whole, AdapterConfig prompt, IReadOnlyList<AdapterTensor> tokens) =>
+        (Directory, _file, Config, Tensors) = (whole.Directory, whole._file, prompt, tokens);
+
     /// <summary>The path of the folder.</summary>
     public string Directory { get; }
+
+    /// <summary>The soft prompt beside the layers, in the same files; null: there is none.</summary>
+    internal AdapterFolder? SoftPrompt { get; }
 
     /// <summary>The config of the adapter, already checked.</summary>
     public AdapterConfig Config { get; }
