@@ -46,11 +46,11 @@ public sealed partial class Trainer : IDisposable
     private readonly ILogger _logger;
     private readonly RankGroup _ranks;
     private readonly StepLoss _loss;
-    private readonly Optimizer _optimizer;
-    private readonly ParameterSet _parameters;
+    private Optimizer _optimizer;
+    private ParameterSet _parameters;
     private readonly Adapter? _adapter;
     private readonly Adapter? _scheduled;
-    private readonly WeightAverage? _average;
+    private WeightAverage? _average;
     private readonly TensorBudget? _budget;
     private IDisposable? _shown;
     private TrainingStep? _step;
@@ -136,9 +136,7 @@ public sealed partial class Trainer : IDisposable
         _adapter = adapter;
         _scheduled = adapter is { Method.ActsBetweenSteps: true } ? adapter : null;
         _steps = options.Steps;
-        _optimizer = OptimizerMethods
-            .Find(options.OptimizerChoice.Name)
-            .Create(_parameters, options.Optimizer, options.OptimizerChoice.Settings);
+        _optimizer = CreateOptimizer();
         if (_parameters.Shards is { } shards)
             ShardedState.Name(shards, _optimizer);
         _optimizer.OffloadsState = options.OffloadOptimizer;
@@ -356,7 +354,39 @@ public sealed partial class Trainer : IDisposable
         if (!skipped)
             _average?.Update();
         Progress = Progress.After(report);
+        KeepEntries(step);
         return report;
+    }
+
+    private Optimizer CreateOptimizer() =>
+        OptimizerMethods
+            .Find(_options.OptimizerChoice.Name)
+            .Create(_parameters, _options.Optimizer, _options.OptimizerChoice.Settings);
+
+    /// <summary>
+    /// Has the adapter go on with single entries where its method says so, with an optimizer and an average that begin
+    /// anew. What is evaluated decides which entries these are.
+    /// </summary>
+    private void KeepEntries(int step)
+    {
+        if (_scheduled?.ChoosesEntries(step, _steps!.Value) != true)
+            return;
+        IReadOnlyList<ChosenEntries> chosen;
+        using (UseAverage())
+            chosen = _scheduled.ChooseEntries(step, _steps.Value);
+        (ulong seed, ulong offset) = _parameters.StepState.ReadDropout();
+        _step?.Dispose();
+        _average?.Dispose();
+        _optimizer.Dispose();
+        _step = null;
+        _scheduled.Keep(chosen);
+        _parameters = _scheduled.Parameters;
+        _optimizer = CreateOptimizer();
+        _optimizer.OffloadsState = _options.OffloadOptimizer;
+        _optimizer.Offload();
+        _parameters.StepState.SeedDropout(seed, offset);
+        if (_options.EmaDecay is { } decay)
+            _average = new WeightAverage(_parameters, decay);
     }
 
     /// <summary>

@@ -115,9 +115,7 @@ public sealed class TrainerState : IDisposable
             parameters.StepState.Read().Steps,
             seed,
             offset,
-            adapter
-                ?.Modules.Select(module => new SavedLayer(module.Shape.Name, module.Options.Rank, module.Options.Alpha))
-                .ToList(),
+            adapter?.SavedLayers,
             notes ?? new Dictionary<string, string>(),
             optimizer.Method.Name
         );

@@ -183,12 +183,15 @@ public sealed partial class Adapter
                     (shape, layer) =>
                     {
                         AdapterOptions settings = method.Fit(options.For(shape.Name), shape, shapes);
-                        return (shape, settings with { Rank = layer.Rank, Alpha = layer.Alpha });
+                        settings = settings with { Rank = layer.Rank, Alpha = layer.Alpha };
+                        return (shape, layer.Settings is { } own ? settings with { Settings = own } : settings);
                     }
                 ),
             ]
         );
-        return Build(model, method, options, modules, Saved(model, options, modules), fill);
+        Adapter restored = Build(model, method, options, modules, Saved(model, options, modules), fill);
+        restored._keptEntries = layers.Any(layer => layer.Settings is not null);
+        return restored;
     }
 
     /// <summary>Describes the only module of a soft prompt, and checks that files can hold its settings.</summary>

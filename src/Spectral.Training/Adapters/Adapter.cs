@@ -22,17 +22,18 @@ namespace Spectral.Training.Adapters;
 public sealed partial class Adapter : IModelAdapter, IDisposable
 {
     private readonly CausalLanguageModel _model;
-    private readonly AdaptedModule[] _modules;
-    private readonly BoundFactors _factors;
+    private AdaptedModule[] _modules;
+    private BoundFactors _factors;
     private readonly List<PackedAdapters> _packed = [];
     private readonly List<TrainedRows> _rows = [];
     private readonly bool _headFollows;
-    private readonly AdaptedModule? _head;
-    private readonly AdaptedModule? _beside; // the soft prompt beside the layers
+    private AdaptedModule? _head;
+    private AdaptedModule? _beside; // the soft prompt beside the layers
     private BoundPrompt? _prompt;
     private RequantizedBase? _requantized;
     private string? _baseModel;
     private bool _frozenChanged;
+    private bool _keptEntries;
     private Dictionary<string, string>? _baseDigests;
 
     private Adapter(
@@ -47,15 +48,9 @@ public sealed partial class Adapter : IModelAdapter, IDisposable
         // The config keeps the full path, which is valid in any working directory.
         _baseModel = model.Path is null ? null : Path.GetFullPath(model.Path);
         _headFollows = TiedHead.Follows(model.Config, options, saved, modules);
-        if (_headFollows)
-            _head = modules.FirstOrDefault(module => module.Shape.IsEmbedding)?.For(model.Config.Head.Name);
+        _head = HeadOf(modules);
         _beside = method.PromptBeside(options)?.Describe(model.Config);
-        _factors = new BoundFactors(
-            model.Device,
-            _beside is null ? modules : [.. modules, _beside],
-            saved,
-            model.DType
-        );
+        _factors = FactorsOf(modules, _beside, saved);
         Parameters.Changed += Refresh;
         Parameters.Accumulated += AddPenalties;
     }
@@ -86,11 +81,24 @@ public sealed partial class Adapter : IModelAdapter, IDisposable
     public bool PartsTiedHead =>
         _model.Config.TieWordEmbeddings && !_headFollows && TiedHead.IsTouched(_factors.Saved.Keys, _modules);
 
-    /// <summary>All trainable parameters: factors and whole weights.</summary>
+    /// <summary>
+    /// All trainable parameters: factors and whole weights. <see cref="KeepEntries"/> may replace the set.
+    /// </summary>
     public ParameterSet Parameters => _factors.Trained;
 
     /// <summary>All parameters that do not train: stored factors and factors that only a schedule needs.</summary>
     internal IReadOnlyList<Parameter> Frozen => _factors.Frozen;
+
+    /// <summary>The layers as the state of a run has them.</summary>
+    internal IReadOnlyList<SavedLayer> SavedLayers =>
+        [
+            .. _modules.Select(module => new SavedLayer(
+                module.Shape.Name,
+                module.Options.Rank,
+                module.Options.Alpha,
+                _keptEntries ? module.Options.Settings : null
+            )),
+        ];
 
     /// <summary>The number of virtual tokens before every row, which take the first positions; usually 0.</summary>
     public int VirtualTokens => Method.VirtualTokens(Options);

@@ -264,6 +264,18 @@ public abstract class AdapterMethod : MethodDescription
     /// <param name="step">The step. The gradients of its parameters may be changed.</param>
     public virtual void BeforeUpdate(AdapterStep step) { }
 
+    /// <summary>
+    /// Returns whether some entries are all that is kept of whole weights after a step. From then on the form is that
+    /// of the setting <see cref="Building.SparseMasks.Kept"/>.
+    /// </summary>
+    /// <param name="step">The step, after <see cref="AfterUpdate"/>.</param>
+    internal virtual bool ChoosesEntries(AdapterStep step) => false;
+
+    /// <summary>Returns the entries of each layer that are kept, in a step that <see cref="ChoosesEntries"/>.</summary>
+    /// <param name="step">The step, after <see cref="AfterUpdate"/>.</param>
+    internal virtual IReadOnlyList<ChosenEntries> ChooseEntries(AdapterStep step) =>
+        throw new NotSupportedException($"{Name} keeps whole weights");
+
     /// <summary>Acts after the masters of a step were updated.</summary>
     /// <param name="step">The step. The values of any factor may be changed.</param>
     /// <returns>Whether any value was changed, so that what derives from the factors has to be recomputed.</returns>

@@ -4,4 +4,12 @@ namespace Spectral.Training.Adapters;
 /// <param name="Name">Name of the layer in the model.</param>
 /// <param name="Rank">Rank of the adapter in this layer.</param>
 /// <param name="Alpha">Alpha of the adapter in this layer.</param>
-internal sealed record SavedLayer(string Name, int Rank, double Alpha);
+/// <param name="Settings">
+/// Settings of the method in this layer that training has changed; null: those of the run.
+/// </param>
+internal sealed record SavedLayer(
+    string Name,
+    int Rank,
+    double Alpha,
+    IReadOnlyDictionary<string, double>? Settings = null
+);

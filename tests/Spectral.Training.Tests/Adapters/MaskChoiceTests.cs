@@ -255,40 +255,56 @@ public sealed class MaskChoiceTests(DeviceKind kind) : MaskTest(kind)
         });
     }
 
+    /// <summary>
+    /// After the first part nothing of the weights' size is left: a place, a value and two moments for each entry that
+    /// is kept, and row, column and value in the file.
+    /// </summary>
     [Test]
-    public void ComposableSftKeepsTheEntriesThatChangedMost()
+    public void ComposableSftHoldsTheEntriesThatChangedMostAlone()
     {
         using Adapter adapter = Attach("composable-sft", Options with { Rank = 1 }, ("first", "0.5"));
-        adapter.Parameters.EnableGradients();
         TestAdapters.Randomize(adapter, 3);
         float[][] changes = [.. adapter.Modules.Select(module => module.Factors["delta"].Master.ToArray())];
-        adapter.AfterUpdate(2, 4);
+        Assert.That(adapter.KeepEntries(1, 4), Is.False);
+        Assert.That(adapter.KeepEntries(2, 4), Is.True);
+        Assert.That(adapter.KeepEntries(2, 4), Is.False, "they are chosen once");
+        int entries = adapter.Modules.Sum(module => module.Shape.Out + module.Shape.In);
         foreach ((AdaptedModule module, float[] change) in adapter.Modules.Zip(changes))
         {
-            float[] open = module.Factors["sft_open"].Master.ToArray();
-            int count = module.Shape.Out + module.Shape.In;
             IEnumerable<int> expected = Enumerable
                 .Range(0, change.Length)
                 .OrderByDescending(i => Math.Abs(change[i]))
-                .Take(count)
+                .Take(module.Shape.Out + module.Shape.In)
                 .Order();
-            Tensor gradient = module.Factors["delta"].Gradient!;
-            gradient.CopyFrom(change);
-            Assert.Multiple(() =>
-            {
-                Assert.That(Enumerable.Range(0, open.Length).Where(i => open[i] == 1), Is.EqualTo(expected));
-                Assert.That(module.Factors["delta"].Master.ToArray(), Is.All.Zero, "it goes back");
-            });
+            Assert.That(Places(module), Is.EqualTo(expected));
+            Assert.That(module.Factors[SparseMasks.Values].Master.ToArray(), Is.All.Zero, "it goes back");
         }
 
-        adapter.BeforeUpdate(3, 4);
-        foreach ((AdaptedModule module, float[] change) in adapter.Modules.Zip(changes))
-        {
-            float[] open = module.Factors["sft_open"].Master.ToArray();
-            Assert.That(
-                module.Factors["delta"].Gradient!.ToArray(),
-                Is.EqualTo(change.Select((value, i) => value * open[i]))
-            );
-        }
+        using Optimizer optimizer = OptimizerMethods.Find("adamw").Create(adapter.Parameters, new AdamWOptions());
+        long padding = 64L * adapter.Modules.Count * 3 * sizeof(float);
+        Assert.That(adapter.Parameters.Count, Is.EqualTo(entries));
+        Assert.That(
+            adapter.Frozen.Sum(parameter => parameter.Bytes)
+                + adapter.Parameters.Masters.Sum(master => master.Bytes)
+                + optimizer.StateBytes,
+            Is.InRange(16L * entries, (16L * entries) + padding)
+        );
+
+        TestAdapters.Randomize(adapter, 4);
+        float[][] merged = [.. adapter.Modules.Select(module => module.Core.MergedWeight())];
+        string folder = Path.Combine(Folder.Path, "adapter");
+        adapter.Save(folder);
+        adapter.Dispose();
+        using (var file = SafetensorsFile.Open(Path.Combine(folder, "adapter_model.safetensors")))
+            Assert.That(file.Tensors.Values.Sum(tensor => tensor.Bytes), Is.EqualTo(12L * entries));
+        using var loaded = Adapter.Load(Model, folder);
+        Assert.That(loaded.Modules.Select(module => module.Core.MergedWeight()), Is.EqualTo(merged));
     }
+
+    [Test]
+    public void EntriesThatNobodyChoseAreRefused([Values("composable-sft", "grafting")] string method) =>
+        Assert.That(
+            () => Attach(method, Options, ("entries", "5")),
+            Throws.TypeOf<InputException>().With.Message.EqualTo("setting entries: training sets it, expected none")
+        );
 }

@@ -25,8 +25,6 @@ internal sealed class GraftingMethod : AdapterMethod
     private const string Rate = "mask-rate";
     private const string Keep = "keep";
 
-    private const float Open = 40; // of which the sigmoid is 1 in F32
-
     public override string Name => "grafting";
     public override string Formula =>
         "W + σ(S)∘D, first D trained, then S with D fixed, loss + lambda·mean σ(S); at the end the entries of the "
@@ -36,7 +34,8 @@ internal sealed class GraftingMethod : AdapterMethod
         "Finds the few entries of a fine-tuned model in which a skill lies, for several skills in one model or for "
         + "forgetting less. With --previous-adapter the change is that of a trained adapter, and the whole run learns "
         + "the mask. As many entries of all layers together stay as a LoRA has scalars, or the share keep; the authors "
-        + "keep 0.0001. Costs as much memory as full fine-tuning with twice the parameters. Alpha is not used.";
+        + "keep 0.0001. Training costs as much memory as full fine-tuning with twice the parameters; files have "
+        + "the entries that stay alone. Alpha is not used.";
     public override bool ActsBetweenSteps => true;
 
     public override IReadOnlyList<AdapterSetting> Settings { get; } =
@@ -46,18 +45,21 @@ internal sealed class GraftingMethod : AdapterMethod
         new(Begin, 2, 1e-3, 16, "Scores at which the mask begins: entries that changed most above zero, others below."),
         new(Rate, 20, 1e-6, 1e6, "Learning rate of the scores, as a multiple of that of the change."),
         new(Keep, 0, 0, 1, "Share of the entries of all layers that stay; 0: rank·(in + out) for each layer."),
+        SparseMasks.Kept,
     ];
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
+        // The rank is read here, as the number of entries that stay depends on it at the end.
+        _ = layer.Rank;
+        if (SparseMasks.KeptForm(layer) is { } kept)
+            return kept;
         Shape shape = (layer.Out, layer.In);
         Factor change = layer.Trained(DeltaMethod.Leaf, shape);
         Factor scores = layer.Trained(Scores, shape, Start.Of(layer.Setting(Begin)), layer.Setting(Rate));
         Factor ones = layer.State("ones", shape, Start.Ones);
         layer.State(Fixed, shape);
         Expression mask = scores.Scale(-1).Exp().Add(ones).Reciprocal();
-        // The rank is read here, as the number of entries that stay depends on it at the end.
-        _ = layer.Rank;
         return new AdapterForm
         {
             Weight = layer.Weight.Add(change.Multiply(mask, Broadcast.PerElement)),
@@ -71,6 +73,7 @@ internal sealed class GraftingMethod : AdapterMethod
     /// <summary>Takes over the change of the earlier adapter, if there is one, and begins its mask.</summary>
     public override void Initialize(IReadOnlyList<AdapterStart> starts)
     {
+        SparseMasks.RequireWhole(this, starts);
         AdapterOptions options = starts[0].Options;
         if (options.PreviousAdapter is not { } previous)
         {
@@ -105,10 +108,13 @@ internal sealed class GraftingMethod : AdapterMethod
         );
     }
 
+    /// <summary>Returns whether only the entries that stayed are left, in training that goes on from them.</summary>
+    private static bool IsDone(AdapterStep step) => step.Modules[0].Form.Entries.Count > 0;
+
     /// <summary>Notes the change, which stays as it is while the mask trains.</summary>
     public override bool BeforeForward(AdapterStep step)
     {
-        if (step.Number > Last(step))
+        if (!IsDone(step) && step.Number > Last(step))
         {
             foreach (AdaptedModule module in step.Modules)
                 module.Factors[Fixed].Master.CopyFrom(module.Factors[DeltaMethod.Leaf].Master);
@@ -120,6 +126,8 @@ internal sealed class GraftingMethod : AdapterMethod
     /// <summary>Clears the gradient of what does not train in this part of the run.</summary>
     public override void BeforeUpdate(AdapterStep step)
     {
+        if (IsDone(step))
+            return;
         string still = step.Number > Last(step) ? DeltaMethod.Leaf : Scores;
         foreach (AdaptedModule module in step.Modules)
             module.Factors[still].Gradient!.Clear();
@@ -127,6 +135,8 @@ internal sealed class GraftingMethod : AdapterMethod
 
     public override bool AfterUpdate(AdapterStep step)
     {
+        if (IsDone(step))
+            return false;
         // Weight decay moves what has no gradient.
         if (step.Number > Last(step))
         {
@@ -148,8 +158,6 @@ internal sealed class GraftingMethod : AdapterMethod
             step.Parameters.NotifyRestarted();
         }
 
-        if (step.Number == step.Total)
-            Finish(step);
         return step.Number >= Last(step);
     }
 
@@ -190,25 +198,23 @@ internal sealed class GraftingMethod : AdapterMethod
         }
     }
 
-    /// <summary>Keeps the change of the entries with the largest scores, and opens the mask.</summary>
-    private void Finish(AdapterStep step)
+    internal override bool ChoosesEntries(AdapterStep step) => step.Number == step.Total && !IsDone(step);
+
+    /// <summary>Keeps the change of the entries with the largest scores.</summary>
+    internal override IReadOnlyList<ChosenEntries> ChooseEntries(AdapterStep step)
     {
         Tensor[] scores = [.. step.Modules.Select(module => module.Factors[Scores].Master)];
-        float[][] values = [.. scores.Select(of => of.ToArray())];
-        float least = values.Min(of => of.Min());
+        float least = scores.Min(of => of.ToArray().Min());
         // What is largest counts, not what is largest by magnitude.
-        foreach ((Tensor of, float[] own) in scores.Zip(values))
-            of.CopyFrom(Array.ConvertAll(own, score => score - least));
+        foreach (Tensor of in scores)
+            of.CopyFrom(Array.ConvertAll(of.ToArray(), score => score - least));
         int[][] kept = LargestOfAll.Find(scores, step.Modules.Sum(module => Kept(module.Shape, module.Options)));
-        foreach ((AdaptedModule module, int[] places) in step.Modules.Zip(kept))
-        {
-            Tensor change = module.Factors[DeltaMethod.Leaf].Master;
-            float[] all = change.ToArray();
-            float[] left = new float[all.Length];
-            foreach (int place in places)
-                left[place] = all[place];
-            change.CopyFrom(left);
-            module.Factors[Scores].Master.CopyFrom([.. Enumerable.Repeat(Open, all.Length)]);
-        }
+        return [.. step.Modules.Zip(kept, (module, places) => new ChosenEntries(places, ChangeAt(module, places)))];
+    }
+
+    private static float[] ChangeAt(AdaptedModule module, int[] places)
+    {
+        float[] all = module.Factors[DeltaMethod.Leaf].Master.ToArray();
+        return Array.ConvertAll(places, place => all[place]);
     }
 }

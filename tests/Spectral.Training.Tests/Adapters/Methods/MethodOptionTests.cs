@@ -1,6 +1,7 @@
 using Spectral.Kernels;
 using Spectral.Kernels.Tests.Support;
 using Spectral.Training.Adapters;
+using Spectral.Training.Adapters.Building;
 using Spectral.Training.Adapters.Expressions;
 using Spectral.Training.Adapters.Methods;
 using Spectral.Training.Data;
@@ -138,7 +139,9 @@ public sealed class MethodOptionTests(DeviceKind kind) : TrainingTest(kind)
         AdapterMethod method
     ) =>
         method
-            .Settings.Where(setting => setting.Name != OrthogonalTasksMethod.PreviousRank)
+            .Settings.Where(setting =>
+                setting.Name is not OrthogonalTasksMethod.PreviousRank && setting != SparseMasks.Kept
+            )
             .Select(setting =>
             {
                 double own = setting.Default;

@@ -58,8 +58,9 @@ public sealed class OptimizersDocumentTests
               the first of every `--flop-interval` steps, which measures Σ∣g·Δθ∣ of each. In the others only those
               train that have the largest sum, by dynamic programming, among the sets whose gradients take at most
               the share X of the operations of all. The others stay as they are with their state, to the bit.
-              Products are saved for the weights of linear layers and the factors of an adapter; gradients of other
-              tensors are computed and dropped. What is kept aside in a step takes as much memory as the masters and
+              Backward ends at the lowest tensor that trains; above it, products are saved for the weights of linear
+              layers and the factors of an adapter, and gradients of other tensors are computed and dropped. What is
+              kept aside in a step takes as much memory as the masters and
               the state of the tensors that do not train. Not with `--graph`.
             * **Skipped steps.** If a loss or the norm is not finite, nothing changes: neither parameters nor state nor
               the number of steps that bias corrections count. Only `mezo` and `es` move the parameters to measure
