@@ -1,5 +1,4 @@
 using Spectral.Training.Adapters.Building;
-using Spectral.Training.Adapters.Expressions;
 using Spectral.Training.Optim;
 
 namespace Spectral.Training.Adapters;
@@ -44,10 +43,10 @@ public sealed partial class Adapter
                 ),
             ]
         );
-        (BoundFactors old, AdaptedModule[] whole) = (_factors, _modules);
+        BoundFactors old = _factors;
         AdaptedModule? prompt = Method.PromptBeside(Options)?.Describe(_model.Config);
         BoundFactors few = FactorsOf(modules, prompt, [.. old.Saved.Keys]);
-        Dictionary<string, Parameter> values = old
+        var values = old
             .Trained.Parameters.Concat(old.Frozen)
             .DistinctBy(parameter => parameter.Name)
             .ToDictionary(parameter => parameter.Name);

@@ -19,7 +19,7 @@ public static class SoftPromptExporter
     /// <exception cref="InputException">The adapter is malformed, or has no soft prompt beside its layers.</exception>
     public static int Export(string adapterDirectory, string outputDirectory)
     {
-        using AdapterFolder folder = AdapterFolder.Open(adapterDirectory);
+        using var folder = AdapterFolder.Open(adapterDirectory);
         if (folder.SoftPrompt is not { } prompt)
         {
             throw new InputException(

@@ -1,7 +1,5 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
-using Spectral.Training.Adapters.Building;
-using Spectral.Training.Adapters.Expressions;
 using Spectral.Training.Adapters.Files;
 using Spectral.Training.Calibration;
 using Spectral.Training.IO;

@@ -38,7 +38,7 @@ public sealed class PromptBesideTests(DeviceKind kind) : TrainingTest(kind)
         var batch = Batch.Create(TinyModels.Records(3, Config, new Random(3)), 0);
         double loss = Losses.WithGradients(model, batch);
 
-        Dictionary<string, double[]> values = adapter.Parameters.Parameters.ToDictionary(
+        var values = adapter.Parameters.Parameters.ToDictionary(
             factor => factor.Name,
             factor => Array.ConvertAll(factor.Master.ToArray(), value => (double)value)
         );
@@ -79,7 +79,7 @@ public sealed class PromptBesideTests(DeviceKind kind) : TrainingTest(kind)
             expected = Losses.Of(model, batch);
         }
 
-        using Adapter loaded = Adapter.Load(model, Saved);
+        using var loaded = Adapter.Load(model, Saved);
         Assert.That(Losses.Of(model, batch), Is.EqualTo(expected));
         Assert.That(loaded.VirtualTokens, Is.EqualTo(3));
         Assert.That(loaded.Options.SoftPrompt!.Method.Name, Is.EqualTo(prompt));
@@ -105,9 +105,9 @@ public sealed class PromptBesideTests(DeviceKind kind) : TrainingTest(kind)
         }
 
         string merged = Directory.CreateDirectory(Path.Combine(Folder.Path, "merged")).FullName;
-        using (var base_ = ModelFolder.Open(Folder.Path))
+        using (var plain = ModelFolder.Open(Folder.Path))
         {
-            using (AdapterReader read = new(Saved, base_))
+            using (AdapterReader read = new(Saved, plain))
             {
                 Assert.That(
                     read.Warnings,
@@ -115,13 +115,13 @@ public sealed class PromptBesideTests(DeviceKind kind) : TrainingTest(kind)
                 );
             }
 
-            Merger.Merge(base_, Saved, merged, Device);
+            Merger.Merge(plain, Saved, merged, Device);
         }
 
         SoftPromptExporter.Export(Saved, Path.Combine(Folder.Path, "prompt"));
         using var folder = ModelFolder.Open(merged);
         using var whole = CausalLanguageModel.Load(folder, Device, DType.F32);
-        using Adapter alone = Adapter.Load(whole, Path.Combine(Folder.Path, "prompt"));
+        using var alone = Adapter.Load(whole, Path.Combine(Folder.Path, "prompt"));
         Assert.That(alone.Method.Name, Is.EqualTo(prompt));
         Assert.That(Losses.Of(whole, batch), Is.EqualTo(expected).Within(1e-5 * expected));
     }
@@ -191,7 +191,7 @@ public sealed class PromptBesideTests(DeviceKind kind) : TrainingTest(kind)
         );
         adapter.Save(Saved);
         adapter.Dispose();
-        using Adapter loaded = Adapter.Load(model, Saved);
+        using var loaded = Adapter.Load(model, Saved);
         Assert.That(loaded.Method.Name, Is.EqualTo("tap-slf"));
         Assert.That(loaded.Parameters.Parameters.Select(parameter => parameter.Name), Is.EquivalentTo(trained));
     }
