@@ -32,8 +32,8 @@ internal sealed class SoftPromptOption(SettingsOption settings)
     /// </exception>
     public SoftPrompt? Read(CommandContext context, AdapterMethod method)
     {
-        string name = context.Get(Name);
-        if (name == None)
+        string? name = context.Get(Name); // null in commands without the option
+        if (name is null or None)
         {
             return settings.First(context, Group) is { } given
                 ? throw new InputException($"--set \"{given}\": expected {Name.Name} with it")

@@ -1,4 +1,3 @@
-using Spectral.Training.Adapters.Building;
 using Spectral.Training.Optim;
 
 namespace Spectral.Training.Adapters;
@@ -35,13 +34,7 @@ public sealed partial class Adapter
     {
         IReadOnlyList<AdaptedModule> modules = AdaptedModule.Describe(
             Method,
-            [
-                .. _modules.Zip(
-                    chosen,
-                    (module, entries) =>
-                        (module.Shape, module.Options.With(SparseMasks.Kept.Name, Math.Max(1, entries.Places.Length)))
-                ),
-            ]
+            [.. _modules.Zip(chosen, (module, entries) => (module.Shape, entries.For(module.Options)))]
         );
         BoundFactors old = _factors;
         AdaptedModule? prompt = Method.PromptBeside(Options)?.Describe(_model.Config);
@@ -59,7 +52,7 @@ public sealed partial class Adapter
         foreach ((SavedTensor tensor, Parameter parameter) in few.Saved.Where(pair => !pair.Key.Trains))
             parameter.Master.CopyFrom(old.Saved[tensor].Master);
         foreach ((AdaptedModule module, ChosenEntries entries) in modules.Zip(chosen))
-            SparseMasks.Fill(module, entries);
+            entries.WriteTo(module);
 
         Detach();
         foreach (PackedAdapters packed in _packed)

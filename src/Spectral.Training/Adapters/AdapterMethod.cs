@@ -266,7 +266,7 @@ public abstract class AdapterMethod : MethodDescription
 
     /// <summary>
     /// Returns whether some entries are all that is kept of whole weights after a step. From then on the form is that
-    /// of the setting <see cref="Building.SparseMasks.Kept"/>.
+    /// of the setting <see cref="ChosenEntries.Kept"/>.
     /// </summary>
     /// <param name="step">The step, after <see cref="AfterUpdate"/>.</param>
     internal virtual bool ChoosesEntries(AdapterStep step) => false;

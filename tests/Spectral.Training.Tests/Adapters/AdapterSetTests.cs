@@ -1,6 +1,7 @@
 using Spectral.Kernels;
 using Spectral.Kernels.Tests.Support;
 using Spectral.Training.Adapters;
+using Spectral.Training.Adapters.Methods;
 using Spectral.Training.Data;
 using Spectral.Training.Generation;
 using Spectral.Training.IO;
@@ -21,6 +22,7 @@ public sealed class AdapterSetTests(DeviceKind kind) : TrainingTest(kind)
     public void EveryMethodBesideALoraScoresAsByItself(string name)
     {
         AdapterMethod method = AdapterMethods.Find(name);
+        bool hasPrompt = method is PromptMethod or TapSlfMethod;
         CausalLanguageModel model = Open(TinyModels.Llama, method);
         double lora = Write(model, "lora", AdapterMethods.Find("lora"), 5);
         double other = Write(model, "other", method, 6);
@@ -32,7 +34,7 @@ public sealed class AdapterSetTests(DeviceKind kind) : TrainingTest(kind)
         Assert.That(set.WhyAlone("a"), Is.Null);
         Assert.That(
             set.WhyAlone("b") is null,
-            Is.EqualTo(method is not PromptMethod && !method.RequantizesBase && !method.FollowsTokens)
+            Is.EqualTo(!hasPrompt && !method.RequantizesBase && !method.FollowsTokens)
         );
         EncodedRecord[] mixed =
         [
@@ -40,7 +42,7 @@ public sealed class AdapterSetTests(DeviceKind kind) : TrainingTest(kind)
             .. Records(model).Zip([null, "b", "b", "a", null], (record, adapter) => record with { Adapter = adapter }),
             .. Records(model).Zip(["a", null, "a", null, "b"], (record, adapter) => record with { Adapter = adapter }),
         ];
-        foreach (int? packTo in (int?[])(method is PromptMethod ? [null] : [null, 16]))
+        foreach (int? packTo in (int?[])(hasPrompt ? [null] : [null, 16]))
         {
             AdapterScores scores = Evaluator.Evaluate(model, set, mixed, batch: 4, packTo: packTo);
             Assert.That(scores.Adapters.Select(adapter => adapter.Name), Is.EqualTo(new[] { "a", "b" }));

@@ -15,21 +15,6 @@ internal static class SparseMasks
     public const string Places = "mask_indices";
     public const string Values = "mask_values";
 
-    /// <summary>
-    /// The setting of methods that begin with whole weights and keep some entries of them: how many a layer has.
-    /// </summary>
-    public static AdapterSetting Kept { get; } =
-        AdapterSetting.Whole(
-            "entries",
-            0,
-            0,
-            int.MaxValue,
-            "Number of entries that are kept of a layer, which training sets; 0: the whole weight as yet."
-        ) with
-        {
-            PeftPatternKey = "entries_pattern",
-        };
-
     private const string KeptPlaces = "kept_indices";
     private const string KeptValues = "kept_values";
 
@@ -63,23 +48,16 @@ internal static class SparseMasks
     }
 
     /// <summary>Returns the form of the entries that were kept of a layer; null: it has its whole weight.</summary>
-    /// <param name="layer">The layer, of a method with the setting <see cref="Kept"/>.</param>
+    /// <param name="layer">The layer, of a method with the setting <see cref="ChosenEntries.Kept"/>.</param>
     public static AdapterForm? KeptForm(AdapterBuilder layer) =>
-        layer.Setting(Kept.Name) is > 0 and var count ? Form(layer, (long)count) : null;
+        layer.Setting(ChosenEntries.Kept.Name) is > 0 and var count ? Form(layer, (long)count) : null;
 
     /// <summary>Refuses to begin with entries, of which nobody has chosen any.</summary>
-    /// <exception cref="InputException">The setting <see cref="Kept"/> is given.</exception>
+    /// <exception cref="InputException">The setting <see cref="ChosenEntries.Kept"/> is given.</exception>
     public static void RequireWhole(AdapterMethod method, IReadOnlyList<AdapterStart> starts)
     {
-        if (starts.Any(start => start.Options.Setting(method, Kept.Name) > 0))
-            throw new InputException($"setting {Kept.Name}: training sets it, expected none");
-    }
-
-    /// <summary>Writes the entries of a layer of <see cref="KeptForm"/>.</summary>
-    public static void Fill(AdaptedModule module, ChosenEntries entries)
-    {
-        bool isEmpty = entries.Places.Length == 0;
-        new Mask(module.Form.Entries[0]).Write(isEmpty ? [-1] : entries.Places, isEmpty ? [0] : entries.Values);
+        if (starts.Any(start => start.Options.Setting(method, ChosenEntries.Kept.Name) > 0))
+            throw new InputException($"setting {ChosenEntries.Kept.Name}: training sets it, expected none");
     }
 
     /// <summary>Returns whether the mask of a layer has room to change.</summary>

@@ -25,7 +25,7 @@ internal sealed class ComposableSftMethod : AdapterMethod
     public override bool ActsBetweenSteps => true;
 
     public override IReadOnlyList<AdapterSetting> Settings { get; } =
-    [new(First, 0.5, 0, 0.99, "Share of the run's steps in which the whole weight trains."), SparseMasks.Kept];
+    [new(First, 0.5, 0, 0.99, "Share of the run's steps in which the whole weight trains."), ChosenEntries.Kept];
 
     public override AdapterForm Form(AdapterBuilder layer)
     {

@@ -45,7 +45,7 @@ internal sealed class GraftingMethod : AdapterMethod
         new(Begin, 2, 1e-3, 16, "Scores at which the mask begins: entries that changed most above zero, others below."),
         new(Rate, 20, 1e-6, 1e6, "Learning rate of the scores, as a multiple of that of the change."),
         new(Keep, 0, 0, 1, "Share of the entries of all layers that stay; 0: rank·(in + out) for each layer."),
-        SparseMasks.Kept,
+        ChosenEntries.Kept,
     ];
 
     public override AdapterForm Form(AdapterBuilder layer)

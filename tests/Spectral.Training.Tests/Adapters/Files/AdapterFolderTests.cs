@@ -175,7 +175,7 @@ public sealed class AdapterFolderTests : FolderTest
     [TestCase("bias", "\"some\"")]
     [TestCase("layer_replication", "[[0,2]]")]
     [TestCase("target_parameters", """["experts.weight"]""")]
-    [TestCase("alora_invocation_tokens", "[1]")]
+    [TestCase("alora_invocation_tokens", "\"x\"")]
     [TestCase("arrow_config", """{"top_k":2}""")]
     [TestCase("init_lora_weights", "\"start of tomorrow\"")]
     [TestCase("init_lora_weights", "\"corda\"")]
