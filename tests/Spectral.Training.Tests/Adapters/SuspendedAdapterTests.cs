@@ -30,6 +30,7 @@ public sealed class SuspendedAdapterTests(DeviceKind kind) : TrainingTest(kind)
                         TopK = 2,
                         Alpha = 3,
                         Seed = 9,
+                        InvocationTokens = Records(TinyModels.Llama)[0].Tokens[..1], // so that it acts
                     }
                 ),
             TestAdapters.BaseOf(method)
@@ -85,6 +86,8 @@ public sealed class SuspendedAdapterTests(DeviceKind kind) : TrainingTest(kind)
                 )
         );
 
+    private static EncodedRecord[] Records(ModelConfig config) => TinyModels.Records(4, config, new Random(3));
+
     private void Verify(
         ModelConfig config,
         Func<CausalLanguageModel, Adapter> attach,
@@ -92,7 +95,7 @@ public sealed class SuspendedAdapterTests(DeviceKind kind) : TrainingTest(kind)
     )
     {
         CausalLanguageModel model = Keep(TinyModels.Frozen(config, Device, Folder, quantization: quantization));
-        var batch = Batch.Create(TinyModels.Records(4, config, new Random(3)));
+        var batch = Batch.Create(Records(config));
         float[] untrained = Losses.Logits(model, batch);
         Adapter adapter = Keep(attach(model));
         TestAdapters.Perturb(adapter, 23);
