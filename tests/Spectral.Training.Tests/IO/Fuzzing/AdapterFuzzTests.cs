@@ -19,6 +19,7 @@ public sealed class AdapterFuzzTests() : TrainingTest(DeviceKind.Cpu)
     private static readonly ModelConfig Config = TinyModels.Everything with { Layers = 1 };
     private static readonly AdapterOptions Options = new()
     {
+        InvocationTokens = [3],
         Rank = 2,
         Alpha = 3,
         TopK = 2,
