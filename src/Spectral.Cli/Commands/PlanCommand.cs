@@ -66,9 +66,12 @@ internal sealed class PlanCommand : SpectralCommand
     {
         TrainerOptions settings = _training.Read(context);
         if (context.Get(_training.Shard) && context.Get(_ranks) == 1)
+        {
             throw new InputException(
                 "--shard divides the weights between processes: expected --ranks 2 or more with it"
             );
+        }
+
         string? start = context.Get(_adapter.InitAdapter);
         using ModelInputs? inputs = Inputs(context);
         ModelConfig config = inputs?.Folder.Config ?? ModelConfig.Load(context.Get(_model));
