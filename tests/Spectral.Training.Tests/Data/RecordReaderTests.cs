@@ -85,7 +85,9 @@ public sealed class RecordReaderTests : FolderTest
             $$"""{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}],"tools":[{{tools}}]}"""
         );
         if (depth < 200)
+        {
             Assert.That(RecordReader.Load(path), Has.Count.EqualTo(1));
+        }
         else
         {
             Assert.That(
