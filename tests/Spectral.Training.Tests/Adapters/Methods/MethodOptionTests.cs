@@ -1,7 +1,6 @@
 using Spectral.Kernels;
 using Spectral.Kernels.Tests.Support;
 using Spectral.Training.Adapters;
-using Spectral.Training.Adapters.Building;
 using Spectral.Training.Adapters.Expressions;
 using Spectral.Training.Adapters.Methods;
 using Spectral.Training.Data;
@@ -140,7 +139,7 @@ public sealed class MethodOptionTests(DeviceKind kind) : TrainingTest(kind)
     ) =>
         method
             .Settings.Where(setting =>
-                setting.Name is not OrthogonalTasksMethod.PreviousRank && setting != SparseMasks.Kept
+                setting.Name is not OrthogonalTasksMethod.PreviousRank && setting != ChosenEntries.Kept
             )
             .Select(setting =>
             {
