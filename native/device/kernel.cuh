@@ -121,7 +121,8 @@ struct Registration {
 #define SPECTRAL_KERNEL_PLAIN(name, Args, threads) \
   SPECTRAL_KERNEL_(name, Args, threads, 1, (&spectral::cpu::loop_block<&spectral_body_##name, Args>))
 #define SPECTRAL_KERNEL_ROWS(name, Args, threads) \
-  SPECTRAL_KERNEL_(name, Args, threads, 1, (&spectral::cpu::loop_block<&spectral_body_##name, Args, kRowLanes>))
+  SPECTRAL_KERNEL_(                               \
+      name, Args, threads, 1, (&spectral::cpu::loop_block<&spectral_body_##name, Args, spectral::cpu::kRowLanes>))
 
 // One layout_field call per field; the recursion rescans often enough for 80 fields.
 #define SPECTRAL_LAYOUT(Args, ...)                                   \

@@ -273,7 +273,7 @@ TEST_GROUP(blas) {
     for (const Case& s : kCases)
       for (auto ta : kOps)
         for (auto tb : kOps) {
-          for (auto [alpha, beta] : {std::pair(0.7f, 0.3f), std::pair(1.0f, 0.0f)}) {
+          for (auto [alpha, beta] : {std::pair(0.7f, 0.3f), std::pair(0.6f, 0.0f), std::pair(1.0f, 0.0f)}) {
             product(h, s, ta, tb, CUDA_R_32F, CUDA_R_32F, alpha, beta);
             product(h, s, ta, tb, CUDA_R_16BF, CUDA_R_32F, alpha, beta);
             product(h, s, ta, tb, CUDA_R_16BF, CUDA_R_16BF, alpha, beta);
