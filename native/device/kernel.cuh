@@ -13,8 +13,7 @@
 // shared memory is dynamic.
 // SPECTRAL_KERNEL_PLAIN promises that no thread waits for another (no barrier, shuffle, mma), so the
 // CPU device runs a block as one loop; breaking the promise is a reported fault there.
-// SPECTRAL_KERNEL_ROWS: threads wait for one another on a GPU alone (SharedRow, WarpRow); the CPU device runs a loop,
-// over each kRowLanes-th thread, as the first thread of a row does all of its work there.
+// SPECTRAL_KERNEL_ROWS: threads wait for one another on a GPU alone (SharedRow, WarpRow); the CPU device runs a loop.
 // DYNAMIC_SHARED(name): the block's dynamic shared memory, 1024-byte aligned.
 // SPECTRAL_SHARED(name, bytes), after the kernel: how many bytes of it a launch must bring. Without it none.
 // SPECTRAL_STATIC_SHARED(name, bytes), likewise: bytes of its __shared__ variables, those of functions that it calls
@@ -80,9 +79,8 @@ template <auto kBody, class Args>
 void call_thread(const void* args) {
   kBody(*static_cast<const Args*>(args));
 }
-constexpr unsigned kRowLanes = 8;   // the fewest threads that share a row
 // The arguments are a local copy, so that the compiler knows no store of the kernel can change them.
-template <auto kBody, class Args, unsigned kStep = 1>
+template <auto kBody, class Args>
 void loop_block(const void* args) {
   const Args local = *static_cast<const Args*>(args);
   Thread& thread = *spectral_self;
@@ -90,10 +88,9 @@ void loop_block(const void* args) {
   unsigned linear = 0;
   for (unsigned z = 0; z < size.z; ++z)
     for (unsigned y = 0; y < size.y; ++y)
-      for (unsigned x = 0; x < size.x; x += kStep) {
+      for (unsigned x = 0; x < size.x; ++x) {
         thread.index = {x, y, z};
-        thread.linear = linear;
-        linear += kStep;
+        thread.linear = linear++;
         kBody(local);
       }
 }
@@ -120,9 +117,7 @@ struct Registration {
 #define SPECTRAL_KERNEL_CLUSTER(name, Args, threads, blocks) SPECTRAL_KERNEL_(name, Args, threads, blocks, nullptr)
 #define SPECTRAL_KERNEL_PLAIN(name, Args, threads) \
   SPECTRAL_KERNEL_(name, Args, threads, 1, (&spectral::cpu::loop_block<&spectral_body_##name, Args>))
-#define SPECTRAL_KERNEL_ROWS(name, Args, threads) \
-  SPECTRAL_KERNEL_(                               \
-      name, Args, threads, 1, (&spectral::cpu::loop_block<&spectral_body_##name, Args, spectral::cpu::kRowLanes>))
+#define SPECTRAL_KERNEL_ROWS(name, Args, threads) SPECTRAL_KERNEL_PLAIN(name, Args, threads)
 
 // One layout_field call per field; the recursion rescans often enough for 80 fields.
 #define SPECTRAL_LAYOUT(Args, ...)                                   \

@@ -113,8 +113,8 @@ __device__ __forceinline__ void expert_rows_backward(const ExpertRowsBackwardArg
 }
 }   // namespace
 
-SPECTRAL_KERNEL_ROWS(expert_rows_combine_f32, ExpertRowsCombineArgs, kRowThreads) { expert_rows_combine<float>(args); }
-SPECTRAL_KERNEL_ROWS(expert_rows_combine_bf16, ExpertRowsCombineArgs, kRowThreads) { expert_rows_combine<bf16>(args); }
+SPECTRAL_KERNEL_PLAIN(expert_rows_combine_f32, ExpertRowsCombineArgs, kRowThreads) { expert_rows_combine<float>(args); }
+SPECTRAL_KERNEL_PLAIN(expert_rows_combine_bf16, ExpertRowsCombineArgs, kRowThreads) { expert_rows_combine<bf16>(args); }
 SPECTRAL_KERNEL_ROWS(expert_rows_backward_f32, ExpertRowsBackwardArgs, kRowThreads) {
   expert_rows_backward<float>(args);
 }

@@ -31,7 +31,7 @@ namespace {
 template <class T, bool kScatter>
 __device__ __forceinline__ void move_row(const RowsArgs& args) {
   const int64_t k = warp_row();
-  if (k >= args.count || !WarpRow::takes_part())
+  if (k >= args.count)
     return;
   const int row = args.index[k];
   const int columns = args.columns;
@@ -43,9 +43,9 @@ __device__ __forceinline__ void move_row(const RowsArgs& args) {
   const int64_t to = kScatter ? in_x : k;
   const T* source = static_cast<const T*>(args.source) + from * columns;
   T* destination = static_cast<T*>(args.destination) + to * columns;
-  by_row_width<T>(columns, is_aligned16(args.source, args.destination), [&](auto width) {
+  by_width<T>(columns, is_aligned16(args.source, args.destination), [&](auto width) {
     constexpr int kWidth = decltype(width)::value;
-    for (int c = WarpRow::lane() * kWidth; c < columns; c += WarpRow::kSharing * kWidth) {
+    for (int c = lane_id() * kWidth; c < columns; c += 32 * kWidth) {
       float v[kWidth];
       if (inside) {
         load_piece(source + c, v);
@@ -59,7 +59,7 @@ __device__ __forceinline__ void move_row(const RowsArgs& args) {
 }
 }   // namespace
 
-SPECTRAL_KERNEL_ROWS(rows_gather_f32, RowsArgs, kRowThreads) { move_row<float, false>(args); }
-SPECTRAL_KERNEL_ROWS(rows_gather_bf16, RowsArgs, kRowThreads) { move_row<bf16, false>(args); }
-SPECTRAL_KERNEL_ROWS(rows_scatter_f32, RowsArgs, kRowThreads) { move_row<float, true>(args); }
-SPECTRAL_KERNEL_ROWS(rows_scatter_bf16, RowsArgs, kRowThreads) { move_row<bf16, true>(args); }
+SPECTRAL_KERNEL_PLAIN(rows_gather_f32, RowsArgs, kRowThreads) { move_row<float, false>(args); }
+SPECTRAL_KERNEL_PLAIN(rows_gather_bf16, RowsArgs, kRowThreads) { move_row<bf16, false>(args); }
+SPECTRAL_KERNEL_PLAIN(rows_scatter_f32, RowsArgs, kRowThreads) { move_row<float, true>(args); }
+SPECTRAL_KERNEL_PLAIN(rows_scatter_bf16, RowsArgs, kRowThreads) { move_row<bf16, true>(args); }
