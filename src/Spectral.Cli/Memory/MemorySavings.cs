@@ -111,7 +111,7 @@ internal static class MemorySavings
 
         // Joined sequences are as long as they may be, and none may be shorter than a record.
         int length = (run.Training.PackTo ?? run.Length) / 2;
-        if (length > 1 && length >= (run.LongestRecord ?? 0))
+        if (length > 1 && (run.Training.PackTo is null || length >= (run.LongestRecord ?? 0)))
         {
             yield return (
                 $"--max-length {length}",
