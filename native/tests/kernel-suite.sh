@@ -62,8 +62,8 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 status=0
 program=tests/Spectral.Kernels.Tests/bin/Release/net10.0/Spectral.Kernels.Tests
-env -u SPECTRAL_FULL LD_PRELOAD="$preload" "${run[@]}" "$program" --filter "$filter" "${settings[@]}" > "$log" 2>&1 ||
-  status=$?
+env -u SPECTRAL_FULL LD_PRELOAD="$preload" "${run[@]}" "$program" --no-ansi --progress off \
+  --filter "$filter" "${settings[@]}" > "$log" 2>&1 || status=$?
 count() { sed -nE "s/^ *$1: ([0-9]+)$/\1/p" "$log" | tail -1; }
 passed=$(count succeeded) failed=$(count failed)
 if [ "$status" -ne 0 ]; then

@@ -49,6 +49,8 @@ internal sealed class TrainingSetup : IDisposable
                 Rank = rank,
                 TopK = rank,
                 Svd = SvdMethod.Randomized,
+                // Two that hardly occur again, so that an activated adapter acts on the whole record.
+                InvocationTokens = records[0].Tokens[..2],
             };
             _adapter = Adapter.Attach(model, method, adapter, new ModelCalibration(model, records));
             _trainer = new Trainer(model, options);
